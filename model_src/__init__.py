@@ -1,0 +1,1 @@
+"""DistilBERT in PyTorch, with every head. Imports nothing else of this project."""

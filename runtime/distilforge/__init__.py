@@ -1,0 +1,1 @@
+"""Run published DistilBERT releases."""

@@ -1,0 +1,254 @@
+"""The manifest: what a release holds, how it was checked and where it came from.
+
+The format's specification is artifacts/README.md; its JSON Schema is manifest.schema.json beside this file.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from distilforge.errors import ReleaseError
+from distilforge.json_fields import Fields, read_dimension, read_number, read_text
+
+SCHEMA = 1
+Comparison = Literal["at most", "at least"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Lowest, usual and highest size of one dynamic axis."""
+
+    low: int
+    usual: int
+    high: int
+
+    def __contains__(self, size: int) -> bool:
+        return self.low <= size <= self.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """A graph input or output: numpy dtype name, and a size or an axis name per dimension."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """Digest (hexadecimal SHA-256) and size in bytes of one file."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassRecord:
+    """A pass that was applied and how many rewrites it made."""
+
+    name: str
+    rewrites: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One check's outcome; true when met, and always with the number, the limit and why the limit is what it is."""
+
+    check: str
+    observed: float
+    comparison: Comparison
+    limit: float
+    unit: str
+    reason: str
+    interval: tuple[float, float] | None = None
+
+    def __bool__(self) -> bool:
+        if self.comparison == "at most":
+            return self.observed <= self.limit
+        return self.observed >= self.limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """Raw latency samples, in seconds and in the order taken, of one subject at one shape."""
+
+    subject: str
+    batch: int
+    tokens: int
+    seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A task metric on the evaluation data, of eager PyTorch and of the variant."""
+
+    name: str
+    eager: float
+    variant: float
+    examples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One target x precision: its files (relative paths, the one to load first) and how it fared."""
+
+    target: str
+    precision: str
+    files: tuple[str, ...]
+    passes: tuple[PassRecord, ...] = ()
+    validated: bool = False
+    metrics: tuple[Metric, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.target}:{self.precision}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a release came from; digests are hexadecimal SHA-256."""
+
+    checkpoint_sha256: str
+    recipe_sha256: str
+    git_commit: str
+    tools: Mapping[str, str]
+    host: str
+    created: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """One release: one checkpoint with one head, in one or more variants."""
+
+    name: str
+    version: str
+    head: str
+    labels: tuple[str, ...]
+    problem_type: str | None
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    spans: Mapping[str, Span]
+    variants: tuple[Variant, ...]
+    files: Mapping[str, FileRecord]
+    provenance: Provenance
+    schema: int = SCHEMA
+
+    @property
+    def validated(self) -> bool:
+        return all(variant.validated for variant in self.variants)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, path: str = "manifest.json") -> "Manifest":
+        """The manifest in `text`; ReleaseError naming the field that is missing, misshapen or too new."""
+        fields = Fields.parse(text, path)
+        schema = fields.integer("schema")
+        if schema > SCHEMA:
+            raise ReleaseError(
+                f"{path} has schema {schema}; this distilforge reads schemas up to {SCHEMA}",
+                hint="pip install --upgrade distilforge",
+            )
+        return cls(
+            schema=schema,
+            name=fields.text("name"),
+            version=fields.text("version"),
+            head=fields.text("head"),
+            labels=fields.list("labels", read_text),
+            problem_type=fields.text("problem_type") if fields.has("problem_type") else None,
+            inputs=fields.list("inputs", _tensor),
+            outputs=fields.list("outputs", _tensor),
+            spans=fields.map("spans", _span),
+            variants=fields.list("variants", _variant),
+            files=fields.map("files", _file),
+            provenance=_provenance(fields.object("provenance")),
+        )
+
+
+def _tensor(value: object, path: str) -> Tensor:
+    fields = Fields(value, path)
+    return Tensor(name=fields.text("name"), dtype=fields.text("dtype"), shape=fields.list("shape", read_dimension))
+
+
+def _span(value: object, path: str) -> Span:
+    fields = Fields(value, path)
+    return Span(low=fields.integer("low"), usual=fields.integer("usual"), high=fields.integer("high"))
+
+
+def _file(value: object, path: str) -> FileRecord:
+    fields = Fields(value, path)
+    return FileRecord(sha256=fields.text("sha256"), bytes=fields.integer("bytes"))
+
+
+def _pass(value: object, path: str) -> PassRecord:
+    fields = Fields(value, path)
+    return PassRecord(name=fields.text("name"), rewrites=fields.integer("rewrites"))
+
+
+def _verdict(value: object, path: str) -> Verdict:
+    fields = Fields(value, path)
+    comparison = fields.text("comparison")
+    if comparison not in ("at most", "at least"):
+        raise ReleaseError(f"{path}.comparison must be 'at most' or 'at least', found {comparison!r}")
+    interval = fields.list("interval", read_number) if fields.has("interval") else None
+    if interval is not None and len(interval) != 2:
+        raise ReleaseError(f"{path}.interval must hold two numbers, found {len(interval)}")
+    return Verdict(
+        check=fields.text("check"),
+        observed=fields.number("observed"),
+        comparison="at most" if comparison == "at most" else "at least",
+        limit=fields.number("limit"),
+        unit=fields.text("unit"),
+        reason=fields.text("reason"),
+        interval=None if interval is None else (interval[0], interval[1]),
+    )
+
+
+def _measurement(value: object, path: str) -> Measurement:
+    fields = Fields(value, path)
+    return Measurement(
+        subject=fields.text("subject"),
+        batch=fields.integer("batch"),
+        tokens=fields.integer("tokens"),
+        seconds=fields.list("seconds", read_number),
+    )
+
+
+def _metric(value: object, path: str) -> Metric:
+    fields = Fields(value, path)
+    return Metric(
+        name=fields.text("name"),
+        eager=fields.number("eager"),
+        variant=fields.number("variant"),
+        examples=fields.integer("examples"),
+    )
+
+
+def _variant(value: object, path: str) -> Variant:
+    fields = Fields(value, path)
+    return Variant(
+        target=fields.text("target"),
+        precision=fields.text("precision"),
+        files=fields.list("files", read_text),
+        passes=fields.list("passes", _pass),
+        validated=fields.flag("validated"),
+        metrics=fields.list("metrics", _metric),
+        verdicts=fields.list("verdicts", _verdict),
+        measurements=fields.list("measurements", _measurement),
+    )
+
+
+def _provenance(fields: Fields) -> Provenance:
+    return Provenance(
+        checkpoint_sha256=fields.text("checkpoint_sha256"),
+        recipe_sha256=fields.text("recipe_sha256"),
+        git_commit=fields.text("git_commit"),
+        tools=fields.map("tools", read_text),
+        host=fields.text("host"),
+        created=fields.text("created"),
+    )

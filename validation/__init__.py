@@ -1,0 +1,1 @@
+"""Checks a release, opened as applications open it, against eager PyTorch."""
