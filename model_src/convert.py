@@ -1,0 +1,137 @@
+"""BERT checkpoints into DistilBERT's, exactly.
+
+DistilBERT is BERT without token types and without a pooler. Where all tokens are of type 0, its embedding is a
+constant that can be added to the position embeddings, so the converted model computes the same hidden states.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from model_src import folder, heads, tensors
+from model_src.checkpoint import ENCODER, rename, save_checkpoint
+from model_src.config import DistilBertConfig
+from model_src.errors import CheckpointError, ConfigurationError
+from model_src.model import LAYER_NORM_EPSILON
+
+_FIELDS = {
+    "vocab_size": "vocab_size",
+    "max_position_embeddings": "max_position_embeddings",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "hidden_size": "dim",
+    "intermediate_size": "hidden_dim",
+    "hidden_dropout_prob": "dropout",
+    "attention_probs_dropout_prob": "attention_dropout",
+    "hidden_act": "activation",
+    "initializer_range": "initializer_range",
+    "pad_token_id": "pad_token_id",
+    "id2label": "id2label",
+    "tie_word_embeddings": "tie_word_embeddings",
+}
+
+# Heads that read BERT's hidden states directly; the others go through its tanh pooler, which DistilBERT lacks
+_HEADS = {
+    "BertModel": "features",
+    "BertForMaskedLM": "masked_lm",
+    "BertForTokenClassification": "token_classification",
+    "BertForQuestionAnswering": "question_answering",
+}
+
+# BERT's names and DistilBERT's, the first that fits; a name goes through every part of it that matches
+_RENAMES = (
+    ("encoder.layer.", "transformer.layer."),
+    ("attention.self.query.", "attention.q_lin."),
+    ("attention.self.key.", "attention.k_lin."),
+    ("attention.self.value.", "attention.v_lin."),
+    ("attention.output.dense.", "attention.out_lin."),
+    ("attention.output.LayerNorm.", "sa_layer_norm."),
+    ("intermediate.dense.", "ffn.lin1."),
+    ("cls.predictions.transform.dense.", "vocab_transform."),
+    ("cls.predictions.transform.LayerNorm.", "vocab_layer_norm."),
+    ("cls.predictions.decoder.", "vocab_projector."),
+    ("cls.predictions.bias", "vocab_projector.bias"),
+    (".output.dense.", ".ffn.lin2."),
+    (".output.LayerNorm.", ".output_layer_norm."),
+)
+_DROPPED = (
+    "pooler.",
+    "cls.seq_relationship.",
+    "embeddings.position_ids",
+    "embeddings.token_type_embeddings.",
+)
+_TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
+_POSITIONS = "embeddings.position_embeddings.weight"
+
+
+def convert_bert(source: str | Path, destination: Path) -> Path:
+    """Write the BERT checkpoint at `source` as a DistilBERT checkpoint into the folder `destination`.
+
+    Equal outputs for inputs whose token types are all 0. Returns `destination`. Raises CheckpointError or
+    ConfigurationError where an exact conversion does not exist.
+    """
+    found = folder.find(source)
+    values = found.read_config()
+    head = _head(values, found.config)
+    config = distilbert_config(values)
+    model = heads.find(head)(config)
+    model.load_state_dict(rename(_converted(tensors.read(found.weights), found.path), model))
+    save_checkpoint(model, destination)
+    for path in found.tokenizer:
+        shutil.copyfile(path, destination / path.name)
+    _rewrite_tokenizer_config(destination / "tokenizer_config.json")
+    return destination
+
+
+def distilbert_config(values: Mapping[str, object]) -> DistilBertConfig:
+    """DistilBERT's configuration for a BERT's config.json; ConfigurationError where there is no equal one."""
+    if values.get("model_type") != "bert":
+        raise ConfigurationError(f"model_type is {values.get('model_type')!r}, not 'bert'")
+    if values.get("position_embedding_type", "absolute") != "absolute":
+        raise ConfigurationError(
+            f"position_embedding_type is {values['position_embedding_type']!r}; DistilBERT has absolute positions only"
+        )
+    epsilon = values.get("layer_norm_eps", LAYER_NORM_EPSILON)
+    if epsilon != LAYER_NORM_EPSILON:
+        raise ConfigurationError(
+            f"layer_norm_eps is {epsilon}; DistilBERT's is fixed at {LAYER_NORM_EPSILON}"
+        )
+    renamed = {ours: values[theirs] for theirs, ours in _FIELDS.items() if values.get(theirs) is not None}
+    return DistilBertConfig.from_hugging_face({"model_type": "distilbert", **renamed})
+
+
+def _head(values: Mapping[str, object], path: Path) -> str:
+    named = values.get("architectures")
+    architecture = named[0] if isinstance(named, list) and named else "BertModel"
+    if architecture not in _HEADS:
+        raise ConfigurationError(
+            f"{path} names {architecture!r}, which has no exact DistilBERT; these have: {', '.join(_HEADS)}",
+            hint='convert the encoder alone (architectures: ["BertModel"]) and train the head again',
+        )
+    return _HEADS[architecture]
+
+
+def _converted(found: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """BERT's tensors under DistilBERT's names, with the embedding of token type 0 added to every position."""
+    bare = {name.removeprefix("bert."): tensor for name, tensor in found.items()}
+    for needed in (_TOKEN_TYPES, _POSITIONS):
+        if needed not in bare:
+            raise CheckpointError(f"the weights in {path} lack {needed}", hint="is this a BERT checkpoint?")
+    folded = {**bare, _POSITIONS: bare[_POSITIONS] + bare[_TOKEN_TYPES][0]}
+    return {_renamed(name): tensor for name, tensor in folded.items() if not name.startswith(_DROPPED)}
+
+
+def _renamed(name: str) -> str:
+    for theirs, ours in _RENAMES:
+        name = name.replace(theirs, ours)
+    return ENCODER + name if name.startswith(("embeddings.", "transformer.")) else name
+
+
+def _rewrite_tokenizer_config(path: Path) -> None:
+    values = dict(folder.read_json(path)) if path.is_file() else {}
+    values["tokenizer_class"] = "DistilBertTokenizer"
+    values["model_input_names"] = ["input_ids", "attention_mask"]
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

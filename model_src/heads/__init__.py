@@ -1,0 +1,45 @@
+"""The heads, found by their module's name: a new head is a new file here, and nothing else."""
+
+import difflib
+import importlib
+import pkgutil
+
+from model_src.errors import ConfigurationError
+from model_src.heads.base import Head
+
+_NOT_HEADS = {"base"}
+
+
+def names() -> tuple[str, ...]:
+    """Every head's name, sorted."""
+    return tuple(
+        sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_HEADS)
+    )
+
+
+def find(name: str) -> type[Head]:
+    """The head called `name`; ConfigurationError with the nearest name where there is none."""
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1)
+        raise ConfigurationError(
+            f"unknown head {name!r}; known: {', '.join(names())}",
+            hint=f"did you mean {near[0]!r}?" if near else "",
+        )
+    module = importlib.import_module(f"{__name__}.{name}")
+    (head,) = (
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Head) and value.__module__ == module.__name__
+    )
+    return head
+
+
+def find_architecture(architecture: str) -> type[Head]:
+    """The head that transformers calls `architecture`; ConfigurationError where there is none."""
+    heads = {head.architecture: head for head in map(find, names())}
+    if architecture not in heads:
+        raise ConfigurationError(
+            f"config.json names the architecture {architecture!r}; known: {', '.join(heads)}",
+            hint=f"choose a head by hand: --head {'|'.join(names())}",
+        )
+    return heads[architecture]

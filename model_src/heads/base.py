@@ -1,0 +1,41 @@
+"""What every head is: an encoder, some layers on top, and a declaration of its inputs and outputs."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from model_src.config import DistilBertConfig
+from model_src.model import DistilBert
+
+
+class Head(nn.Module):
+    """A DistilBERT with a task's layers on top; one subclass a file of this package.
+
+    `architecture` is the class's name in transformers, `axes` the dynamic axes of both inputs, `output_axes` each
+    output's axes in the order of forward's tuple.
+    """
+
+    architecture: ClassVar[str]
+    axes: ClassVar[tuple[str, ...]] = ("batch", "sequence")
+    output_axes: ClassVar[Mapping[str, tuple[str, ...]]]
+
+    def __init__(self, config: DistilBertConfig, implementation: str = "sdpa") -> None:
+        super().__init__()
+        self.config = config
+        self.distilbert = DistilBert(config, implementation)
+
+    @property
+    def name(self) -> str:
+        """The head's name, which is its module's."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of forward's outputs."""
+        return tuple(self.output_axes)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        raise NotImplementedError

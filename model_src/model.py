@@ -1,0 +1,151 @@
+"""The DistilBERT encoder (Sanh et al. 2019). Modules carry Hugging Face's names, so that weights need no renaming.
+
+Shape suffixes: B batch, T tokens, C channels (config.dim), H attention heads, D width of one head.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model_src import attention
+from model_src.config import DistilBertConfig
+
+LAYER_NORM_EPSILON = 1e-12
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": functional.gelu,
+    "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
+    "gelu_pytorch_tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "relu": functional.relu,
+    "silu": functional.silu,
+    "swish": functional.silu,
+    "mish": functional.mish,
+    "tanh": torch.tanh,
+}
+
+
+def activate(name: str, x: Tensor) -> Tensor:
+    """`x` through the activation that config.json calls `name`."""
+    return _ACTIVATIONS[name](x)
+
+
+def layer_norm(config: DistilBertConfig) -> nn.LayerNorm:
+    """A layer norm over the channels, with DistilBERT's epsilon."""
+    return nn.LayerNorm(config.dim, eps=LAYER_NORM_EPSILON)
+
+
+class Embeddings(nn.Module):
+    """Word plus position embeddings, normalized: ids (B, T) to (B, T, C)."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.dim, padding_idx=config.pad_token_id)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.dim)
+        self.LayerNorm = layer_norm(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, input_ids_BT: Tensor, position_ids_BT: Tensor | None) -> Tensor:
+        if position_ids_BT is None:
+            position_ids_BT = torch.arange(input_ids_BT.shape[1], device=input_ids_BT.device)[None]
+        x_BTC = self.word_embeddings(input_ids_BT) + self.position_embeddings(position_ids_BT)
+        normalized: Tensor = self.dropout(self.LayerNorm(x_BTC))
+        return normalized
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention: (B, T, C) to (B, T, C)."""
+
+    def __init__(self, config: DistilBertConfig, implementation: attention.Attention) -> None:
+        super().__init__()
+        self.config = config
+        self.implementation = implementation
+        self.q_lin = nn.Linear(config.dim, config.dim)
+        self.k_lin = nn.Linear(config.dim, config.dim)
+        self.v_lin = nn.Linear(config.dim, config.dim)
+        self.out_lin = nn.Linear(config.dim, config.dim)
+
+    def forward(self, x_BTC: Tensor, mask: attention.Mask) -> Tensor:
+        batch, tokens, _ = x_BTC.shape
+
+        def split(projected_BTC: Tensor) -> Tensor:
+            per_head = projected_BTC.view(batch, tokens, self.config.n_heads, self.config.head_dim)
+            return per_head.transpose(1, 2)
+
+        context_BHTD = self.implementation.attend(
+            split(self.q_lin(x_BTC)),
+            split(self.k_lin(x_BTC)),
+            split(self.v_lin(x_BTC)),
+            mask,
+            self.config.attention_dropout if self.training else 0.0,
+        )
+        merged_BTC = context_BHTD.transpose(1, 2).reshape(batch, tokens, self.config.dim)
+        out_BTC: Tensor = self.out_lin(merged_BTC)
+        return out_BTC
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with the activation between them: (B, T, C) to (B, T, C)."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__()
+        self.activation = config.activation
+        self.lin1 = nn.Linear(config.dim, config.hidden_dim)
+        self.lin2 = nn.Linear(config.hidden_dim, config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x_BTC: Tensor) -> Tensor:
+        out_BTC: Tensor = self.dropout(self.lin2(activate(self.activation, self.lin1(x_BTC))))
+        return out_BTC
+
+
+class Block(nn.Module):
+    """One layer, normalized after each residual sum: (B, T, C) to (B, T, C)."""
+
+    def __init__(self, config: DistilBertConfig, implementation: attention.Attention) -> None:
+        super().__init__()
+        self.attention = SelfAttention(config, implementation)
+        self.sa_layer_norm = layer_norm(config)
+        self.ffn = FeedForward(config)
+        self.output_layer_norm = layer_norm(config)
+
+    def forward(self, x_BTC: Tensor, mask: attention.Mask) -> Tensor:
+        x_BTC = self.sa_layer_norm(x_BTC + self.attention(x_BTC, mask))
+        out_BTC: Tensor = self.output_layer_norm(x_BTC + self.ffn(x_BTC))
+        return out_BTC
+
+
+class Transformer(nn.Module):
+    """The stack of blocks."""
+
+    def __init__(self, config: DistilBertConfig, implementation: attention.Attention) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(Block(config, implementation) for _ in range(config.n_layers))
+
+    def forward(self, x_BTC: Tensor, mask: attention.Mask) -> Tensor:
+        for block in self.layer:
+            x_BTC = block(x_BTC, mask)
+        return x_BTC
+
+
+class DistilBert(nn.Module):
+    """The encoder: ids (B, T), mask (B, T) or pairwise (B, T, T), to hidden states (B, T, C).
+
+    `position_ids` (B, T) default to 0..T-1. Raises UnavailableAttentionError where `implementation` cannot run.
+    """
+
+    def __init__(self, config: DistilBertConfig, implementation: str = "sdpa") -> None:
+        super().__init__()
+        self.config = config
+        self.attention = attention.find(implementation)
+        self.embeddings = Embeddings(config)
+        self.transformer = Transformer(config, self.attention)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor | None = None
+    ) -> Tensor:
+        x_BTC = self.embeddings(input_ids, position_ids)
+        mask = self.attention.prepare(attention_mask, x_BTC.dtype)
+        hidden_BTC: Tensor = self.transformer(x_BTC, mask)
+        return hidden_BTC

@@ -1,0 +1,69 @@
+"""Fixtures that every room's tests share: small random DistilBERT checkpoints, saved by transformers."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+from model_src import heads
+
+WORDS = (
+    "the a and of to in is it was good bad great movie film plot food hotel room service doctor product not very "
+    "how do you i we they he she who what when where why which city river king year play game team won lost "
+    "##s ##ing ##ed ##ly ##er un re cat dog house tree blue red fast slow make bread first then open close door"
+).split()
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
+VOCABULARY = (*SPECIAL, *CHARACTERS, *(f"##{character}" for character in CHARACTERS), *WORDS)
+
+MakeCheckpoint = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(20)
+
+
+@pytest.fixture
+def make_checkpoint(tmp_path: Path) -> MakeCheckpoint:
+    """`make_checkpoint(head, folder=None, tokenizer=True, **config)`: a random checkpoint's folder."""
+
+    def make(head: str, *, folder: Path | None = None, tokenizer: bool = True, **changes: object) -> Path:
+        values: dict[str, object] = {
+            "vocab_size": len(dict.fromkeys(VOCABULARY)),
+            "max_position_embeddings": 64,
+            "n_layers": 2,
+            "n_heads": 4,
+            "dim": 32,
+            "hidden_dim": 64,
+            # wide enough that answers differ visibly
+            "initializer_range": 0.2,
+        }
+        config = transformers.DistilBertConfig(**(values | changes))
+        model = getattr(transformers, heads.find(head).architecture)(config)
+        destination = folder or tmp_path / f"checkpoint-{head}"
+        model.save_pretrained(destination)
+        if tokenizer:
+            write_tokenizer(destination)
+        return destination
+
+    return make
+
+
+def write_tokenizer(destination: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> None:
+    """A WordPiece tokenizer's files with `vocabulary`, as transformers saves them."""
+    vocab = destination / "vocab.txt"
+    vocab.write_text("\n".join(dict.fromkeys(vocabulary)) + "\n", encoding="utf-8")
+    transformers.DistilBertTokenizerFast(vocab_file=str(vocab), model_max_length=64).save_pretrained(
+        destination
+    )
+
+
+def read_config(folder: Path) -> dict[str, object]:
+    """config.json of `folder`, to be changed and written back."""
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert isinstance(values, dict)
+    return values
