@@ -1,1 +1,61 @@
-"""Run published DistilBERT releases."""
+"""Run published DistilBERT releases: text in, typed results out, no torch.
+
+session = distilforge.open("artifacts/sentiment")
+print(session(["great movie"]))
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from distilforge.errors import DistilforgeError, EngineError, InputError, ReleaseError, UnavailableError
+from distilforge.opening import open_release as open
+from distilforge.session import Session
+
+if TYPE_CHECKING:
+    from distilforge.heads.features import Features
+    from distilforge.heads.masked_lm import Fill, FilledMask, MaskedLanguageModel
+    from distilforge.heads.multiple_choice import ChosenOption, MultipleChoice
+    from distilforge.heads.question_answering import Answer, Answers, QuestionAnswering
+    from distilforge.heads.sequence_classification import Classification, LabelScore, SequenceClassification
+    from distilforge.heads.token_classification import Entity, TokenClassification
+
+__all__ = [
+    "Answer",
+    "Answers",
+    "ChosenOption",
+    "Classification",
+    "DistilforgeError",
+    "EngineError",
+    "Entity",
+    "Features",
+    "Fill",
+    "FilledMask",
+    "InputError",
+    "LabelScore",
+    "MaskedLanguageModel",
+    "MultipleChoice",
+    "QuestionAnswering",
+    "ReleaseError",
+    "SequenceClassification",
+    "Session",
+    "TokenClassification",
+    "UnavailableError",
+    "open",
+]
+
+# A session needs one head; importing all of them would take a tenth of the time to the first answer.
+_HEADS = {
+    "features": ("Features",),
+    "masked_lm": ("Fill", "FilledMask", "MaskedLanguageModel"),
+    "multiple_choice": ("ChosenOption", "MultipleChoice"),
+    "question_answering": ("Answer", "Answers", "QuestionAnswering"),
+    "sequence_classification": ("Classification", "LabelScore", "SequenceClassification"),
+    "token_classification": ("Entity", "TokenClassification"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for head, names in _HEADS.items():
+        if name in names:
+            return getattr(import_module(f"distilforge.heads.{head}"), name)
+    raise AttributeError(f"module 'distilforge' has no attribute {name!r}")

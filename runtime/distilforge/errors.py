@@ -3,7 +3,8 @@
 DistilforgeError
 ├── InputError        what the caller passed cannot be used (text too long, wrong shape, unknown option)
 ├── ReleaseError      the release is absent, damaged, too new or not trusted
-└── UnavailableError  what was asked for (variant, provider, package) cannot be had on this machine
+├── UnavailableError  what was asked for (variant, provider, package) cannot be had on this machine
+└── EngineError       the inference engine failed on input that was checked (out of memory, a device lost)
 """
 
 
@@ -26,3 +27,7 @@ class ReleaseError(DistilforgeError):
 
 class UnavailableError(DistilforgeError):
     """What was asked for cannot be had on this machine."""
+
+
+class EngineError(DistilforgeError):
+    """The inference engine failed on input that was checked."""

@@ -24,7 +24,9 @@ class Fields:
         try:
             return cls(json.loads(text), path)
         except json.JSONDecodeError as cause:
-            raise ReleaseError(f"{path} is not valid JSON: {cause}", hint="publish or copy the release again") from cause
+            raise ReleaseError(
+                f"{path} is not valid JSON: {cause}", hint="publish or copy the release again"
+            ) from cause
 
     def keys(self) -> tuple[str, ...]:
         return tuple(self._value)
@@ -57,16 +59,16 @@ class Fields:
     def flag(self, name: str) -> bool:
         return bool(self._get(name, (bool,)))
 
-    def object(self, name: str) -> "Fields":
+    def nested(self, name: str) -> "Fields":
         return Fields(self._get(name, (dict,)), f"{self._path}.{name}")
 
-    def list(self, name: str, read: "Callable[[object, str], T]") -> tuple[T, ...]:
+    def list(self, name: str, read: Callable[[object, str], T]) -> tuple[T, ...]:
         """Each entry of the list `name`, through `read(value, path)`."""
         values = self._get(name, (list,))
         assert isinstance(values, list)
         return tuple(read(value, f"{self._path}.{name}[{index}]") for index, value in enumerate(values))
 
-    def map(self, name: str, read: "Callable[[object, str], T]") -> Mapping[str, T]:
+    def map(self, name: str, read: Callable[[object, str], T]) -> Mapping[str, T]:
         """Each value of the object `name`, through `read(value, path)`."""
         values = self._get(name, (dict,))
         assert isinstance(values, dict)

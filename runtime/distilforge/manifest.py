@@ -166,13 +166,15 @@ class Manifest:
             spans=fields.map("spans", _span),
             variants=fields.list("variants", _variant),
             files=fields.map("files", _file),
-            provenance=_provenance(fields.object("provenance")),
+            provenance=_provenance(fields.nested("provenance")),
         )
 
 
 def _tensor(value: object, path: str) -> Tensor:
     fields = Fields(value, path)
-    return Tensor(name=fields.text("name"), dtype=fields.text("dtype"), shape=fields.list("shape", read_dimension))
+    return Tensor(
+        name=fields.text("name"), dtype=fields.text("dtype"), shape=fields.list("shape", read_dimension)
+    )
 
 
 def _span(value: object, path: str) -> Span:

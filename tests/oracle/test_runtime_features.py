@@ -1,11 +1,11 @@
 """The runtime's embeddings against transformers' FeatureExtractionPipeline."""
 
+import distilforge
 import numpy as np
 import pytest
 import transformers
-
-import distilforge
 from distilforge import Features
+
 from tests.runtime_release import TEXTS, Pair, published
 
 
@@ -26,7 +26,9 @@ def states(pair: Pair) -> list[np.ndarray]:
 
 
 def test_tokens(session: Features, states: list[np.ndarray]) -> None:
-    for found, expected in zip(session(list(TEXTS), pooling="token", truncation="truncate"), states, strict=True):
+    for found, expected in zip(
+        session(list(TEXTS), pooling="token", truncation="truncate"), states, strict=True
+    ):
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -43,4 +45,6 @@ def test_normalized(session: Features, states: list[np.ndarray]) -> None:
     for found, expected in zip(
         session(list(TEXTS), pooling="token", normalize=True, truncation="truncate"), states, strict=True
     ):
-        np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5)
+        np.testing.assert_allclose(
+            found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5
+        )

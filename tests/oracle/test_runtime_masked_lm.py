@@ -1,10 +1,10 @@
 """The runtime's filled masks against transformers' FillMaskPipeline."""
 
+import distilforge
 import pytest
 import transformers
-
-import distilforge
 from distilforge import FilledMask, MaskedLanguageModel
+
 from tests.runtime_release import Pair, published
 
 TEXTS = (
@@ -29,10 +29,16 @@ def session(pair: Pair) -> MaskedLanguageModel:
 
 @pytest.fixture(scope="module")
 def oracle(pair: Pair) -> transformers.FillMaskPipeline:
-    return transformers.pipeline("fill-mask", model=str(pair.checkpoint), tokenizer_kwargs={"truncation": True})
+    return transformers.pipeline(
+        "fill-mask", model=str(pair.checkpoint), tokenizer_kwargs={"truncation": True}
+    )
 
 
-def same(found: tuple[FilledMask, ...], expected: list[dict[str, object]] | list[list[dict[str, object]]], text: str) -> None:
+def same(
+    found: tuple[FilledMask, ...],
+    expected: list[dict[str, object]] | list[list[dict[str, object]]],
+    text: str,
+) -> None:
     masks = expected if isinstance(expected[0], list) else [expected]
     assert len(found) == len(masks)
     for mask, fills in zip(found, masks, strict=True):
@@ -40,7 +46,9 @@ def same(found: tuple[FilledMask, ...], expected: list[dict[str, object]] | list
         assert [(fill.token, fill.text, fill.sequence) for fill in mask.fills] == [
             (fill["token"], fill["token_str"], fill["sequence"]) for fill in fills
         ]
-        assert [fill.score for fill in mask.fills] == pytest.approx([fill["score"] for fill in fills], abs=1e-5)
+        assert [fill.score for fill in mask.fills] == pytest.approx(
+            [fill["score"] for fill in fills], abs=1e-5
+        )
 
 
 @pytest.mark.parametrize("top_k", [1, 5, 50])

@@ -1,11 +1,11 @@
 """The runtime's choices against transformers' model called directly."""
 
+import distilforge
 import pytest
 import torch
 import transformers
-
-import distilforge
 from distilforge import MultipleChoice
+
 from tests.runtime_release import Pair, published
 
 QUESTIONS = [

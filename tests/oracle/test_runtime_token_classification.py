@@ -2,14 +2,14 @@
 
 from typing import get_args
 
+import distilforge
 import pytest
 import transformers
+from distilforge import Entity, TokenClassification
+from distilforge.heads.token_classification import Aggregation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import distilforge
-from distilforge import Entity, TokenClassification
-from distilforge.heads.token_classification import Aggregation
 from tests.conftest import WORDS
 from tests.runtime_release import LABELS, TEXTS, Pair, published
 
@@ -33,9 +33,14 @@ def oracle(pair: Pair) -> transformers.TokenClassificationPipeline:
 
 
 def same(found: tuple[Entity, ...], expected: list[dict[str, object]], text: str) -> None:
-    keys = [(item.get("entity_group", item.get("entity")), item["start"], item["end"], item["word"]) for item in expected]
+    keys = [
+        (item.get("entity_group", item.get("entity")), item["start"], item["end"], item["word"])
+        for item in expected
+    ]
     assert [(item.label, item.start, item.end, item.word) for item in found] == keys
-    assert [item.score for item in found] == pytest.approx([float(item["score"]) for item in expected], abs=1e-5)
+    assert [item.score for item in found] == pytest.approx(
+        [float(item["score"]) for item in expected], abs=1e-5
+    )
     assert all(item.text == text[item.start : item.end] for item in found)
 
 
@@ -49,10 +54,11 @@ def test_texts(
     assert any(found)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     words=st.lists(
-        st.sampled_from(WORDS) | st.text(st.characters(categories=["L", "N", "P", "S", "M", "Zs"]), max_size=6),
+        st.sampled_from(WORDS)
+        | st.text(st.characters(categories=["L", "N", "P", "S", "M", "Zs"]), max_size=6),
         min_size=1,
         max_size=10,
     ),
@@ -72,7 +78,9 @@ def test_any_text(
     )
 
 
-def test_ignored_labels(session: TokenClassification, oracle: transformers.TokenClassificationPipeline) -> None:
+def test_ignored_labels(
+    session: TokenClassification, oracle: transformers.TokenClassificationPipeline
+) -> None:
     text = TEXTS[1]
     for ignored in ((), ("PER",), ("O", "LOC", "I-LOC")):
         for aggregation in AGGREGATIONS:

@@ -1,0 +1,88 @@
+"""Time from starting Python to the first answer: distilforge against onnxruntime and tokenizers used by hand.
+
+    python bench/cold_start.py artifacts/sentiment [--rounds 20] [--limit 0.15]
+
+Each sample is a fresh process; the two take turns. Prints the samples' medians, the difference with a 95% bootstrap
+interval, and exits 1 where the median difference is beyond the limit.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from distilforge.release import resolve
+from numpy.typing import NDArray
+
+TEXT = "a thoroughly good film, and not one minute too long"
+
+BY_HAND = f"""
+import sys
+import numpy, onnxruntime, tokenizers
+folder = sys.argv[1]
+tokenizer = tokenizers.Tokenizer.from_file(folder + "/tokenizer.json")
+options = onnxruntime.SessionOptions()
+options.inter_op_num_threads = 1
+session = onnxruntime.InferenceSession(folder + "/onnx/model.onnx", options, providers=["CPUExecutionProvider"])
+ids = numpy.array([tokenizer.encode({TEXT!r}).ids], dtype=numpy.int64)
+logits = session.run(None, {{"input_ids": ids, "attention_mask": numpy.ones_like(ids)}})[0]
+print(logits.argmax(), flush=True)
+"""
+
+DISTILFORGE = f"""
+import sys
+import distilforge
+session = distilforge.open(sys.argv[1], allow_unvalidated=True)
+print(session({TEXT!r}), flush=True)
+"""
+
+
+def seconds_to_answer(script: str, folder: Path) -> float:
+    """Seconds until a fresh Python that runs `script` prints its first line."""
+    begin = perf_counter()
+    command = (sys.executable, "-c", script, str(folder))
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - a script of this file
+        assert process.stdout is not None
+        answered = process.stdout.readline()
+        seconds = perf_counter() - begin
+        process.stdout.read()
+    if process.returncode != 0 or not answered:
+        raise SystemExit(f"the process ended with {process.returncode} and no answer")
+    return seconds
+
+
+def interval_of_median(differences: NDArray[np.float64]) -> tuple[float, float]:
+    """95% bootstrap interval of the median."""
+    chosen = np.random.default_rng(0).integers(0, len(differences), (2000, len(differences)))
+    low, high = np.quantile(np.median(differences[chosen], axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Time to the first answer, against onnxruntime by hand.")
+    parser.add_argument("release", help="a sequence classification release")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--limit", type=float, default=0.15, help="seconds distilforge may add")
+    arguments = parser.parse_args()
+    folder = resolve(arguments.release)
+    for script in (BY_HAND, DISTILFORGE):
+        seconds_to_answer(script, folder)  # the first reads the files into memory
+    samples = np.array(
+        [
+            [seconds_to_answer(script, folder) for script in (BY_HAND, DISTILFORGE)]
+            for _ in range(arguments.rounds)
+        ]
+    )
+    by_hand, ours = np.median(samples, axis=0)
+    differences = samples[:, 1] - samples[:, 0]
+    low, high = interval_of_median(differences)
+    print(f"by hand      {by_hand:.3f} s   (median of {arguments.rounds})")  # noqa: T201 - a benchmark prints
+    print(f"distilforge  {ours:.3f} s")  # noqa: T201
+    print(f"difference   {np.median(differences):.3f} s   (95% interval {low:.3f} to {high:.3f})")  # noqa: T201
+    return int(np.median(differences) > arguments.limit)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,91 @@
+"""Checking the arrays a caller feeds, so that what is wrong with them is said before the engine sees them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distilforge.errors import InputError
+from distilforge.manifest import Manifest, Span, Tensor
+from distilforge.registry import nearest
+
+Array = NDArray[np.generic]
+
+
+def check_feeds(feeds: Mapping[str, Array], manifest: Manifest, vocabulary: int) -> dict[str, Array]:
+    """The feeds as contiguous arrays of the declared dtypes.
+
+    A dtype that converts without loss (int32, bool and the like into int64) is converted; no other is.
+    Raises InputError naming the input, the axis or the entry, the value and its bound: names missing or unknown,
+    dtype, rank, sizes outside the manifest's spans or different between inputs, token ids outside
+    [0, vocabulary), and an attention mask that holds anything but 0 and 1.
+    """
+    names = tuple(tensor.name for tensor in manifest.inputs)
+    for name in feeds:
+        if name not in names:
+            extra = " (DistilBERT has no token types)" if name == "token_type_ids" else ""
+            raise InputError(f"there is no input {name!r}{extra}", hint=nearest(name, names))
+    sizes: dict[str, tuple[int, str]] = {}
+    checked: dict[str, Array] = {}
+    for tensor in manifest.inputs:
+        if tensor.name not in feeds:
+            raise InputError(f"the input {tensor.name!r} is missing", hint=f"feed all of {', '.join(names)}")
+        array = _converted(feeds[tensor.name], tensor)
+        _check_sizes(array, tensor, manifest.spans, sizes)
+        checked[tensor.name] = array
+    if "input_ids" in checked:
+        _check_range("input_ids", checked["input_ids"], vocabulary - 1, "the vocabulary's last id")
+    if "attention_mask" in checked:
+        _check_range("attention_mask", checked["attention_mask"], 1, "1 for a token; 0 is padding")
+    return checked
+
+
+def _converted(array: object, tensor: Tensor) -> Array:
+    if not isinstance(array, np.ndarray):
+        raise InputError(
+            f"the input {tensor.name!r} must be a numpy array, found {type(array).__name__}",
+            hint=f"numpy.asarray(..., dtype={tensor.dtype!r})",
+        )
+    declared = np.dtype(tensor.dtype)
+    if not np.can_cast(array.dtype, declared, "safe"):
+        raise InputError(
+            f"the input {tensor.name!r} has dtype {array.dtype}; it must convert to {tensor.dtype} without loss",
+            hint=f"array.astype({tensor.dtype!r})",
+        )
+    if array.ndim != len(tensor.shape):
+        axes = ", ".join(map(str, tensor.shape))
+        raise InputError(
+            f"the input {tensor.name!r} has {array.ndim} axes; it must have {len(tensor.shape)} ({axes})"
+        )
+    return np.ascontiguousarray(array, dtype=declared)
+
+
+def _check_sizes(
+    array: Array, tensor: Tensor, spans: Mapping[str, Span], sizes: dict[str, tuple[int, str]]
+) -> None:
+    for axis, size in zip(tensor.shape, array.shape, strict=True):
+        if isinstance(axis, int):
+            if size != axis:
+                raise InputError(f"the input {tensor.name!r} has size {size} where it must be {axis}")
+            continue
+        span = spans[axis]
+        if size not in span:
+            raise InputError(
+                f"the axis {axis!r} of the input {tensor.name!r} has size {size}; "
+                f"this release takes {span.low} to {span.high}",
+                hint="call the session on text to have long lists split"
+                if axis == "batch"
+                else "shorten the input",
+            )
+        expected, other = sizes.setdefault(axis, (size, tensor.name))
+        if size != expected:
+            raise InputError(
+                f"the axis {axis!r} has size {size} in {tensor.name!r} and {expected} in {other!r}; it must be one size"
+            )
+
+
+def _check_range(name: str, array: Array, high: int, meaning: str) -> None:
+    low_found, high_found = int(array.min()), int(array.max())
+    if low_found < 0 or high_found > high:
+        found = low_found if low_found < 0 else high_found
+        raise InputError(f"{name!r} holds {found}; it must be between 0 and {high} ({meaning})")

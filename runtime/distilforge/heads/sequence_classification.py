@@ -1,0 +1,95 @@
+"""Labels for texts or pairs of texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar, overload
+
+import numpy as np
+
+from distilforge.heads import heads
+from distilforge.inputs import Truncation, check_positive, check_texts, one_or_many
+from distilforge.probabilities import Floats, sigmoid, softmax
+from distilforge.session import Session
+from distilforge.tokenizer import Text
+
+T = TypeVar("T", bound=Text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelScore:
+    """A label and its score: a probability, or for regression the number itself."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """The labels of one text, highest score first."""
+
+    labels: tuple[LabelScore, ...]
+
+    @property
+    def label(self) -> str:
+        """The label with the highest score."""
+        return self.labels[0].label
+
+    @property
+    def score(self) -> float:
+        """The highest score."""
+        return self.labels[0].score
+
+
+@heads.register("sequence_classification")
+class SequenceClassification(Session):
+    """Classifies texts, as transformers' TextClassificationPipeline does."""
+
+    @overload
+    def __call__(
+        self, inputs: Text, *, top_k: int | None = 1, truncation: Truncation = "error"
+    ) -> Classification: ...
+    @overload
+    def __call__(
+        self, inputs: list[T], *, top_k: int | None = 1, truncation: Truncation = "error"
+    ) -> list[Classification]: ...
+    def __call__(
+        self,
+        inputs: Text | Sequence[Text],
+        *,
+        top_k: int | None = 1,
+        truncation: Truncation = "error",
+    ) -> Classification | list[Classification]:
+        """The `top_k` labels (None for all) of a text, a (text, text) pair, or each of a list of them.
+
+        Scores are a softmax over the labels; a sigmoid a label where the release's problem type is
+        "multi_label_classification" or there is one label; the raw output where it is "regression".
+        Raises InputError for what is no text and, unless `truncation` is "truncate", for a text that is too long.
+        """
+        if top_k is not None:
+            check_positive("top_k", top_k)
+
+        def answer(values: list[object]) -> list[Classification]:
+            texts = check_texts(values)
+            encodings = self._encodings(texts, truncation)
+            results: dict[int, Classification] = {}
+            for batch in self._batches(encodings):
+                logits = self._floats(batch.feeds, "logits")
+                for row, row_scores in zip(batch.rows, self._scores(logits), strict=True):
+                    results[row] = self._classification(row_scores, top_k)
+            return [results[row] for row in range(len(texts))]
+
+        return one_or_many(inputs, answer)
+
+    def _scores(self, logits: Floats) -> Floats:
+        problem = self.manifest.problem_type
+        if problem == "regression":
+            return logits
+        if problem == "multi_label_classification" or len(self.labels) == 1:
+            return sigmoid(logits)
+        return softmax(logits)
+
+    def _classification(self, scores: Floats, top_k: int | None) -> Classification:
+        best = np.argsort(-scores, kind="stable")[:top_k]
+        return Classification(
+            labels=tuple(LabelScore(label=self.labels[index], score=float(scores[index])) for index in best)
+        )

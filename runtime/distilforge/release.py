@@ -1,0 +1,185 @@
+"""Finding a release folder and proving that it holds exactly what its manifest says."""
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from distilforge.errors import ReleaseError
+from distilforge.manifest import FileRecord, Manifest
+
+MANIFEST = "manifest.json"
+LATEST = "latest"
+
+_logger = logging.getLogger("distilforge")
+_COPY_AGAIN = "copy the release again, or publish it again"
+_PIECE_BYTES = 16 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def resolve(release: str | os.PathLike[str]) -> Path:
+    """The version folder that `release` names: the folder itself, or what its `latest` points at.
+
+    Links are followed once, here: a publisher that moves `latest` meanwhile cannot mix two versions.
+    Raises ReleaseError where there is no such folder or no manifest in it.
+    """
+    folder = Path(release)
+    if not folder.is_dir():
+        raise ReleaseError(
+            f"no release at {str(folder)!r}: there is no such folder",
+            hint="pass artifacts/<name>, or a version folder inside it; `distilforge build` publishes one",
+        )
+    if (folder / MANIFEST).is_file():
+        return folder.resolve()
+    latest = folder / LATEST
+    if (latest / MANIFEST).is_file():
+        return latest.resolve()
+    if latest.is_symlink() or latest.exists():
+        target = str(latest.readlink()) if latest.is_symlink() else "a folder or file"
+        raise ReleaseError(
+            f"{str(latest)!r} names {target!r}, which holds no {MANIFEST}",
+            hint=f"open one of the versions beside it: {_having_manifest(folder)}",
+        )
+    raise ReleaseError(
+        f"{str(folder)!r} is not a release: it has neither {MANIFEST} nor {LATEST}",
+        hint=f"release folders found just below it: {_having_manifest(folder)}",
+    )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a version folder; ReleaseError where it is absent, cut short, inconsistent or too new."""
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as cause:
+        raise ReleaseError(f"{str(path)!r} is absent", hint=_COPY_AGAIN) from cause
+    except (OSError, UnicodeDecodeError) as cause:
+        raise ReleaseError(f"{str(path)!r} cannot be read: {cause}", hint=_COPY_AGAIN) from cause
+    manifest = Manifest.from_json(text, str(path))
+    _check_consistent(manifest, path)
+    return manifest
+
+
+def verify(folder: Path) -> Manifest:
+    """Check every file of the version folder `folder` against its manifest, which is returned.
+
+    Raises ReleaseError naming the file, what was expected and what was found: a path that leaves the folder, a
+    file that is absent or whose size or SHA-256 differs, a file in an engine's folder that is not listed (engines
+    load neighbours by name, so such a file would be run unchecked), and a manifest that does not read.
+    """
+    manifest = read_manifest(folder)
+    check_files(folder, manifest, digests=manifest.files)
+    return manifest
+
+
+def check_files(folder: Path, manifest: Manifest, *, digests: Iterable[str]) -> None:
+    """Check paths and sizes of all files of the manifest, and the SHA-256 of those named in `digests`.
+
+    Raises ReleaseError as `verify` does.
+    """
+    root = folder.resolve()
+    for name, record in manifest.files.items():
+        _check_path(root, name, record)
+    _refuse_unlisted(root, manifest)
+    check_digests(folder, manifest, digests)
+
+
+def check_digests(folder: Path, manifest: Manifest, names: Iterable[str]) -> None:
+    """Check the SHA-256 of the files `names`, whose paths have been checked; ReleaseError for one that differs."""
+    for name in names:
+        expected = manifest.files[name].sha256
+        found = _sha256(folder / name)
+        if found != expected:
+            raise ReleaseError(
+                f"{name!r} in {str(folder)!r} is damaged: SHA-256 should be {expected}, found {found}",
+                hint=_COPY_AGAIN,
+            )
+
+
+def _having_manifest(folder: Path) -> str:
+    names = sorted(path.name for path in folder.iterdir() if (path / MANIFEST).is_file())
+    below = sorted(path.name for path in folder.iterdir() if (path / LATEST / MANIFEST).is_file())
+    return ", ".join(names + below) or "none"
+
+
+def _check_path(root: Path, name: str, record: FileRecord) -> None:
+    parts = name.split("/")
+    if not name or "\\" in name or ":" in name or "\0" in name or set(parts) & {"", ".", ".."}:
+        raise ReleaseError(
+            f"{MANIFEST} lists the path {name!r}; a path must be relative, inside the release, with '/' between parts",
+            hint="do not use this release unless you trust where it came from",
+        )
+    path = root.joinpath(*parts)
+    if not path.resolve().is_relative_to(root):
+        raise ReleaseError(
+            f"{name!r} leaves the release folder: it leads to {str(path.resolve())!r}, outside {str(root)!r}",
+            hint="copy the release with its links followed, for example `cp -rL`",
+        )
+    if not path.is_file():
+        raise ReleaseError(f"{name!r} is absent from {str(root)!r}", hint=_COPY_AGAIN)
+    size = path.stat().st_size
+    if size != record.bytes:
+        raise ReleaseError(
+            f"{name!r} in {str(root)!r} is damaged: it should have {record.bytes} bytes, found {size}",
+            hint=_COPY_AGAIN,
+        )
+
+
+def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
+    listed = {*manifest.files, MANIFEST}
+    engines = {PurePosixPath(file).parent for variant in manifest.variants for file in variant.files}
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.is_dir() or name in listed:
+            continue
+        if PurePosixPath(name).parent in engines - {PurePosixPath(".")}:
+            raise ReleaseError(
+                f"{name!r} in {str(root)!r} is not listed in {MANIFEST}, and an engine might load it",
+                hint="delete that file, or publish a release that lists it",
+            )
+        _logger.warning("%s in %s is not listed in %s; it is not used", name, root, MANIFEST)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        digest = hashlib.sha256()
+        # Large pieces: between two of them this thread waits for the interpreter, which imports may hold for long.
+        buffer = memoryview(bytearray(min(_PIECE_BYTES, path.stat().st_size) or 1))
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                digest.update(buffer[:count])
+        return digest.hexdigest()
+    except OSError as cause:
+        raise ReleaseError(f"{str(path)!r} cannot be read: {cause}", hint=_COPY_AGAIN) from cause
+
+
+def _check_consistent(manifest: Manifest, path: Path) -> None:
+    def refuse(what: str) -> None:
+        raise ReleaseError(f"{str(path)!r} contradicts itself: {what}", hint="publish the release again")
+
+    if not manifest.variants:
+        refuse("it has no variants")
+    names = [variant.name for variant in manifest.variants]
+    for name in names:
+        if names.count(name) > 1:
+            refuse(f"the variant {name!r} is there {names.count(name)} times")
+    for variant in manifest.variants:
+        if not variant.files:
+            refuse(f"the variant {variant.name!r} has no files")
+        for file in variant.files:
+            if file not in manifest.files:
+                refuse(f"{file!r} of the variant {variant.name!r} is not among its files")
+    for axis, span in manifest.spans.items():
+        if not 0 < span.low <= span.usual <= span.high:
+            refuse(
+                f"the span of {axis!r} is {span.low}, {span.usual}, {span.high}; it must rise from at least 1"
+            )
+    for tensor in manifest.inputs:
+        for size in tensor.shape:
+            if isinstance(size, str) and size not in manifest.spans:
+                refuse(f"the axis {size!r} of the input {tensor.name!r} has no span")
+    for name, record in manifest.files.items():
+        if not _SHA256.fullmatch(record.sha256) or record.bytes < 0:
+            refuse(f"the record of {name!r} is {record.bytes} bytes, SHA-256 {record.sha256!r}")

@@ -1,0 +1,237 @@
+"""Text to token ids, through one shared `tokenizers` tokenizer that is never changed after loading."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import tokenizers
+
+from distilforge.errors import InputError, ReleaseError
+
+Text = str | tuple[str, str]
+ROLES = ("pad", "unk", "cls", "sep", "mask")
+_NO_LIMIT = 1 << 30
+
+
+class Encoding(Protocol):
+    """What this package uses of `tokenizers.Encoding`; offsets count characters of the original text."""
+
+    @property
+    def ids(self) -> list[int]: ...
+    @property
+    def tokens(self) -> list[str]: ...
+    @property
+    def offsets(self) -> list[tuple[int, int]]: ...
+    @property
+    def special_tokens_mask(self) -> list[int]: ...
+    @property
+    def word_ids(self) -> list[int | None]: ...
+    @property
+    def sequence_ids(self) -> list[int | None]: ...
+    @property
+    def overflowing(self) -> list["Encoding"]: ...
+    def truncate(self, max_length: int, stride: int = 0) -> None: ...
+    def token_to_word(self, token_index: int) -> int | None: ...
+    def word_to_chars(self, word_index: int, sequence_index: int = 0) -> tuple[int, int] | None: ...
+    def __len__(self) -> int: ...
+
+
+class _Decoder(Protocol):
+    def decode(self, tokens: list[str]) -> str: ...
+
+
+class _Tokenizer(Protocol):
+    @property
+    def decoder(self) -> _Decoder | None: ...
+    @property
+    def model(self) -> object: ...
+    def no_truncation(self) -> None: ...
+    def no_padding(self) -> None: ...
+    def token_to_id(self, token: str) -> int | None: ...
+    def id_to_token(self, id: int) -> str | None: ...
+    def num_special_tokens_to_add(self, is_pair: bool) -> int: ...
+    def decode(self, ids: list[int], skip_special_tokens: bool) -> str: ...
+    def encode(
+        self, sequence: str, pair: str | None = None, *, add_special_tokens: bool = True
+    ) -> Encoding: ...
+    def encode_batch(self, input: list[Text]) -> list[Encoding]: ...
+    def post_process(self, encoding: Encoding, pair: Encoding | None = None) -> Encoding: ...
+
+
+class Tokenizer:
+    """The tokenizer of a release; safe to use from several threads at once.
+
+    Ids of special tokens come from special_tokens_map.json, tokenizer_config.json and tokenizer.json, in this order.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read the tokenizer's files; ReleaseError naming the one that does not read."""
+        path = folder / "tokenizer.json"
+        try:
+            self._tokenizer: _Tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as cause:
+            raise ReleaseError(
+                f"{str(path)!r} is not a tokenizer: {cause}", hint="publish the release again"
+            ) from cause
+        # Truncation and padding saved in the file are somebody's training settings, and transformers resets them too.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        settings = _json_object(folder / "tokenizer_config.json")
+        self._special = _special_ids(
+            self._tokenizer, _json_object(folder / "special_tokens_map.json"), settings
+        )
+        self._cleans_up = settings.get("clean_up_tokenization_spaces") is True
+        limit = settings.get("model_max_length")
+        # Writers say "no limit" with 1e30, as a float.
+        self.max_tokens = (
+            int(limit) if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT else _NO_LIMIT
+        )
+
+    def special_id(self, role: str) -> int:
+        """Id of the token that is the `role` ("pad", "unk", "cls", "sep", "mask"); ReleaseError where there is none."""
+        if role not in self._special:
+            raise ReleaseError(
+                f"the tokenizer names no {role} token", hint="add it to special_tokens_map.json"
+            )
+        return self._special[role]
+
+    def special_token(self, role: str) -> str:
+        return self.token(self.special_id(role))
+
+    @property
+    def unknown_id(self) -> int | None:
+        return self._special.get("unk")
+
+    @property
+    def marks_continuations(self) -> bool:
+        """Whether a token that continues a word is written with a prefix, as WordPiece does with ##."""
+        return bool(getattr(self._tokenizer.model, "continuing_subword_prefix", None))
+
+    def token(self, token_id: int) -> str:
+        token = self._tokenizer.id_to_token(token_id)
+        return "" if token is None else token
+
+    def token_id(self, token: str) -> int | None:
+        return self._tokenizer.token_to_id(token)
+
+    def join(self, tokens: list[str]) -> str:
+        """Tokens as text, the way transformers' `convert_tokens_to_string` joins them."""
+        decoder = self._tokenizer.decoder
+        return " ".join(tokens) if decoder is None else decoder.decode(tokens)
+
+    def decode(self, token_ids: list[int], *, skip_special_tokens: bool) -> str:
+        text = self._tokenizer.decode(token_ids, skip_special_tokens=skip_special_tokens)
+        return _clean_up(text) if self._cleans_up else text
+
+    def encode(self, texts: Sequence[Text]) -> list[Encoding]:
+        """Each text, or pair of texts encoded together, with its special tokens, however long."""
+        if len(texts) == 1:
+            # One text alone does not need the library's thread pool, which takes time to start.
+            text, pair = (texts[0], None) if isinstance(texts[0], str) else texts[0]
+            return [self._tokenizer.encode(text, pair)]
+        return self._tokenizer.encode_batch(list(texts))
+
+    def encode_plain(self, text: str) -> Encoding:
+        """One text without special tokens."""
+        return self._tokenizer.encode(text, add_special_tokens=False)
+
+    def truncated(self, text: Text, max_tokens: int) -> Encoding:
+        """`text` in at most `max_tokens`, special tokens included; of a pair, the longer text gives way first.
+
+        InputError where not even the special tokens fit.
+        """
+        room = self._room(max_tokens, is_pair=not isinstance(text, str))
+        if isinstance(text, str):
+            encoding = self.encode_plain(text)
+            encoding.truncate(room)
+            return self._tokenizer.post_process(encoding)
+        first, second = map(self.encode_plain, text)
+        first_length, second_length = _longest_first(len(first), len(second), room)
+        first.truncate(first_length)
+        second.truncate(second_length)
+        return self._tokenizer.post_process(first, second)
+
+    def windows(self, first: str, second: str, *, max_tokens: int, overlap: int | None) -> list[Encoding]:
+        """The pair in windows of at most `max_tokens`: each holds all of `first` and a piece of `second`.
+
+        Neighbouring pieces share `overlap` tokens, which None leaves to this function: half a window, at most 128.
+        InputError where `first` leaves no room, or no more room than the overlap.
+        """
+        first_tokens, second_tokens = map(self.encode_plain, (first, second))
+        room = self._room(max_tokens, is_pair=True) - len(first_tokens)
+        if len(second_tokens) > room:
+            if room < 1:
+                raise InputError(
+                    f"the first text has {len(first_tokens)} tokens and leaves no room for the second in a window of "
+                    f"{max_tokens}",
+                    hint="shorten it (for question answering: the question), or allow longer windows",
+                )
+            stride = min(max_tokens // 2, 128, room - 1) if overlap is None else overlap
+            if stride >= room:
+                raise InputError(
+                    f"windows cannot overlap by {stride} tokens: beside the first text's {len(first_tokens)} tokens, "
+                    f"a window of {max_tokens} has room for {room}",
+                    hint=f"let them overlap by at most {room - 1}",
+                )
+            second_tokens.truncate(room, stride=stride)
+        whole = self._tokenizer.post_process(first_tokens, second_tokens)
+        return [whole, *whole.overflowing]
+
+    def _room(self, max_tokens: int, *, is_pair: bool) -> int:
+        special = self._tokenizer.num_special_tokens_to_add(is_pair)
+        if max_tokens < special:
+            raise InputError(f"{max_tokens} tokens cannot hold the {special} special tokens alone")
+        return max_tokens - special
+
+
+def _longest_first(first: int, second: int, room: int) -> tuple[int, int]:
+    """Lengths after truncating the longer of two texts, and both once they are as long; as `tokenizers` does it."""
+    if first + second <= room:
+        return first, second
+    short = min(first, second)
+    long = max(short, room - short)
+    if short + long > room:
+        short = room // 2
+        long = room - short
+    return (long, short) if first > second else (short, long)
+
+
+def _json_object(path: Path) -> dict[str, object]:
+    """The JSON object in a file; empty where there is no file."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as cause:
+        raise ReleaseError(
+            f"{str(path)!r} is not valid JSON: {cause}", hint="publish the release again"
+        ) from cause
+    if not isinstance(value, dict):
+        raise ReleaseError(f"{str(path)!r} must hold a JSON object, found {type(value).__name__}")
+    return value
+
+
+def _special_ids(tokenizer: _Tokenizer, *sources: dict[str, object]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for role in ROLES:
+        candidates = [source.get(f"{role}_token") for source in sources]
+        candidates.append(getattr(tokenizer.model, "unk_token", None) if role == "unk" else None)
+        candidates.append(f"[{role.upper()}]")  # what a DistilBERT tokenizer has where no file says otherwise
+        for candidate in candidates:
+            token = candidate.get("content") if isinstance(candidate, dict) else candidate
+            token_id = tokenizer.token_to_id(token) if isinstance(token, str) else None
+            if token_id is not None:
+                found[role] = token_id
+                break
+    return found
+
+
+def _clean_up(text: str) -> str:
+    """What transformers does to decoded text where tokenizer_config.json has clean_up_tokenization_spaces."""
+    for spaced, joined in (
+        (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"),
+        (" n't", "n't"), (" 'm", "'m"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+    ):  # fmt: skip
+        text = text.replace(spaced, joined)
+    return text

@@ -1,0 +1,151 @@
+"""Release folders made without the pipeline's later stages: a checkpoint's files, its graph and a manifest."""
+
+import atexit
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import onnx_ir
+import torch
+import transformers
+from distilforge.manifest import FileRecord, Manifest, Provenance, Span, Tensor, Variant
+
+from model_src import heads
+from model_src.checkpoint import load_checkpoint
+from pipeline.export import export
+from tests.conftest import VOCABULARY, write_tokenizer
+
+COPIED = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+GRAPH = "onnx/model.onnx"
+SPANS: Mapping[str, Span] = {
+    "batch": Span(low=1, usual=4, high=8),
+    "sequence": Span(low=2, usual=16, high=64),
+    "choices": Span(low=2, usual=3, high=5),
+}
+LABELS: Mapping[str, tuple[str, ...]] = {
+    "sequence_classification": ("negative", "neutral", "positive"),
+    "token_classification": ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "THING"),
+}
+TEXTS = (
+    "good movie",
+    "The doctor was NOT in the hotel room, and the food was unreadably slow!",
+    "",
+    "   ",
+    "a",
+    "cat " * 30,
+    "x" * 150,
+    "naïve café — the Ångström’s rivière",
+    "the dog 🐶 read 👩‍👩‍👧 first 🇪🇺 then closed",
+    "日本語 the 東京 king",
+    "e\u0301clair vs \u00e9clair",
+    "what?!... 'quoted' re-opened 3.14",
+    "tab\tand\nnewline\r\nand\u00a0nbsp\u200bzero",
+    "the [MASK] and the [SEP] of [UNK]",
+    "\x00control\x07characters",
+    "houses trees cats making unmaking fastest",
+)
+
+
+def write_release(checkpoint: Path, folder: Path, *, spans: Mapping[str, Span] = SPANS) -> Path:
+    """A validated release of `checkpoint` in the new folder `folder`, which is returned."""
+    loaded = load_checkpoint(checkpoint)
+    model = loaded.model
+    used = {axis: spans[axis] for axis in model.axes}
+    (folder / GRAPH).parent.mkdir(parents=True)
+    onnx_ir.save(export(model, used), folder / GRAPH)
+    for name in COPIED:
+        shutil.copyfile(checkpoint / name, folder / name)
+    manifest = Manifest(
+        name=checkpoint.name,
+        version="0123456789ab",
+        head=model.name,
+        labels=loaded.config.labels,
+        problem_type=loaded.config.problem_type,
+        inputs=tuple(
+            Tensor(name=name, dtype="int64", shape=model.axes) for name in ("input_ids", "attention_mask")
+        ),
+        outputs=tuple(
+            Tensor(name=name, dtype="float32", shape=tuple(axes)) for name, axes in model.output_axes.items()
+        ),
+        spans=used,
+        variants=(Variant(target="onnxruntime-cpu", precision="fp32", files=(GRAPH,), validated=True),),
+        files=record_files(folder),
+        provenance=Provenance(
+            checkpoint_sha256="0" * 64,
+            recipe_sha256="1" * 64,
+            git_commit="2" * 40,
+            tools={"python": "3.11"},
+            host="a test",
+            created="2026-01-01T00:00:00+00:00",
+        ),
+    )
+    write_manifest(folder, manifest)
+    return folder
+
+
+def record_files(folder: Path) -> dict[str, FileRecord]:
+    """A record of every file of `folder` but its manifest."""
+    return {
+        path.relative_to(folder).as_posix(): FileRecord(
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(), bytes=path.stat().st_size
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+def read_manifest(folder: Path) -> Manifest:
+    return Manifest.from_json((folder / "manifest.json").read_text(encoding="utf-8"))
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+
+
+def record_again(folder: Path) -> None:
+    """Make the manifest agree with the files as they are now."""
+    write_manifest(folder, replace(read_manifest(folder), files=record_files(folder)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A random checkpoint that transformers reads, and the release made of it."""
+
+    checkpoint: Path
+    release: Path
+
+
+@cache
+def published(head: str, labels: tuple[str, ...] = (), problem_type: str | None = None) -> Pair:
+    """A tiny random checkpoint and its release, made once a test run; not to be changed."""
+    root = Path(tempfile.mkdtemp(prefix="distilforge-runtime-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    checkpoint = root / f"random-{head}"
+    config = transformers.DistilBertConfig(
+        vocab_size=len(dict.fromkeys(VOCABULARY)),
+        max_position_embeddings=64,
+        n_layers=2,
+        n_heads=4,
+        dim=32,
+        hidden_dim=64,
+        initializer_range=0.2,
+    )
+    if labels:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
+        config.problem_type = problem_type
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        getattr(transformers, heads.find(head).architecture)(config).save_pretrained(checkpoint)
+    write_tokenizer(checkpoint)
+    return Pair(checkpoint=checkpoint, release=write_release(checkpoint, root / "release"))
+
+
+def copied(head: str, folder: Path) -> Path:
+    """A copy of the head's release, in the new folder `folder`, for a test to damage."""
+    labels = LABELS.get(head, ())
+    return Path(shutil.copytree(published(head, labels).release, folder))

@@ -1,0 +1,25 @@
+"""Batches hold every row once, within the release's spans, and little padding."""
+
+from distilforge.batching import batches
+from distilforge.manifest import Span
+from hypothesis import given
+from hypothesis import strategies as st
+
+BATCH = Span(low=1, usual=8, high=32)
+SEQUENCE = Span(low=1, usual=128, high=512)
+
+
+@given(st.lists(st.integers(1, 512), max_size=100))
+def test_every_row_once_and_within_bounds(lengths: list[int]) -> None:
+    found = list(batches(lengths, BATCH, SEQUENCE))
+    assert sorted(row for rows in found for row in rows) == list(range(len(lengths)))
+    for rows in found:
+        assert len(rows) <= BATCH.high
+        longest = max(lengths[row] for row in rows)
+        assert len(rows) == 1 or len(rows) * longest <= BATCH.usual * SEQUENCE.usual
+
+
+def test_texts_of_like_length_go_together() -> None:
+    lengths = [512, 3, 512, 4] * 4
+    slots = sum(len(rows) * max(lengths[row] for row in rows) for rows in batches(lengths, BATCH, SEQUENCE))
+    assert slots <= 1.05 * sum(lengths)

@@ -1,0 +1,162 @@
+"""manifest.schema.json accepts exactly what `Manifest.to_json` writes."""
+
+import copy
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+
+import jsonschema
+import pytest
+from distilforge.manifest import (
+    FileRecord,
+    Manifest,
+    Measurement,
+    Metric,
+    PassRecord,
+    Provenance,
+    Span,
+    Tensor,
+    Variant,
+    Verdict,
+)
+
+FULL = Manifest(
+    name="sentiment",
+    version="0123456789ab",
+    head="sequence_classification",
+    labels=("bad", "good"),
+    problem_type="single_label_classification",
+    inputs=(Tensor(name="input_ids", dtype="int64", shape=("batch", "sequence")),),
+    outputs=(Tensor(name="logits", dtype="float32", shape=("batch", 2)),),
+    spans={"batch": Span(low=1, usual=8, high=32), "sequence": Span(low=2, usual=128, high=512)},
+    variants=(
+        Variant(
+            target="onnxruntime-cpu",
+            precision="fp32",
+            files=("onnx/model.onnx",),
+            passes=(PassRecord(name="layer_norm", rewrites=13),),
+            validated=True,
+            metrics=(Metric(name="accuracy", eager=0.9, variant=0.9, examples=1500),),
+            verdicts=(
+                Verdict(
+                    check="largest error",
+                    observed=1e-6,
+                    comparison="at most",
+                    limit=1e-4,
+                    unit="logits",
+                    reason="rounding",
+                    interval=(0.0, 2e-6),
+                ),
+            ),
+            measurements=(Measurement(subject="eager", batch=1, tokens=16, seconds=(0.01, 0.02)),),
+        ),
+    ),
+    files={"onnx/model.onnx": FileRecord(sha256="a" * 64, bytes=10)},
+    provenance=Provenance(
+        checkpoint_sha256="b" * 64,
+        recipe_sha256="c" * 64,
+        git_commit="d" * 40,
+        tools={"torch": "2.13.0"},
+        host="a CPU",
+        created="2026-01-01T00:00:00+00:00",
+    ),
+)
+Path = tuple[str | int, ...]
+
+
+@pytest.fixture(scope="module")
+def validator() -> jsonschema.Draft202012Validator:
+    schema = json.loads(files("distilforge").joinpath("manifest.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def document() -> dict[str, object]:
+    parsed = json.loads(FULL.to_json())
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def objects(value: object, path: Path = ()) -> Iterator[Path]:
+    """The path of every object inside `value`."""
+    if isinstance(value, dict):
+        yield path
+        for key, inner in value.items():
+            yield from objects(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from objects(inner, (*path, index))
+
+
+def at(value: object, path: Path) -> dict[str, object]:
+    for step in path:
+        value = value[step]  # type: ignore[index]
+    assert isinstance(value, dict)
+    return value
+
+
+OPEN = {("spans",), ("files",), ("provenance", "tools")}
+FIELDS = [(path, key) for path in objects(document()) if path not in OPEN for key in at(document(), path)]
+
+
+def test_what_is_written_is_accepted_and_read_back(validator: jsonschema.Draft202012Validator) -> None:
+    validator.validate(document())
+    assert Manifest.from_json(FULL.to_json()) == FULL
+
+
+def test_empty_and_absent_values_are_accepted(validator: jsonschema.Draft202012Validator) -> None:
+    bare = Manifest(
+        name=FULL.name,
+        version=FULL.version,
+        head="features",
+        labels=(),
+        problem_type=None,
+        inputs=FULL.inputs,
+        outputs=FULL.outputs,
+        spans=FULL.spans,
+        variants=(Variant(target="onnxruntime-cpu", precision="fp32", files=("onnx/model.onnx",)),),
+        files=FULL.files,
+        provenance=FULL.provenance,
+    )
+    validator.validate(json.loads(bare.to_json()))
+    assert Manifest.from_json(bare.to_json()) == bare
+
+
+@pytest.mark.parametrize(("path", "key"), FIELDS)
+def test_a_field_left_out_is_refused(
+    validator: jsonschema.Draft202012Validator, path: Path, key: str
+) -> None:
+    changed = document()
+    del at(changed, path)[key]
+    assert not validator.is_valid(changed)
+
+
+@pytest.mark.parametrize(("path", "key"), FIELDS)
+def test_a_field_of_another_type_is_refused(
+    validator: jsonschema.Draft202012Validator, path: Path, key: str
+) -> None:
+    changed = document()
+    value = at(changed, path)[key]
+    at(changed, path)[key] = [7] if not isinstance(value, list) else 7
+    assert not validator.is_valid(changed)
+
+
+@pytest.mark.parametrize("path", [path for path in objects(document()) if path not in OPEN])
+def test_an_unknown_field_is_refused(validator: jsonschema.Draft202012Validator, path: Path) -> None:
+    changed = document()
+    at(changed, path)["colour"] = "blue"
+    assert not validator.is_valid(changed)
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "x/../y", "x//y", "x\\y", "C:x", "./x", "x/.", "", "x/"])
+def test_a_path_that_escapes_is_refused(validator: jsonschema.Draft202012Validator, name: str) -> None:
+    changed = document()
+    at(changed, ("files",))[name] = copy.copy(at(changed, ("files", "onnx/model.onnx")))
+    assert not validator.is_valid(changed)
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "a/b/c.d", ".hidden", "..x", "a b/ä"])
+def test_a_plain_path_is_accepted(validator: jsonschema.Draft202012Validator, name: str) -> None:
+    changed = document()
+    at(changed, ("files",))[name] = copy.copy(at(changed, ("files", "onnx/model.onnx")))
+    validator.validate(changed)

@@ -1,0 +1,209 @@
+"""A release that is not what its manifest says is refused: which file, what was expected, what is there."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import distilforge
+import pytest
+from distilforge.errors import ReleaseError
+from distilforge.release import resolve, verify
+
+from tests.runtime_release import GRAPH, copied, read_manifest, record_again
+
+Change = Callable[[dict[str, object]], None]
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    return copied("sequence_classification", tmp_path / "sentiment" / "v1")
+
+
+def change_manifest(release: Path, change: Change) -> None:
+    path = release / "manifest.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def rename_file(release: Path, old: str, new: str) -> None:
+    """List the file under another path, in the files and in the variants."""
+    text = (release / "manifest.json").read_text(encoding="utf-8")
+    (release / "manifest.json").write_text(text.replace(json.dumps(old), json.dumps(new)), encoding="utf-8")
+
+
+def refused(release: Path) -> str:
+    """The message of both `verify` and `open`, which must be the same."""
+    with pytest.raises(ReleaseError) as verified:
+        verify(release)
+    with pytest.raises(ReleaseError) as opened:
+        distilforge.open(release)
+    assert str(verified.value) == str(opened.value)
+    return str(verified.value)
+
+
+def test_a_sound_release_verifies(release: Path) -> None:
+    assert verify(release) == read_manifest(release)
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=r"no release at .*absent.*\n  hint: .*distilforge build"):
+        resolve(tmp_path / "absent")
+
+
+def test_a_folder_without_a_release_names_those_below(release: Path) -> None:
+    with pytest.raises(ReleaseError, match=r"neither manifest\.json nor latest\n  hint: .*v1"):
+        resolve(release.parent)
+
+
+def test_latest_is_followed_once(release: Path) -> None:
+    (release.parent / "latest").symlink_to("v1")
+    assert resolve(release.parent) == release
+    assert distilforge.open(release.parent).manifest == read_manifest(release)
+
+
+def test_latest_that_leads_nowhere(release: Path) -> None:
+    (release.parent / "latest").symlink_to("v2")
+    with pytest.raises(ReleaseError, match=r"latest' names 'v2'.*\n  hint: .*v1"):
+        resolve(release.parent)
+
+
+def test_manifest_cut_short(release: Path) -> None:
+    path = release / "manifest.json"
+    path.write_bytes(path.read_bytes()[:200])
+    assert "manifest.json is not valid JSON" in refused(release)
+
+
+def test_manifest_not_utf8(release: Path) -> None:
+    (release / "manifest.json").write_bytes(b"\xff\xfe{}")
+    assert "cannot be read" in refused(release)
+
+
+def test_newer_schema(release: Path) -> None:
+    change_manifest(release, lambda document: document.update(schema=2))
+    assert "has schema 2; this distilforge reads schemas up to 1\n  hint: pip install --upgrade" in refused(
+        release
+    )
+
+
+@pytest.mark.parametrize("name", [GRAPH, "tokenizer.json", "vocab.txt"])
+def test_absent_file(release: Path, name: str) -> None:
+    (release / name).unlink()
+    assert f"{name!r} is absent" in refused(release)
+
+
+@pytest.mark.parametrize("name", [GRAPH, "tokenizer.json"])
+def test_file_cut_short(release: Path, name: str) -> None:
+    size = (release / name).stat().st_size
+    os.truncate(release / name, size - 1)
+    assert f"{name!r}" in refused(release)
+    assert f"it should have {size} bytes, found {size - 1}" in refused(release)
+
+
+@pytest.mark.parametrize("name", [GRAPH, "config.json"])
+def test_one_bit_changed(release: Path, name: str) -> None:
+    expected = read_manifest(release).files[name].sha256
+    content = bytearray((release / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (release / name).write_bytes(content)
+    assert f"{name!r}" in refused(release)
+    assert f"SHA-256 should be {expected}, found " in refused(release)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../outside/model.onnx",
+        "onnx/../../outside/model.onnx",
+        "/etc/passwd",
+        "onnx//model.onnx",
+        "./onnx/model.onnx",
+        "onnx\\model.onnx",
+        "C:/model.onnx",
+        "",
+        "onnx/model.onnx\0",
+    ],
+)
+def test_path_that_is_not_plainly_inside(release: Path, path: str) -> None:
+    rename_file(release, GRAPH, path)
+    assert f"lists the path {path!r}" in refused(release)
+
+
+@pytest.mark.parametrize("linked", [GRAPH, "onnx"])
+def test_link_that_leaves_the_folder(release: Path, linked: str, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    shutil.move(release / linked, outside)
+    (release / linked).symlink_to(outside)
+    assert f"{GRAPH!r} leaves the release folder: it leads to {str(outside)!r}"[:60] in refused(release)
+
+
+def test_link_inside_the_folder_is_followed(release: Path) -> None:
+    shutil.move(release / GRAPH, release / "graph.onnx")
+    (release / GRAPH).symlink_to("../graph.onnx")
+    record_again(release)
+    assert verify(release).files[GRAPH] == verify(release).files["graph.onnx"]
+
+
+def test_unlisted_file_beside_the_engine(release: Path) -> None:
+    (release / "onnx" / "model.onnx.data").write_bytes(b"weights")
+    assert "'onnx/model.onnx.data'" in refused(release)
+    record_again(release)
+    verify(release)
+
+
+def test_unlisted_file_elsewhere_is_only_reported(release: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (release / "notes.txt").write_text("ours", encoding="utf-8")
+    verify(release)
+    assert "notes.txt" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda document: document["variants"].clear(), "it has no variants"),
+        (lambda document: document["variants"].append(document["variants"][0]), "is there 2 times"),
+        (
+            lambda document: document["variants"][0]["files"].append("onnx/other"),
+            "'onnx/other' of the variant",
+        ),
+        (lambda document: document["variants"][0]["files"].clear(), "has no files"),
+        (lambda document: document["spans"]["batch"].update(usual=99), "the span of 'batch' is 1, 99, 8"),
+        (
+            lambda document: document["spans"].pop("batch"),
+            "the axis 'batch' of the input 'input_ids' has no span",
+        ),
+        (lambda document: document["files"][GRAPH].update(sha256="A" * 64), f"the record of {GRAPH!r}"),
+        (lambda document: document["files"][GRAPH].update(bytes="7"), "bytes must be int"),
+        (lambda document: document.pop("inputs"), "lacks the field 'inputs'"),
+        (lambda document: document.update(head="summarization"), "no such head"),
+    ],
+)
+def test_manifest_that_contradicts_itself(release: Path, change: Change, message: str) -> None:
+    change_manifest(release, change)
+    with pytest.raises(ReleaseError, match=message):
+        distilforge.open(release)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[]", b'{"model": {}}'])
+def test_tokenizer_that_does_not_read(release: Path, content: bytes) -> None:
+    (release / "tokenizer.json").write_bytes(content)
+    record_again(release)
+    with pytest.raises(ReleaseError, match="is not a tokenizer"):
+        distilforge.open(release)
+
+
+def test_graph_that_does_not_load(release: Path) -> None:
+    (release / GRAPH).write_bytes(b"not a graph")
+    record_again(release)
+    with pytest.raises(ReleaseError, match=r"cannot load 'onnx/model.onnx'"):
+        distilforge.open(release)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"vocab_size": "many"}'])
+def test_config_that_does_not_read(release: Path, content: str) -> None:
+    (release / "config.json").write_text(content, encoding="utf-8")
+    record_again(release)
+    with pytest.raises(ReleaseError, match=r"config\.json"):
+        distilforge.open(release)

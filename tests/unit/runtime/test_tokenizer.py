@@ -1,0 +1,122 @@
+"""Encoding and truncation are transformers', whatever settings the tokenizer's files were saved with."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tokenizers
+import transformers
+from distilforge.errors import InputError, ReleaseError
+from distilforge.tokenizer import Tokenizer
+
+from tests.conftest import write_tokenizer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    write_tokenizer(folder)
+    return folder
+
+
+@pytest.fixture
+def copied(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def oracle(folder: Path) -> transformers.PreTrainedTokenizerFast:
+    return transformers.AutoTokenizer.from_pretrained(folder)
+
+
+def change(path: Path, **values: object) -> None:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(document | values), encoding="utf-8")
+
+
+@pytest.mark.parametrize("limit", [3, 4, 7, 8, 20, 21])
+def test_pairs_are_truncated_as_by_transformers(
+    folder: Path, oracle: transformers.PreTrainedTokenizerFast, limit: int
+) -> None:
+    tokenizer = Tokenizer(folder)
+    for first in range(0, 24, 3):
+        for second in range(1, 24, 2):
+            pair = ("cat dog house " * first, "red blue " * second)
+            expected = oracle(*pair, truncation=True, max_length=limit)["input_ids"]
+            assert tokenizer.truncated(pair, limit).ids == expected
+
+
+def test_texts_are_truncated_as_by_transformers(
+    folder: Path, oracle: transformers.PreTrainedTokenizerFast
+) -> None:
+    for limit in (2, 3, 10):
+        expected = oracle("cat dog " * 9, truncation=True, max_length=limit)["input_ids"]
+        assert Tokenizer(folder).truncated("cat dog " * 9, limit).ids == expected
+
+
+def test_no_room_for_the_special_tokens(folder: Path) -> None:
+    with pytest.raises(InputError, match="2 tokens cannot hold the 3 special tokens"):
+        Tokenizer(folder).truncated(("a", "b"), 2)
+
+
+def test_saved_truncation_and_padding_are_ignored(copied: Path) -> None:
+    saved = tokenizers.Tokenizer.from_file(str(copied / "tokenizer.json"))
+    saved.enable_truncation(4)
+    saved.enable_padding(length=12)
+    saved.save(str(copied / "tokenizer.json"))
+    tokenizer = Tokenizer(copied)
+    assert [len(encoding) for encoding in tokenizer.encode(["cat " * 8, "a"])] == [10, 3]
+    assert len(tokenizer.encode(["cat " * 8])[0]) == 10
+
+
+def test_special_tokens_come_from_the_files(copied: Path) -> None:
+    tokenizer = Tokenizer(copied)
+    assert tokenizer.special_id("mask") == tokenizer.token_id("[MASK]")
+    change(copied / "tokenizer_config.json", mask_token="cat", pad_token={"content": "dog", "special": True})
+    change(copied / "special_tokens_map.json", pad_token={"content": "house"}, mask_token=None)
+    tokenizer = Tokenizer(copied)
+    assert tokenizer.special_token("mask") == "cat"
+    assert tokenizer.special_token("pad") == "house"
+
+
+def test_special_tokens_without_their_files(copied: Path) -> None:
+    (copied / "special_tokens_map.json").unlink()
+    (copied / "tokenizer_config.json").unlink()
+    tokenizer = Tokenizer(copied)
+    assert [tokenizer.special_token(role) for role in ("pad", "unk", "cls", "sep", "mask")] == [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+    ]
+    with pytest.raises(ReleaseError, match="names no bos token"):
+        tokenizer.special_id("bos")
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "special_tokens_map.json"])
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_damaged_settings(copied: Path, name: str, content: str) -> None:
+    (copied / name).write_text(content, encoding="utf-8")
+    with pytest.raises(ReleaseError, match=name):
+        Tokenizer(copied)
+
+
+@pytest.mark.parametrize("cleans_up", [True, False])
+def test_decoding(copied: Path, cleans_up: bool) -> None:
+    change(copied / "tokenizer_config.json", clean_up_tokenization_spaces=cleans_up)
+    tokenizer, oracle = Tokenizer(copied), transformers.AutoTokenizer.from_pretrained(copied)
+    for text in ("the cat's not ' a ' dog , is n't it ? ! .", "we've un##read 've"):
+        ids = oracle(text)["input_ids"]
+        for skip in (True, False):
+            assert tokenizer.decode(ids, skip_special_tokens=skip) == oracle.decode(
+                ids, skip_special_tokens=skip
+            )
+        assert tokenizer.join(oracle.tokenize(text)) == oracle.convert_tokens_to_string(oracle.tokenize(text))
+
+
+@pytest.mark.parametrize(("saved", "expected"), [(48, 48), (1e30, 1 << 30), (None, 1 << 30)])
+def test_longest_text(copied: Path, saved: float | None, expected: int) -> None:
+    change(copied / "tokenizer_config.json", model_max_length=saved)
+    assert Tokenizer(copied).max_tokens == expected
