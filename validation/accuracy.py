@@ -1,0 +1,169 @@
+"""Evaluation texts through eager PyTorch and every variant at once: answers, differences and metrics."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from distilforge.manifest import Metric
+
+from validation.agreement import Difference, Tally, difference, repaired
+from validation.batches import Batch, Run, batches
+from validation.errors import DataError
+from validation.metrics import Array, Score
+from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A variant's scores beside eager's, the primary one first, and how often both decide alike.
+
+    `agreed` of `decisions` decisions are the same; both are 0 for heads that decide nothing. Without labels there
+    are no scores.
+    """
+
+    eager: tuple[Score, ...]
+    variant: tuple[Score, ...]
+    agreed: int
+    decisions: int
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return tuple(
+            Metric(name=eager.name, eager=eager.value, variant=variant.value, examples=len(eager.columns))
+            for eager, variant in zip(self.eager, self.variant, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Examples of one task, encoded for one release."""
+
+    task: Task[Example]
+    examples: tuple[Example, ...]
+    rows: tuple[Row, ...]
+    served: Served
+    left_out: int = 0
+
+    @classmethod
+    def of(cls, task: Task[Example], examples: tuple[Example, ...], served: Served) -> "Evaluation":
+        """Encode `examples`; DataError for one that the model's vocabulary or length cannot take."""
+        rows = (row for index, example in enumerate(examples) for row in task.rows(example, index, served))
+        return cls(task=task, examples=examples, rows=tuple(rows), served=served)
+
+    @classmethod
+    def of_those_that_fit(
+        cls, task: Task[Example], examples: tuple[Example, ...], served: Served
+    ) -> "Evaluation | None":
+        """Encode those of somebody else's `examples` that this model can take; None where it can take none."""
+        fitting = []
+        for example in examples:
+            with contextlib.suppress(DataError):
+                task.rows(example, 0, served)
+                fitting.append(example)
+        if not fitting:
+            return None
+        return replace(cls.of(task, tuple(fitting), served), left_out=len(examples) - len(fitting))
+
+    @property
+    def shortened(self) -> int:
+        """How many examples were too long and lost their end."""
+        return len({row.example for row in self.rows if row.shortened})
+
+    def compare(
+        self,
+        eager: Run,
+        variants: Mapping[str, Run],
+        tallies: Mapping[str, Sequence[Tally]],
+        *,
+        workers: int,
+        progress: Callable[[int, int], None],
+    ) -> dict[str, Comparison]:
+        """Feed every batch to eager once and to each variant, adding to its tallies, one an output in eager's order.
+
+        `workers` batches are under way at once, each on its own threads: kernels this small gain more by that than
+        by sharing one batch, and do not wait for each other on a busy machine. `progress` is told how many rows of
+        how many are done. Raises UnusableReferenceError and ArtifactError.
+        """
+        reference: dict[int, Array] = {}
+        answered: dict[str, dict[int, Array]] = {name: {} for name in variants}
+
+        def answer(batch: Batch) -> _Answered:
+            return self._answer(batch, eager, variants, tallies)
+
+        pool = ThreadPoolExecutor(workers)
+        try:
+            for done in pool.map(answer, batches(self.rows, self.served)):
+                reference |= done.eager
+                for name, variant in done.variants.items():
+                    answered[name] |= variant.arrays
+                    for tally, found in zip(tallies[name], variant.differences, strict=True):
+                        tally.add(found)
+                progress(len(reference), len(self.rows))
+        finally:
+            # After an error or Ctrl-C, batches that wait are not begun.
+            pool.shutdown(cancel_futures=True)
+        eager_answers = self._answers(reference)
+        return {
+            name: self._comparison(eager_answers, self._answers(arrays)) for name, arrays in answered.items()
+        }
+
+    def _answer(
+        self, batch: Batch, eager: Run, variants: Mapping[str, Run], tallies: Mapping[str, Sequence[Tally]]
+    ) -> "_Answered":
+        expected = eager(batch.feeds)
+        answered = {}
+        for name, run in variants.items():
+            found = run(batch.feeds)
+            answered[name] = _VariantAnswered(
+                arrays=self._reduced(batch.positions, repaired(found)),
+                differences=tuple(
+                    difference(expected[tally.output], found[tally.output], batch.feeds, tally.axes)
+                    for tally in tallies[name]
+                ),
+            )
+        return _Answered(eager=self._reduced(batch.positions, expected), variants=answered)
+
+    def _reduced(self, positions: Sequence[int], outputs: Outputs) -> dict[int, Array]:
+        return {
+            position: self.task.reduce(
+                self.rows[position], {name: array[index] for name, array in outputs.items()}
+            )
+            for index, position in enumerate(positions)
+        }
+
+    def _answers(self, arrays: Mapping[int, Array]) -> Answers:
+        return Answers(rows=self.rows, arrays=tuple(arrays[position] for position in range(len(self.rows))))
+
+    def _comparison(self, eager: Answers, variant: Answers) -> Comparison:
+        expected, found = (
+            self.task.decisions(self.examples, answers, self.served) for answers in (eager, variant)
+        )
+        return Comparison(
+            eager=self._scores(eager, eager),
+            variant=self._scores(variant, eager),
+            agreed=int(np.count_nonzero(expected == found)),
+            decisions=len(expected),
+        )
+
+    def _scores(self, answers: Answers, eager: Answers) -> tuple[Score, ...]:
+        if not self.task.labelled:
+            return ()
+        return self.task.scores(self.examples, answers, eager, self.served)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _VariantAnswered:
+    """One batch by one variant: what scoring needs of each row, by its position, and a difference an output."""
+
+    arrays: Mapping[int, Array]
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    """One batch by eager PyTorch and by every variant."""
+
+    eager: Mapping[int, Array]
+    variants: Mapping[str, _VariantAnswered]

@@ -1,0 +1,59 @@
+"""Rows in batches: the arrays that eager PyTorch and every variant are fed, exactly the same for all."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from distilforge.batching import pad
+from distilforge.manifest import Span
+
+from validation.tasks.base import Floats, Row, Served
+
+Feeds = Mapping[str, npt.NDArray[np.int64]]
+Run = Callable[[Feeds], Mapping[str, Floats]]
+
+# Token slots a batch: enough for matrix products to run at full speed, few enough for logits over a vocabulary.
+SLOTS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Positions of its rows in the list they came from, and the arrays to feed."""
+
+    positions: tuple[int, ...]
+    feeds: Feeds
+
+
+def batches(rows: Sequence[Row], served: Served) -> Iterator[Batch]:
+    """All rows, each once, in batches of similar length and of as many choices."""
+    spans = served.manifest.spans
+    pad_id = served.tokenizer.special_id("pad")
+    order = sorted(
+        range(len(rows)), key=lambda position: (len(rows[position].encodings), rows[position].tokens)
+    )
+    for positions in _grouped(order, rows, spans["batch"]):
+        encodings = [encoding for position in positions for encoding in rows[position].encodings]
+        arrays = pad(encodings, pad_id=pad_id, at_least=spans["sequence"].low)
+        shape = (len(positions), -1) if "choices" in spans else ()
+        yield Batch(
+            positions=positions,
+            feeds={
+                name: array.astype(np.int64).reshape(*(shape or (len(positions),)), array.shape[-1])
+                for name, array in arrays.items()
+            },
+        )
+
+
+def _grouped(order: Sequence[int], rows: Sequence[Row], span: Span) -> Iterator[tuple[int, ...]]:
+    group: list[int] = []
+    for position in order:
+        row = rows[position]
+        slots = (len(group) + 1) * len(row.encodings) * row.tokens
+        same = not group or len(rows[group[0]].encodings) == len(row.encodings)
+        if group and (len(group) == span.high or slots > SLOTS or not same):
+            yield tuple(group)
+            group = []
+        group.append(position)
+    if group:
+        yield tuple(group)

@@ -1,0 +1,122 @@
+"""Evaluation and calibration data: JSONL, one example a line, with the schema of its head (validation/README.md)."""
+
+import difflib
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from validation import tasks
+from validation.errors import DataError
+from validation.record import SCHEMAS, Record
+from validation.tasks.base import Example, Task
+
+DEMO = Path(__file__).parent / "data"
+
+
+def load(
+    path: Path, head: str, labels: tuple[str, ...], *, problem_type: str | None = None, labelled: bool = True
+) -> tuple[Example, ...]:
+    """The examples of `head` in a .jsonl or .jsonl.gz file, in its order; lines that are blank are passed over.
+
+    `labels` and `problem_type` are the model's. `labelled` False reads texts alone, whatever the labels. Raises
+    DataError with file, line, field, value and what was expected there: for a file that is absent, empty or no JSONL,
+    for data of another head and for labels that the model does not have.
+    """
+    return read(path, tasks.find(head)(labels=labels, problem_type=problem_type, labelled=labelled), head)
+
+
+def read(path: Path, task: Task[Example], head: str) -> tuple[Example, ...]:
+    """The same for a task that is there already."""
+    examples = []
+    for record in _records(path):
+        _check_head(record, head)
+        examples.append(task.parse(record))
+    if not examples:
+        raise DataError(f"{path} is empty: it holds no example", hint=SCHEMAS)
+    return tuple(examples)
+
+
+def demo_texts(head: str) -> Path | None:
+    """The evaluation data that this package carries for `head`, or None where it has none."""
+    path = DEMO / head / "evaluation.jsonl.gz"
+    return path if path.is_file() else None
+
+
+def _records(path: Path) -> Iterator[Record]:
+    for line, text in enumerate(_read(path).split("\n"), start=1):
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as cause:
+            raise DataError(
+                f"{path}:{line}: not JSON: {cause.msg} at character {cause.pos + 1} of {text!r:.80}",
+                hint=SCHEMAS,
+            ) from cause
+        if not isinstance(value, dict):
+            raise DataError(f"{path}:{line}: must be a JSON object, found {value!r:.80}", hint=SCHEMAS)
+        yield Record(value, path, line)
+
+
+def _read(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+    except FileNotFoundError as cause:
+        raise DataError(
+            f"{path} does not exist", hint="give the path of a .jsonl or .jsonl.gz file"
+        ) from cause
+    except (EOFError, zlib.error, gzip.BadGzipFile) as cause:
+        raise DataError(f"{path} is damaged gzip: {cause}", hint="compress or copy it again") from cause
+    except OSError as cause:
+        raise DataError(
+            f"{path} cannot be read: {cause.strerror or cause}", hint="give a readable file"
+        ) from cause
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        line = content.count(b"\n", 0, cause.start) + 1
+        found = content[cause.start : cause.start + 1]
+        raise DataError(
+            f"{path}:{line}: not UTF-8: found the byte {found!r}", hint="save it as UTF-8"
+        ) from cause
+
+
+def _check_head(record: Record, head: str) -> None:
+    """DataError where a record has the fields of another head, or a field that is one of this head's misspelt."""
+    known = {name: tasks.find(name) for name in _fitting(record.fields, head)}
+    others = {name: task for name, task in known.items() if name != head}
+    if head not in known or any(task.required > known[head].required for task in others.values()):
+        if others:
+            other = max(others, key=lambda name: len(others[name].required))
+            raise record.error(
+                f"looks like data of the head {other!r}, with the fields {', '.join(map(repr, record.fields))}; "
+                f"the model's head is {head!r}",
+                hint=f"give data with {_described(head)}",
+            )
+        missing = sorted(tasks.find(head).required - set(record.fields))
+        raise record.error(
+            f"lacks the field {missing[0]!r}; it has {', '.join(map(repr, record.fields)) or 'none'}",
+            hint=f"the head {head!r} needs {_described(head)}",
+        )
+    task = tasks.find(head)
+    absent = task.optional - set(record.fields)
+    for field in set(record.fields) - task.required - task.optional:
+        if near := difflib.get_close_matches(field, absent, n=1, cutoff=0.8):
+            raise record.error(f"has the unknown field {field!r}", hint=f"did you mean {near[0]!r}?")
+
+
+def _fitting(fields: Mapping[str, object], head: str) -> list[str]:
+    """The heads whose required fields are all there."""
+    return [name for name in tasks.names() if tasks.find(name).required <= set(fields)]
+
+
+def _described(head: str) -> str:
+    task = tasks.find(head)
+    optional = (
+        f" and, if there is one, {', '.join(map(repr, sorted(task.optional)))}" if task.optional else ""
+    )
+    return f"the fields {', '.join(map(repr, sorted(task.required)))}{optional}"

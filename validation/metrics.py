@@ -1,0 +1,114 @@
+"""Task metrics as functions of summed columns, so that a bootstrap can resample examples cheaply.
+
+Each metric keeps, per example, a few numbers whose sums over any sample of examples determine it (its sufficient
+statistics). The tests hold every one against scikit-learn, seqeval, torchmetrics or scipy on the whole set.
+
+Shape suffixes: N examples, K columns, L labels; `...` is a batch of resamples or nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One metric of one model on N examples: per-example columns (N, K), and (..., K) sums to (...) values."""
+
+    name: str
+    columns: Array
+    of_sums: Callable[[Array], Array]
+    higher_is_better: bool = True
+
+    @property
+    def value(self) -> float:
+        """The metric on all the examples."""
+        return float(self.of_sums(self.columns.sum(axis=0)))
+
+
+def mean(name: str, values_N: Array) -> Score:
+    """The mean of a per-example value, such as exact match or F1 of an answer."""
+    return ratio(name, values_N, np.ones_like(values_N))
+
+
+def ratio(name: str, numerators_N: Array, denominators_N: Array) -> Score:
+    """The sum of numerators over the sum of denominators, 0 where that is 0 (accuracy over several per example)."""
+    columns_NK = np.stack([numerators_N, denominators_N], axis=1).astype(np.float64)
+    return Score(name=name, columns=columns_NK, of_sums=_ratio)
+
+
+def perplexity(name: str, negative_log_likelihoods_N: Array, counts_N: Array) -> Score:
+    """exp of the mean negative log-likelihood (natural logarithm) per predicted token; lower is better."""
+    columns_NK = np.stack([negative_log_likelihoods_N, counts_N], axis=1).astype(np.float64)
+    return Score(
+        name=name, columns=columns_NK, of_sums=lambda sums: np.exp(_ratio(sums)), higher_is_better=False
+    )
+
+
+def micro_f1(name: str, correct_N: Array, predicted_N: Array, actual_N: Array) -> Score:
+    """F1 of counts pooled over examples, 0 where nothing is predicted and nothing actual (scikit-learn's default)."""
+
+    def of_sums(sums: Array) -> Array:
+        return _divide(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
+
+    columns_NK = np.stack([correct_N, predicted_N, actual_N], axis=1).astype(np.float64)
+    return Score(name=name, columns=columns_NK, of_sums=of_sums)
+
+
+def macro_f1(name: str, predicted_N: Indices, actual_N: Indices, labels: int) -> Score:
+    """Mean over labels of their F1; labels that are neither predicted nor actual count not (as in scikit-learn)."""
+    identity_LL = np.eye(labels)
+    predicted_NL, actual_NL = identity_LL[predicted_N], identity_LL[actual_N]
+
+    def of_sums(sums: Array) -> Array:
+        correct, seen = sums[..., :labels], sums[..., labels:]
+        return _divide((2 * _divide(correct, seen)).sum(axis=-1), (seen > 0).sum(axis=-1).astype(np.float64))
+
+    columns_NK = np.concatenate([predicted_NL * actual_NL, predicted_NL + actual_NL], axis=1)
+    return Score(name=name, columns=columns_NK, of_sums=of_sums)
+
+
+def r2(name: str, predicted_N: Array, actual_N: Array) -> Score:
+    """Coefficient of determination; for a constant truth 1 where met exactly and else 0, as in scikit-learn."""
+    # A constant shift leaves the value and keeps the difference of two large sums from losing digits.
+    centred_N = actual_N - actual_N.mean()
+
+    def of_sums(sums: Array) -> Array:
+        residual, linear, square, count = np.moveaxis(sums, -1, 0)
+        total = square - linear**2 / count
+        constant = total <= 1e-12 * square
+        explained = 1 - _divide(residual, np.where(constant, 0, total))
+        return np.where(constant, np.where(residual == 0, 1.0, 0.0), explained)
+
+    ones_N = np.ones_like(centred_N)
+    columns_NK = np.stack([(predicted_N - actual_N) ** 2, centred_N, centred_N**2, ones_N], axis=1)
+    return Score(name=name, columns=columns_NK, of_sums=of_sums)
+
+
+def pearson(name: str, predicted_N: Array, actual_N: Array) -> Score:
+    """Pearson's correlation, 0 where either side is constant."""
+    x_N, y_N = predicted_N - predicted_N.mean(), actual_N - actual_N.mean()
+
+    def of_sums(sums: Array) -> Array:
+        x, y, xx, yy, xy, count = np.moveaxis(sums, -1, 0)
+        covariance = xy - x * y / count
+        spread = np.maximum(xx - x**2 / count, 0) * np.maximum(yy - y**2 / count, 0)
+        return _divide(covariance, np.sqrt(spread))
+
+    columns_NK = np.stack([x_N, y_N, x_N**2, y_N**2, x_N * y_N, np.ones_like(x_N)], axis=1)
+    return Score(name=name, columns=columns_NK, of_sums=of_sums)
+
+
+def _ratio(sums: Array) -> Array:
+    return _divide(sums[..., 0], sums[..., 1])
+
+
+def _divide(numerator: Array, denominator: Array) -> Array:
+    """`numerator` / `denominator`, 0 where the denominator is 0."""
+    safe = np.where(denominator == 0, 1.0, denominator)
+    return np.where(denominator == 0, 0.0, numerator / safe)

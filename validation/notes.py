@@ -1,0 +1,48 @@
+"""What a reader must know to read a report's numbers."""
+
+import hashlib
+from pathlib import Path
+
+from validation.accuracy import Evaluation
+from validation.gate import Gates
+
+
+def describe(path: Path | None, evaluated: Evaluation | None) -> str:
+    """One line on the texts: the file's name and digest, or that they are the demo's."""
+    if evaluated is None:
+        return "no texts"
+    if path is None:
+        return "texts of the demo, without labels"
+    return f"{path.name}, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}…"
+
+
+def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tuple[str, ...]:
+    """Sentences on what was not judged, what was shortened, and what so few examples cannot show."""
+    found = []
+    if path is None:
+        found.append(
+            "No evaluation data were given, so that no metric was computed and accuracy was not judged."
+        )
+    if evaluated is None:
+        return tuple(found)
+    if evaluated.left_out:
+        found.append(f"{evaluated.left_out} of the demo's texts do not fit this model and were left out.")
+    if evaluated.shortened:
+        found.append(
+            f"{evaluated.shortened} of {len(evaluated.examples)} texts had more than "
+            f"{evaluated.served.longest} tokens and were cut off there."
+        )
+    if path is not None:
+        unseen = undetectable(len(evaluated.examples), gates.confidence)
+        if unseen > gates.margin:
+            found.append(
+                f"{len(evaluated.examples)} examples are few: even if no answer differs, a share of "
+                f"{unseen:.1%} that would differ cannot be excluded at {gates.confidence:.0%}, and the margin is "
+                f"{gates.margin:.1%}. Give more to make the accuracy gate mean what it says."
+            )
+    return tuple(found)
+
+
+def undetectable(examples: int, confidence: float) -> float:
+    """The largest share of differing answers that may hide where `examples` show none (Clopper and Pearson 1934)."""
+    return float(1 - (1 - confidence) ** (1 / examples))

@@ -1,0 +1,189 @@
+"""What validation found: dataclasses, their JSON, and the table of what was observed against which limit."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from distilforge.json_fields import Fields, read_number, read_text
+from distilforge.manifest import Manifest, Measurement, Metric, Verdict, _measurement, _metric, _verdict
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """Absolute differences of one output from eager's on one kind of inputs; `values` is how many were compared."""
+
+    inputs: str
+    output: str
+    largest: float
+    mean: float
+    percentile_999: float
+    values: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speedup:
+    """Ratio of the median seconds, eager/variant, at one shape, and its interval (each end one-sided)."""
+
+    batch: int
+    tokens: int
+    ratio: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantReport:
+    """How one variant fared.
+
+    metrics: the primary one first; empty without labelled data. agreements: one per kind of inputs and output.
+    label_agreement: share of `decisions` that are eager's, None where the head decides nothing. measurements: of
+    eager and of the variant in turns, a pair a shape.
+    """
+
+    name: str
+    metrics: tuple[Metric, ...]
+    agreements: tuple[Agreement, ...]
+    label_agreement: float | None
+    decisions: int
+    verdicts: tuple[Verdict, ...]
+    speedups: tuple[Speedup, ...]
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(self.verdicts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How a release fared; true figures only, so that the report of one that failed is as complete.
+
+    evaluation: what the texts were. examples: how many. conditions: machine, versions, threads, gates. notes: what a
+    reader must know to read the numbers.
+    """
+
+    head: str
+    evaluation: str
+    examples: int
+    variants: tuple[VariantReport, ...]
+    conditions: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+    @property
+    def passed(self) -> bool:
+        return all(variant.passed for variant in self.variants)
+
+    def to_json(self) -> str:
+        """This report as JSON; ValueError where a number is NaN or infinite, which JSON cannot say."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, path: str = "report.json") -> "Report":
+        """The report in `text`; distilforge's ReleaseError naming the field that is missing or misshapen."""
+        fields = Fields.parse(text, path)
+        return cls(
+            schema=fields.integer("schema"),
+            head=fields.text("head"),
+            evaluation=fields.text("evaluation"),
+            examples=fields.integer("examples"),
+            variants=fields.list("variants", _variant),
+            conditions=fields.map("conditions", read_text),
+            notes=fields.list("notes", read_text),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One verdict as a table shows it: every cell text, `passed` for the mark."""
+
+    variant: str
+    check: str
+    observed: str
+    limit: str
+    unit: str
+    interval: str
+    passed: bool
+    reason: str
+
+    @property
+    def mark(self) -> str:
+        return "✓ pass" if self.passed else "✗ FAIL"
+
+
+def rows(report: Report) -> tuple[Line, ...]:
+    """Observed against limit, a line a verdict, in the order judged."""
+    return tuple(_line(variant.name, verdict) for variant in report.variants for verdict in variant.verdicts)
+
+
+def _line(variant: str, verdict: Verdict) -> Line:
+    interval = verdict.interval
+    return Line(
+        variant=variant,
+        check=verdict.check,
+        observed=number(verdict.observed),
+        limit=f"{verdict.comparison} {number(verdict.limit)}",
+        unit=verdict.unit,
+        interval="" if interval is None else f"{number(interval[0])} to {number(interval[1])}",
+        passed=bool(verdict),
+        reason=verdict.reason,
+    )
+
+
+def write(report: Report, manifest: Manifest, folder: Path) -> None:
+    """Write report.json and report.html, which needs nothing beside it, into `folder`, made where missing.
+
+    Raises OSError where `folder` cannot be written.
+    """
+    from validation.html import render  # here, because drawing is not needed to read or judge a report
+
+    html = render(report, manifest)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
+    (folder / "report.html").write_text(html, encoding="utf-8")
+
+
+def number(value: float) -> str:
+    """`value` in three significant digits; whole numbers and what is beyond 1000 without a fraction."""
+    if value == int(value) or 1000 <= abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.2e}" if abs(value) < 1e-3 or abs(value) >= 1e6 else f"{value:.3g}"
+
+
+def _variant(value: object, path: str) -> VariantReport:
+    fields = Fields(value, path)
+    return VariantReport(
+        name=fields.text("name"),
+        metrics=fields.list("metrics", _metric),
+        agreements=fields.list("agreements", _agreement),
+        label_agreement=fields.number("label_agreement") if fields.has("label_agreement") else None,
+        decisions=fields.integer("decisions"),
+        verdicts=fields.list("verdicts", _verdict),
+        speedups=fields.list("speedups", _speedup),
+        measurements=fields.list("measurements", _measurement),
+    )
+
+
+def _agreement(value: object, path: str) -> Agreement:
+    fields = Fields(value, path)
+    return Agreement(
+        inputs=fields.text("inputs"),
+        output=fields.text("output"),
+        largest=fields.number("largest"),
+        mean=fields.number("mean"),
+        percentile_999=fields.number("percentile_999"),
+        values=fields.integer("values"),
+    )
+
+
+def _speedup(value: object, path: str) -> Speedup:
+    fields = Fields(value, path)
+    low, high = fields.list("interval", read_number)
+    return Speedup(
+        batch=fields.integer("batch"),
+        tokens=fields.integer("tokens"),
+        ratio=fields.number("ratio"),
+        interval=(low, high),
+    )

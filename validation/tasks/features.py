@@ -1,0 +1,76 @@
+"""Embeddings of texts by the bare encoder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from validation import metrics
+from validation.metrics import Array, Indices, Score
+from validation.record import Record
+from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, encoded
+
+TEXT, MATCH = 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchedText(Example):
+    """A text, and one that means the same."""
+
+    text: str
+    match: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features(Task[MatchedText]):
+    """Retrieval accuracy: of all matches, the nearest to a text is its own (cosine of mean token vectors).
+
+    Without matches, the gate looks at the cosine between a text's embedding by eager and by the variant.
+    """
+
+    required = frozenset({"text"})
+    optional = frozenset({"match"})
+
+    def parse(self, record: Record) -> MatchedText:
+        return MatchedText(place=record.place, text=record.text("text"), match=record.optional_text("match"))
+
+    def rows(self, example: MatchedText, index: int, served: Served) -> tuple[Row, ...]:
+        parts = [(TEXT, example.text)] + ([] if example.match is None else [(MATCH, example.match)])
+        encodings = [(part, *encoded(text, served)) for part, text in parts]
+        return tuple(
+            Row(example=index, encodings=(encoding,), part=part, shortened=shortened)
+            for part, encoding, shortened in encodings
+        )
+
+    def reduce(self, row: Row, outputs: Outputs) -> Array:
+        mean_C = outputs["last_hidden_state"][: row.tokens].astype(np.float64).mean(axis=0)
+        unit_C: Array = mean_C / max(float(np.linalg.norm(mean_C)), 1e-12)
+        return unit_C
+
+    def scores(
+        self, examples: Sequence[MatchedText], answers: Answers, eager: Answers, served: Served
+    ) -> tuple[Score, ...]:
+        cosines_N = (np.stack(answers.of_part(TEXT)) * np.stack(eager.of_part(TEXT))).sum(axis=1)
+        cosine = metrics.mean("embedding cosine", cosines_N)
+        matches = _matches(examples)
+        if len(set(matches)) < 2:
+            return (cosine,)
+        queried = [example for example in examples if example.match is not None]
+        nearest = self.decisions(examples, answers, served)
+        correct = [matches[index] == example.match for index, example in zip(nearest, queried, strict=True)]
+        return metrics.mean("retrieval accuracy", np.asarray(correct, dtype=np.float64)), cosine
+
+    def decisions(self, examples: Sequence[MatchedText], answers: Answers, served: Served) -> Indices:
+        if len(set(_matches(examples))) < 2:
+            return np.zeros(0, dtype=np.int64)
+        texts = answers.of_part(TEXT)
+        queries_QC = np.stack(
+            [text for text, example in zip(texts, examples, strict=True) if example.match is not None]
+        )
+        candidates_MC = np.stack(answers.of_part(MATCH))
+        nearest_Q: Indices = (queries_QC @ candidates_MC.T).argmax(axis=1)
+        return nearest_Q
+
+
+def _matches(examples: Sequence[MatchedText]) -> list[str]:
+    return [example.match for example in examples if example.match is not None]

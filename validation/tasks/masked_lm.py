@@ -1,0 +1,99 @@
+"""Words that a text had masked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from distilforge.tokenizer import Tokenizer
+
+from validation import metrics
+from validation.errors import DataError
+from validation.metrics import Array, Indices, Score
+from validation.record import SCHEMAS, Record
+from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, encoded
+
+MASK = "[MASK]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedText(Example):
+    """A text with [MASK] in it, and the wordpiece behind each, in order."""
+
+    text: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedLM(Task[MaskedText]):
+    """Top-1 accuracy and pseudo-perplexity, both over the masked wordpieces of the data.
+
+    Pseudo-perplexity (Salazar et al. 2020) is taken over these masks and not over every token in turn.
+    """
+
+    required = frozenset({"text", "targets"})
+
+    def parse(self, record: Record) -> MaskedText:
+        text, targets = record.text("text"), record.texts("targets")
+        if text.count(MASK) != len(targets):
+            raise record.error(
+                f"has {text.count(MASK)} {MASK} and {len(targets)} targets; each {MASK} needs one"
+            )
+        return MaskedText(place=record.place, text=text, targets=targets)
+
+    def rows(self, example: MaskedText, index: int, served: Served) -> tuple[Row, ...]:
+        tokenizer = served.tokenizer
+        mask = tokenizer.special_id("mask")
+        text = example.text.replace(MASK, tokenizer.special_token("mask"))
+        encoding, shortened = encoded(text, served)
+        marks = tuple(position for position, token in enumerate(encoding.ids) if token == mask)
+        if not shortened and len(marks) != len(example.targets):
+            raise DataError(
+                f"{example.place}: the text has {len(marks)} mask tokens after tokenization and "
+                f"{len(example.targets)} targets",
+                hint=SCHEMAS,
+            )
+        targets = (_target(target, example, tokenizer) for target in example.targets[: len(marks)])
+        return (
+            Row(
+                example=index,
+                encodings=(encoding,),
+                marks=marks,
+                targets=tuple(targets) if self.labelled else (),
+                shortened=shortened,
+            ),
+        )
+
+    def reduce(self, row: Row, outputs: Outputs) -> Array:
+        logits_MV = outputs["logits"][list(row.marks)].astype(np.float64)
+        top_M = logits_MV.argmax(axis=-1)
+        if not row.targets:
+            return np.stack([top_M, np.zeros(len(top_M))])
+        highest_M = logits_MV.max(axis=-1)
+        log_sums_M = highest_M + np.log(np.exp(logits_MV - highest_M[:, None]).sum(axis=-1))
+        return np.stack([top_M, log_sums_M - logits_MV[np.arange(len(top_M)), list(row.targets)]])
+
+    def scores(
+        self, examples: Sequence[MaskedText], answers: Answers, eager: Answers, served: Served
+    ) -> tuple[Score, ...]:
+        pairs = tuple(zip(answers.rows, answers.arrays, strict=True))
+        correct_N = np.asarray([(array[0] == row.targets).sum() for row, array in pairs], dtype=np.float64)
+        likelihoods_N = np.asarray([array[1].sum() for _, array in pairs])
+        masks_N = np.asarray([len(row.targets) for row, _ in pairs], dtype=np.float64)
+        return (
+            metrics.ratio("masked top-1 accuracy", correct_N, masks_N),
+            metrics.perplexity("pseudo-perplexity", likelihoods_N, masks_N),
+        )
+
+    def decisions(self, examples: Sequence[MaskedText], answers: Answers, served: Served) -> Indices:
+        return np.concatenate([array[0] for array in answers.arrays]).astype(np.int64)
+
+
+def _target(target: str, example: MaskedText, tokenizer: Tokenizer) -> int:
+    token = tokenizer.token_id(target)
+    if token is None:
+        pieces = tokenizer.encode_plain(target).tokens
+        raise DataError(
+            f"{example.place}: field 'targets' has {target!r}, which is not one wordpiece of the model's vocabulary",
+            hint=f"the tokenizer splits it into {', '.join(pieces)}; mask words that are one wordpiece",
+        )
+    return token

@@ -1,0 +1,190 @@
+"""Validation's table of contents: a release, opened as applications open it, held against eager PyTorch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import distilforge
+import numpy as np
+from distilforge.manifest import Manifest, Verdict
+from distilforge.release import read_manifest, resolve
+from distilforge.session import Session
+from distilforge.tokenizer import Tokenizer
+
+from validation import data, generated, latency, notes, tasks, verdicts
+from validation.accuracy import Comparison, Evaluation
+from validation.agreement import Tally, difference
+from validation.batches import Feeds, Run
+from validation.conditions import conditions, physical_cores
+from validation.eager import Eager, threads
+from validation.errors import ArtifactError
+from validation.gate import Gates
+from validation.latency import Timing
+from validation.report import Report, VariantReport
+from validation.tasks.base import Floats, Served
+
+GENERATED = "generated inputs"
+EVALUATED = "evaluation texts"
+DEMO = "the demo's texts"
+# Enough to see a disagreement with eager; more would tell nothing without labels.
+DEMO_TEXTS = 256
+PROGRESS_LINES = 4
+# Batches under way at once; each may hold a quarter of a gigabyte of logits over a vocabulary.
+MOST_WORKERS = 4
+
+Progress = Callable[[str], None]
+
+
+def validate(
+    candidate: Path,
+    checkpoint: Path,
+    head: str,
+    *,
+    evaluation: Path | None,
+    gates: Gates,
+    progress: Progress,
+) -> Report:
+    """Hold every variant of the release folder `candidate` against eager PyTorch on `checkpoint`.
+
+    `evaluation` is labelled data of `head` (validation/README.md); without it, agreement on the texts that this
+    package carries still counts, and accuracy is not judged. `progress` gets a line now and then. The report tells
+    what failed; whether that stops anything is the caller's affair.
+
+    Raises DataError for unusable data, ArtifactError and UnusableReferenceError where nothing can be compared, and
+    what distilforge and model_src raise for a release or a checkpoint that does not open.
+    """
+    manifest = read_manifest(resolve(candidate))
+    if manifest.head != head:
+        raise ArtifactError(
+            f"{candidate} has the head {manifest.head!r}; it is to be validated as {head!r}",
+            hint="export the checkpoint with that head",
+        )
+    count = gates.threads or physical_cores()
+    workers = min(count, MOST_WORKERS)
+    with threads(count // workers):
+        eager = Eager(checkpoint, head)
+        served = Served(manifest=manifest, tokenizer=Tokenizer(candidate), vocabulary=eager.config.vocab_size)
+        evaluated = _encode(evaluation, served)
+        runs = {name: _run(session) for name, session in _open(candidate, manifest, count // workers).items()}
+        on_generated = {name: _tallies(eager, GENERATED) for name in runs}
+        on_texts = {name: _tallies(eager, DEMO if evaluation is None else EVALUATED) for name in runs}
+        _compare_generated(eager, runs, served, on_generated)
+        progress(f"compared {', '.join(runs)} with eager PyTorch on {GENERATED}")
+        compared = {}
+        if evaluated is not None:
+            tell = _now_and_then(progress)
+            compared = evaluated.compare(eager.run, runs, on_texts, workers=workers, progress=tell)
+    with threads(count):
+        sessions = _open(candidate, manifest, count)
+        timings = {name: _time(eager, session, served, gates) for name, session in sessions.items()}
+        progress(f"timed {', '.join(sessions)} and eager PyTorch in turns, on {count} thread(s)")
+    return Report(
+        head=head,
+        evaluation=notes.describe(evaluation, evaluated),
+        examples=len(evaluated.examples) if evaluated else 0,
+        variants=tuple(
+            _report(name, [*on_generated[name], *on_texts[name]], compared.get(name), timings[name], gates)
+            for name in runs
+        ),
+        conditions=conditions(count),
+        notes=notes.notes(evaluation, evaluated, gates),
+    )
+
+
+def _open(candidate: Path, manifest: Manifest, count: int) -> dict[str, Session]:
+    """Every variant, on `count` threads, by its name."""
+    return {
+        variant.name: distilforge.open(candidate, variant=variant.name, threads=count, allow_unvalidated=True)
+        for variant in manifest.variants
+    }
+
+
+def _encode(evaluation: Path | None, served: Served) -> Evaluation | None:
+    """The evaluation data, or else the demo's texts, encoded; None where this package carries none for the head."""
+    manifest = served.manifest
+    path = data.demo_texts(manifest.head) if evaluation is None else evaluation
+    if path is None:
+        return None
+    task = tasks.find(manifest.head)(
+        labels=manifest.labels, problem_type=manifest.problem_type, labelled=evaluation is not None
+    )
+    examples = data.read(path, task, manifest.head)
+    if evaluation is None:
+        return Evaluation.of_those_that_fit(task, examples[:: max(1, len(examples) // DEMO_TEXTS)], served)
+    return Evaluation.of(task, examples, served)
+
+
+def _run(session: Session) -> Run:
+    """The session's outputs as float32, whatever precision it computes in."""
+
+    def run(feeds: Feeds) -> Mapping[str, Floats]:
+        return {name: array.astype(np.float32, copy=False) for name, array in session.run(feeds).items()}
+
+    return run
+
+
+def _tallies(eager: Eager, inputs: str) -> tuple[Tally, ...]:
+    return tuple(Tally(inputs, output, axes) for output, axes in eager.output_axes.items())
+
+
+def _compare_generated(
+    eager: Eager, runs: Mapping[str, Run], served: Served, tallies: Mapping[str, Sequence[Tally]]
+) -> None:
+    for case in generated.cases(served.manifest.spans, served.vocabulary):
+        expected = eager.run(case.feeds)
+        for name, run in runs.items():
+            found = run(case.feeds)
+            for tally in tallies[name]:
+                pair = expected[tally.output], found[tally.output]
+                tally.add(difference(*pair, case.feeds, tally.axes, compared=case.compared))
+
+
+def _now_and_then(progress: Progress) -> Callable[[int, int], None]:
+    """A line for each quarter of the rows."""
+    told = 0
+
+    def tell(done: int, of: int) -> None:
+        nonlocal told
+        quarter = PROGRESS_LINES * done // of
+        if quarter > told:
+            told = quarter
+            progress(f"answered {done} of {of} rows of text, by eager PyTorch and by every variant")
+
+    return tell
+
+
+def _time(eager: Eager, session: Session, served: Served, gates: Gates) -> tuple[Timing, ...]:
+    spans = served.manifest.spans
+    random = np.random.default_rng(generated.SEED)
+    timings = []
+    for batch, tokens in latency.usable_shapes(gates.shapes, spans):
+        shape = (batch, spans["choices"].usual, tokens) if "choices" in spans else (batch, tokens)
+        feeds = generated.random_feeds(shape, served.vocabulary, random)
+        timings.append(latency.measure(eager.compute, session.run, feeds, seconds=gates.seconds_per_shape))
+    return tuple(timings)
+
+
+def _report(
+    name: str,
+    tallies: Sequence[Tally],
+    compared: Comparison | None,
+    timings: tuple[Timing, ...],
+    gates: Gates,
+) -> VariantReport:
+    agreements = tuple(tally.agreement for tally in tallies if tally.agreement.values)
+    judged: list[Verdict] = [verdicts.judge_finite(sum(tally.non_finite for tally in tallies))]
+    for inputs in dict.fromkeys(agreement.inputs for agreement in agreements):
+        largest = max(agreement.largest for agreement in agreements if agreement.inputs == inputs)
+        judged.append(verdicts.judge_error(inputs, largest, gates))
+    if compared is not None and compared.eager:
+        judged.append(verdicts.judge_loss(compared.eager[0], compared.variant[0], gates))
+    judged.append(verdicts.judge_speedup(timings, gates))
+    return VariantReport(
+        name=name,
+        metrics=compared.metrics if compared else (),
+        agreements=agreements,
+        label_agreement=compared.agreed / compared.decisions if compared and compared.decisions else None,
+        decisions=compared.decisions if compared else 0,
+        verdicts=tuple(judged),
+        speedups=tuple(timing.speedup(gates.confidence) for timing in timings),
+        measurements=tuple(measurement for timing in timings for measurement in timing.measurements(name)),
+    )
