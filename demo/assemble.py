@@ -1,0 +1,90 @@
+"""Assemble the demo's checkpoints from the installed encoder and the deltas: `python -m demo.assemble`."""
+
+import argparse
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import model_src
+from demo import delta as deltas
+from demo import encoder
+from demo.checkpoint import Base
+
+DELTAS = Path(__file__).with_name("deltas")
+CHECKPOINTS = {
+    "features": "sentence-embedding",
+    "masked_lm": "fill-mask",
+    "multiple_choice": "how-to",
+    "question_answering": "answers",
+    "sequence_classification": "sentiment",
+    "token_classification": "punctuation",
+}
+ENCODER_ALONE = "features"
+STAMP = ".assembled-from"
+
+
+def assemble(output: Path) -> bool:
+    """Write every checkpoint as a folder under `output`; False where they were up to date.
+
+    Raises:
+        FileNotFoundError: the encoder's package or a delta is absent.
+    """
+    inputs = _digest_of_inputs()
+    stale = [head for head, name in CHECKPOINTS.items() if _stamp(output / name) != inputs]
+    if not stale:
+        return False
+    output.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=output, prefix=".assembling-") as scratch:
+        base = Base(folder=Path(scratch) / "encoder")
+        encoder.write(base.folder)
+        for head in stale:
+            name = CHECKPOINTS[head]
+            sys.stderr.write(f"assembling {output / name}\n")
+            written = Path(scratch) / name
+            if head == ENCODER_ALONE:
+                base.write_features(written)
+            else:
+                base.write_head(deltas.read(DELTAS / f"{head}.safetensors"), written)
+            (written / STAMP).write_text(inputs, encoding="utf-8")
+            shutil.rmtree(output / name, ignore_errors=True)
+            written.rename(output / name)
+    return True
+
+
+def _stamp(folder: Path) -> str:
+    path = folder / STAMP
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _digest_of_inputs() -> str:
+    """A digest of everything that decides what the checkpoints hold: weights, deltas and code."""
+    package = encoder.package_folder()
+    names = ("config.json", "model.safetensors", "tokenizer.json", "special_tokens_map.json", "vocab.txt")
+    here = Path(__file__).parent
+    files = [
+        *(package / name for name in names),
+        *(DELTAS / f"{head}.safetensors" for head in sorted(CHECKPOINTS) if head != ENCODER_ALONE),
+        *(here / name for name in ("assemble.py", "checkpoint.py", "delta.py", "encoder.py", "NOTICE.md")),
+        *sorted(Path(str(model_src.__file__)).parent.rglob("*.py")),
+    ]
+    digest = hashlib.sha256()
+    for path in files:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is absent; restore it from git, or run `make demo-train`")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def main() -> None:
+    """Parse the command line and assemble."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("demo/checkpoints"))
+    output = parser.parse_args().output
+    if not assemble(output):
+        sys.stderr.write(f"{output} is up to date\n")
+
+
+if __name__ == "__main__":
+    main()

