@@ -23,7 +23,7 @@ class Fields:
         """The object in `text`; ReleaseError where it is not JSON."""
         try:
             return cls(json.loads(text), path)
-        except json.JSONDecodeError as cause:
+        except (json.JSONDecodeError, RecursionError) as cause:
             raise ReleaseError(
                 f"{path} is not valid JSON: {cause}", hint="publish or copy the release again"
             ) from cause

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from distilforge.errors import ReleaseError
@@ -15,7 +15,7 @@ LATEST = "latest"
 
 _logger = logging.getLogger("distilforge")
 _COPY_AGAIN = "copy the release again, or publish it again"
-_PIECE_BYTES = 16 << 20
+_PIECE_BYTES = 4 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -129,17 +129,23 @@ def _check_path(root: Path, name: str, record: FileRecord) -> None:
 
 def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
     listed = {*manifest.files, MANIFEST}
-    engines = {PurePosixPath(file).parent for variant in manifest.variants for file in variant.files}
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if path.is_dir() or name in listed:
-            continue
-        if PurePosixPath(name).parent in engines - {PurePosixPath(".")}:
+    engines = {str(PurePosixPath(file).parent) for variant in manifest.variants for file in variant.files}
+    unlisted = {path.relative_to(root).as_posix() for path in _files(root)} - listed
+    for engine in sorted(engines):
+        # Walked apart from the rest, for the folder may be a link.
+        beside = {path.relative_to(root).as_posix() for path in _files(root / engine)} - listed
+        for name in sorted(beside):
             raise ReleaseError(
                 f"{name!r} in {str(root)!r} is not listed in {MANIFEST}, and an engine might load it",
-                hint="delete that file, or publish a release that lists it",
+                hint="delete it, or publish a release that lists it",
             )
+    for name in sorted(unlisted):
         _logger.warning("%s in %s is not listed in %s; it is not used", name, root, MANIFEST)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Everything below `folder` that is no plain folder; links to folders are not followed."""
+    return (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
 
 
 def _sha256(path: Path) -> str:

@@ -203,7 +203,7 @@ def _json_object(path: Path) -> dict[str, object]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         raise ReleaseError(
             f"{str(path)!r} is not valid JSON: {cause}", hint="publish the release again"
         ) from cause

@@ -76,6 +76,11 @@ def test_manifest_cut_short(release: Path) -> None:
     assert "manifest.json is not valid JSON" in refused(release)
 
 
+def test_manifest_nested_too_deep(release: Path) -> None:
+    (release / "manifest.json").write_text("[" * 100_000, encoding="utf-8")
+    assert "manifest.json is not valid JSON" in refused(release)
+
+
 def test_manifest_not_utf8(release: Path) -> None:
     (release / "manifest.json").write_bytes(b"\xff\xfe{}")
     assert "cannot be read" in refused(release)
@@ -151,6 +156,21 @@ def test_unlisted_file_beside_the_engine(release: Path) -> None:
     assert "'onnx/model.onnx.data'" in refused(release)
     record_again(release)
     verify(release)
+
+
+@pytest.mark.parametrize("place", ["onnx/more/weights", "onnx/.hidden"])
+def test_unlisted_file_below_the_engine(release: Path, place: str) -> None:
+    (release / place).parent.mkdir(exist_ok=True)
+    (release / place).write_bytes(b"weights")
+    assert f"{place!r}" in refused(release)
+
+
+def test_unlisted_file_in_a_linked_folder(release: Path) -> None:
+    shutil.move(release / "onnx", release / "graphs")
+    (release / "onnx").symlink_to("graphs")
+    distilforge.open(release)
+    (release / "graphs" / "weights").write_bytes(b"weights")
+    assert "'onnx/weights'" in refused(release)
 
 
 def test_unlisted_file_elsewhere_is_only_reported(release: Path, caplog: pytest.LogCaptureFixture) -> None:
