@@ -1,0 +1,117 @@
+"""A build: load, export, compile, assemble, validate, publish."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from distilforge.manifest import Manifest
+
+from pipeline import assemble, gate, stages, summary
+from pipeline import compile as targets
+from pipeline.errors import EXPECTED, failed
+from pipeline.publish import publish
+from pipeline.recipe import Recipe
+from pipeline.summary import Line
+from pipeline.work import Stage, Talk, WorkFolder
+
+WORK = ".work"
+StageName = Literal["export", "compile", "assemble", "validate", "publish"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What a build left: `folder` of its last stage, and whether there was any work to do.
+
+    From validation on, `lines` says how each variant fared; all of it is in the folder's manifest.json.
+    """
+
+    name: str
+    stage: StageName
+    folder: Path
+    new: bool
+    lines: tuple[Line, ...] = ()
+
+
+def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "publish") -> Built:
+    """Build `recipe` into the folder `artifacts`, up to the stage `until`.
+
+    Every stage that an earlier build has done is taken from artifacts/.work. Raises UsageError, MissingError,
+    StageError (the stage named, the cause chained), GateError (nothing is published), and what model_src, validation
+    and distilforge raise for checkpoints, data and releases.
+    """
+    for variant in recipe.variants:
+        targets.find(variant.target, variant.precision)
+    source = stages.load(recipe)
+    work = WorkFolder(artifacts / WORK, talk)
+
+    exported = stages.export(work, recipe, source)
+    if until == "export":
+        return _built(recipe, until, exported)
+
+    compiled = tuple(stages.compile_variant(work, variant, exported) for variant in recipe.variants)
+    if until == "compile":
+        return _built(recipe, until, *compiled)
+
+    candidate = stages.candidate(work, recipe, source, exported, compiled)
+    if until == "assemble":
+        return _built(recipe, until, candidate)
+
+    validated = stages.validate(work, recipe, source, candidate, talk)
+    manifest = assemble.read_manifest(validated.folder)
+    if recipe.gates.mode == "enforce":
+        gate.enforce(manifest)
+    if until == "validate":
+        return replace(_built(recipe, until, validated), lines=summary.lines(manifest))
+
+    return _publish(recipe, artifacts, source, candidate, validated, manifest, talk)
+
+
+def _built(recipe: Recipe, stage: StageName, *made: Stage) -> Built:
+    return Built(
+        name=recipe.name, stage=stage, folder=made[-1].folder, new=not all(each.reused for each in made)
+    )
+
+
+def _publish(
+    recipe: Recipe,
+    artifacts: Path,
+    source: stages.Source,
+    candidate: Stage,
+    validated: Stage,
+    manifest: Manifest,
+    talk: Talk,
+) -> Built:
+    def compose(folder: Path) -> None:
+        from pipeline import release  # reads reports, which needs PyTorch
+
+        release.compose(
+            candidate=candidate.folder,
+            validated=validated.folder,
+            provenance=assemble.provenance(source.digest, manifest.provenance.recipe_sha256),
+            folder=folder,
+        )
+
+    started = time.monotonic()
+    try:
+        published = publish(
+            name=recipe.name,
+            version=manifest.version,
+            validated=manifest.validated,
+            compose=compose,
+            artifacts=artifacts,
+            work=artifacts / WORK / "publish",
+            talk=talk,
+        )
+    except EXPECTED:
+        raise
+    except Exception as cause:
+        raise failed("publish", cause) from cause
+    talk.finished("publish", manifest.version, time.monotonic() - started, reused=not published.new)
+    return Built(
+        name=recipe.name,
+        stage="publish",
+        folder=published.folder,
+        new=published.new,
+        lines=summary.lines(assemble.read_manifest(published.folder)),
+    )

@@ -1,0 +1,44 @@
+"""SHA-256 of files, folders and values."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from distilforge.manifest import FileRecord
+
+
+def of_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of one file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def of_value(value: object) -> str:
+    """Hexadecimal SHA-256 of a value made of JSON types; the order of a mapping's keys does not matter."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def record(folder: Path) -> dict[str, FileRecord]:
+    """Digest and size of every file below `folder`, by relative path with forward slashes, sorted."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): FileRecord(sha256=of_file(path), bytes=path.stat().st_size)
+        for path in files
+    }
+
+
+def of_records(records: Mapping[str, FileRecord]) -> str:
+    """Hexadecimal SHA-256 over names and contents of recorded files."""
+    return of_value({name: entry.sha256 for name, entry in records.items()})
+
+
+def damaged(folder: Path, records: Mapping[str, FileRecord]) -> tuple[str, ...]:
+    """Those recorded files that are absent from `folder` or differ, cheapest check first; empty when whole."""
+
+    def differs(name: str, entry: FileRecord) -> bool:
+        path = folder / name
+        return not path.is_file() or path.stat().st_size != entry.bytes or of_file(path) != entry.sha256
+
+    return tuple(name for name, entry in records.items() if differs(name, entry))

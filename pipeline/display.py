@@ -1,0 +1,147 @@
+"""The one place that prints: results on stdout, talk and progress on stderr."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from distilforge.manifest import Manifest
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+
+WIDEST = 1000
+
+
+class Display:
+    """What a build tells its user; a terminal sees a spinner, a log sees plain lines.
+
+    A context manager, so that the spinner is gone whatever ends the build.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._status: Status | None = None
+        self._name = ""
+
+    def __enter__(self) -> "Display":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def named(self, name: str) -> None:
+        """The next lines are about the release `name`."""
+        self._name = name
+
+    def started(self, stage: str, doing: str) -> None:
+        """`stage` has work to do."""
+        if self._console.is_terminal:
+            self._stop()
+            self._status = self._console.status(f"{self._name} {stage}: {doing}")
+            self._status.start()
+        else:
+            self._line(f"{stage}: {doing}")
+
+    def finished(self, stage: str, result: str, seconds: float, *, reused: bool) -> None:
+        """`stage` is done; `reused` when an earlier build had done the work."""
+        self._stop()
+        self._line(
+            f"{stage}: {f'nothing to do, {result} is whole' if reused else f'done in {seconds:.1f} s'}"
+        )
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+        self._line(f"  {text}")
+
+    def verdicts(self, manifest: Manifest) -> None:
+        """Every check with what was observed and its limit, on stderr."""
+        self._stop()
+        table = Table("variant", "check", "observed", "limit", "unit", "met", title=manifest.name)
+        for variant in manifest.variants:
+            for verdict in variant.verdicts:
+                limit = f"{verdict.comparison} {verdict.limit:.4g}"
+                met = "yes" if verdict else "NO"
+                table.add_row(
+                    variant.name, verdict.check, f"{verdict.observed:.4g}", limit, verdict.unit, met
+                )
+        self._console.print(table)
+
+    def error(self, text: str) -> None:
+        """What went wrong, on stderr."""
+        self._stop()
+        self._print(f"error: {text}")
+
+    def _line(self, text: str) -> None:
+        self._print(f"{self._name} {text}" if self._name else text)
+
+    def _print(self, text: str) -> None:
+        # soft_wrap: paths and hints must survive being copied from a narrow terminal or a log
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def _stop(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def result(text: str) -> None:
+    """One line of a command's result, on stdout."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on stdout."""
+    drawn = Table(*columns)
+    for row in rows:
+        drawn.add_row(*row)
+    console = Console(highlight=False)
+    # A pipe has no width; cutting cells there would lose what the reader asked for.
+    console.print(
+        drawn, width=None if console.is_terminal else WIDEST, no_wrap=not console.is_terminal, crop=False
+    )
+
+
+def manifest(shown: Manifest, folder: Path) -> None:
+    """What a release holds, on stdout."""
+    result(f"{shown.name} {shown.version} in {folder}")
+    result(f"head {shown.head}; validated: {'yes' if shown.validated else 'NO'}")
+    tensors = [
+        (kind, tensor.name, tensor.dtype, " x ".join(map(str, tensor.shape)))
+        for kind, group in (("input", shown.inputs), ("output", shown.outputs))
+        for tensor in group
+    ]
+    table(("", "name", "type", "shape"), tensors)
+    spans = [(axis, str(span.low), str(span.usual), str(span.high)) for axis, span in shown.spans.items()]
+    table(("axis", "low", "usual", "high"), spans)
+    table(
+        ("variant", "check", "observed", "limit", "met"),
+        [
+            (
+                variant.name,
+                verdict.check,
+                f"{verdict.observed:.4g}",
+                f"{verdict.comparison} {verdict.limit:.4g} {verdict.unit}",
+                "yes" if verdict else "NO",
+            )
+            for variant in shown.variants
+            for verdict in variant.verdicts
+        ],
+    )
+    table(
+        ("file", "bytes", "sha256"),
+        [(name, str(entry.bytes), entry.sha256) for name, entry in shown.files.items()],
+    )
+    made = shown.provenance
+    tools = ", ".join(f"{name} {version}" for name, version in made.tools.items())
+    result(f"checkpoint {made.checkpoint_sha256}\nrecipe {made.recipe_sha256}\ngit {made.git_commit}")
+    result(f"made {made.created} on {made.host}\ntools {tools}")
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on stdout, as Markdown."""
+    for row in (columns, ["---"] * len(columns), *rows):
+        result(f"| {' | '.join(row)} |")

@@ -1,0 +1,92 @@
+"""Every error the pipeline raises itself, and the exit code of each error class of every room.
+
+PipelineError
+├── UsageError    the command line or the recipe asks for something that cannot be
+├── MissingError  a package or a device that was asked for is not on this machine
+├── StageError    a stage failed
+└── GateError     everything was built, but validation said no
+"""
+
+import errno
+
+from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
+from distilforge.manifest import Manifest
+
+from model_src.errors import ModelSourceError, UnavailableAttentionError
+from validation.errors import DataError, GatesError, ValidationError
+
+
+class PipelineError(Exception):
+    """Base of the pipeline's errors: what happened with the offending value, and a hint with the next step."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{message}\n  hint: {hint}" if hint else message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(PipelineError):
+    """The command line or the recipe asks for something that cannot be."""
+
+
+class MissingError(PipelineError):
+    """A package or a device that was asked for is not on this machine."""
+
+
+class StageError(PipelineError):
+    """A stage failed; the cause is chained."""
+
+    def __init__(self, stage: str, message: str, *, hint: str = "") -> None:
+        super().__init__(f"stage {stage} failed: {message}", hint=hint)
+        self.stage = stage
+
+
+class GateError(PipelineError):
+    """Everything was built, but validation said no, so nothing was published; `manifest` has the verdicts."""
+
+    def __init__(self, message: str, manifest: Manifest, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.manifest = manifest
+
+
+EXPECTED = (PipelineError, ModelSourceError, DistilforgeError, ValidationError)
+"""Errors that explain themselves; any other exception inside a stage is a failure of that stage."""
+
+# The first class that fits decides, so subclasses come before their bases.
+EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (UsageError, 2),
+    (InputError, 2),
+    (DataError, 2),
+    (GatesError, 2),
+    (MissingError, 3),
+    (UnavailableError, 3),
+    (UnavailableAttentionError, 3),
+    (ReleaseError, 4),
+    (ModelSourceError, 4),
+    (GateError, 6),
+    (StageError, 5),
+)
+
+_STORAGE_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file grew beyond the limit of this process or file system",
+}
+
+
+def exit_code(error: Exception) -> int:
+    """What the process exits with for `error`; 5, a failed stage, for what no table entry names."""
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 5)
+
+
+def failed(stage: str, cause: Exception) -> StageError:
+    """The failure of `stage` by `cause`, in words a user can act on."""
+    if isinstance(cause, OSError) and cause.errno in _STORAGE_ERRORS:
+        return StageError(
+            stage,
+            f"{_STORAGE_ERRORS[cause.errno]} ({cause})",
+            hint="make room, or choose another disk with --artifacts; `distilforge clean` removes the work folder",
+        )
+    return StageError(
+        stage, f"{type(cause).__name__}: {cause}", hint="run again with --verbose for the traceback"
+    )

@@ -1,0 +1,31 @@
+"""The gate between validation and publication."""
+
+from distilforge.manifest import Manifest, Verdict
+
+from pipeline.errors import GateError
+
+
+def enforce(manifest: Manifest) -> None:
+    """Raise GateError, with what was observed against which limit, unless every verdict is met."""
+    failed = [
+        f"  {variant.name}: {_sentence(verdict)}"
+        for variant in manifest.variants
+        for verdict in variant.verdicts
+        if not verdict
+    ]
+    if failed or not manifest.validated:
+        count = sum(len(variant.verdicts) for variant in manifest.variants)
+        raise GateError(
+            "\n".join(
+                [
+                    f"{manifest.name} was built but not published: {len(failed)} of {count} checks failed",
+                    *failed,
+                ]
+            ),
+            manifest,
+            hint="`--gate report` publishes it all the same, marked as not validated",
+        )
+
+
+def _sentence(verdict: Verdict) -> str:
+    return f"{verdict.check} is {verdict.observed:.4g}, must be {verdict.comparison} {verdict.limit:.4g} {verdict.unit}"

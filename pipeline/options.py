@@ -1,0 +1,120 @@
+"""The options that the building commands share, and the recipe that they amount to."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import recipe_file
+from pipeline.errors import UsageError
+from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
+from validation.gate import Gates
+
+RECIPE_SUFFIX = ".toml"
+
+
+class GateMode(StrEnum):
+    """What a failed check does."""
+
+    enforce = "enforce"
+    report = "report"
+
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="CHECKPOINT_OR_RECIPE",
+        help="A Hugging Face DistilBERT folder, a hub id, or a recipe (.toml). Several are built one after another.",
+    ),
+]
+Name = Annotated[
+    str | None,
+    typer.Option(help="The release's name; default: the recipe's, or the folder's.", show_default=False),
+]
+Head = Annotated[
+    str | None,
+    typer.Option(help="The head to build; default: the one that config.json names.", show_default=False),
+]
+Variants = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--variant",
+        metavar="TARGET:PRECISION",
+        help="May be given several times; default: the recipe's, or onnxruntime-cpu:fp32.",
+        show_default=False,
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Labelled evaluation data, .jsonl or .jsonl.gz. Without it only agreement with eager PyTorch is judged.",
+        show_default=False,
+    ),
+]
+Calibration = Annotated[
+    Path | None, typer.Option(help="Calibration data, .jsonl or .jsonl.gz.", show_default=False)
+]
+Artifacts = Annotated[Path, typer.Option(help="Where releases are published and work is kept.")]
+Gate = Annotated[
+    GateMode | None,
+    typer.Option(
+        help="enforce: a failed check publishes nothing (exit 6). report: it publishes, marked as not validated.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, an object a line.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
+
+ARTIFACTS = Path("artifacts")
+
+
+def recipe(
+    source: str,
+    *,
+    name: str | None,
+    head: str | None,
+    variants: list[str] | None,
+    data: Path | None,
+    calibration: Path | None,
+    gate: GateMode | None,
+) -> Recipe:
+    """The recipe in `source`, or the one for the checkpoint `source`, with every option that was given."""
+    if source.endswith(RECIPE_SUFFIX):
+        base = recipe_file.read(Path(source))
+    else:
+        base = Recipe(name=name or _folder_name(source), checkpoint=source)
+    return replace(
+        base,
+        name=name or base.name,
+        head=head or base.head,
+        variants=tuple(map(VariantName.parse, variants)) if variants else base.variants or DEFAULT_VARIANTS,
+        evaluation=data or base.evaluation,
+        calibration=calibration or base.calibration,
+        gates=_gated(base.gates, gate),
+    )
+
+
+def check_distinct(recipes: Sequence[Recipe]) -> None:
+    """UsageError where two of `recipes` would publish under one name."""
+    names = [recipe.name for recipe in recipes]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(
+                f"{names.count(name)} builds would publish under the name {name!r}", hint="use --name"
+            )
+
+
+def _gated(gates: Gates, gate: GateMode | None) -> Gates:
+    if gate is None:
+        return gates
+    return replace(gates, mode="report" if gate is GateMode.report else "enforce")
+
+
+def _folder_name(source: str) -> str:
+    name = Path(source).resolve().name if Path(source).exists() else Path(source).name
+    if not name:
+        raise UsageError(f"{source!r} gives the release no name", hint="choose one with --name")
+    return name

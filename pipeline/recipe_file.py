@@ -1,0 +1,170 @@
+"""Recipes as TOML: recipes/<name>.toml. Paths are relative to the file; nothing unknown is passed over.
+
+name = "sentiment"                          # default: the file's name
+checkpoint = "../demo/checkpoints/sentiment"
+head = "sequence_classification"            # default: what config.json names
+variants = ["onnxruntime-cpu:fp32"]
+evaluation = "evaluation.jsonl.gz"
+calibration = "calibration.jsonl.gz"
+
+[spans]
+sequence = [1, 128, 512]                    # low, usual, high
+
+[gates]                                     # every field of validation's Gates
+margin = 0.01
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from distilforge.manifest import Span
+
+from pipeline.errors import UsageError
+from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
+from validation.errors import GatesError
+from validation.gate import Gates
+
+
+def read(path: Path) -> Recipe:
+    """The recipe in `path`; UsageError names file, key and value, and the nearest known key."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as cause:
+        raise UsageError(f"there is no recipe {path}", hint="recipes lie in recipes/*.toml") from cause
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+        raise UsageError(f"{path} is no readable TOML file: {cause}") from cause
+    table = _Table(values, str(path))
+    table.only({entry.name for entry in fields(Recipe)})
+    variants = table.texts("variants")
+    try:
+        return Recipe(
+            name=table.text("name") or path.stem,
+            checkpoint=_checkpoint(table, path),
+            head=table.text("head"),
+            variants=tuple(map(VariantName.parse, variants)) if variants is not None else DEFAULT_VARIANTS,
+            spans=table.table("spans").spans(),
+            calibration=_beside(path, table.text("calibration")),
+            evaluation=_beside(path, table.text("evaluation")),
+            gates=_gates(table.table("gates")),
+        )
+    except (UsageError, GatesError) as cause:
+        if cause.message.startswith(str(path)):
+            raise
+        raise UsageError(f"{path}: {cause.message}", hint=cause.hint) from cause
+
+
+def _checkpoint(table: "_Table", path: Path) -> str:
+    text = table.text("checkpoint")
+    if text is None:
+        raise UsageError(f"{path} lacks the key 'checkpoint'", hint="a folder, or a hub id")
+    # A hub id has one slash and no dots before it, as a path may; a folder that is there wins.
+    beside = path.parent / text
+    if beside.exists() or text.startswith((".", "/")) or text.count("/") != 1:
+        return str(beside)
+    return text
+
+
+def _beside(path: Path, text: str | None) -> Path | None:
+    return None if text is None else path.parent / text
+
+
+def _gates(table: "_Table") -> Gates:
+    defaults = Gates()
+    table.only({entry.name for entry in fields(Gates)})
+    shapes = table.pairs("shapes")
+    mode = table.text("mode") or defaults.mode
+    if mode not in ("enforce", "report"):
+        raise table.misfit("mode", mode, "'enforce' or 'report'")
+    return Gates(
+        error=table.number("error", defaults.error),
+        margin=table.number("margin", defaults.margin),
+        confidence=table.number("confidence", defaults.confidence),
+        speedup=table.number("speedup", defaults.speedup),
+        mode="report" if mode == "report" else "enforce",
+        shapes=defaults.shapes if shapes is None else shapes,
+        seconds_per_shape=table.number("seconds_per_shape", defaults.seconds_per_shape),
+        threads=table.whole("threads"),
+    )
+
+
+class _Table:
+    """One TOML table; every getter raises UsageError where the value does not fit."""
+
+    def __init__(self, values: Mapping[str, object], place: str) -> None:
+        self._values = values
+        self._place = place
+
+    def only(self, known: set[str]) -> None:
+        for key in self._values:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                raise UsageError(
+                    f"{self._place} has the unknown key {key!r}; known: {', '.join(sorted(known))}",
+                    hint=f"did you mean {near[0]!r}?" if near else "",
+                )
+
+    def misfit(self, key: str, value: object, expected: str) -> UsageError:
+        return UsageError(f"{self._place}: {key!r} must be {expected}, found {value!r:.80}")
+
+    def text(self, key: str) -> str | None:
+        value = self._values.get(key)
+        if value is not None and not (isinstance(value, str) and value):
+            raise self.misfit(key, value, "text")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...] | None:
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise self.misfit(key, value, "a list of texts")
+        return tuple(value)
+
+    def number(self, key: str, default: float) -> float:
+        value = self._values.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.misfit(key, value, "a number")
+        return float(value)
+
+    def whole(self, key: str) -> int | None:
+        value = self._values.get(key)
+        if value is not None and not _is_whole(value):
+            raise self.misfit(key, value, "a whole number")
+        return value if isinstance(value, int) else None
+
+    def pairs(self, key: str) -> tuple[tuple[int, int], ...] | None:
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(_are_whole(entry, 2) for entry in value):
+            raise self.misfit(key, value, "a list of pairs [batch, tokens]")
+        return tuple((int(batch), int(tokens)) for batch, tokens in value)
+
+    def table(self, key: str) -> "_Table":
+        value = self._values.get(key, {})
+        if not isinstance(value, dict):
+            raise self.misfit(key, value, "a table")
+        return _Table(value, f"{self._place} [{key}]")
+
+    def spans(self) -> dict[str, Span]:
+        for axis, value in self._values.items():
+            if not _are_whole(value, 3):
+                raise self.misfit(axis, value, "three whole numbers: low, usual, high")
+        return {axis: _span(value) for axis, value in self._values.items()}
+
+
+def _span(value: object) -> Span:
+    assert isinstance(value, list)
+    low, usual, high = value
+    return Span(low=low, usual=usual, high=high)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _are_whole(value: object, count: int) -> bool:
+    return isinstance(value, list) and len(value) == count and all(map(_is_whole, value))

@@ -1,0 +1,68 @@
+"""A registry of one kind of extension: adding one is adding a file to the package, and nothing else."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
+
+from pipeline.errors import UsageError
+
+
+class Named(Protocol):
+    """What a registry holds: anything with a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Entry = TypeVar("Entry", bound=Named)
+
+
+class Registry(Generic[Entry]):
+    """Entries of one `kind`, defined by the modules of `package`, which are imported at the first question.
+
+    An error while importing a module propagates: an extension that cannot be loaded must not vanish in silence.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self._kind = kind
+        self._package = package
+        self._entries: dict[str, Entry] = {}
+        self._imported = False
+
+    def add(self, entry: Entry) -> Entry:
+        """Register `entry`; ValueError where its name is taken."""
+        if entry.name in self._entries:
+            raise ValueError(f"two definitions of the {self._kind} {entry.name!r} in {self._package}")
+        self._entries[entry.name] = entry
+        return entry
+
+    def names(self) -> tuple[str, ...]:
+        """Every entry's name, sorted."""
+        self._import()
+        return tuple(sorted(self._entries))
+
+    def find(self, name: str) -> Entry:
+        """The entry called `name`; UsageError with the nearest name where there is none."""
+        self._import()
+        if name not in self._entries:
+            raise unknown(self._kind, name, self.names())
+        return self._entries[name]
+
+    def _import(self) -> None:
+        if self._imported:
+            return
+        package = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self._package}.{module.name}")
+        self._imported = True
+
+
+def unknown(kind: str, name: str, known: Sequence[str]) -> UsageError:
+    """The error for a name that is not among `known`, with the nearest one."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return UsageError(
+        f"unknown {kind} {name!r}; known: {', '.join(known)}",
+        hint=f"did you mean {near[0]!r}?" if near else "",
+    )

@@ -1,0 +1,234 @@
+"""The stages that leave something in the work folder: what each depends on, and what it writes.
+
+PyTorch and the engines are imported where a stage runs, so that a build with nothing to do starts at once.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distilforge.manifest import Manifest, Variant
+
+from model_src import folder as checkpoint_folder
+from model_src.folder import CheckpointFolder
+from pipeline import assemble, digests, versions
+from pipeline.interface import Interface
+from pipeline.recipe import Recipe, VariantName, limits
+from pipeline.work import Stage, Talk, WorkFolder
+
+if TYPE_CHECKING:
+    from validation.report import VariantReport
+
+GRAPH = "model.onnx"
+INTERFACE = "interface.json"
+VARIANT = "variant.json"
+REPORT = "report.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The checkpoint's files and their digests; the model's and the tokenizer's apart, since export needs no text."""
+
+    checkpoint: CheckpointFolder
+    model: Mapping[str, str]
+    tokenizer: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 over all the files."""
+        return digests.of_value([self.model, self.tokenizer])
+
+
+def load(recipe: Recipe) -> Source:
+    """Find the recipe's checkpoint and digest its files; CheckpointError where there is none."""
+    checkpoint = checkpoint_folder.find(recipe.checkpoint)
+
+    def digested(paths: Sequence[Path]) -> dict[str, str]:
+        return {path.name: digests.of_file(path) for path in paths}
+
+    return Source(
+        checkpoint=checkpoint,
+        model=digested((checkpoint.config, *checkpoint.weights)),
+        tokenizer=digested(checkpoint.tokenizer),
+    )
+
+
+def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:
+    """The ONNX graph and its interface."""
+
+    def make(folder: Path) -> None:
+        from model_src.checkpoint import load_checkpoint
+        from pipeline import export, graph, spans
+
+        # Eager attention exports to the plain operators that every later rewrite starts from.
+        loaded = load_checkpoint(source.checkpoint.path, head=recipe.head, attention="eager")
+        axes = spans.complete(recipe.spans, loaded.model.axes, loaded.config.max_position_embeddings)
+        exported = export.export(loaded.model, axes)
+        graph.save(exported, folder / GRAPH)
+        Interface(
+            head=loaded.head,
+            architecture=loaded.model.architecture,
+            labels=loaded.config.labels,
+            problem_type=loaded.config.problem_type,
+            inputs=tuple(map(graph.describe, exported.graph.inputs)),
+            outputs=tuple(map(graph.describe, exported.graph.outputs)),
+            spans=axes,
+        ).write(folder / INTERFACE)
+
+    return work.stage(
+        "export",
+        doing="loading the checkpoint and exporting it to ONNX",
+        inputs={
+            "model": source.model,
+            "head": recipe.head,
+            "spans": {axis: asdict(span) for axis, span in recipe.spans.items()},
+            "tools": versions.of("torch", "onnx", "onnx-ir", "onnxscript", "safetensors"),
+            "source": versions.source(
+                "model_src", "pipeline.export", "pipeline.graph", "pipeline.naming", "pipeline.spans"
+            ),
+        },
+        make=make,
+    )
+
+
+def compile_variant(work: WorkFolder, variant: VariantName, exported: Stage) -> Stage:
+    """The files of one variant, and variant.json, which names them."""
+
+    def make(folder: Path) -> None:
+        from pipeline import compile as targets
+        from pipeline import graph
+
+        found = targets.find(variant.target, variant.precision)
+        files = targets.compile_graph(found, graph.load(exported.folder / GRAPH), variant.precision, folder)
+        (folder / VARIANT).write_text(json.dumps(files) + "\n", encoding="utf-8")
+
+    return work.stage(
+        "compile",
+        doing=f"compiling for {variant}",
+        inputs={
+            "export": exported.digest,
+            "variant": str(variant),
+            "tools": versions.of("onnx", "onnx-ir", "onnxruntime"),
+            "source": versions.source("pipeline.compile", "pipeline.graph"),
+        },
+        make=make,
+    )
+
+
+def candidate(
+    work: WorkFolder, recipe: Recipe, source: Source, exported: Stage, compiled: Sequence[Stage]
+) -> Stage:
+    """A release folder that nobody has validated yet."""
+    recipe_sha256 = recipe.digest
+
+    def make(folder: Path) -> None:
+        variants = [
+            (
+                Variant(
+                    target=name.target,
+                    precision=name.precision,
+                    files=tuple(json.loads((stage.folder / VARIANT).read_text(encoding="utf-8"))),
+                ),
+                stage.folder,
+            )
+            for name, stage in zip(recipe.variants, compiled, strict=True)
+        ]
+        assemble.assemble(
+            name=recipe.name,
+            checkpoint=source.checkpoint,
+            checkpoint_sha256=source.digest,
+            recipe_sha256=recipe_sha256,
+            interface=Interface.read(exported.folder / INTERFACE),
+            compiled=variants,
+            folder=folder,
+        )
+
+    return work.stage(
+        "assemble",
+        doing="putting the release folder together",
+        inputs={
+            "name": recipe.name,
+            "recipe": recipe_sha256,
+            "model": source.model,
+            "tokenizer": source.tokenizer,
+            "export": exported.digest,
+            "compiled": [stage.digest for stage in compiled],
+            "tools": versions.of("tokenizers"),
+            "source": versions.source("pipeline.assemble", "pipeline.tokenizer", "pipeline.interface"),
+        },
+        make=make,
+    )
+
+
+def validate(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Talk) -> Stage:
+    """validation's report, and the candidate's manifest with its verdicts."""
+
+    def make(folder: Path) -> None:
+        from validation.validate import validate
+
+        report = validate(
+            made.folder,
+            source.checkpoint.path,
+            manifest.head,
+            evaluation=recipe.evaluation,
+            gates=recipe.gates,
+            progress=talk.note,
+        )
+        (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
+        assemble.write_manifest(_judged(manifest, report.variants), folder)
+
+    manifest = assemble.read_manifest(made.folder)
+    return work.stage(
+        "validate",
+        doing="comparing with eager PyTorch",
+        inputs={
+            "candidate": _content(manifest),
+            "model": source.model,
+            "evaluation": digests.of_file(recipe.evaluation)
+            if recipe.evaluation
+            else _demo_data(manifest.head),
+            "gates": limits(recipe.gates),
+            "host": versions.host(),
+            "tools": versions.of(
+                "torch", "onnxruntime", "tokenizers", "numpy", "scipy", "scikit-learn", "seqeval"
+            ),
+            "source": versions.source("validation", "distilforge", "model_src"),
+        },
+        make=make,
+    )
+
+
+def _judged(manifest: Manifest, reports: Sequence["VariantReport"]) -> Manifest:
+    """`manifest` with what validation found about each of its variants."""
+    found = {report.name: report for report in reports}
+    return replace(
+        manifest,
+        variants=tuple(
+            replace(
+                variant,
+                validated=found[variant.name].passed,
+                metrics=found[variant.name].metrics,
+                verdicts=found[variant.name].verdicts,
+                measurements=found[variant.name].measurements,
+            )
+            for variant in manifest.variants
+        ),
+    )
+
+
+def _content(manifest: Manifest) -> str:
+    """Digest of a candidate, leaving out when and where it was put together."""
+    values = asdict(manifest)
+    del values["provenance"]
+    return digests.of_value(values)
+
+
+def _demo_data(head: str) -> str:
+    """Digest of the texts that validation carries for `head`."""
+    found = find_spec("validation")
+    assert found is not None
+    assert found.origin is not None
+    return digests.of_records(digests.record(Path(found.origin).parent / "data" / head))

@@ -1,0 +1,190 @@
+"""The command line as scripts see it: what is on stdout, what on stderr, and the exit codes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from distilforge.release import verify
+from typer.testing import CliRunner
+
+from model_src import heads
+from pipeline.cli import app
+from pipeline.recipe import Recipe
+from tests.integration.conftest import Release, run_command, write_recipe
+
+ReleaseOf = Callable[[str], Release]
+COMMANDS = (
+    "build",
+    "export",
+    "compile",
+    "validate",
+    "publish",
+    "inspect",
+    "verify",
+    "summary",
+    "list",
+    "clean",
+)
+
+
+def run(*arguments: str | Path, code: int = 0) -> str:
+    """stdout of `distilforge` with `arguments`, which exits with `code`."""
+    ran = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert ran.exit_code == code, ran.output
+    return ran.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"], terminal_width=100).stdout
+    assert "Example" in shown
+    assert f"distilforge {command}" in shown
+    assert command in run("--help")
+
+
+def test_one_stage_after_the_other_prints_the_folder_of_each(release_of: ReleaseOf, tmp_path: Path) -> None:
+    release = release_of("sequence_classification")
+    recipe = write_recipe(release.recipe, tmp_path)
+    found = {}
+    for command in ("export", "compile", "validate", "publish"):
+        printed = run(command, recipe, "--artifacts", release.artifacts)
+        found[command] = Path(printed.removesuffix("\n"))
+    assert (found["export"] / "model.onnx").is_file()
+    assert (found["compile"] / "onnx" / "model.onnx").is_file()
+    assert (found["validate"] / "report.json").is_file()
+    assert found["publish"] == release.folder
+
+
+def test_json_is_one_object(release_of: ReleaseOf, tmp_path: Path) -> None:
+    release = release_of("sequence_classification")
+    printed = run("build", write_recipe(release.recipe, tmp_path), "--artifacts", release.artifacts, "--json")
+    values = json.loads(printed)
+    assert values["folder"] == str(release.folder)
+    assert (values["name"], values["new"]) == ("sequence_classification", False)
+    (line,) = values["lines"]
+    assert line["variant"] == "onnxruntime-cpu:fp32"
+    assert line["metric"] == "accuracy"
+    assert line["validated"] is True
+
+
+def test_options_override_the_recipe(tiny: Recipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tiny, tmp_path)
+    artifacts = tmp_path / "artifacts"
+    out = run(
+        "build", recipe, "--artifacts", artifacts, "--name", "named", "--variant", "onnxruntime-cpu:fp32"
+    )
+    folder = Path(out.splitlines()[-1])
+    assert folder.parent == artifacts / "named"
+    assert verify(folder).name == "named"
+
+
+def test_an_unchanged_build_is_quick_and_needs_no_torch(release_of: ReleaseOf, tmp_path: Path) -> None:
+    release = release_of("sequence_classification")
+    recipe = write_recipe(release.recipe, tmp_path)
+    script = (
+        "import sys\n"
+        "from pipeline.cli import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        "heavy = {'torch', 'onnx', 'onnxscript', 'transformers', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)\n"
+    )
+    arguments = ["build", str(recipe), "--artifacts", str(release.artifacts)]
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [str(release.folder)]
+    assert ran.stderr.count("nothing to do") == 6
+    assert "everything is up to date" in ran.stderr
+
+
+def test_several_recipes_in_one_go(release_of: ReleaseOf, tmp_path: Path) -> None:
+    releases = [release_of("sequence_classification"), release_of("features")]
+    # Both in one artifacts folder: the second is built there from nothing.
+    recipes = [write_recipe(release.recipe, tmp_path) for release in releases]
+    printed = run("build", *recipes, "--artifacts", tmp_path / "artifacts").splitlines()
+    assert [Path(line).parent.name for line in printed] == ["sequence_classification", "features"]
+    for line in printed:
+        verify(Path(line))
+
+
+def test_a_failed_gate_exits_6_with_a_table(release_of: ReleaseOf, tmp_path: Path) -> None:
+    release = release_of("sequence_classification")
+    recipe = write_recipe(release.recipe, tmp_path)
+    recipe.write_text(recipe.read_text().replace("[gates]", "[gates]\nerror = 1e-12"))
+    ran = CliRunner().invoke(app, ["build", str(recipe), "--artifacts", str(tmp_path / "artifacts")])
+    assert ran.exit_code == 6
+    assert ran.stdout == ""
+    for part in ("observed", "limit", "at most 1e-12", "built but not published", "hint: `--gate report`"):
+        assert part in ran.stderr
+    ran = CliRunner().invoke(
+        app, ["build", str(recipe), "--artifacts", str(tmp_path / "artifacts"), "--gate", "report"]
+    )
+    assert ran.exit_code == 0
+    assert not verify(Path(ran.stdout.splitlines()[-1])).validated
+
+
+def test_inspect_verify_and_summary(release_of: ReleaseOf, tmp_path: Path) -> None:
+    release = release_of("token_classification")
+    name = release.artifacts / "token_classification"
+    shown = run("inspect", name)
+    for part in ("head token_classification", "onnx/model.onnx", "input_ids", "largest error", "torch"):
+        assert part in shown
+    assert json.loads(run("inspect", name, "--json"))["head"] == "token_classification"
+    assert "all as published" in run("verify", name)
+    assert "token_classification" in run("summary", name)
+    header, rule, row = run("summary", name, "--markdown").splitlines()
+    assert header.startswith("| release | head |")
+    assert set(rule) == set("| -")
+    assert row.count("|") == header.count("|")
+    assert "passed" in row
+    assert json.loads(run("summary", name, "--json"))["head"] == "token_classification"
+
+
+def test_a_damaged_release_does_not_verify(tiny: Recipe, tmp_path: Path) -> None:
+    artifacts = tmp_path / "artifacts"
+    run("build", write_recipe(tiny, tmp_path), "--artifacts", artifacts)
+    (artifacts / "tiny" / "latest" / "vocab.txt").write_text("changed")
+    ran = CliRunner().invoke(app, ["verify", str(artifacts / "tiny")])
+    assert ran.exit_code == 4
+    assert "vocab.txt" in ran.stderr
+    # Building again repairs it.
+    run("build", write_recipe(tiny, tmp_path), "--artifacts", artifacts)
+    run("verify", artifacts / "tiny")
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify", "summary"])
+def test_an_absent_release_exits_4(command: str, tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, [command, str(tmp_path / "nothing")])
+    assert ran.exit_code == 4
+    assert "hint: " in ran.stderr
+
+
+def test_list() -> None:
+    assert run("list", "heads").split() == list(heads.names())
+    assert "onnxruntime-cpu" in run("list", "targets").split()
+    assert "fp32" in run("list", "precisions").split()
+
+
+def test_clean_undoes_the_work_and_leaves_the_releases(tiny: Recipe, tmp_path: Path) -> None:
+    artifacts = tmp_path / "artifacts"
+    run("build", write_recipe(tiny, tmp_path), "--artifacts", artifacts)
+    assert "removed" in run("clean", "--artifacts", artifacts)
+    assert {path.name for path in artifacts.iterdir()} == {"tiny"}
+    verify(artifacts / "tiny" / "latest")
+
+
+def test_the_console_script_runs() -> None:
+    ran = run_command("list", "targets")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "onnxruntime-cpu" in ran.stdout
+
+
+def test_verbose_shows_the_traceback(tiny: Recipe, tmp_path: Path) -> None:
+    (Path(tiny.checkpoint) / "config.json").unlink()
+    ran = CliRunner().invoke(app, ["build", tiny.checkpoint, "--artifacts", str(tmp_path / "a"), "--verbose"])
+    assert ran.exit_code == 4
+    assert "Traceback" in ran.stderr
