@@ -25,6 +25,13 @@ _SPECIAL_TOKENS = {
     "mask_token": "[MASK]",
 }
 
+# transformers' classes that replace tokenizer.json's normalizer where their configuration differs; without a class
+# named, it is the model's
+_OVERRULING = (
+    None,
+    *(f"{model}Tokenizer{kind}" for model in ("DistilBert", "Bert") for kind in ("", "Fast")),
+)
+
 
 def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, longest: int) -> None:
     """Write tokenizer.json, its configuration and vocab.txt for `checkpoint` into the folder `destination`.
@@ -42,6 +49,7 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
             )
         _from_vocabulary(destination)
     tokenizer = _load(destination / TOKENIZER, checkpoint.path)
+    _align(destination)
     _check_size(tokenizer, checkpoint.path, vocab_size)
     _complete(destination, tokenizer, longest)
 
@@ -53,6 +61,7 @@ class _Settings:
     lowercase: bool
     strip_accents: bool | None
     handle_chinese_chars: bool
+    overrules_normalizer: bool
     special: Mapping[str, str]
 
     @classmethod
@@ -66,6 +75,7 @@ class _Settings:
             lowercase=values.get("do_lower_case") is not False,
             strip_accents=accents if isinstance(accents, bool) else None,
             handle_chinese_chars=values.get("tokenize_chinese_chars") is not False,
+            overrules_normalizer=values.get("tokenizer_class") in _OVERRULING,
             special={name: _content(values.get(name), default) for name, default in _SPECIAL_TOKENS.items()},
         )
 
@@ -102,6 +112,25 @@ def _from_vocabulary(folder: Path) -> None:
         lowercase=settings.lowercase,
     )
     tokenizer.save(str(folder / TOKENIZER))
+
+
+def _align(folder: Path) -> None:
+    """Make tokenizer.json normalize text as its configuration says, which is what transformers' tokenizers obey."""
+    settings = _Settings.read(folder)
+    if not settings.overrules_normalizer:
+        return
+    values = dict(read_json(folder / TOKENIZER))
+    normalizer = values.get("normalizer")
+    if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
+        return
+    wanted = {
+        **normalizer,
+        "lowercase": settings.lowercase,
+        "strip_accents": settings.strip_accents,
+        "handle_chinese_chars": settings.handle_chinese_chars,
+    }
+    if wanted != normalizer:
+        _write_json(folder / TOKENIZER, values | {"normalizer": wanted})
 
 
 def _load(path: Path, checkpoint: Path) -> Tokenizer:

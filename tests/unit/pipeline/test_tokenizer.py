@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tokenizers
 import transformers
 
 from model_src.errors import CheckpointError
@@ -83,6 +84,23 @@ def test_a_tokenizer_made_from_the_vocabulary_equals_transformers(
     expected = ids(checkpoint.path)
     remove(checkpoint, "tokenizer.json")
     assert ids(released(checkpoint, tmp_path)) == expected
+
+
+@pytest.mark.parametrize("tokenizer_class", ["DistilBertTokenizer", "BertTokenizerFast", None])
+@pytest.mark.parametrize("changes", [{"do_lower_case": False}, {"strip_accents": False}, {}], ids=str)
+def test_tokenizer_json_obeys_a_configuration_that_differs(
+    tokenizer_class: str | None, changes: dict[str, object], write: Write, tmp_path: Path
+) -> None:
+    checkpoint = write()
+    (checkpoint.path / "config.json").write_text('{"model_type": "distilbert"}')
+    path = checkpoint.path / "tokenizer_config.json"
+    values = json.loads(path.read_text()) | changes
+    del values["tokenizer_class"]
+    named = {} if tokenizer_class is None else {"tokenizer_class": tokenizer_class}
+    path.write_text(json.dumps(values | named))
+    expected = ids(checkpoint.path)
+    plain = tokenizers.Tokenizer.from_file(str(released(checkpoint, tmp_path) / "tokenizer.json"))
+    assert [plain.encode(text).ids for text in TEXTS] + [plain.encode("cab", "bed").ids] == expected
 
 
 def test_a_bare_vocabulary_is_enough(write: Write, tmp_path: Path) -> None:
