@@ -14,6 +14,8 @@ from validation.errors import DataError
 from validation.metrics import Array, Score
 from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task
 
+MOST_PARTS = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -56,12 +58,15 @@ class Evaluation:
     def of_those_that_fit(
         cls, task: Task[Example], examples: tuple[Example, ...], served: Served
     ) -> "Evaluation | None":
-        """Encode those of somebody else's `examples` that this model can take; None where it can take none."""
+        """Encode those of somebody else's `examples` that this model can take; None where it can take none.
+
+        One that falls into more than 16 windows counts as too long, since a model that small would spend hours.
+        """
         fitting = []
         for example in examples:
             with contextlib.suppress(DataError):
-                task.rows(example, 0, served)
-                fitting.append(example)
+                if len(task.rows(example, 0, served)) <= MOST_PARTS:
+                    fitting.append(example)
         if not fitting:
             return None
         return replace(cls.of(task, tuple(fitting), served), left_out=len(examples) - len(fitting))

@@ -21,7 +21,7 @@ class Eager:
         loaded = load_checkpoint(checkpoint, head=head, attention="eager")
         self.config = loaded.config
         self.output_axes = loaded.model.output_axes
-        self._model = loaded.model
+        self.model = loaded.model
 
     def run(self, feeds: Feeds) -> dict[str, Floats]:
         """Every output for int64 arrays; UnusableReferenceError where one holds NaN or infinity."""
@@ -37,12 +37,12 @@ class Eager:
     def compute(self, feeds: Feeds) -> dict[str, Floats]:
         """The same without the check, which is what is timed."""
         with torch.inference_mode():
-            outputs = self._model(
+            outputs = self.model(
                 torch.from_numpy(feeds["input_ids"]), torch.from_numpy(feeds["attention_mask"])
             )
         return {
             name: output.to(torch.float32).numpy()
-            for name, output in zip(self._model.outputs, outputs, strict=True)
+            for name, output in zip(self.model.outputs, outputs, strict=True)
         }
 
 

@@ -4,15 +4,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 from distilforge.manifest import Measurement, Span
 
 from validation import bootstrap
 from validation.batches import Feeds
 from validation.report import Speedup
 
-WARM_UPS = 3
-FEWEST_ROUNDS = 7
+WARM_UPS = 1
+FEWEST_ROUNDS = 5
 MOST_ROUNDS = 200
 
 
@@ -46,19 +45,20 @@ class Timing:
 def time_in_turns(
     eager: Callable[[], object], variant: Callable[[], object], *, seconds: float
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Samples of both, in seconds: as many rounds as fit into `seconds`, at least 7 and at most 200.
+    """Samples of both, in seconds: as many rounds as fit into `seconds`, at least 5 and at most 200.
 
     In each round each subject runs twice and the second run is timed, because the first one after a switch pays for
     the other's warm caches and for its thread pool, which spins on for a while. The order is swapped every round.
     """
     subjects = (eager, variant)
-    for _ in range(WARM_UPS - 1):
+    for _ in range(WARM_UPS):
         for subject in subjects:
             subject()
-    spent = 2 * sum(_seconds(subject) for subject in subjects)
-    rounds = int(np.clip(seconds / max(spent, 1e-9), FEWEST_ROUNDS, MOST_ROUNDS))
     samples: tuple[list[float], list[float]] = ([], [])
-    for turn in range(rounds):
+    end = time.perf_counter() + seconds
+    for turn in range(MOST_ROUNDS):
+        if turn >= FEWEST_ROUNDS and time.perf_counter() >= end:
+            break
         for index in (0, 1) if turn % 2 == 0 else (1, 0):
             subjects[index]()
             samples[index].append(_seconds(subjects[index]))

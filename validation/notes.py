@@ -24,6 +24,7 @@ def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tupl
             "No evaluation data were given, so that no metric was computed and accuracy was not judged."
         )
     if evaluated is None:
+        found.append("None of the demo's texts fits this model: only generated inputs were compared.")
         return tuple(found)
     if evaluated.left_out:
         found.append(f"{evaluated.left_out} of the demo's texts do not fit this model and were left out.")

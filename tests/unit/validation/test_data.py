@@ -1,0 +1,181 @@
+"""Evaluation data: every schema reads, and whatever does not fit is named with file, line, field and value."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+import validation
+from validation import tasks
+from validation.data import demo_texts, load
+from validation.errors import DataError
+
+LABELS = ("negative", "neutral", "positive")
+GOOD: dict[str, dict[str, object]] = {
+    "features": {"text": "a film", "match": "a movie"},
+    "masked_lm": {"text": "a [MASK] film", "targets": ["good"]},
+    "sequence_classification": {"text": "a film", "label": "neutral"},
+    "token_classification": {"tokens": ["a", "film"], "labels": ["negative", "positive"]},
+    "question_answering": {
+        "question": "what",
+        "context": "a film",
+        "answers": [{"text": "film", "start": 2}],
+    },
+    "multiple_choice": {"context": "a", "choices": ["film", "dog"], "label": 1},
+}
+
+
+def write(folder: Path, *lines: object) -> Path:
+    path = folder / "data.jsonl"
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return path
+
+
+def refusal(path: Path, head: str, problem_type: str | None = None) -> DataError:
+    with pytest.raises(DataError) as caught:
+        load(path, head, LABELS, problem_type=problem_type)
+    return caught.value
+
+
+@pytest.mark.parametrize("head", sorted(GOOD))
+def test_every_head_reads_its_schema_and_keeps_places(head: str, tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD[head], "", "   ", GOOD[head])
+    assert [example.place for example in load(path, head, LABELS)] == [f"{path}:1", f"{path}:4"]
+
+
+def test_every_head_has_a_schema_here() -> None:
+    assert sorted(GOOD) == list(tasks.names())
+
+
+@pytest.mark.parametrize("head", sorted(GOOD))
+def test_the_demo_data_of_every_head_reads(head: str) -> None:
+    path = demo_texts(head)
+    assert path is not None
+    assert len(load(path, head, LABELS, labelled=False)) >= 1500
+
+
+def test_gzip_byte_order_mark_and_carriage_returns_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl.gz"
+    line = json.dumps(GOOD["sequence_classification"])
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + f"{line}\r\n{line}\r\n".encode()))
+    assert len(load(path, "sequence_classification", LABELS)) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "head"),
+    [(given, head) for given in GOOD for head in GOOD if given != head],
+)
+def test_data_of_another_head_is_recognised(given: str, head: str, tmp_path: Path) -> None:
+    error = refusal(write(tmp_path, GOOD[given]), head)
+    assert error.message.startswith(f"{tmp_path / 'data.jsonl'}:1: looks like data of the head {given!r}")
+    assert repr(head) in error.message
+
+
+@pytest.mark.parametrize(
+    ("head", "changes", "said"),
+    [
+        ("sequence_classification", {"label": "positiv"}, "unknown label 'positiv'"),
+        ("sequence_classification", {"label": 3}, "a whole number from 0 to 2, found 3"),
+        ("sequence_classification", {"label": ["positive"]}, "one label's name or index"),
+        (
+            "sequence_classification",
+            {"text": "  "},
+            "field 'text' must be text that is not blank, found '  '",
+        ),
+        ("sequence_classification", {"text": 7}, "field 'text' must be text that is not blank, found 7"),
+        ("token_classification", {"labels": ["positive"]}, "has 2 tokens and 1 labels"),
+        ("token_classification", {"labels": ["positive", "B-DOG"]}, "unknown label 'B-DOG'"),
+        ("token_classification", {"tokens": ["two words", "x"]}, "one word, without spaces"),
+        ("question_answering", {"answers": [{"text": "film", "start": 0}]}, "'a fi'"),
+        ("question_answering", {"answers": [{"text": "film", "start": 99}]}, "from 0 to 5, found 99"),
+        ("question_answering", {"answers": "film"}, "a list of"),
+        ("multiple_choice", {"choices": ["film"]}, "a list of at least 2 texts"),
+        ("multiple_choice", {"label": 2}, "a whole number from 0 to 1, found 2"),
+        ("multiple_choice", {"label": True}, "found True"),
+        ("masked_lm", {"targets": ["good", "bad"]}, "has 1 [MASK] and 2 targets"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(
+    head: str, changes: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    error = refusal(write(tmp_path, GOOD[head], GOOD[head] | changes), head)
+    assert error.message.startswith(f"{tmp_path / 'data.jsonl'}:2: ")
+    assert said in error.message
+
+
+def test_an_unknown_label_lists_the_labels_and_names_the_nearest(tmp_path: Path) -> None:
+    error = refusal(write(tmp_path, {"text": "a", "label": "positiv"}), "sequence_classification")
+    assert "negative, neutral, positive" in error.message
+    assert error.hint == "did you mean 'positive'?"
+
+
+def test_several_labels_and_numbers_are_read_where_the_model_gives_them(tmp_path: Path) -> None:
+    several = write(tmp_path, {"text": "a", "label": ["positive", "negative"]}, {"text": "b", "label": []})
+    head = "sequence_classification"
+    first, second = load(several, head, LABELS, problem_type="multi_label_classification")
+    assert (getattr(first, "truth", None), getattr(second, "truth", None)) == ((1, 0, 1), (0, 0, 0))
+    (number,) = load(write(tmp_path, {"text": "a", "label": 2.5}), head, ("score",))
+    assert getattr(number, "truth", None) == 2.5
+    assert (
+        "a list of labels" in refusal(write(tmp_path, GOOD[head]), head, "multi_label_classification").message
+    )
+    with pytest.raises(DataError, match="a finite number, found nan"):
+        load(write(tmp_path, '{"text": "a", "label": NaN}'), head, ("score",))
+
+
+def test_a_misspelt_field_is_pointed_out(tmp_path: Path) -> None:
+    head = "sequence_classification"
+    error = refusal(write(tmp_path, GOOD[head] | {"text_pairs": "b"}), head)
+    assert "unknown field 'text_pairs'" in error.message
+    assert error.hint == "did you mean 'text_pair'?"
+    assert len(load(write(tmp_path, GOOD[head] | {"id": 7}), head, LABELS)) == 1
+
+
+def test_a_missing_field_is_named(tmp_path: Path) -> None:
+    error = refusal(write(tmp_path, {"context": "a"}), "multiple_choice")
+    assert "lacks the field 'choices'; it has 'context'" in error.message
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty: it holds no example"),
+        (b"\n \n", "is empty: it holds no example"),
+        (b'{"text": "a", "label": 1}\n{"text"', ":2: not JSON"),
+        (b'["a"]', ":1: must be a JSON object, found ['a']"),
+        (b'{"text": "a", "label": 1}\n{"text": "\xff"}', ":2: not UTF-8: found the byte b'\\xff'"),
+        (b"\x1f\x8b\x08broken", "is damaged gzip"),
+    ],
+)
+def test_a_file_that_is_no_jsonl_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(content)
+    assert said in refusal(path, "sequence_classification").message
+
+
+def test_an_absent_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    assert "does not exist" in refusal(tmp_path / "none.jsonl", "features").message
+    assert "cannot be read" in refusal(tmp_path, "features").message
+
+
+def test_an_unknown_head_names_the_nearest(tmp_path: Path) -> None:
+    error = refusal(write(tmp_path, GOOD["features"]), "feature")
+    assert error.hint == "did you mean 'features'?"
+
+
+def test_the_lines_in_the_readme_are_examples_of_every_head(tmp_path: Path) -> None:
+    readme = Path(validation.__file__).with_name("README.md").read_text(encoding="utf-8")
+    lines = readme.partition("```jsonl\n")[2].partition("```")[0].splitlines()
+    heads = (
+        "sequence_classification",
+        "token_classification",
+        "question_answering",
+        "multiple_choice",
+        "masked_lm",
+        "features",
+    )
+    for head, line in zip(heads, lines, strict=True):
+        assert len(load(write(tmp_path, line), head, ("positive", "CAP", "O", "PERIOD"))) == 1
+        assert f"| `{head}` |" in readme

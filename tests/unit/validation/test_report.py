@@ -1,0 +1,152 @@
+"""Reports survive JSON, refuse what JSON cannot say, and show every verdict."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from distilforge.errors import ReleaseError
+from distilforge.manifest import Manifest, Measurement, Metric, Provenance, Span, Variant, Verdict
+
+from validation.report import Agreement, Report, Speedup, VariantReport, number, rows, write
+
+VERDICTS = (
+    Verdict(
+        check="non-finite outputs", observed=0, comparison="at most", limit=0, unit="values", reason="because"
+    ),
+    Verdict(
+        check="loss of <accuracy>",
+        observed=0.034,
+        comparison="at most",
+        limit=0.01,
+        unit="accuracy",
+        reason="so it is",
+        interval=(0.012, 0.034),
+    ),
+)
+REPORT = Report(
+    head="sequence_classification",
+    evaluation="data.jsonl",
+    examples=1500,
+    variants=(
+        VariantReport(
+            name="onnxruntime-cpu:fp32",
+            metrics=(Metric(name="accuracy", eager=0.7, variant=0.67, examples=1500),),
+            agreements=(
+                Agreement(
+                    inputs="texts", output="logits", largest=0.2, mean=1e-6, percentile_999=3e-6, values=4500
+                ),
+            ),
+            label_agreement=0.97,
+            decisions=1500,
+            verdicts=VERDICTS,
+            speedups=(Speedup(batch=1, tokens=16, ratio=2.0, interval=(1.9, 2.1)),),
+            measurements=(
+                Measurement(subject="eager", batch=1, tokens=16, seconds=(0.02, 0.021)),
+                Measurement(subject="onnxruntime-cpu:fp32", batch=1, tokens=16, seconds=(0.01, 0.0105)),
+            ),
+        ),
+    ),
+    conditions={"processor": "a <fast> one"},
+    notes=("Few examples.",),
+)
+MANIFEST = Manifest(
+    name="sentiment",
+    version="0123456789ab",
+    head="sequence_classification",
+    labels=("a", "b"),
+    problem_type=None,
+    inputs=(),
+    outputs=(),
+    spans={"batch": Span(low=1, usual=1, high=1)},
+    variants=(Variant(target="onnxruntime-cpu", precision="fp32", files=("onnx/model.onnx",)),),
+    files={},
+    provenance=Provenance(
+        checkpoint_sha256="c" * 64,
+        recipe_sha256="d" * 64,
+        git_commit="e" * 40,
+        tools={},
+        host="h",
+        created="now",
+    ),
+)
+
+
+class Texts(HTMLParser):
+    """The words of a page, and whatever it would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.loaded: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.loaded += [
+            f"{tag} {name}={value}" for name, value in attrs if name == "src" or tag in ("link", "script")
+        ]
+
+
+def test_json_gives_the_report_back() -> None:
+    assert Report.from_json(REPORT.to_json()) == REPORT
+    bare = replace(REPORT.variants[0], label_agreement=None, metrics=())
+    assert Report.from_json(replace(REPORT, variants=(bare,)).to_json()).variants == (bare,)
+
+
+def test_nan_is_never_written() -> None:
+    broken = replace(REPORT.variants[0], label_agreement=float("nan"))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        replace(REPORT, variants=(broken,)).to_json()
+
+
+def test_a_damaged_report_names_the_field() -> None:
+    with pytest.raises(ReleaseError, match=r"report\.json\.variants\[0\]\.decisions must be int"):
+        Report.from_json(REPORT.to_json().replace('"decisions": 1500', '"decisions": "many"'))
+
+
+def test_a_report_passes_when_every_verdict_is_met() -> None:
+    assert not REPORT.passed
+    fine = replace(REPORT.variants[0], verdicts=VERDICTS[:1])
+    assert replace(REPORT, variants=(fine,)).passed
+
+
+def test_rows_hold_observed_against_limit() -> None:
+    first, second = rows(REPORT)
+    assert (first.observed, first.limit, first.mark, first.interval) == ("0", "at most 0", "✓ pass", "")
+    assert (second.observed, second.limit, second.mark) == ("0.034", "at most 0.01", "✗ FAIL")
+    assert second.interval == "0.012 to 0.034"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (3.0, "3"),
+        (1.2345, "1.23"),
+        (1451.7, "1452"),
+        (7.15e-6, "7.15e-06"),
+        (2.5e9, "2500000000"),
+    ],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_the_page_shows_every_verdict_and_loads_nothing(tmp_path: Path) -> None:
+    write(REPORT, MANIFEST, tmp_path / "validation")
+    assert Report.from_json((tmp_path / "validation" / "report.json").read_text()) == REPORT
+    page = (tmp_path / "validation" / "report.html").read_text()
+    texts = Texts()
+    texts.feed(page)
+    words = " ".join(" ".join(texts.words).split())
+    for line in rows(REPORT):
+        for cell in (line.mark, line.variant, line.check, line.observed, line.limit, line.reason):
+            assert cell in words, cell
+    for expected in ("1 of 2 checks not met", "Few examples.", "a <fast> one", "c" * 64, "97.000%", "2.00×"):
+        assert expected in words, expected
+    assert texts.loaded == []
+    assert page.count("<svg") == 2
+    ids = [part.split('"')[0] for part in page.split(' id="')[1:]]
+    assert len(ids) == len(set(ids))

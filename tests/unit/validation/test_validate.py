@@ -1,0 +1,260 @@
+"""Validation from end to end, on real tiny releases: what is sound passes, planted faults are refused."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from model_src import heads
+from tests.runtime_release import (
+    GRAPH,
+    LABELS,
+    TEXTS,
+    published,
+    read_manifest,
+    record_again,
+    write_manifest,
+)
+from tests.runtime_release import copied as copied_release
+from validation.eager import Eager
+from validation.errors import ArtifactError, DataError, UnusableReferenceError
+from validation.gate import Gates
+from validation.report import Report, VariantReport
+from validation.validate import validate
+
+# Latency is measured here as briefly as can be and never asserted: any ratio will do.
+GATES = Gates(shapes=((1, 8),), seconds_per_shape=0.0, speedup=0.0, threads=1)
+WORDS = "good bad great movie film plot food hotel room service doctor king city river game team".split()
+
+
+def evaluation(head: str, folder: Path, examples: int = 40) -> Path:
+    """Labelled data of `head`, drawn at random from the words that the tiny vocabulary has."""
+    random = np.random.default_rng(3)
+
+    def text(count: int) -> str:
+        return " ".join(str(word) for word in random.choice(WORDS, count))
+
+    def record() -> dict[str, object]:
+        if head == "features":
+            return {"text": text(4), "match": text(5)}
+        if head == "masked_lm":
+            return {"text": f"{text(3)} [MASK] {text(2)} [MASK]", "targets": [text(1), text(1)]}
+        if head == "sequence_classification":
+            return {"text": text(int(random.integers(1, 9))), "label": str(random.choice(LABELS[head]))}
+        if head == "token_classification":
+            return {"tokens": text(6).split(), "labels": [str(random.choice(LABELS[head])) for _ in range(6)]}
+        if head == "question_answering":
+            context = text(70)  # more than one window
+            answer = context.split()[3]
+            return {
+                "question": text(3),
+                "context": context,
+                "answers": [{"text": answer, "start": context.index(answer)}]
+                if random.random() < 0.8
+                else [],
+            }
+        return {
+            "context": text(4),
+            "choices": [text(2) for _ in range(int(random.integers(2, 5)))],
+            "label": int(random.integers(2)),
+        }
+
+    path = folder / "evaluation.jsonl"
+    path.write_text("".join(json.dumps(record()) + "\n" for _ in range(examples)), encoding="utf-8")
+    return path
+
+
+def validated(head: str, release: Path, data: Path | None, gates: Gates = GATES) -> Report:
+    checkpoint = published(head, LABELS.get(head, ())).checkpoint
+    return validate(release, checkpoint, head, evaluation=data, gates=gates, progress=lambda line: None)
+
+
+def change_weight(release: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Edit one initializer of the release's graph, as a faulty conversion would."""
+    model = onnx.load(release / GRAPH)
+    (initializer,) = [tensor for tensor in model.graph.initializer if tensor.name == name]
+    initializer.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(initializer).copy()), name))
+    onnx.save(model, release / GRAPH)
+    record_again(release)
+
+
+def failed(variant: VariantReport) -> set[str]:
+    return {verdict.check.partition(",")[0] for verdict in variant.verdicts if not verdict}
+
+
+@pytest.mark.parametrize("head", heads.names())
+def test_a_sound_release_of_every_head_passes(head: str, tmp_path: Path) -> None:
+    report = validated(head, published(head, LABELS.get(head, ())).release, evaluation(head, tmp_path))
+    assert report.passed, [verdict for verdict in report.variants[0].verdicts if not verdict]
+    (variant,) = report.variants
+    assert {agreement.inputs for agreement in variant.agreements} == {"generated inputs", "evaluation texts"}
+    assert all(0 < agreement.largest < 1e-4 for agreement in variant.agreements)
+    assert variant.metrics
+    assert variant.label_agreement == 1.0
+    assert report.examples == 40
+    assert Report.from_json(report.to_json()) == report
+
+
+@pytest.mark.parametrize("head", sorted({*heads.names()} - {"question_answering"}))
+def test_without_data_the_demos_texts_are_compared(head: str) -> None:
+    report = validated(head, published(head, LABELS.get(head, ())).release, None)
+    (variant,) = report.variants
+    assert variant.metrics == ()
+    assert {agreement.inputs for agreement in variant.agreements} == {"generated inputs", "the demo's texts"}
+    assert "accuracy was not judged" in report.notes[0]
+    assert report.passed
+
+
+def test_demo_texts_that_are_far_too_long_for_a_model_are_left_out_and_the_report_says_so() -> None:
+    # At 64 positions and a vocabulary of letters, every paragraph falls into dozens of windows.
+    report = validated("question_answering", published("question_answering").release, None)
+    assert report.examples < 256
+    assert any("fit" in note for note in report.notes)
+    assert report.passed
+
+
+def test_a_perturbed_classifier_is_refused_with_the_size_of_its_error(tmp_path: Path) -> None:
+    release = copied_release("sequence_classification", tmp_path / "release")
+    change_weight(release, "classifier.bias", lambda bias: bias + np.float32([0, 0.5, 0]))
+    (variant,) = validated(
+        "sequence_classification", release, evaluation("sequence_classification", tmp_path)
+    ).variants
+    assert {"largest error on generated inputs", "largest error on evaluation texts"} <= failed(variant)
+    for agreement in variant.agreements:
+        assert agreement.largest == pytest.approx(0.5, abs=1e-3)
+        assert agreement.mean == pytest.approx(0.5 / 3, abs=1e-3)
+
+
+def test_a_variant_that_lost_accuracy_is_refused_whatever_error_is_allowed(tmp_path: Path) -> None:
+    release = copied_release("sequence_classification", tmp_path / "release")
+    data = evaluation("sequence_classification", tmp_path, examples=200)
+    # Labels that eager gets right, so that whatever the variant changes is a loss.
+    eager_answers = _eager_labels(data)
+    lines = [json.loads(line) for line in data.read_text().splitlines()]
+    data.write_text(
+        "".join(
+            json.dumps(line | {"label": label}) + "\n"
+            for line, label in zip(lines, eager_answers, strict=True)
+        )
+    )
+    change_weight(release, "classifier.weight", lambda weight: np.roll(weight, 1, axis=1))
+    (variant,) = validated("sequence_classification", release, data, replace(GATES, error=1e3)).variants
+    assert failed(variant) == {"loss of accuracy"}
+    assert variant.metrics[0].eager == 1.0
+    assert variant.metrics[0].variant < 0.9
+    assert variant.label_agreement == variant.metrics[0].variant
+
+
+def _eager_labels(data: Path) -> list[str]:
+    import distilforge
+
+    session = distilforge.open(
+        published("sequence_classification", LABELS["sequence_classification"]).release,
+        head=distilforge.SequenceClassification,
+    )
+    return [
+        answer.label
+        for answer in session([json.loads(line)["text"] for line in data.read_text().splitlines()])
+    ]
+
+
+def test_nan_has_a_verdict_of_its_own_and_never_reaches_json(tmp_path: Path) -> None:
+    release = copied_release("token_classification", tmp_path / "release")
+    change_weight(release, "classifier.bias", lambda bias: bias + np.float32([math.nan, 0, 0, 0, 0, 0]))
+    report = validated("token_classification", release, evaluation("token_classification", tmp_path))
+    (variant,) = report.variants
+    assert "non-finite outputs" in failed(variant)
+    assert Report.from_json(report.to_json()) == report
+
+
+def test_eager_that_gives_nan_is_no_reference() -> None:
+    pair = published("sequence_classification", LABELS["sequence_classification"])
+    eager = Eager(pair.checkpoint, "sequence_classification")
+    with torch.no_grad():
+        eager.model.get_parameter("classifier.bias")[0] = math.nan
+    ids = np.ones((1, 4), dtype=np.int64)
+    with pytest.raises(UnusableReferenceError, match=r"NaN or infinity in 'logits' of shape \(1, 3\)"):
+        eager.run({"input_ids": ids, "attention_mask": ids})
+
+
+def test_a_release_of_another_head_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="has the head 'features'; it is to be validated as 'masked_lm'"):
+        validate(
+            published("features").release,
+            published("masked_lm").checkpoint,
+            "masked_lm",
+            evaluation=None,
+            gates=GATES,
+            progress=lambda line: None,
+        )
+
+
+def test_several_variants_share_one_pass_and_are_judged_apart(tmp_path: Path) -> None:
+    head = "sequence_classification"
+    release = copied_release(head, tmp_path / "release")
+    (release / "onnx" / "other.onnx").write_bytes((release / GRAPH).read_bytes())
+    manifest = read_manifest(release)
+    (variant,) = manifest.variants
+    other = replace(variant, precision="other", files=("onnx/other.onnx",))
+    write_manifest(release, replace(manifest, variants=(variant, other)))
+    change_weight(release, "classifier.bias", lambda bias: bias + 1)
+    broken, sound = validated(head, release, evaluation(head, tmp_path)).variants
+    assert (broken.name, broken.passed) == ("onnxruntime-cpu:fp32", False)
+    assert (sound.name, sound.passed) == ("onnxruntime-cpu:other", True)
+
+
+def test_long_texts_are_cut_and_the_report_says_so(tmp_path: Path) -> None:
+    head = "sequence_classification"
+    path = tmp_path / "long.jsonl"
+    path.write_text(
+        "".join(json.dumps({"text": text or "a", "label": 0}) + "\n" for text in ("cat " * 99, *TEXTS[:2]))
+    )
+    report = validated(head, published(head, LABELS[head]).release, path)
+    assert any("1 of 3 texts had more than 64 tokens and were cut off there" in note for note in report.notes)
+    assert any("3 examples are few" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("head", "record", "said"),
+    [
+        (
+            "masked_lm",
+            {"text": "a [MASK]", "targets": ["unmaking"]},
+            "not one wordpiece of the model's vocabulary",
+        ),
+        (
+            "multiple_choice",
+            {"context": "a", "choices": list("abcdef"), "label": 0},
+            "has 6; the release takes 2 to 5",
+        ),
+        (
+            "question_answering",
+            {"question": "cat " * 70, "context": "a dog", "answers": []},
+            "leaves no room for the second",
+        ),
+    ],
+)
+def test_data_that_this_model_cannot_take_names_its_line(
+    head: str, record: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text("\n" + json.dumps(record) + "\n")
+    with pytest.raises(DataError) as caught:
+        validated(head, published(head).release, path)
+    assert caught.value.message.startswith(f"{path}:2: ")
+    assert said in caught.value.message
+
+
+def test_one_example_is_too_few_for_an_interval(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text(json.dumps({"text": "a", "label": 0}) + "\n")
+    head = "sequence_classification"
+    with pytest.raises(DataError, match="holds 1 example; an interval needs at least 2"):
+        validated(head, published(head, LABELS[head]).release, path)
