@@ -56,8 +56,8 @@ class Bigbench:
         """
         if not archive.is_file():
             raise FileNotFoundError(
-                f"{archive} does not exist; get it with "
-                "`pip download bigbench==1.0.0 --no-deps --no-binary :all: --no-build-isolation`"
+                f"{archive} does not exist; get it with `python -m pip download --no-deps --no-binary bigbench "
+                f"--dest {archive.parent} bigbench==1.0.0`"
             )
         wanted = {TASKS + member for member in members}
         self._bytes: dict[str, bytes] = {}

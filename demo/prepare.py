@@ -1,4 +1,4 @@
-"""Make every head's data sets from the bigbench archive: `python -m demo.prepare ARCHIVE`."""
+"""Make every head's data sets from the bigbench archive: `python -m demo.prepare [ARCHIVE]`."""
 
 import argparse
 import gzip
@@ -61,7 +61,13 @@ def prepare(archive: Path) -> None:
 def main() -> None:
     """Parse the command line and prepare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("archive", type=Path, help="bigbench-1.0.0.tar.gz, as `pip download` leaves it")
+    parser.add_argument(
+        "archive",
+        type=Path,
+        nargs="?",
+        default=SCRATCH / "bigbench-1.0.0.tar.gz",
+        help="bigbench's source archive, as `pip download --dest demo/.scratch` leaves it",
+    )
     prepare(parser.parse_args().archive)
 
 

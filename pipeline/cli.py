@@ -191,6 +191,18 @@ def list_names(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> N
             display.result(name)
 
 
+@app.command(epilog="Example: `distilforge convert ./my-bert ./my-distilbert`")
+def convert(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A BERT folder or a hub id.")],
+    destination: Annotated[Path, typer.Argument(metavar="DESTINATION", help="The folder to write.")],
+) -> None:
+    """Write a BERT checkpoint as a DistilBERT checkpoint, where an exact one exists."""
+    with _explaining():
+        from model_src.convert import convert_bert
+
+        display.result(str(convert_bert(source, destination)))
+
+
 @app.command(epilog="Example: `distilforge clean --artifacts artifacts`")
 def clean(artifacts: options.Artifacts = options.ARTIFACTS) -> None:
     """Remove the work folder; releases stay. The next build starts from nothing."""

@@ -98,11 +98,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     drawn = Table(*columns)
     for row in rows:
         drawn.add_row(*row)
-    console = Console(highlight=False)
     # A pipe has no width; cutting cells there would lose what the reader asked for.
-    console.print(
-        drawn, width=None if console.is_terminal else WIDEST, no_wrap=not console.is_terminal, crop=False
-    )
+    width = None if sys.stdout.isatty() else WIDEST
+    Console(highlight=False, width=width).print(drawn)
 
 
 def manifest(shown: Manifest, folder: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from distilforge.json_fields import Fields, read_dimension, read_text
-from distilforge.manifest import Span, Tensor
+from distilforge.json_fields import Fields, read_text
+from distilforge.manifest import Span, Tensor, read_span, read_tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +34,7 @@ class Interface:
             architecture=fields.text("architecture"),
             labels=fields.list("labels", read_text),
             problem_type=fields.text("problem_type") if fields.has("problem_type") else None,
-            inputs=fields.list("inputs", _tensor),
-            outputs=fields.list("outputs", _tensor),
-            spans=fields.map("spans", _span),
+            inputs=fields.list("inputs", read_tensor),
+            outputs=fields.list("outputs", read_tensor),
+            spans=fields.map("spans", read_span),
         )
-
-
-def _tensor(value: object, path: str) -> Tensor:
-    fields = Fields(value, path)
-    return Tensor(
-        name=fields.text("name"), dtype=fields.text("dtype"), shape=fields.list("shape", read_dimension)
-    )
-
-
-def _span(value: object, path: str) -> Span:
-    fields = Fields(value, path)
-    return Span(low=fields.integer("low"), usual=fields.integer("usual"), high=fields.integer("high"))

@@ -193,7 +193,7 @@ def validate(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk
             "gates": limits(recipe.gates),
             "host": versions.host(),
             "tools": versions.of(
-                "torch", "onnxruntime", "tokenizers", "numpy", "scipy", "scikit-learn", "seqeval"
+                "torch", "onnxruntime", "tokenizers", "numpy", "scipy", "seqeval", "torchmetrics"
             ),
             "source": versions.source("validation", "distilforge", "model_src"),
         },

@@ -6,7 +6,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from distilforge.json_fields import Fields, read_number, read_text
-from distilforge.manifest import Manifest, Measurement, Metric, Verdict, _measurement, _metric, _verdict
+from distilforge.manifest import (
+    Manifest,
+    Measurement,
+    Metric,
+    Verdict,
+    read_measurement,
+    read_metric,
+    read_verdict,
+)
 
 SCHEMA = 1
 
@@ -156,13 +164,13 @@ def _variant(value: object, path: str) -> VariantReport:
     fields = Fields(value, path)
     return VariantReport(
         name=fields.text("name"),
-        metrics=fields.list("metrics", _metric),
+        metrics=fields.list("metrics", read_metric),
         agreements=fields.list("agreements", _agreement),
         label_agreement=fields.number("label_agreement") if fields.has("label_agreement") else None,
         decisions=fields.integer("decisions"),
-        verdicts=fields.list("verdicts", _verdict),
+        verdicts=fields.list("verdicts", read_verdict),
         speedups=fields.list("speedups", _speedup),
-        measurements=fields.list("measurements", _measurement),
+        measurements=fields.list("measurements", read_measurement),
     )
 
 

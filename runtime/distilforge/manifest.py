@@ -161,23 +161,25 @@ class Manifest:
             head=fields.text("head"),
             labels=fields.list("labels", read_text),
             problem_type=fields.text("problem_type") if fields.has("problem_type") else None,
-            inputs=fields.list("inputs", _tensor),
-            outputs=fields.list("outputs", _tensor),
-            spans=fields.map("spans", _span),
+            inputs=fields.list("inputs", read_tensor),
+            outputs=fields.list("outputs", read_tensor),
+            spans=fields.map("spans", read_span),
             variants=fields.list("variants", _variant),
             files=fields.map("files", _file),
             provenance=_provenance(fields.nested("provenance")),
         )
 
 
-def _tensor(value: object, path: str) -> Tensor:
+def read_tensor(value: object, path: str) -> Tensor:
+    """The Tensor in JSON\'s `value`; ReleaseError naming `path` where it does not fit."""
     fields = Fields(value, path)
     return Tensor(
         name=fields.text("name"), dtype=fields.text("dtype"), shape=fields.list("shape", read_dimension)
     )
 
 
-def _span(value: object, path: str) -> Span:
+def read_span(value: object, path: str) -> Span:
+    """The Span in JSON\'s `value`; ReleaseError naming `path` where it does not fit."""
     fields = Fields(value, path)
     return Span(low=fields.integer("low"), usual=fields.integer("usual"), high=fields.integer("high"))
 
@@ -192,7 +194,8 @@ def _pass(value: object, path: str) -> PassRecord:
     return PassRecord(name=fields.text("name"), rewrites=fields.integer("rewrites"))
 
 
-def _verdict(value: object, path: str) -> Verdict:
+def read_verdict(value: object, path: str) -> Verdict:
+    """The Verdict in JSON\'s `value`; ReleaseError naming `path` where it does not fit."""
     fields = Fields(value, path)
     comparison = fields.text("comparison")
     if comparison not in ("at most", "at least"):
@@ -211,7 +214,8 @@ def _verdict(value: object, path: str) -> Verdict:
     )
 
 
-def _measurement(value: object, path: str) -> Measurement:
+def read_measurement(value: object, path: str) -> Measurement:
+    """The Measurement in JSON\'s `value`; ReleaseError naming `path` where it does not fit."""
     fields = Fields(value, path)
     return Measurement(
         subject=fields.text("subject"),
@@ -221,7 +225,8 @@ def _measurement(value: object, path: str) -> Measurement:
     )
 
 
-def _metric(value: object, path: str) -> Metric:
+def read_metric(value: object, path: str) -> Metric:
+    """The Metric in JSON\'s `value`; ReleaseError naming `path` where it does not fit."""
     fields = Fields(value, path)
     return Metric(
         name=fields.text("name"),
@@ -239,9 +244,9 @@ def _variant(value: object, path: str) -> Variant:
         files=fields.list("files", read_text),
         passes=fields.list("passes", _pass),
         validated=fields.flag("validated"),
-        metrics=fields.list("metrics", _metric),
-        verdicts=fields.list("verdicts", _verdict),
-        measurements=fields.list("measurements", _measurement),
+        metrics=fields.list("metrics", read_metric),
+        verdicts=fields.list("verdicts", read_verdict),
+        measurements=fields.list("measurements", read_measurement),
     )
 
 

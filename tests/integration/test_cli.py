@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import transformers
 from distilforge.release import verify
 from typer.testing import CliRunner
 
@@ -26,6 +27,7 @@ COMMANDS = (
     "verify",
     "summary",
     "list",
+    "convert",
     "clean",
 )
 
@@ -70,9 +72,9 @@ def test_json_is_one_object(release_of: ReleaseOf, tmp_path: Path) -> None:
     assert line["validated"] is True
 
 
-def test_options_override_the_recipe(tiny: Recipe, tmp_path: Path) -> None:
-    recipe = write_recipe(tiny, tmp_path)
-    artifacts = tmp_path / "artifacts"
+def test_options_override_the_recipe(release_of: ReleaseOf, tmp_path: Path) -> None:
+    release = release_of("sequence_classification")
+    recipe, artifacts = write_recipe(release.recipe, tmp_path), release.artifacts
     out = run(
         "build", recipe, "--artifacts", artifacts, "--name", "named", "--variant", "onnxruntime-cpu:fp32"
     )
@@ -103,9 +105,10 @@ def test_an_unchanged_build_is_quick_and_needs_no_torch(release_of: ReleaseOf, t
 
 def test_several_recipes_in_one_go(release_of: ReleaseOf, tmp_path: Path) -> None:
     releases = [release_of("sequence_classification"), release_of("features")]
-    # Both in one artifacts folder: the second is built there from nothing.
+    # Both in one artifacts folder: the first is there already, the second is not.
+    artifacts = releases[0].artifacts
     recipes = [write_recipe(release.recipe, tmp_path) for release in releases]
-    printed = run("build", *recipes, "--artifacts", tmp_path / "artifacts").splitlines()
+    printed = run("build", *recipes, "--artifacts", artifacts).splitlines()
     assert [Path(line).parent.name for line in printed] == ["sequence_classification", "features"]
     for line in printed:
         verify(Path(line))
@@ -115,14 +118,13 @@ def test_a_failed_gate_exits_6_with_a_table(release_of: ReleaseOf, tmp_path: Pat
     release = release_of("sequence_classification")
     recipe = write_recipe(release.recipe, tmp_path)
     recipe.write_text(recipe.read_text().replace("[gates]", "[gates]\nerror = 1e-12"))
-    ran = CliRunner().invoke(app, ["build", str(recipe), "--artifacts", str(tmp_path / "artifacts")])
+    command = ["build", str(recipe), "--name", "strict", "--artifacts", str(release.artifacts)]
+    ran = CliRunner().invoke(app, command)
     assert ran.exit_code == 6
     assert ran.stdout == ""
     for part in ("observed", "limit", "at most 1e-12", "built but not published", "hint: `--gate report`"):
         assert part in ran.stderr
-    ran = CliRunner().invoke(
-        app, ["build", str(recipe), "--artifacts", str(tmp_path / "artifacts"), "--gate", "report"]
-    )
+    ran = CliRunner().invoke(app, [*command, "--gate", "report"])
     assert ran.exit_code == 0
     assert not verify(Path(ran.stdout.splitlines()[-1])).validated
 
@@ -144,16 +146,18 @@ def test_inspect_verify_and_summary(release_of: ReleaseOf, tmp_path: Path) -> No
     assert json.loads(run("summary", name, "--json"))["head"] == "token_classification"
 
 
-def test_a_damaged_release_does_not_verify(tiny: Recipe, tmp_path: Path) -> None:
-    artifacts = tmp_path / "artifacts"
-    run("build", write_recipe(tiny, tmp_path), "--artifacts", artifacts)
-    (artifacts / "tiny" / "latest" / "vocab.txt").write_text("changed")
-    ran = CliRunner().invoke(app, ["verify", str(artifacts / "tiny")])
+def test_a_damaged_release_does_not_verify(release_of: ReleaseOf, tmp_path: Path) -> None:
+    release = release_of("sequence_classification")
+    recipe, artifacts = write_recipe(release.recipe, tmp_path), release.artifacts
+    build = ("build", recipe, "--name", "damaged", "--artifacts", artifacts)
+    run(*build)
+    (artifacts / "damaged" / "latest" / "vocab.txt").write_text("changed")
+    ran = CliRunner().invoke(app, ["verify", str(artifacts / "damaged")])
     assert ran.exit_code == 4
     assert "vocab.txt" in ran.stderr
     # Building again repairs it.
-    run("build", write_recipe(tiny, tmp_path), "--artifacts", artifacts)
-    run("verify", artifacts / "tiny")
+    run(*build)
+    run("verify", artifacts / "damaged")
 
 
 @pytest.mark.parametrize("command", ["inspect", "verify", "summary"])
@@ -188,3 +192,15 @@ def test_verbose_shows_the_traceback(tiny: Recipe, tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["build", tiny.checkpoint, "--artifacts", str(tmp_path / "a"), "--verbose"])
     assert ran.exit_code == 4
     assert "Traceback" in ran.stderr
+
+
+def test_convert_writes_a_checkpoint_that_transformers_reads(tmp_path: Path) -> None:
+    config = transformers.BertConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    )
+    transformers.BertModel(config).save_pretrained(tmp_path / "bert")
+    printed = run("convert", tmp_path / "bert", tmp_path / "distilbert").strip()
+    assert transformers.DistilBertModel.from_pretrained(printed).config.dim == 16
+    ran = CliRunner().invoke(app, ["convert", str(tmp_path / "distilbert"), str(tmp_path / "again")])
+    assert ran.exit_code == 4
+    assert "names 'DistilBertModel', which has no exact DistilBERT" in ran.stderr

@@ -1,0 +1,47 @@
+"""Exit codes: every error class of every room has the one that it means."""
+
+import errno
+
+import pytest
+from distilforge.errors import InputError, ReleaseError, UnavailableError
+
+from model_src.errors import CheckpointError, ConfigurationError, UnavailableAttentionError
+from pipeline.errors import MissingError, PipelineError, StageError, UsageError, exit_code, failed
+from validation.errors import ArtifactError, DataError, GatesError
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("x"), 2),
+        (InputError("x"), 2),
+        (DataError("x"), 2),
+        (GatesError("x"), 2),
+        (MissingError("x"), 3),
+        (UnavailableError("x"), 3),
+        (UnavailableAttentionError("x"), 3),
+        (CheckpointError("x"), 4),
+        (ConfigurationError("x"), 4),
+        (ReleaseError("x"), 4),
+        (StageError("export", "x"), 5),
+        (ArtifactError("x"), 5),
+        (PipelineError("x"), 5),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_exit_codes(error: Exception, code: int) -> None:
+    assert exit_code(error) == code
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_trouble_with_the_disk_is_put_in_words(number: int) -> None:
+    error = failed("compile", OSError(number, "said the system", "model.onnx"))
+    assert error.stage == "compile"
+    assert "model.onnx" in error.message
+    assert "--artifacts" in error.hint
+
+
+def test_any_other_failure_names_the_stage_and_the_cause() -> None:
+    assert failed("export", RuntimeError("no such operator")).message == (
+        "stage export failed: RuntimeError: no such operator"
+    )
