@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 PROJECTS := pyproject.toml runtime/pyproject.toml constraints.txt
 RECIPES := $(sort $(wildcard recipes/*.toml))
+RELEASES := $(patsubst recipes/%.toml,$(ARTIFACTS)/%,$(RECIPES))
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases test test-all lint format bench demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench test lint format bench demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -37,9 +38,14 @@ demo: setup ## assemble the six demo checkpoints
 	$(BIN)/python -m demo.assemble --output demo/checkpoints
 
 releases: demo
-	@for recipe in $(RECIPES); do \
-	  $(BIN)/distilforge build $$recipe --artifacts $(ARTIFACTS) || exit $$?; done
-	@$(BIN)/distilforge summary $(patsubst recipes/%.toml,$(ARTIFACTS)/%,$(RECIPES))
+	@$(BIN)/distilforge build $(RECIPES) --artifacts $(ARTIFACTS)
+	@$(BIN)/distilforge summary $(RELEASES)
+
+results: releases ## write the table of the demo's releases into the README
+	$(BIN)/distilforge summary $(RELEASES) --markdown | $(BIN)/python -m demo.results --into README.md
+
+bench: releases ## measure cold starts of the runtime, against onnxruntime and tokenizers used by hand
+	$(BIN)/python bench/cold_start.py $(ARTIFACTS)/sentiment
 
 build: setup ## one release for CI: make build MODEL=folder [DATA=evaluation.jsonl] [NAME=name]
 	@test -n "$(MODEL)" || { echo "say which checkpoint: make build MODEL=./my-distilbert DATA=eval.jsonl" >&2; exit 2; }

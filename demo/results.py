@@ -1,6 +1,8 @@
 """The results table of demo/README.md, made from demo/deltas/training.json: `python -m demo.results`."""
 
+import argparse
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict, cast
@@ -49,13 +51,15 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.3f}" if value >= 0.001 else f"{value:.1g}"
 
 
-def write_table() -> None:
-    """Put the table into the README."""
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
+def write_table(document: Path, rows: str) -> None:
+    """Put the Markdown table `rows` between the markers of `document`."""
+    before, rest = document.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
-    README.write_text(before + BEGIN + table() + END + after, encoding="utf-8")
+    document.write_text(before + BEGIN + rows + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write_table()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path, help="put the table on stdin into this document instead")
+    into = parser.parse_args().into
+    write_table(into or README, sys.stdin.read() if into else table())

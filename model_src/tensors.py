@@ -1,6 +1,7 @@
 """Reading and writing tensor files. Nothing here runs code from a file."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,7 +44,10 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         except SafetensorError as cause:
             raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # an unusual pickle protocol is no matter: what is not a tensor is refused in any
+            warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as cause:
         raise CheckpointError(
             f"{path} is not trusted: it holds more than tensors, and loading it would run its code",

@@ -71,14 +71,15 @@ def test_truncated_file_is_refused(folder: Path) -> None:
         load_checkpoint(folder)
 
 
-def test_pickle_that_would_run_code_does_not_run_it(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", [2, pickle.DEFAULT_PROTOCOL])
+def test_pickle_that_would_run_code_does_not_run_it(folder: Path, tmp_path: Path, protocol: int) -> None:
     class Payload:
         def __reduce__(self) -> tuple[object, tuple[Path]]:
             return Path.touch, (tmp_path / "ran",)
 
     (folder / "model.safetensors").unlink()
     with (folder / "pytorch_model.bin").open("wb") as file:
-        pickle.dump({"weight": Payload()}, file, protocol=2)
+        pickle.dump({"weight": Payload()}, file, protocol=protocol)
     with pytest.raises(CheckpointError, match=r"pytorch_model\.bin"):
         load_checkpoint(folder)
     torch.save({"weight": Payload()}, folder / "pytorch_model.bin")
