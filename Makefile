@@ -45,7 +45,7 @@ results: releases ## write the table of the demo's releases into the README
 	$(BIN)/distilforge summary $(RELEASES) --markdown | $(BIN)/python -m demo.results --into README.md
 
 bench: releases ## measure cold starts of the runtime, against onnxruntime and tokenizers used by hand
-	$(BIN)/python bench/cold_start.py $(ARTIFACTS)/sentiment
+	$(BIN)/python bench/cold_start.py $(ARTIFACTS)/sentiment --raw $(ARTIFACTS)/cold_start.json
 
 build: setup ## one release for CI: make build MODEL=folder [DATA=evaluation.jsonl] [NAME=name]
 	@test -n "$(MODEL)" || { echo "say which checkpoint: make build MODEL=./my-distilbert DATA=eval.jsonl" >&2; exit 2; }

@@ -1,12 +1,13 @@
 """Time from starting Python to the first answer: distilforge against onnxruntime and tokenizers used by hand.
 
-    python bench/cold_start.py artifacts/sentiment [--rounds 20] [--limit 0.15]
+    python bench/cold_start.py artifacts/sentiment [--rounds 20] [--raw samples.json] [--limit 0.15]
 
 Each sample is a fresh process; the two take turns. Prints the samples' medians, the difference with a 95% bootstrap
 interval, and exits 1 where the median difference is beyond the limit.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Time to the first answer, against onnxruntime by hand.")
     parser.add_argument("release", help="a sequence classification release")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--raw", type=Path, help="write every sample, in seconds, to this JSON file")
     parser.add_argument("--limit", type=float, default=0.15, help="seconds distilforge may add")
     arguments = parser.parse_args()
     folder = resolve(arguments.release)
@@ -75,6 +77,9 @@ def main() -> int:
             for _ in range(arguments.rounds)
         ]
     )
+    if arguments.raw is not None:
+        raw = {"by_hand_seconds": samples[:, 0].tolist(), "distilforge_seconds": samples[:, 1].tolist()}
+        arguments.raw.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
     by_hand, ours = np.median(samples, axis=0)
     differences = samples[:, 1] - samples[:, 0]
     low, high = interval_of_median(differences)

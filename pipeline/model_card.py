@@ -19,8 +19,7 @@ _CALL = 'session(["A text."])'
 _TEMPLATE = """\
 # {{ manifest.name }} {{ manifest.version }}
 
-A DistilBERT with the head {{ manifest.head }}, exported and validated by
-[distilforge](https://pypi.org/project/distilforge/).
+A DistilBERT with the head {{ manifest.head }}, exported and validated by distilforge.
 {%- if not manifest.validated %}
 
 **Not validated.** It failed a check below and was published on request; `distilforge.open` refuses it unless told
@@ -60,7 +59,7 @@ Median milliseconds on {{ manifest.provenance.host }}; the raw samples are in ma
 {% endfor %}
 ## How to load
 
-With distilforge (`pip install distilforge`; no PyTorch needed):
+With distilforge's runtime (the folder runtime/ of its repository: `pip install ./runtime`; no PyTorch needed):
 
 ```python
 import distilforge
@@ -111,7 +110,11 @@ validation/report.html has the details.
 
 def render(manifest: Manifest, architecture: str) -> str:
     """README.md of the release that `manifest` describes; `architecture` is the head's class in transformers."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - Markdown
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - Markdown
+        keep_trailing_newline=True,
+    )
     task = architecture.removeprefix("DistilBertFor")
     return environment.from_string(_TEMPLATE).render(
         manifest=manifest,
