@@ -78,31 +78,3 @@ def test_readme_commands_and_python_run(workplace: Path) -> None:
     labels = [line.split()[0] for line in done.stdout.splitlines()[:2]]
     assert set(labels) <= {"LABEL_0", "LABEL_1"}
     assert done.stdout.splitlines()[2] == "(1, 2)"
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "build",
-        "export",
-        "compile",
-        "validate",
-        "publish",
-        "inspect",
-        "verify",
-        "summary",
-        "list",
-        "clean",
-        "convert",
-    ],
-)
-def test_every_command_explains_itself(command: str) -> None:
-    done = subprocess.run([COMMAND, command, "--help"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Example" in done.stdout
-
-
-def test_unknown_command_is_a_usage_error() -> None:
-    done = subprocess.run([COMMAND, "biuld"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "build" in done.stderr
