@@ -107,7 +107,7 @@ def report(head: str, entry: Mapping[str, object]) -> None:
     entries = json.loads(results.TRAINING.read_text(encoding="utf-8")) if results.TRAINING.exists() else {}
     entries[head] = entry
     results.TRAINING.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    results.write_table()
+    results.write_table(results.README, results.table())
     sys.stderr.write(f"{head}: {entry['evaluation']} against {entry['baselines']}\n")
 
 

@@ -23,7 +23,7 @@ def test_transformers_loads_the_checkpoint(checkpoints: Path, name: str) -> None
     folder = checkpoints / name
     architecture = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
     _, report = getattr(transformers, architecture).from_pretrained(folder, output_loading_info=True)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
     encoded = tokenizer("A [MASK] of tea " * 200)
     assert not any(report.values())
     assert set(encoded) == {"input_ids", "attention_mask"}
