@@ -65,6 +65,7 @@ format: setup-dev ## rewrite the sources in the project's style
 
 demo-train: setup-dev ## train the demo's heads again from the PyPI packages (hours; downloads 358 MB)
 	$(PIP) install --quiet -c constraints.txt -e '.[demo,train]'
+	$(PIP) download --quiet --no-deps --no-binary bigbench --dest demo/.scratch bigbench==1.0.0
 	$(BIN)/python -m demo.prepare
 	$(BIN)/python -m demo.train --head all
 

@@ -34,7 +34,8 @@ def read(paths: tuple[Path, ...]) -> dict[str, Tensor]:
 def write(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Write `tensors` as safetensors that transformers reads."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(contiguous, path, metadata={"format": "pt"})
+    # save_file would leave a file that only its owner can read
+    path.write_bytes(safetensors.torch.save(contiguous, metadata={"format": "pt"}))
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:

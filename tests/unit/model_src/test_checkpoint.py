@@ -177,6 +177,8 @@ def test_writing_and_reading_gives_the_same(folder: Path, tmp_path: Path) -> Non
     save_checkpoint(first.model, tmp_path / "again")
     second = load_checkpoint(tmp_path / "again")
     assert first.config == second.config
+    mode = (tmp_path / "again" / "model.safetensors").stat().st_mode
+    assert mode == (tmp_path / "again" / "config.json").stat().st_mode
     assert all(
         torch.equal(a, second.model.state_dict()[name]) for name, a in first.model.state_dict().items()
     )
