@@ -21,10 +21,18 @@ def check_feeds(feeds: Mapping[str, Array], manifest: Manifest, vocabulary: int)
     [0, vocabulary), and an attention mask that holds anything but 0 and 1.
     """
     names = tuple(tensor.name for tensor in manifest.inputs)
+    if not isinstance(feeds, Mapping):
+        raise InputError(
+            f"feeds must be arrays by name, found {type(feeds).__name__}",
+            hint=f"feed {', '.join(names)} as a dict",
+        )
     for name in feeds:
         if name not in names:
-            extra = " (DistilBERT has no token types)" if name == "token_type_ids" else ""
-            raise InputError(f"there is no input {name!r}{extra}", hint=nearest(name, names))
+            if name == "token_type_ids":
+                raise InputError(
+                    "there is no input 'token_type_ids'", hint="leave it out: DistilBERT has no token types"
+                )
+            raise InputError(f"there is no input {name!r}", hint=nearest(name, names))
     sizes: dict[str, tuple[int, str]] = {}
     checked: dict[str, Array] = {}
     for tensor in manifest.inputs:

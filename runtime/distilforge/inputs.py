@@ -10,6 +10,9 @@ from distilforge.tokenizer import Text
 R = TypeVar("R")
 Truncation = Literal["error", "truncate"]
 
+# Beyond any machine's cores; engines start as many threads as they are told, or die trying
+MOST_THREADS = 1024
+
 
 def one_or_many(inputs: object, answer: Callable[[list[object]], list[R]]) -> R | list[R]:
     """One result for one input, a list for a list; whatever is no list is one input, for `answer` to judge."""
@@ -65,3 +68,26 @@ def check_positive(name: str, value: object) -> None:
     """InputError where the argument `name` is not a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InputError(f"{name} must be a whole number of at least 1, found {value!r}")
+
+
+def check_threads(value: object) -> None:
+    """InputError where `value` is no number of threads that an engine could start."""
+    check_positive("threads", value)
+    if isinstance(value, int) and value > MOST_THREADS:
+        raise InputError(
+            f"threads must be at most {MOST_THREADS}, found {value}",
+            hint="more than the machine's cores gain nothing",
+        )
+
+
+def check_names(name: str, values: object) -> None:
+    """InputError where the argument `name` is not a list or tuple of at least one name."""
+    if (
+        not isinstance(values, list | tuple)
+        or not values
+        or not all(isinstance(value, str) for value in values)
+    ):
+        raise InputError(
+            f"{name} must be a list of names, found {values!r:.80}",
+            hint=f"leave {name} out to have them chosen",
+        )

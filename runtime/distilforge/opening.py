@@ -11,7 +11,7 @@ from typing import TypeVar, overload
 from distilforge.backends import Backend, backends
 from distilforge.errors import InputError, ReleaseError, UnavailableError
 from distilforge.heads import heads
-from distilforge.inputs import check_positive
+from distilforge.inputs import check_names, check_threads
 from distilforge.json_fields import Fields
 from distilforge.manifest import Manifest, Variant
 from distilforge.registry import nearest
@@ -71,7 +71,14 @@ def open_release(
     UnavailableError where what was asked for cannot be had on this machine; InputError for bad arguments.
     """
     if threads is not None:
-        check_positive("threads", threads)
+        check_threads(threads)
+    if providers is not None:
+        check_names("providers", providers)
+    if not isinstance(head, type) or not issubclass(head, Session):
+        raise InputError(
+            f"head must be a session class, found {head!r:.80}",
+            hint="for example head=distilforge.SequenceClassification; leave it out to take what the release has",
+        )
     folder = resolve(release)
     manifest = read_manifest(folder)
     session = _session_class(manifest, folder, head)

@@ -52,7 +52,7 @@ def test_transposed_arrays_are_copied() -> None:
     [
         (
             {"token_type_ids": feeds()["input_ids"]},
-            "no input 'token_type_ids' (DistilBERT has no token types)",
+            "no input 'token_type_ids'\n  hint: leave it out: DistilBERT has no token types",
         ),
         ({"input_idz": feeds()["input_ids"]}, "did you mean 'input_ids'?"),
         ({"input_ids": feeds(dtype="float32")["input_ids"]}, "has dtype float32; it must convert to int64"),

@@ -168,6 +168,28 @@ def test_bad_threads(shared: Path, threads: int) -> None:
         distilforge.open(shared, threads=threads)
 
 
+def test_too_many_threads(shared: Path) -> None:
+    with pytest.raises(InputError, match="threads must be at most 1024, found 100000"):
+        distilforge.open(shared, threads=100_000)
+
+
+@pytest.mark.parametrize("providers", ["CPUExecutionProvider", [], [1]])
+def test_bad_providers(shared: Path, providers: list[str]) -> None:
+    with pytest.raises(InputError, match="providers must be a list of names"):
+        distilforge.open(shared, providers=providers)
+
+
+@pytest.mark.parametrize("head", ["sequence_classification", dict])
+def test_bad_head(shared: Path, head: type[distilforge.Session]) -> None:
+    with pytest.raises(InputError, match="head must be a session class"):
+        distilforge.open(shared, head=head)
+
+
+def test_feeds_that_are_no_mapping(shared: Path) -> None:
+    with pytest.raises(InputError, match="feeds must be arrays by name, found list"):
+        distilforge.open(shared).run([1])  # type: ignore[arg-type]
+
+
 def test_threads_reach_the_engine(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, int]] = []
     real = onnxruntime.InferenceSession
