@@ -7,7 +7,8 @@ from distilforge.manifest import Manifest, Provenance
 
 from pipeline import assemble, model_card, storage
 from pipeline.stages import REPORT
-from validation import report as validation_report
+from validation import html
+from validation.report import Report
 
 CARD = "README.md"
 
@@ -16,8 +17,8 @@ def compose(*, candidate: Path, validated: Path, provenance: Provenance, folder:
     """Fill the empty `folder` with the release that the stage folders `candidate` and `validated` make up."""
     judged = assemble.read_manifest(validated)
     storage.copy(candidate, folder, leaving=assemble.MANIFEST)
-    report = validation_report.Report.from_json((validated / REPORT).read_text(encoding="utf-8"))
+    report = Report.from_json((validated / REPORT).read_text(encoding="utf-8"))
     manifest = replace(judged, provenance=provenance)
-    validation_report.write(report, manifest, folder / "validation")
+    html.write(report, manifest, folder / "validation")
     (folder / CARD).write_text(model_card.render(manifest, assemble.architecture(folder)), encoding="utf-8")
     return assemble.seal(manifest, folder)

@@ -14,6 +14,17 @@ from validation.report import Report, VariantReport, number, rows
 TEMPLATES = Path(__file__).parent / "templates"
 
 
+def write(report: Report, manifest: Manifest, folder: Path) -> None:
+    """Write report.json and report.html, which needs nothing beside it, into `folder`, made where missing.
+
+    Raises OSError where `folder` cannot be written.
+    """
+    html = render(report, manifest)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
+    (folder / "report.html").write_text(html, encoding="utf-8")
+
+
 def render(report: Report, manifest: Manifest) -> str:
     """HTML for `report` on the release that `manifest` describes."""
     environment = jinja2.Environment(

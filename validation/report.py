@@ -3,11 +3,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from distilforge.json_fields import Fields, read_number, read_text
 from distilforge.manifest import (
-    Manifest,
     Measurement,
     Metric,
     Verdict,
@@ -138,19 +136,6 @@ def _line(variant: str, verdict: Verdict) -> Line:
         passed=bool(verdict),
         reason=verdict.reason,
     )
-
-
-def write(report: Report, manifest: Manifest, folder: Path) -> None:
-    """Write report.json and report.html, which needs nothing beside it, into `folder`, made where missing.
-
-    Raises OSError where `folder` cannot be written.
-    """
-    from validation.html import render  # here, because drawing is not needed to read or judge a report
-
-    html = render(report, manifest)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
-    (folder / "report.html").write_text(html, encoding="utf-8")
 
 
 def number(value: float) -> str:

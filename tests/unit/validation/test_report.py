@@ -8,7 +8,8 @@ import pytest
 from distilforge.errors import ReleaseError
 from distilforge.manifest import Manifest, Measurement, Metric, Provenance, Span, Variant, Verdict
 
-from validation.report import Agreement, Report, Speedup, VariantReport, number, rows, write
+from validation.html import write
+from validation.report import Agreement, Report, Speedup, VariantReport, number, rows
 
 VERDICTS = (
     Verdict(
