@@ -9,13 +9,13 @@ from pathlib import Path
 
 from distilforge.json_fields import Fields, read_text
 from distilforge.manifest import FileRecord, Manifest, Provenance, Variant
+from distilforge.release import MANIFEST
 
 from model_src.config import DistilBertConfig
 from model_src.folder import CheckpointFolder
 from pipeline import digests, storage, tokenizer, versions
 from pipeline.interface import Interface
 
-MANIFEST = "manifest.json"
 CONFIG = "config.json"
 VERSION_DIGITS = 12
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilforge.errors import ReleaseError
+from distilforge.release import LATEST
 from filelock import FileLock
 
 from pipeline import digests, storage
 from pipeline.assemble import read_manifest
 from pipeline.work import Talk
-
-LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

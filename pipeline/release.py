@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from distilforge.manifest import Manifest, Provenance
+from distilforge.release import MANIFEST
 
 from pipeline import assemble, model_card, storage
 from pipeline.stages import REPORT
@@ -16,7 +17,7 @@ CARD = "README.md"
 def compose(*, candidate: Path, validated: Path, provenance: Provenance, folder: Path) -> Manifest:
     """Fill the empty `folder` with the release that the stage folders `candidate` and `validated` make up."""
     judged = assemble.read_manifest(validated)
-    storage.copy(candidate, folder, leaving=assemble.MANIFEST)
+    storage.copy(candidate, folder, leaving=MANIFEST)
     report = Report.from_json((validated / REPORT).read_text(encoding="utf-8"))
     manifest = replace(judged, provenance=provenance)
     html.write(report, manifest, folder / "validation")
