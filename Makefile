@@ -9,8 +9,11 @@ PROJECTS := pyproject.toml runtime/pyproject.toml constraints.txt
 RECIPES := $(sort $(wildcard recipes/*.toml))
 RELEASES := $(patsubst recipes/%.toml,$(ARTIFACTS)/%,$(RECIPES))
 
+# What `python -m bench run` is told besides, such as --enforce or --ours FILE
+BENCH ?=
+
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench test lint format bench demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench setup-bench test lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -30,9 +33,15 @@ $(VENV)/.installed: $(BIN)/python $(PROJECTS)
 	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo]'
 	@touch $@
 
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,bench]'
+	@touch $@
+
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,dev]'
 	@touch $@
+
+setup-bench: $(VENV)/.installed-bench ## the same, with the peers that benchmarks compare with
 
 demo: setup ## assemble the six demo checkpoints
 	$(BIN)/python -m demo.assemble --output demo/checkpoints
@@ -44,8 +53,9 @@ releases: demo
 results: releases ## write the table of the demo's releases into the README
 	$(BIN)/distilforge summary $(RELEASES) --markdown | $(BIN)/python -m demo.results --into README.md
 
-bench: releases ## measure cold starts of the runtime, against onnxruntime and tokenizers used by hand
-	$(BIN)/python bench/cold_start.py $(ARTIFACTS)/sentiment --raw $(ARTIFACTS)/cold_start.json
+bench: setup-bench releases ## measure against PyTorch, Optimum, CTranslate2 and OpenVINO, and cold starts
+	$(BIN)/python -m bench run --output $(ARTIFACTS)/bench --cache $(ARTIFACTS)/bench/.subjects $(BENCH)
+	$(BIN)/python -m bench.cold_start $(ARTIFACTS)/sentiment --raw $(ARTIFACTS)/bench/cold_start.json
 
 build: setup ## one release for CI: make build MODEL=folder [DATA=evaluation.jsonl] [NAME=name]
 	@test -n "$(MODEL)" || { echo "say which checkpoint: make build MODEL=./my-distilbert DATA=eval.jsonl" >&2; exit 2; }

@@ -1,6 +1,6 @@
 """Time from starting Python to the first answer: distilforge against onnxruntime and tokenizers used by hand.
 
-    python bench/cold_start.py artifacts/sentiment [--rounds 20] [--raw samples.json] [--limit 0.15]
+    python -m bench.cold_start artifacts/sentiment [--rounds 20] [--raw samples.json] [--limit 0.15]
 
 Each sample is a fresh process; the two take turns. Prints the samples' medians, the difference with a 95% bootstrap
 interval, and exits 1 where the median difference is beyond the limit.

@@ -46,7 +46,7 @@ class Attention(Protocol):
 def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """0 where `mask` says attend and MASKED_SCORE elsewhere; (B, 1, 1, S) or, from a pairwise mask, (B, 1, T, S)."""
     mask_B1TS = mask[:, None, None, :] if mask.dim() == 2 else mask[:, None, :, :]
-    return (1.0 - mask_B1TS.ne(0).to(dtype)) * MASKED_SCORE
+    return mask_B1TS.eq(0).to(dtype) * MASKED_SCORE
 
 
 class Eager:

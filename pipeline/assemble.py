@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from distilforge.json_fields import Fields, read_text
-from distilforge.manifest import FileRecord, Manifest, Provenance, Variant
+from distilforge.manifest import FileRecord, Manifest, Provenance, Variant, Withheld
 from distilforge.release import MANIFEST
 
 from model_src.config import DistilBertConfig
@@ -56,6 +56,27 @@ def assemble(
     )
     write_manifest(manifest, folder)
     return manifest
+
+
+def without(manifest: Manifest, reasons: Mapping[str, str]) -> Manifest:
+    """`manifest` with the variants named in `reasons` withheld: their files are gone, and so the version is another."""
+    if not reasons:
+        return manifest
+    kept = tuple(variant for variant in manifest.variants if variant.name not in reasons)
+    needed = {file for variant in kept for file in variant.files}
+    left = {file for variant in manifest.variants for file in variant.files} - needed
+    files = {name: entry for name, entry in manifest.files.items() if name not in left}
+    return replace(
+        manifest,
+        version=version(files, manifest.provenance.recipe_sha256),
+        variants=kept,
+        files=files,
+        withheld=tuple(
+            Withheld(name=variant.name, reason=reasons[variant.name])
+            for variant in manifest.variants
+            if variant.name in reasons
+        ),
+    )
 
 
 def version(files: Mapping[str, FileRecord], recipe_sha256: str) -> str:

@@ -49,7 +49,7 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
     if until == "export":
         return _built(recipe, until, exported)
 
-    compiled = tuple(stages.compile_variant(work, variant, exported) for variant in recipe.variants)
+    compiled = tuple(stages.compile_variant(work, recipe, source, variant, exported) for variant in recipe.variants)
     if until == "compile":
         return _built(recipe, until, *compiled)
 
@@ -59,7 +59,9 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
 
     validated = stages.validate(work, recipe, source, candidate, talk)
     manifest = assemble.read_manifest(validated.folder)
-    if recipe.gates.mode == "enforce":
+    for line in gate.withheld(manifest):
+        talk.note(line)
+    if recipe.gates.mode == "enforce" or not manifest.variants:
         gate.enforce(manifest)
     if until == "validate":
         return replace(_built(recipe, until, validated), lines=summary.lines(manifest))

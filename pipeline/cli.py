@@ -1,26 +1,23 @@
 """The command line: parse, call one function, hand the result to the display."""
 
+import atexit
+import gc
 import json
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from distilforge import release as releases
 
-from pipeline import compile as targets
-from pipeline import display, options, summary
+from pipeline import display, graph_commands, options, summary
 from pipeline.build import WORK, Built, StageName, build
 from pipeline.display import Display
-from pipeline.errors import EXPECTED, GateError, exit_code
+from pipeline.errors import GateError
+from pipeline.explaining import explaining
 from pipeline.recipe import Recipe
 from pipeline.work import clean as clean_work
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     help="DistilBERT checkpoints become validated artifacts: export, compile, validate, publish.\n\n"
@@ -40,37 +37,10 @@ _HELP: dict[StageName, str] = {
 _BUILD = "Build, validate and publish a release; the last line printed is its path."
 
 
-class Kind(StrEnum):
-    """What `list` can list."""
-
-    heads = "heads"
-    precisions = "precisions"
-    targets = "targets"
-
-
 Release = Annotated[
     Path, typer.Argument(metavar="RELEASE", help="artifacts/<name>, or a version folder inside it.")
 ]
 Releases = Annotated[list[Path], typer.Argument(metavar="RELEASE", help="Releases, as for `inspect`.")]
-
-
-@contextmanager
-def _explaining(verbose: bool = False) -> Iterator[Display]:
-    """Turn errors that explain themselves, and Ctrl-C, into a message and an exit code."""
-    with Display() as shown:
-        try:
-            yield shown
-        except EXPECTED as error:
-            if verbose:
-                shown.error("".join(traceback.format_exception(error)))
-            shown.error(str(error))
-            raise typer.Exit(exit_code(error)) from error
-        except KeyboardInterrupt as stop:
-            shown.error(
-                "interrupted; nothing half-done was left, and finished stages are kept\n"
-                "  hint: run the same command again to go on"
-            )
-            raise typer.Exit(INTERRUPTED) from stop
 
 
 def _builder(until: StageName) -> Callable[..., None]:
@@ -83,12 +53,14 @@ def _builder(until: StageName) -> Callable[..., None]:
         variant: options.Variants = None,
         data: options.Data = None,
         calibration: options.Calibration = None,
+        plans: options.Plans = None,
+        exclude: options.Exclude = None,
         artifacts: options.Artifacts = options.ARTIFACTS,
         gate: options.Gate = None,
         as_json: options.Json = False,
         verbose: options.Verbose = False,
     ) -> None:
-        with _explaining(verbose) as shown:
+        with explaining(verbose) as shown:
             recipes = [
                 options.recipe(
                     source,
@@ -97,6 +69,8 @@ def _builder(until: StageName) -> Callable[..., None]:
                     variants=variant,
                     data=data,
                     calibration=calibration,
+                    plans=plans,
+                    exclude=exclude,
                     gate=gate,
                 )
                 for source in sources
@@ -141,7 +115,7 @@ for _stage, _text in _HELP.items():
 @app.command(epilog="Example: `distilforge inspect artifacts/sentiment`")
 def inspect(release: Release, as_json: options.Json = False) -> None:
     """Print what a release holds: variants, files, checks, provenance."""
-    with _explaining():
+    with explaining():
         folder = releases.resolve(release)
         manifest = releases.read_manifest(folder)
         if as_json:
@@ -153,7 +127,7 @@ def inspect(release: Release, as_json: options.Json = False) -> None:
 @app.command(epilog="Example: `distilforge verify artifacts/sentiment`")
 def verify(release: Release) -> None:
     """Check every file of a release against its SHA-256; exit 4 where one differs."""
-    with _explaining():
+    with explaining():
         folder = releases.resolve(release)
         manifest = releases.verify(folder)
         display.result(f"{folder}: {len(manifest.files)} files, all as published")
@@ -166,7 +140,7 @@ def summarize(
     as_json: options.Json = False,
 ) -> None:
     """Print a table over releases: metric, error, speed-up and verdict."""
-    with _explaining():
+    with explaining():
         manifests = [releases.read_manifest(releases.resolve(folder)) for folder in release]
         lines = [line for manifest in manifests for line in summary.lines(manifest)]
         if as_json:
@@ -177,18 +151,81 @@ def summarize(
             show(summary.COLUMNS, [line.cells() for line in lines])
 
 
-@app.command(name="list", epilog="Example: `distilforge list targets`")
-def list_names(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
-    """List what there is to choose from."""
-    with _explaining():
-        if kind is Kind.heads:
-            from model_src import heads
+app.command("list", epilog="Example: `distilforge list passes`")(graph_commands.list_names)
+app.command(epilog="Example: `distilforge fuse model.onnx --pass attention_mha --output fused.onnx`")(
+    graph_commands.fuse
+)
+app.command(
+    epilog="Example: `distilforge quantize model.onnx --scheme int8_static --checkpoint ./my-distilbert "
+    "--calibration texts.jsonl --output model_quantized.onnx`"
+)(graph_commands.quantize)
 
-            names = heads.names()
-        else:
-            names = targets.targets.names() if kind is Kind.targets else targets.precisions()
-        for name in names:
-            display.result(name)
+
+@app.command(epilog="Example: `distilforge bisect artifacts/sentiment --variant onnxruntime-cpu:int8`")
+def bisect(
+    release: Release,
+    variant: options.OneVariant = None,
+    checkpoint: options.Checkpoint = None,
+    data: options.Data = None,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Name the modules that cost a variant accuracy, with numbers, and what to exclude."""
+    with explaining(verbose) as shown:
+        from pipeline.bisection import bisect as search
+        from pipeline.bisection import show
+
+        tell = show.telling(shown)
+        found = search.bisect(release, variant=variant, checkpoint=checkpoint, data=data, progress=tell)
+    if as_json:
+        display.result(json.dumps(asdict(found), ensure_ascii=False))
+    else:
+        display.table(show.COLUMNS, show.rows(found))
+        for line in show.summary(found):
+            display.result(line)
+
+
+@app.command(epilog="Example: `distilforge tune recipes/sentiment.toml --precision int8 --minutes 20`")
+def tune(
+    source: options.Source,
+    target: options.Target = "onnxruntime-cpu",
+    precision: options.Precision = "int8",
+    minutes: options.Minutes = 20.0,
+    output: options.Output = None,
+    head: options.Head = None,
+    data: options.Data = None,
+    calibration: options.Calibration = None,
+    artifacts: options.Artifacts = options.ARTIFACTS,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Search for the fastest plan on this machine that meets the gates; print the file that it is saved in."""
+    with explaining(verbose) as shown:
+        from pipeline.tuning.tune import tune as search
+
+        recipe = options.recipe(
+            source,
+            name=None,
+            head=head,
+            variants=[f"{target}:{precision}"],
+            data=data,
+            calibration=calibration,
+            plans=None,
+            exclude=None,
+            gate=None,
+        )
+        tuned = search(
+            recipe,
+            recipe.variants[0],
+            minutes=minutes,
+            output=output or Path(f"{recipe.name}.plans.toml"),
+            artifacts=artifacts,
+            seed=seed,
+            talk=shown,
+        )
+        shown.note(tuned.usage)
+    display.result(json.dumps(asdict(tuned), ensure_ascii=False) if as_json else tuned.path)
 
 
 @app.command(epilog="Example: `distilforge convert ./my-bert ./my-distilbert`")
@@ -197,7 +234,7 @@ def convert(
     destination: Annotated[Path, typer.Argument(metavar="DESTINATION", help="The folder to write.")],
 ) -> None:
     """Write a BERT checkpoint as a DistilBERT checkpoint, where an exact one exists."""
-    with _explaining():
+    with explaining():
         from model_src.convert import convert_bert
 
         display.result(str(convert_bert(source, destination)))
@@ -206,11 +243,13 @@ def convert(
 @app.command(epilog="Example: `distilforge clean --artifacts artifacts`")
 def clean(artifacts: options.Artifacts = options.ARTIFACTS) -> None:
     """Remove the work folder; releases stay. The next build starts from nothing."""
-    with _explaining():
+    with explaining():
         held = clean_work(artifacts / WORK)
         display.result(f"removed {artifacts / WORK}: {held / 1e6:.1f} MB")
 
 
 def main() -> None:
     """The console script's entry point."""
+    # Python collects once more as it ends; over all that PyTorch made, that takes more than a second and frees nothing
+    atexit.register(gc.freeze)
     app()

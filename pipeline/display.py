@@ -129,6 +129,11 @@ def manifest(shown: Manifest, folder: Path) -> None:
             for verdict in variant.verdicts
         ],
     )
+    for variant in shown.variants:
+        for note in variant.notes:
+            result(f"note {variant.name}: {note}")
+    for withheld in shown.withheld:
+        result(f"withheld {withheld.name}: {withheld.reason}")
     table(
         ("file", "bytes", "sha256"),
         [(name, str(entry.bytes), entry.sha256) for name, entry in shown.files.items()],

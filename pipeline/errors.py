@@ -4,10 +4,12 @@ PipelineError
 ├── UsageError    the command line or the recipe asks for something that cannot be
 ├── MissingError  a package or a device that was asked for is not on this machine
 ├── StageError    a stage failed
+│   └── ContractError  a pass matched fewer times than it must
 └── GateError     everything was built, but validation said no
 """
 
 import errno
+from collections.abc import Sequence
 
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
 from distilforge.manifest import Manifest
@@ -39,6 +41,22 @@ class StageError(PipelineError):
     def __init__(self, stage: str, message: str, *, hint: str = "") -> None:
         super().__init__(f"stage {stage} failed: {message}", hint=hint)
         self.stage = stage
+
+
+class ContractError(StageError):
+    """The pass `name` made fewer rewrites than it must: the graph is not the one that it was written for."""
+
+    def __init__(self, name: str, rewrites: int, expected: int, refusals: Sequence[str]) -> None:
+        why = f": {'; '.join(dict.fromkeys(refusals))}" if refusals else ": nothing looked like its pattern"
+        super().__init__(
+            "fuse",
+            f"{name} matched {rewrites} times, must match at least {expected} times{why}",
+            hint=f"an exporter that writes other operators needs another pattern in the pass {name}; "
+            "`distilforge list passes` has them all",
+        )
+        self.name = name
+        self.rewrites = rewrites
+        self.expected = expected
 
 
 class GateError(PipelineError):
@@ -73,6 +91,9 @@ _STORAGE_ERRORS = {
     errno.EFBIG: "a file grew beyond the limit of this process or file system",
 }
 
+# What numpy says, without a number, where the disk took less than it wrote
+_SHORT_WRITE = "problem writing element"
+
 
 def exit_code(error: Exception) -> int:
     """What the process exits with for `error`; 5, a failed stage, for what no table entry names."""
@@ -81,10 +102,10 @@ def exit_code(error: Exception) -> int:
 
 def failed(stage: str, cause: Exception) -> StageError:
     """The failure of `stage` by `cause`, in words a user can act on."""
-    if isinstance(cause, OSError) and cause.errno in _STORAGE_ERRORS:
+    if isinstance(cause, OSError) and (cause.errno in _STORAGE_ERRORS or _SHORT_WRITE in str(cause)):
         return StageError(
             stage,
-            f"{_STORAGE_ERRORS[cause.errno]} ({cause})",
+            f"{_STORAGE_ERRORS[cause.errno or errno.ENOSPC]} ({cause})",
             hint="make room, or choose another disk with --artifacts; `distilforge clean` removes the work folder",
         )
     return StageError(

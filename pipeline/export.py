@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import numpy as np
 import onnx_ir
 import onnxscript.optimizer
 import onnxscript.rewriter
@@ -28,7 +27,7 @@ from onnxscript.rewriter.rules.common import (
 )
 
 from model_src.heads.base import Head
-from pipeline import naming
+from pipeline import collector, naming
 from pipeline.graph import Graph, check
 
 INPUTS = ("input_ids", "attention_mask")
@@ -75,7 +74,7 @@ def export(model: Head, spans: Mapping[str, Span]) -> Graph:
         for index, axis in enumerate(model.axes)
         if spans[axis].low < spans[axis].high
     }
-    with _quiet(), torch.no_grad():
+    with _quiet(), torch.no_grad(), collector.paused():
         program = torch.onnx.export(
             model,
             (example, torch.ones_like(example)),
@@ -157,7 +156,8 @@ def _store_transposed(graph: Graph, parameters: frozenset[str]) -> None:
             continue
         assert weight.const_value is not None
         assert weight.name is not None
-        stored = np.ascontiguousarray(weight.const_value.numpy().transpose())
+        # A view: the weight is laid out anew where it is written, one at a time
+        stored = weight.const_value.numpy().transpose()
         graph.graph.initializers.pop(weight.name)
         tensor = onnx_ir.tensor(stored, name=weight.name)
         replacement = onnx_ir.Value(

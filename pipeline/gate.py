@@ -6,7 +6,21 @@ from pipeline.errors import GateError
 
 
 def enforce(manifest: Manifest) -> None:
-    """Raise GateError, with what was observed against which limit, unless every verdict is met."""
+    """Raise GateError, with what was observed against which limit, unless every verdict is met.
+
+    What is withheld is no failure, unless nothing is left.
+    """
+    if not manifest.variants:
+        raise GateError(
+            "\n".join(
+                [
+                    f"{manifest.name} was built but not published: every variant was withheld",
+                    *withheld(manifest),
+                ]
+            ),
+            manifest,
+            hint="add a variant that keeps the checkpoint's precision, such as onnxruntime-cpu:fp32",
+        )
     failed = [
         f"  {variant.name}: {_sentence(verdict)}"
         for variant in manifest.variants
@@ -25,6 +39,11 @@ def enforce(manifest: Manifest) -> None:
             manifest,
             hint="`--gate report` publishes it all the same, marked as not validated",
         )
+
+
+def withheld(manifest: Manifest) -> list[str]:
+    """A line for each variant that is not in the release, with the reason."""
+    return [f"{each.name} is withheld: {each.reason}" for each in manifest.withheld]
 
 
 def _sentence(verdict: Verdict) -> str:

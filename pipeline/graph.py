@@ -8,6 +8,8 @@ import onnx_ir
 from distilforge.manifest import Tensor
 from onnx_ir.passes.common import CheckerPass
 
+from pipeline import onnx_file
+
 Graph = onnx_ir.Model
 
 # Protocol buffers cannot exceed 2 GiB; the rest is left to names, shapes and nodes.
@@ -24,7 +26,7 @@ def save(graph: Graph, path: Path, *, largest_single_file: int = LARGEST_SINGLE_
         value.const_value.nbytes for value in graph.graph.initializers.values() if value.const_value
     )
     if weights <= largest_single_file:
-        onnx_ir.save(graph, path)
+        onnx_file.write(graph, path)
         return (path.name,)
     external = f"{path.name}_data"
     onnx_ir.save(graph, path, external_data=external)

@@ -1,12 +1,18 @@
 """The model card: README.md of a release, written from its manifest."""
 
+import math
 import statistics
 from collections.abc import Mapping
 
 import jinja2
-from distilforge.manifest import Manifest, Measurement, Variant
+from distilforge.manifest import Manifest, Measurement, Metric, Variant
 
-EAGER = "eager"
+from validation.report import AGREEMENT, EAGER, room
+
+# How the check begins that a metric's loss lies within the margin
+MARGIN = "loss of "
+# What every other precision is held against, where the release has it
+BASE = "fp32"
 
 # What to pass where it is not simply a list of texts
 _CALLS = {
@@ -31,31 +37,40 @@ Labels: {{ manifest.labels | join(", ") }}
 ## How accurate
 
 {% if metrics -%}
-| variant | metric | eager PyTorch | this | examples |
-|---|---|---|---|---|
+| variant | metric | eager PyTorch | this | change | examples |
+|---|---|---|---|---|---|
 {% for variant, metric in metrics -%}
 | {{ variant }} | {{ metric.name }} | {{ "%.4f" | format(metric.eager) }} | {{ "%.4f" | format(metric.variant) }} \
-| {{ metric.examples }} |
+| {{ "%+.4f" | format(metric.variant - metric.eager) }} | {{ metric.examples }} |
 {% endfor %}
-{%- else -%}
+{%- endif %}
+{%- if not labelled %}
 No labelled data were given, so only agreement with eager PyTorch was judged.
 {% endif %}
-| variant | check | observed | limit | met |
-|---|---|---|---|---|
+| variant | check | observed | limit | room | met |
+|---|---|---|---|---|---|
 {% for variant, verdict in verdicts -%}
 | {{ variant }} | {{ verdict.check }} | {{ "%.3g" | format(verdict.observed) }} \
 | {{ verdict.comparison }} {{ "%.3g" | format(verdict.limit) }} {{ verdict.unit }} \
-| {{ "yes" if verdict else "**no**" }} |
+| {{ "%.3g" | format(verdict | room) }} | {{ "yes" if verdict else "**no**" }} |
 {% endfor %}
+Room is what lies between the observed and the limit; it is negative where a check failed.
+{% for variant, note in notes %}
+- {{ variant }}: {{ note }}
+{%- endfor %}
+{%- for variant in manifest.withheld %}
+- **{{ variant.name }} is not in this release**: {{ variant.reason }}.
+{%- endfor %}
+
 ## How fast
 
 Median milliseconds on {{ manifest.provenance.host }}; the raw samples are in manifest.json.
 
-| variant | batch x tokens | eager PyTorch | this | ratio |
-|---|---|---|---|---|
+| variant | MB | batch x tokens | eager PyTorch | this | times faster | than fp32 |
+|---|---|---|---|---|---|---|
 {% for row in timings -%}
-| {{ row.variant }} | {{ row.shape }} | {{ "%.2f" | format(row.eager) }} | {{ "%.2f" | format(row.this) }} \
-| {{ "%.2f" | format(row.eager / row.this) }} |
+| {{ row.variant }} | {{ row.megabytes }} | {{ row.shape }} | {{ row.eager }} | {{ row.this }} | {{ row.ratio }} \
+| {{ row.sibling }} |
 {% endfor %}
 ## How to load
 
@@ -115,29 +130,68 @@ def render(manifest: Manifest, architecture: str) -> str:
         autoescape=False,  # noqa: S701 - Markdown
         keep_trailing_newline=True,
     )
+    environment.filters["room"] = room
     task = architecture.removeprefix("DistilBertFor")
     return environment.from_string(_TEMPLATE).render(
         manifest=manifest,
         metrics=[(variant.name, metric) for variant in manifest.variants for metric in variant.metrics],
         verdicts=[(variant.name, verdict) for variant in manifest.variants for verdict in variant.verdicts],
-        timings=[row for variant in manifest.variants for row in _timings(variant)],
+        labelled=any(primary(variant) for variant in manifest.variants),
+        notes=[(variant.name, note) for variant in manifest.variants for note in variant.notes],
+        timings=[row for variant in manifest.variants for row in _timings(manifest, variant)],
         call=_CALLS.get(manifest.head, _CALL),
         file=manifest.variants[0].files[0],
         optimum="ORTModelFor" + ("FeatureExtraction" if task == architecture else task),
     )
 
 
-def _timings(variant: Variant) -> list[Mapping[str, str | float]]:
-    """A row for each shape at which `variant` was timed beside eager PyTorch."""
+def _timings(manifest: Manifest, variant: Variant) -> list[Mapping[str, str]]:
+    """A row for each shape at which `variant` was timed beside eager PyTorch, and beside fp32 where that is here."""
+    sibling = rival(manifest, variant)
+    over = {_shape(taken): _milliseconds(taken) for taken, _ in pairs(sibling)} if sibling else {}
+    megabytes = sum(manifest.files[file].bytes for file in variant.files if file in manifest.files) / 1e6
     return [
         {
             "variant": variant.name,
-            "shape": f"{measured.batch} x {measured.tokens}",
-            "eager": _milliseconds(eager),
-            "this": _milliseconds(measured),
+            "megabytes": f"{megabytes:.1f}",
+            "shape": "{} x {}".format(*_shape(measured)),
+            "eager": f"{_milliseconds(eager):.2f}",
+            "this": f"{_milliseconds(measured):.2f}",
+            "ratio": f"{_milliseconds(eager) / _milliseconds(measured):.2f}",
+            "sibling": f"{over[_shape(measured)] / _milliseconds(measured):.2f}"
+            if _shape(measured) in over
+            else "-",
         }
         for measured, eager in pairs(variant)
     ]
+
+
+def primary(variant: Variant) -> Metric | None:
+    """The metric that is judged; None without labelled data."""
+    return next((metric for metric in variant.metrics if metric.name != AGREEMENT), None)
+
+
+def rival(manifest: Manifest, variant: Variant) -> Variant | None:
+    """The release's fp32 variant of the same target, where `variant` is another."""
+    return next(
+        (
+            other
+            for other in manifest.variants
+            if other.target == variant.target and other.precision == BASE != variant.precision
+        ),
+        None,
+    )
+
+
+def speedup(variant: Variant, over: Variant) -> float | None:
+    """Geometric mean of the ratios of median seconds, over the shapes at which both were timed."""
+    theirs = {_shape(taken): _milliseconds(taken) for taken, _ in pairs(over)}
+    ratios = [
+        math.log(theirs[_shape(taken)] / _milliseconds(taken))
+        for taken, _ in pairs(variant)
+        if _shape(taken) in theirs
+    ]
+    return math.exp(statistics.fmean(ratios)) if ratios else None
 
 
 def pairs(variant: Variant) -> list[tuple[Measurement, Measurement]]:
@@ -148,6 +202,10 @@ def pairs(variant: Variant) -> list[tuple[Measurement, Measurement]]:
         for taken in variant.measurements
         if taken.subject != EAGER and (taken.batch, taken.tokens) in eager
     ]
+
+
+def _shape(measurement: Measurement) -> tuple[int, int]:
+    return measurement.batch, measurement.tokens
 
 
 def _milliseconds(measurement: Measurement) -> float:

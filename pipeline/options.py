@@ -57,6 +57,50 @@ Data = Annotated[
 Calibration = Annotated[
     Path | None, typer.Option(help="Calibration data, .jsonl or .jsonl.gz.", show_default=False)
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="MODULE",
+        help="A module that stays in floating point: its Hugging Face name, * for anything. Several times.",
+        show_default=False,
+    ),
+]
+Plans = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of plans, which `distilforge tune` writes; default: the recipe's, or the committed ones.",
+        show_default=False,
+    ),
+]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="CHECKPOINT_OR_RECIPE",
+        help="A Hugging Face DistilBERT folder, a hub id, or a recipe (.toml).",
+    ),
+]
+Target = Annotated[str, typer.Option(help="What is to run it; `distilforge list targets` has them.")]
+Precision = Annotated[str, typer.Option(help="The precision to tune.")]
+Minutes = Annotated[float, typer.Option(help="How long to search; run it again to go on.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        help="The file of plans to write, with the evidence beside it; default: NAME.plans.toml.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Of the search's choices.")]
+OneVariant = Annotated[
+    str | None,
+    typer.Option(
+        "--variant", metavar="TARGET:PRECISION", help="Default: the first not in fp32.", show_default=False
+    ),
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(help="Compare with a fresh export of it, not with the release's fp32.", show_default=False),
+]
 Artifacts = Annotated[Path, typer.Option(help="Where releases are published and work is kept.")]
 Gate = Annotated[
     GateMode | None,
@@ -79,6 +123,8 @@ def recipe(
     variants: list[str] | None,
     data: Path | None,
     calibration: Path | None,
+    plans: Path | None,
+    exclude: list[str] | None,
     gate: GateMode | None,
 ) -> Recipe:
     """The recipe in `source`, or the one for the checkpoint `source`, with every option that was given."""
@@ -93,6 +139,8 @@ def recipe(
         variants=tuple(map(VariantName.parse, variants)) if variants else base.variants or DEFAULT_VARIANTS,
         evaluation=data or base.evaluation,
         calibration=calibration or base.calibration,
+        plans=plans or base.plans,
+        exclude=tuple(dict.fromkeys([*base.exclude, *(exclude or ())])),
         gates=_gated(base.gates, gate),
     )
 

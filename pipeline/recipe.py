@@ -8,6 +8,7 @@ from distilforge.manifest import Span
 
 from pipeline import digests
 from pipeline.errors import UsageError
+from pipeline.plan import Plan, preset
 from validation.gate import Gates
 
 
@@ -40,8 +41,9 @@ class Recipe:
     """What to build: a checkpoint with a head, its variants, the axes' spans, data and gates.
 
     `checkpoint` is a folder or a hub id; `head` None takes the one that config.json names; `spans` has the axes that
-    differ from the defaults; without `evaluation` the demo's text serves, and only agreement with eager is judged.
-    Raises UsageError for values that no build can have.
+    differ from the defaults; `exclude` are modules that no variant quantizes; `plans` is a file of plans in place of
+    the committed ones (pipeline.plan); without `evaluation` the demo's text serves, and only agreement with eager is
+    judged. Raises UsageError for values that no build can have.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Recipe:
     spans: Mapping[str, Span] = field(default_factory=dict)
     calibration: Path | None = None
     evaluation: Path | None = None
+    exclude: tuple[str, ...] = ()
+    plans: Path | None = None
     gates: Gates = field(default_factory=Gates)
 
     def __post_init__(self) -> None:
@@ -72,6 +76,8 @@ class Recipe:
         for kind, path in (("evaluation", self.evaluation), ("calibration", self.calibration)):
             if path is not None and not path.is_file():
                 raise UsageError(f"there is no {kind} data at {path}", hint="give a .jsonl or .jsonl.gz file")
+        if self.plans is not None and not self.plans.is_file():
+            raise UsageError(f"there is no file of plans {self.plans}", hint="`distilforge tune` writes one")
 
     @property
     def digest(self) -> str:
@@ -88,14 +94,29 @@ class Recipe:
                 "spans": {axis: [span.low, span.usual, span.high] for axis, span in self.spans.items()},
                 "calibration": digests.of_file(self.calibration) if self.calibration else None,
                 "evaluation": digests.of_file(self.evaluation) if self.evaluation else None,
+                "exclude": list(self.exclude),
+                "plans": digests.of_file(self.plans) if self.plans else None,
                 "gates": limits(self.gates),
             }
         )
 
+    def plan(self, variant: VariantName, head: str) -> Plan:
+        """What `variant` applies to the graph of `head`; UsageError where the file of plans is damaged."""
+        return preset(variant.target, variant.precision, head, self.plans).excluding(self.exclude)
+
 
 def limits(gates: Gates) -> dict[str, object]:
     """`gates` as JSON for a digest; the mode is left out, since it decides whether to publish and not what is found."""
-    values: dict[str, object] = asdict(gates)
+    values = asdict(gates)
     del values["mode"]
-    # 0 and 0.0 are the same limit, but not the same JSON
-    return {name: float(value) if isinstance(value, int) else value for name, value in values.items()}
+    return _as_floats(values)
+
+
+def _as_floats(values: Mapping[str, object]) -> dict[str, object]:
+    """`values` with whole numbers as floats: 0 and 0.0 are the same limit, but not the same JSON."""
+    return {
+        name: _as_floats(value)
+        if isinstance(value, dict)
+        else (float(value) if isinstance(value, int) else value)
+        for name, value in values.items()
+    }

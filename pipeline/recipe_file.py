@@ -6,12 +6,17 @@ head = "sequence_classification"            # default: what config.json names
 variants = ["onnxruntime-cpu:fp32"]
 evaluation = "evaluation.jsonl.gz"
 calibration = "calibration.jsonl.gz"
+exclude = ["qa_outputs"]                    # modules that stay in floating point
+plans = "tuned.toml"                        # what `distilforge tune` found, in place of the committed plans
 
 [spans]
 sequence = [1, 128, 512]                    # low, usual, high
 
 [gates]                                     # every field of validation's Gates
 margin = 0.01
+
+[gates.limits.int8]                         # every field of validation's Limits; "off" is reported and not judged
+agreement = 0.98
 """
 
 import difflib
@@ -25,7 +30,9 @@ from distilforge.manifest import Span
 from pipeline.errors import UsageError
 from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
 from validation.errors import GatesError
-from validation.gate import Gates
+from validation.gate import LIMITS, Gates, Limits
+
+OFF = "off"
 
 
 def read(path: Path) -> Recipe:
@@ -48,6 +55,8 @@ def read(path: Path) -> Recipe:
             spans=table.table("spans").spans(),
             calibration=_beside(path, table.text("calibration")),
             evaluation=_beside(path, table.text("evaluation")),
+            exclude=table.texts("exclude") or (),
+            plans=_beside(path, table.text("plans")),
             gates=_gates(table.table("gates")),
         )
     except (UsageError, GatesError) as cause:
@@ -75,14 +84,17 @@ def _gates(table: "_Table") -> Gates:
     defaults = Gates()
     table.only({entry.name for entry in fields(Gates)})
     shapes = table.pairs("shapes")
+    batch_dependent = table.texts("batch_dependent")
     mode = table.text("mode") or defaults.mode
     if mode not in ("enforce", "report"):
         raise table.misfit("mode", mode, "'enforce' or 'report'")
     return Gates(
-        error=table.number("error", defaults.error),
+        limits=table.table("limits").limits(),
         margin=table.number("margin", defaults.margin),
         confidence=table.number("confidence", defaults.confidence),
         speedup=table.number("speedup", defaults.speedup),
+        sibling_speedup=table.number("sibling_speedup", defaults.sibling_speedup),
+        batch_dependent=defaults.batch_dependent if batch_dependent is None else batch_dependent,
         mode="report" if mode == "report" else "enforce",
         shapes=defaults.shapes if shapes is None else shapes,
         seconds_per_shape=table.number("seconds_per_shape", defaults.seconds_per_shape),
@@ -148,6 +160,36 @@ class _Table:
         if not isinstance(value, dict):
             raise self.misfit(key, value, "a table")
         return _Table(value, f"{self._place} [{key}]")
+
+    def limits(self) -> dict[str, Limits]:
+        """Limits by precision: the defaults, with every field that a table [limits.<precision>] sets."""
+        changed = {
+            precision: self.table(precision)._limits(Gates().of(precision)) for precision in self._values
+        }
+        return {**LIMITS, **changed}
+
+    def _limits(self, defaults: Limits) -> Limits:
+        self.only({entry.name for entry in fields(Limits)})
+        faster_than = self.texts("faster_than")
+        return Limits(
+            error=self._limit("error", defaults.error),
+            noise=self._limit("noise", defaults.noise),
+            agreement=self._limit("agreement", defaults.agreement),
+            cosine=self._limit("cosine", defaults.cosine),
+            shift=self._limit("shift", defaults.shift),
+            flips=self._limit("flips", defaults.flips),
+            faster_than=defaults.faster_than if faster_than is None else faster_than,
+        )
+
+    def _limit(self, key: str, default: float | None) -> float | None:
+        if key not in self._values:
+            return default
+        value = self._values[key]
+        if value == OFF:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.misfit(key, value, f"a number, or {OFF!r}")
+        return float(value)
 
     def spans(self) -> dict[str, Span]:
         for axis, value in self._values.items():

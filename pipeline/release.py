@@ -18,6 +18,8 @@ def compose(*, candidate: Path, validated: Path, provenance: Provenance, folder:
     """Fill the empty `folder` with the release that the stage folders `candidate` and `validated` make up."""
     judged = assemble.read_manifest(validated)
     storage.copy(candidate, folder, leaving=MANIFEST)
+    for file in assemble.read_manifest(candidate).files.keys() - judged.files.keys():
+        (folder / file).unlink()  # a variant that was withheld
     report = Report.from_json((validated / REPORT).read_text(encoding="utf-8"))
     manifest = replace(judged, provenance=provenance)
     html.write(report, manifest, folder / "validation")

@@ -3,9 +3,9 @@
 PyTorch and the engines are imported where a stage runs, so that a build with nothing to do starts at once.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +14,13 @@ from distilforge.manifest import Manifest, Variant
 
 from model_src import folder as checkpoint_folder
 from model_src.folder import CheckpointFolder
-from pipeline import assemble, digests, versions
+from pipeline import assemble, collector, digests, versions
 from pipeline.interface import Interface
 from pipeline.recipe import Recipe, VariantName, limits
 from pipeline.work import Stage, Talk, WorkFolder
 
 if TYPE_CHECKING:
+    from pipeline.quantize import Calibration, Feeds
     from validation.report import VariantReport
 
 GRAPH = "model.onnx"
@@ -59,6 +60,7 @@ def load(recipe: Recipe) -> Source:
 def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:
     """The ONNX graph and its interface."""
 
+    @collector.paused()
     def make(folder: Path) -> None:
         from model_src.checkpoint import load_checkpoint
         from pipeline import export, graph, spans
@@ -67,7 +69,8 @@ def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:
         loaded = load_checkpoint(source.checkpoint.path, head=recipe.head, attention="eager")
         axes = spans.complete(recipe.spans, loaded.model.axes, loaded.config.max_position_embeddings)
         exported = export.export(loaded.model, axes)
-        graph.save(exported, folder / GRAPH)
+        # Weights in a file of their own, which later stages map and need not read whole
+        graph.save(exported, folder / GRAPH, largest_single_file=0)
         Interface(
             head=loaded.head,
             architecture=loaded.model.architecture,
@@ -87,32 +90,85 @@ def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:
             "spans": {axis: asdict(span) for axis, span in recipe.spans.items()},
             "tools": versions.of("torch", "onnx", "onnx-ir", "onnxscript", "safetensors"),
             "source": versions.source(
-                "model_src", "pipeline.export", "pipeline.graph", "pipeline.naming", "pipeline.spans"
+                "model_src",
+                "pipeline.export",
+                "pipeline.graph",
+                "pipeline.naming",
+                "pipeline.onnx_file",
+                "pipeline.spans",
             ),
         },
         make=make,
     )
 
 
-def compile_variant(work: WorkFolder, variant: VariantName, exported: Stage) -> Stage:
-    """The files of one variant, and variant.json, which names them."""
+def compile_variant(
+    work: WorkFolder, recipe: Recipe, source: Source, variant: VariantName, exported: Stage
+) -> Stage:
+    """The files of one variant, and variant.json, which is the manifest's entry for it so far."""
+    interface = Interface.read(exported.folder / INTERFACE)
+    plan = recipe.plan(variant, interface.head)
 
+    @collector.paused()
     def make(folder: Path) -> None:
+        from pipeline import calibration, graph
         from pipeline import compile as targets
-        from pipeline import graph
+        from pipeline.transform import transform
 
+        @cache
+        def encoded() -> "Calibration":
+            return calibration.feeds(
+                source.checkpoint.path, interface.head, interface.spans, recipe.calibration
+            )
+
+        def feeds() -> "Iterable[Feeds]":
+            # Only schemes that look at values ask, and those that ask twice need not wait for the tokenizer twice.
+            return encoded()()
+
+        loaded = graph.load(exported.folder / GRAPH)
+        transformed = transform(loaded, plan, feeds)
         found = targets.find(variant.target, variant.precision)
-        files = targets.compile_graph(found, graph.load(exported.folder / GRAPH), variant.precision, folder)
-        (folder / VARIANT).write_text(json.dumps(files) + "\n", encoding="utf-8")
+        files = targets.compile_graph(found, loaded, variant.precision, folder)
+        made = Variant(
+            target=variant.target,
+            precision=variant.precision,
+            files=files,
+            passes=transformed.passes,
+            needs=plan.needs,
+            session=plan.session,
+            notes=transformed.notes,
+            verdicts=transformed.verdicts,
+        )
+        (folder / VARIANT).write_text(made.to_json(), encoding="utf-8")
 
+    texts = (recipe.calibration or _demo_texts(interface.head, "calibration")) if plan.scheme else None
     return work.stage(
         "compile",
         doing=f"compiling for {variant}",
         inputs={
             "export": exported.digest,
             "variant": str(variant),
-            "tools": versions.of("onnx", "onnx-ir", "onnxruntime"),
-            "source": versions.source("pipeline.compile", "pipeline.graph"),
+            "plan": plan.to_json(),
+            "calibration": digests.of_file(texts) if texts else None,
+            "tokenizer": source.tokenizer if plan.scheme else None,
+            "tools": versions.of("onnx", "onnx-ir", "onnxscript", "onnxruntime", "tokenizers"),
+            "source": versions.source(
+                "pipeline.calibration",
+                "pipeline.compile",
+                "pipeline.fuse",
+                "pipeline.graph",
+                "pipeline.naming",
+                "pipeline.nodes",
+                "pipeline.onnx_file",
+                "pipeline.passes",
+                "pipeline.quantize",
+                "pipeline.tokenizer",
+                "pipeline.transform",
+                "validation.batches",
+                "validation.data",
+                "validation.tasks",
+                "distilforge.tokenizer",
+            ),
         },
         make=make,
     )
@@ -126,15 +182,8 @@ def candidate(
 
     def make(folder: Path) -> None:
         variants = [
-            (
-                Variant(
-                    target=name.target,
-                    precision=name.precision,
-                    files=tuple(json.loads((stage.folder / VARIANT).read_text(encoding="utf-8"))),
-                ),
-                stage.folder,
-            )
-            for name, stage in zip(recipe.variants, compiled, strict=True)
+            (Variant.from_json((stage.folder / VARIANT).read_text(encoding="utf-8"), VARIANT), stage.folder)
+            for stage in compiled
         ]
         assemble.assemble(
             name=recipe.name,
@@ -178,7 +227,7 @@ def validate(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk
             progress=talk.note,
         )
         (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
-        assemble.write_manifest(_judged(manifest, report.variants), folder)
+        assemble.write_manifest(judged(manifest, report.variants), folder)
 
     manifest = assemble.read_manifest(made.folder)
     return work.stage(
@@ -201,22 +250,24 @@ def validate(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk
     )
 
 
-def _judged(manifest: Manifest, reports: Sequence["VariantReport"]) -> Manifest:
-    """`manifest` with what validation found about each of its variants."""
+def judged(manifest: Manifest, reports: Sequence["VariantReport"]) -> Manifest:
+    """`manifest` with what validation found about each of its variants, and without those that it withholds."""
     found = {report.name: report for report in reports}
-    return replace(
+    complete = replace(
         manifest,
         variants=tuple(
             replace(
                 variant,
-                validated=found[variant.name].passed,
+                notes=(*variant.notes, *found[variant.name].notes),
+                validated=found[variant.name].passed and all(variant.verdicts),
                 metrics=found[variant.name].metrics,
-                verdicts=found[variant.name].verdicts,
+                verdicts=(*variant.verdicts, *found[variant.name].verdicts),
                 measurements=found[variant.name].measurements,
             )
             for variant in manifest.variants
         ),
     )
+    return assemble.without(complete, {report.name: report.withheld for report in reports if report.withheld})
 
 
 def _content(manifest: Manifest) -> str:
@@ -226,9 +277,20 @@ def _content(manifest: Manifest) -> str:
     return digests.of_value(values)
 
 
+def _demo_texts(head: str, purpose: str) -> Path | None:
+    """The texts that validation carries for `head`, to evaluate or to calibrate with; None where it has none."""
+    path = _validation() / "data" / head / f"{purpose}.jsonl.gz"
+    return path if path.is_file() else None
+
+
 def _demo_data(head: str) -> str:
     """Digest of the texts that validation carries for `head`."""
+    return digests.of_records(digests.record(_validation() / "data" / head))
+
+
+def _validation() -> Path:
+    """The folder of the package, found without importing it."""
     found = find_spec("validation")
     assert found is not None
     assert found.origin is not None
-    return digests.of_records(digests.record(Path(found.origin).parent / "data" / head))
+    return Path(found.origin).parent

@@ -1,93 +1,146 @@
-"""The table over releases: what each is, how accurate, how fast, and whether it passed."""
+"""The table over releases: what each is, how large, accurate and fast, and whether it passed."""
 
 import math
 import statistics
 from dataclasses import dataclass
 
-from distilforge.manifest import Manifest, Variant
+from distilforge.manifest import Manifest, Variant, Withheld
 
-from pipeline.model_card import pairs
+from pipeline.model_card import MARGIN, pairs, primary, rival, speedup
+from validation.report import AGREEMENT
 
 COLUMNS = (
     "release",
     "head",
     "variant",
+    "MB",
     "metric",
     "eager",
     "variant's",
-    "largest error",
+    "loss below",
+    "as eager",
     "ms, eager",
     "ms, variant",
-    "speed-up",
+    "x eager",
+    "x fp32",
     "verdict",
 )
+WITHHELD = "withheld"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One variant of one release. `metric` and its values are None without labelled data.
 
-    error: largest absolute difference from eager's outputs. eager_seconds and variant_seconds: median latency at the
-    largest timed shape. speedup: geometric mean over all timed shapes of eager's median seconds by the variant's.
+    bytes: of all its files. loss: the end of the interval that the gate looks at, of a margin of `margin`. agreement:
+    share of decisions that are eager's. error: largest absolute difference from eager's outputs, where that is judged.
+    eager_seconds and variant_seconds: median latency at the largest timed shape. speedup: geometric mean over all timed
+    shapes of eager's median seconds by the variant's. sibling_speedup: the same over the release's fp32 variant.
+    withheld: why it is not in the release; empty where it is.
     """
 
     release: str
     version: str
     head: str
     variant: str
+    bytes: int | None
     metric: str | None
     eager: float | None
     value: float | None
+    loss: float | None
+    margin: float | None
+    agreement: float | None
     error: float | None
     eager_seconds: float | None
     variant_seconds: float | None
     speedup: float | None
+    sibling_speedup: float | None
     validated: bool
+    withheld: str = ""
 
     def cells(self) -> tuple[str, ...]:
         """This line as text, a cell a column."""
+        verdict = "passed" if self.validated else "NOT VALIDATED"
         return (
             self.release,
             self.head,
             self.variant,
+            _number(self.bytes, ".1f", scale=1e-6),
             self.metric or "-",
             _number(self.eager, ".4f"),
             _number(self.value, ".4f"),
-            _number(self.error, ".1e"),
+            "-" if self.loss is None else f"{self.loss:.4f} of {_number(self.margin, '.4g')}",
+            _number(self.agreement, ".2%"),
             _number(self.eager_seconds, ".1f", scale=1000),
             _number(self.variant_seconds, ".1f", scale=1000),
-            f"{_number(self.speedup, '.2f')}x",
-            "passed" if self.validated else "NOT VALIDATED",
+            _number(self.speedup, ".2f"),
+            _number(self.sibling_speedup, ".2f"),
+            f"{WITHHELD}: {self.withheld}" if self.withheld else verdict,
         )
 
 
 def lines(manifest: Manifest) -> tuple[Line, ...]:
-    """A line for each variant of the release that `manifest` describes."""
-    return tuple(_line(manifest, variant) for variant in manifest.variants)
+    """A line for each variant of the release that `manifest` describes, those that were withheld last."""
+    return (
+        *(_line(manifest, variant) for variant in manifest.variants),
+        *(_withheld(manifest, each) for each in manifest.withheld),
+    )
 
 
 def _line(manifest: Manifest, variant: Variant) -> Line:
-    metric = variant.metrics[0] if variant.metrics else None
+    metric = primary(variant)
+    agreement = [found.variant for found in variant.metrics if found.name == AGREEMENT]
     errors = [verdict.observed for verdict in variant.verdicts if verdict.unit == "absolute"]
+    losses = [verdict for verdict in variant.verdicts if verdict.check.startswith(MARGIN)]
     medians = [
         (taken.batch * taken.tokens, statistics.median(eager.seconds), statistics.median(taken.seconds))
         for taken, eager in pairs(variant)
     ]
     ratios = [eager / taken for _, eager, taken in medians]
     _, eager_seconds, variant_seconds = max(medians, default=(0, None, None))
+    sibling = rival(manifest, variant)
     return Line(
         release=manifest.name,
         version=manifest.version,
         head=manifest.head,
         variant=variant.name,
+        bytes=sum(manifest.files[file].bytes for file in variant.files if file in manifest.files),
         metric=metric.name if metric else None,
         eager=metric.eager if metric else None,
         value=metric.variant if metric else None,
+        loss=losses[0].observed if losses else None,
+        margin=losses[0].limit if losses else None,
+        agreement=agreement[0] if agreement else None,
         error=max(errors, default=None),
         eager_seconds=eager_seconds,
         variant_seconds=variant_seconds,
         speedup=math.exp(statistics.fmean(map(math.log, ratios))) if ratios else None,
+        sibling_speedup=speedup(variant, sibling) if sibling else None,
         validated=variant.validated,
+    )
+
+
+def _withheld(manifest: Manifest, withheld: Withheld) -> Line:
+    return Line(
+        release=manifest.name,
+        version=manifest.version,
+        head=manifest.head,
+        variant=withheld.name,
+        bytes=None,
+        metric=None,
+        eager=None,
+        value=None,
+        loss=None,
+        margin=None,
+        agreement=None,
+        error=None,
+        eager_seconds=None,
+        variant_seconds=None,
+        speedup=None,
+        sibling_speedup=None,
+        # Its answers are good: what is withheld passed every check but the one of its speed.
+        validated=True,
+        withheld=withheld.reason,
     )
 
 

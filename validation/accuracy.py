@@ -9,9 +9,9 @@ import numpy as np
 from distilforge.manifest import Metric
 
 from validation.agreement import Difference, Tally, difference, repaired
-from validation.batches import Batch, Run, batches
+from validation.batches import Batch, Bools, EagerRun, Run, batches
 from validation.errors import DataError
-from validation.metrics import Array, Score
+from validation.metrics import Array, Indices, Score
 from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task
 
 MOST_PARTS = 16
@@ -21,14 +21,16 @@ MOST_PARTS = 16
 class Comparison:
     """A variant's scores beside eager's, the primary one first, and how often both decide alike.
 
-    `agreed` of `decisions` decisions are the same; both are 0 for heads that decide nothing. Without labels there
-    are no scores.
+    `agreed` of `decisions` decisions are the same; both are 0 for heads that decide nothing. `classifies` says that
+    they are labels. `cosines` are those of embeddings with eager's. Without labels there are no scores.
     """
 
     eager: tuple[Score, ...]
     variant: tuple[Score, ...]
     agreed: int
     decisions: int
+    classifies: bool = False
+    cosines: tuple[float, ...] = ()
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -78,7 +80,7 @@ class Evaluation:
 
     def compare(
         self,
-        eager: Run,
+        eager: EagerRun,
         variants: Mapping[str, Run],
         tallies: Mapping[str, Sequence[Tally]],
         *,
@@ -109,28 +111,45 @@ class Evaluation:
         finally:
             # After an error or Ctrl-C, batches that wait are not begun.
             pool.shutdown(cancel_futures=True)
-        eager_answers = self._answers(reference)
-        return {
-            name: self._comparison(eager_answers, self._answers(arrays)) for name, arrays in answered.items()
-        }
+        return self._compared(
+            self.answers(reference), {name: self.answers(arrays) for name, arrays in answered.items()}
+        )
 
     def _answer(
-        self, batch: Batch, eager: Run, variants: Mapping[str, Run], tallies: Mapping[str, Sequence[Tally]]
+        self,
+        batch: Batch,
+        eager: EagerRun,
+        variants: Mapping[str, Run],
+        tallies: Mapping[str, Sequence[Tally]],
     ) -> "_Answered":
-        expected = eager(batch.feeds)
+        kept = self._kept(batch)
+        expected = eager(batch.feeds, kept)
         answered = {}
         for name, run in variants.items():
             found = run(batch.feeds)
-            answered[name] = _VariantAnswered(
-                arrays=self._reduced(batch.positions, repaired(found)),
-                differences=tuple(
-                    difference(expected[tally.output], found[tally.output], batch.feeds, tally.axes)
-                    for tally in tallies[name]
-                ),
+            differences = tuple(
+                difference(expected[tally.output], found[tally.output], batch.feeds, tally.axes, kept=kept)
+                for tally in tallies[name]
             )
-        return _Answered(eager=self._reduced(batch.positions, expected), variants=answered)
+            if any(each.non_finite for each in differences):
+                found = repaired(found)
+            answered[name] = _VariantAnswered(
+                arrays=self.reduced(batch.positions, found), differences=differences
+            )
+        return _Answered(eager=self.reduced(batch.positions, expected), variants=answered)
 
-    def _reduced(self, positions: Sequence[int], outputs: Outputs) -> dict[int, Array]:
+    def _kept(self, batch: Batch) -> Bools | None:
+        """Which tokens of the batch are compared, as the task says; None where all are."""
+        chosen = [self.task.compared(self.rows[position]) for position in batch.positions]
+        if any(positions is None for positions in chosen):
+            return None
+        kept = np.zeros(batch.feeds["input_ids"].shape, dtype=np.bool_)
+        for index, positions in enumerate(chosen):
+            kept[index, list(positions or ())] = True
+        return kept
+
+    def reduced(self, positions: Sequence[int], outputs: Outputs) -> dict[int, Array]:
+        """What scoring needs of each row of a batch, by the row's position."""
         return {
             position: self.task.reduce(
                 self.rows[position], {name: array[index] for name, array in outputs.items()}
@@ -138,19 +157,28 @@ class Evaluation:
             for index, position in enumerate(positions)
         }
 
-    def _answers(self, arrays: Mapping[int, Array]) -> Answers:
+    def answers(self, arrays: Mapping[int, Array]) -> Answers:
+        """What was kept of every row, in the rows' order."""
         return Answers(rows=self.rows, arrays=tuple(arrays[position] for position in range(len(self.rows))))
 
-    def _comparison(self, eager: Answers, variant: Answers) -> Comparison:
-        expected, found = (
-            self.task.decisions(self.examples, answers, self.served) for answers in (eager, variant)
-        )
-        return Comparison(
-            eager=self._scores(eager, eager),
-            variant=self._scores(variant, eager),
-            agreed=int(np.count_nonzero(expected == found)),
-            decisions=len(expected),
-        )
+    def _compared(self, eager: Answers, variants: Mapping[str, Answers]) -> dict[str, Comparison]:
+        scores = self._scores(eager, eager)
+        expected = self.decisions(eager)
+        return {
+            name: Comparison(
+                eager=scores,
+                variant=self._scores(variant, eager),
+                agreed=int(np.count_nonzero(expected == self.decisions(variant))),
+                decisions=len(expected),
+                classifies=self.task.classifies,
+                cosines=tuple(map(float, self.task.cosines(variant, eager))),
+            )
+            for name, variant in variants.items()
+        }
+
+    def decisions(self, answers: Answers) -> Indices:
+        """What an application would be told, as one whole number a decision."""
+        return self.task.decisions(self.examples, answers, self.served)
 
     def _scores(self, answers: Answers, eager: Answers) -> tuple[Score, ...]:
         if not self.task.labelled:

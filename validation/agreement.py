@@ -1,12 +1,13 @@
 """How far a variant's outputs lie from eager's."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from validation.batches import Feeds
+from validation.batches import Bools, Feeds
 from validation.errors import ArtifactError
 from validation.report import Agreement
 from validation.tasks.base import Floats
@@ -17,24 +18,36 @@ SAMPLED = 1 << 17
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Absolute differences over one batch; `sampled` are those kept for the percentile."""
+    """Absolute differences over one batch; `sampled` are those kept for the percentile.
+
+    `total` and `squared` sum the differences and their squares; `eager_total` and `eager_squared` eager's outputs.
+    """
 
     non_finite: int
     largest: float = 0.0
     total: float = 0.0
+    squared: float = 0.0
+    eager_total: float = 0.0
+    eager_squared: float = 0.0
     values: int = 0
     sampled: Floats | None = None
 
 
 def difference(
-    eager: Floats, variant: Floats, feeds: Feeds, axes: tuple[str, ...], *, compared: bool = True
+    eager: Floats,
+    variant: Floats,
+    feeds: Feeds,
+    axes: tuple[str, ...],
+    *,
+    compared: bool = True,
+    kept: Bools | None = None,
 ) -> Difference:
     """How far `variant` lies from `eager`, outputs of one batch with the named axes.
 
-    In outputs with a token axis only unmasked tokens count: what stands at padding is read by nobody, and kernels
-    that skip padding may leave anything finite there. `non_finite` counts over all values, padding too, because one
-    NaN there reaches every average that multiplies by the mask. With `compared` False nothing else is looked at.
-    Raises ArtifactError where the shapes differ.
+    In outputs with a token axis only unmasked tokens count, or those that `kept` says: what stands at padding is read
+    by nobody, and kernels that skip padding may leave anything finite there. `non_finite` counts over all values,
+    padding too, because one NaN there reaches every average that multiplies by the mask. With `compared` False
+    nothing else is looked at. Raises ArtifactError where the shapes differ.
     """
     if variant.shape != eager.shape:
         raise ArtifactError(
@@ -44,24 +57,32 @@ def difference(
     bad = 0 if is_finite(variant) else int((~np.isfinite(variant)).sum())
     if not compared:
         return Difference(non_finite=bad)
-    found = torch.from_numpy(variant).sub(torch.from_numpy(eager)).abs_()
-    counted = torch.from_numpy(feeds["attention_mask"] != 0)
+    expected, found = torch.from_numpy(eager), torch.from_numpy(variant)
+    counted = torch.from_numpy(feeds["attention_mask"] != 0 if kept is None else kept)
     if axes[: counted.ndim][-1] == "sequence" and not bool(counted.all()):
-        found = found[counted]
-    found = found.flatten()
+        expected, found = expected[counted], found[counted]
     if bad:
-        found = found[torch.isfinite(found)]
-    if not found.numel():
+        finite = torch.isfinite(found)
+        expected, found = expected[finite], found[finite]
+    apart = found.sub(expected).abs_().flatten()
+    if not apart.numel():
         return Difference(non_finite=bad)
     # An odd step shares no factor with the width of a layer, so that no column is left out every time.
-    step = -(-found.numel() // SAMPLED) | 1
+    step = -(-apart.numel() // SAMPLED) | 1
     return Difference(
         non_finite=bad,
-        largest=float(found.max()),
-        total=float(found.sum(dtype=torch.float64)),
-        values=found.numel(),
-        sampled=found[::step].numpy().copy(),
+        largest=float(apart.max()),
+        total=float(apart.sum()),
+        squared=_squared(apart),
+        eager_total=float(expected.sum()),
+        eager_squared=_squared(expected),
+        values=apart.numel(),
+        sampled=apart[::step].numpy().copy(),
     )
+
+
+def _squared(values: torch.Tensor) -> float:
+    return float(torch.linalg.vector_norm(values)) ** 2
 
 
 class Tally:
@@ -92,7 +113,16 @@ class Tally:
             mean=sum(found.total for found in self._found) / max(values, 1),
             percentile_999=float(np.percentile(np.concatenate(sampled), 99.9)) if sampled else 0.0,
             values=values,
+            noise=self._noise(values),
         )
+
+    def _noise(self, values: int) -> float:
+        """Root mean square of the differences by the standard deviation of eager's outputs."""
+        squared = sum(found.squared for found in self._found)
+        mean = sum(found.eager_total for found in self._found) / max(values, 1)
+        spread = sum(found.eager_squared for found in self._found) - values * mean**2
+        # An output that is constant but for rounding has no spread to measure against.
+        return math.sqrt(squared / max(spread, 1e-12 * max(values, 1)))
 
 
 def repaired(outputs: Mapping[str, Floats]) -> Mapping[str, Floats]:
@@ -104,6 +134,5 @@ def repaired(outputs: Mapping[str, Floats]) -> Mapping[str, Floats]:
 
 
 def is_finite(output: Floats) -> bool:
-    """Whether all values are finite, from one sum: NaN or infinity makes it NaN or infinity."""
-    with np.errstate(invalid="ignore"):
-        return bool(np.isfinite(output.sum(dtype=np.float64)))
+    """Whether all values are finite; mostly from one sum, which NaN or infinity makes NaN or infinity."""
+    return math.isfinite(float(torch.from_numpy(output).sum())) or bool(np.isfinite(output).all())

@@ -11,10 +11,13 @@ from distilforge.manifest import Span
 from validation.tasks.base import Floats, Row, Served
 
 Feeds = Mapping[str, npt.NDArray[np.int64]]
+Bools = npt.NDArray[np.bool_]
 Run = Callable[[Feeds], Mapping[str, Floats]]
+EagerRun = Callable[[Feeds, Bools | None], Mapping[str, Floats]]
 
-# Token slots a batch: enough for matrix products to run at full speed, few enough for logits over a vocabulary.
-SLOTS = 1024
+# Token slots a batch: enough for matrix products to run at full speed, few enough for attention to stay in the
+# caches and for logits over a vocabulary.
+SLOTS = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,22 +30,29 @@ class Batch:
 
 def batches(rows: Sequence[Row], served: Served) -> Iterator[Batch]:
     """All rows, each once, in batches of similar length and of as many choices."""
-    spans = served.manifest.spans
-    pad_id = served.tokenizer.special_id("pad")
     order = sorted(
         range(len(rows)), key=lambda position: (len(rows[position].encodings), rows[position].tokens)
     )
-    for positions in _grouped(order, rows, spans["batch"]):
-        encodings = [encoding for position in positions for encoding in rows[position].encodings]
-        arrays = pad(encodings, pad_id=pad_id, at_least=spans["sequence"].low)
-        shape = (len(positions), -1) if "choices" in spans else ()
-        yield Batch(
-            positions=positions,
-            feeds={
-                name: array.astype(np.int64).reshape(*(shape or (len(positions),)), array.shape[-1])
-                for name, array in arrays.items()
-            },
-        )
+    for positions in _grouped(order, rows, served.manifest.spans["batch"]):
+        yield together(positions, rows, served)
+
+
+def together(positions: Sequence[int], rows: Sequence[Row], served: Served, *, tokens: int = 0) -> Batch:
+    """The rows at `positions` in one batch, padded to the longest, or to `tokens` where that is more."""
+    spans = served.manifest.spans
+    encodings = [encoding for position in positions for encoding in rows[position].encodings]
+    arrays = pad(
+        encodings,
+        pad_id=served.tokenizer.special_id("pad"),
+        at_least=max(spans["sequence"].low, tokens),
+    )
+    shape = (len(positions), -1) if "choices" in spans else (len(positions),)
+    return Batch(
+        positions=tuple(positions),
+        feeds={
+            name: array.astype(np.int64).reshape(*shape, array.shape[-1]) for name, array in arrays.items()
+        },
+    )
 
 
 def _grouped(order: Sequence[int], rows: Sequence[Row], span: Span) -> Iterator[tuple[int, ...]]:

@@ -1,34 +1,79 @@
 """What a variant must meet to be published; cheap to import, since the command line needs it."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from validation.errors import GatesError
+
+# Passes that scale activations by whatever else is in the batch
+BATCH_DEPENDENT = ("int8_dynamic",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one precision must meet; None for what is reported and not judged.
+
+    error: largest absolute difference of any output from eager's. noise: root mean square of that difference, in
+    units of the spread (standard deviation) of eager's output. agreement: least share of classifications that are
+    eager's. cosine: least cosine of any text's embedding with eager's. shift: largest change of a score when the
+    same text is padded or batched with others. flips: largest share of classifications that change then.
+    faster_than: precisions of the same target; a variant that is not faster than the fastest of them is withheld.
+    Raises GatesError for a value out of range.
+    """
+
+    error: float | None = None
+    noise: float | None = None
+    agreement: float | None = None
+    cosine: float | None = None
+    shift: float | None = None
+    flips: float | None = None
+    faster_than: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("error", "noise", "shift"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise GatesError(f"{name} must be a finite number of at least 0, found {value!r}")
+        for name in ("agreement", "cosine", "flips"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise GatesError(f"{name} must lie between 0 and 1, found {value!r}")
+
+
+_FP32 = Limits(error=1e-4, agreement=0.999, shift=1e-4, flips=0.0)
+_FP16 = Limits(noise=0.01, agreement=0.995, cosine=0.999, shift=0.005, flips=0.002, faster_than=("fp32",))
+_INT8 = Limits(noise=0.35, agreement=0.98, cosine=0.95, shift=0.01, flips=0.005, faster_than=("fp32", "fp16"))
+LIMITS: Mapping[str, Limits] = {"fp32": _FP32, "fp16": _FP16, "int8": _INT8, "int8_7bit": _INT8}
+"""By precision, each with its reason in validation/verdicts.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
     """The limits, and how the numbers held against them are taken.
 
-    error: largest absolute difference of any output from eager's. margin: largest loss of the head's primary metric
+    limits: by precision; one that is not named is held to fp32's. margin: largest loss of the head's primary metric
     (eager minus variant, 0.01 is a percentage point). confidence: of every one-sided interval. speedup: least ratio
-    eager/variant, 0 to take any. mode: "enforce" refuses to publish, "report" publishes and marks. shapes: batch and
-    tokens timed. seconds_per_shape: time spent on each, warm-up left out. threads: None for one a usable core.
-    Raises GatesError for a value out of range.
+    eager/variant, 0 to take any. sibling_speedup: the same over the precisions that the limits name. batch_dependent:
+    passes whose answers depend on what is in the batch by their nature; how much is noted and not judged. mode:
+    "enforce" refuses to publish, "report" publishes and marks. shapes: batch and tokens timed. seconds_per_shape: time
+    spent on each, warm-up left out. threads: None for one a usable core. Raises GatesError for a value out of range.
     """
 
-    error: float = 1e-4
+    limits: Mapping[str, Limits] = field(default_factory=lambda: LIMITS)
     margin: float = 0.01
     confidence: float = 0.95
     speedup: float = 1.0
+    sibling_speedup: float = 1.0
+    batch_dependent: tuple[str, ...] = BATCH_DEPENDENT
     mode: Literal["enforce", "report"] = "enforce"
     shapes: tuple[tuple[int, int], ...] = ((1, 16), (1, 128), (8, 128))
     seconds_per_shape: float = 2.5
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("error", "margin", "speedup", "seconds_per_shape"):
+        for name in ("margin", "speedup", "sibling_speedup", "seconds_per_shape"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise GatesError(f"{name} must be a finite number of at least 0, found {value!r}")
@@ -42,3 +87,7 @@ class Gates:
             raise GatesError(f"shapes must be pairs of batch and tokens of at least 1, found {self.shapes!r}")
         if self.threads is not None and self.threads < 1:
             raise GatesError(f"threads must be at least 1, found {self.threads!r}")
+
+    def of(self, precision: str) -> Limits:
+        """The limits of `precision`."""
+        return self.limits.get(precision, _FP32)

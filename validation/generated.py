@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from distilforge.manifest import Span
 
-from validation.batches import SLOTS, Feeds
+from validation.batches import Feeds
 from validation.metrics import Indices
 
 SEED = 0
+# Token slots of the largest case
+SLOTS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Latency of eager PyTorch and of a variant, in turns, on the same threads, with every raw sample kept."""
+"""Latency of eager PyTorch and of every variant, in turns, on the same threads, with every raw sample kept."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from distilforge.manifest import Measurement, Span
 
 from validation import bootstrap
 from validation.batches import Feeds
-from validation.report import Speedup
+from validation.report import EAGER, Speedup
 
 WARM_UPS = 1
 FEWEST_ROUNDS = 5
@@ -17,52 +17,57 @@ MOST_ROUNDS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds of each round at one shape, of eager and of a variant, in the order taken."""
+    """Seconds of each round at one shape, in the order taken, of eager and of every variant, by subject."""
 
     batch: int
     tokens: int
-    eager: tuple[float, ...]
-    variant: tuple[float, ...]
+    seconds: Mapping[str, tuple[float, ...]]
 
-    def speedup(self, confidence: float) -> Speedup:
+    def pair(self, variant: str, over: str = EAGER) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The samples of `over` and of `variant`."""
+        return self.seconds[over], self.seconds[variant]
+
+    def speedup(self, variant: str, confidence: float, *, over: str = EAGER) -> Speedup:
         """Ratio of the medians, with its interval."""
-        pairs = [(self.eager, self.variant)]
+        pairs = [self.pair(variant, over)]
         return Speedup(
             batch=self.batch,
             tokens=self.tokens,
             ratio=bootstrap.speedup(pairs),
             interval=bootstrap.speedup_interval(pairs, confidence=confidence),
+            over=over,
         )
 
     def measurements(self, variant: str) -> tuple[Measurement, Measurement]:
-        """The samples as the manifest keeps them."""
-        return (
-            Measurement(subject="eager", batch=self.batch, tokens=self.tokens, seconds=self.eager),
-            Measurement(subject=variant, batch=self.batch, tokens=self.tokens, seconds=self.variant),
+        """The samples of eager and of `variant` as the manifest keeps them."""
+        eager, own = (
+            Measurement(subject=subject, batch=self.batch, tokens=self.tokens, seconds=self.seconds[subject])
+            for subject in (EAGER, variant)
         )
+        return eager, own
 
 
 def time_in_turns(
-    eager: Callable[[], object], variant: Callable[[], object], *, seconds: float
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Samples of both, in seconds: as many rounds as fit into `seconds`, at least 5 and at most 200.
+    subjects: Mapping[str, Callable[[], object]], *, seconds: float
+) -> dict[str, tuple[float, ...]]:
+    """Samples of each, in seconds: as many rounds as fit into `seconds`, at least 5 and at most 200.
 
     In each round each subject runs twice and the second run is timed, because the first one after a switch pays for
-    the other's warm caches and for its thread pool, which spins on for a while. The order is swapped every round.
+    another's warm caches and for its thread pool, which spins on for a while. The order is swapped every round.
     """
-    subjects = (eager, variant)
     for _ in range(WARM_UPS):
-        for subject in subjects:
-            subject()
-    samples: tuple[list[float], list[float]] = ([], [])
+        for run in subjects.values():
+            run()
+    samples: dict[str, list[float]] = {name: [] for name in subjects}
+    order = tuple(subjects)
     end = time.perf_counter() + seconds
     for turn in range(MOST_ROUNDS):
         if turn >= FEWEST_ROUNDS and time.perf_counter() >= end:
             break
-        for index in (0, 1) if turn % 2 == 0 else (1, 0):
-            subjects[index]()
-            samples[index].append(_seconds(subjects[index]))
-    return tuple(samples[0]), tuple(samples[1])
+        for name in order if turn % 2 == 0 else reversed(order):
+            subjects[name]()
+            samples[name].append(_seconds(subjects[name]))
+    return {name: tuple(taken) for name, taken in samples.items()}
 
 
 def usable_shapes(
@@ -77,15 +82,15 @@ def usable_shapes(
     return tuple(dict.fromkeys(held))
 
 
-def measure(
-    eager: Callable[[Feeds], object], variant: Callable[[Feeds], object], feeds: Feeds, *, seconds: float
-) -> Timing:
-    """Timing of both on `feeds`."""
+def measure(subjects: Mapping[str, Callable[[Feeds], object]], feeds: Feeds, *, seconds: float) -> Timing:
+    """Timing of all subjects on `feeds`; one of them is called eager."""
     shape = feeds["input_ids"].shape
-    eager_seconds, variant_seconds = time_in_turns(
-        lambda: eager(feeds), lambda: variant(feeds), seconds=seconds
-    )
-    return Timing(batch=shape[0], tokens=shape[-1], eager=eager_seconds, variant=variant_seconds)
+
+    def on_feeds(run: Callable[[Feeds], object]) -> Callable[[], object]:
+        return lambda: run(feeds)
+
+    taken = time_in_turns({name: on_feeds(run) for name, run in subjects.items()}, seconds=seconds)
+    return Timing(batch=shape[0], tokens=shape[-1], seconds=taken)
 
 
 def _seconds(run: Callable[[], object]) -> float:

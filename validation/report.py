@@ -15,11 +15,17 @@ from distilforge.manifest import (
 )
 
 SCHEMA = 1
+EAGER = "eager"
+AGREEMENT = "agreement with eager"
+"""The metric that needs no labels; a manifest has it after the task's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """Absolute differences of one output from eager's on one kind of inputs; `values` is how many were compared."""
+    """Absolute differences of one output from eager's on one kind of inputs; `values` is how many were compared.
+
+    noise: root mean square of the differences, by the standard deviation of eager's output.
+    """
 
     inputs: str
     output: str
@@ -27,25 +33,43 @@ class Agreement:
     mean: float
     percentile_999: float
     values: int
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stability:
+    """How much the answers to the same texts change when they are fed another `way` than alone.
+
+    largest: the most that any score changed. changed: decisions that did, of all.
+    """
+
+    way: str
+    texts: int
+    largest: float
+    changed: int
+    decisions: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speedup:
-    """Ratio of the median seconds, eager/variant, at one shape, and its interval (each end one-sided)."""
+    """Ratio of the median seconds, `over`/variant, at one shape, and its interval (each end one-sided)."""
 
     batch: int
     tokens: int
     ratio: float
     interval: tuple[float, float]
+    over: str = EAGER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantReport:
     """How one variant fared.
 
-    metrics: the primary one first; empty without labelled data. agreements: one per kind of inputs and output.
-    label_agreement: share of `decisions` that are eager's, None where the head decides nothing. measurements: of
-    eager and of the variant in turns, a pair a shape.
+    metrics: the primary one first, the agreement with eager last; only that without labelled data. agreements: one per
+    kind of inputs and output. label_agreement: share of `decisions` that are eager's, None where the head decides
+    nothing. measurements: of eager and of the variant in turns, a pair a shape. speedups: over eager and over siblings.
+    stability: when padded and when batched. notes: what a reader must know before deploying it. withheld: why it is not
+    published though its answers are good; empty where it is.
     """
 
     name: str
@@ -56,10 +80,22 @@ class VariantReport:
     verdicts: tuple[Verdict, ...]
     speedups: tuple[Speedup, ...]
     measurements: tuple[Measurement, ...]
+    stability: tuple[Stability, ...] = ()
+    notes: tuple[str, ...] = ()
+    withheld: str = ""
 
     @property
     def passed(self) -> bool:
         return all(self.verdicts)
+
+    def over(self, subject: str) -> tuple[Speedup, ...]:
+        """The speed-ups over `subject`, one a shape."""
+        return tuple(speedup for speedup in self.speedups if speedup.over == subject)
+
+    @property
+    def siblings(self) -> tuple[str, ...]:
+        """The other variants that it was held against."""
+        return tuple(dict.fromkeys(speedup.over for speedup in self.speedups if speedup.over != EAGER))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +116,8 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        return all(variant.passed for variant in self.variants)
+        """Whether all that is to be published is sound; what is withheld does not count."""
+        return all(variant.passed for variant in self.variants if not variant.withheld)
 
     def to_json(self) -> str:
         """This report as JSON; ValueError where a number is NaN or infinite, which JSON cannot say."""
@@ -103,7 +140,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One verdict as a table shows it: every cell text, `passed` for the mark."""
+    """One verdict as a table shows it: every cell text, `passed` for the mark.
+
+    room: how far the observed lies on the good side of the limit.
+    """
 
     variant: str
     check: str
@@ -111,6 +151,7 @@ class Line:
     limit: str
     unit: str
     interval: str
+    room: str
     passed: bool
     reason: str
 
@@ -133,9 +174,16 @@ def _line(variant: str, verdict: Verdict) -> Line:
         limit=f"{verdict.comparison} {number(verdict.limit)}",
         unit=verdict.unit,
         interval="" if interval is None else f"{number(interval[0])} to {number(interval[1])}",
+        room=number(room(verdict)),
         passed=bool(verdict),
         reason=verdict.reason,
     )
+
+
+def room(verdict: Verdict) -> float:
+    """How far the observed lies on the good side of the limit; negative where the verdict is not met."""
+    apart = verdict.limit - verdict.observed
+    return apart if verdict.comparison == "at most" else -apart
 
 
 def number(value: float) -> str:
@@ -156,6 +204,9 @@ def _variant(value: object, path: str) -> VariantReport:
         verdicts=fields.list("verdicts", read_verdict),
         speedups=fields.list("speedups", _speedup),
         measurements=fields.list("measurements", read_measurement),
+        stability=fields.list("stability", _stability) if fields.has("stability") else (),
+        notes=fields.list("notes", read_text) if fields.has("notes") else (),
+        withheld=fields.text("withheld") if fields.has("withheld") else "",
     )
 
 
@@ -168,6 +219,18 @@ def _agreement(value: object, path: str) -> Agreement:
         mean=fields.number("mean"),
         percentile_999=fields.number("percentile_999"),
         values=fields.integer("values"),
+        noise=fields.number("noise") if fields.has("noise") else 0.0,
+    )
+
+
+def _stability(value: object, path: str) -> Stability:
+    fields = Fields(value, path)
+    return Stability(
+        way=fields.text("way"),
+        texts=fields.integer("texts"),
+        largest=fields.number("largest"),
+        changed=fields.integer("changed"),
+        decisions=fields.integer("decisions"),
     )
 
 
@@ -179,4 +242,5 @@ def _speedup(value: object, path: str) -> Speedup:
         tokens=fields.integer("tokens"),
         ratio=fields.number("ratio"),
         interval=(low, high),
+        over=fields.text("over") if fields.has("over") else EAGER,
     )

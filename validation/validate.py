@@ -5,21 +5,22 @@ from pathlib import Path
 
 import distilforge
 import numpy as np
-from distilforge.manifest import Manifest, Verdict
+from distilforge.manifest import Manifest
 from distilforge.release import read_manifest, resolve
 from distilforge.session import Session
 from distilforge.tokenizer import Tokenizer
 
-from validation import data, generated, latency, notes, tasks, verdicts
+from validation import data, generated, invariance, latency, notes, tasks
 from validation.accuracy import Comparison, Evaluation
 from validation.agreement import Tally, difference
-from validation.batches import Feeds, Run
+from validation.batches import EagerRun, Feeds, Run
 from validation.conditions import conditions, physical_cores
 from validation.eager import Eager, threads
 from validation.errors import ArtifactError, DataError
 from validation.gate import Gates
+from validation.judge import Found, judge
 from validation.latency import Timing
-from validation.report import Report, VariantReport
+from validation.report import EAGER, Report, Stability
 from validation.tasks.base import Floats, Served
 
 GENERATED = "generated inputs"
@@ -64,28 +65,41 @@ def validate(
     with threads(count // workers):
         eager = Eager(checkpoint, head)
         served = Served(manifest=manifest, tokenizer=Tokenizer(candidate), vocabulary=eager.config.vocab_size)
-        evaluated = _encode(evaluation, served)
-        runs = {name: _run(session) for name, session in _open(candidate, manifest, count // workers).items()}
-        on_generated = {name: _tallies(eager, GENERATED) for name in runs}
-        on_texts = {name: _tallies(eager, DEMO if evaluation is None else EVALUATED) for name in runs}
-        _compare_generated(eager, runs, served, on_generated)
+        evaluated = encode(evaluation, served)
+        runs = {
+            name: floats(session) for name, session in _open(candidate, manifest, count // workers).items()
+        }
+        on_generated = {name: tallies(eager, GENERATED) for name in runs}
+        on_texts = {name: tallies(eager, DEMO if evaluation is None else EVALUATED) for name in runs}
+        compare_generated(eager.run, runs, served, on_generated)
         progress(f"compared {', '.join(runs)} with eager PyTorch on {GENERATED}")
-        compared = {}
+        compared: Mapping[str, Comparison] = {}
+        stability: Mapping[str, tuple[Stability, ...]] = {}
         if evaluated is not None:
+            sampled = invariance.sample(evaluated)
+            stability = {
+                name: invariance.measure(sampled, run, workers=workers) for name, run in runs.items()
+            }
+            progress(f"answered {len(sampled.examples)} texts alone, padded and batched")
             tell = _now_and_then(progress)
             compared = evaluated.compare(eager.run, runs, on_texts, workers=workers, progress=tell)
     with threads(count):
-        sessions = _open(candidate, manifest, count)
-        timings = {name: _time(eager, session, served, gates) for name, session in sessions.items()}
-        progress(f"timed {', '.join(sessions)} and eager PyTorch in turns, on {count} thread(s)")
+        timings = _time(eager, _open(candidate, manifest, count), served, gates)
+        progress(f"timed {', '.join(runs)} and eager PyTorch in turns, on {count} thread(s)")
+    found = (
+        Found(
+            variant=variant,
+            tallies=[*on_generated[variant.name], *on_texts[variant.name]],
+            compared=compared.get(variant.name),
+            stability=stability.get(variant.name, ()),
+        )
+        for variant in manifest.variants
+    )
     return Report(
         head=head,
         evaluation=notes.describe(evaluation, evaluated),
         examples=len(evaluated.examples) if evaluated else 0,
-        variants=tuple(
-            _report(name, [*on_generated[name], *on_texts[name]], compared.get(name), timings[name], gates)
-            for name in runs
-        ),
+        variants=tuple(judge(each, manifest.variants, timings, gates) for each in found),
         conditions=conditions(count),
         notes=notes.notes(evaluation, evaluated, gates),
     )
@@ -99,7 +113,7 @@ def _open(candidate: Path, manifest: Manifest, count: int) -> dict[str, Session]
     }
 
 
-def _encode(evaluation: Path | None, served: Served) -> Evaluation | None:
+def encode(evaluation: Path | None, served: Served) -> Evaluation | None:
     """The evaluation data, or else the demo's texts, encoded; None where this package carries none for the head."""
     manifest = served.manifest
     path = data.demo_texts(manifest.head) if evaluation is None else evaluation
@@ -120,7 +134,7 @@ def _encode(evaluation: Path | None, served: Served) -> Evaluation | None:
     return evaluated
 
 
-def _run(session: Session) -> Run:
+def floats(session: Session) -> Run:
     """The session's outputs as float32, whatever precision it computes in."""
 
     def run(feeds: Feeds) -> Mapping[str, Floats]:
@@ -129,15 +143,17 @@ def _run(session: Session) -> Run:
     return run
 
 
-def _tallies(eager: Eager, inputs: str) -> tuple[Tally, ...]:
+def tallies(eager: Eager, inputs: str) -> tuple[Tally, ...]:
+    """One for each output of `eager`, in its order."""
     return tuple(Tally(inputs, output, axes) for output, axes in eager.output_axes.items())
 
 
-def _compare_generated(
-    eager: Eager, runs: Mapping[str, Run], served: Served, tallies: Mapping[str, Sequence[Tally]]
+def compare_generated(
+    eager: EagerRun, runs: Mapping[str, Run], served: Served, tallies: Mapping[str, Sequence[Tally]]
 ) -> None:
+    """Feed the generated inputs to eager and to each of `runs`, adding to its tallies."""
     for case in generated.cases(served.manifest.spans, served.vocabulary):
-        expected = eager.run(case.feeds)
+        expected = eager(case.feeds, None)
         for name, run in runs.items():
             found = run(case.feeds)
             for tally in tallies[name]:
@@ -159,39 +175,14 @@ def _now_and_then(progress: Progress) -> Callable[[int, int], None]:
     return tell
 
 
-def _time(eager: Eager, session: Session, served: Served, gates: Gates) -> tuple[Timing, ...]:
+def _time(eager: Eager, sessions: Mapping[str, Session], served: Served, gates: Gates) -> tuple[Timing, ...]:
+    """Eager and all variants in turns, a timing a shape."""
     spans = served.manifest.spans
     random = np.random.default_rng(generated.SEED)
+    subjects = {EAGER: eager.compute, **{name: session.run for name, session in sessions.items()}}
     timings = []
     for batch, tokens in latency.usable_shapes(gates.shapes, spans):
         shape = (batch, spans["choices"].usual, tokens) if "choices" in spans else (batch, tokens)
         feeds = generated.random_feeds(shape, served.vocabulary, random)
-        timings.append(latency.measure(eager.compute, session.run, feeds, seconds=gates.seconds_per_shape))
+        timings.append(latency.measure(subjects, feeds, seconds=gates.seconds_per_shape))
     return tuple(timings)
-
-
-def _report(
-    name: str,
-    tallies: Sequence[Tally],
-    compared: Comparison | None,
-    timings: tuple[Timing, ...],
-    gates: Gates,
-) -> VariantReport:
-    agreements = tuple(tally.agreement for tally in tallies if tally.agreement.values)
-    judged: list[Verdict] = [verdicts.judge_finite(sum(tally.non_finite for tally in tallies))]
-    for inputs in dict.fromkeys(agreement.inputs for agreement in agreements):
-        largest = max(agreement.largest for agreement in agreements if agreement.inputs == inputs)
-        judged.append(verdicts.judge_error(inputs, largest, gates))
-    if compared is not None and compared.eager:
-        judged.append(verdicts.judge_loss(compared.eager[0], compared.variant[0], gates))
-    judged.append(verdicts.judge_speedup(timings, gates))
-    return VariantReport(
-        name=name,
-        metrics=compared.metrics if compared else (),
-        agreements=agreements,
-        label_agreement=compared.agreed / compared.decisions if compared and compared.decisions else None,
-        decisions=compared.decisions if compared else 0,
-        verdicts=tuple(judged),
-        speedups=tuple(timing.speedup(gates.confidence) for timing in timings),
-        measurements=tuple(measurement for timing in timings for measurement in timing.measurements(name)),
-    )

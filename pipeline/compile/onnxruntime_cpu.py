@@ -9,7 +9,11 @@ if TYPE_CHECKING:
     from pipeline.graph import Graph
 
 # Where Optimum, transformers.js and plain onnxruntime look for each precision
-_FILES = {"fp32": "onnx/model.onnx"}
+_FILES = {
+    "fp32": "onnx/model.onnx",
+    "int8": "onnx/model_quantized.onnx",
+    "int8_7bit": "onnx/model_quantized_7bit.onnx",
+}
 
 
 @target(
@@ -26,5 +30,8 @@ def compile_onnxruntime_cpu(graph: "Graph", precision: str, folder: Path) -> tup
 
     path = folder / _FILES[precision]
     names = save(graph, path)
-    onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    # Nothing is run here: kernels need not lay weights out anew, which would hold them twice
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return tuple((Path(_FILES[precision]).parent / name).as_posix() for name in names)

@@ -5,7 +5,7 @@ The format's specification is artifacts/README.md; its JSON Schema is manifest.s
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from distilforge.errors import ReleaseError
@@ -92,12 +92,20 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One target x precision: its files (relative paths, the one to load first) and how it fared."""
+    """One target x precision: its files (relative paths, the one to load first) and how it fared.
+
+    passes: what was applied, in order. needs: what a machine must have for the answers to be those that were
+    validated (distilforge.machine). session: the engine's settings that the variant was measured with. notes: what a
+    reader must know before deploying it.
+    """
 
     target: str
     precision: str
     files: tuple[str, ...]
     passes: tuple[PassRecord, ...] = ()
+    needs: tuple[str, ...] = ()
+    session: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     validated: bool = False
     metrics: tuple[Metric, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
@@ -106,6 +114,22 @@ class Variant:
     @property
     def name(self) -> str:
         return f"{self.target}:{self.precision}"
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, path: str = "variant.json") -> "Variant":
+        """The variant in `text`; ReleaseError naming the field that is missing or misshapen."""
+        return _read_variant(Fields.parse(text, path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld:
+    """A variant that was built and measured, and is not in the release; `reason` is a sentence with the numbers."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +159,7 @@ class Manifest:
     variants: tuple[Variant, ...]
     files: Mapping[str, FileRecord]
     provenance: Provenance
+    withheld: tuple[Withheld, ...] = ()
     schema: int = SCHEMA
 
     @property
@@ -167,6 +192,7 @@ class Manifest:
             variants=fields.list("variants", _variant),
             files=fields.map("files", _file),
             provenance=_provenance(fields.nested("provenance")),
+            withheld=fields.list("withheld", _withheld) if fields.has("withheld") else (),
         )
 
 
@@ -237,17 +263,28 @@ def read_metric(value: object, path: str) -> Metric:
 
 
 def _variant(value: object, path: str) -> Variant:
-    fields = Fields(value, path)
+    return _read_variant(Fields(value, path))
+
+
+def _read_variant(fields: Fields) -> Variant:
     return Variant(
         target=fields.text("target"),
         precision=fields.text("precision"),
         files=fields.list("files", read_text),
         passes=fields.list("passes", _pass),
+        needs=fields.list("needs", read_text) if fields.has("needs") else (),
+        session=fields.map("session", read_text) if fields.has("session") else {},
+        notes=fields.list("notes", read_text) if fields.has("notes") else (),
         validated=fields.flag("validated"),
         metrics=fields.list("metrics", read_metric),
         verdicts=fields.list("verdicts", read_verdict),
         measurements=fields.list("measurements", read_measurement),
     )
+
+
+def _withheld(value: object, path: str) -> Withheld:
+    fields = Fields(value, path)
+    return Withheld(name=fields.text("name"), reason=fields.text("reason"))
 
 
 def _provenance(fields: Fields) -> Provenance:

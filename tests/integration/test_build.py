@@ -19,6 +19,7 @@ from pipeline.errors import GateError
 from pipeline.recipe import Recipe
 from tests.conftest import MakeCheckpoint
 from tests.integration.conftest import QUICK, Listener, Release, write_evaluation
+from validation.gate import Limits
 
 ROOT = Path(__file__).parents[2]
 LAYOUT = {
@@ -145,7 +146,7 @@ def test_only_what_depends_on_a_change_is_made_again(tiny: Recipe, tmp_path: Pat
     assert renamed.folder.parent.name == "renamed"
 
     listener = Listener()
-    stricter = build(replace(tiny, gates=replace(tiny.gates, error=1e-3)), artifacts, listener)
+    stricter = build(replace(tiny, gates=replace(tiny.gates, margin=0.02)), artifacts, listener)
     assert listener.worked == ["assemble", "validate", "publish"]
     assert stricter.folder != first.folder
 
@@ -162,7 +163,7 @@ def test_only_what_depends_on_a_change_is_made_again(tiny: Recipe, tmp_path: Pat
 
 def test_a_gate_that_fails_publishes_nothing_unless_asked_to_report(tiny: Recipe, tmp_path: Path) -> None:
     artifacts = tmp_path / "artifacts"
-    strict = replace(tiny, gates=replace(tiny.gates, error=1e-12))
+    strict = replace(tiny, gates=replace(tiny.gates, limits={"fp32": Limits(error=1e-12)}))
     with pytest.raises(GateError) as caught:
         build(strict, artifacts, Listener())
     assert "largest error on generated inputs is" in caught.value.message

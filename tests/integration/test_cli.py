@@ -20,6 +20,8 @@ ReleaseOf = Callable[[str], Release]
 COMMANDS = (
     "build",
     "export",
+    "fuse",
+    "quantize",
     "compile",
     "validate",
     "publish",
@@ -117,7 +119,7 @@ def test_several_recipes_in_one_go(release_of: ReleaseOf, tmp_path: Path) -> Non
 def test_a_failed_gate_exits_6_with_a_table(release_of: ReleaseOf, tmp_path: Path) -> None:
     release = release_of("sequence_classification")
     recipe = write_recipe(release.recipe, tmp_path)
-    recipe.write_text(recipe.read_text().replace("[gates]", "[gates]\nerror = 1e-12"))
+    recipe.write_text(recipe.read_text().replace("[gates]", "[gates.limits.fp32]\nerror = 1e-12\n\n[gates]"))
     command = ["build", str(recipe), "--name", "strict", "--artifacts", str(release.artifacts)]
     ran = CliRunner().invoke(app, command)
     assert ran.exit_code == 6
@@ -170,7 +172,7 @@ def test_an_absent_release_exits_4(command: str, tmp_path: Path) -> None:
 def test_list() -> None:
     assert run("list", "heads").split() == list(heads.names())
     assert "onnxruntime-cpu" in run("list", "targets").split()
-    assert "fp32" in run("list", "precisions").split()
+    assert {"fp32", "int8", "int8_7bit"} <= set(run("list", "precisions").split())
 
 
 def test_clean_undoes_the_work_and_leaves_the_releases(tiny: Recipe, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from distilforge.release import resolve, verify
 from typer.testing import CliRunner
 
-from pipeline import cli
+from pipeline import cli, explaining
 from pipeline.display import Display
 from pipeline.recipe import Recipe
 from tests.integration.conftest import COMMAND, write_recipe
@@ -38,7 +38,7 @@ def test_in_each_stage(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyP
     command = ["build", str(write_recipe(tiny, tmp_path)), "--artifacts", str(artifacts)]
     for position, stage in enumerate(STAGES):
         with monkeypatch.context() as patch:
-            patch.setattr(cli, "Display", interrupt_at(stage))
+            patch.setattr(explaining, "Display", interrupt_at(stage))
             ran = CliRunner().invoke(cli.app, command)
         assert ran.exit_code == 130
         assert ran.stdout == ""

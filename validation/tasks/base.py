@@ -8,6 +8,7 @@ from typing import ClassVar, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 from distilforge.manifest import Manifest
+from distilforge.probabilities import softmax
 from distilforge.tokenizer import Encoding, Text, Tokenizer
 
 from validation.metrics import Array, Indices, Score
@@ -84,10 +85,14 @@ class Task(ABC, Generic[E]):
 
     `labels` and `problem_type` are the model's. With `labelled` False, examples of another model's data are read
     for their texts only: what belongs to that model's labels or vocabulary is neither checked nor kept.
+
+    `classifies` says that decisions are labels out of a few, so that how many are eager's is judged. Where the best of
+    many near-equals is chosen (a word, a span, a continuation), agreement is reported, and the metric judges.
     """
 
     required: ClassVar[frozenset[str]]
     optional: ClassVar[frozenset[str]] = frozenset()
+    classifies: ClassVar[bool] = False
 
     labels: tuple[str, ...]
     problem_type: str | None = None
@@ -104,6 +109,22 @@ class Task(ABC, Generic[E]):
     @abstractmethod
     def reduce(self, row: Row, outputs: Outputs) -> Array:
         """The little that scoring needs of one row's outputs, which have no batch axis but keep their padding."""
+
+    def told(self, row: Row, outputs: Outputs) -> Array:
+        """The numbers that an application is told of one row; by default the probabilities over the last axis."""
+        return probabilities(outputs["logits"])
+
+    def change(self, told: Array, again: Array) -> float:
+        """How much the same row's numbers changed; by default the most that any of them did."""
+        return float(np.abs(told - again).max(initial=0.0))
+
+    def compared(self, row: Row) -> tuple[int, ...] | None:
+        """The token positions whose outputs are held against eager's; None for all, which few heads cannot afford."""
+        return None
+
+    def cosines(self, answers: Answers, eager: Answers) -> Array:
+        """Each text's cosine between the variant's embedding and eager's; empty for heads that give no embedding."""
+        return np.zeros(0)
 
     @abstractmethod
     def scores(
@@ -122,3 +143,8 @@ def encoded(text: Text, served: Served) -> tuple[Encoding, bool]:
     if len(encoding) <= served.longest:
         return encoding, False
     return served.tokenizer.truncated(text, served.longest), True
+
+
+def probabilities(logits: Floats) -> Array:
+    """Probabilities along the last axis, as the runtime computes them."""
+    return softmax(logits).astype(np.float64)

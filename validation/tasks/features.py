@@ -47,10 +47,21 @@ class Features(Task[MatchedText]):
         unit_C: Array = mean_C / max(float(np.linalg.norm(mean_C)), 1e-12)
         return unit_C
 
+    def told(self, row: Row, outputs: Outputs) -> Array:
+        return self.reduce(row, outputs)
+
+    def change(self, told: Array, again: Array) -> float:
+        # No cosine with any other text's embedding can change by more than the distance of the two unit vectors.
+        return float(np.linalg.norm(told - again))
+
+    def cosines(self, answers: Answers, eager: Answers) -> Array:
+        cosines_N: Array = (np.stack(answers.of_part(TEXT)) * np.stack(eager.of_part(TEXT))).sum(axis=1)
+        return cosines_N
+
     def scores(
         self, examples: Sequence[MatchedText], answers: Answers, eager: Answers, served: Served
     ) -> tuple[Score, ...]:
-        cosines_N = (np.stack(answers.of_part(TEXT)) * np.stack(eager.of_part(TEXT))).sum(axis=1)
+        cosines_N = self.cosines(answers, eager)
         cosine = metrics.mean("embedding cosine", cosines_N)
         matches = _matches(examples)
         if len(set(matches)) < 2:

@@ -10,9 +10,11 @@ from validation import metrics
 from validation.errors import DataError
 from validation.metrics import Array, Indices, Score
 from validation.record import SCHEMAS, Record
-from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, encoded
+from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, encoded, probabilities
 
 MASK = "[MASK]"
+# Of the tokens that are no masks, which ones are compared with eager's
+APART = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,13 @@ class MaskedLM(Task[MaskedText]):
         highest_M = logits_MV.max(axis=-1)
         log_sums_M = highest_M + np.log(np.exp(logits_MV - highest_M[:, None]).sum(axis=-1))
         return np.stack([top_M, log_sums_M - logits_MV[np.arange(len(top_M)), list(row.targets)]])
+
+    def told(self, row: Row, outputs: Outputs) -> Array:
+        return probabilities(outputs["logits"][list(row.marks)])
+
+    def compared(self, row: Row) -> tuple[int, ...]:
+        """The masks and every eighth token: over a whole vocabulary, all of them would cost more than the model."""
+        return tuple(sorted({*row.marks, *range(0, row.tokens, APART)}))
 
     def scores(
         self, examples: Sequence[MaskedText], answers: Answers, eager: Answers, served: Served

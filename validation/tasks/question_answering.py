@@ -13,7 +13,7 @@ from validation import metrics
 from validation.errors import DataError
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
-from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task
+from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, probabilities
 
 # What the runtime's session takes where the caller names no window, after transformers.
 WINDOW = 384
@@ -60,6 +60,9 @@ class QuestionAnswering(Task[Question]):
     def reduce(self, row: Row, outputs: Outputs) -> Array:
         both = [outputs[name][: row.tokens] for name in ("start_logits", "end_logits")]
         return np.stack(both).astype(np.float64)
+
+    def told(self, row: Row, outputs: Outputs) -> Array:
+        return probabilities(self.reduce(row, outputs).astype(np.float32))
 
     def scores(
         self, examples: Sequence[Question], answers: Answers, eager: Answers, served: Served

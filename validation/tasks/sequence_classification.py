@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from distilforge.probabilities import sigmoid
 
 from validation import metrics
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
-from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, encoded
+from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, encoded, probabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class SequenceClassification(Task[ClassifiedText]):
 
     required = frozenset({"text", "label"})
     optional = frozenset({"text_pair"})
+    classifies = True
 
     @property
     def kind(self) -> str:
@@ -73,6 +75,18 @@ class SequenceClassification(Task[ClassifiedText]):
 
     def reduce(self, row: Row, outputs: Outputs) -> Array:
         return outputs["logits"].astype(np.float64)
+
+    def told(self, row: Row, outputs: Outputs) -> Array:
+        if self.kind == "regression":
+            return outputs["logits"].astype(np.float64)
+        if self.kind == "multi_label_classification":
+            return sigmoid(outputs["logits"]).astype(np.float64)
+        return probabilities(outputs["logits"])
+
+    def change(self, told: Array, again: Array) -> float:
+        # A number has no scale of its own: relative to itself where it is large.
+        scale = np.maximum(1.0, np.abs(told)) if self.kind == "regression" else 1.0
+        return float((np.abs(told - again) / scale).max())
 
     def scores(
         self, examples: Sequence[ClassifiedText], answers: Answers, eager: Answers, served: Served

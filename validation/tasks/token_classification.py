@@ -11,7 +11,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 from validation import metrics
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
-from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, encoded
+from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, encoded, probabilities
 
 OUTSIDE = "O"
 _PREFIXES = ("B-", "I-", "E-", "S-", "L-", "U-")
@@ -33,6 +33,7 @@ class TokenClassification(Task[LabelledWords]):
     """
 
     required = frozenset({"tokens", "labels"})
+    classifies = True
 
     def parse(self, record: Record) -> LabelledWords:
         tokens = record.texts("tokens")
@@ -64,6 +65,9 @@ class TokenClassification(Task[LabelledWords]):
     def reduce(self, row: Row, outputs: Outputs) -> Array:
         best_M: Array = outputs["logits"][list(row.marks)].argmax(axis=-1).astype(np.float64)
         return best_M
+
+    def told(self, row: Row, outputs: Outputs) -> Array:
+        return probabilities(outputs["logits"][list(row.marks)])
 
     def scores(
         self, examples: Sequence[LabelledWords], answers: Answers, eager: Answers, served: Served

@@ -7,10 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
+from distilforge import machine
 from distilforge.backends import backends
 from distilforge.errors import EngineError, ReleaseError, UnavailableError
 from distilforge.feeds import Array
 from distilforge.manifest import Variant
+from distilforge.onnxruntime_settings import Settings
 from distilforge.registry import nearest
 
 DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
@@ -55,7 +57,15 @@ class OnnxRuntimeCpu:
     preference: int = 100
 
     def obstacle(self, variant: Variant) -> str | None:
-        return None if find_spec("onnxruntime") else f"onnxruntime is not installed; {_INSTALL}"
+        if not find_spec("onnxruntime"):
+            return f"onnxruntime is not installed; {_INSTALL}"
+        if not variant.needs:
+            return None
+        try:
+            self.prepare()  # needs are observed through the engine
+        except UnavailableError as error:
+            return error.message
+        return machine.lacking(variant.needs)
 
     def prepare(self) -> None:
         try:
@@ -76,15 +86,23 @@ class OnnxRuntimeCpu:
                     f"the provider {provider!r} is not in the installed onnxruntime {onnxruntime.__version__}",
                     hint=nearest(provider, available),
                 )
+        settings = Settings.of(variant)
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads = (
             1  # the graph is one chain of layers; only its operators run in parallel
         )
         if threads is not None:
             options.intra_op_num_threads = threads
+        if settings.level is not None:
+            options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, settings.level)
+        for name, value in settings.entries.items():
+            options.add_session_config_entry(name, value)
+        disabled = {"disabled_optimizers": list(settings.disabled_optimizers)}
         path = folder / variant.files[0]
         try:
-            session: _InferenceSession = onnxruntime.InferenceSession(path, options, providers=list(asked))
+            session: _InferenceSession = onnxruntime.InferenceSession(
+                path, options, providers=list(asked), **(disabled if settings.disabled_optimizers else {})
+            )
         except Exception as cause:
             raise ReleaseError(
                 f"ONNX Runtime {onnxruntime.__version__} cannot load {variant.files[0]!r}: {cause}",

@@ -9,7 +9,7 @@ from distilforge.manifest import Span
 from pipeline import recipe_file
 from pipeline.errors import UsageError
 from pipeline.recipe import Recipe, VariantName
-from validation.gate import Gates
+from validation.gate import LIMITS, Gates
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,7 +25,6 @@ calibration = "calibration.jsonl"
 batch = [1, 4, 16]
 
 [gates]
-error = 1e-3
 margin = 0.02
 confidence = 0.99
 speedup = 0
@@ -33,6 +32,16 @@ mode = "report"
 shapes = [[1, 16], [2, 8]]
 seconds_per_shape = 1
 threads = 2
+sibling_speedup = 1.5
+batch_dependent = []
+
+[gates.limits.fp32]
+error = 1e-3
+
+[gates.limits.int8]
+noise = "off"
+agreement = 1
+faster_than = ["fp16"]
 """
 
 
@@ -59,7 +68,13 @@ def test_every_field_is_read_and_paths_are_relative_to_the_file(folder: Path) ->
         evaluation=folder / "evaluation.jsonl",
         calibration=folder / "calibration.jsonl",
         gates=Gates(
-            error=1e-3,
+            limits={
+                **LIMITS,
+                "fp32": replace(LIMITS["fp32"], error=1e-3),
+                "int8": replace(LIMITS["int8"], noise=None, agreement=1.0, faster_than=("fp16",)),
+            },
+            sibling_speedup=1.5,
+            batch_dependent=(),
             margin=0.02,
             confidence=0.99,
             speedup=0,
@@ -100,6 +115,16 @@ def test_a_folder_beside_the_recipe_is_no_hub_id(folder: Path) -> None:
         ('checkpoint = "x"\n[gates]\nmode = "maybe"', r"'mode' must be 'enforce' or 'report', found 'maybe'"),
         ('checkpoint = "x"\n[gates]\nconfidence = 2', r"given.toml: confidence must lie between"),
         ('checkpoint = "x"\n[gates]\nshapes = [1, 2]', r"must be a list of pairs"),
+        ('checkpoint = "x"\n[gates.limits.int8]\nagrement = 1', r"unknown key 'agrement'.*'agreement'"),
+        (
+            'checkpoint = "x"\n[gates.limits.int8]\nnoise = "of"',
+            r"'noise' must be a number, or 'off', found 'of'",
+        ),
+        (
+            'checkpoint = "x"\n[gates.limits.int8]\nagreement = 98',
+            r"agreement must lie between 0 and 1, found 98",
+        ),
+        ('checkpoint = "x"\n[gates.limits]\nint8 = 1', r"\[limits\]: 'int8' must be a table"),
         ('checkpoint = "x"\ngates = 3', r"'gates' must be a table"),
         ('checkpoint = "x"\nevaluation = "absent.jsonl"', r"no evaluation data at .*absent.jsonl"),
         ('checkpoint = "x"\nname = "a/b"', r"a release cannot be called 'a/b'"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("model_src", "pipeline", "validation")
-BESIDE_MODULES = (".jsonl.gz", ".j2", "py.typed")
+BESIDE_MODULES = (".jsonl.gz", ".j2", ".toml", "py.typed")
 
 
 def test_contents(tmp_path: Path) -> None:

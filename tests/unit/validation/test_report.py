@@ -1,5 +1,6 @@
 """Reports survive JSON, refuse what JSON cannot say, and show every verdict."""
 
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,7 +10,7 @@ from distilforge.errors import ReleaseError
 from distilforge.manifest import Manifest, Measurement, Metric, Provenance, Span, Variant, Verdict
 
 from validation.html import write
-from validation.report import Agreement, Report, Speedup, VariantReport, number, rows
+from validation.report import Agreement, Report, Speedup, Stability, VariantReport, number, rows
 
 VERDICTS = (
     Verdict(
@@ -73,6 +74,29 @@ MANIFEST = Manifest(
 )
 
 
+BOTH = replace(
+    REPORT,
+    variants=(
+        replace(REPORT.variants[0], verdicts=VERDICTS[:1]),
+        replace(
+            REPORT.variants[0],
+            name="onnxruntime-cpu:int8",
+            speedups=(
+                Speedup(batch=1, tokens=16, ratio=4.0, interval=(3.9, 4.1)),
+                Speedup(batch=1, tokens=16, ratio=1.99, interval=(1.8, 2.2), over="onnxruntime-cpu:fp32"),
+            ),
+            measurements=(
+                Measurement(subject="eager", batch=1, tokens=16, seconds=(0.02, 0.021)),
+                Measurement(subject="onnxruntime-cpu:int8", batch=1, tokens=16, seconds=(0.005, 0.0051)),
+            ),
+            stability=(Stability(way="padded", texts=32, largest=0.0123, changed=1, decisions=32),),
+            notes=("Depends on its batch.",),
+            withheld="not faster, by a hair",
+        ),
+    ),
+)
+
+
 class Texts(HTMLParser):
     """The words of a page, and whatever it would load."""
 
@@ -94,6 +118,41 @@ def test_json_gives_the_report_back() -> None:
     assert Report.from_json(REPORT.to_json()) == REPORT
     bare = replace(REPORT.variants[0], label_agreement=None, metrics=())
     assert Report.from_json(replace(REPORT, variants=(bare,)).to_json()).variants == (bare,)
+
+
+def test_what_was_added_later_may_be_absent() -> None:
+    values = json.loads(REPORT.to_json())
+    for key in ("stability", "notes", "withheld"):
+        del values["variants"][0][key]
+    del values["variants"][0]["agreements"][0]["noise"]
+    del values["variants"][0]["speedups"][0]["over"]
+    assert Report.from_json(json.dumps(values)) == REPORT
+
+
+def test_what_is_withheld_fails_nobody_else() -> None:
+    assert not BOTH.variants[1].passed
+    assert BOTH.passed
+    assert not replace(BOTH, variants=(replace(BOTH.variants[1], withheld=""),)).passed
+    assert Report.from_json(BOTH.to_json()) == BOTH
+
+
+def test_the_page_shows_siblings_stability_notes_and_what_is_withheld(tmp_path: Path) -> None:
+    write(BOTH, MANIFEST, tmp_path)
+    texts = Texts()
+    texts.feed((tmp_path / "report.html").read_text())
+    words = " ".join(" ".join(texts.words).split())
+    for expected in (
+        "all 1 checks met",
+        "over onnxruntime-cpu:fp32",
+        "1.99×",
+        "1.80 to 2.20",
+        "padded",
+        "0.0123",
+        "1 of 32",
+        "Depends on its batch.",
+        "withheld, and not in the release: not faster, by a hair.",
+    ):
+        assert expected in words, expected
 
 
 def test_nan_is_never_written() -> None:
@@ -118,6 +177,7 @@ def test_rows_hold_observed_against_limit() -> None:
     assert (first.observed, first.limit, first.mark, first.interval) == ("0", "at most 0", "✓ pass", "")
     assert (second.observed, second.limit, second.mark) == ("0.034", "at most 0.01", "✗ FAIL")
     assert second.interval == "0.012 to 0.034"
+    assert (first.room, second.room) == ("0", "-0.024")
 
 
 @pytest.mark.parametrize(

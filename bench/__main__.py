@@ -1,0 +1,119 @@
+"""The command line: parse, call one function, print what it returns."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench import contest, plot, record, table
+from bench.contest import Contestant
+from bench.ratios import ratios
+from bench.run import run as run_all
+from bench.shapes import SHAPES, Shape
+from bench.subjects import subjects
+
+app = typer.Typer(
+    help="Time what this project publishes against its peers, in turns within one run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Cache = Annotated[Path, typer.Option(help="Where prepared subjects are kept between runs.")]
+Shapes = Annotated[str, typer.Option(help="Texts x tokens, with commas between.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of every subject.")]
+CACHE = Path("artifacts/bench/.subjects")
+SIX = ",".join(map(str, SHAPES))
+
+
+def _shapes(text: str) -> tuple[Shape, ...]:
+    try:
+        return tuple(Shape.parse(one) for one in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _progress(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+@app.command()
+def run(
+    output: Annotated[Path, typer.Option(help="Folder for the table, the plot and the samples.")] = Path(
+        "artifacts/bench"
+    ),
+    cache: Cache = CACHE,
+    shapes: Shapes = SIX,
+    seconds: Annotated[float, typer.Option(min=0, help="Time for each shape.")] = 35.0,
+    threads: Threads = 2,
+    ours: Annotated[
+        list[str] | None,
+        typer.Option(help="Judge this .onnx file as ours; PATH@key=value,... for the session."),
+    ] = None,
+    builds: Annotated[bool, typer.Option(help="Measure builds too.")] = True,
+    enforce: Annotated[
+        bool, typer.Option("--enforce", help="Exit 1 where a limit is missed or a subject is left out.")
+    ] = False,
+) -> None:
+    """Measure latency, builds and the ceiling; write table.md, latency.svg, latency.png and samples.json."""
+    report = run_all(
+        cache=cache,
+        threads=threads,
+        shapes=_shapes(shapes),
+        seconds=seconds,
+        given=ours or (),
+        builds=builds,
+        progress=_progress,
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    text = table.markdown(report)
+    (output / "table.md").write_text(text, encoding="utf-8")
+    (output / "samples.json").write_text(record.to_json(report), encoding="utf-8")
+    title = f"DistilBERT-base, {threads} threads, {report.conditions['processor']}: medians, and each turn as a dot"
+    for suffix in ("svg", "png"):
+        plot.draw(report.contest, report.ours, output / f"latency.{suffix}", title=title)
+    typer.echo(text)
+    if enforce and (report.absent or not all(report.wanted)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def quick(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE.onnx", help="PATH or PATH@key=value,key=value.")
+    ],
+    peers: Cache = CACHE,
+    against: Annotated[
+        str, typer.Option(help="Subjects, prepared by an earlier run, with commas between.")
+    ] = "openvino-int8,optimum-int8,optimum-o2-int8",
+    shapes: Shapes = SIX,
+    seconds: Annotated[float, typer.Option(min=0, help="Time for each shape.")] = 12.0,
+    threads: Threads = 2,
+) -> None:
+    """Time .onnx files against subjects that an earlier run prepared, and print medians and ratios."""
+    rows = [
+        Contestant(name=subjects.find(name).title, subject=name, source=str(peers / name))
+        for name in against.split(",")
+        if name
+    ]
+    rows += [
+        Contestant(name=f"{number} {Path(file.partition('@')[0]).name}", subject="onnx-file", source=file)
+        for number, file in enumerate(files, 1)
+    ]
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        contest.open_workers(rows, threads, Path(logs)) as workers,
+    ):
+        found = contest.time_in_turns(
+            workers, _shapes(shapes), seconds=seconds, most_rounds=60, progress=_progress
+        )
+    typer.echo(table.medians(found))
+    for one in rows[-len(files) :]:
+        others = [row.name for row in rows if row is not one]
+        against_it = {name: ratios(found, one.name, [name], title=name) for name in others}
+        typer.echo(f"\nTimes faster: {one.name}\n{table.ratios(found, against_it)}")
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m bench")

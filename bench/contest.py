@@ -1,0 +1,184 @@
+"""Subjects in turns within one run: each in a process of its own, one at a time, with the others at rest."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.shapes import Shape
+from bench.subjects import Logits
+
+WARM_UPS = 2
+FEWEST_ROUNDS = 5
+# Thread pools spin on after a run in case another follows; within this they have gone to sleep, and the next
+# subject has the processor for itself.
+REST_SECONDS = 0.03
+# A turn runs a quick subject several times, for so long, since a single run of 2 ms says little.
+TURN_SECONDS = 0.03
+MOST_RUNS = 10
+
+
+class WorkerError(Exception):
+    """A subject's process ended before it answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """One row: a subject, and the folder or file that it opens."""
+
+    name: str
+    subject: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """Seconds of each timed run, and the logits of the last one."""
+
+    seconds: tuple[float, ...]
+    logits: Logits
+
+
+class Worker:
+    """A contestant's process, which runs when asked and rests otherwise."""
+
+    def __init__(self, contestant: Contestant, process: subprocess.Popen[str]) -> None:
+        self.contestant = contestant
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until_open(self) -> None:
+        """Return once the subject is loaded; WorkerError where it is not going to be."""
+        self._read()
+
+    def run(self, shape: Shape, *, warm_ups: int, runs: int) -> Reply:
+        """Untimed and then timed runs at `shape`, one right after the other."""
+        request = {"batch": shape.batch, "tokens": shape.tokens, "warm_ups": warm_ups, "runs": runs}
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        reply = json.loads(self._read())
+        return Reply(seconds=tuple(reply["seconds"]), logits=np.asarray(reply["logits"], dtype=np.float32))
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise WorkerError(f"{self.contestant.name} ended with exit code {self._process.wait()}")
+        return line
+
+
+@contextmanager
+def open_worker(contestant: Contestant, threads: int, log: Path) -> Iterator[Worker]:
+    """The contestant's process, opened; what it prints is in the file `log`. WorkerError where it ends at once."""
+    command = (sys.executable, "-m", "bench.worker", contestant.subject, contestant.source, str(threads))
+    with log.open("w", encoding="utf-8") as errors:
+        process = subprocess.Popen(  # noqa: S603 - a module of ours
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+    try:
+        worker = Worker(contestant, process)
+        worker.wait_until_open()
+        yield worker
+    finally:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """Seconds of one contestant at one shape: a tuple for each of its turns, in the order taken."""
+
+    contestant: str
+    shape: Shape
+    turns: tuple[tuple[float, ...], ...]
+
+    @property
+    def medians(self) -> tuple[float, ...]:
+        """The median of each turn: runs of one turn resemble each other, so a turn counts as one sample."""
+        return tuple(float(np.median(turn)) for turn in self.turns)
+
+    @property
+    def median(self) -> float:
+        """Seconds of a run."""
+        return float(np.median(self.medians))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """Every sample, and what each contestant answered at each shape."""
+
+    samples: tuple[Samples, ...]
+    logits: dict[tuple[str, Shape], Logits]
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """In the order timed."""
+        return tuple(dict.fromkeys(one.shape for one in self.samples))
+
+    def of(self, contestant: str, shape: Shape) -> Samples:
+        """The contestant's samples at a shape; KeyError where it was not timed."""
+        for one in self.samples:
+            if (one.contestant, one.shape) == (contestant, shape):
+                return one
+        raise KeyError(f"{contestant} at {shape}")
+
+
+def time_in_turns(
+    workers: Sequence[Worker],
+    shapes: Sequence[Shape],
+    *,
+    seconds: float,
+    most_rounds: int,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Contest:
+    """Time every worker at every shape, as many rounds as fit into `seconds` a shape, between 5 and `most_rounds`.
+
+    Each round begins one worker further on, so that none always follows the same one.
+    """
+    samples: list[Samples] = []
+    logits: dict[tuple[str, Shape], Logits] = {}
+    for shape in shapes:
+        progress(f"timing {shape}")
+        first = [worker.run(shape, warm_ups=1, runs=1) for worker in workers]
+        runs = [max(1, min(MOST_RUNS, int(TURN_SECONDS / reply.seconds[0]))) for reply in first]
+        turns: list[list[tuple[float, ...]]] = [[] for _ in workers]
+        end = time.perf_counter() + seconds
+        for turn in range(most_rounds):
+            if turn >= FEWEST_ROUNDS and time.perf_counter() >= end:
+                break
+            for place in range(len(workers)):
+                index = (turn + place) % len(workers)
+                time.sleep(REST_SECONDS)
+                reply = workers[index].run(
+                    shape, warm_ups=WARM_UPS if runs[index] > 1 else 1, runs=runs[index]
+                )
+                turns[index].append(reply.seconds)
+        for worker, reply, taken in zip(workers, first, turns, strict=True):
+            name = worker.contestant.name
+            samples.append(Samples(contestant=name, shape=shape, turns=tuple(taken)))
+            logits[name, shape] = reply.logits
+    return Contest(samples=tuple(samples), logits=logits)
+
+
+@contextmanager
+def open_workers(contestants: Sequence[Contestant], threads: int, logs: Path) -> Iterator[list[Worker]]:
+    """All of them; WorkerError where one does not open."""
+    logs.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(open_worker(one, threads, logs / f"{number}.log"))
+            for number, one in enumerate(contestants)
+        ]

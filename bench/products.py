@@ -1,0 +1,91 @@
+"""Share of our time inside matrix products, by ONNX Runtime's profile: `python -m bench.products FOLDER 2`."""
+
+import json
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.release_folder import model_file, session_settings
+from bench.shapes import Shape, feeds
+
+SHAPE = Shape(batch=8, tokens=128)
+RUNS, WARM_UPS = 20, 3
+PRODUCTS = frozenset(
+    "MatMul Gemm MatMulInteger MatMulIntegerToFloat DynamicQuantizeMatMul QLinearMatMul QGemm FusedMatMul "
+    "FusedGemm MatMulNBits".split()
+)
+# One kernel for both products of attention and the softmax between them
+ATTENTION = frozenset("Attention QAttention MultiHeadAttention GroupQueryAttention".split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Parts of the time of all nodes: matrix products alone, attention kernels, and every operator."""
+
+    products: float
+    attention: float
+    operators: dict[str, float]
+
+
+def share(seconds: Mapping[str, float]) -> Share:
+    """From the time of each operator type."""
+    total = sum(seconds.values())
+    parts = {name: value / total for name, value in sorted(seconds.items(), key=lambda item: -item[1])}
+    return Share(
+        products=sum(part for name, part in parts.items() if name in PRODUCTS),
+        attention=sum(part for name, part in parts.items() if name in ATTENTION),
+        operators=parts,
+    )
+
+
+def profile(folder: Path, threads: int) -> Share:
+    """Run our compiled variant in `folder` at 8x128 with ONNX Runtime's profiler on."""
+    import onnxruntime
+    from distilforge.manifest import Variant
+    from distilforge.onnxruntime_settings import Settings
+
+    settings = Settings.of(
+        Variant(target="onnxruntime-cpu", precision="", files=(), session=session_settings(folder))
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    if settings.level is not None:
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, settings.level)
+    for name, value in settings.entries.items():
+        options.add_session_config_entry(name, value)
+    options.enable_profiling = True
+    with tempfile.TemporaryDirectory() as scratch:
+        options.profile_file_prefix = str(Path(scratch) / "profile")
+        session = onnxruntime.InferenceSession(
+            model_file(folder),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=list(settings.disabled_optimizers),
+        )
+        ids, mask = feeds(SHAPE)
+        for _ in range(WARM_UPS + RUNS):
+            session.run(None, {"input_ids": ids, "attention_mask": mask})
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    return share(_seconds(events))
+
+
+def _seconds(events: list[dict[str, object]]) -> dict[str, float]:
+    """Of each operator type, over all runs after the first."""
+    runs = 0
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for event in events:
+        if event.get("name") == "model_run":
+            runs += 1
+        arguments, microseconds = event.get("args"), event.get("dur")
+        if event.get("cat") == "Node" and isinstance(arguments, dict) and isinstance(microseconds, int):
+            seconds[str(arguments.get("op_name"))] += microseconds / 1e6
+    assert runs > WARM_UPS
+    return dict(seconds)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asdict(profile(Path(sys.argv[1]), int(sys.argv[2])))) + "\n")

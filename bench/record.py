@@ -1,0 +1,37 @@
+"""A report as JSON, with every sample, so that anyone can compute other statistics from it."""
+
+import json
+from dataclasses import asdict
+
+from bench.report import Report
+
+
+def to_json(report: Report) -> str:
+    """Conditions, samples in seconds by turn, ratios, costs and limits."""
+    values = {
+        "conditions": dict(report.conditions),
+        "settings": dict(report.settings),
+        "samples": [
+            {"subject": one.contestant, "shape": str(one.shape), "seconds_by_turn": one.turns}
+            for one in report.contest.samples
+        ],
+        "largest_difference_from_eager": dict(report.differences),
+        "absent": [asdict(one) for one in report.absent],
+        "ours": report.ours,
+        "ratios": [
+            {
+                "opponent": one.opponent,
+                "shape": None if one.shape is None else str(one.shape),
+                "their_time_over_ours": one.value,
+                "interval": one.interval,
+            }
+            for found in report.against.values()
+            for one in found
+        ],
+        "ceiling_operations_per_second": report.ceiling,
+        "share_of_8x128": asdict(report.share) if report.share else None,
+        "builds": {which: asdict(cost) for which, cost in report.costs.items()},
+        "int8_bytes": report.int8_bytes,
+        "wanted": [{**asdict(one), "met": bool(one)} for one in report.wanted],
+    }
+    return json.dumps(values, indent=1) + "\n"

@@ -1,0 +1,49 @@
+"""CTranslate2's INT8 encoder, with the classifier's two small layers in numpy, since it has none of its own."""
+
+from pathlib import Path
+
+from bench.shapes import Ids
+from bench.subjects import Answer, Logits, Subject, subjects
+
+
+def _prepare(checkpoint: Path, folder: Path) -> None:
+    import shutil
+
+    from ctranslate2.converters import TransformersConverter
+
+    TransformersConverter(str(checkpoint)).convert(str(folder / "encoder"), quantization="int8")
+    shutil.copyfile(checkpoint / "model.safetensors", folder / "model.safetensors")
+
+
+def _open(folder: Path, threads: int) -> Answer:
+    import ctranslate2
+    import numpy as np
+    from safetensors import safe_open
+
+    encoder = ctranslate2.Encoder(
+        str(folder / "encoder"), device="cpu", compute_type="int8", inter_threads=1, intra_threads=threads
+    )
+    with safe_open(folder / "model.safetensors", framework="np") as file:
+        first, first_bias = file.get_tensor("pre_classifier.weight").T, file.get_tensor("pre_classifier.bias")
+        last, last_bias = file.get_tensor("classifier.weight").T, file.get_tensor("classifier.bias")
+
+    def answer(ids: Ids, mask: Ids) -> Logits:
+        words = ctranslate2.StorageView.from_array(ids.astype(np.int32))
+        lengths = ctranslate2.StorageView.from_array(mask.sum(axis=1).astype(np.int32))
+        states = np.asarray(encoder.forward_batch(words, lengths).last_hidden_state)
+        logits: Logits = np.maximum(states[:, 0] @ first + first_bias, 0) @ last + last_bias
+        return logits
+
+    return answer
+
+
+subjects.add(
+    Subject(
+        name="ctranslate2-int8",
+        title="CTranslate2 INT8",
+        settings="TransformersConverter(quantization=int8), compute_type=int8, arrays in and out without a copy",
+        packages=("ctranslate2", "transformers", "safetensors"),
+        prepare=_prepare,
+        open=_open,
+    )
+)

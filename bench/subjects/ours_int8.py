@@ -1,0 +1,22 @@
+"""Our own INT8 file for ONNX Runtime's CPU provider."""
+
+from pathlib import Path
+
+from bench import release_folder
+from bench.subjects import Subject, subjects
+
+
+def _prepare(checkpoint: Path, folder: Path) -> None:
+    release_folder.prepare(checkpoint, "onnxruntime-cpu:int8", folder)
+
+
+subjects.add(
+    Subject(
+        name="ours-int8",
+        title="distilforge INT8",
+        settings="distilforge compile --variant onnxruntime-cpu:int8, opened by the runtime's engine",
+        packages=("onnxruntime",),
+        prepare=_prepare,
+        open=release_folder.open_variant,
+    )
+)

@@ -1,0 +1,32 @@
+"""The checkpoint in PyTorch through transformers, as its users load it."""
+
+from pathlib import Path
+from typing import Literal
+
+from bench.shapes import Ids
+from bench.subjects import Answer, Logits
+
+
+def open_model(
+    folder: Path,
+    threads: int,
+    *,
+    attention: Literal["eager", "sdpa"],
+    precision: Literal["float32", "bfloat16"],
+) -> Answer:
+    """Answers of transformers' DistilBERT classifier at `folder`, in inference mode."""
+    import torch
+    import transformers
+
+    torch.set_num_threads(threads)
+    model = transformers.DistilBertForSequenceClassification.from_pretrained(
+        folder, attn_implementation=attention, dtype=getattr(torch, precision)
+    ).eval()
+
+    def answer(ids: Ids, mask: Ids) -> Logits:
+        with torch.inference_mode():
+            logits = model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits
+        converted: Logits = logits.to(torch.float32).numpy()
+        return converted
+
+    return answer

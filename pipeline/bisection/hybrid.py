@@ -1,0 +1,181 @@
+"""Two graphs of one checkpoint as one, in which every module may be computed by either.
+
+At each boundary a switch chooses whose value the reference's readers get, and another for the variant's readers. With
+all switches at the reference, each of the variant's modules computes from float inputs, so that its own error shows;
+with one switch at the variant, that module alone is quantized; with all but one, that module alone is restored.
+"""
+
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnx_ir
+from distilforge.manifest import Variant
+from distilforge.onnxruntime_settings import Settings
+from onnx_ir.passes import common
+
+from pipeline.bisection.boundaries import Boundary
+from pipeline.graph import Graph, save
+from validation.batches import Feeds
+from validation.tasks.base import Floats
+
+_PREFIX = "variant:"
+
+
+class _Session(Protocol):
+    def run(self, names: list[str], feeds: Mapping[str, object]) -> list[Floats]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hybrid:
+    """The merged graph, loaded. Boundaries are numbered; `outputs` are the graph's own."""
+
+    session: _Session
+    outputs: tuple[str, ...]
+    boundaries: int
+
+    def run(
+        self, feeds: Feeds, *, quantized: Collection[int], apart: Collection[int] = ()
+    ) -> dict[str, Floats]:
+        """The outputs with the boundaries `quantized` computed by the variant; at those `apart`, each reads its own."""
+        results = self.session.run(
+            [f"result:{name}" for name in self.outputs], {**feeds, **self._switches(quantized, apart)}
+        )
+        return dict(zip(self.outputs, results, strict=True))
+
+    def ends(self, feeds: Feeds, *, apart: Collection[int]) -> list[tuple[Floats, Floats]]:
+        """Each boundary's value by the reference and by the variant, which computes it from the reference's values."""
+        names = [f"{side}:{index}" for index in range(self.boundaries) for side in ("float", "quantized")]
+        values = self.session.run(names, {**feeds, **self._switches((), apart)})
+        return list(zip(values[::2], values[1::2], strict=True))
+
+    def _switches(self, quantized: Collection[int], apart: Collection[int]) -> dict[str, object]:
+        count = range(self.boundaries)
+        reference = {
+            f"reference_reads:{index}": np.array(index in quantized and index not in apart) for index in count
+        }
+        variant = {
+            f"variant_reads:{index}": np.array(index in quantized or index in apart) for index in count
+        }
+        return {**reference, **variant}
+
+
+def load(reference: Graph, variant: Graph, boundaries: Sequence[Boundary], settings: Variant) -> Hybrid:
+    """Merge the two graphs, which are used up, and load the result with the engine settings of `settings`."""
+    import onnxruntime
+
+    outputs = merge(reference, variant, boundaries)
+    options = onnxruntime.SessionOptions()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    found = Settings.of(settings)
+    if found.level is not None:
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, found.level)
+    disabled = {"disabled_optimizers": list(found.disabled_optimizers)} if found.disabled_optimizers else {}
+    with tempfile.TemporaryDirectory(prefix="distilforge-bisect-") as folder:
+        path = Path(folder) / "hybrid.onnx"
+        save(reference, path)
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], **disabled)
+    return Hybrid(session=session, outputs=outputs, boundaries=len(boundaries))
+
+
+def merge(reference: Graph, variant: Graph, boundaries: Sequence[Boundary]) -> tuple[str, ...]:
+    """Move the variant's nodes into `reference` and put a switch at each boundary; the names of the outputs.
+
+    Every output of the reference has to be a boundary.
+    """
+    results = {str(value.name): value for value in reference.graph.outputs}
+    _move(variant, reference)
+    reference.graph.outputs.clear()
+    switched: dict[onnx_ir.Value, onnx_ir.Value] = {}
+    exposed: list[onnx_ir.Value] = []
+    for index, boundary in enumerate(boundaries):
+        values, chosen = _switch(reference, index, boundary)
+        exposed.extend(values)
+        switched[boundary.reference] = chosen
+    for name, value in results.items():
+        _output(reference, switched[value], f"result:{name}", value.shape)
+    for value in exposed:
+        reference.graph.outputs.append(value)
+    common.TopologicalSortPass()(reference)
+    common.RemoveUnusedNodesPass()(reference)
+    return tuple(results)
+
+
+def _move(variant: Graph, reference: Graph) -> None:
+    """Give the variant's nodes and weights names of their own and let them read the reference's inputs."""
+    inputs = {value.name: value for value in reference.graph.inputs}
+    for value in variant.graph.inputs:
+        value.replace_all_uses_with(inputs[value.name])
+    variant.graph.outputs.clear()
+    nodes = tuple(variant.graph)
+    variant.graph.remove(nodes)
+    for name, value in tuple(variant.graph.initializers.items()):
+        del variant.graph.initializers[name]
+        value.name = _PREFIX + name
+        assert value.const_value is not None
+        value.const_value.name = value.name
+        reference.graph.register_initializer(value)
+    for node in nodes:
+        node.name = f"{_PREFIX}{node.name}"
+        for value in node.outputs:
+            if value.name:
+                value.name = _PREFIX + value.name
+    reference.graph.extend(nodes)
+    for domain, version in variant.graph.opset_imports.items():
+        known = reference.graph.opset_imports.get(domain, version)
+        reference.graph.opset_imports[domain] = max(known, version)
+
+
+def _switch(
+    graph: Graph, index: int, boundary: Boundary
+) -> tuple[tuple[onnx_ir.Value, onnx_ir.Value], onnx_ir.Value]:
+    """Both values of a boundary as outputs in float32, and what the reference's readers now read."""
+    reference, variant = boundary.reference, boundary.variant
+    half = variant.dtype == onnx_ir.DataType.FLOAT16
+    readers = tuple(reference.uses()), tuple(variant.uses())
+    nodes = []
+    quantized = variant
+    if half:
+        nodes.append(onnx_ir.node("Cast", [variant], {"to": int(onnx_ir.DataType.FLOAT)}))
+        quantized = nodes[-1].outputs[0]
+    values = []
+    for side, value in (("float", reference), ("quantized", quantized)):
+        nodes.append(onnx_ir.node("Identity", [value]))
+        values.append(_named(nodes[-1].outputs[0], f"{side}:{index}", reference.shape))
+    chosen = []
+    for side in ("reference", "variant"):
+        flag = onnx_ir.Value(
+            name=f"{side}_reads:{index}",
+            shape=onnx_ir.Shape([]),
+            type=onnx_ir.TensorType(onnx_ir.DataType.BOOL),
+        )
+        graph.graph.inputs.append(flag)
+        nodes.append(onnx_ir.node("Where", [flag, quantized, reference]))
+        chosen.append(_named(nodes[-1].outputs[0], f"{side}_read:{index}", reference.shape))
+    to_reference, to_variant = chosen
+    if half:
+        nodes.append(onnx_ir.node("Cast", [to_variant], {"to": int(onnx_ir.DataType.FLOAT16)}))
+        to_variant = nodes[-1].outputs[0]
+        to_variant.name = f"variant_read:{index}:half"
+    graph.graph.extend(nodes)
+    for uses, value in zip(readers, (to_reference, to_variant), strict=True):
+        for use in uses:
+            use.node.replace_input_with(use.idx, value)
+    return (values[0], values[1]), to_reference
+
+
+def _output(graph: Graph, value: onnx_ir.Value, name: str, shape: onnx_ir.Shape | None) -> None:
+    node = onnx_ir.node("Identity", [value])
+    graph.graph.append(node)
+    graph.graph.outputs.append(_named(node.outputs[0], name, shape))
+
+
+def _named(value: onnx_ir.Value, name: str, shape: onnx_ir.Shape | None) -> onnx_ir.Value:
+    value.name = name
+    value.shape = None if shape is None else onnx_ir.Shape(shape)
+    value.type = onnx_ir.TensorType(onnx_ir.DataType.FLOAT)
+    return value

@@ -1,0 +1,79 @@
+"""Writing an ONNX file with its weights inside, one weight in memory at a time.
+
+Protocol buffers' own writer needs all weights twice: once in the message, once in the text that the message becomes.
+Source: protobuf.dev, "Encoding" (a field is a tag, its length and its content); onnx.proto for the fields' numbers.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import onnx
+import onnx_ir
+
+_MODEL_GRAPH = onnx.ModelProto.GRAPH_FIELD_NUMBER
+_GRAPH_INITIALIZER = onnx.GraphProto.INITIALIZER_FIELD_NUMBER
+_TENSOR_RAW_DATA = onnx.TensorProto.RAW_DATA_FIELD_NUMBER
+
+_LENGTH_DELIMITED = 2
+
+_Write = Callable[[BinaryIO], None]
+
+
+def write(model: onnx_ir.Model, path: Path) -> None:
+    """Write `model` to `path`, the weights of its main graph inside; it is as it was afterwards. Raises OSError."""
+    values = tuple(model.graph.initializers.values())
+    nothing = onnx_ir.tensor([0.0])
+    tensors = [value.const_value for value in values]
+    try:
+        for value in values:
+            value.const_value = nothing
+        proto = onnx_ir.to_proto(model)
+    finally:
+        for value, tensor in zip(values, tensors, strict=True):
+            value.const_value = tensor
+    proto.graph.ClearField("initializer")
+    parts = [_initializer(value) for value in values]
+
+    body = proto.graph.SerializeToString(deterministic=True)
+    proto.ClearField("graph")
+    graph_bytes = len(body) + sum(size for size, _ in parts)
+    with path.open("wb") as stream:
+        stream.write(proto.SerializeToString(deterministic=True))
+        stream.write(_start(_MODEL_GRAPH, graph_bytes))
+        stream.write(body)
+        for _, write_tensor in parts:
+            write_tensor(stream)
+
+
+def _initializer(value: onnx_ir.Value) -> tuple[int, _Write]:
+    """How many bytes the initializer takes in the graph, and what writes them."""
+    tensor = value.const_value
+    assert tensor is not None, value.name
+    shape = tensor.shape.numpy()
+    head = onnx.TensorProto(name=value.name, data_type=int(tensor.dtype), dims=shape).SerializeToString()
+    head += _start(_TENSOR_RAW_DATA, tensor.nbytes)
+    start = _start(_GRAPH_INITIALIZER, len(head) + tensor.nbytes)
+
+    def write_tensor(stream: BinaryIO) -> None:
+        stream.write(start)
+        stream.write(head)
+        content = tensor.tobytes()
+        assert len(content) == tensor.nbytes, value.name
+        stream.write(content)
+
+    return len(start) + len(head) + tensor.nbytes, write_tensor
+
+
+def _start(field: int, size: int) -> bytes:
+    """The tag of a field of `size` bytes, and its length."""
+    return _varint(field << 3 | _LENGTH_DELIMITED) + _varint(size)
+
+
+def _varint(number: int) -> bytes:
+    groups = bytearray()
+    while number > 0x7F:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)

@@ -1,0 +1,54 @@
+"""Schemes that write a precision into a graph: one a file. Which of them a target uses is data (pipeline/presets)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from distilforge.manifest import PassRecord, Verdict
+
+from pipeline.registry import Registry
+
+if TYPE_CHECKING:
+    from pipeline.graph import Graph
+    from pipeline.plan import Plan
+
+Feeds = Mapping[str, npt.NDArray[np.int64]]
+Calibration = Callable[[], Iterable[Feeds]]
+"""Batches of real inputs, from the start each time it is called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantized:
+    """What a scheme did: its records, what it proved in numbers, and what a reader must know before deploying."""
+
+    passes: tuple[PassRecord, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """One way to write a precision into a graph, in place."""
+
+    name: str
+    summary: str
+    run: "Callable[[Graph, Plan, Calibration], Quantized]"
+
+
+schemes: Registry[Scheme] = Registry("scheme", __name__)
+
+
+def scheme(
+    name: str,
+) -> "Callable[[Callable[[Graph, Plan, Calibration], Quantized]], Callable[[Graph, Plan, Calibration], Quantized]]":
+    """Register the decorated function, whose docstring's first line says what it does, as the scheme `name`."""
+
+    def register(
+        run: "Callable[[Graph, Plan, Calibration], Quantized]",
+    ) -> "Callable[[Graph, Plan, Calibration], Quantized]":
+        schemes.add(Scheme(name=name, summary=(run.__doc__ or "").strip().partition("\n")[0], run=run))
+        return run
+
+    return register

@@ -1,0 +1,40 @@
+"""8-bit matrix products whose ranges are taken from each batch as it comes, in standard ONNX."""
+
+from typing import TYPE_CHECKING
+
+from distilforge.manifest import PassRecord
+
+from pipeline.quantize import Calibration, Quantized, scheme
+
+if TYPE_CHECKING:
+    from pipeline.graph import Graph
+    from pipeline.plan import Plan
+
+NAME = "int8_dynamic"
+NOTE = (
+    "Activations are scaled by the largest value in the whole batch, padding included, so the answer to a text depends "
+    "on the texts it is batched with and on how far it is padded. Ask one text at a time where answers must repeat, or "
+    "use a variant with static scales."
+)
+
+
+@scheme(NAME)
+def int8_dynamic(graph: "Graph", plan: "Plan", calibration: Calibration) -> Quantized:
+    """Linear layers and embeddings in 8 bits, activations on scales of each batch; the rest stays in fp32."""
+    from pipeline.quantize.parts import choose, dynamic, smoothing, tables
+
+    chosen = choose.choose(graph, plan.exclude)
+    records = []
+    if plan.smoothing:
+        modules = choose.named(plan.smoothed, [each.module for each in chosen.linears])
+        worth_it = tuple(each for each in chosen.linears if each.module in modules)
+        smoothed = smoothing.smooth(graph, worth_it, calibration, plan.smoothing)
+        records.append(PassRecord(name="smoothing", rewrites=smoothed))
+    for table in chosen.tables:
+        tables.quantize(graph, table, bits=plan.weight_bits)
+    dynamic.quantize(graph, chosen.linears, bits=plan.weight_bits)
+    records += [
+        PassRecord(name="int8_embeddings", rewrites=len(chosen.tables)),
+        PassRecord(name=NAME, rewrites=len(chosen.linears)),
+    ]
+    return Quantized(passes=tuple(records), notes=(NOTE,))

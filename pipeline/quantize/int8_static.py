@@ -1,0 +1,53 @@
+"""8-bit matrix products with ranges that calibration fixed, written as QuantizeLinear and DequantizeLinear."""
+
+from typing import TYPE_CHECKING
+
+from distilforge.manifest import PassRecord
+
+from pipeline.quantize import Calibration, Quantized, scheme
+
+if TYPE_CHECKING:
+    from pipeline.graph import Graph
+    from pipeline.plan import Plan
+
+NAME = "int8_static"
+
+
+@scheme(NAME)
+def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> Quantized:
+    """Linear layers and embeddings in 8 bits, activations on scales fixed by calibration; the rest stays in fp32.
+
+    With `quantize_attention` the products of attention are in 8 bits too, but for the attentions that `exclude` names.
+    """
+    from pipeline.passes import layers
+    from pipeline.quantize.parts import attention, choose, observe, smoothing, static, tables
+
+    found = attention.find(graph, layers(graph)) if plan.quantize_attention else ()
+    chosen = choose.choose(graph, plan.exclude, [each.module for each in found])
+    products = tuple(each for each in found if each.module not in chosen.left_out)
+    records = []
+    if plan.smoothing:
+        modules = choose.named(plan.smoothed, [each.module for each in chosen.linears])
+        worth_it = tuple(each for each in chosen.linears if each.module in modules)
+        smoothed = smoothing.smooth(graph, worth_it, calibration, plan.smoothing)
+        records.append(PassRecord(name="smoothing", rewrites=smoothed))
+    activations = tuple(
+        dict.fromkeys(
+            [
+                *(each.activation for each in chosen.linears),
+                *(value for each in products for value in each.activations),
+            ]
+        )
+    )
+    seen = observe.statistics(graph, activations, calibration, histogram=plan.calibration != "minmax")
+    ranges = {name: statistics.range(plan.calibration) for name, statistics in seen.items()}
+    for table in chosen.tables:
+        tables.quantize(graph, table, bits=plan.weight_bits)
+    static.quantize(graph, chosen.linears, ranges, bits=plan.weight_bits)
+    attention.quantize(graph, products, ranges, bits=plan.weight_bits)
+    records += [
+        PassRecord(name="int8_embeddings", rewrites=len(chosen.tables)),
+        *([PassRecord(name="int8_attention", rewrites=len(products))] if products else []),
+        PassRecord(name=NAME, rewrites=len(chosen.linears)),
+    ]
+    return Quantized(passes=tuple(records))

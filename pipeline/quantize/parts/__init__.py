@@ -1,0 +1,1 @@
+"""What the schemes share: finding what can be quantized, numbers for it, and editing the graph."""

@@ -1,0 +1,64 @@
+"""Which modules of a graph are quantized: all that can be, less those that the plan keeps in floating point."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pipeline.graph import Graph
+from pipeline.quantize.parts import linear, tables
+from pipeline.quantize.parts.linear import Linear
+from pipeline.quantize.parts.tables import Table
+from pipeline.registry import unknown
+
+_PREFIX = "distilbert."
+# A packed projection answers to the names of those that it was made of.
+_PACKED = "qkv_lin"
+_PARTS = ("q_lin", "k_lin", "v_lin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What to quantize."""
+
+    linears: tuple[Linear, ...]
+    tables: tuple[Table, ...]
+    left_out: frozenset[str] = frozenset()
+
+
+def choose(graph: Graph, exclude: Sequence[str], others: Sequence[str] = ()) -> Chosen:
+    """Linear layers and embedding tables of `graph` that `exclude` does not name, and all modules that it names.
+
+    `others` are modules beside those that may be named. Raises UsageError for what names nothing.
+    """
+    linears, embeddings = linear.find(graph), tables.find(graph)
+    modules = [*(each.module for each in linears), *(each.module for each in embeddings), *others]
+    left_out = named(exclude, modules)
+    return Chosen(
+        linears=tuple(each for each in linears if each.module not in left_out),
+        tables=tuple(each for each in embeddings if each.module not in left_out),
+        left_out=left_out,
+    )
+
+
+def named(patterns: Iterable[str], modules: Sequence[str]) -> frozenset[str]:
+    """Those of `modules` that `patterns` name; "*" stands for anything.
+
+    The prefix "distilbert." may be left away, and a packed projection answers to the name of any of its parts. Raises
+    UsageError with the nearest name for a pattern that names nothing.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        matching = {module for module in modules if _matches(pattern, module)}
+        if not matching:
+            raise unknown("module", pattern, modules)
+        found |= matching
+    return frozenset(found)
+
+
+def _matches(pattern: str, module: str) -> bool:
+    names = [module]
+    head, _, last = module.rpartition(".")
+    if last == _PACKED:
+        names += [f"{head}.{part}" for part in _PARTS]
+    names += [name.removeprefix(_PREFIX) for name in names]
+    return any(fnmatchcase(name, pattern) for name in names)

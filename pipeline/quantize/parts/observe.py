@@ -1,0 +1,91 @@
+"""Running the float graph on calibration data and looking at values inside it, batch by batch; nothing is kept."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir
+
+from pipeline.errors import StageError
+from pipeline.graph import Graph, save
+from pipeline.quantize import Calibration, Feeds
+from pipeline.quantize.parts.ranges import Statistics
+
+Floats = npt.NDArray[np.float32]
+
+
+def statistics(
+    graph: Graph, values: Sequence[onnx_ir.Value], calibration: Calibration, *, histogram: bool
+) -> dict[str, Statistics]:
+    """Statistics of `values` over the real tokens of the calibration data, by the values' names.
+
+    Padding is left out: what it holds reaches no answer, and its values would widen the ranges. Raises StageError
+    where there is no data, and for NaN and infinity.
+    """
+    names = [str(value.name) for value in values]
+    found = {name: Statistics(name, histogram=histogram) for name in names}
+    for feeds, arrays in run(graph, values, calibration()):
+        real = feeds["attention_mask"].reshape(-1) != 0
+        for name, array in zip(names, arrays, strict=True):
+            found[name].add(_of_real_tokens(array, real))
+    return found
+
+
+def run(
+    graph: Graph, values: Sequence[onnx_ir.Value], batches: Iterable[Feeds]
+) -> Iterator[tuple[Feeds, list[Floats]]]:
+    """Each batch with what `values` held; nothing where there are no values, StageError where there is no batch."""
+    import onnxruntime
+
+    if not values:
+        return
+    batch = None
+    with TemporaryDirectory(prefix="distilforge-") as folder, _also_outputs(graph, values):
+        save(graph, Path(folder) / "observed.onnx")
+        options = onnxruntime.SessionOptions()
+        # Repacked copies of the weights would double the memory.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        # In the graph's own order, a value that is looked at goes as soon as what comes after it has been computed.
+        options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(
+            str(Path(folder) / "observed.onnx"), options, providers=["CPUExecutionProvider"]
+        )
+    for batch in batches:
+        yield batch, _run(session.run, values, batch)
+    if batch is None:
+        raise StageError(
+            "quantize",
+            "there is no calibration data: not one batch",
+            hint="give texts like those the model will read: --calibration texts.jsonl",
+        )
+
+
+def _run(
+    session_run: object, values: Sequence[onnx_ir.Value], batch: Mapping[str, npt.NDArray[np.int64]]
+) -> list[Floats]:
+    assert callable(session_run)
+    found: list[Floats] = session_run([str(value.name) for value in values], dict(batch))
+    return found
+
+
+@contextmanager
+def _also_outputs(graph: Graph, values: Sequence[onnx_ir.Value]) -> Iterator[None]:
+    """Make `values` outputs of the graph for a while."""
+    outputs = graph.graph.outputs
+    added = [value for value in values if not value.is_graph_output()]
+    outputs.extend(added)
+    try:
+        yield
+    finally:
+        for _ in added:
+            outputs.pop()
+
+
+def _of_real_tokens(array: Floats, real: npt.NDArray[np.bool_]) -> Floats:
+    """(N, channels): all rows, or those of real tokens where the array has one row a token."""
+    rows = array.reshape(-1, array.shape[-1])
+    return rows[real] if len(rows) == len(real) and not real.all() else rows

@@ -1,0 +1,57 @@
+"""Weights of linear layers as 8-bit initializers in place of the float ones."""
+
+import numpy as np
+import onnx_ir
+
+from pipeline.graph import Graph
+from pipeline.nodes import constant, insert, replace
+from pipeline.quantize.parts import weights
+from pipeline.quantize.parts.linear import Linear
+
+
+def store(graph: Graph, linear: Linear, *, bits: int) -> tuple[onnx_ir.Value, onnx_ir.Value]:
+    """The weight of `linear` as (in, out) 8-bit numbers, and its (out) scales; the layer itself is left as it is.
+
+    A weight that an embedding reads too is stored once, as the embedding's table, and transposed on the way.
+    """
+    name = str(linear.stored.name)
+    if not linear.tied:
+        numbers, scales = weights.quantize(linear.module, linear.weight, axis=1, bits=bits)
+        return constant(graph, f"{name}_quantized", numbers), constant(graph, f"{name}_scale", scales)
+    table = linear.weight.T
+    numbers, scales = weights.quantize(linear.module, table, axis=0, bits=bits)
+    stored = constant(graph, f"{name}_quantized", numbers)
+    turned = insert(
+        graph,
+        linear.node,
+        "Transpose",
+        [stored],
+        name=f"{linear.module}/Transpose",
+        dtype=onnx_ir.DataType.INT8,
+        shape=onnx_ir.Shape(numbers.shape[::-1]),
+        attributes={"perm": (1, 0)},
+    )
+    return turned, constant(graph, f"{name}_scale", scales)
+
+
+def zeros(graph: Graph, scale: onnx_ir.Value) -> onnx_ir.Value:
+    """The zero points of symmetric weights, one for each of their scales."""
+    assert scale.const_value is not None
+    count = scale.const_value.size
+    return constant(graph, f"int8_zeros_{count}", np.zeros(count, dtype=np.int8))
+
+
+def add_bias(graph: Graph, linear: Linear, product: onnx_ir.Value) -> None:
+    """Let `product` and then the bias of the Gemm `linear` take the Gemm's place."""
+    node, bias = linear.node, linear.bias
+    if bias is not None:
+        product = insert(
+            graph,
+            node,
+            "Add",
+            [product, bias],
+            name=f"{linear.module}/Add",
+            dtype=onnx_ir.DataType.FLOAT,
+            shape=node.outputs[0].shape,
+        )
+    replace(graph, node, product)

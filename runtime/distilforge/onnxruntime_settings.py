@@ -1,0 +1,67 @@
+"""ONNX Runtime's settings in a variant's `session`, which it was measured and validated with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from distilforge.errors import ReleaseError
+from distilforge.manifest import Variant
+from distilforge.registry import nearest
+
+DISABLED_OPTIMIZERS, OPTIMIZATION_LEVEL, ENTRIES = (
+    "disabled_optimizers",
+    "graph_optimization_level",
+    "session.",
+)
+LEVELS: Mapping[str, str] = {
+    "disable": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "layout": "ORT_ENABLE_LAYOUT",
+    "all": "ORT_ENABLE_ALL",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Names of ONNX Runtime's graph optimizers to leave out, its name of an optimization level, config entries."""
+
+    disabled_optimizers: tuple[str, ...] = ()
+    level: str | None = None
+    entries: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, variant: Variant) -> "Settings":
+        """The settings in `variant.session`; ReleaseError for one that this distilforge does not know.
+
+        "disabled_optimizers" is a list with commas, "graph_optimization_level" one of LEVELS, and what begins with
+        "session." goes to ONNX Runtime as it is (onnxruntime_session_options_config_keys.h).
+        """
+        entries: dict[str, str] = {}
+        for name, value in variant.session.items():
+            if name.startswith(ENTRIES):
+                entries[name] = value
+            elif name not in (DISABLED_OPTIMIZERS, OPTIMIZATION_LEVEL):
+                raise ReleaseError(
+                    f"the variant {variant.name!r} has the session setting {name!r}, "
+                    "which this distilforge does not know",
+                    hint="pip install --upgrade distilforge; "
+                    + nearest(name, (DISABLED_OPTIMIZERS, OPTIMIZATION_LEVEL, f"{ENTRIES}*")),
+                )
+        optimizers = variant.session.get(DISABLED_OPTIMIZERS, "").split(",")
+        return cls(
+            disabled_optimizers=tuple(name.strip() for name in optimizers if name.strip()),
+            level=_level(variant),
+            entries=entries,
+        )
+
+
+def _level(variant: Variant) -> str | None:
+    name = variant.session.get(OPTIMIZATION_LEVEL)
+    if name is None:
+        return None
+    if name not in LEVELS:
+        raise ReleaseError(
+            f"the variant {variant.name!r} has {OPTIMIZATION_LEVEL} {name!r}",
+            hint=nearest(name, tuple(LEVELS)),
+        )
+    return LEVELS[name]

@@ -1,0 +1,151 @@
+"""A CPU whose int8 products saturate, emulated by QEMU: the variant with 7-bit weights is chosen, and is right there.
+
+`apt-get install qemu-user` brings the emulator. Haswell has AVX2 but no VNNI; its kernels add two products in 16 bits.
+"""
+
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import graph as graphs
+from pipeline.fuse import fusions
+from pipeline.passes import apply
+from pipeline.plan import Plan
+from pipeline.quantize import schemes
+from tests.runtime_release import GRAPH, TEXTS, copied, read_manifest, record_files, write_manifest
+from validation.generated import random_feeds
+
+EMULATOR = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
+INT8, INT8_7BIT = "onnx/model_quantized.onnx", "onnx/model_quantized_7bit.onnx"
+
+pytestmark = [
+    pytest.mark.emulation,
+    pytest.mark.skipif(
+        EMULATOR is None or platform.machine() != "x86_64" or sys.platform != "linux",
+        reason="needs qemu-x86_64 (Debian's qemu-user) on an x86-64 Linux",
+    ),
+]
+
+# What distilforge.open chooses and answers, then the logits of every file, by force
+SCRIPT = """
+import json, logging, sys
+from pathlib import Path
+import distilforge, onnxruntime
+
+release, texts = Path(sys.argv[1]), json.loads(sys.argv[2])
+logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+session = distilforge.open(release, threads=1)
+feeds = session.encode(texts)
+refused = ""
+try:
+    distilforge.open(release, variant="onnxruntime-cpu:int8")
+except distilforge.UnavailableError as error:
+    refused = str(error)
+logits = {}
+for path in sorted((release / "onnx").glob("*.onnx")):
+    by_force = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    logits[f"onnx/{path.name}"] = by_force.run(["logits"], feeds)[0].tolist()
+print(json.dumps({
+    "variant": session.variant.name,
+    "answer": session.run(feeds)["logits"].tolist(),
+    "refused": refused,
+    "logits": logits,
+}))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the script saw on one machine."""
+
+    variant: str
+    answer: np.ndarray
+    refused: str
+    logits: dict[str, np.ndarray]
+    log: str
+
+
+def see(release: Path, *emulator: str) -> Seen:
+    finished = subprocess.run(
+        [*emulator, sys.executable, "-c", SCRIPT, str(release), json.dumps(TEXTS[:6])],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    seen = json.loads(finished.stdout)
+    return Seen(
+        variant=seen["variant"],
+        answer=np.array(seen["answer"]),
+        refused=seen["refused"],
+        logits={name: np.array(values) for name, values in seen["logits"].items()},
+        log=finished.stderr,
+    )
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release with 8-bit and 7-bit variants, which say what they need; the 8-bit one is the first choice."""
+    folder = copied("sequence_classification", tmp_path_factory.mktemp("emulation") / "release")
+    feeds = [random_feeds((4, 16), 100, np.random.default_rng(seed)) for seed in range(4)]
+    for file, bits in ((INT8, 8), (INT8_7BIT, 7)):
+        graph = graphs.load(folder / GRAPH)
+        plan = Plan(scheme="int8_static", weight_bits=bits)
+        schemes.find("int8_static").run(graph, plan, lambda: feeds)
+        apply(graph, [fusions.find("integer_matmul")])
+        graphs.save(graph, folder / file)
+    manifest = read_manifest(folder)
+    fp32 = manifest.variants[0]
+    variants = (
+        replace(fp32, precision="int8", files=(INT8,), needs=("exact-int8",)),
+        replace(fp32, precision="int8_7bit", files=(INT8_7BIT,)),
+        fp32,
+    )
+    write_manifest(folder, replace(manifest, variants=variants, files=record_files(folder)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def native(release: Path) -> Seen:
+    return see(release)
+
+
+@pytest.fixture(scope="module")
+def emulated(release: Path) -> Seen:
+    assert EMULATOR is not None
+    return see(release, EMULATOR, "-cpu", "Haswell")
+
+
+def test_the_7_bit_variant_is_chosen_for_a_reason(emulated: Seen) -> None:
+    assert emulated.variant == "onnxruntime-cpu:int8_7bit"
+    assert (
+        "onnxruntime-cpu:int8 cannot run here: it needs 'exact-int8', and int8 matrix products saturate"
+        in (emulated.log)
+    )
+
+
+def test_asking_for_the_8_bit_variant_names_the_other(emulated: Seen) -> None:
+    assert "the variant 'onnxruntime-cpu:int8' cannot run on this machine" in emulated.refused
+    assert "pass variant='onnxruntime-cpu:int8_7bit'" in emulated.refused
+
+
+def test_the_8_bit_file_saturates_there(native: Seen, emulated: Seen) -> None:
+    """Without this, the tests beside it would prove nothing."""
+    assert np.abs(native.logits[INT8] - emulated.logits[INT8]).max() > 1e-2
+
+
+def test_the_answers_are_those_of_a_machine_that_is_exact(native: Seen, emulated: Seen) -> None:
+    np.testing.assert_allclose(emulated.answer, native.logits[INT8_7BIT], atol=1e-5)
+    np.testing.assert_allclose(emulated.answer, emulated.logits[INT8_7BIT], atol=1e-6)
+
+
+def test_fp32_does_not_depend_on_it(native: Seen, emulated: Seen) -> None:
+    np.testing.assert_allclose(emulated.logits[GRAPH], native.logits[GRAPH], atol=1e-4)

@@ -1,0 +1,186 @@
+"""`distilforge fuse`, `quantize` and `list` as scripts see them, and builds with plans and exclusions given by hand."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from distilforge.manifest import Variant, Withheld
+from distilforge.release import read_manifest
+from typer.testing import CliRunner
+
+from pipeline import display, graph
+from pipeline.cli import app
+from pipeline.fuse import fusions
+from pipeline.plan import PRESETS
+from pipeline.quantize import schemes
+from tests.integration.conftest import Release, write_recipe
+
+ReleaseOf = Callable[[str], Release]
+HEAD = "sequence_classification"
+
+
+def run(*arguments: str | Path, code: int = 0) -> str:
+    """stdout of `distilforge` with `arguments`, which exits with `code`; stderr where it fails."""
+    ran = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert ran.exit_code == code, ran.output
+    return ran.stdout if code == 0 else ran.stderr
+
+
+@pytest.fixture
+def exported(release_of: ReleaseOf, tmp_path: Path) -> Path:
+    """The graph that `distilforge export` wrote."""
+    release = release_of(HEAD)
+    recipe = write_recipe(release.recipe, tmp_path)
+    return Path(run("export", recipe, "--artifacts", release.artifacts).strip()) / "model.onnx"
+
+
+def test_fuse_prints_the_counts_and_writes_the_graph(exported: Path, tmp_path: Path) -> None:
+    output = tmp_path / "fused.onnx"
+    given = ("fuse", exported, "--pass", "flatten_tokens", "--pass", "attention_mha", "--output", output)
+    shown = run(*given)
+    assert shown.index("attention_mha") < shown.index("flatten_tokens") < shown.index(str(output))
+    assert any(node.op_type == "MultiHeadAttention" for node in graph.load(output).graph)
+    values = json.loads(run(*given, "--json"))
+    assert values["files"] == [str(output)]
+    assert values["passes"][0] == {"name": "attention_mha", "rewrites": 1}
+
+
+def test_fuse_stops_by_the_name_of_what_no_longer_matches(exported: Path, tmp_path: Path) -> None:
+    fused, again = tmp_path / "fused.onnx", tmp_path / "again.onnx"
+    run("fuse", exported, "--pass", "attention_mha", "--output", fused)
+    error = run("fuse", fused, "--pass", "attention_mha", "--output", again, code=5)
+    assert "attention_mha matched 0 times, must match at least 1 times" in error
+    assert not again.exists()
+
+
+@pytest.mark.parametrize("scheme", ["int8_static", "int8_dynamic", "fp16"])
+def test_quantize_reads_texts_with_the_checkpoints_tokenizer(
+    scheme: str, exported: Path, release_of: ReleaseOf, tmp_path: Path
+) -> None:
+    release, output = release_of(HEAD), tmp_path / "out" / "model.onnx"
+    given = (
+        *("quantize", exported, "--scheme", scheme, "--checkpoint", release.checkpoint, "--output", output),
+        *("--calibration", release.recipe.evaluation or "", "--json"),
+    )
+    values = json.loads(run(*given))
+    assert values["files"] == [str(output)]
+    assert output.is_file()
+    # Quantize takes less room than what it was made of
+    assert output.stat().st_size < exported.with_name("model.onnx_data").stat().st_size
+
+
+def test_quantize_takes_all_that_a_plan_has(exported: Path, release_of: ReleaseOf, tmp_path: Path) -> None:
+    release, output = release_of(HEAD), tmp_path / "model.onnx"
+    given = [
+        "quantize",
+        exported,
+        "--scheme",
+        "int8_static",
+        "--checkpoint",
+        release.checkpoint,
+        "--output",
+        output,
+    ]
+    given += [
+        "--calibration",
+        release.recipe.evaluation,
+        "--pass",
+        "attention_scale",
+        "--lower",
+        "integer_matmul",
+    ]
+    given += ["--attention", "--weight-bits", "7", "--method", "entropy", "--smoothing", "0.5"]
+    values = json.loads(run(*given, "--exclude", "classifier", "--json"))
+    done = {record["name"]: record["rewrites"] for record in values["passes"]}
+    assert (done["attention_scale"], done["int8_attention"], done["int8_static"]) == (1, 1, 7)
+    assert done["integer_matmul"] == 9
+    error = run(*given, "--exclude", "clasifier", code=2)
+    assert "did you mean 'classifier'" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("fuse", "absent.onnx", "--pass", "embeddings", "--output", "o.onnx"),
+            "there is no ONNX file absent.onnx",
+        ),
+        (("fuse", "MODEL", "--pass", "embedings", "--output", "o.onnx"), "did you mean 'embeddings'"),
+        (("fuse", "MODEL", "--pass", "embeddings", "--output", "MODEL"), "is the file to read"),
+        (
+            ("quantize", "MODEL", "--scheme", "int8_statik", "--checkpoint", "c", "--output", "o.onnx"),
+            "did you mean 'int8_static'",
+        ),
+        (
+            (
+                "quantize",
+                "MODEL",
+                "--scheme",
+                "int8_static",
+                "--checkpoint",
+                "c",
+                "--output",
+                "o",
+                "--weight-bits",
+                "4",
+            ),
+            "weight_bits must be 7 or 8, found 4",
+        ),
+    ],
+)
+def test_what_cannot_be_exits_2_with_a_hint(arguments: tuple[str, ...], message: str, exported: Path) -> None:
+    error = run(*(str(exported) if each == "MODEL" else each for each in arguments), code=2)
+    assert message in error
+
+
+def test_a_damaged_file_exits_5(tmp_path: Path) -> None:
+    damaged = tmp_path / "model.onnx"
+    damaged.write_bytes(b"\x08no graph")
+    error = run("fuse", damaged, "--pass", "embeddings", "--output", tmp_path / "o.onnx", code=5)
+    assert "stage load failed" in error
+
+
+def test_list_says_what_each_pass_and_scheme_does() -> None:
+    passes = run("list", "passes")
+    for name in fusions.names():
+        assert name in passes
+        assert fusions.find(name).summary[:40] in passes
+    row = next(line for line in passes.splitlines() if " first_token " in line)
+    assert "1 in all" in row
+    assert "1 a layer" in next(line for line in passes.splitlines() if " attention_scale " in line)
+    shown = run("list", "schemes")
+    for name in schemes.names():
+        assert schemes.find(name).summary in shown
+
+
+def test_plans_and_excluded_modules_on_the_command_line(release_of: ReleaseOf, tmp_path: Path) -> None:
+    release = release_of(HEAD)
+    recipe = write_recipe(release.recipe, tmp_path)
+    plans = tmp_path / "tuned.toml"
+    plans.write_text(
+        (PRESETS / "onnxruntime-cpu.toml")
+        .read_text()
+        .replace('lowerings = ["integer_matmul", ', "lowerings = [")
+    )
+    given = ["compile", recipe, "--artifacts", release.artifacts, "--variant", "onnxruntime-cpu:int8"]
+    given += ["--calibration", release.recipe.evaluation, "--plans", plans, "--exclude", "classifier"]
+    folder = Path(run(*given).strip().splitlines()[-1])
+    made = Variant.from_json((folder / "variant.json").read_text())
+    done = {record.name: record.rewrites for record in made.passes}
+    assert "integer_matmul" not in done
+    assert done["int8_static"] == 7
+    assert "no file of plans" in run(*given, "--plans", "absent.toml", code=2)
+
+
+def test_inspect_shows_notes_and_what_was_withheld(
+    release_of: ReleaseOf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = read_manifest(release_of(HEAD).folder)
+    noted = replace(manifest.variants[0], notes=("answers depend on the batch",))
+    withheld = Withheld(name="onnxruntime-cpu:int8", reason="it is no faster than fp32")
+    display.manifest(replace(manifest, variants=(noted,), withheld=(withheld,)), release_of(HEAD).folder)
+    shown = capsys.readouterr().out
+    assert "note onnxruntime-cpu:fp32: answers depend on the batch" in shown
+    assert "withheld onnxruntime-cpu:int8: it is no faster than fp32" in shown

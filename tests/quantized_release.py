@@ -1,0 +1,45 @@
+"""Releases with a second, quantized variant, made by ONNX Runtime's own dynamic quantizer: a real artifact."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from distilforge.manifest import PassRecord, Variant
+from onnx import numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from tests.runtime_release import GRAPH, read_manifest, record_again, write_manifest
+
+QUANTIZED = "onnx/model_quantized.onnx"
+DYNAMIC = PassRecord(name="int8_dynamic", rewrites=12)
+INT8 = "onnxruntime-cpu:int8"
+
+
+def add_int8(release: Path, *, passes: tuple[PassRecord, ...] = (DYNAMIC,)) -> Path:
+    """Add `release`'s graph with 8-bit weights and activations as a variant; `passes` are what its manifest says."""
+    model = onnx.load(release / GRAPH)
+    del model.graph.value_info[:]
+    aside = release.with_name(f"{release.name}.onnx")
+    onnx.save(model, aside)
+    quantize_dynamic(aside, release / QUANTIZED, weight_type=QuantType.QInt8, per_channel=True)
+    aside.unlink()
+    manifest = read_manifest(release)
+    variant = Variant(
+        target="onnxruntime-cpu", precision="int8", files=(QUANTIZED,), passes=passes, validated=True
+    )
+    write_manifest(release, replace(manifest, variants=(*manifest.variants, variant)))
+    record_again(release)
+    return release
+
+
+def change_weight(
+    release: Path, name: str, change: Callable[[np.ndarray], np.ndarray], graph: str = GRAPH
+) -> None:
+    """Edit one initializer of a graph of the release, as a faulty conversion would."""
+    model = onnx.load(release / graph)
+    (initializer,) = [tensor for tensor in model.graph.initializer if tensor.name == name]
+    initializer.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(initializer).copy()), name))
+    onnx.save(model, release / graph)
+    record_again(release)

@@ -1,0 +1,57 @@
+"""`distilforge bisect`: numbers on stdout, talk on stderr, errors with an exit code."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import onnx_ir
+from distilforge.manifest import Variant
+
+from pipeline import graph as graphs
+from pipeline.fuse import fusions
+from pipeline.passes import apply
+from tests.integration.conftest import run_command
+from tests.runtime_release import GRAPH, published, read_manifest, record_files, write_manifest
+
+LIN2 = "distilbert.transformer.layer.0.ffn.lin2"
+FUSED = "onnx/model_fused.onnx"
+
+
+def release_with_a_fault(folder: Path) -> Path:
+    """A release whose second variant has packed projections and one weight that is wrong."""
+    release = Path(shutil.copytree(published("sequence_classification").release, folder))
+    graph = graphs.load(release / GRAPH)
+    apply(graph, [fusions.find("packed_qkv")])
+    value = graph.graph.initializers[f"{LIN2}.weight"]
+    assert value.const_value is not None
+    value.const_value = onnx_ir.tensor(value.const_value.numpy() * 2, name=value.name)
+    graphs.save(graph, release / FUSED)
+    manifest = read_manifest(release)
+    added = Variant(target="onnxruntime-cpu", precision="fused", files=(FUSED,), validated=True)
+    write_manifest(
+        release, replace(manifest, variants=(*manifest.variants, added), files=record_files(release))
+    )
+    return release
+
+
+def test_the_command(tmp_path: Path) -> None:
+    release = release_with_a_fault(tmp_path / "release")
+    shown = run_command("bisect", release)
+    assert shown.returncode == 0, shown.stderr
+    assert f'exclude = ["{LIN2}"]' in shown.stdout
+    assert "quantizing each module alone" in shown.stderr
+    found = json.loads(run_command("bisect", release, "--json").stdout)
+    assert found["variant"] == "onnxruntime-cpu:fused"
+    assert [module["name"] for module in found["modules"]] == [LIN2]
+    assert found["modules"][0]["own_decibels"] < 10
+
+
+def test_nothing_to_bisect(tmp_path: Path) -> None:
+    plain = published("sequence_classification").release
+    refused = run_command("bisect", plain)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "nothing to bisect" in refused.stderr
+    absent = run_command("bisect", tmp_path / "nowhere")
+    assert absent.returncode == 4
+    assert "there is no such folder" in absent.stderr

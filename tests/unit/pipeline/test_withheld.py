@@ -1,0 +1,141 @@
+"""A variant that is withheld leaves no trace but its name and the reason; where nothing is left, that is an error."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import distilforge
+import pytest
+from distilforge.manifest import Manifest, Measurement, Metric, Variant, Verdict, Withheld
+from distilforge.release import verify
+
+from pipeline import assemble, gate, model_card, release, summary
+from pipeline.errors import GateError
+from pipeline.stages import REPORT, judged
+from tests.quantized_release import INT8, QUANTIZED, add_int8
+from tests.runtime_release import GRAPH, copied, published, read_manifest
+from tests.validation_runs import GATES, evaluation
+from validation.report import Report
+from validation.validate import validate
+
+HEAD = "sequence_classification"
+FP32 = "onnxruntime-cpu:fp32"
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> Path:
+    return add_int8(copied(HEAD, tmp_path / "candidate"))
+
+
+def reported(candidate: Path, sibling_speedup: float) -> Report:
+    gates = replace(GATES, sibling_speedup=sibling_speedup, margin=1.0)
+    checkpoint = published(HEAD, ("negative", "neutral", "positive")).checkpoint
+    data = evaluation(HEAD, candidate.parent)
+    return validate(candidate, checkpoint, HEAD, evaluation=data, gates=gates, progress=lambda line: None)
+
+
+def composed(candidate: Path, report: Report, folder: Path) -> Manifest:
+    """The release that a build would publish."""
+    stage = folder.with_name("validated")
+    stage.mkdir()
+    (stage / REPORT).write_text(report.to_json())
+    manifest = judged(read_manifest(candidate), report.variants)
+    assemble.write_manifest(manifest, stage)
+    folder.mkdir()
+    release.compose(candidate=candidate, validated=stage, provenance=manifest.provenance, folder=folder)
+    return manifest
+
+
+def test_what_is_not_faster_is_left_out_and_the_rest_is_published(candidate: Path, tmp_path: Path) -> None:
+    report = reported(candidate, 1e6)
+    manifest = composed(candidate, report, tmp_path / "release")
+    gate.enforce(manifest)
+    shipped = verify(tmp_path / "release")
+    assert [variant.name for variant in shipped.variants] == [FP32]
+    assert not (tmp_path / "release" / QUANTIZED).exists()
+    assert QUANTIZED not in shipped.files
+    assert (candidate / QUANTIZED).exists()
+    # The version is that of a release which never had the variant.
+    before = read_manifest(candidate)
+    deployed = {name: entry for name, entry in before.files.items() if name != QUANTIZED}
+    assert shipped.version == assemble.version(deployed, before.provenance.recipe_sha256)
+    (withheld,) = shipped.withheld
+    assert withheld == Withheld(name=INT8, reason=report.variants[1].withheld)
+    assert gate.withheld(shipped) == [f"{INT8} is withheld: {withheld.reason}"]
+    card = (tmp_path / "release" / "README.md").read_text()
+    assert f"**{INT8} is not in this release**: not shown to be faster than {FP32}" in card
+    assert "is withheld" in (tmp_path / "release" / "validation" / "report.html").read_text()
+    assert distilforge.open(tmp_path / "release").variant.name == FP32
+    first, second = summary.lines(shipped)
+    assert first.cells()[-1] == "passed"
+    assert second.cells()[2] == INT8
+    assert second.cells()[-1] == f"withheld: {withheld.reason}"
+    assert len(first.cells()) == len(second.cells()) == len(summary.COLUMNS)
+
+
+def test_both_columns_are_in_the_table_and_the_card(candidate: Path, tmp_path: Path) -> None:
+    manifest = composed(candidate, reported(candidate, 0.0), tmp_path / "release")
+    assert manifest.withheld == ()
+    fp32, int8 = summary.lines(verify(tmp_path / "release"))
+    assert fp32.sibling_speedup is None
+    assert int8.sibling_speedup == pytest.approx((int8.speedup or 0) / (fp32.speedup or 1))
+    assert int8.bytes == (candidate / QUANTIZED).stat().st_size < (fp32.bytes or 0)
+    assert fp32.agreement == 1.0
+    assert int8.agreement is not None
+    assert (int8.error, int8.margin) == (None, 1.0)
+    assert int8.metric == "accuracy"
+    card = (tmp_path / "release" / "README.md").read_text()
+    for part in ("agreement with eager", "| room |", "than fp32", "int8_dynamic scales activations"):
+        assert part in card, part
+
+
+def test_notes_of_the_scheme_and_of_validation_are_both_kept(candidate: Path) -> None:
+    manifest = read_manifest(candidate)
+    fp32, int8 = manifest.variants
+    noted = replace(manifest, variants=(fp32, replace(int8, notes=("made so",))))
+    notes = judged(noted, reported(candidate, 0.0).variants).variants[1].notes
+    assert notes[0] == "made so"
+    assert "scales activations by what is in the batch" in notes[1]
+
+
+def test_a_file_that_another_variant_needs_stays(candidate: Path) -> None:
+    manifest = read_manifest(candidate)
+    fp32, int8 = manifest.variants
+    shared = replace(manifest, variants=(fp32, replace(int8, files=(GRAPH,))))
+    assert GRAPH in assemble.without(shared, {INT8: "slow"}).files
+    assert assemble.without(shared, {}) is shared
+
+
+def test_where_everything_is_withheld_nothing_is_published(candidate: Path) -> None:
+    manifest = assemble.without(read_manifest(candidate), {FP32: "slow", INT8: "slower than that"})
+    with pytest.raises(GateError, match=f"every variant was withheld\n{FP32} is withheld: slow\n{INT8} is"):
+        gate.enforce(manifest)
+
+
+def variant(precision: str, *seconds: float) -> Variant:
+    """A variant with a metric that was not measured, timed at two shapes beside an eager of 8 seconds."""
+    return Variant(
+        target="onnxruntime-cpu",
+        precision=precision,
+        files=(f"onnx/{precision}",),
+        validated=True,
+        metrics=(Metric(name="agreement with eager", eager=1.0, variant=0.9, examples=10),),
+        verdicts=(Verdict(check="c", observed=0.9, comparison="at least", limit=0.8, unit="u", reason="r"),),
+        measurements=tuple(
+            Measurement(subject=subject, batch=1, tokens=16 * (1 + place), seconds=(taken,))
+            for place, each in enumerate(seconds)
+            for subject, taken in (("eager", 8.0), (f"onnxruntime-cpu:{precision}", each))
+        ),
+    )
+
+
+def test_the_speed_up_over_fp32_is_a_geometric_mean(candidate: Path) -> None:
+    both = (variant("fp32", 4.0, 2.0), variant("int8", 1.0, 1.0))
+    manifest = replace(read_manifest(candidate), variants=both)
+    _, int8 = summary.lines(manifest)
+    assert int8.speedup == pytest.approx(8.0)
+    assert int8.sibling_speedup == pytest.approx(8**0.5)
+    assert (int8.metric, int8.agreement) == (None, 0.9)
+    card = model_card.render(manifest, "DistilBertForSequenceClassification")
+    assert "No labelled data were given" in card
+    assert "| onnxruntime-cpu:int8 | 0.0 | 1 x 16 | 8000.00 | 1000.00 | 8.00 | 4.00 |" in card
+    assert "| 0.9 | at least 0.8 u | 0.1 | yes |" in card

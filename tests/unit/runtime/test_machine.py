@@ -1,0 +1,76 @@
+"""What a machine can do is observed, and an unknown need is never taken for met."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from distilforge import machine
+from distilforge.machine import exact_int8
+from distilforge.machine.onnx_bytes import OPSET, matmul_integer
+
+
+def test_the_bytes_are_a_valid_graph() -> None:
+    _, weights = exact_int8.extremes()
+    model = onnx.load_from_string(matmul_integer(weights))
+    onnx.checker.check_model(model, full_check=True)
+    assert model.opset_import[0].version == OPSET
+    np.testing.assert_array_equal(onnx.numpy_helper.to_array(model.graph.initializer[0]), weights)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (129, 5)])
+def test_sizes_beyond_one_byte_are_encoded(shape: tuple[int, int]) -> None:
+    """200 and 129 take two bytes as varints."""
+    weights = np.arange(np.prod(shape), dtype=np.int64).astype(np.int8).reshape(shape)
+    session = onnxruntime.InferenceSession(matmul_integer(weights), providers=["CPUExecutionProvider"])
+    activations = np.arange(2 * shape[0], dtype=np.uint8).reshape(2, shape[0])
+    (product,) = session.run(None, {"activations": activations})
+    np.testing.assert_array_equal(product, activations.astype(np.int32) @ weights.astype(np.int32))
+
+
+def test_the_extremes_overflow_16_bits_in_both_directions() -> None:
+    activations, weights = (array.astype(np.int32) for array in exact_int8.extremes())
+    pairs = activations[:, ::2, None] * weights[None, ::2] + activations[:, 1::2, None] * weights[None, 1::2]
+    assert pairs.max() == 2 * 255 * 127
+    assert pairs.min() == -2 * 255 * 128
+
+
+def test_a_kernel_that_saturates_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arithmetic of VPMADDUBSW in place of this machine's."""
+
+    class Saturating:
+        def __init__(self, model: bytes, options: object, providers: list[str]) -> None:
+            initializer = onnx.load_from_string(model).graph.initializer[0]
+            self.weights = onnx.numpy_helper.to_array(initializer).astype(np.int32)
+
+        def run(self, names: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            products = feeds["activations"].astype(np.int32)[:, :, None] * self.weights[None]
+            return [np.clip(products[:, ::2] + products[:, 1::2], -(2**15), 2**15 - 1).sum(axis=1)]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Saturating)
+    activations, weights = exact_int8.extremes()
+    observed = exact_int8.deviation(activations, weights)
+    assert observed is not None
+    assert f"made {32 * 32767} of a sum that is {64 * 255 * 127}" in observed
+    # With 7-bit weights the same kernel is exact.
+    assert exact_int8.deviation(activations, (weights // 2).astype(np.int8)) is None
+
+
+def test_an_unknown_need_is_not_met() -> None:
+    observed = machine.lacking(["exact-int88"])
+    assert observed is not None
+    assert "needs 'exact-int88', which this distilforge does not know" in observed
+    assert "did you mean 'exact-int8'?; pip install --upgrade distilforge" in observed
+
+
+def test_what_was_observed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(machine.needs._entries, "exact-int8", lambda: "sums are cut off")
+    assert machine.lacking(["exact-int8"]) == "it needs 'exact-int8', and sums are cut off"
+    monkeypatch.setitem(machine.needs._entries, "exact-int8", lambda: None)
+    assert machine.lacking(["exact-int8"]) is None
+    assert machine.lacking([]) is None
+
+
+def test_a_need_is_observed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = machine.lacking(["exact-int8"])
+    monkeypatch.delattr(onnxruntime, "InferenceSession")
+    assert machine.lacking(["exact-int8"]) == first

@@ -1,0 +1,166 @@
+"""Releases with two precisions: limits of each, siblings in turns, what is withheld, and dependence on the batch."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from model_src import heads
+from model_src.attention import MASKED_SCORE
+from tests.quantized_release import INT8, QUANTIZED, add_int8, change_weight
+from tests.runtime_release import GRAPH, copied, read_manifest, record_again, write_manifest
+from tests.validation_runs import GATES, evaluation, failed, validated
+from validation.gate import LIMITS
+from validation.report import AGREEMENT, EAGER, Report
+
+HEAD = "sequence_classification"
+FP32 = "onnxruntime-cpu:fp32"
+ANY = replace(GATES, sibling_speedup=0.0, margin=1.0)
+
+
+@pytest.mark.parametrize("head", heads.names())
+def test_int8_of_every_head_is_held_to_its_own_limits(head: str, tmp_path: Path) -> None:
+    report = validated(head, add_int8(copied(head, tmp_path / "release")), evaluation(head, tmp_path), ANY)
+    fp32, int8 = report.variants
+    assert fp32.passed, failed(fp32)
+    assert failed(int8) <= {"labels that are eager's"}, failed(int8)
+    checks = {verdict.check.partition(",")[0] for verdict in int8.verdicts}
+    assert {"noise on generated inputs", "noise on evaluation texts"} <= checks
+    assert "largest error on evaluation texts" not in checks
+    assert ("labels that are eager's" in checks) == (
+        head in ("sequence_classification", "token_classification")
+    )
+    assert ("lowest cosine with eager's embedding" in checks) == (head == "features")
+    assert all(0.01 < agreement.noise < 0.2 for agreement in int8.agreements)
+    assert all(agreement.noise < 1e-5 for agreement in fp32.agreements)
+    assert int8.metrics[-1].name == AGREEMENT
+    assert all(verdict.reason for verdict in int8.verdicts)
+    assert Report.from_json(report.to_json()) == report
+
+
+@pytest.mark.parametrize("head", heads.names())
+def test_fp32_of_every_head_answers_the_same_padded_and_batched(head: str, tmp_path: Path) -> None:
+    report = validated(head, copied(head, tmp_path / "release"), evaluation(head, tmp_path))
+    (variant,) = report.variants
+    assert [each.way for each in variant.stability] == ["padded", "batched"]
+    for each in variant.stability:
+        assert (each.texts, each.changed) == (24, 0)
+        assert each.largest < 1e-5
+
+
+def test_padding_that_is_attended_to_is_found(tmp_path: Path) -> None:
+    release = copied(HEAD, tmp_path / "release")
+    model = onnx.load(release / GRAPH)
+    constants = [*model.graph.initializer]
+    constants += [node.attribute[0].t for node in model.graph.node if node.op_type == "Constant"]
+    masks = [each for each in constants if np.any(numpy_helper.to_array(each) == MASKED_SCORE)]
+    assert masks
+    for mask in masks:
+        mask.CopyFrom(numpy_helper.from_array(np.zeros_like(numpy_helper.to_array(mask)), mask.name))
+    onnx.save(model, release / GRAPH)
+    record_again(release)
+    (variant,) = validated(HEAD, release, evaluation(HEAD, tmp_path)).variants
+    assert {"largest change of a score when padded", "largest change of a score when batched"} <= failed(
+        variant
+    )
+    assert any(each.changed for each in variant.stability)
+
+
+def test_a_variant_that_depends_on_its_batch_by_nature_is_noted_and_not_refused(tmp_path: Path) -> None:
+    data = evaluation(HEAD, tmp_path)
+    strict = replace(ANY, limits={**LIMITS, "int8": replace(LIMITS["int8"], shift=1e-3)})
+    release = add_int8(copied(HEAD, tmp_path / "release"))
+    fp32, int8 = validated(HEAD, release, data, strict).variants
+    assert fp32.notes == ()
+    (note,) = int8.notes
+    assert "int8_dynamic scales activations by what is in the batch" in note
+    assert all(f"{each.largest:.2g} when {each.way}" in note for each in int8.stability)
+    assert not any("when padded" in verdict.check for verdict in int8.verdicts)
+    # The same file, did its manifest not say how it was made, is refused.
+    manifest = read_manifest(release)
+    write_manifest(
+        release,
+        replace(manifest, variants=(manifest.variants[0], replace(manifest.variants[1], passes=()))),
+    )
+    _, silent = validated(HEAD, release, data, strict).variants
+    assert silent.notes == ()
+    assert {"largest change of a score when padded", "largest change of a score when batched"} <= failed(
+        silent
+    )
+
+
+def test_without_labels_int8_is_judged_by_its_labels_on_the_demos_texts(tmp_path: Path) -> None:
+    release = add_int8(copied(HEAD, tmp_path / "release"))
+    _, sound = validated(HEAD, release, None, ANY).variants
+    assert sound.passed, failed(sound)
+    change_weight(release, "classifier.bias", lambda bias: bias + np.float32([0.5, 0, 0]), QUANTIZED)
+    _, biased = validated(HEAD, release, None, ANY).variants
+    assert "labels that are eager's" in failed(biased)
+    assert biased.decisions >= 256
+
+
+def test_noise_is_found_where_there_are_no_labels_at_all(tmp_path: Path) -> None:
+    release = add_int8(copied("features", tmp_path / "release"))
+    change_weight(
+        release, "distilbert.transformer.layer.1.output_layer_norm.weight", lambda weight: -weight, QUANTIZED
+    )
+    _, int8 = validated("features", release, None, ANY).variants
+    assert {"noise on generated inputs", "lowest cosine with eager's embedding"} <= failed(int8)
+
+
+def test_all_are_timed_in_turns_and_a_variant_that_is_not_faster_is_withheld(tmp_path: Path) -> None:
+    release = add_int8(copied(HEAD, tmp_path / "release"))
+    report = validated(
+        HEAD, release, evaluation(HEAD, tmp_path), replace(GATES, sibling_speedup=1e6, margin=1.0)
+    )
+    fp32, int8 = report.variants
+    assert (fp32.withheld, fp32.siblings, int8.siblings) == ("", (), (FP32,))
+    assert int8.withheld.startswith(f"not shown to be faster than {FP32}: the ratio of their times is ")
+    assert "must be at least 1e+06" in int8.withheld
+    assert failed(int8) == {f"speed-up over {FP32}"}
+    assert report.passed
+    eager = [[sample for sample in each.measurements if sample.subject == EAGER] for each in report.variants]
+    assert eager[0] == eager[1]
+
+
+def test_a_variant_that_is_wrong_is_not_withheld_but_fails(tmp_path: Path) -> None:
+    release = add_int8(copied(HEAD, tmp_path / "release"))
+    change_weight(release, "classifier.bias", lambda bias: bias + np.float32([9, 0, 0]), QUANTIZED)
+    report = validated(
+        HEAD, release, evaluation(HEAD, tmp_path), replace(GATES, sibling_speedup=1e6, margin=1.0)
+    )
+    assert report.variants[1].withheld == ""
+    assert not report.passed
+
+
+def test_the_fastest_of_several_siblings_is_the_one_to_beat(tmp_path: Path) -> None:
+    release = add_int8(copied(HEAD, tmp_path / "release"))
+    manifest = read_manifest(release)
+    fp32, int8 = manifest.variants
+    other = replace(fp32, precision="fp16")
+    write_manifest(release, replace(manifest, variants=(fp32, other, int8)))
+    report = validated(HEAD, release, evaluation(HEAD, tmp_path), replace(ANY, seconds_per_shape=0.2))
+    assert report.variants[1].siblings == (FP32,)
+    (chosen,) = report.variants[2].siblings
+    assert chosen in (FP32, other.name)
+    # What it is over eager, divided by what its sibling is over eager, is what it is over its sibling.
+    ratios = {each.name: each.over(EAGER)[0].ratio for each in report.variants}
+    assert chosen == max((FP32, other.name), key=ratios.__getitem__)
+    assert report.variants[2].over(chosen)[0].ratio == pytest.approx(ratios[INT8] / ratios[chosen])
+
+
+def test_a_vocabulary_is_compared_at_the_masks_and_at_every_eighth_token(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    lines = [{"text": "cat " * 17 + "[MASK] dog", "targets": ["cat"]}] * 2
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    release = copied("masked_lm", tmp_path / "release")
+    report = validated("masked_lm", release, path, ANY)
+    (texts,) = [each for each in report.variants[0].agreements if each.inputs == "evaluation texts"]
+    vocabulary = read_manifest(release).outputs[0].shape[-1]
+    # [CLS], 17 cats, the mask, a dog and [SEP]: positions 0, 8, 16 and 18
+    assert texts.values % (2 * 4) == 0
+    assert vocabulary == "vocabulary" or texts.values == 2 * 4 * int(vocabulary)

@@ -1,0 +1,154 @@
+"""One variant, judged: what was found about it, held against the limits of its precision."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from distilforge.manifest import Metric, Variant, Verdict
+
+from validation import bootstrap, verdicts
+from validation.accuracy import Comparison
+from validation.agreement import Tally
+from validation.gate import Gates, Limits
+from validation.latency import Timing
+from validation.report import AGREEMENT, EAGER, Agreement, Stability, VariantReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What was measured about one variant; `compared` is None without texts, `stability` empty."""
+
+    variant: Variant
+    tallies: Sequence[Tally]
+    compared: Comparison | None
+    stability: tuple[Stability, ...]
+
+
+def judge(
+    found: Found, siblings: Sequence[Variant], timings: Sequence[Timing], gates: Gates
+) -> VariantReport:
+    """The report on one variant; `siblings` are all variants of its release, and `timings` hold them all."""
+    limits, name, compared = gates.of(found.variant.precision), found.variant.name, found.compared
+    agreements = _agreements(found)
+    dependent = _depends_on_batch(found.variant, gates)
+    judged = [*judge_answers(found, gates), verdicts.judge_speedup(timings, name, gates)]
+    sibling = _fastest(found.variant, siblings, timings, limits)
+    withheld = ""
+    if sibling is not None:
+        verdict = verdicts.judge_sibling(timings, name, sibling, gates)
+        if all(judged) and not verdict:
+            ratio = bootstrap.speedup([timing.pair(name, sibling) for timing in timings])
+            withheld = _reason(verdict, ratio, sibling)
+        judged.append(verdict)
+    rivals = [EAGER] if sibling is None else [EAGER, sibling]
+    return VariantReport(
+        name=name,
+        metrics=_metrics(compared),
+        agreements=agreements,
+        label_agreement=compared.agreed / compared.decisions if compared and compared.decisions else None,
+        decisions=compared.decisions if compared else 0,
+        verdicts=tuple(judged),
+        speedups=tuple(
+            timing.speedup(name, gates.confidence, over=rival) for rival in rivals for timing in timings
+        ),
+        measurements=tuple(measurement for timing in timings for measurement in timing.measurements(name)),
+        stability=found.stability,
+        notes=tuple(_dependence(found.stability, dependent)),
+        withheld=withheld,
+    )
+
+
+def judge_answers(found: Found, gates: Gates) -> tuple[Verdict, ...]:
+    """The checks of what a variant answers, and none of its speed."""
+    limits, compared = gates.of(found.variant.precision), found.compared
+    return (
+        verdicts.judge_finite(sum(tally.non_finite for tally in found.tallies)),
+        *_agreeing(_agreements(found), limits),
+        *(_answering(compared, limits, gates) if compared is not None else ()),
+        *(() if _depends_on_batch(found.variant, gates) else _stable(found, limits)),
+    )
+
+
+def _agreements(found: Found) -> tuple[Agreement, ...]:
+    return tuple(tally.agreement for tally in found.tallies if tally.agreement.values)
+
+
+def _metrics(compared: Comparison | None) -> tuple[Metric, ...]:
+    """The task's metrics, and how often the variant decides as eager does, which is a metric that eager meets whole."""
+    if compared is None or not compared.decisions:
+        return compared.metrics if compared else ()
+    agreement = Metric(
+        name=AGREEMENT,
+        eager=1.0,
+        variant=compared.agreed / compared.decisions,
+        examples=compared.decisions,
+    )
+    return (*compared.metrics, agreement)
+
+
+def _agreeing(agreements: Sequence[Agreement], limits: Limits) -> Iterator[Verdict]:
+    for inputs in dict.fromkeys(agreement.inputs for agreement in agreements):
+        alike = [agreement for agreement in agreements if agreement.inputs == inputs]
+        if limits.error is not None:
+            yield verdicts.judge_error(inputs, max(each.largest for each in alike), limits.error)
+        if limits.noise is not None:
+            yield verdicts.judge_noise(inputs, max(each.noise for each in alike), limits.noise)
+
+
+def _answering(compared: Comparison, limits: Limits, gates: Gates) -> Iterator[Verdict]:
+    if compared.eager:
+        yield verdicts.judge_loss(compared.eager[0], compared.variant[0], gates)
+    if compared.classifies and compared.decisions and limits.agreement is not None:
+        yield verdicts.judge_agreement(compared.agreed, compared.decisions, limits.agreement)
+    if compared.cosines and limits.cosine is not None:
+        yield verdicts.judge_cosine(compared.cosines, limits.cosine)
+
+
+def _stable(found: Found, limits: Limits) -> Iterator[Verdict]:
+    classifies = found.compared is not None and found.compared.classifies
+    for stability in found.stability:
+        if limits.shift is not None:
+            yield verdicts.judge_shift(stability, limits.shift)
+        if classifies and stability.decisions and limits.flips is not None:
+            yield verdicts.judge_flips(stability, limits.flips)
+
+
+def _depends_on_batch(variant: Variant, gates: Gates) -> str:
+    """The pass by which the variant's answers depend on what is in the batch, or nothing."""
+    return next((each.name for each in variant.passes if each.name in gates.batch_dependent), "")
+
+
+def _dependence(stability: Sequence[Stability], dependent: str) -> Iterator[str]:
+    """For a variant that cannot be independent of the batch: by how much it is not."""
+    if not dependent or not stability:
+        return
+    changes = " and ".join(f"by up to {each.largest:.2g} when {each.way}" for each in stability)
+    flips = " and ".join(f"{each.changed} when {each.way}" for each in stability)
+    decisions = stability[0].decisions
+    yield (
+        f"The same text answers differently alone, padded and in a batch, because {dependent} scales activations by "
+        f"what is in the batch. Over {stability[0].texts} texts, scores change {changes}"
+        + (f"; of {decisions} answers, {flips} become others." if decisions else ".")
+    )
+
+
+def _fastest(
+    variant: Variant, siblings: Sequence[Variant], timings: Sequence[Timing], limits: Limits
+) -> str | None:
+    """The fastest of the variants that this one must beat, None where there is none."""
+    rivals = [
+        sibling.name
+        for sibling in siblings
+        if sibling.target == variant.target and sibling.precision in limits.faster_than
+    ]
+    return max(
+        rivals, key=lambda name: bootstrap.speedup([timing.pair(name) for timing in timings]), default=None
+    )
+
+
+def _reason(verdict: Verdict, ratio: float, sibling: str) -> str:
+    assert verdict.interval is not None
+    low, high = verdict.interval
+    return (
+        f"not shown to be faster than {sibling}: the ratio of their times is {ratio:.2f} ({low:.2f} to {high:.2f}) "
+        f"over the timed shapes, and its lower end must be at least {verdict.limit:g}"
+    )
