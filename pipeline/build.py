@@ -49,7 +49,9 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
     if until == "export":
         return _built(recipe, until, exported)
 
-    compiled = tuple(stages.compile_variant(work, recipe, source, variant, exported) for variant in recipe.variants)
+    compiled = tuple(
+        stages.compile_variant(work, recipe, source, variant, exported) for variant in recipe.variants
+    )
     if until == "compile":
         return _built(recipe, until, *compiled)
 

@@ -107,16 +107,28 @@ def from_table(table: object, head: str, where: str) -> Plan:
     values |= _mapping(heads.get(head, {}), f"{where}.{_HEADS}.{head}")
     defaults = Plan()
     known = [entry.name for entry in fields(Plan)]
-    for name, value in values.items():
+    for name in values:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise UsageError(
                 f"{where} has the unknown key {name!r}; known: {', '.join(known)}",
                 hint=f"did you mean {near[0]!r}?" if near else "",
             )
-        values[name] = _fitting(value, getattr(defaults, name), f"{where}.{name}")
+    read = _Fitting(values, where)
     try:
-        return replace(defaults, **values)
+        return Plan(
+            fusions=read.names("fusions"),
+            scheme=read.text("scheme", defaults.scheme),
+            calibration=read.text("calibration", defaults.calibration),
+            smoothing=read.number("smoothing", defaults.smoothing),
+            smoothed=read.names("smoothed", defaults.smoothed),
+            weight_bits=read.whole("weight_bits", defaults.weight_bits),
+            quantize_attention=read.flag("quantize_attention", defaults.quantize_attention),
+            exclude=read.names("exclude"),
+            lowerings=read.names("lowerings"),
+            session=read.settings("session"),
+            needs=read.names("needs"),
+        )
     except UsageError as cause:
         raise UsageError(f"{where}: {cause.message}", hint=cause.hint) from cause
 
@@ -146,22 +158,51 @@ def _mapping(value: object, where: str) -> Mapping[str, object]:
     return value
 
 
-def _fitting(value: object, like: object, where: str) -> object:
-    """`value` in the form of the default `like`."""
-    if (
-        isinstance(like, tuple)
-        and isinstance(value, list | tuple)
-        and all(isinstance(each, str) for each in value)
-    ):
+class _Fitting:
+    """The keys of one table, each in the form that a plan has it in."""
+
+    def __init__(self, values: Mapping[str, object], where: str) -> None:
+        self._values = values
+        self._where = where
+
+    def names(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        value = self._values.get(key, default)
+        if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+            raise self._misfit(key, "a list of names")
         return tuple(value)
-    if isinstance(like, Mapping) and isinstance(value, dict) and all(map(_is_setting, value.values())):
-        return {str(key): str(each) for key, each in value.items()}
-    if isinstance(like, float) and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is type(like) and not isinstance(like, Mapping):
+
+    def text(self, key: str, default: str) -> str:
+        value = self._values.get(key, default)
+        if not isinstance(value, str):
+            raise self._misfit(key, "a text")
         return value
-    kind = {tuple: "a list of names", dict: "a table of texts"}.get(type(like), f"a {type(like).__name__}")
-    raise UsageError(f"{where} must be {kind}, found {value!r}")
+
+    def number(self, key: str, default: float) -> float:
+        value = self._values.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._misfit(key, "a number")
+        return float(value)
+
+    def whole(self, key: str, default: int) -> int:
+        value = self._values.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self._misfit(key, "a whole number")
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self._values.get(key, default)
+        if not isinstance(value, bool):
+            raise self._misfit(key, "true or false")
+        return value
+
+    def settings(self, key: str) -> dict[str, str]:
+        value = self._values.get(key, {})
+        if not isinstance(value, dict) or not all(map(_is_setting, value.values())):
+            raise self._misfit(key, "a table of texts")
+        return {str(name): str(each) for name, each in value.items()}
+
+    def _misfit(self, key: str, kind: str) -> UsageError:
+        return UsageError(f"{self._where}.{key} must be {kind}, found {self._values[key]!r}")
 
 
 def _is_setting(value: object) -> bool:

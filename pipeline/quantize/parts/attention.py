@@ -183,18 +183,17 @@ def _attention(softmax: onnx_ir.Node) -> Attention | str:
 def _operand(product: onnx_ir.Node, index: int) -> Operand | str:
     read = value = product.inputs[index]
     moves: list[onnx_ir.Node] = []
-    while value is not None:
-        node = value.producer()
-        if node is None:
-            return f"{value.name} is not computed"
-        if not is_operator(node, *_MOVES):
-            break
+    node = None if value is None else value.producer()
+    while value is not None and node is not None and is_operator(node, *_MOVES):
         if sole_reader(value) is None:
             return f"{value.name} has several readers"
         moves.insert(0, node)
         value = node.inputs[0]
-    if value is not None and is_operator(node, "Div"):
+        node = None if value is None else value.producer()
+    if read is None or value is None or node is None:
+        return f"{value.name if value else 'an input left out'} is not computed"
+    if is_operator(node, "Div"):
         return f"{node.name} divides what {product.name} reads; let attention_scale go ahead"
-    if value is None or read is None or not moves or not is_operator(node, "Add"):
+    if not moves or not is_operator(node, "Add"):
         return f"input {index} of {product.name} is no projection's output, reshaped and transposed"
     return Operand(source=value, moves=tuple(moves), read=read)
