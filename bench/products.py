@@ -1,6 +1,7 @@
 """Share of our time inside matrix products, by ONNX Runtime's profile: `python -m bench.products FOLDER 2`."""
 
 import json
+import statistics
 import sys
 import tempfile
 from collections import defaultdict
@@ -17,6 +18,7 @@ PRODUCTS = frozenset(
     "MatMul Gemm MatMulInteger MatMulIntegerToFloat DynamicQuantizeMatMul QLinearMatMul QGemm FusedMatMul "
     "FusedGemm MatMulNBits".split()
 )
+CONTAINERS = frozenset(("If", "Loop", "Scan"))
 # One kernel for both products of attention and the softmax between them
 ATTENTION = frozenset("Attention QAttention MultiHeadAttention GroupQueryAttention".split())
 
@@ -74,16 +76,19 @@ def profile(folder: Path, threads: int) -> Share:
 
 
 def _seconds(events: list[dict[str, object]]) -> dict[str, float]:
-    """Of each operator type, over all runs after the first."""
-    runs = 0
-    seconds: defaultdict[str, float] = defaultdict(float)
+    """Of each operator type: the sum of its nodes' medians over the runs, which one disturbed run does not move."""
+    times: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for event in events:
-        if event.get("name") == "model_run":
-            runs += 1
         arguments, microseconds = event.get("args"), event.get("dur")
         if event.get("cat") == "Node" and isinstance(arguments, dict) and isinstance(microseconds, int):
-            seconds[str(arguments.get("op_name"))] += microseconds / 1e6
-    assert runs > WARM_UPS
+            operator = str(arguments.get("op_name"))
+            # The time of what is inside comes under its own name
+            if operator not in CONTAINERS:
+                times[operator, str(event.get("name"))].append(microseconds / 1e6)
+    assert times
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for (operator, _), found in times.items():
+        seconds[operator] += statistics.median(found)
     return dict(seconds)
 
 

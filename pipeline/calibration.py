@@ -20,7 +20,7 @@ from validation.errors import DataError
 from validation.tasks.base import Row, Served
 
 # Ranges hardly move beyond a few hundred texts, and a build waits for each of them.
-MOST_TEXTS = 256
+MOST_TEXTS = 128
 # Of a text that a short model can only read in windows, the first ones say enough.
 MOST_WINDOWS = 4
 
