@@ -16,7 +16,12 @@ def constant(graph: Graph, name: str, array: npt.NDArray[np.generic]) -> onnx_ir
     found = graph.graph.initializers.get(name)
     if found is not None:
         return found
-    tensor = onnx_ir.tensor(np.ascontiguousarray(array).reshape(array.shape), name=name)
+    return initializer(graph, name, array)
+
+
+def initializer(graph: Graph, name: str, array: npt.NDArray[np.generic]) -> onnx_ir.Value:
+    """A new initializer of the graph."""
+    tensor = onnx_ir.tensor(np.asarray(array, order="C"), name=name)
     value = onnx_ir.Value(
         name=name,
         shape=onnx_ir.Shape(array.shape),

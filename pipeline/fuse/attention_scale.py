@@ -4,9 +4,9 @@ import numpy as np
 import onnx_ir
 
 from pipeline.fuse import fusion
-from pipeline.fuse.rewriting import array_of, initializer, tidy
+from pipeline.fuse.rewriting import tidy
 from pipeline.graph import Graph
-from pipeline.nodes import is_operator
+from pipeline.nodes import array_of, initializer, is_operator
 from pipeline.passes import Applied
 
 # What moves numbers about and changes none

@@ -11,7 +11,8 @@ from typing import TypedDict, Unpack
 import onnx_ir
 from onnxscript.rewriter.pattern import MatchResult, RewriteRule
 
-from pipeline.fuse.rewriting import Operators, array_of, refuse
+from pipeline.fuse.rewriting import Operators, refuse
+from pipeline.nodes import array_of
 
 Build = Callable[["EagerAttention", Operators], onnx_ir.Value]
 Check = Callable[["EagerAttention"], MatchResult]

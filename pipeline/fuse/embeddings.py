@@ -7,8 +7,9 @@ import onnx_ir
 from onnxscript.rewriter.pattern import MatchResult, RewriteRule
 
 from pipeline.fuse import fusion
-from pipeline.fuse.rewriting import MICROSOFT, Operators, array_of, module_of, named, refuse, rewrite
+from pipeline.fuse.rewriting import MICROSOFT, Operators, module_of, named, refuse, rewrite
 from pipeline.graph import Graph
+from pipeline.nodes import array_of
 from pipeline.passes import Applied
 
 # ONNX's default (LayerNormalization, version 17)

@@ -6,8 +6,9 @@ import numpy as np
 import onnx_ir
 
 from pipeline.fuse import fusion
-from pipeline.fuse.rewriting import array_of, constant, describe, tidy
+from pipeline.fuse.rewriting import constant, describe, tidy
 from pipeline.graph import Graph
+from pipeline.nodes import array_of
 from pipeline.passes import Applied
 
 # Operators that treat each position of any axis by itself, and broadcast

@@ -10,8 +10,9 @@ from onnx_ir import Node
 from onnxscript.rewriter.pattern import Pattern
 
 from pipeline.fuse import fusion
-from pipeline.fuse.rewriting import Operators, array_of, constant, describe, initializer, tidy
+from pipeline.fuse.rewriting import Operators, constant, describe, tidy
 from pipeline.graph import Graph
+from pipeline.nodes import array_of, initializer
 from pipeline.passes import Applied
 
 _TOGETHER = 3

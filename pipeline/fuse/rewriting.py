@@ -17,6 +17,7 @@ from onnxscript.rewriter.pattern import (
 
 from pipeline.graph import Graph
 from pipeline.naming import drop_exporter_notes
+from pipeline.nodes import initializer
 from pipeline.passes import Applied
 
 MICROSOFT = "com.microsoft"
@@ -69,24 +70,6 @@ def constant(graph: Graph, array: npt.NDArray[np.generic]) -> onnx_ir.Value:
     while f"constant_{number}" in initializers:
         number += 1
     return initializer(graph, f"constant_{number}", array)
-
-
-def initializer(graph: Graph, name: str, array: npt.NDArray[np.generic]) -> onnx_ir.Value:
-    """A new initializer of the graph."""
-    tensor = onnx_ir.tensor(np.asarray(array, order="C"), name=name)
-    value = onnx_ir.Value(
-        name=name,
-        shape=onnx_ir.Shape(array.shape),
-        type=onnx_ir.TensorType(tensor.dtype),
-        const_value=tensor,
-    )
-    graph.graph.register_initializer(value)
-    return value
-
-
-def array_of(value: onnx_ir.Value | None) -> npt.NDArray[np.generic] | None:
-    """The content of an initializer or constant; None for what is computed."""
-    return None if value is None or value.const_value is None else value.const_value.numpy()
 
 
 def module_of(value: onnx_ir.Value) -> str:

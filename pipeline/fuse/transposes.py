@@ -6,8 +6,9 @@ from onnxscript.rewriter.pattern import MatchResult, RewriteRule
 from onnxscript.rewriter.rules.common import no_op_transpose_rule, transpose_transpose_rule
 
 from pipeline.fuse import fusion
-from pipeline.fuse.rewriting import MICROSOFT, Operators, array_of, module_of, named, refuse, rewrite
+from pipeline.fuse.rewriting import MICROSOFT, Operators, module_of, named, refuse, rewrite
 from pipeline.graph import Graph
+from pipeline.nodes import array_of
 from pipeline.passes import Applied
 
 

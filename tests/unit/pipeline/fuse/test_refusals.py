@@ -6,7 +6,8 @@ import pytest
 
 from pipeline import graph
 from pipeline.errors import ContractError
-from pipeline.fuse.rewriting import constant, describe, initializer
+from pipeline.fuse.rewriting import constant, describe
+from pipeline.nodes import initializer
 from tests.unit.pipeline.fuse.graphs import (
     LAYERS,
     answer,
