@@ -69,17 +69,17 @@ class VariantReport:
     kind of inputs and output. label_agreement: share of `decisions` that are eager's, None where the head decides
     nothing. measurements: of eager and of the variant in turns, a pair a shape. speedups: over eager and over siblings.
     stability: when padded and when batched. notes: what a reader must know before deploying it. withheld: why it is not
-    published though its answers are good; empty where it is.
+    published though nothing is known against its answers; empty where it is.
     """
 
     name: str
-    metrics: tuple[Metric, ...]
-    agreements: tuple[Agreement, ...]
-    label_agreement: float | None
-    decisions: int
-    verdicts: tuple[Verdict, ...]
-    speedups: tuple[Speedup, ...]
-    measurements: tuple[Measurement, ...]
+    metrics: tuple[Metric, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    label_agreement: float | None = None
+    decisions: int = 0
+    verdicts: tuple[Verdict, ...] = ()
+    speedups: tuple[Speedup, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
     stability: tuple[Stability, ...] = ()
     notes: tuple[str, ...] = ()
     withheld: str = ""

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import distilforge
 import numpy as np
-from distilforge.manifest import Manifest
+from distilforge import machine
+from distilforge.manifest import Variant
 from distilforge.release import read_manifest, resolve
 from distilforge.session import Session
 from distilforge.tokenizer import Tokenizer
@@ -20,7 +21,7 @@ from validation.errors import ArtifactError, DataError
 from validation.gate import Gates
 from validation.judge import Found, judge
 from validation.latency import Timing
-from validation.report import EAGER, Report, Stability
+from validation.report import EAGER, Report, Stability, VariantReport
 from validation.tasks.base import Floats, Served
 
 GENERATED = "generated inputs"
@@ -48,7 +49,8 @@ def validate(
     """Hold every variant of the release folder `candidate` against eager PyTorch on `checkpoint`.
 
     `evaluation` is labelled data of `head` (validation/README.md); without it, agreement on the texts that this
-    package carries still counts, and accuracy is not judged. `progress` gets a line now and then. The report tells
+    package carries still counts, and accuracy is not judged. A variant that needs what this machine lacks cannot be
+    judged here, and is withheld. `progress` gets a line now and then. The report tells
     what failed; whether that stops anything is the caller's affair.
 
     Raises DataError for unusable data, ArtifactError and UnusableReferenceError where nothing can be compared, and
@@ -60,15 +62,15 @@ def validate(
             f"{candidate} has the head {manifest.head!r}; it is to be validated as {head!r}",
             hint="export the checkpoint with that head",
         )
+    unable = {variant.name: why for variant in manifest.variants if (why := machine.lacking(variant.needs))}
+    able = tuple(variant for variant in manifest.variants if variant.name not in unable)
     count = gates.threads or physical_cores()
     workers = min(count, MOST_WORKERS)
     with threads(count // workers):
         eager = Eager(checkpoint, head)
         served = Served(manifest=manifest, tokenizer=Tokenizer(candidate), vocabulary=eager.config.vocab_size)
         evaluated = encode(evaluation, served)
-        runs = {
-            name: floats(session) for name, session in _open(candidate, manifest, count // workers).items()
-        }
+        runs = {name: floats(session) for name, session in _open(candidate, able, count // workers).items()}
         on_generated = {name: tallies(eager, GENERATED) for name in runs}
         on_texts = {name: tallies(eager, DEMO if evaluation is None else EVALUATED) for name in runs}
         compare_generated(eager.run, runs, served, on_generated)
@@ -84,7 +86,7 @@ def validate(
             tell = _now_and_then(progress)
             compared = evaluated.compare(eager.run, runs, on_texts, workers=workers, progress=tell)
     with threads(count):
-        timings = _time(eager, _open(candidate, manifest, count), served, gates)
+        timings = _time(eager, _open(candidate, able, count), served, gates)
         progress(f"timed {', '.join(runs)} and eager PyTorch in turns, on {count} thread(s)")
     found = (
         Found(
@@ -93,23 +95,29 @@ def validate(
             compared=compared.get(variant.name),
             stability=stability.get(variant.name, ()),
         )
-        for variant in manifest.variants
+        for variant in able
     )
     return Report(
         head=head,
         evaluation=notes.describe(evaluation, evaluated),
         examples=len(evaluated.examples) if evaluated else 0,
-        variants=tuple(judge(each, manifest.variants, timings, gates) for each in found),
+        variants=(
+            *(judge(each, able, timings, gates) for each in found),
+            *(
+                VariantReport(name=name, withheld=f"this machine cannot check it: {why}")
+                for name, why in unable.items()
+            ),
+        ),
         conditions=conditions(count),
         notes=notes.notes(evaluation, evaluated, gates),
     )
 
 
-def _open(candidate: Path, manifest: Manifest, count: int) -> dict[str, Session]:
-    """Every variant, on `count` threads, by its name."""
+def _open(candidate: Path, variants: Sequence[Variant], count: int) -> dict[str, Session]:
+    """Every one of `variants`, on `count` threads, by its name."""
     return {
         variant.name: distilforge.open(candidate, variant=variant.name, threads=count, allow_unvalidated=True)
-        for variant in manifest.variants
+        for variant in variants
     }
 
 

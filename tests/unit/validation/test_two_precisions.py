@@ -14,6 +14,7 @@ from model_src.attention import MASKED_SCORE
 from tests.quantized_release import INT8, QUANTIZED, add_int8, change_weight
 from tests.runtime_release import GRAPH, copied, read_manifest, record_again, write_manifest
 from tests.validation_runs import GATES, evaluation, failed, validated
+from validation import html
 from validation.gate import LIMITS
 from validation.report import AGREEMENT, EAGER, Report
 
@@ -164,3 +165,21 @@ def test_a_vocabulary_is_compared_at_the_masks_and_at_every_eighth_token(tmp_pat
     # [CLS], 17 cats, the mask, a dog and [SEP]: positions 0, 8, 16 and 18
     assert texts.values % (2 * 4) == 0
     assert vocabulary == "vocabulary" or texts.values == 2 * 4 * int(vocabulary)
+
+
+def test_what_this_machine_cannot_check_is_withheld(tmp_path: Path) -> None:
+    release = add_int8(copied(HEAD, tmp_path / "release"))
+    manifest = read_manifest(release)
+    fp32_variant, int8_variant = manifest.variants
+    needing = replace(int8_variant, needs=("a-fourth-arm",))
+    write_manifest(release, replace(manifest, variants=(fp32_variant, needing)))
+    report = validated(HEAD, release, evaluation(HEAD, tmp_path), ANY)
+    fp32, int8 = report.variants
+    assert fp32.verdicts
+    assert not fp32.withheld
+    assert "cannot check it" in int8.withheld
+    assert "a-fourth-arm" in int8.withheld
+    assert report.passed
+    assert Report.from_json(report.to_json()) == report
+    html.write(report, read_manifest(release), tmp_path / "validation")
+    assert "a-fourth-arm" in (tmp_path / "validation" / "report.html").read_text(encoding="utf-8")
