@@ -74,11 +74,15 @@ def _overview(variant: VariantReport, manifest: Manifest) -> Mapping[str, str]:
 
 
 def _mean(speedups: Sequence[Speedup]) -> str:
-    """The geometric mean over the shapes."""
+    """The geometric mean over the shapes; a dash for what was not timed."""
+    if not speedups:
+        return "-"
     return f"{float(np.exp(np.mean(np.log([speedup.ratio for speedup in speedups])))):.2f}"
 
 
 def _latency(variant: VariantReport) -> Markup:
+    if not variant.measurements:
+        return Markup("")
     # matplotlib escapes the texts it writes into SVG.
     return Markup(figures.latency(variant.measurements, f"Latency of {variant.name}"))  # noqa: S704
 
