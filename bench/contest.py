@@ -1,6 +1,7 @@
 """Subjects in turns within one run: each in a process of its own, one at a time, with the others at rest."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -46,7 +47,10 @@ class Reply:
 
 
 class Worker:
-    """A contestant's process, which runs when asked and rests otherwise."""
+    """A contestant's process, which runs when asked and is stopped otherwise.
+
+    Thread pools wait actively for a while after a run, some for 200 ms: stopped, they take no core from the next.
+    """
 
     def __init__(self, contestant: Contestant, process: subprocess.Popen[str]) -> None:
         self.contestant = contestant
@@ -59,14 +63,25 @@ class Worker:
     def wait_until_open(self) -> None:
         """Return once the subject is loaded; WorkerError where it is not going to be."""
         self._read()
+        self._process.send_signal(signal.SIGSTOP)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.send_signal(signal.SIGCONT)
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
+        self._process.wait()
 
     def run(self, shape: Shape, *, warm_ups: int, runs: int) -> Reply:
         """Untimed and then timed runs at `shape`, one right after the other."""
         request = {"batch": shape.batch, "tokens": shape.tokens, "warm_ups": warm_ups, "runs": runs}
         assert self._process.stdin is not None
+        self._process.send_signal(signal.SIGCONT)
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         reply = json.loads(self._read())
+        self._process.send_signal(signal.SIGSTOP)
         return Reply(seconds=tuple(reply["seconds"]), logits=np.asarray(reply["logits"], dtype=np.float32))
 
     def _read(self) -> str:
@@ -85,16 +100,12 @@ def open_worker(contestant: Contestant, threads: int, log: Path) -> Iterator[Wor
         process = subprocess.Popen(  # noqa: S603 - a module of ours
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
         )
+    worker = Worker(contestant, process)
     try:
-        worker = Worker(contestant, process)
         worker.wait_until_open()
         yield worker
     finally:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        process.wait()
-        process.stdout.close()
+        worker.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
