@@ -1,6 +1,7 @@
 """Fixtures that every room's tests share: small random DistilBERT checkpoints, saved by transformers."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,3 +68,9 @@ def read_config(folder: Path) -> dict[str, object]:
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert isinstance(values, dict)
     return values
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell that starts the tests in the background has them and all they start ignore Ctrl-C; undo that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
