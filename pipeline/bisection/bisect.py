@@ -9,6 +9,7 @@ from distilforge.release import resolve, verify
 
 from pipeline.bisection import inputs
 from pipeline.bisection.boundaries import followers, parameterized, shared, swallowed
+from pipeline.bisection.branches import keep_else
 from pipeline.bisection.hybrid import Hybrid, load
 from pipeline.bisection.measure import Outcome, decibels, local_noise, mispaired, try_all
 from pipeline.errors import EXPECTED, StageError, failed
@@ -111,6 +112,8 @@ def _bisect(
     chosen = inputs.choose(manifest, variant, checkpoint)
     reference = inputs.reference(folder, manifest, checkpoint)
     found = load_graph(folder / chosen.files[0])
+    for graph in (reference, found):
+        keep_else(graph)
     boundaries = shared(reference, found)
     if len(boundaries) <= len(manifest.outputs):
         raise StageError(
