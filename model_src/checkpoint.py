@@ -45,7 +45,7 @@ def load_checkpoint(source: str | Path, *, head: str | None = None, attention: s
     values = found.read_config()
     try:
         config = DistilBertConfig.from_hugging_face(values)
-        chosen = heads.find(head) if head is not None else heads.find_architecture(_architecture(values))
+        chosen = heads.find(head) if head is not None else heads.find_architecture(architecture(values))
         with torch.device("meta"):
             model = chosen(config, attention)
     except ConfigurationError as cause:
@@ -98,7 +98,8 @@ def _head_layers(config: DistilBertConfig) -> set[str]:
     return {name for model in models for name, _ in model.named_children() if name != ENCODER.rstrip(".")}
 
 
-def _architecture(values: Mapping[str, object]) -> str:
+def architecture(values: Mapping[str, object]) -> str:
+    """The one class that config.json's `values` name; ConfigurationError where they name none, or several."""
     named = values.get("architectures")
     if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
         raise ConfigurationError(

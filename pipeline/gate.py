@@ -22,7 +22,7 @@ def enforce(manifest: Manifest) -> None:
             hint="add a variant that keeps the checkpoint's precision, such as onnxruntime-cpu:fp32",
         )
     failed = [
-        f"  {variant.name}: {_sentence(verdict)}"
+        f"  {variant.name}: {sentence(verdict)}"
         for variant in manifest.variants
         for verdict in variant.verdicts
         if not verdict
@@ -46,5 +46,6 @@ def withheld(manifest: Manifest) -> list[str]:
     return [f"{each.name} is withheld: {each.reason}" for each in manifest.withheld]
 
 
-def _sentence(verdict: Verdict) -> str:
+def sentence(verdict: Verdict) -> str:
+    """What was observed, against which limit."""
     return f"{verdict.check} is {verdict.observed:.4g}, must be {verdict.comparison} {verdict.limit:.4g} {verdict.unit}"

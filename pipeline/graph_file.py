@@ -1,7 +1,6 @@
 """One stage on one ONNX file: fusions, or a quantization scheme, without the rest of a build."""
 
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from pipeline import passes
 from pipeline.errors import UsageError, failed
 from pipeline.fuse import fusions
 from pipeline.plan import Plan
+from pipeline.quantize import when_asked
 from pipeline.transform import transform
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def quantize(
 def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Calibration":
     """Batches of `data`; nothing is read before a scheme asks, since not every scheme looks at values."""
 
-    @cache
     def encoded() -> "Calibration":
+        from model_src import checkpoint as checkpoints
         from model_src import folder, heads
         from model_src.config import DistilBertConfig
         from pipeline import calibration, spans
@@ -69,15 +69,13 @@ def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Calib
         found = folder.find(checkpoint)
         values = found.read_config()
         config = DistilBertConfig.from_hugging_face(values)
-        architectures = values.get("architectures")
-        named = architectures[0] if isinstance(architectures, list) and architectures else None
-        chosen = heads.find(head) if head else heads.find_architecture(str(named))
+        chosen = heads.find(head) if head else heads.find_architecture(checkpoints.architecture(values))
         name = chosen.__module__.rpartition(".")[2]
         return calibration.feeds(
             found.path, name, spans.complete({}, chosen.axes, config.max_position_embeddings), data
         )
 
-    return lambda: encoded()()
+    return when_asked(encoded)
 
 
 def _load(path: Path, output: Path) -> "Graph":

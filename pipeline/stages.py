@@ -3,9 +3,8 @@
 PyTorch and the engines are imported where a stage runs, so that a build with nothing to do starts at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,6 @@ from pipeline.recipe import Recipe, VariantName, limits
 from pipeline.work import Stage, Talk, WorkFolder
 
 if TYPE_CHECKING:
-    from pipeline.quantize import Calibration, Feeds
     from validation.report import VariantReport
 
 GRAPH = "model.onnx"
@@ -111,37 +109,20 @@ def compile_variant(
 
     @collector.paused()
     def make(folder: Path) -> None:
-        from pipeline import calibration, graph
+        from pipeline import calibration, variants
         from pipeline import compile as targets
-        from pipeline.transform import transform
+        from pipeline.quantize import when_asked
 
-        @cache
-        def encoded() -> "Calibration":
-            return calibration.feeds(
+        feeds = when_asked(
+            lambda: calibration.feeds(
                 source.checkpoint.path, interface.head, interface.spans, recipe.calibration
             )
-
-        def feeds() -> "Iterable[Feeds]":
-            # Only schemes that look at values ask, and those that ask twice need not wait for the tokenizer twice.
-            return encoded()()
-
-        loaded = graph.load(exported.folder / GRAPH)
-        transformed = transform(loaded, plan, feeds)
-        found = targets.find(variant.target, variant.precision)
-        files = targets.compile_graph(found, loaded, variant.precision, folder)
-        made = Variant(
-            target=variant.target,
-            precision=variant.precision,
-            files=files,
-            passes=transformed.passes,
-            needs=plan.needs,
-            session=plan.session,
-            notes=transformed.notes,
-            verdicts=transformed.verdicts,
         )
+        target = targets.find(variant.target, variant.precision)
+        made = variants.make(exported.folder / GRAPH, plan, feeds, target, variant.precision, folder)
         (folder / VARIANT).write_text(made.to_json(), encoding="utf-8")
 
-    texts = (recipe.calibration or _demo_texts(interface.head, "calibration")) if plan.scheme else None
+    texts = (recipe.calibration or _calibration_texts(interface.head)) if plan.scheme else None
     return work.stage(
         "compile",
         doing=f"compiling for {variant}",
@@ -164,6 +145,7 @@ def compile_variant(
                 "pipeline.quantize",
                 "pipeline.tokenizer",
                 "pipeline.transform",
+                "pipeline.variants",
                 "validation.batches",
                 "validation.data",
                 "validation.tasks",
@@ -277,9 +259,9 @@ def _content(manifest: Manifest) -> str:
     return digests.of_value(values)
 
 
-def _demo_texts(head: str, purpose: str) -> Path | None:
-    """The texts that validation carries for `head`, to evaluate or to calibrate with; None where it has none."""
-    path = _validation() / "data" / head / f"{purpose}.jsonl.gz"
+def _calibration_texts(head: str) -> Path | None:
+    """What `pipeline.calibration` reads where a recipe names no texts; None where validation carries none."""
+    path = _validation() / "data" / head / "calibration.jsonl.gz"
     return path if path.is_file() else None
 
 

@@ -1,28 +1,17 @@
 """From the exported graph to the one that a target compiles: fusions, a scheme, lowerings, as the plan has them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from distilforge.manifest import PassRecord, Verdict
 
 from pipeline import passes
 from pipeline.fuse import fusions
 from pipeline.passes import Pass
 from pipeline.plan import Plan
-from pipeline.quantize import Calibration, schemes
+from pipeline.quantize import Calibration, Transformed, schemes
 
 if TYPE_CHECKING:
     from pipeline.graph import Graph
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transformed:
-    """What was applied to a graph, what was proved on the way, and what a reader must know before deploying."""
-
-    passes: tuple[PassRecord, ...]
-    verdicts: tuple[Verdict, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def transform(graph: "Graph", plan: Plan, calibration: Calibration) -> Transformed:
@@ -31,14 +20,10 @@ def transform(graph: "Graph", plan: Plan, calibration: Calibration) -> Transform
     Raises UsageError for a pass, scheme or module that is not known, ContractError where a pass found less than it
     must, StageError where the graph or the data cannot be quantized.
     """
-    fused = passes.apply(graph, _find(plan.fusions))
-    if not plan.scheme:
-        return Transformed(passes=fused + passes.apply(graph, _find(plan.lowerings)))
-    quantized = schemes.find(plan.scheme).run(graph, plan, calibration)
+    done = passes.apply(graph, _find(plan.fusions))
+    written = schemes.find(plan.scheme).run(graph, plan, calibration) if plan.scheme else Transformed()
     lowered = passes.apply(graph, _find(plan.lowerings))
-    return Transformed(
-        passes=fused + quantized.passes + lowered, verdicts=quantized.verdicts, notes=quantized.notes
-    )
+    return replace(written, passes=done + written.passes + lowered)
 
 
 def _find(names: Sequence[str]) -> tuple[Pass, ...]:

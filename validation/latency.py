@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from distilforge.manifest import Measurement, Span
 
-from validation import bootstrap
+from validation import bootstrap, generated
 from validation.batches import Feeds
 from validation.report import EAGER, Speedup
+from validation.tasks.base import Served
 
 WARM_UPS = 1
 FEWEST_ROUNDS = 5
@@ -80,6 +82,24 @@ def usable_shapes(
         for rows, length in shapes
     )
     return tuple(dict.fromkeys(held))
+
+
+def time_all(
+    subjects: Mapping[str, Callable[[Feeds], object]],
+    served: Served,
+    shapes: tuple[tuple[int, int], ...],
+    *,
+    seconds: float,
+) -> tuple[Timing, ...]:
+    """All of `subjects` in turns on random inputs, a timing for each of `shapes`, of about `seconds` each."""
+    spans = served.manifest.spans
+    random = np.random.default_rng(generated.SEED)
+    timings = []
+    for batch, tokens in usable_shapes(shapes, spans):
+        shape = (batch, spans["choices"].usual, tokens) if "choices" in spans else (batch, tokens)
+        feeds = generated.random_feeds(shape, served.vocabulary, random)
+        timings.append(measure(subjects, feeds, seconds=seconds))
+    return tuple(timings)
 
 
 def measure(subjects: Mapping[str, Callable[[Feeds], object]], feeds: Feeds, *, seconds: float) -> Timing:

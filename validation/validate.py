@@ -20,7 +20,6 @@ from validation.eager import Eager, threads
 from validation.errors import ArtifactError, DataError
 from validation.gate import Gates
 from validation.judge import Found, judge
-from validation.latency import Timing
 from validation.report import EAGER, Report, Stability, VariantReport
 from validation.tasks.base import Floats, Served
 
@@ -86,7 +85,9 @@ def validate(
             tell = _now_and_then(progress)
             compared = evaluated.compare(eager.run, runs, on_texts, workers=workers, progress=tell)
     with threads(count):
-        timings = _time(eager, _open(candidate, able, count), served, gates)
+        sessions = _open(candidate, able, count)
+        subjects = {EAGER: eager.compute, **{name: session.run for name, session in sessions.items()}}
+        timings = latency.time_all(subjects, served, gates.shapes, seconds=gates.seconds_per_shape)
         progress(f"timed {', '.join(runs)} and eager PyTorch in turns, on {count} thread(s)")
     found = (
         Found(
@@ -181,16 +182,3 @@ def _now_and_then(progress: Progress) -> Callable[[int, int], None]:
             progress(f"answered {done} of {of} rows of text, by eager PyTorch and by every variant")
 
     return tell
-
-
-def _time(eager: Eager, sessions: Mapping[str, Session], served: Served, gates: Gates) -> tuple[Timing, ...]:
-    """Eager and all variants in turns, a timing a shape."""
-    spans = served.manifest.spans
-    random = np.random.default_rng(generated.SEED)
-    subjects = {EAGER: eager.compute, **{name: session.run for name, session in sessions.items()}}
-    timings = []
-    for batch, tokens in latency.usable_shapes(gates.shapes, spans):
-        shape = (batch, spans["choices"].usual, tokens) if "choices" in spans else (batch, tokens)
-        feeds = generated.random_feeds(shape, served.vocabulary, random)
-        timings.append(latency.measure(subjects, feeds, seconds=gates.seconds_per_shape))
-    return tuple(timings)

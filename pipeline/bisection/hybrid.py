@@ -71,14 +71,11 @@ def load(reference: Graph, variant: Graph, boundaries: Sequence[Boundary], setti
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    found = Settings.of(settings)
-    if found.level is not None:
-        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, found.level)
-    disabled = {"disabled_optimizers": list(found.disabled_optimizers)} if found.disabled_optimizers else {}
+    besides = Settings.of(settings).apply(options)
     with tempfile.TemporaryDirectory(prefix="distilforge-bisect-") as folder:
         path = Path(folder) / "hybrid.onnx"
         save(reference, path)
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], **disabled)
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], **besides)
     return Hybrid(session=session, outputs=outputs, boundaries=len(boundaries))
 
 

@@ -6,7 +6,6 @@ of a head.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
 
 import onnx_ir
 from onnxscript.rewriter.pattern import MatchResult, RewriteRule
@@ -16,24 +15,6 @@ from pipeline.nodes import array_of
 
 Build = Callable[["EagerAttention", Operators], onnx_ir.Value]
 Check = Callable[["EagerAttention"], MatchResult]
-
-
-class _Bound(TypedDict):
-    """The pattern's variables, by which the matcher hands on what it found."""
-
-    q: onnx_ir.Value
-    k: onnx_ir.Value
-    v: onnx_ir.Value
-    divisor: onnx_ir.Value
-    mask: onnx_ir.Value
-    split: onnx_ir.Value
-    key_split: onnx_ir.Value
-    value_split: onnx_ir.Value
-    merged: onnx_ir.Value
-    q_heads: onnx_ir.Value
-    k_heads: onnx_ir.Value
-    v_heads: onnx_ir.Value
-    context: onnx_ir.Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,12 +155,12 @@ def eager_attention_rule(build: Build, check: Check | None = None) -> RewriteRul
         attended = op.MatMul(op.Softmax(scores, axis=-1), values)
         return op.Reshape(op.Transpose(attended, perm=[0, 2, 1, 3]), merged, _outputs=["context"])
 
-    def accepts(op: Operators, **bound: Unpack[_Bound]) -> MatchResult:
+    def accepts(op: Operators, **bound: onnx_ir.Value) -> MatchResult:
         found = EagerAttention(**bound)
         result = found.check()
         return check(found) if result and check is not None else result
 
-    def replacement(op: Operators, **bound: Unpack[_Bound]) -> onnx_ir.Value:
+    def replacement(op: Operators, **bound: onnx_ir.Value) -> onnx_ir.Value:
         return build(EagerAttention(**bound), op)
 
     return RewriteRule(pattern, replacement, accepts)

@@ -5,18 +5,25 @@ scales the sums in one kernel. Left to its own optimizer, some Q/DQ layers becom
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import onnx_ir
 
 from pipeline.fuse import fusion
+from pipeline.fuse.rewriting import MICROSOFT
+from pipeline.graph import Graph
+from pipeline.nodes import (
+    array_of,
+    drop_if_unused,
+    insert,
+    is_operator,
+    other_input,
+    producer,
+    replace,
+    sole_reader,
+)
 from pipeline.passes import Applied
 
-if TYPE_CHECKING:
-    import onnx_ir
-
-    from pipeline.graph import Graph
-
 NAME = "integer_matmul"
-DOMAIN = "com.microsoft"
 # A packed projection, out_lin, lin1 and lin2; two more where the projections are apart.
 PER_LAYER = 4
 
@@ -25,10 +32,10 @@ PER_LAYER = 4
 class _Product:
     """An integer product: what it reads, each as numbers, scale and zero point, and the last node it takes over."""
 
-    activation: "tuple[onnx_ir.Value, onnx_ir.Value, onnx_ir.Value | None]"
-    weight: "tuple[onnx_ir.Value, onnx_ir.Value, onnx_ir.Value | None]"
-    last: "onnx_ir.Node"
-    float_activation: "onnx_ir.Value | None" = None
+    activation: tuple[onnx_ir.Value, onnx_ir.Value, onnx_ir.Value | None]
+    weight: tuple[onnx_ir.Value, onnx_ir.Value, onnx_ir.Value | None]
+    last: onnx_ir.Node
+    float_activation: onnx_ir.Value | None = None
     """Set where nothing else reads the quantized activation, so that the kernel may quantize it."""
 
 
@@ -36,8 +43,8 @@ class _RefusedError(Exception):
     """What looked like a quantized layer and cannot be rewritten; the message says why."""
 
 
-@fusion(NAME, emits=frozenset({DOMAIN}), per_layer=PER_LAYER)
-def integer_matmul(graph: "Graph") -> Applied:
+@fusion(NAME, emits=frozenset({MICROSOFT}), per_layer=PER_LAYER)
+def integer_matmul(graph: Graph) -> Applied:
     """8-bit linear layers become one integer matrix product each, with scales and bias inside (com.microsoft)."""
     rewrites, refusals = 0, []
     for node in tuple(graph.graph):
@@ -50,14 +57,12 @@ def integer_matmul(graph: "Graph") -> Applied:
             _rewrite(graph, node, found)
             rewrites += 1
     if rewrites:
-        graph.graph.opset_imports[DOMAIN] = 1
+        graph.graph.opset_imports[MICROSOFT] = 1
     return Applied(rewrites=rewrites, refusals=tuple(refusals))
 
 
-def _static(node: "onnx_ir.Node") -> _Product | None:
+def _static(node: onnx_ir.Node) -> _Product | None:
     """MatMul of a dequantized activation with a dequantized weight, or with another dequantized activation."""
-    from pipeline.nodes import array_of, is_operator, producer
-
     if not is_operator(node, "MatMul"):
         return None
     activation, weight = producer(node, 0), producer(node, 1)
@@ -79,10 +84,8 @@ def _static(node: "onnx_ir.Node") -> _Product | None:
     return _Product(activation=_one_scale(activation), weight=_weight(*_inputs(weight)), last=node)
 
 
-def _is_computed(dequantize: "onnx_ir.Node") -> bool:
+def _is_computed(dequantize: onnx_ir.Node) -> bool:
     """Whether what `dequantize` reads is an activation: one of attention's products, and no layer with a weight."""
-    from pipeline.nodes import array_of, is_operator
-
     numbers = dequantize.inputs[0]
     assert numbers is not None
     turned = numbers.producer()
@@ -92,17 +95,15 @@ def _is_computed(dequantize: "onnx_ir.Node") -> bool:
     return turned is not None and not weight
 
 
-def _one_scale(dequantize: "onnx_ir.Node") -> "tuple[onnx_ir.Value, onnx_ir.Value, onnx_ir.Value | None]":
+def _one_scale(dequantize: onnx_ir.Node) -> tuple[onnx_ir.Value, onnx_ir.Value, onnx_ir.Value | None]:
     numbers, scale, zero_point = _inputs(dequantize)
     if scale.shape is None or scale.shape.rank() != 0:
         raise _RefusedError(f"{numbers.name} has more than one scale")
     return numbers, scale, zero_point
 
 
-def _dynamic(node: "onnx_ir.Node") -> _Product | None:
+def _dynamic(node: onnx_ir.Node) -> _Product | None:
     """MatMulInteger whose sums are cast to float and multiplied by the product of both scales."""
-    from pipeline.nodes import is_operator, other_input, producer, sole_reader
-
     quantize = producer(node, 0) if is_operator(node, "MatMulInteger") else None
     if quantize is None:
         return None
@@ -130,7 +131,7 @@ def _dynamic(node: "onnx_ir.Node") -> _Product | None:
     )
 
 
-def _inputs(node: "onnx_ir.Node") -> "tuple[onnx_ir.Value, onnx_ir.Value, onnx_ir.Value | None]":
+def _inputs(node: onnx_ir.Node) -> tuple[onnx_ir.Value, onnx_ir.Value, onnx_ir.Value | None]:
     numbers, scale = node.inputs[:2]
     assert numbers is not None
     assert scale is not None
@@ -138,11 +139,9 @@ def _inputs(node: "onnx_ir.Node") -> "tuple[onnx_ir.Value, onnx_ir.Value, onnx_i
 
 
 def _weight(
-    numbers: "onnx_ir.Value", scale: "onnx_ir.Value", zero_point: "onnx_ir.Value | None"
-) -> "tuple[onnx_ir.Value, onnx_ir.Value, onnx_ir.Value | None]":
+    numbers: onnx_ir.Value, scale: onnx_ir.Value, zero_point: onnx_ir.Value | None
+) -> tuple[onnx_ir.Value, onnx_ir.Value, onnx_ir.Value | None]:
     """What the product reads of a weight; zero points that are all 0 are left out, which spares the kernel work."""
-    from pipeline.nodes import array_of, is_operator
-
     turned = numbers.producer()
     stored = turned.inputs[0] if turned is not None and is_operator(turned, "Transpose") else numbers
     array = array_of(stored)
@@ -156,9 +155,7 @@ def _weight(
     return numbers, scale, zero_point if zeros is not None and zeros.any() else None
 
 
-def _rewrite(graph: "Graph", node: "onnx_ir.Node", found: _Product) -> None:
-    from pipeline.nodes import drop_if_unused, insert, replace, sole_reader
-
+def _rewrite(graph: Graph, node: onnx_ir.Node, found: _Product) -> None:
     module = str(node.name).partition("/")[0]
     last, bias = found.last, None
     after = sole_reader(last.outputs[0])
@@ -184,7 +181,7 @@ def _rewrite(graph: "Graph", node: "onnx_ir.Node", found: _Product) -> None:
         name=f"{module}/{op_type}",
         dtype=output.dtype,
         shape=output.shape,
-        domain=DOMAIN,
+        domain=MICROSOFT,
     )
     replace(graph, last, product)
     for value in (found.last.outputs[0], *read):
@@ -192,10 +189,8 @@ def _rewrite(graph: "Graph", node: "onnx_ir.Node", found: _Product) -> None:
             drop_if_unused(graph, value)
 
 
-def _bias(add: "onnx_ir.Node", sums: "onnx_ir.Value", found: _Product) -> "onnx_ir.Value | None":
+def _bias(add: onnx_ir.Node, sums: onnx_ir.Value, found: _Product) -> onnx_ir.Value | None:
     """The bias that `add` adds to `sums`: a constant with one number an output channel."""
-    from pipeline.nodes import array_of, is_operator, other_input
-
     if not is_operator(add, "Add"):
         return None
     other = other_input(add, sums)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,11 +20,17 @@ Calibration = Callable[[], Iterable[Feeds]]
 """Batches of real inputs, from the start each time it is called."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quantized:
-    """What a scheme did: its records, what it proved in numbers, and what a reader must know before deploying."""
+def when_asked(make: Callable[[], Calibration]) -> Calibration:
+    """What `make` gives, made when batches are first asked for, since not every scheme looks at values, and kept."""
+    kept = cache(make)
+    return lambda: kept()()
 
-    passes: tuple[PassRecord, ...]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transformed:
+    """What was done to a graph: its records, what was proved on the way, what a reader must know before deploying."""
+
+    passes: tuple[PassRecord, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -34,7 +41,7 @@ class Scheme:
 
     name: str
     summary: str
-    run: "Callable[[Graph, Plan, Calibration], Quantized]"
+    run: "Callable[[Graph, Plan, Calibration], Transformed]"
 
 
 schemes: Registry[Scheme] = Registry("scheme", __name__)
@@ -42,12 +49,12 @@ schemes: Registry[Scheme] = Registry("scheme", __name__)
 
 def scheme(
     name: str,
-) -> "Callable[[Callable[[Graph, Plan, Calibration], Quantized]], Callable[[Graph, Plan, Calibration], Quantized]]":
+) -> "Callable[[Callable[[Graph, Plan, Calibration], Transformed]], Callable[[Graph, Plan, Calibration], Transformed]]":
     """Register the decorated function, whose docstring's first line says what it does, as the scheme `name`."""
 
     def register(
-        run: "Callable[[Graph, Plan, Calibration], Quantized]",
-    ) -> "Callable[[Graph, Plan, Calibration], Quantized]":
+        run: "Callable[[Graph, Plan, Calibration], Transformed]",
+    ) -> "Callable[[Graph, Plan, Calibration], Transformed]":
         schemes.add(Scheme(name=name, summary=(run.__doc__ or "").strip().partition("\n")[0], run=run))
         return run
 

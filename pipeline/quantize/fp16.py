@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord, Verdict
 
-from pipeline.quantize import Calibration, Quantized, scheme
+from pipeline.quantize import Calibration, Transformed, scheme
 
 if TYPE_CHECKING:
     from pipeline.graph import Graph
@@ -15,7 +15,7 @@ CHECK = "largest value cast to fp16 on the calibration data"
 
 
 @scheme(NAME)
-def fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> Quantized:
+def fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
     """Weights and activations in fp16; layer norm, softmax, ids and outputs keep their types."""
     from pipeline.quantize.parts import half, magnitudes
 
@@ -32,6 +32,6 @@ def fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> Quantized:
         reason=f"beyond it fp16 is infinite; the largest is in {found.name}, of {len(bound_for_fp16)} values looked at",
     )
     notes = (weights.note,) if weights.underflowed else ()
-    return Quantized(
+    return Transformed(
         passes=(PassRecord(name=NAME, rewrites=weights.nodes),), verdicts=(verdict,), notes=notes
     )

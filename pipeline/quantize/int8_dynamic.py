@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord
 
-from pipeline.quantize import Calibration, Quantized, scheme
+from pipeline.quantize import Calibration, Transformed, scheme
 
 if TYPE_CHECKING:
     from pipeline.graph import Graph
@@ -19,22 +19,17 @@ NOTE = (
 
 
 @scheme(NAME)
-def int8_dynamic(graph: "Graph", plan: "Plan", calibration: Calibration) -> Quantized:
+def int8_dynamic(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
     """Linear layers and embeddings in 8 bits, activations on scales of each batch; the rest stays in fp32."""
     from pipeline.quantize.parts import choose, dynamic, smoothing, tables
 
     chosen = choose.choose(graph, plan.exclude)
-    records = []
-    if plan.smoothing:
-        modules = choose.named(plan.smoothed, [each.module for each in chosen.linears])
-        worth_it = tuple(each for each in chosen.linears if each.module in modules)
-        smoothed = smoothing.smooth(graph, worth_it, calibration, plan.smoothing)
-        records.append(PassRecord(name="smoothing", rewrites=smoothed))
+    smoothed = smoothing.apply(graph, plan, chosen.linears, calibration)
     for table in chosen.tables:
         tables.quantize(graph, table, bits=plan.weight_bits)
     dynamic.quantize(graph, chosen.linears, bits=plan.weight_bits)
-    records += [
+    records = (
         PassRecord(name="int8_embeddings", rewrites=len(chosen.tables)),
         PassRecord(name=NAME, rewrites=len(chosen.linears)),
-    ]
-    return Quantized(passes=tuple(records), notes=(NOTE,))
+    )
+    return Transformed(passes=smoothed + records, notes=(NOTE,))

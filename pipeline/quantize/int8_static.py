@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord
 
-from pipeline.quantize import Calibration, Quantized, scheme
+from pipeline.quantize import Calibration, Transformed, scheme
 
 if TYPE_CHECKING:
     from pipeline.graph import Graph
@@ -14,7 +14,7 @@ NAME = "int8_static"
 
 
 @scheme(NAME)
-def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> Quantized:
+def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
     """Linear layers and embeddings in 8 bits, activations on scales fixed by calibration; the rest stays in fp32.
 
     With `quantize_attention` the products of attention are in 8 bits too, but for the attentions that `exclude` names.
@@ -25,12 +25,7 @@ def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> Quant
     found = attention.find(graph, layers(graph)) if plan.quantize_attention else ()
     chosen = choose.choose(graph, plan.exclude, [each.module for each in found])
     products = tuple(each for each in found if each.module not in chosen.left_out)
-    records = []
-    if plan.smoothing:
-        modules = choose.named(plan.smoothed, [each.module for each in chosen.linears])
-        worth_it = tuple(each for each in chosen.linears if each.module in modules)
-        smoothed = smoothing.smooth(graph, worth_it, calibration, plan.smoothing)
-        records.append(PassRecord(name="smoothing", rewrites=smoothed))
+    smoothed = smoothing.apply(graph, plan, chosen.linears, calibration)
     activations = tuple(
         dict.fromkeys(
             [
@@ -45,9 +40,9 @@ def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> Quant
         tables.quantize(graph, table, bits=plan.weight_bits)
     static.quantize(graph, chosen.linears, ranges, bits=plan.weight_bits)
     attention.quantize(graph, products, ranges, bits=plan.weight_bits)
-    records += [
+    records = (
         PassRecord(name="int8_embeddings", rewrites=len(chosen.tables)),
         *([PassRecord(name="int8_attention", rewrites=len(products))] if products else []),
         PassRecord(name=NAME, rewrites=len(chosen.linears)),
-    ]
-    return Quantized(passes=tuple(records))
+    )
+    return Transformed(passes=smoothed + records)

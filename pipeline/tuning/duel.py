@@ -4,12 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from distilforge.manifest import Measurement
 from distilforge.session import Session
 
-from validation import bootstrap, generated, latency
-from validation.batches import Feeds
+from validation import bootstrap, latency
 from validation.gate import Gates
 from validation.latency import Timing
 from validation.tasks.base import Served
@@ -50,15 +48,8 @@ def timed(
     subjects: Mapping[str, Session], served: Served, gates: Gates, *, seconds: float
 ) -> tuple[Timing, ...]:
     """All of `subjects` in turns at each of the gates' shapes, for about `seconds` each."""
-    spans = served.manifest.spans
-    random = np.random.default_rng(generated.SEED)
     runs = {name: session.run for name, session in subjects.items()}
-    timings = []
-    for batch, tokens in latency.usable_shapes(gates.shapes, spans):
-        shape = (batch, spans["choices"].usual, tokens) if "choices" in spans else (batch, tokens)
-        feeds: Feeds = generated.random_feeds(shape, served.vocabulary, random)
-        timings.append(latency.measure(runs, feeds, seconds=seconds))
-    return tuple(timings)
+    return latency.time_all(runs, served, gates.shapes, seconds=seconds)
 
 
 def measurements(timings: Sequence[Timing]) -> tuple[Measurement, ...]:

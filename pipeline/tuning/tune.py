@@ -123,7 +123,7 @@ def _tune(
     head = workshop.interface.head
     default = canonical(recipe.plan(variant, head))
     if default.scheme:
-        workshop.calibration()  # data that cannot serve are an error now, and not in every trial
+        _ = workshop.calibration  # data that cannot serve are an error now, and not in every trial
     kept = saved.others(
         output,
         recipe.plans,

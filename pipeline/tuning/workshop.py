@@ -1,8 +1,8 @@
 """From a plan to a session that answers, as a build and an application would make it."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from distilforge.backends import backends
@@ -11,16 +11,14 @@ from distilforge.session import Loaded, Session
 from distilforge.tokenizer import Tokenizer
 
 from model_src.config import DistilBertConfig
-from pipeline import assemble, calibration, collector, graph, stages, storage
-from pipeline import compile as targets
+from pipeline import assemble, calibration, collector, graph, stages, storage, variants
 from pipeline.compile import Target
 from pipeline.errors import EXPECTED, failed
 from pipeline.interface import Interface
 from pipeline.plan import Plan
-from pipeline.quantize import Calibration, Feeds
+from pipeline.quantize import Calibration, when_asked
 from pipeline.quantize.parts import choose
 from pipeline.recipe import Recipe
-from pipeline.transform import transform
 from pipeline.tuning.space import key
 from pipeline.work import Stage
 from validation.tasks.base import Served
@@ -78,6 +76,7 @@ class Workshop:
         found = [*(each.module for each in chosen.tables), *(each.module for each in chosen.linears)]
         return tuple(dict.fromkeys(name.removeprefix("distilbert.") for name in found))
 
+    @cached_property
     def calibration(self) -> Calibration:
         """The calibration batches; UsageError where there are none."""
         return calibration.feeds(
@@ -121,20 +120,7 @@ class Workshop:
             storage.remove(self._folder / dropped)
         return self._kept[name], folder
 
-    def _feeds(self) -> Iterable[Feeds]:
-        return self.calibration()()
-
     @collector.paused()
     def _compile(self, plan: Plan, folder: Path) -> Variant:
-        loaded = graph.load(self._graph)
-        transformed = transform(loaded, plan, self._feeds)
-        files = targets.compile_graph(self._target, loaded, self._precision, folder)
-        return Variant(
-            target=self._target.name,
-            precision=self._precision,
-            files=files,
-            passes=transformed.passes,
-            needs=plan.needs,
-            notes=transformed.notes,
-            verdicts=transformed.verdicts,
-        )
+        feeds = when_asked(lambda: self.calibration)
+        return variants.make(self._graph, plan, feeds, self._target, self._precision, folder)

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from distilforge.errors import ReleaseError
 from distilforge.manifest import Variant
 from distilforge.registry import nearest
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 DISABLED_OPTIMIZERS, OPTIMIZATION_LEVEL, ENTRIES = (
     "disabled_optimizers",
@@ -53,6 +57,16 @@ class Settings:
             level=_level(variant),
             entries=entries,
         )
+
+    def apply(self, options: "onnxruntime.SessionOptions") -> dict[str, list[str]]:
+        """Set `options` up, and return what InferenceSession wants besides them."""
+        import onnxruntime
+
+        if self.level is not None:
+            options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, self.level)
+        for name, value in self.entries.items():
+            options.add_session_config_entry(name, value)
+        return {"disabled_optimizers": list(self.disabled_optimizers)} if self.disabled_optimizers else {}
 
 
 def _level(variant: Variant) -> str | None:

@@ -1,6 +1,6 @@
 """Running the float graph on calibration data and looking at values inside it, batch by batch; nothing is kept."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,22 +54,15 @@ def run(
         session = onnxruntime.InferenceSession(
             str(Path(folder) / "observed.onnx"), options, providers=["CPUExecutionProvider"]
         )
+    names = [str(value.name) for value in values]
     for batch in batches:
-        yield batch, _run(session.run, values, batch)
+        yield batch, session.run(names, dict(batch))
     if batch is None:
         raise StageError(
             "quantize",
             "there is no calibration data: not one batch",
             hint="give texts like those the model will read: --calibration texts.jsonl",
         )
-
-
-def _run(
-    session_run: object, values: Sequence[onnx_ir.Value], batch: Mapping[str, npt.NDArray[np.int64]]
-) -> list[Floats]:
-    assert callable(session_run)
-    found: list[Floats] = session_run([str(value.name) for value in values], dict(batch))
-    return found
 
 
 @contextmanager

@@ -13,13 +13,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import onnx_ir
+from distilforge.manifest import PassRecord
 
 from pipeline.errors import UsageError
 from pipeline.graph import Graph
 from pipeline.nodes import array_of, constant, insert, is_operator, other_input, sole_reader
+from pipeline.plan import Plan
 from pipeline.quantize import Calibration
 from pipeline.quantize.parts import linear as linear_layers
 from pipeline.quantize.parts import observe
+from pipeline.quantize.parts.choose import named
 from pipeline.quantize.parts.linear import Linear
 
 Floats = npt.NDArray[np.float32]
@@ -34,6 +37,17 @@ def factors(activation_C: Floats, weight_C: Floats, alpha: float) -> Floats:
     x, w = np.where(usable, activation_C, 1.0), np.where(usable, weight_C, 1.0)
     found: Floats = np.clip(x**alpha / w ** (1.0 - alpha), 1 / WIDEST, WIDEST).astype(np.float32)
     return found
+
+
+def apply(
+    graph: Graph, plan: Plan, linears: Sequence[Linear], calibration: Calibration
+) -> tuple[PassRecord, ...]:
+    """Smooth what `linears` read, as far as `plan` names them, in place; nothing where it asks for no smoothing."""
+    if not plan.smoothing:
+        return ()
+    modules = named(plan.smoothed, [each.module for each in linears])
+    chosen = tuple(each for each in linears if each.module in modules)
+    return (PassRecord(name="smoothing", rewrites=smooth(graph, chosen, calibration, plan.smoothing)),)
 
 
 def smooth(graph: Graph, linears: Sequence[Linear], calibration: Calibration, alpha: float) -> int:

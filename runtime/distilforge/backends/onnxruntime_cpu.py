@@ -86,22 +86,17 @@ class OnnxRuntimeCpu:
                     f"the provider {provider!r} is not in the installed onnxruntime {onnxruntime.__version__}",
                     hint=nearest(provider, available),
                 )
-        settings = Settings.of(variant)
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads = (
             1  # the graph is one chain of layers; only its operators run in parallel
         )
         if threads is not None:
             options.intra_op_num_threads = threads
-        if settings.level is not None:
-            options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, settings.level)
-        for name, value in settings.entries.items():
-            options.add_session_config_entry(name, value)
-        disabled = {"disabled_optimizers": list(settings.disabled_optimizers)}
+        besides = Settings.of(variant).apply(options)
         path = folder / variant.files[0]
         try:
             session: _InferenceSession = onnxruntime.InferenceSession(
-                path, options, providers=list(asked), **(disabled if settings.disabled_optimizers else {})
+                path, options, providers=list(asked), **besides
             )
         except Exception as cause:
             raise ReleaseError(

@@ -14,7 +14,7 @@ from pipeline.fuse import fusions
 from pipeline.graph import Graph, check
 from pipeline.nodes import constant
 from pipeline.plan import Plan
-from pipeline.quantize import Feeds, Quantized, schemes
+from pipeline.quantize import Feeds, Transformed, schemes
 from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
 
 LAST = "distilbert.transformer.layer.1.attention"
@@ -30,7 +30,7 @@ def fused(head: str = "sequence_classification", *names: str) -> Graph:
     return graph
 
 
-def quantize(graph: Graph, head: str = "sequence_classification", **changes: object) -> Quantized:
+def quantize(graph: Graph, head: str = "sequence_classification", **changes: object) -> Transformed:
     plan = Plan(scheme="int8_static", quantize_attention=True, **changes)  # type: ignore[arg-type]
     return schemes.find("int8_static").run(graph, plan, calibration(head))
 

@@ -9,14 +9,14 @@ from model_src import heads
 from pipeline.errors import StageError, UsageError
 from pipeline.graph import Graph, check
 from pipeline.plan import Plan
-from pipeline.quantize import Quantized, schemes
+from pipeline.quantize import Transformed, schemes
 from tests.graphs import LAYERS, answer, calibration, exported, feeds
 
 FLOAT, HALF = onnx_ir.DataType.FLOAT, onnx_ir.DataType.FLOAT16
 LARGEST = 65504
 
 
-def convert(graph: Graph, head: str = "sequence_classification", **changes: object) -> Quantized:
+def convert(graph: Graph, head: str = "sequence_classification", **changes: object) -> Transformed:
     return schemes.find("fp16").run(graph, Plan(scheme="fp16", **changes), calibration(head))  # type: ignore[arg-type]
 
 

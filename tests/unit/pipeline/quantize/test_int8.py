@@ -11,7 +11,7 @@ from model_src import heads
 from pipeline.errors import StageError, UsageError
 from pipeline.graph import Graph, check
 from pipeline.plan import Plan
-from pipeline.quantize import Quantized, schemes
+from pipeline.quantize import Transformed, schemes
 from pipeline.quantize.parts import linear
 from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
 
@@ -31,7 +31,7 @@ OWN = {
 
 def quantize(
     graph: Graph, scheme: str = STATIC, head: str = "sequence_classification", **changes: object
-) -> Quantized:
+) -> Transformed:
     plan = Plan(scheme=scheme, **changes)  # type: ignore[arg-type]
     return schemes.find(scheme).run(graph, plan, calibration(head))
 
