@@ -52,6 +52,7 @@ def run(
         typer.Option(help="Judge this .onnx file as ours; PATH@key=value,... for the session."),
     ] = None,
     builds: Annotated[bool, typer.Option(help="Measure builds too.")] = True,
+    build_rounds: Annotated[int, typer.Option(min=1, help="Builds of each builder, in turns.")] = 3,
     enforce: Annotated[
         bool, typer.Option("--enforce", help="Exit 1 where a limit is missed or a subject is left out.")
     ] = False,
@@ -63,7 +64,7 @@ def run(
         shapes=_shapes(shapes),
         seconds=seconds,
         given=ours or (),
-        builds=builds,
+        build_rounds=build_rounds if builds else 0,
         progress=_progress,
     )
     output.mkdir(parents=True, exist_ok=True)

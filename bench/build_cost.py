@@ -2,10 +2,12 @@
 
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +23,54 @@ class Cost:
     peak_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builds:
+    """One builder's builds, in the order made."""
+
+    costs: tuple[Cost, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The median."""
+        return statistics.median(cost.seconds for cost in self.costs)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that a build needed, since memory has to suffice for every one."""
+        return max(cost.peak_bytes for cost in self.costs)
+
+
 class BuildError(Exception):
     """A build ended without its file."""
+
+
+def measure_in_turns(
+    builders: Sequence[str],
+    build: Callable[[str], Cost],
+    *,
+    rounds: int,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[dict[str, Builds], dict[str, BuildError]]:
+    """`rounds` builds of each of `builders`; and of those with a build that failed, why: they are not built again.
+
+    Each round begins one builder further on, so that none always follows the same one.
+    """
+    costs: dict[str, list[Cost]] = {which: [] for which in builders}
+    failed: dict[str, BuildError] = {}
+    for turn in range(rounds):
+        for place in range(len(builders)):
+            which = builders[(turn + place) % len(builders)]
+            if which in failed:
+                continue
+            progress(f"building {turn + 1} of {rounds}: {which}")
+            try:
+                costs[which].append(build(which))
+            except BuildError as error:
+                failed[which] = error
+    built = {
+        which: Builds(costs=tuple(made)) for which, made in costs.items() if made and which not in failed
+    }
+    return built, failed
 
 
 def measure(which: str, checkpoint: Path, log: Path) -> Cost:

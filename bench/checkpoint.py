@@ -1,6 +1,7 @@
 """A DistilBERT-base classifier with random weights, as a checkpoint folder: speed does not depend on the weights."""
 
 import json
+import shutil
 from pathlib import Path
 
 from bench.sizes import SIZES
@@ -31,3 +32,8 @@ def write(folder: Path) -> None:
         "model_input_names": ["input_ids", "attention_mask"],
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def copy(checkpoint: Path, folder: Path) -> None:
+    """What prepares a subject that reads the checkpoint itself."""
+    shutil.copytree(checkpoint, folder, dirs_exist_ok=True)

@@ -1,35 +1,22 @@
 """An ONNX file through ONNX Runtime's CPU provider, as its users open it."""
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distilforge.onnxruntime_settings import Settings
 
 from bench.shapes import Ids
 from bench.subjects import Answer, Logits
 
-OPTIMIZERS = "disabled_optimizers"
-
-
-def open_session(path: Path, threads: int, settings: Mapping[str, str] | None = None) -> Answer:
-    """Answers of the graph at `path` on `threads` threads.
-
-    `settings` are ONNX Runtime's session configuration entries; `disabled_optimizers` names optimizers to leave out,
-    with commas between.
-    """
+if TYPE_CHECKING:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    entries = dict(settings or {})
-    disabled = entries.pop(OPTIMIZERS, "").replace(";", ",").split(",")
-    for key, value in entries.items():
-        options.add_session_config_entry(key, value)
-    session = onnxruntime.InferenceSession(
-        str(path),
-        options,
-        providers=["CPUExecutionProvider"],
-        disabled_optimizers=[name for name in disabled if name],
-    )
+DEFAULTS = Settings()
+
+
+def open_session(path: Path, threads: int, settings: Settings = DEFAULTS) -> Answer:
+    """Answers of the graph at `path` on `threads` threads."""
+    session = load(path, threads, settings)
     output = session.get_outputs()[0].name
 
     def answer(ids: Ids, mask: Ids) -> Logits:
@@ -37,3 +24,19 @@ def open_session(path: Path, threads: int, settings: Mapping[str, str] | None = 
         return logits
 
     return answer
+
+
+def load(
+    path: Path, threads: int, settings: Settings, *, profile: Path | None = None
+) -> "onnxruntime.InferenceSession":
+    """The session; with `profile`, ONNX Runtime's profiler writes to a file whose name begins so."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
+    besides = settings.apply(options)
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], **besides)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import checkpoint as checkpoints
+from bench import subjects
 from bench.contest import Contestant
 from bench.subjects import Subject
 from pipeline import versions
@@ -79,5 +80,7 @@ def _stamp(subject: Subject, checkpoint: Path) -> str:
     """What a prepared folder depends on: packages, what prepares it, and for our own files the pipeline's source."""
     config = hashlib.sha256((checkpoint / "config.json").read_bytes()).hexdigest()
     ours = ("pipeline", "model_src", "bench.release_folder") if subject.name.startswith("ours") else ()
-    source = versions.source(subject.prepare.__module__, *PREPARING, *ours)
+    # A subject's file has its name
+    own = f"{subjects.__name__}.{subject.name.replace('-', '_')}"
+    source = versions.source(own, *PREPARING, *ours)
     return json.dumps({"packages": versions.of(*subject.packages), "config": config, "source": source})

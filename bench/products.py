@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.release_folder import model_file, session_settings
+from distilforge.onnxruntime_settings import Settings
+
+from bench import release_folder
+from bench.onnx_session import load
 from bench.shapes import Shape, feeds
 
 SHAPE = Shape(batch=8, tokens=128)
@@ -45,28 +48,10 @@ def share(seconds: Mapping[str, float]) -> Share:
 
 def profile(folder: Path, threads: int) -> Share:
     """Run our compiled variant in `folder` at 8x128 with ONNX Runtime's profiler on."""
-    import onnxruntime
-    from distilforge.manifest import Variant
-    from distilforge.onnxruntime_settings import Settings
-
-    settings = Settings.of(
-        Variant(target="onnxruntime-cpu", precision="", files=(), session=session_settings(folder))
-    )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    if settings.level is not None:
-        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, settings.level)
-    for name, value in settings.entries.items():
-        options.add_session_config_entry(name, value)
-    options.enable_profiling = True
+    settings = Settings.of(release_folder.described(folder))
     with tempfile.TemporaryDirectory() as scratch:
-        options.profile_file_prefix = str(Path(scratch) / "profile")
-        session = onnxruntime.InferenceSession(
-            model_file(folder),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=list(settings.disabled_optimizers),
+        session = load(
+            release_folder.model_file(folder), threads, settings, profile=Path(scratch) / "profile"
         )
         ids, mask = feeds(SHAPE)
         for _ in range(WARM_UPS + RUNS):

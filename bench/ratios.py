@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from bench.contest import Contest, Samples
 from bench.shapes import Shape
 from validation import bootstrap
@@ -57,11 +55,6 @@ def _ratio(
 
 def _median(samples: Samples) -> float:
     return samples.median
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """Of positive numbers."""
-    return float(np.exp(np.mean(np.log(values))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from bench.report import Report
 
 
 def to_json(report: Report) -> str:
-    """Conditions, samples in seconds by turn, ratios, costs and limits."""
+    """Conditions, samples in seconds by turn, ratios, builds in the order made, and limits."""
     values = {
         "conditions": dict(report.conditions),
         "settings": dict(report.settings),
@@ -30,7 +30,13 @@ def to_json(report: Report) -> str:
         ],
         "ceiling_operations_per_second": report.ceiling,
         "share_of_8x128": asdict(report.share) if report.share else None,
-        "builds": {which: asdict(cost) for which, cost in report.costs.items()},
+        "builds": {
+            which: {
+                "seconds": [cost.seconds for cost in made.costs],
+                "peak_bytes": [cost.peak_bytes for cost in made.costs],
+            }
+            for which, made in report.builds.items()
+        },
         "int8_bytes": report.int8_bytes,
         "wanted": [{**asdict(one), "met": bool(one)} for one in report.wanted],
     }

@@ -1,13 +1,13 @@
 """Our own files: the pipeline compiles the checkpoint, and the runtime's engine opens what it wrote."""
 
-import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from distilforge.backends import backends
+from distilforge.manifest import Variant
 
 from bench.shapes import Ids
 from bench.subjects import Answer, Logits
@@ -38,40 +38,29 @@ def compile_checkpoint(checkpoint: Path, variant: str, folder: Path) -> Path:
     return Path(done.stdout.strip().splitlines()[-1])
 
 
-def prepare(checkpoint: Path, variant: str, folder: Path) -> None:
+def prepare(checkpoint: Path, folder: Path, *, variant: str) -> None:
     """Compile into `folder`, and leave the compiled files only."""
     compiled = compile_checkpoint(checkpoint, variant, folder / "artifacts")
     shutil.copytree(compiled, folder / COMPILED)
     shutil.rmtree(folder / "artifacts")
 
 
+def described(folder: Path) -> Variant:
+    """What the pipeline wrote about the variant."""
+    return Variant.from_json((folder / COMPILED / "variant.json").read_text(encoding="utf-8"))
+
+
 def model_file(folder: Path) -> Path:
     """The graph that `prepare` wrote."""
-    (path,) = sorted((folder / COMPILED / "onnx").glob("*.onnx"))
-    return path
-
-
-def session_settings(folder: Path) -> Mapping[str, str]:
-    """ONNX Runtime's settings that the variant asks for."""
-    described = json.loads((folder / COMPILED / "variant.json").read_text(encoding="utf-8"))
-    return described.get("session", {}) if isinstance(described, dict) else {}
+    return folder / COMPILED / described(folder).files[0]
 
 
 def open_variant(folder: Path, threads: int) -> Answer:
     """Answers through the engine that `distilforge.open` uses for this target."""
-    from distilforge.backends import backends
-    from distilforge.manifest import Variant
-
-    compiled = folder / COMPILED
-    variant = Variant(
-        target="onnxruntime-cpu",
-        precision="",
-        files=(model_file(folder).relative_to(compiled).as_posix(),),
-        session=session_settings(folder),
-    )
+    variant = described(folder)
     backend = backends.get(variant.target)
     assert backend is not None
-    engine = backend.load(variant, compiled, providers=None, threads=threads)
+    engine = backend.load(variant, folder / COMPILED, providers=None, threads=threads)
 
     def answer(ids: Ids, mask: Ids) -> Logits:
         outputs = engine.run({"input_ids": ids, "attention_mask": mask})

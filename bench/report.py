@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.build_cost import Cost
+from bench.build_cost import Builds
 from bench.contest import Contest
 from bench.prepared import Absent
 from bench.products import Share
@@ -12,7 +12,7 @@ from bench.ratios import Ratio, Wanted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Conditions by name; samples; ratios by opponent; costs by builder; operations a second of the ceiling.
+    """Conditions by name; samples; ratios by opponent; builds by builder; operations a second of the ceiling.
 
     `ours` is the contestant that is judged, None where it could not be made; `int8_bytes` the size of its file.
     """
@@ -26,6 +26,6 @@ class Report:
     against: Mapping[str, tuple[Ratio, ...]]
     ceiling: float
     share: Share | None
-    costs: Mapping[str, Cost]
+    builds: Mapping[str, Builds]
     int8_bytes: int | None
     wanted: tuple[Wanted, ...]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import build_cost, contest, prepared, ratios, release_folder
-from bench.build_cost import BuildError, Cost
+from bench.build_cost import Builds
 from bench.contest import Contest, Contestant, WorkerError
 from bench.prepared import Absent
 from bench.products import Share
@@ -37,17 +37,20 @@ def run(
     shapes: Sequence[Shape],
     seconds: float,
     given: Sequence[str],
-    builds: bool,
+    build_rounds: int,
     progress: Progress,
 ) -> Report:
-    """Measure everything. `given` are .onnx files, PATH@key=value,... for the session; the first is judged as ours."""
+    """Measure everything. `given` are .onnx files, PATH@key=value,... for the session; the first is judged as ours.
+
+    0 `build_rounds` leave builds out.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     checkpoint = prepared.make_checkpoint(cache)
     contestants, absent = _prepare(cache, checkpoint, progress)
     contestants += [Contestant(name=Path(one).name, subject="onnx-file", source=one) for one in given]
     with tempfile.TemporaryDirectory() as scratch:
         logs = Path(scratch)
-        costs = _builds(checkpoint, logs, absent, progress) if builds else {}
+        builds = _builds(checkpoint, build_rounds, logs, absent, progress)
         ceiling = _ceiling(threads, progress)
         contestants = _that_open(contestants, threads, logs, absent)
         with contest.open_workers(contestants, threads, logs) as workers:
@@ -71,9 +74,9 @@ def run(
         against=against,
         ceiling=ceiling,
         share=share,
-        costs=costs,
+        builds=builds,
         int8_bytes=size,
-        wanted=(*ratios.wanted(against), *_wanted_of_builds(share, costs, size)),
+        wanted=(*ratios.wanted(against), *_wanted_of_builds(share, builds, size)),
     )
 
 
@@ -109,15 +112,17 @@ def _that_open(
     return kept
 
 
-def _builds(checkpoint: Path, logs: Path, absent: list[Absent], progress: Progress) -> dict[str, Cost]:
-    costs = {}
-    for which in ("ours", OPTIMUM):
-        progress(f"building once: {which}")
-        try:
-            costs[which] = build_cost.measure(which, checkpoint, logs / f"build-{which}.log")
-        except BuildError as error:
-            absent.append(Absent(name=f"build of {which}", reason=str(error)))
-    return costs
+def _builds(
+    checkpoint: Path, rounds: int, logs: Path, absent: list[Absent], progress: Progress
+) -> dict[str, Builds]:
+    found, failed = build_cost.measure_in_turns(
+        ("ours", OPTIMUM),
+        lambda which: build_cost.measure(which, checkpoint, logs / f"build-{which}.log"),
+        rounds=rounds,
+        progress=progress,
+    )
+    absent += [Absent(name=f"build of {which}", reason=str(error)) for which, error in failed.items()]
+    return found
 
 
 def _against(
@@ -144,8 +149,10 @@ def _differences(found: Contest, reference: str | None) -> dict[str, float]:
     return largest
 
 
-def _wanted_of_builds(share: Share | None, costs: Mapping[str, Cost], size: int | None) -> tuple[Wanted, ...]:
-    ours, optimum = costs.get("ours"), costs.get(OPTIMUM)
+def _wanted_of_builds(
+    share: Share | None, builds: Mapping[str, Builds], size: int | None
+) -> tuple[Wanted, ...]:
+    ours, optimum = builds.get("ours"), builds.get(OPTIMUM)
     return (
         Wanted(
             what="share of 8x128 in matrix products, attention kernels counted",

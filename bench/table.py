@@ -1,9 +1,10 @@
 """A report as Markdown, which reads as well on a terminal."""
 
 from collections.abc import Mapping, Sequence
+from statistics import geometric_mean
 
 from bench.contest import Contest
-from bench.ratios import Ratio, Wanted, geometric_mean
+from bench.ratios import Ratio, Wanted
 from bench.report import Report
 from bench.shapes import Shape
 from bench.sizes import attention_operations, linear_operations
@@ -81,13 +82,14 @@ def operations(report: Report) -> str:
 
 
 def builds(report: Report) -> str:
-    """Time and memory of a build in a fresh process."""
-    rows = [
-        [which, f"{cost.seconds:.1f}", f"{cost.peak_bytes / MEGABYTES:.0f}"]
-        for which, cost in report.costs.items()
-    ]
+    """Median time and largest memory of builds in fresh processes."""
+    rows = []
+    for which, made in report.builds.items():
+        seconds = [cost.seconds for cost in made.costs]
+        times = f"{made.seconds:.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
+        rows.append([which, str(len(seconds)), times, f"{made.peak_bytes / MEGABYTES:.0f}"])
     size = "unknown" if report.int8_bytes is None else f"{report.int8_bytes / MEGABYTES:.1f} MB"
-    return grid(["", "seconds", "peak MB"], rows) + f"\n\nOur INT8 file: {size}."
+    return grid(["", "builds", "seconds, median (range)", "peak MB"], rows) + f"\n\nOur INT8 file: {size}."
 
 
 def wanted(limits: Sequence[Wanted]) -> str:

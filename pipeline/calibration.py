@@ -15,7 +15,7 @@ from pipeline.errors import UsageError
 from pipeline.quantize import Calibration, Feeds
 from validation import tasks
 from validation.batches import batches
-from validation.data import DEMO, read
+from validation.data import demo_texts, read
 from validation.errors import DataError
 from validation.tasks.base import Row, Served
 
@@ -23,12 +23,6 @@ from validation.tasks.base import Row, Served
 MOST_TEXTS = 128
 # Of a text that a short model can only read in windows, the first ones say enough.
 MOST_WINDOWS = 4
-
-
-def demo_texts(head: str) -> Path | None:
-    """The calibration texts that validation carries for `head`, or None where it has none."""
-    path = DEMO / head / "calibration.jsonl.gz"
-    return path if path.is_file() else None
 
 
 def feeds(
@@ -40,7 +34,7 @@ def feeds(
     texts that validation carries for the head. Raises UsageError where there are none, DataError for data that is
     damaged or of another head, and what model_src raises for a checkpoint.
     """
-    path = demo_texts(head) if data is None else data
+    path = demo_texts(head, "calibration") if data is None else data
     if path is None:
         raise UsageError(
             f"the head {head} needs calibration data, and there are no texts for it here",

@@ -1,6 +1,5 @@
 """The model card: README.md of a release, written from its manifest."""
 
-import math
 import statistics
 from collections.abc import Mapping
 
@@ -187,11 +186,9 @@ def speedup(variant: Variant, over: Variant) -> float | None:
     """Geometric mean of the ratios of median seconds, over the shapes at which both were timed."""
     theirs = {_shape(taken): _milliseconds(taken) for taken, _ in pairs(over)}
     ratios = [
-        math.log(theirs[_shape(taken)] / _milliseconds(taken))
-        for taken, _ in pairs(variant)
-        if _shape(taken) in theirs
+        theirs[_shape(taken)] / _milliseconds(taken) for taken, _ in pairs(variant) if _shape(taken) in theirs
     ]
-    return math.exp(statistics.fmean(ratios)) if ratios else None
+    return statistics.geometric_mean(ratios) if ratios else None
 
 
 def pairs(variant: Variant) -> list[tuple[Measurement, Measurement]]:

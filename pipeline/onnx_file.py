@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import onnx
 import onnx_ir
+from distilforge.machine.onnx_bytes import varint
 
 _MODEL_GRAPH = onnx.ModelProto.GRAPH_FIELD_NUMBER
 _GRAPH_INITIALIZER = onnx.GraphProto.INITIALIZER_FIELD_NUMBER
@@ -67,13 +68,4 @@ def _initializer(value: onnx_ir.Value) -> tuple[int, _Write]:
 
 def _start(field: int, size: int) -> bytes:
     """The tag of a field of `size` bytes, and its length."""
-    return _varint(field << 3 | _LENGTH_DELIMITED) + _varint(size)
-
-
-def _varint(number: int) -> bytes:
-    groups = bytearray()
-    while number > 0x7F:
-        groups.append(number & 0x7F | 0x80)
-        number >>= 7
-    groups.append(number)
-    return bytes(groups)
+    return varint(field << 3 | _LENGTH_DELIMITED) + varint(size)

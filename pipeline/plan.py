@@ -36,12 +36,12 @@ class Plan:
     """Fusions, then a scheme that writes the precision, then lowerings to the target's own operators.
 
     fusions, lowerings: names in pipeline.fuse. scheme: a name in pipeline.quantize, "" to stay in fp32.
-    calibration: "minmax", "percentile" or "entropy". smoothing: how much of an activation's outliers moves into the
-    weights, 0 for none, 1 for all (Xiao et al. 2023, equation 4, alpha). smoothed: the modules whose inputs it is done
-    to, named as in exclude. weight_bits: 8, or 7 for CPUs whose int8 products saturate. quantize_attention: attention's
-    two products in 8 bits too. exclude: modules by their Hugging Face names, "*" for anything, which stay in floating
-    point. session: ONNX Runtime's settings. needs: what a machine must have (distilforge.machine). Raises UsageError
-    for a smoothing or a number of bits that cannot be.
+    calibration: one of METHODS in pipeline.quantize.parts.ranges. smoothing: how much of an activation's outliers moves
+    into the weights, 0 for none, 1 for all (Xiao et al. 2023, equation 4, alpha). smoothed: the modules whose inputs it
+    is done to, named as in exclude. weight_bits: 8, or 7 for CPUs whose int8 products saturate. quantize_attention:
+    attention's two products in 8 bits too. exclude: modules by their Hugging Face names, "*" for anything, which stay
+    in floating point. session: ONNX Runtime's settings. needs: what a machine must have (distilforge.machine). Raises
+    UsageError for a smoothing or a number of bits that cannot be.
     """
 
     fusions: tuple[str, ...] = ()

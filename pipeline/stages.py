@@ -5,7 +5,6 @@ PyTorch and the engines are imported where a stage runs, so that a build with no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from pipeline import assemble, collector, digests, versions
 from pipeline.interface import Interface
 from pipeline.recipe import Recipe, VariantName, limits
 from pipeline.work import Stage, Talk, WorkFolder
+from validation.data import demo_texts
 
 if TYPE_CHECKING:
     from validation.report import VariantReport
@@ -94,6 +94,7 @@ def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:
                 "pipeline.naming",
                 "pipeline.onnx_file",
                 "pipeline.spans",
+                "distilforge.machine.onnx_bytes",
             ),
         },
         make=make,
@@ -122,7 +123,7 @@ def compile_variant(
         made = variants.make(exported.folder / GRAPH, plan, feeds, target, variant.precision, folder)
         (folder / VARIANT).write_text(made.to_json(), encoding="utf-8")
 
-    texts = (recipe.calibration or _calibration_texts(interface.head)) if plan.scheme else None
+    texts = (recipe.calibration or demo_texts(interface.head, "calibration")) if plan.scheme else None
     return work.stage(
         "compile",
         doing=f"compiling for {variant}",
@@ -149,6 +150,7 @@ def compile_variant(
                 "validation.batches",
                 "validation.data",
                 "validation.tasks",
+                "distilforge.machine.onnx_bytes",
                 "distilforge.tokenizer",
             ),
         },
@@ -212,15 +214,14 @@ def validate(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk
         assemble.write_manifest(judged(manifest, report.variants), folder)
 
     manifest = assemble.read_manifest(made.folder)
+    texts = recipe.evaluation or demo_texts(manifest.head, "evaluation")
     return work.stage(
         "validate",
         doing="comparing with eager PyTorch",
         inputs={
             "candidate": _content(manifest),
             "model": source.model,
-            "evaluation": digests.of_file(recipe.evaluation)
-            if recipe.evaluation
-            else _demo_data(manifest.head),
+            "evaluation": digests.of_file(texts) if texts else None,
             "gates": limits(recipe.gates),
             "host": versions.host(),
             "tools": versions.of(
@@ -257,22 +258,3 @@ def _content(manifest: Manifest) -> str:
     values = asdict(manifest)
     del values["provenance"]
     return digests.of_value(values)
-
-
-def _calibration_texts(head: str) -> Path | None:
-    """What `pipeline.calibration` reads where a recipe names no texts; None where validation carries none."""
-    path = _validation() / "data" / head / "calibration.jsonl.gz"
-    return path if path.is_file() else None
-
-
-def _demo_data(head: str) -> str:
-    """Digest of the texts that validation carries for `head`."""
-    return digests.of_records(digests.record(_validation() / "data" / head))
-
-
-def _validation() -> Path:
-    """The folder of the package, found without importing it."""
-    found = find_spec("validation")
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent

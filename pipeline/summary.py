@@ -1,6 +1,5 @@
 """The table over releases: what each is, how large, accurate and fast, and whether it passed."""
 
-import math
 import statistics
 from dataclasses import dataclass
 
@@ -43,18 +42,18 @@ class Line:
     version: str
     head: str
     variant: str
-    bytes: int | None
-    metric: str | None
-    eager: float | None
-    value: float | None
-    loss: float | None
-    margin: float | None
-    agreement: float | None
-    error: float | None
-    eager_seconds: float | None
-    variant_seconds: float | None
-    speedup: float | None
-    sibling_speedup: float | None
+    bytes: int | None = None
+    metric: str | None = None
+    eager: float | None = None
+    value: float | None = None
+    loss: float | None = None
+    margin: float | None = None
+    agreement: float | None = None
+    error: float | None = None
+    eager_seconds: float | None = None
+    variant_seconds: float | None = None
+    speedup: float | None = None
+    sibling_speedup: float | None = None
     validated: bool
     withheld: str = ""
 
@@ -114,7 +113,7 @@ def _line(manifest: Manifest, variant: Variant) -> Line:
         error=max(errors, default=None),
         eager_seconds=eager_seconds,
         variant_seconds=variant_seconds,
-        speedup=math.exp(statistics.fmean(map(math.log, ratios))) if ratios else None,
+        speedup=statistics.geometric_mean(ratios) if ratios else None,
         sibling_speedup=speedup(variant, sibling) if sibling else None,
         validated=variant.validated,
     )
@@ -126,19 +125,7 @@ def _withheld(manifest: Manifest, withheld: Withheld) -> Line:
         version=manifest.version,
         head=manifest.head,
         variant=withheld.name,
-        bytes=None,
-        metric=None,
-        eager=None,
-        value=None,
-        loss=None,
-        margin=None,
-        agreement=None,
-        error=None,
-        eager_seconds=None,
-        variant_seconds=None,
-        speedup=None,
-        sibling_speedup=None,
-        # Its answers are good: what is withheld passed every check but the one of its speed.
+        # It failed no check of its answers: it is too slow, or the building machine cannot check it, as its reason says
         validated=True,
         withheld=withheld.reason,
     )

@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 from validation import tasks
 from validation.errors import DataError
@@ -13,6 +14,8 @@ from validation.record import SCHEMAS, Record
 from validation.tasks.base import Example, Task
 
 DEMO = Path(__file__).parent / "data"
+
+Purpose = Literal["evaluation", "calibration"]
 
 
 def load(
@@ -38,9 +41,9 @@ def read(path: Path, task: Task[Example], head: str) -> tuple[Example, ...]:
     return tuple(examples)
 
 
-def demo_texts(head: str) -> Path | None:
-    """The evaluation data that this package carries for `head`, or None where it has none."""
-    path = DEMO / head / "evaluation.jsonl.gz"
+def demo_texts(head: str, purpose: Purpose) -> Path | None:
+    """The texts that this package carries for `head`, or None where it has none."""
+    path = DEMO / head / f"{purpose}.jsonl.gz"
     return path if path.is_file() else None
 
 

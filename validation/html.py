@@ -1,5 +1,6 @@
 """The report as one HTML file that needs nothing beside it."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def _mean(speedups: Sequence[Speedup]) -> str:
     """The geometric mean over the shapes; a dash for what was not timed."""
     if not speedups:
         return "-"
-    return f"{float(np.exp(np.mean(np.log([speedup.ratio for speedup in speedups])))):.2f}"
+    return f"{statistics.geometric_mean(speedup.ratio for speedup in speedups):.2f}"
 
 
 def _latency(variant: VariantReport) -> Markup:

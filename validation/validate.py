@@ -125,7 +125,7 @@ def _open(candidate: Path, variants: Sequence[Variant], count: int) -> dict[str,
 def encode(evaluation: Path | None, served: Served) -> Evaluation | None:
     """The evaluation data, or else the demo's texts, encoded; None where this package carries none for the head."""
     manifest = served.manifest
-    path = data.demo_texts(manifest.head) if evaluation is None else evaluation
+    path = data.demo_texts(manifest.head, "evaluation") if evaluation is None else evaluation
     if path is None:
         return None
     task = tasks.find(manifest.head)(

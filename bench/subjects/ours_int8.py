@@ -1,14 +1,9 @@
 """Our own INT8 file for ONNX Runtime's CPU provider."""
 
-from pathlib import Path
+from functools import partial
 
 from bench import release_folder
 from bench.subjects import Subject, subjects
-
-
-def _prepare(checkpoint: Path, folder: Path) -> None:
-    release_folder.prepare(checkpoint, "onnxruntime-cpu:int8", folder)
-
 
 subjects.add(
     Subject(
@@ -16,7 +11,7 @@ subjects.add(
         title="distilforge INT8",
         settings="distilforge compile --variant onnxruntime-cpu:int8, opened by the runtime's engine",
         packages=("onnxruntime",),
-        prepare=_prepare,
+        prepare=partial(release_folder.prepare, variant="onnxruntime-cpu:int8"),
         open=release_folder.open_variant,
     )
 )

@@ -1,19 +1,10 @@
 """PyTorch SDPA bf16."""
 
-import shutil
-from pathlib import Path
+from functools import partial
 
-from bench.subjects import Answer, Subject, subjects
+from bench import checkpoint
+from bench.subjects import Subject, subjects
 from bench.torch_model import open_model
-
-
-def _prepare(checkpoint: Path, folder: Path) -> None:
-    shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
-
-
-def _open(folder: Path, threads: int) -> Answer:
-    return open_model(folder, threads, attention="sdpa", precision="bfloat16")
-
 
 subjects.add(
     Subject(
@@ -21,7 +12,7 @@ subjects.add(
         title="PyTorch SDPA bf16",
         settings="transformers, attn_implementation=sdpa, bfloat16 weights, inference mode",
         packages=("torch", "transformers"),
-        prepare=_prepare,
-        open=_open,
+        prepare=checkpoint.copy,
+        open=partial(open_model, attention="sdpa", precision="bfloat16"),
     )
 )

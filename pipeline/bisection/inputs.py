@@ -62,7 +62,7 @@ def reference(folder: Path, manifest: Manifest, checkpoint: Path | None) -> Grap
 
 def evaluation(folder: Path, manifest: Manifest, data: Path | None) -> Evaluation:
     """As many texts, spread over the data, as come to TOKENS; of one's own texts each has to fit."""
-    path = demo_texts(manifest.head) if data is None else data
+    path = demo_texts(manifest.head, "evaluation") if data is None else data
     if path is None:
         raise UsageError(f"there are no texts here for the head {manifest.head}", hint="give some: --data")
     task = tasks.find(manifest.head)(

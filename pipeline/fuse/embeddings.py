@@ -7,13 +7,10 @@ import onnx_ir
 from onnxscript.rewriter.pattern import MatchResult, RewriteRule
 
 from pipeline.fuse import fusion
-from pipeline.fuse.rewriting import MICROSOFT, Operators, module_of, named, refuse, rewrite
+from pipeline.fuse.rewriting import MICROSOFT, Operators, epsilon_of, module_of, named, refuse, rewrite
 from pipeline.graph import Graph
 from pipeline.nodes import array_of
 from pipeline.passes import Applied
-
-# ONNX's default (LayerNormalization, version 17)
-_EPSILON = 1e-5
 
 
 @fusion("embeddings", emits=frozenset({MICROSOFT}), per_graph=1)
@@ -70,8 +67,6 @@ def embeddings(graph: Graph) -> Applied:
         bias: onnx_ir.Value,
         normalized: onnx_ir.Value,
     ) -> onnx_ir.Value:
-        node = normalized.producer()
-        assert node is not None
         assert normalized.shape is not None
         module = module_of(normalized).rpartition(".")[0]
 
@@ -93,7 +88,7 @@ def embeddings(graph: Graph) -> Applied:
                 bias,
                 None,
                 None if _counts_from_zero(positions, ids) else int32(positions, "Cast_positions"),
-                epsilon=node.attributes.get_float("epsilon", _EPSILON),
+                epsilon=epsilon_of(normalized),
                 _domain=MICROSOFT,
                 _outputs=2,
             ),

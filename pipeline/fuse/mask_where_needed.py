@@ -1,5 +1,7 @@
 """Adding attention's mask only where something is masked."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import onnx_ir
 
@@ -8,6 +10,8 @@ from pipeline.fuse.rewriting import constant, describe, tidy
 from pipeline.graph import Graph
 from pipeline.nodes import sole_reader
 from pipeline.passes import Applied
+
+_PRODUCTS = frozenset(("MatMul", "MatMulIntegerToFloat"))
 
 
 @fusion(
@@ -77,24 +81,60 @@ def _nothing_masked(graph: Graph, mask: onnx_ir.Value) -> onnx_ir.Value:
 def _choose(
     graph: Graph, softmax: onnx_ir.Node, added: onnx_ir.Node, scores: onnx_ir.Value, unmasked: onnx_ir.Value
 ) -> None:
-    """Put an If in the place of `softmax` and the sum `added` ahead of it."""
-    axis = softmax.attributes.get_int("axis", -1)
-    output = softmax.outputs[0]
+    """Put an If in the place of `softmax`, the sum `added` ahead of it, and what touches the scores besides.
+
+    The product that makes the scores and the quantization of the softmax move into the branches: a branch may write
+    over its own values and not over the graph's, so that a softmax of outer scores would need memory of its own.
+    """
+    masked = [*_alone(scores, _PRODUCTS), added, softmax, *_alone_after(softmax)]
+    plain = [node for node in masked if node is not added]
+    output = masked[-1].outputs[0]
     assert output.shape is not None
     name = str(softmax.name)
-
-    plain = onnx_ir.node("Softmax", [scores], {"axis": axis}, name=f"{name}_unmasked")
-    mask = added.inputs[1]
-    total = onnx_ir.node("Add", [scores, mask], name=f"{name}_masked/Add")
-    masked = onnx_ir.node("Softmax", [total.outputs[0]], {"axis": axis}, name=f"{name}_masked")
-    for node in (plain, total, masked):
-        describe(node.outputs[0], output.shape, output.dtype)
     branches = {
-        "then_branch": onnx_ir.Graph([], plain.outputs, nodes=[plain], name=f"{name}_unmasked"),
-        "else_branch": onnx_ir.Graph([], masked.outputs, nodes=[total, masked], name=f"{name}_masked"),
+        "then_branch": _branch(plain, f"{name}_unmasked", {added.outputs[0]: scores}),
+        "else_branch": _branch(masked, f"{name}_masked", {}),
     }
     choice = onnx_ir.node("If", [unmasked], branches, name=f"{name.rpartition('/')[0]}/If")
     chosen = describe(choice.outputs[0], output.shape, output.dtype)
-    graph.graph.insert_after(softmax, choice)
+    graph.graph.insert_after(masked[-1], choice)
     output.replace_all_uses_with(chosen)
-    graph.graph.remove([softmax, added], safe=True)
+    graph.graph.remove(masked, safe=True)
+
+
+def _alone(value: onnx_ir.Value, operators: frozenset[str]) -> list[onnx_ir.Node]:
+    """What computes `value`, where it is one of `operators` and one node alone reads it."""
+    producer = value.producer()
+    known = producer is not None and producer.op_type in operators and sole_reader(value) is not None
+    return [producer] if producer is not None and known else []
+
+
+def _alone_after(softmax: onnx_ir.Node) -> list[onnx_ir.Node]:
+    """What quantizes the output of `softmax`, where nothing else reads it."""
+    reader = sole_reader(softmax.outputs[0])
+    if reader is None or reader.op_type != "QuantizeLinear" or reader.outputs[0].is_graph_output():
+        return []
+    return [reader]
+
+
+def _branch(
+    nodes: Sequence[onnx_ir.Node], name: str, instead: Mapping[onnx_ir.Value, onnx_ir.Value]
+) -> onnx_ir.Graph:
+    """Copies of `nodes`, which follow one another, as a graph without inputs; `instead` says what replaces a value."""
+    copies: list[onnx_ir.Node] = []
+    made = dict[onnx_ir.Value, onnx_ir.Value]()
+    suffix = name.rpartition("_")[2]
+    for node in nodes:
+        read = [None if value is None else instead.get(value, value) for value in node.inputs]
+        copy = onnx_ir.node(
+            node.op_type,
+            [None if value is None else made.get(value, value) for value in read],
+            domain=node.domain,
+            name=f"{node.name}_{suffix}",
+            attributes=dict(node.attributes),
+        )
+        output = node.outputs[0]
+        assert output.shape is not None
+        made[output] = describe(copy.outputs[0], output.shape, output.dtype)
+        copies.append(copy)
+    return onnx_ir.Graph([], copies[-1].outputs, nodes=copies, name=name)

@@ -78,6 +78,14 @@ def module_of(value: onnx_ir.Value) -> str:
     return "" if producer is None or producer.name is None else producer.name.rpartition("/")[0]
 
 
+def epsilon_of(normalized: onnx_ir.Value) -> float:
+    """What the LayerNormalization that computes `normalized` adds to the variance."""
+    node = normalized.producer()
+    assert node is not None
+    # ONNX's default (LayerNormalization, version 17)
+    return node.attributes.get_float("epsilon", 1e-5)
+
+
 def named(
     value: onnx_ir.Value, name: str, *, shape: Shape, dtype: onnx_ir.DataType = onnx_ir.DataType.FLOAT
 ) -> onnx_ir.Value:

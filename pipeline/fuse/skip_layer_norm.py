@@ -4,12 +4,9 @@ import onnx_ir
 from onnxscript.rewriter.pattern import MatchResult, RewriteRule
 
 from pipeline.fuse import fusion
-from pipeline.fuse.rewriting import MICROSOFT, Operators, named, refuse, rewrite
+from pipeline.fuse.rewriting import MICROSOFT, Operators, epsilon_of, module_of, named, refuse, rewrite
 from pipeline.graph import Graph
 from pipeline.passes import Applied
-
-# ONNX's default (LayerNormalization, version 17)
-_EPSILON = 1e-5
 
 
 @fusion("skip_layer_norm", emits=frozenset({MICROSOFT}), per_layer=2)
@@ -53,18 +50,15 @@ def skip_layer_norm(graph: Graph) -> Applied:
         bias: onnx_ir.Value,
         normalized: onnx_ir.Value,
     ) -> onnx_ir.Value:
-        node = normalized.producer()
-        assert node is not None
         assert normalized.shape is not None
         fused = op.SkipLayerNormalization(
             x,
             skip,
             weight,
             bias,
-            epsilon=node.attributes.get_float("epsilon", _EPSILON),
+            epsilon=epsilon_of(normalized),
             _domain=MICROSOFT,
         )
-        name = (node.name or "").rpartition("/")[0]
-        return named(fused, f"{name}/SkipLayerNormalization", shape=normalized.shape)
+        return named(fused, f"{module_of(normalized)}/SkipLayerNormalization", shape=normalized.shape)
 
     return rewrite(graph, RewriteRule(pattern, replacement, check))

@@ -8,6 +8,7 @@ from pathlib import Path
 from distilforge.manifest import Verdict
 from scipy import stats
 
+from pipeline.gate import sentence
 from pipeline.tuning.workshop import Opened
 from validation import invariance, notes, verdicts
 from validation.accuracy import Evaluation
@@ -112,7 +113,7 @@ class Gatekeeper:
             verdicts=judged,
             examples=len(evaluated.examples) if evaluated else 0,
             failures=tuple(
-                _sentence(verdict)
+                sentence(verdict)
                 for verdict in judged
                 if not verdict and (whole or hopeless(verdict, decisions, self._gates.confidence))
             ),
@@ -132,7 +133,3 @@ def hopeless(verdict: Verdict, decisions: int, confidence: float) -> bool:
         interval = stats.binomtest(agreed, decisions).proportion_ci(2 * confidence - 1)
         return float(interval.high) < verdict.limit
     return True
-
-
-def _sentence(verdict: Verdict) -> str:
-    return f"{verdict.check}: {verdict.observed:.4g}, must be {verdict.comparison} {verdict.limit:g}"

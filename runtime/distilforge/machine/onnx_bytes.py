@@ -38,13 +38,13 @@ def _message(*fields: tuple[int, int | bytes]) -> bytes:
     encoded = bytearray()
     for number, value in fields:
         if isinstance(value, int):
-            encoded += _varint(number << 3) + _varint(value)
+            encoded += varint(number << 3) + varint(value)
         else:
-            encoded += _varint(number << 3 | 2) + _varint(len(value)) + value
+            encoded += varint(number << 3 | 2) + varint(len(value)) + value
     return bytes(encoded)
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
     """A whole number of at least 0, seven bits a byte, the lowest first; all bytes but the last have the high bit."""
     encoded = bytearray()
     while value > 0x7F:

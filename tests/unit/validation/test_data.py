@@ -51,7 +51,7 @@ def test_every_head_has_a_schema_here() -> None:
 
 @pytest.mark.parametrize("head", sorted(GOOD))
 def test_the_demo_data_of_every_head_reads(head: str) -> None:
-    path = demo_texts(head)
+    path = demo_texts(head, "evaluation")
     assert path is not None
     assert len(load(path, head, LABELS, labelled=False)) >= 1500
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnx
 import onnx_ir
 import onnxruntime
+import pytest
 import torch
 from onnx_ir.passes.common import ShapeInferencePass
 
@@ -19,6 +20,7 @@ from model_src import heads
 from model_src.config import DistilBertConfig
 from model_src.initialize import initialize
 from pipeline import graph, passes, spans
+from pipeline.errors import ContractError
 from pipeline.export import export
 from pipeline.fuse import fusions
 from pipeline.passes import Applied
@@ -103,6 +105,21 @@ def refused(made: graph.Graph, name: str) -> Applied:
     applied = fusions.find(name).run(made)
     graph.check(made)
     return applied
+
+
+def refused_in_one_layer(
+    name: str, fault: Callable[[graph.Graph], None], reason: str
+) -> tuple[graph.Graph, graph.Graph]:
+    """The graph with `fault` in one layer, before and after fusion `name`, which must leave that layer for `reason`."""
+    after = exported()
+    fault(after)
+    before = after.clone()
+    with pytest.raises(
+        ContractError, match=rf"{name} matched 1 times, must match at least 2 times.*{reason}"
+    ):
+        run(before.clone(), name)
+    assert refused(after, name).rewrites == LAYERS - 1
+    return before, after
 
 
 def ragged(shape: Sequence[int], seed: int = 0) -> dict[str, Array]:

@@ -119,8 +119,14 @@ def test_one_query_of_the_last_layer(head: str) -> None:
     expected = answer(graph, inputs)
     quantize(graph, head)
     assert lower(graph, "mask_where_needed") == [8 * LAYERS + OWN[head], LAYERS]
-    check_without_other_domains = [node for node in graph.graph if node.domain == "com.microsoft"]
-    assert len(check_without_other_domains) == 8 * LAYERS + OWN[head]
+    # The scores' product of each layer is in both branches of its If
+    products = [node for node in graph.graph.all_nodes() if node.domain == "com.microsoft"]
+    assert len(products) == 9 * LAYERS + OWN[head]
+    for node in graph.graph:
+        for branch, added in (("then_branch", []), ("else_branch", ["Add"])):
+            if node.op_type == "If":
+                moved = [inner.op_type for inner in node.attributes[branch].as_graph()]
+                assert moved == ["MatMulIntegerToFloat", *added, "Softmax", "QuantizeLinear"]
     assert relative_error(answer(graph, inputs)[0], expected[0]) < 0.1
 
 

@@ -1,0 +1,52 @@
+"""Builds in turns, and what is said of several, on made-up costs."""
+
+import json
+
+import pytest
+
+from bench import record, table
+from bench.build_cost import BuildError, Builds, Cost, measure_in_turns
+from bench.contest import Contest
+from bench.report import Report
+from bench.run import OPTIMUM, _wanted_of_builds
+
+
+def builds(*costs: tuple[float, int]) -> Builds:
+    return Builds(costs=tuple(Cost(seconds=seconds, peak_bytes=peak) for seconds, peak in costs))
+
+
+def test_the_time_of_builds_is_the_median_and_their_memory_the_largest() -> None:
+    builds = Builds(
+        costs=tuple(Cost(seconds=took, peak_bytes=peak) for took, peak in ((5, 7), (1, 9), (2, 8)))
+    )
+    assert (builds.seconds, builds.peak_bytes) == (2, 9)
+
+
+def test_builders_take_turns_and_each_round_begins_with_another() -> None:
+    made: list[str] = []
+
+    def build(which: str) -> Cost:
+        made.append(which)
+        return Cost(seconds=len(made), peak_bytes=1)
+
+    found, failed = measure_in_turns(("ours", "theirs"), build, rounds=3)
+    assert made == ["ours", "theirs", "theirs", "ours", "ours", "theirs"]
+    assert [cost.seconds for cost in found["theirs"].costs] == [2, 3, 6]
+    assert failed == {}
+
+
+@pytest.mark.parametrize("sound", [0, 1])
+def test_a_builder_that_fails_is_not_built_again_and_counts_for_nothing(sound: int) -> None:
+    made: list[str] = []
+
+    def build(which: str) -> Cost:
+        if which == "theirs" and made.count("theirs") == sound:
+            raise BuildError("no room")
+        made.append(which)
+        return Cost(seconds=1, peak_bytes=1)
+
+    found, failed = measure_in_turns(("ours", "theirs"), build, rounds=3)
+    assert made.count("ours") == 3
+    assert made.count("theirs") == sound
+    assert set(found) == {"ours"}
+    assert str(failed["theirs"]) == "no room"
