@@ -91,12 +91,37 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledEngine:
+    """What a compiler made of a graph: where it runs, which sizes it takes, what it costs.
+
+    flavour: the compiler, as users call it. version: its version. capabilities: the compute capabilities it is for,
+    "8.6", or "8.0+" for that and later ones. profiles: sizes of every dynamic axis, a profile each. precisions: layers
+    by the type they compute. activation_bytes: memory for activations at the largest sizes, None where the compiler
+    does not say. build_seconds: on the machine that built it. options: what the compiler was told, by name. warnings:
+    the compiler's own, each once.
+    """
+
+    flavour: str
+    version: str
+    capabilities: tuple[str, ...]
+    profiles: tuple[Mapping[str, Span], ...]
+    precisions: Mapping[str, int]
+    bytes: int
+    activation_bytes: int | None
+    build_seconds: float
+    options: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One target x precision: its files (relative paths, the one to load first) and how it fared.
 
     passes: what was applied, in order. needs: what a machine must have for the answers to be those that were
-    validated (distilforge.machine). session: the engine's settings that the variant was measured with. notes: what a
-    reader must know before deploying it.
+    validated (distilforge.machine). session: the engine's settings that the variant was measured with. oracle: the
+    one of its files that is an ONNX graph which ONNX Runtime's CPU provider can answer with, where the variant itself
+    needs a device; empty for others. compiled: what its compiler made, None where the graph itself is the artifact.
+    notes: what a reader must know before deploying it.
     """
 
     target: str
@@ -105,6 +130,8 @@ class Variant:
     passes: tuple[PassRecord, ...] = ()
     needs: tuple[str, ...] = ()
     session: Mapping[str, str] = field(default_factory=dict)
+    oracle: str = ""
+    compiled: CompiledEngine | None = None
     notes: tuple[str, ...] = ()
     validated: bool = False
     metrics: tuple[Metric, ...] = ()
@@ -274,12 +301,39 @@ def _read_variant(fields: Fields) -> Variant:
         passes=fields.list("passes", _pass),
         needs=fields.list("needs", read_text) if fields.has("needs") else (),
         session=fields.map("session", read_text) if fields.has("session") else {},
+        oracle=fields.text("oracle") if fields.has("oracle") else "",
+        compiled=_compiled(fields.nested("compiled")) if fields.has("compiled") else None,
         notes=fields.list("notes", read_text) if fields.has("notes") else (),
         validated=fields.flag("validated"),
         metrics=fields.list("metrics", read_metric),
         verdicts=fields.list("verdicts", read_verdict),
         measurements=fields.list("measurements", read_measurement),
     )
+
+
+def _compiled(fields: Fields) -> CompiledEngine:
+    return CompiledEngine(
+        flavour=fields.text("flavour"),
+        version=fields.text("version"),
+        capabilities=fields.list("capabilities", read_text),
+        profiles=fields.list("profiles", _profile),
+        precisions=fields.map("precisions", _count),
+        bytes=fields.integer("bytes"),
+        activation_bytes=fields.integer("activation_bytes") if fields.has("activation_bytes") else None,
+        build_seconds=fields.number("build_seconds"),
+        options=fields.map("options", read_text),
+        warnings=fields.list("warnings", read_text),
+    )
+
+
+def _profile(value: object, path: str) -> Mapping[str, Span]:
+    return Fields({"profile": value}, path).map("profile", read_span)
+
+
+def _count(value: object, path: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ReleaseError(f"{path} must be a whole number, found {value!r:.80}")
+    return value
 
 
 def _withheld(value: object, path: str) -> Withheld:

@@ -9,6 +9,7 @@ from importlib.resources import files
 import jsonschema
 import pytest
 from distilforge.manifest import (
+    CompiledEngine,
     FileRecord,
     Manifest,
     Measurement,
@@ -39,6 +40,19 @@ FULL = Manifest(
             passes=(PassRecord(name="layer_norm", rewrites=13),),
             needs=("exact-int8",),
             session={"session.set_denormal_as_zero": "1"},
+            oracle="onnx/model.onnx",
+            compiled=CompiledEngine(
+                flavour="TensorRT-RTX",
+                version="1.7.1.116",
+                capabilities=("8.6", "12.0+"),
+                profiles=({"batch": Span(low=1, usual=8, high=32)},),
+                precisions={"float16": 60},
+                bytes=10,
+                activation_bytes=20,
+                build_seconds=1.5,
+                options={"tf32": "false"},
+                warnings=("said once",),
+            ),
             notes=("Depends on its batch.",),
             validated=True,
             metrics=(Metric(name="accuracy", eager=0.9, variant=0.9, examples=1500),),
@@ -68,7 +82,10 @@ FULL = Manifest(
     withheld=(Withheld(name="onnxruntime-cpu:int8", reason="not faster"),),
 )
 # What releases made before these fields had a meaning do not say
-LATER = {("withheld",), ("variants", 0, "needs"), ("variants", 0, "session"), ("variants", 0, "notes")}
+LATER = {
+    ("withheld",),
+    *(("variants", 0, name) for name in ("needs", "session", "oracle", "compiled", "notes")),
+}
 Path = tuple[str | int, ...]
 
 
@@ -103,7 +120,16 @@ def at(value: object, path: Path) -> dict[str, object]:
     return value
 
 
-OPEN = {("spans",), ("files",), ("provenance", "tools"), ("variants", 0, "session")}
+COMPILED = ("variants", 0, "compiled")
+OPEN = {
+    ("spans",),
+    ("files",),
+    ("provenance", "tools"),
+    ("variants", 0, "session"),
+    (*COMPILED, "profiles", 0),
+    (*COMPILED, "precisions"),
+    (*COMPILED, "options"),
+}
 FIELDS = [(path, key) for path in objects(document()) if path not in OPEN for key in at(document(), path)]
 
 
@@ -139,7 +165,7 @@ def test_a_manifest_from_before_a_field_is_read_as_if_it_were_empty(
     validator.validate(old)
     read = Manifest.from_json(json.dumps(old))
     assert read.withheld == ()
-    bare = replace(FULL.variants[0], needs=(), session={}, notes=())
+    bare = replace(FULL.variants[0], needs=(), session={}, oracle="", compiled=None, notes=())
     assert read == replace(FULL, withheld=(), variants=(bare,))
 
 
