@@ -1,7 +1,7 @@
 """Evaluation texts through eager PyTorch and every variant at once: answers, differences and metrics."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -86,22 +86,29 @@ class Evaluation:
         *,
         workers: int,
         progress: Callable[[int, int], None],
+        part: "Part | None" = None,
     ) -> dict[str, Comparison]:
         """Feed every batch to eager once and to each variant, adding to its tallies, one an output in eager's order.
 
-        `workers` batches are under way at once, each on its own threads: kernels this small gain more by that than
-        by sharing one batch, and do not wait for each other on a busy machine. `progress` is told how many rows of
-        how many are done. Raises UnusableReferenceError and ArtifactError.
+        The variants that `part` names answer its examples only. `workers` batches are under way at once, each on its
+        own threads: kernels this small gain more by that than by sharing one batch, and do not wait for each other on
+        a busy machine. `progress` is told how many rows of how many are done. Raises UnusableReferenceError and
+        ArtifactError.
         """
         reference: dict[int, Array] = {}
         answered: dict[str, dict[int, Array]] = {name: {} for name in variants}
 
         def answer(batch: Batch) -> _Answered:
-            return self._answer(batch, eager, variants, tallies)
+            asked = {
+                name: run
+                for name, run in variants.items()
+                if part is None or name not in part.names or part.positions.issuperset(batch.positions)
+            }
+            return self._answer(batch, eager, asked, tallies)
 
         pool = ThreadPoolExecutor(workers)
         try:
-            for done in pool.map(answer, batches(self.rows, self.served)):
+            for done in pool.map(answer, self._batches(part)):
                 reference |= done.eager
                 for name, variant in done.variants.items():
                     answered[name] |= variant.arrays
@@ -111,9 +118,43 @@ class Evaluation:
         finally:
             # After an error or Ctrl-C, batches that wait are not begun.
             pool.shutdown(cancel_futures=True)
-        return self._compared(
-            self.answers(reference), {name: self.answers(arrays) for name, arrays in answered.items()}
+        few = part.names if part is not None else ()
+        compared = self._compared(
+            self.answers(reference),
+            {name: self.answers(arrays) for name, arrays in answered.items() if name not in few},
         )
+        if part is None:
+            return compared
+        chosen = part.evaluation
+
+        def answers(arrays: Mapping[int, Array]) -> Answers:
+            return chosen.answers(dict(enumerate(arrays[position] for position in sorted(part.positions))))
+
+        partial = {name: answers(arrays) for name, arrays in answered.items() if name in few}
+        return compared | chosen._compared(answers(reference), partial)
+
+    def part(self, names: Sequence[str], count: int) -> "Part":
+        """At most `count` of the examples, evenly spread, for the variants `names`."""
+        places = np.linspace(0, len(self.examples) - 1, min(count, len(self.examples))).round().astype(int)
+        chosen = set(places.tolist())
+        return Part(
+            names=frozenset(names),
+            positions=frozenset(place for place, row in enumerate(self.rows) if row.example in chosen),
+            evaluation=Evaluation.of(
+                self.task, tuple(self.examples[place] for place in sorted(chosen)), self.served
+            ),
+        )
+
+    def _batches(self, part: "Part | None") -> Iterator[Batch]:
+        """All rows, each once; those of `part` in batches of their own."""
+        if part is None:
+            yield from batches(self.rows, self.served)
+            return
+        inside = sorted(part.positions)
+        outside = [position for position in range(len(self.rows)) if position not in part.positions]
+        for places in (inside, outside):
+            for batch in batches([self.rows[place] for place in places], self.served):
+                yield replace(batch, positions=tuple(places[position] for position in batch.positions))
 
     def _answer(
         self,
@@ -184,6 +225,18 @@ class Evaluation:
         if not self.task.labelled:
             return ()
         return self.task.scores(self.examples, answers, eager, self.served)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some of an evaluation's examples, which is all that the variants `names` answer.
+
+    `positions` are the rows' in the whole evaluation; `evaluation` has the examples and rows alone, in the same order.
+    """
+
+    names: frozenset[str]
+    positions: frozenset[int]
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,9 @@ from validation.errors import GatesError
 # Passes that scale activations by whatever else is in the batch
 BATCH_DEPENDENT = ("int8_dynamic",)
 
+# Without a difference in this many, a share of 1% that differs is excluded at 95%
+ORACLE_EXAMPLES = 300
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -58,7 +61,9 @@ class Gates:
     eager/variant, 0 to take any. sibling_speedup: the same over the precisions that the limits name. batch_dependent:
     passes whose answers depend on what is in the batch by their nature; how much is noted and not judged. mode:
     "enforce" refuses to publish, "report" publishes and marks. shapes: batch and tokens timed. seconds_per_shape: time
-    spent on each, warm-up left out. threads: None for one a usable core. Raises GatesError for a value out of range.
+    spent on each, warm-up left out. oracle_examples: of the evaluation, how many a variant answers that cannot run on
+    this machine, by the graph it was made of; fewer than 300 could not show a loss below a point. threads: None for
+    one a usable core. Raises GatesError for a value out of range.
     """
 
     limits: Mapping[str, Limits] = field(default_factory=lambda: LIMITS)
@@ -70,6 +75,7 @@ class Gates:
     mode: Literal["enforce", "report"] = "enforce"
     shapes: tuple[tuple[int, int], ...] = ((1, 16), (1, 128), (8, 128))
     seconds_per_shape: float = 2.5
+    oracle_examples: int = ORACLE_EXAMPLES
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -85,6 +91,8 @@ class Gates:
             raise GatesError(f"mode must be 'enforce' or 'report', found {self.mode!r}")
         if not self.shapes or any(min(shape) < 1 for shape in self.shapes):
             raise GatesError(f"shapes must be pairs of batch and tokens of at least 1, found {self.shapes!r}")
+        if self.oracle_examples < 1:
+            raise GatesError(f"oracle_examples must be at least 1, found {self.oracle_examples!r}")
         if self.threads is not None and self.threads < 1:
             raise GatesError(f"threads must be at least 1, found {self.threads!r}")
 

@@ -1,11 +1,11 @@
 """One variant, judged: what was found about it, held against the limits of its precision."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distilforge.manifest import Metric, Variant, Verdict
 
-from validation import bootstrap, verdicts
+from validation import bootstrap, oracle, verdicts
 from validation.accuracy import Comparison
 from validation.agreement import Tally
 from validation.gate import Gates, Limits
@@ -15,22 +15,28 @@ from validation.report import AGREEMENT, EAGER, Agreement, Stability, VariantRep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What was measured about one variant; `compared` is None without texts, `stability` empty."""
+    """What was measured about one variant; `compared` is None without texts, `stability` empty.
+
+    absent: why it cannot run on this machine, where the graph it was made of answered for it; empty where it ran.
+    """
 
     variant: Variant
     tallies: Sequence[Tally]
     compared: Comparison | None
     stability: tuple[Stability, ...]
+    absent: str = ""
 
 
 def judge(
     found: Found, siblings: Sequence[Variant], timings: Sequence[Timing], gates: Gates
 ) -> VariantReport:
-    """The report on one variant; `siblings` are all variants of its release, and `timings` hold them all."""
-    limits, name, compared = gates.of(found.variant.precision), found.variant.name, found.compared
-    agreements = _agreements(found)
-    dependent = _depends_on_batch(found.variant, gates)
-    judged = [*judge_answers(found, gates), verdicts.judge_speedup(timings, name, gates)]
+    """The report on one variant; `siblings` are those of its release that `timings` hold, and so all that ran."""
+    limits, name = gates.of(found.variant.precision), found.variant.name
+    answers = judge_answers(found, gates)
+    report = _report(found, answers, gates)
+    if found.absent:
+        return report
+    judged = [*answers, verdicts.judge_speedup(timings, name, gates)]
     sibling = _fastest(found.variant, siblings, timings, limits)
     withheld = ""
     if sibling is not None:
@@ -40,20 +46,31 @@ def judge(
             withheld = _reason(verdict, ratio, sibling)
         judged.append(verdict)
     rivals = [EAGER] if sibling is None else [EAGER, sibling]
-    return VariantReport(
-        name=name,
-        metrics=_metrics(compared),
-        agreements=agreements,
-        label_agreement=compared.agreed / compared.decisions if compared and compared.decisions else None,
-        decisions=compared.decisions if compared else 0,
+    return replace(
+        report,
         verdicts=tuple(judged),
         speedups=tuple(
             timing.speedup(name, gates.confidence, over=rival) for rival in rivals for timing in timings
         ),
         measurements=tuple(measurement for timing in timings for measurement in timing.measurements(name)),
-        stability=found.stability,
-        notes=tuple(_dependence(found.stability, dependent)),
         withheld=withheld,
+    )
+
+
+def _report(found: Found, answers: tuple[Verdict, ...], gates: Gates) -> VariantReport:
+    """All of a report that has nothing to do with speed."""
+    compared = found.compared
+    examples = len(compared.eager[0].columns) if compared and compared.eager else 0
+    absent = [oracle.note(found.variant, found.absent, examples)] if found.absent else []
+    return VariantReport(
+        name=found.variant.name,
+        metrics=_metrics(compared),
+        agreements=_agreements(found),
+        label_agreement=compared.agreed / compared.decisions if compared and compared.decisions else None,
+        decisions=compared.decisions if compared else 0,
+        verdicts=answers,
+        stability=found.stability,
+        notes=(*absent, *_dependence(found.stability, _depends_on_batch(found.variant, gates))),
     )
 
 

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import distilforge
 import numpy as np
-from distilforge import machine
 from distilforge.manifest import Variant
 from distilforge.release import read_manifest, resolve
 from distilforge.session import Session
 from distilforge.tokenizer import Tokenizer
 
-from validation import data, generated, invariance, latency, notes, tasks
+from validation import data, generated, invariance, latency, notes, oracle, tasks
 from validation.accuracy import Comparison, Evaluation
 from validation.agreement import Tally, difference
 from validation.batches import EagerRun, Feeds, Run
@@ -48,9 +47,9 @@ def validate(
     """Hold every variant of the release folder `candidate` against eager PyTorch on `checkpoint`.
 
     `evaluation` is labelled data of `head` (validation/README.md); without it, agreement on the texts that this
-    package carries still counts, and accuracy is not judged. A variant that needs what this machine lacks cannot be
-    judged here, and is withheld. `progress` gets a line now and then. The report tells
-    what failed; whether that stops anything is the caller's affair.
+    package carries still counts, and accuracy is not judged. A variant that needs what this machine lacks is judged by
+    the graph that it was made of, untimed, or withheld where it has none. `progress` gets a line now and then. The
+    report tells what failed; whether that stops anything is the caller's affair.
 
     Raises DataError for unusable data, ArtifactError and UnusableReferenceError where nothing can be compared, and
     what distilforge and model_src raise for a release or a checkpoint that does not open.
@@ -61,8 +60,9 @@ def validate(
             f"{candidate} has the head {manifest.head!r}; it is to be validated as {head!r}",
             hint="export the checkpoint with that head",
         )
-    unable = {variant.name: why for variant in manifest.variants if (why := machine.lacking(variant.needs))}
-    able = tuple(variant for variant in manifest.variants if variant.name not in unable)
+    unable, absent = _unable(manifest.variants)
+    judged = tuple(variant for variant in manifest.variants if variant.name not in unable)
+    able = tuple(variant for variant in judged if variant.name not in absent)
     count = gates.threads or physical_cores()
     workers = min(count, MOST_WORKERS)
     with threads(count // workers):
@@ -70,6 +70,11 @@ def validate(
         served = Served(manifest=manifest, tokenizer=Tokenizer(candidate), vocabulary=eager.config.vocab_size)
         evaluated = encode(evaluation, served)
         runs = {name: floats(session) for name, session in _open(candidate, able, count // workers).items()}
+        runs |= {
+            variant.name: oracle.answering(candidate, variant, served, threads=count // workers)
+            for variant in judged
+            if variant.name in absent
+        }
         on_generated = {name: tallies(eager, GENERATED) for name in runs}
         on_texts = {name: tallies(eager, DEMO if evaluation is None else EVALUATED) for name in runs}
         compare_generated(eager.run, runs, served, on_generated)
@@ -83,20 +88,22 @@ def validate(
             }
             progress(f"answered {len(sampled.examples)} texts alone, padded and batched")
             tell = _now_and_then(progress)
-            compared = evaluated.compare(eager.run, runs, on_texts, workers=workers, progress=tell)
+            part = evaluated.part(tuple(absent), gates.oracle_examples) if absent else None
+            compared = evaluated.compare(eager.run, runs, on_texts, workers=workers, progress=tell, part=part)
     with threads(count):
         sessions = _open(candidate, able, count)
         subjects = {EAGER: eager.compute, **{name: session.run for name, session in sessions.items()}}
         timings = latency.time_all(subjects, served, gates.shapes, seconds=gates.seconds_per_shape)
-        progress(f"timed {', '.join(runs)} and eager PyTorch in turns, on {count} thread(s)")
+        progress(f"timed {', '.join(sessions)} and eager PyTorch in turns, on {count} thread(s)")
     found = (
         Found(
             variant=variant,
             tallies=[*on_generated[variant.name], *on_texts[variant.name]],
             compared=compared.get(variant.name),
             stability=stability.get(variant.name, ()),
+            absent=absent.get(variant.name, ""),
         )
-        for variant in able
+        for variant in judged
     )
     return Report(
         head=head,
@@ -112,6 +119,18 @@ def validate(
         conditions=conditions(count),
         notes=notes.notes(evaluation, evaluated, gates),
     )
+
+
+def _unable(variants: Sequence[Variant]) -> tuple[dict[str, str], dict[str, str]]:
+    """By name, why some of `variants` cannot be checked here, and why others only by the graph they are made of."""
+    unable, absent = {}, {}
+    for variant in variants:
+        why = oracle.obstacle(variant)
+        if why is not None and variant.oracle:
+            absent[variant.name] = why
+        elif why is not None:
+            unable[variant.name] = why
+    return unable, absent
 
 
 def _open(candidate: Path, variants: Sequence[Variant], count: int) -> dict[str, Session]:

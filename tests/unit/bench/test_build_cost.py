@@ -16,10 +16,33 @@ def builds(*costs: tuple[float, int]) -> Builds:
 
 
 def test_the_time_of_builds_is_the_median_and_their_memory_the_largest() -> None:
-    builds = Builds(
-        costs=tuple(Cost(seconds=took, peak_bytes=peak) for took, peak in ((5, 7), (1, 9), (2, 8)))
+    found = builds((5.0, 7), (1.0, 9), (2.0, 8))
+    assert (found.seconds, found.peak_bytes) == (2.0, 9)
+
+
+def test_builds_are_compared_by_their_medians() -> None:
+    found = {"ours": builds((1.0, 1), (9.0, 1), (2.0, 1)), OPTIMUM: builds((4.0, 1), (3.0, 1), (90.0, 1))}
+    assert _wanted_of_builds(None, found, None)[-1].observed == pytest.approx(50.0)
+
+
+def test_the_table_shows_the_range_and_the_record_every_build() -> None:
+    report = Report(
+        conditions={},
+        settings={},
+        contest=Contest(samples=(), logits={}),
+        differences={},
+        absent=(),
+        ours=None,
+        against={},
+        ceiling=1.0,
+        share=None,
+        builds={"ours": builds((5.0, 7_000_000), (1.0, 9_000_000), (2.0, 8_000_000))},
+        int8_bytes=None,
+        wanted=(),
     )
-    assert (builds.seconds, builds.peak_bytes) == (2, 9)
+    assert "| ours | 3      | 2.0 (1.0 to 5.0)        | 9       |" in table.builds(report)
+    kept = json.loads(record.to_json(report))["builds"]["ours"]
+    assert kept == {"seconds": [5.0, 1.0, 2.0], "peak_bytes": [7_000_000, 9_000_000, 8_000_000]}
 
 
 def test_builders_take_turns_and_each_round_begins_with_another() -> None:

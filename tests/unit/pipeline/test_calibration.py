@@ -71,7 +71,7 @@ def test_data_of_another_head_is_an_error(make_checkpoint: MakeCheckpoint, tmp_p
 def test_a_head_without_texts_is_an_error(
     make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(calibration, "DEMO", tmp_path)
+    monkeypatch.setattr("validation.data.DEMO", tmp_path)
     with pytest.raises(UsageError, match="--calibration"):
         calibration.feeds(make_checkpoint("features"), "features", SPANS, None)
 

@@ -1,0 +1,51 @@
+"""Variants that need a device which is not here: their own graph answers for them, on ONNX Runtime's CPU provider."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from distilforge.backends import Backend, backends
+from distilforge.feeds import check_feeds
+from distilforge.manifest import Variant
+
+from validation.batches import Feeds, Run
+from validation.tasks.base import Served
+
+CPU = "onnxruntime-cpu"
+
+
+def obstacle(variant: Variant) -> str | None:
+    """Why `variant` cannot run on this machine, None where it can."""
+    backend = backends.get(variant.target)
+    if backend is None:
+        return f"there is no backend for {variant.target}"
+    return backend.obstacle(variant)
+
+
+def answering(candidate: Path, variant: Variant, served: Served, *, threads: int) -> Run:
+    """What the graph that `variant` was made of answers."""
+    graph = replace(variant, target=CPU, files=(variant.oracle,), needs=(), session={}, compiled=None)
+    engine = _cpu().load(graph, candidate, providers=None, threads=threads)
+
+    def run(feeds: Feeds) -> dict[str, np.ndarray]:
+        outputs = engine.run(check_feeds(feeds, served.manifest, served.vocabulary))
+        return {name: array.astype(np.float32, copy=False) for name, array in outputs.items()}
+
+    return run
+
+
+def note(variant: Variant, why: str, examples: int) -> str:
+    """What a reader must know of a variant that has not run."""
+    made = variant.compiled.flavour if variant.compiled else variant.target
+    return (
+        f"Not run on a device, since {why}. Its answers are those of {variant.oracle}, the graph that {made} was "
+        "given, run by ONNX Runtime's CPU provider"
+        + (f" on {examples} of the evaluation's examples" if examples else "")
+        + "; its speed was not measured."
+    )
+
+
+def _cpu() -> Backend:
+    backend = backends.get(CPU)
+    assert backend is not None
+    return backend
