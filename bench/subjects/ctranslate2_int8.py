@@ -1,5 +1,6 @@
 """CTranslate2's INT8 encoder, with the classifier's two small layers in numpy, since it has none of its own."""
 
+import os
 from pathlib import Path
 
 from bench.shapes import Ids
@@ -16,6 +17,9 @@ def _prepare(checkpoint: Path, folder: Path) -> None:
 
 
 def _open(folder: Path, threads: int) -> Answer:
+    if "avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+        # It takes AVX2 on processors that are not Intel's, which is a fifth slower
+        os.environ["CT2_FORCE_CPU_ISA"] = "AVX512"
     import ctranslate2
     import numpy as np
     from safetensors import safe_open
@@ -41,7 +45,8 @@ subjects.add(
     Subject(
         name="ctranslate2-int8",
         title="CTranslate2 INT8",
-        settings="TransformersConverter(quantization=int8), compute_type=int8, arrays in and out without a copy",
+        settings="TransformersConverter(quantization=int8), compute_type=int8, AVX512 where the processor has it, "
+        "arrays in and out without a copy",
         packages=("ctranslate2", "transformers", "safetensors"),
         prepare=_prepare,
         open=_open,

@@ -110,7 +110,7 @@ def _bisect(
 ) -> Bisection:
     manifest = verify(folder)
     chosen = inputs.choose(manifest, variant, checkpoint)
-    reference = inputs.reference(folder, manifest, checkpoint)
+    reference = inputs.reference(folder, manifest, checkpoint, chosen)
     found = load_graph(folder / chosen.files[0])
     for graph in (reference, found):
         keep_else(graph)

@@ -78,7 +78,7 @@ def ends_of(graph: Graph, modules: Sequence[str]) -> dict[str, onnx_ir.Value]:
                 handed.setdefault(owner, []).append(value)
     for owner, values in handed.items():
         if owner in modules:
-            if not _bias_is_elsewhere(graph, owner, owners):
+            if not _bias_is_elsewhere(graph, owner, owners) and not _hands_on_weight(owner, values):
                 ends[owner] = values[-1]
         elif len(values) == 1:
             ends[owner] = values[0]
@@ -164,6 +164,11 @@ def _bias_is_elsewhere(graph: Graph, module: str, owners: Mapping[onnx_ir.Node, 
         if name.startswith(f"{module}.bias")
         for use in value.uses()
     )
+
+
+def _hands_on_weight(module: str, values: Sequence[onnx_ir.Value]) -> bool:
+    """Whether what `module` hands on is its weight, dequantized, for another module's node to multiply."""
+    return any(str(_producer(value).name).startswith(f"{module}.weight/") for value in values)
 
 
 def _downstream_of_weights(graph: Graph) -> set[onnx_ir.Node]:

@@ -8,7 +8,9 @@ from distilforge.manifest import Manifest, Variant
 from distilforge.registry import nearest
 from distilforge.tokenizer import Tokenizer
 
+from pipeline import passes
 from pipeline.errors import UsageError
+from pipeline.fuse import fusions
 from pipeline.graph import Graph
 from pipeline.graph import load as load_graph
 from validation import tasks
@@ -21,6 +23,8 @@ REFERENCE = "fp32"
 TOKENS = 1024
 MOST_EXAMPLES = 256
 FEWEST_EXAMPLES = 8
+# Fusions that decide which tokens a module's output holds, and how they lie: both graphs must have them
+SHAPING = ("first_token", "flatten_tokens")
 
 
 def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Variant:
@@ -43,14 +47,17 @@ def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Var
     return chosen
 
 
-def reference(folder: Path, manifest: Manifest, checkpoint: Path | None) -> Graph:
-    """What the variant is compared with; UsageError where the release has no fp32 and no checkpoint is given."""
+def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen: Variant) -> Graph:
+    """What `chosen` is compared with; UsageError where the release has no fp32 and no checkpoint is given."""
     if checkpoint is not None:
         from model_src.checkpoint import load_checkpoint
         from pipeline.export import export
 
         loaded = load_checkpoint(checkpoint, head=manifest.head, attention="eager")
-        return export(loaded.model, manifest.spans)
+        exported = export(loaded.model, manifest.spans)
+        shaping = [each.name for each in chosen.passes if each.name in SHAPING]
+        passes.apply(exported, [fusions.find(name) for name in shaping])
+        return exported
     for variant in manifest.variants:
         if variant.precision == REFERENCE and variant.files[0].endswith(".onnx"):
             return load_graph(folder / variant.files[0])

@@ -21,6 +21,7 @@ _LAST = -1
     after=(
         "attention_scale",
         "first_token",
+        "single_query",
         "packed_qkv",
         "attention_mha",
         "attention_mha_flash",

@@ -29,8 +29,8 @@ def statistics(
     found = {name: Statistics(name, histogram=histogram) for name in names}
     for feeds, arrays in run(graph, values, calibration()):
         real = feeds["attention_mask"].reshape(-1) != 0
-        for name, array in zip(names, arrays, strict=True):
-            found[name].add(_of_real_tokens(array, real))
+        for value, name, array in zip(values, names, arrays, strict=True):
+            found[name].add(_of_real_tokens(array, real) if _has_tokens(graph, value) else _rows(array))
     return found
 
 
@@ -78,7 +78,22 @@ def _also_outputs(graph: Graph, values: Sequence[onnx_ir.Value]) -> Iterator[Non
             outputs.pop()
 
 
+def _has_tokens(graph: Graph, value: onnx_ir.Value) -> bool:
+    """Whether the sizes of `value` name the tokens, as far as names tell.
+
+    A value with a row a head has as many rows as there are tokens where a batch happens to be as long.
+    """
+    mask = next((each for each in graph.graph.inputs if each.name == "attention_mask"), None)
+    if mask is None or mask.shape is None or value.shape is None or isinstance(mask.shape[-1], int):
+        return True
+    return any(str(mask.shape[-1]) in str(size).split("*") for size in value.shape)
+
+
+def _rows(array: Floats) -> Floats:
+    return array.reshape(-1, array.shape[-1])
+
+
 def _of_real_tokens(array: Floats, real: npt.NDArray[np.bool_]) -> Floats:
     """(N, channels): all rows, or those of real tokens where the array has one row a token."""
-    rows = array.reshape(-1, array.shape[-1])
+    rows = _rows(array)
     return rows[real] if len(rows) == len(real) and not real.all() else rows

@@ -14,10 +14,12 @@ from distilforge.manifest import Variant
 from onnxruntime.quantization import quantize_dynamic
 from safetensors.numpy import load_file, save_file
 
+from model_src.checkpoint import load_checkpoint
 from pipeline import graph as graphs
 from pipeline.bisection.bisect import Bisection, bisect
 from pipeline.bisection.show import COLUMNS, rows, summary
 from pipeline.errors import StageError, UsageError
+from pipeline.export import export
 from pipeline.fuse import fusions
 from pipeline.graph import Graph
 from pipeline.passes import apply
@@ -89,6 +91,14 @@ FORMS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "Q/DQ": ((), ()),
     "integer products": (("packed_qkv",), ("integer_matmul",)),
 }
+ONE_QUERY: dict[str, tuple[Sequence[str], Sequence[str]]] = {
+    # Keys and values end nowhere: their weights multiply other values than in the reference
+    "Q/DQ, one query": (("single_query",), ()),
+    "integer products, one query": (
+        ("single_query",),
+        ("integer_matmul", "mask_where_needed"),
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -127,12 +137,17 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def int8(release: Path) -> Make:
+def int8(release: Path, checkpoint: Path) -> Make:
     """`int8(form, fault)`: a release with fp32 and an int8 variant in which the fault was planted."""
 
     def make(form: str = "integer products", fault: Callable[[Graph], None] | None = None) -> Path:
+        fused, lowered = (FORMS | ONE_QUERY)[form]
+        if "single_query" in fused:
+            # Fusions of attention know the eager one, and a classifier's fp32 variant has its first token alone too
+            eager = export(load_checkpoint(checkpoint, attention="eager").model, read_manifest(release).spans)
+            apply(eager, [fusions.find("first_token")])
+            graphs.save(eager, release / GRAPH)
         graph = graphs.load(release / GRAPH)
-        fused, lowered = FORMS[form]
         apply(graph, [fusions.find(name) for name in fused])
         feeds = [random_feeds((4, 12), 100, np.random.default_rng(seed)) for seed in range(4)]
         schemes.find("int8_static").run(graph, Plan(scheme="int8_static"), lambda: feeds)
@@ -169,6 +184,17 @@ def test_a_planted_fault_is_named_first(int8: Make, data: Path, form: str, fault
     restored = {each.name: each.restored for each in found.modules if each.restored is not None}
     assert restored[module] == min(restored.values())
     assert restored[module] < 0.2 * found.noise
+
+
+@pytest.mark.parametrize("form", ONE_QUERY)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_named_first_where_the_last_layer_has_one_query(
+    int8: Make, data: Path, form: str, fault: str
+) -> None:
+    module, plant = FAULTS[fault]
+    found = bisect(int8(form, plant), data=data)
+    assert first(found) == module, [(each.name, each.alone) for each in found.modules[:4]]
+    assert not found.not_compared
 
 
 def test_what_to_exclude_is_ready_for_a_recipe(int8: Make, data: Path) -> None:
@@ -233,6 +259,22 @@ def test_fp32_against_the_checkpoint(release: Path, checkpoint: Path, data: Path
     record_again(release)
     found = bisect(release, variant="onnxruntime-cpu:fp32", checkpoint=checkpoint, data=data)
     assert [module.name for module in found.modules] == [LIN2]
+
+
+def test_a_fresh_export_is_given_the_shapes_of_the_variant(
+    release: Path, checkpoint: Path, data: Path
+) -> None:
+    graph = export(load_checkpoint(checkpoint, attention="eager").model, read_manifest(release).spans)
+    passes = apply(graph, [fusions.find(name) for name in ("first_token", "flatten_tokens")])
+    scaled(graph, f"{LIN2}.weight", 1.1)
+    graphs.save(graph, release / INT8)
+    add_variant(release, INT8)
+    manifest = read_manifest(release)
+    fused = replace(manifest.variants[-1], passes=passes)
+    write_manifest(release, replace(manifest, variants=(*manifest.variants[:-1], fused)))
+    found = bisect(release, checkpoint=checkpoint, data=data)
+    assert [module.name for module in found.modules] == [LIN2]
+    assert not found.modules[0].swallowed
 
 
 def test_values_that_mean_something_else_are_not_exchanged(release: Path, data: Path) -> None:

@@ -15,6 +15,7 @@ from pipeline.graph import Graph, check
 from pipeline.nodes import constant
 from pipeline.plan import Plan
 from pipeline.quantize import Feeds, Transformed, schemes
+from pipeline.quantize.parts import observe
 from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
 
 LAST = "distilbert.transformer.layer.1.attention"
@@ -130,6 +131,45 @@ def test_one_query_of_the_last_layer(head: str) -> None:
     assert relative_error(answer(graph, inputs)[0], expected[0]) < 0.1
 
 
+@pytest.mark.parametrize("head", ["sequence_classification", "multiple_choice"])
+def test_one_query_in_place_of_the_keys_and_values_of_the_last_layer(head: str) -> None:
+    graph, inputs = fused(head, "first_token", "single_query"), feeds(head, 3, 9, seed=50)
+    expected = answer(graph, inputs)
+    done = {record.name: record.rewrites for record in quantize(graph, head).passes}
+    # All six weights of the last layer are in 8 bits, and its two products of activations are not
+    assert done["int8_static"] == 6 * LAYERS + OWN[head]
+    assert done["int8_attention"] == LAYERS - 1
+    for part in ("k_lin", "v_lin"):
+        assert array(graph, f"{LAST}.{part}.weight_quantized").dtype == np.int8
+        assert f"{LAST}.{part}.weight" not in graph.graph.initializers
+    assert lower(graph, "mask_where_needed") == [8 * LAYERS - 2 + OWN[head], LAYERS]
+    check(graph)
+    assert relative_error(answer(graph, inputs)[0], expected[0]) < 0.1
+
+
+def test_with_one_query_attention_still_has_to_be_found_in_every_other_layer() -> None:
+    graph = fused("sequence_classification", "first_token", "single_query")
+    graph.graph.outputs.append(
+        named(graph, "distilbert.transformer.layer.0.attention/Transpose_2").outputs[0]
+    )
+    with pytest.raises(ContractError, match="int8_attention matched 0 times, must match at least 1 times"):
+        quantize(graph)
+
+
+@pytest.mark.parametrize("tokens", [4, 9])
+def test_rows_of_heads_are_not_taken_for_tokens(tokens: int) -> None:
+    """Of 4 heads and 4 tokens, a padded token must not hide a head from calibration."""
+    graph = fused("sequence_classification", "first_token", "single_query")
+    rows = named(graph, f"{LAST}/Reshape_queries").outputs[0]
+    batch = feeds("sequence_classification", 3, tokens)
+    batch["attention_mask"][:, 1:] = 0
+    (queries,) = values(graph, batch, [rows])
+    seen = observe.statistics(graph, [rows], lambda: [batch], histogram=False)[str(rows.name)].range("minmax")
+    # Ranges always hold 0
+    assert seen.low == pytest.approx(min(queries.min(), 0))
+    assert seen.high == pytest.approx(max(queries.max(), 0))
+
+
 def beyond(graph: Graph) -> None:
     """Let the keys and the values of the last layer leave the range that calibration saw, in both directions."""
     for part in ("k_lin", "v_lin"):
@@ -209,8 +249,9 @@ def test_the_lowered_products_are_those_that_q_dq_means_by_hand(bits: int) -> No
 
 
 @pytest.mark.parametrize("masked", [True, False])
-def test_alone_in_a_batch_and_padded_a_text_gets_the_same_bits(masked: bool) -> None:
-    graph = fused("sequence_classification", "first_token")
+@pytest.mark.parametrize("fusion", ["first_token", "single_query"])
+def test_alone_in_a_batch_and_padded_a_text_gets_the_same_bits(fusion: str, masked: bool) -> None:
+    graph = fused("sequence_classification", *dict.fromkeys(("first_token", fusion)))
     quantize(graph)
     lower(graph, "mask_where_needed")
     together = feeds("sequence_classification", 4, 12, seed=9)

@@ -1,0 +1,52 @@
+"""The fp16 graph in ONNX Runtime's CUDA provider, inputs and outputs bound on the device."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.gpu.compiled import model_file
+from bench.shapes import Ids
+from bench.subjects import Logits
+
+PROVIDER = "CUDAExecutionProvider"
+
+
+class OnnxRuntimeRunner:
+    """A session and the batch that is bound to it."""
+
+    def __init__(self, folder: Path) -> None:
+        import onnxruntime
+
+        if hasattr(onnxruntime, "preload_dlls"):
+            # CUDA's libraries lie in torch's packages
+            onnxruntime.preload_dlls()
+        self._runtime = onnxruntime
+        self._session = onnxruntime.InferenceSession(model_file(folder), providers=[PROVIDER])
+        if PROVIDER not in self._session.get_providers():
+            raise RuntimeError(f"onnxruntime has no {PROVIDER} here: {self._session.get_providers()}")
+        self._binding = self._session.io_binding()
+
+    def feed(self, ids: Ids, mask: Ids) -> None:
+        self._binding = self._session.io_binding()
+        for name, array in (("input_ids", ids), ("attention_mask", mask)):
+            self._binding.bind_ortvalue_input(
+                name, self._runtime.OrtValue.ortvalue_from_numpy(array, "cuda", 0)
+            )
+        for output in self._session.get_outputs():
+            self._binding.bind_output(output.name, "cuda")
+
+    def time(self, runs: int) -> Sequence[float]:
+        seconds = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            self._session.run_with_iobinding(self._binding)
+            self._binding.synchronize_outputs()
+            seconds.append(time.perf_counter() - start)
+        return seconds
+
+    def logits(self) -> Logits:
+        found: Logits = self._binding.copy_outputs_to_cpu()[0].astype("float32")
+        return found
+
+    def allocated_bytes(self) -> int | None:
+        return None

@@ -1,0 +1,38 @@
+"""A report of a GPU as JSON, with every sample, so that anyone can compute other statistics from it."""
+
+import json
+from dataclasses import asdict
+
+from bench.gpu.report import GpuReport
+
+
+def to_json(report: GpuReport) -> str:
+    """Conditions, samples in seconds by turn, memory, ratios and limits."""
+    values = {
+        "conditions": dict(report.conditions),
+        "settings": dict(report.settings),
+        "samples": [
+            {"subject": one.contestant, "shape": str(one.shape), "seconds_by_turn": one.turns}
+            for one in report.contest.samples
+        ],
+        "memory_bytes": [
+            {"subject": column, "shape": str(shape), **asdict(held)}
+            for (column, shape), held in report.memory.items()
+        ],
+        "largest_difference_from_eager": dict(report.differences),
+        "absent": [asdict(one) for one in report.absent],
+        "ours": report.ours,
+        "ratios": [
+            {
+                "opponent": one.opponent,
+                "shape": None if one.shape is None else str(one.shape),
+                "their_time_over_ours": one.value,
+                "interval": one.interval,
+            }
+            for found in report.against.values()
+            for one in found
+        ],
+        "ceiling_operations_per_second": report.ceiling,
+        "wanted": [{**asdict(one), "met": bool(one)} for one in report.wanted],
+    }
+    return json.dumps(values, indent=1) + "\n"

@@ -1,0 +1,19 @@
+"""The shapes that are timed on a GPU."""
+
+from bench.shapes import Shape
+
+
+def _every(batches: tuple[int, ...], tokens: tuple[int, ...]) -> tuple[Shape, ...]:
+    return tuple(Shape(batch=batch, tokens=count) for batch in batches for count in tokens)
+
+
+DOCUMENTED = _every((2, 4, 8, 16), (64, 128))
+"""Those of the inference table in Hugging Face's documentation of DistilBERT."""
+
+SHAPES = tuple(
+    sorted(
+        {*DOCUMENTED, *_every((1, 8, 32, 128), (128, 384))},
+        key=lambda shape: (shape.batch * shape.tokens, shape.tokens),
+    )
+)
+"""All, from the smallest: memory that a runner keeps is then what the shape at hand needed."""

@@ -1,0 +1,21 @@
+"""ONNX Runtime's CUDA provider on our fp16 graph."""
+
+from functools import partial
+
+from bench.gpu import compiled
+from bench.gpu.onnxruntime_runner import OnnxRuntimeRunner
+from bench.gpu.subjects import Subject, subjects
+
+VARIANT = "onnxruntime-cuda:fp16"
+
+subjects.add(
+    Subject(
+        name="onnxruntime-cuda",
+        title="ONNX Runtime CUDA",
+        settings=f"distilforge compile --variant {VARIANT}, a session with inputs and outputs bound on the device",
+        clock="wall clock around a run and a wait for its outputs, inputs on the device",
+        packages=("onnxruntime-gpu",),
+        prepare=partial(compiled.prepare, variant=VARIANT),
+        open=OnnxRuntimeRunner,
+    )
+)

@@ -1,0 +1,19 @@
+"""PyTorch eager."""
+
+from functools import partial
+
+from bench import checkpoint
+from bench.gpu import torch_runner
+from bench.gpu.subjects import Subject, subjects
+
+subjects.add(
+    Subject(
+        name="pytorch-eager",
+        title="eager",
+        settings=torch_runner.SETTINGS.format("eager"),
+        clock=torch_runner.CLOCK,
+        packages=("torch", "transformers"),
+        prepare=checkpoint.copy,
+        open=partial(torch_runner.open_model, attention="eager"),
+    )
+)

@@ -1,0 +1,84 @@
+"""The checkpoint in PyTorch on the GPU, through transformers, as its users load it; CUDA events are the clock."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bench.gpu.events import seconds_of
+from bench.shapes import Ids
+from bench.subjects import Logits
+
+if TYPE_CHECKING:
+    import torch
+    from transformers.modeling_outputs import SequenceClassifierOutput
+
+CLOCK = "CUDA events around each run, inputs on the device"
+SETTINGS = "transformers, attn_implementation={}, float16 weights, inference mode"
+# Every shape is a graph of its own
+_MOST_GRAPHS = 64
+
+
+class TorchRunner:
+    """A model and the batch that it answers."""
+
+    def __init__(self, model: "Callable[..., SequenceClassifierOutput]") -> None:
+        self._model = model
+        self._batch: dict[str, torch.Tensor] = {}
+        self._logits: torch.Tensor | None = None
+
+    def feed(self, ids: Ids, mask: Ids) -> None:
+        import torch
+
+        self._logits = None
+        self._batch = {
+            "input_ids": torch.from_numpy(ids).cuda(),
+            "attention_mask": torch.from_numpy(mask).cuda(),
+        }
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+    def time(self, runs: int) -> Sequence[float]:
+        import torch
+
+        with torch.inference_mode():
+            return [seconds_of(self._answer) for _ in range(runs)]
+
+    def logits(self) -> Logits:
+        import torch
+
+        assert self._logits is not None
+        found: Logits = self._logits.to(torch.float32).cpu().numpy()
+        return found
+
+    def allocated_bytes(self) -> int | None:
+        import torch
+
+        return int(torch.cuda.max_memory_allocated())
+
+    def _answer(self) -> None:
+        self._logits = self._model(**self._batch).logits
+
+
+def open_model(
+    folder: Path, *, attention: Literal["eager", "sdpa"], compiled: str | None = None
+) -> TorchRunner:
+    """transformers' DistilBERT classifier at `folder` in float16; `compiled` is a mode of torch.compile."""
+    import torch
+    import torch._dynamo
+    import transformers
+
+    model = (
+        transformers.DistilBertForSequenceClassification.from_pretrained(
+            folder, attn_implementation=attention, dtype=torch.float16
+        )
+        .cuda()
+        .eval()
+    )
+    if compiled is None:
+        return TorchRunner(model)
+    dynamo = torch._dynamo.config
+    # torch 2.8 renamed the limit; beyond it a shape would be run eagerly in silence
+    limit = "recompile_limit" if hasattr(dynamo, "recompile_limit") else "cache_size_limit"
+    setattr(dynamo, limit, _MOST_GRAPHS)
+    return TorchRunner(torch.compile(model, mode=compiled, dynamic=False))
