@@ -9,11 +9,12 @@ PROJECTS := pyproject.toml runtime/pyproject.toml constraints.txt
 RECIPES := $(sort $(wildcard recipes/*.toml))
 RELEASES := $(patsubst recipes/%.toml,$(ARTIFACTS)/%,$(RECIPES))
 
-# What `python -m bench run` is told besides, such as --enforce or --ours FILE
+# What `python -m bench run` is told besides, such as --enforce or --ours FILE; BENCH_GPU for `python -m bench.gpu`
 BENCH ?=
+BENCH_GPU ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench setup-bench test lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench test lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -56,6 +57,9 @@ results: releases ## write the table of the demo's releases into the README
 bench: setup-bench releases ## measure against PyTorch, Optimum, CTranslate2 and OpenVINO, and cold starts
 	$(BIN)/python -m bench run --output $(ARTIFACTS)/bench --cache $(ARTIFACTS)/bench/.subjects $(BENCH)
 	$(BIN)/python -m bench.cold_start $(ARTIFACTS)/sentiment --raw $(ARTIFACTS)/bench/cold_start.json
+
+bench-gpu: setup-bench ## measure on an NVIDIA GPU against eager, SDPA, torch.compile and ONNX Runtime CUDA
+	$(BIN)/python -m bench.gpu --output $(ARTIFACTS)/bench-gpu --cache $(ARTIFACTS)/bench-gpu/.subjects $(BENCH_GPU)
 
 build: setup ## one release for CI: make build MODEL=folder [DATA=evaluation.jsonl] [NAME=name]
 	@test -n "$(MODEL)" || { echo "say which checkpoint: make build MODEL=./my-distilbert DATA=eval.jsonl" >&2; exit 2; }

@@ -43,15 +43,18 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
     for variant in recipe.variants:
         targets.find(variant.target, variant.precision)
     source = stages.load(recipe)
+    stages.check_engines(recipe, source)
     work = WorkFolder(artifacts / WORK, talk)
 
     exported = stages.export(work, recipe, source)
     if until == "export":
         return _built(recipe, until, exported)
 
-    compiled = tuple(
-        stages.compile_variant(work, recipe, source, variant, exported) for variant in recipe.variants
-    )
+    graphs = {
+        variant: stages.compile_variant(work, recipe, source, variant, exported)
+        for variant in recipe.variants
+    }
+    compiled = stages.engines(work, recipe, exported, graphs, talk)
     if until == "compile":
         return _built(recipe, until, *compiled)
 

@@ -55,6 +55,9 @@ def _builder(until: StageName) -> Callable[..., None]:
         calibration: options.Calibration = None,
         plans: options.Plans = None,
         exclude: options.Exclude = None,
+        capability: options.Capabilities = None,
+        bucket: options.Buckets = None,
+        timing_cache: options.TimingCache = None,
         artifacts: options.Artifacts = options.ARTIFACTS,
         gate: options.Gate = None,
         as_json: options.Json = False,
@@ -72,6 +75,9 @@ def _builder(until: StageName) -> Callable[..., None]:
                     plans=plans,
                     exclude=exclude,
                     gate=gate,
+                    capabilities=capability,
+                    buckets=bucket,
+                    timing_cache=timing_cache,
                 )
                 for source in sources
             ]
@@ -226,6 +232,30 @@ def tune(
         )
         shown.note(tuned.usage)
     display.result(json.dumps(asdict(tuned), ensure_ascii=False) if as_json else tuned.path)
+
+
+@app.command(epilog="Example: `distilforge check model.onnx --for tensorrt-rtx`")
+def check(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Any ONNX file.")],
+    flavour: Annotated[str, typer.Option("--for", metavar="TARGET", help="tensorrt or tensorrt-rtx.")],
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Say what keeps an engine from being built of an ONNX file, before any build; exit 5 where something does."""
+    with explaining(verbose):
+        from pipeline.engines import preflight, preflight_table
+
+        found = preflight.check(model, preflight.find(flavour))
+        if as_json:
+            display.result(json.dumps(found.to_json(), ensure_ascii=False))
+        else:
+            display.table(("", ""), preflight_table.facts(found))
+            rows = preflight_table.rows(found)
+            if rows:
+                display.table(preflight_table.COLUMNS, rows)
+            else:
+                display.result("nothing stands in the way")
+        preflight.judge(found)
 
 
 @app.command(epilog="Example: `distilforge convert ./my-bert ./my-distilbert`")

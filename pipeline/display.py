@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
 
-from distilforge.manifest import Manifest
+from distilforge.manifest import CompiledEngine, Manifest
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
@@ -23,6 +25,8 @@ class Display:
         self._console = Console(stderr=True, highlight=False)
         self._status: Status | None = None
         self._name = ""
+        # Engines are built several at once
+        self._lock = RLock()
 
     def __enter__(self) -> "Display":
         return self
@@ -38,12 +42,13 @@ class Display:
 
     def started(self, stage: str, doing: str) -> None:
         """`stage` has work to do."""
-        if self._console.is_terminal:
-            self._stop()
-            self._status = self._console.status(f"{self._name} {stage}: {doing}")
-            self._status.start()
-        else:
-            self._line(f"{stage}: {doing}")
+        with self._lock:
+            if self._console.is_terminal:
+                self._stop()
+                self._status = self._console.status(f"{self._name} {stage}: {doing}")
+                self._status.start()
+            else:
+                self._line(f"{stage}: {doing}")
 
     def finished(self, stage: str, result: str, seconds: float, *, reused: bool) -> None:
         """`stage` is done; `reused` when an earlier build had done the work."""
@@ -82,9 +87,10 @@ class Display:
         self._console.print(text, markup=False, soft_wrap=True)
 
     def _stop(self) -> None:
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        with self._lock:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
 
 
 def result(text: str) -> None:
@@ -97,7 +103,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on stdout."""
     drawn = Table(*columns)
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(escape, row))
     # A pipe has no width; cutting cells there would lose what the reader asked for.
     width = None if sys.stdout.isatty() else WIDEST
     Console(highlight=False, width=width).print(drawn)
@@ -129,6 +135,15 @@ def manifest(shown: Manifest, folder: Path) -> None:
             for verdict in variant.verdicts
         ],
     )
+    engines = [(variant.name, variant.compiled) for variant in shown.variants if variant.compiled]
+    if engines:
+        table(
+            ("engine", "compiler", "for", "profiles", "layers", "MB", "activations MB", "built in s"),
+            [(name, *_engine(compiled)) for name, compiled in engines],
+        )
+    for name, compiled in engines:
+        for warning in compiled.warnings:
+            result(f"warning {name}: {warning}")
     for variant in shown.variants:
         for note in variant.notes:
             result(f"note {variant.name}: {note}")
@@ -142,6 +157,23 @@ def manifest(shown: Manifest, folder: Path) -> None:
     tools = ", ".join(f"{name} {version}" for name, version in made.tools.items())
     result(f"checkpoint {made.checkpoint_sha256}\nrecipe {made.recipe_sha256}\ngit {made.git_commit}")
     result(f"made {made.created} on {made.host}\ntools {tools}")
+
+
+def _engine(compiled: CompiledEngine) -> tuple[str, ...]:
+    profiles = (
+        ", ".join(f"{axis} {span.low}..{span.usual}..{span.high}" for axis, span in profile.items())
+        for profile in compiled.profiles
+    )
+    activations = compiled.activation_bytes
+    return (
+        f"{compiled.flavour} {compiled.version}",
+        " ".join(compiled.capabilities),
+        "; ".join(profiles),
+        ", ".join(f"{count} {kind}" for kind, count in compiled.precisions.items()),
+        f"{compiled.bytes / 1e6:.1f}",
+        "-" if activations is None else f"{activations / 1e6:.1f}",
+        f"{compiled.build_seconds:.1f}",
+    )
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -71,6 +71,24 @@ Median milliseconds on {{ manifest.provenance.host }}; the raw samples are in ma
 | {{ row.variant }} | {{ row.megabytes }} | {{ row.shape }} | {{ row.eager }} | {{ row.this }} | {{ row.ratio }} \
 | {{ row.sibling }} |
 {% endfor %}
+{%- if engines %}
+## Engines
+
+| variant | compiler | MB | compute capabilities | sizes | activations MB | built in s |
+|---|---|---|---|---|---|---|
+{% for variant, engine in engines -%}
+| {{ variant.name }} | {{ engine.flavour }} {{ engine.version }} | {{ "%.1f" | format(engine.bytes / 1e6) }} \
+| {{ engine.capabilities | join(" ") }} | {% for profile in engine.profiles %}{% for axis, span in profile.items() %}\
+{{ axis }} {{ span.low }} to {{ span.high }}{{ "" if loop.last else ", " }}{% endfor %}{{ "" if loop.last else "; " }}\
+{% endfor %} | {{ "-" if engine.activation_bytes is none else "%.0f" | format(engine.activation_bytes / 1e6) }} \
+| {{ "%.1f" | format(engine.build_seconds) }} |
+{% endfor %}
+An engine runs with the compiler's own version of the runtime, on the compute capabilities named; `1.0+` means that and
+later ones.
+{%- for variant, engine in engines %}{% for warning in engine.warnings %}
+- {{ variant.name }}, {{ engine.flavour }} warned: {{ warning }}
+{%- endfor %}{% endfor %}
+{% endif %}
 ## How to load
 
 With distilforge's runtime (the folder runtime/ of its repository: `pip install ./runtime`; no PyTorch needed):
@@ -82,6 +100,7 @@ session = distilforge.open("path/to/{{ manifest.name }}")
 print({{ call }})
 ```
 
+{% if file -%}
 With plain onnxruntime:
 
 ```python
@@ -103,6 +122,7 @@ model = {{ optimum }}.from_pretrained(folder, subfolder="onnx")
 tokenizer = AutoTokenizer.from_pretrained(folder)
 ```
 
+{% endif -%}
 Sizes it takes: {% for axis, span in manifest.spans.items() %}{{ axis }} {{ span.low }} to {{ span.high }}\
 {{ "" if loop.last else ", " }}{% endfor %}.
 
@@ -139,7 +159,8 @@ def render(manifest: Manifest, architecture: str) -> str:
         notes=[(variant.name, note) for variant in manifest.variants for note in variant.notes],
         timings=[row for variant in manifest.variants for row in _timings(manifest, variant)],
         call=_CALLS.get(manifest.head, _CALL),
-        file=manifest.variants[0].files[0],
+        file=next((each.files[0] for each in manifest.variants if not each.compiled), ""),
+        engines=[(each, each.compiled) for each in manifest.variants if each.compiled],
         optimum="ORTModelFor" + ("FeatureExtraction" if task == architecture else task),
     )
 

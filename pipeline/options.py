@@ -73,6 +73,32 @@ Plans = Annotated[
         show_default=False,
     ),
 ]
+Capabilities = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--capability",
+        metavar="MAJOR.MINOR",
+        help="A compute capability that engines are for, as 8.6; several times; default: the recipe's, or all that "
+        "the compiler is for by itself.",
+        show_default=False,
+    ),
+]
+Buckets = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--bucket",
+        metavar="TOKENS",
+        help="A token count at which an engine's profile ends; several times, rising; default: the recipe's, or one "
+        "profile over its spans.",
+        show_default=False,
+    ),
+]
+TimingCache = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of kernel timings that builds of engines begin with and add to.", show_default=False
+    ),
+]
 Source = Annotated[
     str,
     typer.Argument(
@@ -126,6 +152,9 @@ def recipe(
     plans: Path | None,
     exclude: list[str] | None,
     gate: GateMode | None,
+    capabilities: list[str] | None = None,
+    buckets: list[int] | None = None,
+    timing_cache: Path | None = None,
 ) -> Recipe:
     """The recipe in `source`, or the one for the checkpoint `source`, with every option that was given."""
     if source.endswith(RECIPE_SUFFIX):
@@ -141,6 +170,12 @@ def recipe(
         calibration=calibration or base.calibration,
         plans=plans or base.plans,
         exclude=tuple(dict.fromkeys([*base.exclude, *(exclude or ())])),
+        engine=replace(
+            base.engine,
+            capabilities=tuple(capabilities) if capabilities else base.engine.capabilities,
+            buckets=tuple(buckets) if buckets else base.engine.buckets,
+            timing_cache=timing_cache or base.engine.timing_cache,
+        ),
         gates=_gated(base.gates, gate),
     )
 

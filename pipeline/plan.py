@@ -35,13 +35,15 @@ _HEADS = "heads"
 class Plan:
     """Fusions, then a scheme that writes the precision, then lowerings to the target's own operators.
 
-    fusions, lowerings: names in pipeline.fuse. scheme: a name in pipeline.quantize, "" to stay in fp32.
-    calibration: one of METHODS in pipeline.quantize.parts.ranges. smoothing: how much of an activation's outliers moves
-    into the weights, 0 for none, 1 for all (Xiao et al. 2023, equation 4, alpha). smoothed: the modules whose inputs it
-    is done to, named as in exclude. weight_bits: 8, or 7 for CPUs whose int8 products saturate. quantize_attention:
-    attention's two products in 8 bits too. exclude: modules by their Hugging Face names, "*" for anything, which stay
-    in floating point. session: ONNX Runtime's settings. needs: what a machine must have (distilforge.machine). Raises
-    UsageError for a smoothing or a number of bits that cannot be.
+    fusions, lowerings: names in pipeline.fuse. scheme: a name in pipeline.quantize, "" to stay in fp32. calibration:
+    one of METHODS in pipeline.quantize.parts.ranges. smoothing: how much of an activation's outliers moves into the
+    weights, 0 for none, 1 for all (Xiao et al. 2023, equation 4, alpha). smoothed: the modules whose inputs it is
+    done to, named as in exclude. weight_bits: 8, or 7 for CPUs whose int8 products saturate. signed_activations:
+    activations moved to where they are symmetric and stored signed with the zero point 0, which is all that TensorRT
+    takes, in place of unsigned ones. quantize_attention: attention's two products in 8 bits too, where unsigned
+    activations may be. exclude: modules by their Hugging Face names, "*" for anything, which stay in floating point.
+    session: ONNX Runtime's settings. needs: what a machine must have (distilforge.machine). Raises UsageError for a
+    smoothing or a number of bits that cannot be, and for quantize_attention beside signed_activations.
     """
 
     fusions: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ class Plan:
     smoothing: float = 0.0
     smoothed: tuple[str, ...] = ("*",)
     weight_bits: int = BITS
+    signed_activations: bool = False
     quantize_attention: bool = False
     exclude: tuple[str, ...] = ()
     lowerings: tuple[str, ...] = ()
@@ -63,6 +66,11 @@ class Plan:
             )
         if not 0 <= self.smoothing <= 1:
             raise UsageError(f"smoothing must lie between 0 and 1, found {self.smoothing}")
+        if self.signed_activations and self.quantize_attention:
+            raise UsageError(
+                "quantize_attention makes queries and softmax unsigned, and signed_activations forbids it",
+                hint="leave one of them out",
+            )
 
     def to_json(self) -> dict[str, object]:
         """The plan as JSON, for digests and files."""
@@ -123,6 +131,7 @@ def from_table(table: object, head: str, where: str) -> Plan:
             smoothing=read.number("smoothing", defaults.smoothing),
             smoothed=read.names("smoothed", defaults.smoothed),
             weight_bits=read.whole("weight_bits", defaults.weight_bits),
+            signed_activations=read.flag("signed_activations", defaults.signed_activations),
             quantize_attention=read.flag("quantize_attention", defaults.quantize_attention),
             exclude=read.names("exclude"),
             lowerings=read.names("lowerings"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from distilforge.manifest import Span
 
 from pipeline import digests
+from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
 from pipeline.plan import Plan, preset
 from validation.gate import Gates
@@ -38,7 +39,7 @@ DEFAULT_VARIANTS = (VariantName(target="onnxruntime-cpu", precision="fp32"),)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What to build: a checkpoint with a head, its variants, the axes' spans, data and gates.
+    """What to build: a checkpoint with a head, its variants, the axes' spans, data, engines' options and gates.
 
     `checkpoint` is a folder or a hub id; `head` None takes the one that config.json names; `spans` has the axes that
     differ from the defaults; `exclude` are modules that no variant quantizes; `plans` is a file of plans in place of
@@ -55,6 +56,7 @@ class Recipe:
     evaluation: Path | None = None
     exclude: tuple[str, ...] = ()
     plans: Path | None = None
+    engine: EngineOptions = field(default_factory=EngineOptions)
     gates: Gates = field(default_factory=Gates)
 
     def __post_init__(self) -> None:
@@ -96,6 +98,7 @@ class Recipe:
                 "evaluation": digests.of_file(self.evaluation) if self.evaluation else None,
                 "exclude": list(self.exclude),
                 "plans": digests.of_file(self.plans) if self.plans else None,
+                "engine": self.engine.to_json(),
                 "gates": limits(self.gates),
             }
         )

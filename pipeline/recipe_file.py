@@ -12,6 +12,11 @@ plans = "tuned.toml"                        # what `distilforge tune` found, in 
 [spans]
 sequence = [1, 128, 512]                    # low, usual, high
 
+[engine]                                    # every field of EngineOptions
+capabilities = ["8.6", "8.9"]               # compute capabilities; default: what the compiler is for by itself
+buckets = [64, 128, 512]                    # token counts at which optimization profiles end; default: one profile
+timing_cache = "kernels.cache"
+
 [gates]                                     # every field of validation's Gates
 margin = 0.01
 
@@ -27,6 +32,7 @@ from pathlib import Path
 
 from distilforge.manifest import Span
 
+from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
 from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
 from validation.errors import GatesError
@@ -57,6 +63,7 @@ def read(path: Path) -> Recipe:
             evaluation=_beside(path, table.text("evaluation")),
             exclude=table.texts("exclude") or (),
             plans=_beside(path, table.text("plans")),
+            engine=_engine(table.table("engine"), path),
             gates=_gates(table.table("gates")),
         )
     except (UsageError, GatesError) as cause:
@@ -80,6 +87,23 @@ def _beside(path: Path, text: str | None) -> Path | None:
     return None if text is None else path.parent / text
 
 
+def _engine(table: "_Table", path: Path) -> EngineOptions:
+    defaults = EngineOptions()
+    table.only({entry.name for entry in fields(EngineOptions)})
+    return EngineOptions(
+        capabilities=table.texts("capabilities") or (),
+        buckets=table.wholes("buckets") or (),
+        tf32=table.flag("tf32", defaults.tf32),
+        optimization_level=table.whole("optimization_level"),
+        workspace_mb=table.whole("workspace_mb"),
+        hardware_compatibility=table.text("hardware_compatibility") or defaults.hardware_compatibility,
+        version_compatible=table.flag("version_compatible", defaults.version_compatible),
+        weights_stripped=table.flag("weights_stripped", defaults.weights_stripped),
+        detailed=table.flag("detailed", defaults.detailed),
+        timing_cache=_beside(path, table.text("timing_cache")),
+    )
+
+
 def _gates(table: "_Table") -> Gates:
     defaults = Gates()
     table.only({entry.name for entry in fields(Gates)})
@@ -98,6 +122,7 @@ def _gates(table: "_Table") -> Gates:
         mode="report" if mode == "report" else "enforce",
         shapes=defaults.shapes if shapes is None else shapes,
         seconds_per_shape=table.number("seconds_per_shape", defaults.seconds_per_shape),
+        oracle_examples=defaults.oracle_examples if (few := table.whole("oracle_examples")) is None else few,
         threads=table.whole("threads"),
     )
 
@@ -146,6 +171,20 @@ class _Table:
         if value is not None and not _is_whole(value):
             raise self.misfit(key, value, "a whole number")
         return value if isinstance(value, int) else None
+
+    def wholes(self, key: str) -> tuple[int, ...] | None:
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not _are_whole(value, len(value)):
+            raise self.misfit(key, value, "a list of whole numbers")
+        return tuple(value)
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self._values.get(key, default)
+        if not isinstance(value, bool):
+            raise self.misfit(key, value, "true or false")
+        return value
 
     def pairs(self, key: str) -> tuple[tuple[int, int], ...] | None:
         value = self._values.get(key)

@@ -22,6 +22,8 @@ COLUMNS = (
     "ms, variant",
     "x eager",
     "x fp32",
+    "engine for",
+    "built in s",
     "verdict",
 )
 WITHHELD = "withheld"
@@ -31,11 +33,12 @@ WITHHELD = "withheld"
 class Line:
     """One variant of one release. `metric` and its values are None without labelled data.
 
-    bytes: of all its files. loss: the end of the interval that the gate looks at, of a margin of `margin`. agreement:
-    share of decisions that are eager's. error: largest absolute difference from eager's outputs, where that is judged.
-    eager_seconds and variant_seconds: median latency at the largest timed shape. speedup: geometric mean over all timed
-    shapes of eager's median seconds by the variant's. sibling_speedup: the same over the release's fp32 variant.
-    withheld: why it is not in the release; empty where it is.
+    bytes: of its engine, or else of all its files. loss: the end of the interval that the gate looks at, of a margin
+    of `margin`. agreement: share of decisions that are eager's. error: largest absolute difference from eager's
+    outputs, where that is judged. eager_seconds and variant_seconds: median latency at the largest timed shape.
+    speedup: geometric mean over all timed shapes of eager's median seconds by the variant's. sibling_speedup: the same
+    over the release's fp32 variant. capabilities and build_seconds: of an engine. withheld: why it is not in the
+    release; empty where it is.
     """
 
     release: str
@@ -54,6 +57,8 @@ class Line:
     variant_seconds: float | None = None
     speedup: float | None = None
     sibling_speedup: float | None = None
+    capabilities: tuple[str, ...] = ()
+    build_seconds: float | None = None
     validated: bool
     withheld: str = ""
 
@@ -74,6 +79,8 @@ class Line:
             _number(self.variant_seconds, ".1f", scale=1000),
             _number(self.speedup, ".2f"),
             _number(self.sibling_speedup, ".2f"),
+            " ".join(self.capabilities) or "-",
+            _number(self.build_seconds, ".1f"),
             f"{WITHHELD}: {self.withheld}" if self.withheld else verdict,
         )
 
@@ -103,7 +110,9 @@ def _line(manifest: Manifest, variant: Variant) -> Line:
         version=manifest.version,
         head=manifest.head,
         variant=variant.name,
-        bytes=sum(manifest.files[file].bytes for file in variant.files if file in manifest.files),
+        bytes=variant.compiled.bytes
+        if variant.compiled
+        else sum(manifest.files[file].bytes for file in variant.files if file in manifest.files),
         metric=metric.name if metric else None,
         eager=metric.eager if metric else None,
         value=metric.variant if metric else None,
@@ -115,6 +124,8 @@ def _line(manifest: Manifest, variant: Variant) -> Line:
         variant_seconds=variant_seconds,
         speedup=statistics.geometric_mean(ratios) if ratios else None,
         sibling_speedup=speedup(variant, sibling) if sibling else None,
+        capabilities=variant.compiled.capabilities if variant.compiled else (),
+        build_seconds=variant.compiled.build_seconds if variant.compiled else None,
         validated=variant.validated,
     )
 

@@ -21,13 +21,15 @@ def make(
     """
     loaded = graph.load(exported)
     transformed = transform(loaded, plan, calibration)
+    files = targets.compile_graph(target, loaded, precision, folder)
     return Variant(
         target=target.name,
         precision=precision,
-        files=targets.compile_graph(target, loaded, precision, folder),
+        files=files,
         passes=transformed.passes,
         needs=plan.needs,
         session=plan.session,
+        oracle=files[0] if target.device else "",
         notes=transformed.notes,
         verdicts=transformed.verdicts,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.engines.flavours import Flavour
 from pipeline.errors import MissingError, UsageError
 from pipeline.registry import Registry, unknown
 from pipeline.versions import installed
@@ -21,26 +22,46 @@ Compile = Callable[["Graph", str, Path], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What runs artifacts: the precisions and operator domains it accepts, the packages it needs, how to compile."""
+    """What runs artifacts: the precisions and operator domains it accepts, the packages it needs, how to compile.
+
+    engine: the compiler that makes an engine of the graph that `compile` writes; None where that graph is the artifact.
+    device: its artifacts run on a device only; where there is none, the graph that `compile` wrote answers for them.
+    """
 
     name: str
     precisions: tuple[str, ...]
     domains: frozenset[str]
     packages: tuple[str, ...]
     compile: Compile
+    engine: Flavour | None = None
+    device: bool = False
 
 
 targets: Registry[Target] = Registry("target", __name__)
 
 
 def target(
-    name: str, *, precisions: tuple[str, ...], domains: frozenset[str], packages: tuple[str, ...]
+    name: str,
+    *,
+    precisions: tuple[str, ...],
+    domains: frozenset[str],
+    packages: tuple[str, ...],
+    engine: Flavour | None = None,
+    device: bool = False,
 ) -> Callable[[Compile], Compile]:
     """Register the decorated function as the target `name`."""
 
     def register(function: Compile) -> Compile:
         targets.add(
-            Target(name=name, precisions=precisions, domains=domains, packages=packages, compile=function)
+            Target(
+                name=name,
+                precisions=precisions,
+                domains=domains,
+                packages=packages,
+                compile=function,
+                engine=engine,
+                device=device or engine is not None,
+            )
         )
         return function
 
@@ -70,7 +91,7 @@ def find(name: str, precision: str) -> Target:
         if installed(package) is None:
             raise MissingError(
                 f"the target {name} needs the package {package}, which is not installed",
-                hint=f"pip install {package}",
+                hint=f"pip install {found.engine.extra if found.engine else package}",
             )
     return found
 

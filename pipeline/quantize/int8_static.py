@@ -19,6 +19,11 @@ def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> Trans
 
     With `quantize_attention` the products of attention are in 8 bits too, but for the attentions that `exclude` names.
     """
+    return write(graph, plan, calibration)
+
+
+def write(graph: "Graph", plan: "Plan", calibration: Calibration, *, half: bool = False) -> Transformed:
+    """As above; with `half` on scales that fp16 holds, so that the rest may become fp16."""
     from pipeline.passes import layers
     from pipeline.quantize.parts import attention, choose, observe, smoothing, static, tables
 
@@ -35,10 +40,13 @@ def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> Trans
         )
     )
     seen = observe.statistics(graph, activations, calibration, histogram=plan.calibration != "minmax")
-    ranges = {name: statistics.range(plan.calibration) for name, statistics in seen.items()}
+    ranges = {
+        name: statistics.range(plan.calibration, signed=plan.signed_activations)
+        for name, statistics in seen.items()
+    }
     for table in chosen.tables:
-        tables.quantize(graph, table, bits=plan.weight_bits)
-    static.quantize(graph, chosen.linears, ranges, bits=plan.weight_bits)
+        tables.quantize(graph, table, bits=plan.weight_bits, half=half)
+    static.quantize(graph, chosen.linears, ranges, bits=plan.weight_bits, half=half)
     attention.quantize(graph, products, ranges, bits=plan.weight_bits)
     records = (
         PassRecord(name="int8_embeddings", rewrites=len(chosen.tables)),

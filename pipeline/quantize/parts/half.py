@@ -53,10 +53,14 @@ def kept_in_float32(graph: Graph, exclude: Sequence[str]) -> frozenset[onnx_ir.N
 
 
 def activations(graph: Graph, kept: frozenset[onnx_ir.Node]) -> tuple[onnx_ir.Value, ...]:
-    """Every computed float that is fp16 after `convert`, whether a node computes it so or a cast makes it so."""
+    """Every computed float that is fp16 after `convert`, whether a node computes it so or a cast makes it so.
+
+    What DequantizeLinear gives back is left out: it is no larger than the weight or the value that was quantized.
+    """
     return tuple(
         value
         for node in graph.graph
+        if not is_operator(node, "DequantizeLinear")
         for value in node.outputs
         if value.dtype == _FLOAT and (node not in kept or any(use.node not in kept for use in value.uses()))
     )

@@ -7,11 +7,13 @@ import numpy.typing as npt
 
 from pipeline.errors import StageError, UsageError
 from pipeline.quantize.parts.entropy import entropy_range
-from pipeline.quantize.parts.least_squares import least_squares_range
+from pipeline.quantize.parts.least_squares import least_squares_bound, least_squares_range
 
 METHODS = ("minmax", "percentile", "entropy", "mse")
 LEVELS = 255
 """Steps between the lowest and the highest unsigned 8-bit number."""
+SIGNED_LEVELS = 254
+"""Steps between -127 and 127: -128 is left out, so that a value and its negative are equally exact."""
 
 # Share of the values that percentile calibration keeps inside the range.
 PERCENTILE = 0.9999
@@ -23,20 +25,31 @@ SAMPLED = 1 << 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """The lowest and highest value an unsigned 8-bit number stands for; zero lies between and is exact."""
+    """The lowest and highest value an 8-bit number stands for; zero lies between and is exact.
+
+    Numbers are unsigned, or signed and then symmetric: the range goes as far below zero as above.
+    """
 
     low: float
     high: float
+    signed: bool = False
+
+    def symmetric(self) -> "Range":
+        """The signed range that holds all of this one."""
+        largest = max(-self.low, self.high)
+        return Range(low=-largest, high=largest, signed=True)
 
     @property
     def scale(self) -> np.float32:
         """The step between two neighbouring numbers; 1 where the range is empty."""
-        step = np.float32((self.high - self.low) / LEVELS)
+        step = np.float32((self.high - self.low) / (SIGNED_LEVELS if self.signed else LEVELS))
         return step if step >= np.finfo(np.float32).tiny else np.float32(1)
 
     @property
-    def zero_point(self) -> np.uint8:
+    def zero_point(self) -> np.uint8 | np.int8:
         """The number that stands for zero."""
+        if self.signed:
+            return np.int8(0)
         return np.uint8(np.clip(np.rint(-self.low / float(self.scale)), 0, LEVELS))
 
 
@@ -74,8 +87,10 @@ class Statistics:
         if self._wants_histogram:
             self._count(values_NC, max(-low, high))
 
-    def range(self, method: str) -> Range:
+    def range(self, method: str, *, signed: bool = False) -> Range:
         """The range by "minmax", "percentile", "entropy" or "mse"; zero is always inside.
+
+        A signed one reaches to the farther of the ends that the method chooses; "mse" chooses for both at once.
 
         Raises UsageError for another method, StageError where no value was seen.
         """
@@ -87,14 +102,21 @@ class Statistics:
                 f"the calibration data gave no value for {self.name}",
                 hint="give at least one text that fits the model: --calibration texts.jsonl",
             )
-        if method == "minmax" or self.counts is None:
+        if signed and method == "mse" and self.counts is not None:
+            largest = least_squares_bound(self.counts, self.bound, max(-self.low, self.high), SIGNED_LEVELS)
+            return Range(low=-largest, high=largest, signed=True)
+        found = self._range(method, self.counts)
+        return found.symmetric() if signed else found
+
+    def _range(self, method: str, counts: npt.NDArray[np.int64] | None) -> Range:
+        if method == "minmax" or counts is None:
             return Range(low=self.low, high=self.high)
         if method == "percentile":
-            return self._percentile(self.counts)
+            return self._percentile(counts)
         if method == "mse":
-            low, high = least_squares_range(self.counts, self.bound, self.low, self.high, LEVELS)
+            low, high = least_squares_range(counts, self.bound, self.low, self.high, LEVELS)
             return Range(low=low, high=high)
-        low, high = entropy_range(self.counts, self.bound, self.low, self.high)
+        low, high = entropy_range(counts, self.bound, self.low, self.high)
         return Range(low=low, high=high)
 
     def _count(self, values_NC: npt.NDArray[np.float32], largest: float) -> None:

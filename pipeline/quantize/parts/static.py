@@ -9,35 +9,45 @@ from pipeline.graph import Graph
 from pipeline.nodes import constant, drop_if_unused, insert
 from pipeline.quantize.parts.linear import Linear
 from pipeline.quantize.parts.ranges import Range
-from pipeline.quantize.parts.stored import add_bias, store, zeros
+from pipeline.quantize.parts.scales import in_half
+from pipeline.quantize.parts.stored import add_bias, dequantized, store
 
 
-def quantize(graph: Graph, linears: Sequence[Linear], ranges: Mapping[str, Range], *, bits: int) -> None:
+def quantize(
+    graph: Graph,
+    linears: Sequence[Linear],
+    ranges: Mapping[str, Range],
+    *,
+    bits: int,
+    half: bool = False,
+) -> None:
     """Let each of `linears` read its activation and its weight through DequantizeLinear, in place.
 
     An activation that several layers read is quantized once, ahead of the first. `ranges` are by the activations'
-    names. Only the layers read what DequantizeLinear gives: residual sums keep the float value.
+    names. Only the layers read what DequantizeLinear gives: residual sums keep the float value. With `half`, scales are
+    such as fp16 holds.
     """
     activations: dict[onnx_ir.Value, onnx_ir.Value] = {}
     for linear in linears:
         activation = linear.activation
         if activation not in activations:
-            activations[activation] = _round_trip(graph, linear, ranges[str(activation.name)])
-        _quantize(graph, linear, activations[activation], bits)
+            activations[activation] = _round_trip(graph, linear, ranges[str(activation.name)], half)
+        _quantize(graph, linear, activations[activation], bits, half)
 
 
-def _round_trip(graph: Graph, linear: Linear, found: Range) -> onnx_ir.Value:
+def _round_trip(graph: Graph, linear: Linear, found: Range, half: bool) -> onnx_ir.Value:
     """The activation of `linear` after QuantizeLinear and DequantizeLinear."""
     activation, module = linear.activation, linear.module
-    scale = constant(graph, f"{module}.input_scale", np.asarray(found.scale, dtype=np.float32))
-    zero_point = constant(graph, f"{module}.input_zero_point", np.asarray(found.zero_point, dtype=np.uint8))
+    step = in_half(found.scale) if half else np.asarray(found.scale)
+    scale = constant(graph, f"{module}.input_scale", step)
+    zero_point = constant(graph, f"{module}.input_zero_point", np.asarray(found.zero_point))
     quantized = insert(
         graph,
         linear.node,
         "QuantizeLinear",
         [activation, scale, zero_point],
         name=f"{module}/QuantizeLinear",
-        dtype=onnx_ir.DataType.UINT8,
+        dtype=onnx_ir.DataType.INT8 if found.signed else onnx_ir.DataType.UINT8,
         shape=activation.shape,
     )
     return insert(
@@ -51,19 +61,14 @@ def _round_trip(graph: Graph, linear: Linear, found: Range) -> onnx_ir.Value:
     )
 
 
-def _quantize(graph: Graph, linear: Linear, activation: onnx_ir.Value, bits: int) -> None:
+def _quantize(graph: Graph, linear: Linear, activation: onnx_ir.Value, bits: int, half: bool) -> None:
     node, read = linear.node, linear.node.inputs[1]
-    numbers, scale = store(graph, linear, bits=bits)
-    weight = insert(
-        graph,
-        node,
-        "DequantizeLinear",
-        [numbers, scale, zeros(graph, scale)],
-        name=f"{linear.module}.weight/DequantizeLinear",
-        dtype=onnx_ir.DataType.FLOAT,
-        shape=numbers.shape,
-        attributes={"axis": 1},
-    )
+    numbers, scale = store(graph, linear, bits=bits, half=half)
+    turn = numbers.producer()
+    if half and turn is not None:
+        weight = _turned_afterwards(graph, linear, turn, scale)
+    else:
+        weight = dequantized(graph, node, f"{linear.module}.weight", numbers, scale, axis=1)
     if node.op_type == "MatMul":
         node.replace_input_with(0, activation)
         node.replace_input_with(1, weight)
@@ -80,3 +85,15 @@ def _quantize(graph: Graph, linear: Linear, activation: onnx_ir.Value, bits: int
         add_bias(graph, linear, product)
     assert read is not None
     drop_if_unused(graph, read)
+
+
+def _turned_afterwards(
+    graph: Graph, linear: Linear, turn: onnx_ir.Node, scale: onnx_ir.Value
+) -> onnx_ir.Value:
+    """A weight that `turn` transposes in 8 bits, transposed as floats: TensorRT dequantizes stored constants only."""
+    (turned,) = turn.outputs
+    stored = turn.inputs[0]
+    assert stored is not None
+    turn.replace_input_with(0, dequantized(graph, turn, f"{linear.module}.weight", stored, scale, axis=0))
+    turned.dtype = onnx_ir.DataType.FLOAT
+    return turned

@@ -9,17 +9,20 @@ from pipeline.quantize.parts import weights
 from pipeline.quantize.parts.linear import Linear
 
 
-def store(graph: Graph, linear: Linear, *, bits: int) -> tuple[onnx_ir.Value, onnx_ir.Value]:
+def store(
+    graph: Graph, linear: Linear, *, bits: int, half: bool = False
+) -> tuple[onnx_ir.Value, onnx_ir.Value]:
     """The weight of `linear` as (in, out) 8-bit numbers, and its (out) scales; the layer itself is left as it is.
 
-    A weight that an embedding reads too is stored once, as the embedding's table, and transposed on the way.
+    A weight that an embedding reads too is stored once, as the embedding's table, and transposed on the way. With
+    `half`, scales are such as fp16 holds.
     """
     name = str(linear.stored.name)
     if not linear.tied:
-        numbers, scales = weights.quantize(linear.module, linear.weight, axis=1, bits=bits)
+        numbers, scales = weights.quantize(linear.module, linear.weight, axis=1, bits=bits, half=half)
         return constant(graph, f"{name}_quantized", numbers), constant(graph, f"{name}_scale", scales)
     table = linear.weight.T
-    numbers, scales = weights.quantize(linear.module, table, axis=0, bits=bits)
+    numbers, scales = weights.quantize(linear.module, table, axis=0, bits=bits, half=half)
     stored = constant(graph, f"{name}_quantized", numbers)
     turned = insert(
         graph,
@@ -39,6 +42,28 @@ def zeros(graph: Graph, scale: onnx_ir.Value) -> onnx_ir.Value:
     assert scale.const_value is not None
     count = scale.const_value.size
     return constant(graph, f"int8_zeros_{count}", np.zeros(count, dtype=np.int8))
+
+
+def dequantized(
+    graph: Graph,
+    before: onnx_ir.Node,
+    name: str,
+    numbers: onnx_ir.Value,
+    scale: onnx_ir.Value,
+    *,
+    axis: int,
+) -> onnx_ir.Value:
+    """Symmetric 8-bit `numbers` as floats, with a scale for each index of `axis`, by a node ahead of `before`."""
+    return insert(
+        graph,
+        before,
+        "DequantizeLinear",
+        [numbers, scale, zeros(graph, scale)],
+        name=f"{name}/DequantizeLinear",
+        dtype=onnx_ir.DataType.FLOAT,
+        shape=numbers.shape,
+        attributes={"axis": axis},
+    )
 
 
 def add_bias(graph: Graph, linear: Linear, product: onnx_ir.Value) -> None:

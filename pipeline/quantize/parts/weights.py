@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import StageError
+from pipeline.quantize.parts.scales import in_half
 
 Int8 = npt.NDArray[np.int8]
 Float32 = npt.NDArray[np.float32]
@@ -13,11 +14,13 @@ Float32 = npt.NDArray[np.float32]
 LARGEST = {8: 127, 7: 63}
 
 
-def quantize(name: str, array: npt.NDArray[np.float32], *, axis: int, bits: int) -> tuple[Int8, Float32]:
+def quantize(
+    name: str, array: npt.NDArray[np.float32], *, axis: int, bits: int, half: bool = False
+) -> tuple[Int8, Float32]:
     """A matrix and one scale for each index of `axis`, so that matrix times scale is `array` to half a scale.
 
-    Scale: largest magnitude of the channel over 127 (8 bits) or 63 (7 bits). Raises StageError, naming `name`, for
-    NaN or infinity.
+    Scale: largest magnitude of the channel over 127 (8 bits) or 63 (7 bits); with `half` one that fp16 holds, rounded
+    before the numbers are, so that they fit it. Raises StageError, naming `name`, for NaN or infinity.
     """
     largest = np.abs(array).max(axis=1 - axis)
     if not np.isfinite(largest).all():
@@ -29,6 +32,8 @@ def quantize(name: str, array: npt.NDArray[np.float32], *, axis: int, bits: int)
     scales: Float32 = (largest / np.float32(LARGEST[bits])).astype(np.float32)
     # A channel of zeros, or of numbers so small that the scale is none, is stored as zeros.
     scales[scales < np.finfo(np.float32).tiny] = 1.0
+    if half:
+        scales = in_half(scales)
     spread = scales[:, None] if axis == 0 else scales[None, :]
     scaled = array / spread
     return np.rint(scaled, out=scaled).astype(np.int8), scales

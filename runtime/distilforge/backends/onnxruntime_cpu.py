@@ -1,53 +1,18 @@
 """ONNX graphs through ONNX Runtime on the CPU."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
 
-from distilforge import machine
+from distilforge import machine, onnxruntime_engine
 from distilforge.backends import backends
-from distilforge.errors import EngineError, ReleaseError, UnavailableError
-from distilforge.feeds import Array
+from distilforge.errors import UnavailableError
 from distilforge.manifest import Variant
+from distilforge.onnxruntime_engine import OnnxRuntimeEngine
 from distilforge.onnxruntime_settings import Settings
-from distilforge.registry import nearest
 
-DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
-_INSTALL = "pip install onnxruntime"
-
-
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-class _InferenceSession(Protocol):
-    def get_providers(self) -> list[str]: ...
-    def get_outputs(self) -> list[_Named]: ...
-    def disable_fallback(self) -> None: ...
-    def run(self, output_names: list[str], feeds: dict[str, Array]) -> list[Array]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnnxRuntimeEngine:
-    """One ONNX Runtime session, which may be run from several threads at once."""
-
-    session: _InferenceSession
-    providers: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        try:
-            arrays = self.session.run(list(self.outputs), dict(feeds))
-        except Exception as cause:
-            shapes = ", ".join(f"{name} {array.shape}" for name, array in feeds.items())
-            raise EngineError(
-                f"ONNX Runtime failed on {shapes}: {cause}", hint="smaller batches need less memory"
-            ) from cause
-        return dict(zip(self.outputs, arrays, strict=True))
+DEFAULT_PROVIDERS = (onnxruntime_engine.CPU,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +23,7 @@ class OnnxRuntimeCpu:
 
     def obstacle(self, variant: Variant) -> str | None:
         if not find_spec("onnxruntime"):
-            return f"onnxruntime is not installed; {_INSTALL}"
+            return f"onnxruntime is not installed; {onnxruntime_engine.INSTALL}"
         if not variant.needs:
             return None
         try:
@@ -68,10 +33,7 @@ class OnnxRuntimeCpu:
         return machine.lacking(variant.needs)
 
     def prepare(self) -> None:
-        try:
-            import_module("onnxruntime")
-        except ImportError as cause:
-            raise UnavailableError(f"onnxruntime does not import: {cause}", hint=_INSTALL) from cause
+        onnxruntime_engine.prepare()
 
     def load(
         self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
@@ -79,39 +41,11 @@ class OnnxRuntimeCpu:
         import onnxruntime
 
         asked = DEFAULT_PROVIDERS if providers is None else tuple(providers)
-        available = tuple(onnxruntime.get_available_providers())
-        for provider in asked:
-            if provider not in available:
-                raise UnavailableError(
-                    f"the provider {provider!r} is not in the installed onnxruntime {onnxruntime.__version__}",
-                    hint=nearest(provider, available),
-                )
-        options = onnxruntime.SessionOptions()
-        options.inter_op_num_threads = (
-            1  # the graph is one chain of layers; only its operators run in parallel
-        )
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        onnxruntime_engine.check_available(asked, onnxruntime.get_available_providers())
+        options = onnxruntime_engine.new_options(threads)
         besides = Settings.of(variant).apply(options)
-        path = folder / variant.files[0]
-        try:
-            session: _InferenceSession = onnxruntime.InferenceSession(
-                path, options, providers=list(asked), **besides
-            )
-        except Exception as cause:
-            raise ReleaseError(
-                f"ONNX Runtime {onnxruntime.__version__} cannot load {variant.files[0]!r}: {cause}",
-                hint="a graph newer than the installed onnxruntime loads after `pip install --upgrade onnxruntime`",
-            ) from cause
-        session.disable_fallback()
-        used = tuple(session.get_providers())
-        if used[: len(asked)] != asked:
-            raise UnavailableError(
-                f"ONNX Runtime was asked for {', '.join(asked)} and uses {', '.join(used)} instead",
-                hint="its log says why the provider did not start; the driver is often absent or too old",
-            )
-        outputs = tuple(output.name for output in session.get_outputs())
-        return OnnxRuntimeEngine(session=session, providers=used, outputs=outputs)
+        session = onnxruntime_engine.new_session(variant, folder, options, asked, **besides)
+        return onnxruntime_engine.engine_of(session, asked)
 
 
 backends.register("onnxruntime-cpu")(OnnxRuntimeCpu())

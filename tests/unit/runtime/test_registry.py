@@ -53,7 +53,14 @@ def test_a_name_taken_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_ships() -> None:
-    assert backends.names() == ("onnxruntime-cpu",)
+    assert backends.names() == (
+        "onnxruntime-cpu",
+        "onnxruntime-cuda",
+        "onnxruntime-rtx",
+        "onnxruntime-tensorrt",
+        "tensorrt",
+        "tensorrt-rtx",
+    )
     assert heads.names() == (
         "features",
         "masked_lm",

@@ -27,9 +27,8 @@ def test_contents(tmp_path: Path) -> None:
         ]
     modules = {path.relative_to(RUNTIME).as_posix() for path in (RUNTIME / "distilforge").rglob("*.py")}
     assert names == modules | {"distilforge/py.typed", "distilforge/manifest.schema.json"}
-    assert sorted(line.split()[1].split(">")[0] for line in required) == [
-        "numpy",
-        "onnxruntime",
-        "tokenizers",
-    ]
+    always = [line for line in required if "extra ==" not in line]
+    assert sorted(line.split()[1].split(">")[0] for line in always) == ["numpy", "onnxruntime", "tokenizers"]
+    extras = {line.partition("extra == ")[2].strip("\"' ") for line in required} - {""}
+    assert extras == {"tensorrt-rtx", "tensorrt", "cuda"}
     assert wheel.stat().st_size < 200_000

@@ -29,6 +29,34 @@ def test_zero_is_exact(method: str, shift: float) -> None:
     assert 0.0 in levels
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shift", [-20.0, 0.0, 20.0])
+def test_a_signed_range_is_symmetric_and_no_narrower_than_it_says(method: str, shift: float) -> None:
+    values = normal(200) + shift
+    found = gathered(values).range(method, signed=True)
+    assert found.low == -found.high
+    assert found.zero_point == 0
+    assert found.zero_point.dtype == np.int8
+    assert float(found.scale) == pytest.approx(found.high / 127)
+    assert found.high <= np.abs(values).max()
+    if method == "minmax":
+        assert found.high == np.abs(values).max()
+
+
+def test_mse_chooses_a_signed_end_that_loses_less_than_the_whole_range() -> None:
+    values = normal(20_000)
+    values[0, 0] = 60.0
+    statistics = gathered(values)
+
+    def loss(found: Range) -> float:
+        numbers = np.clip(np.rint(values / found.scale), -127, 127)
+        return float(np.square(numbers * found.scale - values).mean())
+
+    chosen = loss(statistics.range("mse", signed=True))
+    assert chosen < loss(statistics.range("minmax", signed=True))
+    assert chosen < loss(statistics.range("entropy", signed=True))
+
+
 def test_minmax_is_the_extremes() -> None:
     found = gathered(np.array([[-1.0, 2.0]]), np.array([[3.0, -0.5]]), histogram=False).range("minmax")
     assert found == Range(low=-1.0, high=3.0)

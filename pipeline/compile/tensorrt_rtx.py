@@ -1,0 +1,23 @@
+"""TensorRT-RTX: engines for RTX devices, compiled ahead of time without one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.compile import target
+from pipeline.engines import handover
+from pipeline.engines.flavours import RTX
+
+if TYPE_CHECKING:
+    from pipeline.graph import Graph
+
+
+@target(
+    RTX.target,
+    precisions=("fp32", "fp16", "int8"),
+    domains=frozenset({""}),
+    packages=("onnxruntime", RTX.package, "polygraphy"),
+    engine=RTX,
+)
+def compile_tensorrt_rtx(graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
+    """Write the graph that the engine is made of."""
+    return handover.write(graph, RTX, precision, folder)

@@ -1,0 +1,210 @@
+"""Build one engine: refuse at once what cannot be, run the compiler in a process of its own, read how it went."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from distilforge.manifest import CompiledEngine, Span
+
+from pipeline.engines import driver, log
+from pipeline.engines.flavours import Flavour
+from pipeline.engines.job import PROGRESS, Job, Outcome
+from pipeline.engines.options import NO_COMPATIBILITY, EngineOptions
+from pipeline.engines.profiles import profiles
+from pipeline.errors import MissingError, StageError, UsageError
+from pipeline.versions import installed
+
+STAGE = "engine"
+Progress = Callable[[str], None]
+Watch = Callable[[subprocess.Popen[str]], None]
+
+_POLYGRAPHY = "polygraphy"
+# Of the build machine's folders, which say nothing about an engine
+_NOT_RECORDED = ("timing_cache",)
+_ROOT = Path(__file__).parents[2]
+_DRIVER_NEEDED = "install NVIDIA's driver, or build on a machine that has a device"
+
+
+def check(flavour: Flavour, options: EngineOptions, spans: Mapping[str, Span]) -> None:
+    """Refuse what can be refused before any work.
+
+    Raises UsageError for options that `flavour` has not or `spans` do not allow, MissingError where the toolkit, or
+    the driver that the options need, is absent.
+    """
+    for name, value in options.changed.items():
+        if name in flavour.refused:
+            raise UsageError(
+                f"{flavour.name} has no {name}, found {value}: {flavour.refused[name]}",
+                hint=f"leave {name} out of [engine] for the target {flavour.target}",
+            )
+    for capability in options.capabilities:
+        if capability not in flavour.capabilities:
+            raise UsageError(
+                f"{flavour.name} cannot compile for compute capability {capability}",
+                hint=f"it compiles for {', '.join(flavour.capabilities)}",
+            )
+    if options.weights_stripped and flavour.capabilities and len(options.capabilities) != 1:
+        found = ", ".join(options.capabilities) or "none"
+        raise UsageError(
+            f"{flavour.name} strips the weights of an engine for one compute capability, found {found}",
+            hint='name one: capabilities = ["8.6"]',
+        )
+    profiles(spans, options.buckets)
+    for package in (flavour.package, _POLYGRAPHY):
+        if installed(package) is None:
+            raise MissingError(
+                f"the target {flavour.target} needs the package {package}, which is not installed",
+                hint=f"pip install {flavour.extra}",
+            )
+    if flavour.needs_device or options.weights_stripped:
+        absence = driver.device().absence
+        if absence:
+            what = f"{flavour.name} builds" if flavour.needs_device else "weights_stripped is built"
+            raise MissingError(
+                f"{what} only where a device is: {absence}",
+                hint=_DRIVER_NEEDED
+                if flavour.needs_device
+                else f"{_DRIVER_NEEDED}; or leave weights_stripped out",
+            )
+
+
+def build(
+    graph: Path,
+    flavour: Flavour,
+    options: EngineOptions,
+    spans: Mapping[str, Span],
+    output: Path,
+    *,
+    progress: Progress,
+    watch: Watch = lambda process: None,
+) -> CompiledEngine:
+    """Compile the ONNX file `graph` into the file `output`, a plain serialized engine; what the manifest says of it.
+
+    `watch` is given the compiler's process as soon as it runs, and may kill it. Raises what `check` raises, StageError
+    with TensorRT's own last messages and the ONNX node that they name, and OSError where a file cannot be written.
+    """
+    check(flavour, options, spans)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    ranges = profiles(spans, options.buckets)
+    job = Job(
+        target=flavour.target,
+        graph=str(graph),
+        output=str(output),
+        profiles=tuple(
+            {axis: (span.low, span.usual, span.high) for axis, span in profile.items()} for profile in ranges
+        ),
+        capabilities=options.capabilities,
+        tf32=options.tf32,
+        optimization_level=options.optimization_level,
+        workspace_bytes=None if options.workspace_mb is None else options.workspace_mb * 10**6,
+        hardware_compatibility=options.hardware_compatibility,
+        version_compatible=options.version_compatible,
+        weights_stripped=options.weights_stripped,
+        detailed=options.detailed,
+        timing_cache=str(options.timing_cache or ""),
+    )
+    written = False
+    try:
+        outcome = _run(job, progress, watch)
+        if outcome.failure:
+            _fail(flavour, job, outcome)
+        written = True
+    finally:
+        if not written:
+            output.unlink(missing_ok=True)
+    assert outcome.precisions is not None
+    return CompiledEngine(
+        flavour=flavour.name,
+        version=outcome.version,
+        capabilities=_capabilities(flavour, options),
+        profiles=ranges,
+        precisions=outcome.precisions,
+        bytes=output.stat().st_size,
+        activation_bytes=outcome.activation_bytes,
+        build_seconds=outcome.build_seconds,
+        options={name: value for name, value in options.changed.items() if name not in _NOT_RECORDED},
+        warnings=outcome.warnings,
+    )
+
+
+def _run(job: Job, progress: Progress, watch: Watch) -> Outcome:
+    """The worker's outcome; it is killed where this is interrupted."""
+    with tempfile.TemporaryDirectory(prefix="distilforge-engine-") as folder:
+        told, answered = Path(folder) / "job.json", Path(folder) / "outcome.json"
+        job.write(told)
+        # -P: a folder called pipeline where the user stands must not be taken for ours
+        command = [sys.executable, "-P", "-m", "pipeline.engines.worker", str(told), str(answered)]
+        worker = subprocess.Popen(  # noqa: S603
+            command,
+            env={**os.environ, "PYTHONPATH": _with(str(_ROOT), os.environ.get("PYTHONPATH"))},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        printed: deque[str] = deque(maxlen=log.LAST)
+        try:
+            watch(worker)
+            assert worker.stdout is not None
+            for line in worker.stdout:
+                if line.startswith(PROGRESS):
+                    progress(line.removeprefix(PROGRESS).rstrip())
+                else:
+                    printed.append(line.rstrip())
+            code = worker.wait()
+        finally:
+            worker.kill()
+            worker.wait()
+            if worker.stdout is not None:
+                worker.stdout.close()
+        if not answered.is_file():
+            return Outcome(failure=f"its process {_ended(code)}", errors=tuple(printed))
+        return Outcome.read(answered)
+
+
+def _fail(flavour: Flavour, job: Job, outcome: Outcome) -> NoReturn:
+    if outcome.errno is not None:
+        raise OSError(outcome.errno, outcome.failure)
+    said = [text for text in outcome.errors if text != outcome.failure][-log.LAST :]
+    last = f"; {flavour.name}'s last messages: {' | '.join(said)}" if said else ""
+    raise StageError(
+        STAGE,
+        f"{flavour.name} made no {Path(job.output).name} of {Path(job.graph).name}{_place(outcome)}: "
+        f"{outcome.failure}{last}",
+        hint=f"`distilforge check MODEL --for {flavour.target}` says what the parser refuses",
+    )
+
+
+def _place(outcome: Outcome) -> str:
+    if not outcome.node:
+        return ""
+    module, _, _ = outcome.node.rpartition("/")
+    operator = f" ({outcome.operator})" if outcome.operator else ""
+    return f", at the node {outcome.node}{operator}" + (f" of the module {module}" if module else "")
+
+
+def _capabilities(flavour: Flavour, options: EngineOptions) -> tuple[str, ...]:
+    if options.capabilities:
+        return options.capabilities
+    if not flavour.needs_device:
+        return flavour.unnamed
+    if options.hardware_compatibility not in (NO_COMPATIBILITY, "same_compute_capability"):
+        return ("8.0+",)
+    return (driver.device().capability,)
+
+
+def _with(folder: str, path: str | None) -> str:
+    return f"{folder}{os.pathsep}{path}" if path else folder
+
+
+def _ended(code: int) -> str:
+    if code < 0:
+        return f"was ended by the signal {signal.Signals(-code).name}"
+    return f"ended with exit code {code} and no result"

@@ -1,0 +1,70 @@
+"""What differs between TensorRT and TensorRT-RTX, as data. Imports no toolkit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flavour:
+    """One compiler of engines.
+
+    target: the name of the target that uses it. package: the distribution, module: what is imported. prefix: begins
+    the names of its files. extra: what to install where it is absent. needs_device: it builds only where a driver and
+    a device are. capabilities: the compute capabilities that can be named. unnamed: what an engine without any named
+    runs on, "12.0+" for that and later ones; none for the device that it is built on. refused: options that it has
+    none of, and why.
+    """
+
+    name: str
+    target: str
+    package: str
+    module: str
+    prefix: str
+    extra: str
+    needs_device: bool
+    capabilities: tuple[str, ...]
+    unnamed: tuple[str, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+# NVIDIA, "CPU-Only AOT and TensorRT-RTX Engines" (TensorRT-RTX 1.7): an engine for which none is named runs on
+# 8.0, 8.6, 8.9, 12.0 and later ones. 9.0 and 10.x cannot be named and are not promised; 7.5 has to be named.
+RTX = Flavour(
+    name="TensorRT-RTX",
+    target="tensorrt-rtx",
+    package="tensorrt-rtx",
+    module="tensorrt_rtx",
+    prefix="rtx",
+    extra="tensorrt-rtx polygraphy",
+    needs_device=False,
+    capabilities=("7.5", "8.0", "8.6", "8.9", "12.0", "12.1"),
+    unnamed=("8.0", "8.6", "8.9", "12.0+"),
+    refused={
+        # Each was tried with 1.7.1: the first is ignored with a warning, the second stops for want of libnvinfer_lean,
+        # the third gives the same bytes at every level
+        "hardware_compatibility": "its engines run on every compute capability that they were built for: "
+        "name those with capabilities",
+        "version_compatible": "it has no lean runtime to put into an engine",
+        "optimization_level": "it chooses kernels on the device, and builds the same engine at every level",
+        # NVIDIA, "Timing Cache Migration": no effect, and to be removed
+        "timing_cache": "it times no kernels ahead of time",
+    },
+)
+
+TENSORRT = Flavour(
+    name="TensorRT",
+    target="tensorrt",
+    package="tensorrt",
+    module="tensorrt",
+    prefix="trt",
+    extra="'distilforge-pipeline[tensorrt]'",
+    needs_device=True,
+    capabilities=(),
+    unnamed=(),
+    refused={
+        "capabilities": "TensorRT builds for the device at hand; "
+        'hardware_compatibility = "ampere_plus" widens that to compute capability 8.0 and later',
+    },
+)
+
+FLAVOURS: Mapping[str, Flavour] = {flavour.target: flavour for flavour in (RTX, TENSORRT)}

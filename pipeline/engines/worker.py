@@ -1,0 +1,241 @@
+"""The process that compiles one engine: `python -m pipeline.engines.worker JOB.json OUTCOME.json`.
+
+A process of its own, since Polygraphy chooses between TensorRT and TensorRT-RTX once, when it is imported, and a crash
+of the compiler must not end the build.
+"""
+
+import importlib
+import resource
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pipeline.engines import log
+from pipeline.engines.flavours import FLAVOURS, RTX, Flavour
+from pipeline.engines.job import PROGRESS, Job, Outcome
+from pipeline.engines.log import Message
+from pipeline.engines.options import NO_COMPATIBILITY
+
+# What a network of TensorRT holds besides computation
+_PASSIVE = ("CONSTANT", "SHAPE")
+APART = "attention without a dedicated kernel was compiled with its operators apart, which may cost speed and memory"
+
+
+class _FailedError(Exception):
+    """The compiler gave nothing; the reason, and the ONNX node that it is about."""
+
+    def __init__(self, failure: str, node: str = "", operator: str = "") -> None:
+        super().__init__(failure)
+        self.failure = failure
+        self.node = node
+        self.operator = operator
+
+
+def main(job_path: Path, outcome_path: Path) -> None:
+    """Do the job in `job_path` and leave its outcome in `outcome_path`."""
+    # At once, also while native code runs: the build that was interrupted removes what was written
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    job = Job.read(job_path)
+    messages: list[Message] = []
+    compile_job(job, messages).write(outcome_path)
+
+
+def compile_job(job: Job, messages: list[Message]) -> Outcome:
+    """Write the engine that `job` describes; TensorRT's messages are appended to `messages`."""
+    try:
+        return _compile(job, messages)
+    except OSError as cause:
+        return Outcome(failure=str(cause), errno=cause.errno, warnings=log.warnings(messages))
+    except _FailedError as cause:
+        return Outcome(
+            failure=cause.failure,
+            node=cause.node,
+            operator=cause.operator,
+            errors=log.errors(messages),
+            warnings=log.warnings(messages),
+        )
+
+
+def _compile(job: Job, messages: list[Message]) -> Outcome:
+    flavour = FLAVOURS[job.target]
+    tensorrt, logger = _load(flavour, messages)
+    from polygraphy.backend.trt import (
+        PostprocessConfig,
+        create_network,
+        engine_bytes_from_network,
+        set_decomposable_attentions,
+    )
+    from polygraphy.exception import PolygraphyException
+
+    _say(f"{flavour.name} {tensorrt.__version__} reads {Path(job.graph).name}")
+    started = time.monotonic()
+    builder, network = create_network(
+        # What has no such flag knows no other networks
+        strongly_typed=hasattr(tensorrt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+    )
+    parser = tensorrt.OnnxParser(network, logger)
+    if not parser.parse_from_file(job.graph):
+        raise _unparsed(parser)
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    precisions = _in_network(tensorrt, layers)
+
+    def configure(builder: Any, network: Any, config: Any) -> None:
+        # TensorRT allows it by default, and Polygraphy leaves it so for TensorRT-RTX
+        (config.set_flag if job.tf32 else config.clear_flag)(tensorrt.BuilderFlag.TF32)
+
+    _say(f"{flavour.name} compiles {Path(job.output).name}: {network.num_layers} layers")
+    build = partial(
+        engine_bytes_from_network,
+        (builder, network),
+        PostprocessConfig(_config(flavour, tensorrt, network, job), configure),
+        save_timing_cache=job.timing_cache or None,
+    )
+    try:
+        try:
+            engine = build()
+        except PolygraphyException:
+            if not log.lacks_kernel_for_attention(messages):
+                raise
+            _say(
+                f"{flavour.name} has no dedicated kernel for an attention here, and compiles with its operators apart"
+            )
+            set_decomposable_attentions((builder, network))
+            messages[:] = [*log.as_warnings(messages), Message(severity="WARNING", text=APART)]
+            engine = build()
+    except PolygraphyException as cause:
+        found = log.errors(messages)
+        node = log.named(found, (layer.name for layer in layers))
+        raise _FailedError(found[-1] if found else str(cause), node, _operator(layers, node)) from cause
+    seconds = time.monotonic() - started
+    with Path(job.output).open("wb") as file:
+        file.write(engine)
+    return Outcome(
+        warnings=log.warnings(messages),
+        version=tensorrt.__version__,
+        precisions=log.computed(messages) or precisions,
+        activation_bytes=log.activation_bytes(messages),
+        build_seconds=round(seconds, 3),
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+
+
+def _load(flavour: Flavour, messages: list[Message]) -> tuple[ModuleType, object]:
+    """The compiler's module, and the logger that Polygraphy passes to it, which adds to `messages`."""
+    from polygraphy import config
+
+    config.USE_TENSORRT_RTX = flavour is RTX
+    from polygraphy.backend.trt import util
+    from polygraphy.logger import G_LOGGER
+
+    G_LOGGER.module_severity = G_LOGGER.CRITICAL
+    G_LOGGER.colors = False
+    tensorrt = importlib.import_module(flavour.module)
+    base: Any = tensorrt.ILogger
+
+    class Collector(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            base.__init__(self)
+
+        def log(self, severity: Any, text: str) -> None:
+            messages.append(Message(severity=severity.name, text=text))
+
+    # Polygraphy's own drops what is below its severity, and has no way to be replaced
+    logger = Collector()
+    util.TRT_LOGGER = logger
+    return tensorrt, logger
+
+
+def _config(flavour: Flavour, tensorrt: ModuleType, network: Any, job: Job) -> Any:
+    """Polygraphy's maker of the builder's configuration; what a flavour refuses is at its default here."""
+    verbosity = tensorrt.ProfilingVerbosity
+    level = job.hardware_compatibility
+    common: dict[str, Any] = {
+        "profiles": _profiles(network, job),
+        "builder_optimization_level": job.optimization_level,
+        "strip_plan": job.weights_stripped,
+        "version_compatible": job.version_compatible,
+        "profiling_verbosity": verbosity.DETAILED if job.detailed else verbosity.LAYER_NAMES_ONLY,
+    }
+    if job.workspace_bytes is not None:
+        common["memory_pool_limits"] = {tensorrt.MemoryPoolType.WORKSPACE: job.workspace_bytes}
+    if level != NO_COMPATIBILITY:
+        levels = tensorrt.HardwareCompatibilityLevel.__members__
+        common["hardware_compatibility_level"] = levels[level.upper()]
+    if Path(job.timing_cache).is_file():
+        common["load_timing_cache"] = job.timing_cache
+    if flavour is RTX:
+        from polygraphy.backend.tensorrt_rtx import CreateConfigRTX
+
+        named = [tuple(map(int, capability.split("."))) for capability in job.capabilities]
+        return CreateConfigRTX(**common, compute_capabilities=named or None)
+    from polygraphy.backend.trt import CreateConfig
+
+    return CreateConfig(**common)
+
+
+def _profiles(network: Any, job: Job) -> list[Any]:
+    """The job's profiles over the inputs, whose dynamic axes carry the spans' names."""
+    from polygraphy.backend.trt import Profile
+
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    made = []
+    for spans in job.profiles:
+        profile = Profile()
+        for value in inputs:
+            names = [value.get_dimension_name(axis) for axis in range(len(value.shape))]
+            sizes = [
+                spans[name] if size == -1 else (size, size, size)
+                for name, size in zip(names, value.shape, strict=True)
+            ]
+            profile.add(value.name, *(tuple(size[place] for size in sizes) for place in range(3)))
+        made.append(profile)
+    return made
+
+
+def _in_network(tensorrt: ModuleType, layers: Sequence[Any]) -> dict[str, int]:
+    """The parsed network's layers by the type of what they give.
+
+    A product whose factors were dequantized computes in the type that they were quantized to.
+    """
+    quantized: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for layer in layers:
+        if layer.type.name in _PASSIVE or not layer.num_outputs:
+            continue
+        inputs = [layer.get_input(index) for index in range(layer.num_inputs)]
+        tensors = [tensor for tensor in (*inputs, layer.get_output(0)) if tensor is not None]
+        if layer.type == tensorrt.LayerType.DEQUANTIZE:
+            quantized[layer.get_output(0).name] = log.precision(layer.get_input(0).dtype.name)
+        sources = {quantized.get(tensor.name, "") for tensor in inputs if tensor is not None}
+        if layer.type == tensorrt.LayerType.MATRIX_MULTIPLY and len(sources) == 1 and sources != {""}:
+            counts[sources.pop()] += 1
+        else:
+            counts[log.precision(tensors[-1].dtype.name)] += 1
+    return dict(sorted(counts.items()))
+
+
+def _unparsed(parser: Any) -> _FailedError:
+    """What the parser refused, the first node of it."""
+    if not parser.num_errors:
+        return _FailedError("the file is no ONNX graph that TensorRT can read")
+    error = parser.get_error(0)
+    return _FailedError(error.desc(), error.node_name(), error.node_operator())
+
+
+def _operator(layers: Sequence[Any], node: str) -> str:
+    return next((layer.type.name for layer in layers if layer.name == node), "")
+
+
+def _say(text: str) -> None:
+    # A build that has ended reads no more, and needs no engine
+    print(f"{PROGRESS}{text}", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,120 @@
+"""CUDA's memory, streams and graphs through cuda-python, and what engines need of them."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Protocol
+
+from distilforge.errors import EngineError, UnavailableError
+
+PACKAGE, MODULE = "cuda-bindings", "cuda.bindings.runtime"
+
+
+class Cuda(Protocol):
+    """Addresses and handles are whole numbers, sizes are bytes; every function raises EngineError."""
+
+    def use(self, device: int) -> None:
+        """Make `device` this thread's."""
+
+    def allocate(self, size: int) -> int: ...
+    def free(self, address: int) -> None: ...
+
+    def allocate_pinned(self, size: int) -> int:
+        """Host memory that the device reads and writes directly."""
+
+    def free_pinned(self, address: int) -> None: ...
+
+    def copy_in(self, device: int, host: int, size: int, stream: int) -> None: ...
+    def copy_out(self, host: int, device: int, size: int, stream: int) -> None: ...
+    def create_stream(self) -> int: ...
+    def wait(self, stream: int) -> None: ...
+    def destroy_stream(self, stream: int) -> None: ...
+
+    def capture(self, stream: int, enqueue: Callable[[], None]) -> int:
+        """A graph of what `enqueue` puts on `stream`, which is not run."""
+
+    def launch(self, graph: int, stream: int) -> None: ...
+    def destroy_graph(self, graph: int) -> None: ...
+
+
+class CudaPython:
+    """cuda-python's bindings of the CUDA runtime; UnavailableError where they do not import."""
+
+    def __init__(self) -> None:
+        try:
+            # Any: the package need not be installed, and has no types where it is
+            self._runtime: Any = import_module(MODULE)
+        except ImportError as cause:
+            raise UnavailableError(
+                f"{MODULE} does not import: {cause}", hint=f"pip install {PACKAGE}"
+            ) from cause
+
+    def use(self, device: int) -> None:
+        self._call("cudaSetDevice", device)
+
+    def allocate(self, size: int) -> int:
+        return self._number("cudaMalloc", size)
+
+    def free(self, address: int) -> None:
+        self._call("cudaFree", address)
+
+    def allocate_pinned(self, size: int) -> int:
+        return self._number("cudaMallocHost", size)
+
+    def free_pinned(self, address: int) -> None:
+        self._call("cudaFreeHost", address)
+
+    def copy_in(self, device: int, host: int, size: int, stream: int) -> None:
+        kind = self._runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._call("cudaMemcpyAsync", device, host, size, kind, stream)
+
+    def copy_out(self, host: int, device: int, size: int, stream: int) -> None:
+        kind = self._runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._call("cudaMemcpyAsync", host, device, size, kind, stream)
+
+    def create_stream(self) -> int:
+        # The default stream would wait for every other one.
+        return self._number("cudaStreamCreateWithFlags", self._runtime.cudaStreamNonBlocking)
+
+    def wait(self, stream: int) -> None:
+        self._call("cudaStreamSynchronize", stream)
+
+    def destroy_stream(self, stream: int) -> None:
+        self._call("cudaStreamDestroy", stream)
+
+    def capture(self, stream: int, enqueue: Callable[[], None]) -> int:
+        # Thread-local: what other threads do meanwhile, allocations too, neither enters the graph nor breaks it.
+        mode = self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._call("cudaStreamBeginCapture", stream, mode)
+        try:
+            enqueue()
+        except BaseException:
+            self._runtime.cudaStreamEndCapture(
+                stream
+            )  # else the stream stays in capture and can do nothing else
+            raise
+        (graph,) = self._call("cudaStreamEndCapture", stream)
+        try:
+            return self._number("cudaGraphInstantiate", graph, 0)
+        finally:
+            self._call("cudaGraphDestroy", graph)
+
+    def launch(self, graph: int, stream: int) -> None:
+        self._call("cudaGraphLaunch", graph, stream)
+
+    def destroy_graph(self, graph: int) -> None:
+        self._call("cudaGraphExecDestroy", graph)
+
+    def _number(self, function: str, *arguments: object) -> int:
+        (value,) = self._call(function, *arguments)
+        return int(value)
+
+    def _call(self, function: str, *arguments: object) -> tuple[Any, ...]:
+        error, *values = getattr(self._runtime, function)(*arguments)
+        if int(error) != 0:
+            _, text = self._runtime.cudaGetErrorString(error)
+            memory = error == self._runtime.cudaError_t.cudaErrorMemoryAllocation
+            raise EngineError(
+                f"CUDA's {function} failed: {error.name}, {text.decode()}",
+                hint="smaller batches need less memory" if memory else "",
+            )
+        return tuple(values)

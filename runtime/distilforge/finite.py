@@ -1,0 +1,32 @@
+"""The guard behind engines of reduced precision: an answer that is no number is an error, never an answer."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from distilforge.errors import EngineError
+from distilforge.feeds import Array
+
+
+def check_finite(outputs: Mapping[str, Array], engine: str) -> None:
+    """EngineError naming the output that holds NaN or infinity, how many, and the rows they are in."""
+    for name, array in outputs.items():
+        if not np.issubdtype(array.dtype, np.floating):
+            continue
+        with np.errstate(over="ignore", invalid="ignore"):
+            # One pass without a temporary array: a sum of finite numbers that is finite hides none that is not.
+            if math.isfinite(float(array.sum(dtype=np.float64))):
+                continue
+        bad = ~np.isfinite(array)
+        count = int(bad.sum())
+        if count == 0:
+            continue
+        nans = int(np.isnan(array).sum())
+        rows = np.flatnonzero(bad.reshape(len(array), -1).any(axis=1)) if array.ndim else ()
+        raise EngineError(
+            f"the output {name!r} of {engine} holds {nans} NaN and {count - nans} infinite of {array.size} values, "
+            f"in {len(rows)} of {len(array) if array.ndim else 1} rows",
+            hint="its precision overflows on this input; open a variant of higher precision, "
+            "and report the input to whoever built the release",
+        )

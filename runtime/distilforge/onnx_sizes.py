@@ -1,0 +1,139 @@
+"""Which nodes of an ONNX file only compute sizes, read without the onnx package, which applications do not install.
+
+ONNX files are protocol buffers; the numbers are the fields of onnx/onnx.proto. Weights are skipped, not read.
+"""
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_SOURCES = frozenset(("Shape", "Size"))
+_SMALL = 64
+_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
+
+Bytes = memoryview
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Node:
+    name: str
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def names(path: Path) -> frozenset[str]:
+    """The names of nodes whose values come from nothing but tensors' sizes and small constants.
+
+    Such values are a handful of whole numbers that the host needs to launch anything at all, so engines for devices
+    keep them there. ValueError where the file is no ONNX model.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        view = memoryview(content)
+        try:
+            return _names(view)
+        finally:
+            view.release()
+
+
+def _names(model: Bytes) -> frozenset[str]:
+    nodes: list[_Node] = []
+    small: set[str] = set()
+    for number, value in _fields(model):
+        if number != 7 or isinstance(value, int):
+            continue
+        for kind, part in _fields(value):
+            if isinstance(part, int):
+                continue
+            if kind == 1:
+                nodes.append(_node(part))
+            elif kind == 5 and (name := _small_constant(part)) is not None:
+                small.add(name)
+            part.release()
+        value.release()
+    sizes: set[str] = set()
+    found = []
+    for node in nodes:  # a graph's nodes are sorted: what feeds a node comes before it
+        if node.operator == "Constant":
+            small.update(node.outputs)
+        fed = [name for name in node.inputs if name]
+        if node.operator in _SOURCES or (
+            any(name in sizes for name in fed) and all(name in sizes or name in small for name in fed)
+        ):
+            sizes.update(node.outputs)
+            found.append(node.name)
+    return frozenset(found)
+
+
+def _node(message: Bytes) -> _Node:
+    inputs, outputs, texts = [], [], {3: "", 4: ""}
+    for number, value in _fields(message):
+        if isinstance(value, int):
+            continue
+        if number == 1:
+            inputs.append(_text(value))
+        elif number == 2:
+            outputs.append(_text(value))
+        elif number in texts:
+            texts[number] = _text(value)
+        value.release()
+    return _Node(name=texts[3], operator=texts[4], inputs=tuple(inputs), outputs=tuple(outputs))
+
+
+def _small_constant(tensor: Bytes) -> str | None:
+    """The name of a TensorProto of few elements, None for another."""
+    elements, name = 1, ""
+    for number, value in _fields(tensor):
+        if number == 1 and isinstance(value, int):
+            elements *= value
+        elif number == 1 and not isinstance(value, int):
+            place = 0
+            while place < len(value):
+                size, place = _varint(value, place)
+                elements *= size
+        elif number == 8 and not isinstance(value, int):
+            name = _text(value)
+        if not isinstance(value, int):
+            value.release()
+    return name if elements <= _SMALL else None
+
+
+def _text(value: Bytes) -> str:
+    return bytes(value).decode(errors="replace")
+
+
+def _fields(message: Bytes) -> Iterator[tuple[int, int | Bytes]]:
+    """Every field's number with its value: a whole number, or the bytes of a text, a message or packed numbers."""
+    place, end = 0, len(message)
+    while place < end:
+        tag, place = _varint(message, place)
+        kind = tag & 7
+        if kind == _VARINT:
+            value, place = _varint(message, place)
+            yield tag >> 3, value
+            continue
+        if kind == _LENGTH:
+            size, place = _varint(message, place)
+        elif kind in (_EIGHT, _FOUR):
+            size = 8 if kind == _EIGHT else 4
+        else:
+            raise ValueError(f"field {tag >> 3} has the unknown kind {kind}")
+        if place + size > end:
+            raise ValueError(f"field {tag >> 3} is cut short")
+        if kind == _LENGTH:
+            yield tag >> 3, message[place : place + size]
+        place += size
+
+
+def _varint(message: Bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if place >= len(message) or shift > 63:
+            raise ValueError("a number is cut short")
+        byte = message[place]
+        value |= (byte & 0x7F) << shift
+        place += 1
+        if byte < 0x80:
+            return value, place
+        shift += 7

@@ -1,0 +1,93 @@
+"""What loads the engines of one flavour."""
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from distilforge.cuda.capabilities import described
+from distilforge.cuda.driver import Device, survey
+from distilforge.cuda.runtime import CudaPython
+from distilforge.errors import UnavailableError
+from distilforge.manifest import Variant
+from distilforge.tensorrt.engine import TensorRTEngine
+from distilforge.tensorrt.flavours import Flavour
+from distilforge.tensorrt.loading import load_engine
+from distilforge.tensorrt.obstacles import compiled, having, obstacle, suitable
+from distilforge.tensorrt.settings import EngineSettings
+
+_logger = logging.getLogger("distilforge")
+_PROVIDER = re.compile(r"cuda:[0-9]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorRT:
+    """Engines of `flavour`, on a device that `providers` may name, as "cuda:1", and else on the first that fits."""
+
+    flavour: Flavour
+    preference: int
+
+    def obstacle(self, variant: Variant) -> str | None:
+        return obstacle(variant, self.flavour)
+
+    def prepare(self) -> None:
+        self._toolkit()
+        CudaPython()
+
+    def load(
+        self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
+    ) -> TensorRTEngine:
+        """As Backend has it; `threads` means nothing to a device."""
+        settings = EngineSettings.of(variant)
+        device = _device(variant, providers)
+        toolkit, cuda = self._toolkit(), CudaPython()
+        cuda.use(device.index)
+        loaded, kernels = load_engine(toolkit, self.flavour, variant, folder, device, settings)
+        _logger.info("%s runs on %s with %s", variant.name, having([device]), loaded.name)
+        return TensorRTEngine(loaded, cuda, device, settings, kernels)
+
+    # Any: the package need not be installed, and has no types where it is
+    def _toolkit(self) -> Any:
+        try:
+            return import_module(self.flavour.module)
+        except (ImportError, OSError) as cause:
+            raise UnavailableError(
+                f"{self.flavour.module} does not import: {cause}", hint=self.flavour.install
+            ) from cause
+
+
+def _device(variant: Variant, providers: Sequence[str] | None) -> Device:
+    made = compiled(variant)
+    driver = survey()
+    if isinstance(driver, str):
+        raise UnavailableError(f"the variant {variant.name!r} needs an NVIDIA GPU, and {driver}")
+    fitting = suitable(driver.devices, made)
+    if providers is None:
+        if not fitting:
+            raise UnavailableError(
+                f"the variant {variant.name!r} is for compute capability {described(made.capabilities)}, "
+                f"and this machine has {having(driver.devices)}",
+                hint="build the release for this machine",
+            )
+        return fitting[0]
+    if len(providers) != 1 or not _PROVIDER.fullmatch(providers[0]):
+        raise UnavailableError(
+            f"an engine runs on one device; it cannot use the providers {', '.join(providers)}",
+            hint=f"pass one of {', '.join(device.provider for device in driver.devices)}",
+        )
+    chosen = next((device for device in driver.devices if device.provider == providers[0]), None)
+    if chosen is None:
+        raise UnavailableError(
+            f"there is no {providers[0]}; this machine has {having(driver.devices)}",
+            hint=f"pass one of {', '.join(device.provider for device in driver.devices)}",
+        )
+    if chosen not in fitting:
+        raise UnavailableError(
+            f"the variant {variant.name!r} is for compute capability {described(made.capabilities)}, "
+            f"and {providers[0]} is {having([chosen])}",
+            hint=f"pass one of {', '.join(device.provider for device in fitting)}" if fitting else "",
+        )
+    return chosen

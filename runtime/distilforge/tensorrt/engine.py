@@ -1,0 +1,69 @@
+"""A loaded engine that answers, from any thread."""
+
+import weakref
+from collections.abc import Mapping
+
+from distilforge.cuda.driver import Device
+from distilforge.cuda.runtime import Cuda
+from distilforge.errors import EngineError
+from distilforge.feeds import Array
+from distilforge.finite import check_finite
+from distilforge.tensorrt.kernels import KernelCache
+from distilforge.tensorrt.lanes import Lane
+from distilforge.tensorrt.pool import Pool
+from distilforge.tensorrt.profiles import smallest
+from distilforge.tensorrt.settings import EngineSettings
+from distilforge.tensorrt.toolkit import LoadedEngine
+
+
+class TensorRTEngine:
+    """One engine on one device; safe to run from several threads, of which as many run at once as it has contexts."""
+
+    def __init__(
+        self,
+        loaded: LoadedEngine,
+        cuda: Cuda,
+        device: Device,
+        settings: EngineSettings,
+        kernels: KernelCache | None = None,
+    ) -> None:
+        self._loaded = loaded
+        self._cuda = cuda
+        self._device = device
+        self._kernels = kernels
+        self._kept = False
+        self._lanes = Pool(lambda: Lane(loaded, cuda, settings.cuda_graphs), settings.contexts)
+        # Also when the interpreter ends, while the device can still be spoken to.
+        self._finalizer = weakref.finalize(self, _close, self._lanes, cuda, device, kernels)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return (self._device.provider,)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        cast = {
+            name: feeds[name].astype(self._loaded.dtypes[name], copy=False) for name in self._loaded.inputs
+        }
+        profile = smallest(self._loaded.profiles, {name: array.shape for name, array in cast.items()})
+        self._cuda.use(self._device.index)  # CUDA's device is a thread's own
+        with self._lanes.borrow() as lane:
+            outputs = lane.run(cast, profile)
+        if self._kernels is not None and not self._kept:
+            self._kept = True
+            self._kernels.save()  # a process that is killed later has kept what its start cost
+        check_finite(outputs, self._loaded.name)
+        return outputs
+
+    def close(self) -> None:
+        """Free the device; what still runs ends first. A closed engine is not to be run."""
+        self._finalizer()
+
+
+def _close(lanes: Pool[Lane], cuda: Cuda, device: Device, kernels: KernelCache | None) -> None:
+    try:
+        cuda.use(device.index)
+    except EngineError:
+        return  # the device is gone, and everything on it
+    if kernels is not None:
+        kernels.save()
+    lanes.close()

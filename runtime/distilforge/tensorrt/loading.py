@@ -1,0 +1,168 @@
+"""From an engine's file to one that can be run: checks, weights, kernels, contexts."""
+
+import logging
+import mmap
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from distilforge import user_cache
+from distilforge.cuda.driver import Device
+from distilforge.errors import ReleaseError, UnavailableError
+from distilforge.manifest import Variant
+from distilforge.tensorrt.flavours import Flavour
+from distilforge.tensorrt.kernels import KernelCache, path_for
+from distilforge.tensorrt.log import Log, log_of
+from distilforge.tensorrt.obstacles import VERSION_COMPATIBLE, compiled, having
+from distilforge.tensorrt.profiles import Profile
+from distilforge.tensorrt.settings import EngineSettings
+from distilforge.tensorrt.toolkit import Context, LoadedEngine
+
+WEIGHTS_STRIPPED = "weights_stripped"
+_logger = logging.getLogger("distilforge")
+
+
+def load_engine(
+    toolkit: Any, flavour: Flavour, variant: Variant, folder: Path, device: Device, settings: EngineSettings
+) -> tuple[LoadedEngine, KernelCache | None]:
+    """The variant's engine on `device`, which is this thread's already, and what keeps its kernels.
+
+    Raises UnavailableError where the toolkit refuses it, with the toolkit's own words.
+    """
+    name = f"{flavour.name} {toolkit.__version__}"
+    log = log_of(toolkit, name)
+    runtime = toolkit.Runtime(log)
+    # Such an engine brings the runtime that it was built with, which is code.
+    if compiled(variant).options.get(VERSION_COMPATIBLE) == "true":
+        runtime.engine_host_code_allowed = True
+    path = folder / variant.files[0]
+    engine = _deserialized(toolkit, runtime, path, variant, device, name, log)
+    if compiled(variant).options.get(WEIGHTS_STRIPPED) == "true":
+        _refit(toolkit, engine, variant, folder, log)
+    kernels = None
+    if flavour.jit:
+        config, kernels = _runtime_config(toolkit, engine, path, name, device, settings)
+        new_context = _factory(lambda: engine.create_execution_context(config), name, log)
+    else:
+        new_context = _factory(engine.create_execution_context, name, log)
+    strategy = toolkit.ExecutionContextAllocationStrategy.USER_MANAGED
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    inputs = tuple(each for each in names if engine.get_tensor_mode(each) == toolkit.TensorIOMode.INPUT)
+    loaded = LoadedEngine(
+        name=f"{name} on {device.name}",
+        inputs=inputs,
+        outputs=tuple(each for each in names if each not in inputs),
+        dtypes={each: np.dtype(toolkit.nptype(engine.get_tensor_dtype(each))) for each in names},
+        profiles=tuple(_profile(engine, inputs, index) for index in range(engine.num_optimization_profiles)),
+        scratch_bytes=int(engine.device_memory_size_v2),
+        new_context=new_context,
+        new_borrower=None
+        if flavour.jit
+        else _factory(lambda: engine.create_execution_context(strategy), name, log),
+        complaints=log.complaints,
+        kept=(runtime, log, engine),
+    )
+    return loaded, kernels
+
+
+def _deserialized(
+    toolkit: Any, runtime: Any, path: Path, variant: Variant, device: Device, name: str, log: Log
+) -> Any:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if hasattr(runtime, "get_engine_validity"):
+            validity, diagnostics = runtime.get_engine_validity(content)
+            causes = _diagnoses(toolkit, diagnostics)
+            if validity == toolkit.EngineValidity.INVALID:
+                raise UnavailableError(
+                    f"{name} says that {variant.files[0]!r} cannot run on this machine: "
+                    f"{causes or log.complaints()}; it was built by {_built(variant)}, and this machine has "
+                    f"{having([device])}",
+                    hint="build the release with what this machine has, or open another variant",
+                )
+            if validity == toolkit.EngineValidity.SUBOPTIMAL:
+                _logger.warning("%s says that %s is slower here than it could be: %s", name, path, causes)
+        engine = runtime.deserialize_cuda_engine(content)
+    if engine is None:
+        raise UnavailableError(
+            f"{name} cannot load {variant.files[0]!r} on {having([device])}: {log.complaints()}",
+            hint=f"it was built by {_built(variant)}; build the release again where what is named differs",
+        )
+    return engine
+
+
+def _diagnoses(toolkit: Any, diagnostics: int) -> str:
+    """The names of the bits in `diagnostics`, as words."""
+    members = toolkit.EngineInvalidityDiagnostics.__members__
+    return ", ".join(
+        name.lower().replace("_", " ") for name, member in members.items() if int(diagnostics) & member.value
+    )
+
+
+def _built(variant: Variant) -> str:
+    made = compiled(variant)
+    return f"{made.flavour} {made.version} for {', '.join(made.capabilities) or 'the machine that built it'}"
+
+
+def _refit(toolkit: Any, engine: Any, variant: Variant, folder: Path, log: Log) -> None:
+    """Put the weights of the release's own graph into an engine that was built without."""
+    if not variant.oracle:
+        raise ReleaseError(
+            f"the variant {variant.name!r} has no weights in its engine, and no graph to take them from",
+            hint="publish the release again",
+        )
+    refitter = toolkit.Refitter(engine, log)
+    parser = toolkit.OnnxParserRefitter(refitter, log)
+    if not parser.refit_from_file(str(folder / variant.oracle)) or not refitter.refit_cuda_engine():
+        raise ReleaseError(
+            f"the weights of {variant.oracle!r} do not fit the engine {variant.files[0]!r}: {log.complaints()}",
+            hint="both must be of one build; publish the release again",
+        )
+
+
+def _runtime_config(
+    toolkit: Any, engine: Any, path: Path, name: str, device: Device, settings: EngineSettings
+) -> tuple[Any, KernelCache | None]:
+    config = engine.create_runtime_config()
+    if settings.cuda_graphs:
+        config.cuda_graph_strategy = toolkit.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+    if settings.kernels is not None:
+        config.dynamic_shapes_kernel_specialization_strategy = getattr(
+            toolkit.DynamicShapesKernelSpecializationStrategy, settings.kernels
+        )
+    if not settings.runtime_cache:
+        return config, None
+    cache = config.create_runtime_cache()
+    kernels = KernelCache(
+        cache, path_for(user_cache.folder("tensorrt-rtx"), path, name, f"{device.name} {device.capability}")
+    )
+    kernels.load()
+    config.set_runtime_cache(cache)
+    return config, kernels
+
+
+def _factory(create: Callable[[], Any], name: str, log: Log) -> Callable[[], Context]:
+    one_at_a_time = Lock()
+
+    def make() -> Context:
+        with one_at_a_time:
+            context: Context | None = create()
+        if context is None:
+            raise UnavailableError(
+                f"{name} cannot make an execution context: {log.complaints()}",
+                hint="the device's memory may be taken; a variant's setting 'contexts' bounds how many there are",
+            )
+        return context
+
+    return make
+
+
+def _profile(engine: Any, inputs: tuple[str, ...], index: int) -> Profile:
+    shapes = {name: engine.get_tensor_profile_shape(name, index) for name in inputs}
+    return Profile(
+        index=index,
+        lows={name: tuple(low) for name, (low, _, _) in shapes.items()},
+        highs={name: tuple(high) for name, (_, _, high) in shapes.items()},
+    )

@@ -1,0 +1,72 @@
+"""An engine's settings in a variant's `session`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from distilforge.errors import ReleaseError
+from distilforge.manifest import Variant
+from distilforge.registry import nearest
+
+T = TypeVar("T")
+
+CONTEXTS, CUDA_GRAPHS, RUNTIME_CACHE, KERNELS = "contexts", "cuda_graphs", "runtime_cache", "kernels"
+KERNEL_STRATEGIES: Mapping[str, str] = {"lazy": "LAZY", "eager": "EAGER", "none": "NONE"}
+_NAMES = (CONTEXTS, CUDA_GRAPHS, RUNTIME_CACHE, KERNELS)
+_SWITCH: Mapping[str, bool] = {"on": True, "off": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """How an engine is run.
+
+    contexts: how many runs go on at once, each with activation memory of its own. cuda_graphs: of how many shapes a
+    context keeps a CUDA graph, 0 for none; TensorRT-RTX bounds their number by itself. runtime_cache: TensorRT-RTX
+    keeps the kernels that it compiles on this machine, in the user's cache folder. kernels: when TensorRT-RTX
+    compiles kernels for one shape, its own name of it, None for its default.
+    """
+
+    contexts: int = 2
+    cuda_graphs: int = 0
+    runtime_cache: bool = True
+    kernels: str | None = None
+
+    @classmethod
+    def of(cls, variant: Variant) -> "EngineSettings":
+        """The settings in `variant.session`; ReleaseError for one that this distilforge does not know."""
+        for name in variant.session:
+            if name not in _NAMES:
+                raise ReleaseError(
+                    f"the variant {variant.name!r} has the session setting {name!r}, "
+                    "which this distilforge does not know",
+                    hint=f"pip install --upgrade distilforge; {nearest(name, _NAMES)}",
+                )
+        return cls(
+            contexts=_count(variant, CONTEXTS, low=1, default=2),
+            cuda_graphs=_count(variant, CUDA_GRAPHS, low=0, default=0),
+            runtime_cache=bool(_one_of(variant, RUNTIME_CACHE, _SWITCH, default=True)),
+            kernels=_one_of(variant, KERNELS, KERNEL_STRATEGIES, default=None),
+        )
+
+
+def _count(variant: Variant, name: str, *, low: int, default: int) -> int:
+    text = variant.session.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()) or int(text) < low:
+        raise ReleaseError(
+            f"the variant {variant.name!r} has {name} {text!r}; it must be a whole number of at least {low}",
+            hint="publish the release again",
+        )
+    return int(text)
+
+
+def _one_of(variant: Variant, name: str, values: Mapping[str, T], *, default: T | None) -> T | None:
+    text = variant.session.get(name)
+    if text is None:
+        return default
+    if text not in values:
+        raise ReleaseError(
+            f"the variant {variant.name!r} has {name} {text!r}", hint=nearest(text, tuple(values))
+        )
+    return values[text]

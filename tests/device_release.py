@@ -1,0 +1,159 @@
+"""Releases whose variants need a device, and tiny engines that TensorRT-RTX really built."""
+
+import atexit
+import importlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx_ir
+import pytest
+import torch
+import transformers
+from distilforge.manifest import CompiledEngine, Span, Variant
+
+from model_src.checkpoint import load_checkpoint
+from pipeline import passes
+from pipeline.export import export
+from pipeline.fuse import fusions
+from pipeline.graph import Graph
+from pipeline.plan import Plan
+from pipeline.quantize import Feeds, schemes
+from tests.conftest import VOCABULARY, write_tokenizer
+from tests.runtime_release import (
+    GRAPH,
+    LABELS,
+    SPANS,
+    Pair,
+    read_manifest,
+    record_again,
+    write_manifest,
+    write_release,
+)
+
+HEAD = "sequence_classification"
+ENGINES: Mapping[str, str] = {"tensorrt-rtx": "tensorrt/rtx-{}.engine", "tensorrt": "tensorrt/trt-{}.engine"}
+BUCKETS: tuple[Mapping[str, Span], ...] = (
+    {"batch": SPANS["batch"], "sequence": Span(low=2, usual=16, high=16)},
+    {"batch": SPANS["batch"], "sequence": Span(low=17, usual=64, high=64)},
+)
+
+
+def compiled(**changes: object) -> CompiledEngine:
+    """An entry for an engine of the toolkit that is installed, or that would be."""
+    entry = CompiledEngine(
+        flavour="TensorRT-RTX",
+        version="1.7.1.116",
+        capabilities=("8.0", "8.6", "8.9", "12.0+"),
+        profiles=BUCKETS,
+        precisions={"fp16": 10},
+        bytes=7,
+        activation_bytes=1000,
+        build_seconds=1.0,
+    )
+    return replace(entry, **changes)  # type: ignore[arg-type]
+
+
+def device_variant(target: str, precision: str = "fp16", **changes: object) -> Variant:
+    """A validated variant of `target`, whose file `with_variants` writes."""
+    files = (ENGINES[target].format(precision),) if target in ENGINES else (GRAPH,)
+    entry = compiled(flavour="TensorRT-RTX" if target == "tensorrt-rtx" else "TensorRT")
+    variant = Variant(
+        target=target,
+        precision=precision,
+        files=files,
+        compiled=entry if target in ENGINES else None,
+        validated=True,
+    )
+    return replace(variant, **changes)  # type: ignore[arg-type]
+
+
+def with_variants(release: Path, *variants: Variant, content: bytes = b"no engine") -> Path:
+    """Have the release's manifest list `variants` before what it has; their files hold `content` where absent."""
+    for file in (file for variant in variants for file in variant.files):
+        path = release / file
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+    manifest = read_manifest(release)
+    write_manifest(release, replace(manifest, variants=(*variants, *manifest.variants)))
+    record_again(release)
+    return release
+
+
+def engine_release(folder: Path, target: str, precision: str, **changes: object) -> Path:
+    """A release with an engine of `target` that its toolkit builds here; skips the test where there is none."""
+    release = Path(shutil.copytree(wide().release, folder))
+    module = target.replace("-", "_")
+    variant = device_variant(target, precision)
+    version = pytest.importorskip(module, reason=f"{target} is not installed").__version__
+    entry = compiled(version=version, **changes)
+    return with_variants(release, replace(variant, compiled=entry), content=engine(module, precision))
+
+
+@cache
+def engine(module: str, precision: str) -> bytes:
+    """The graph of `wide`, compiled by the toolkit `module` with a profile for each of BUCKETS."""
+    toolkit = importlib.import_module(module)
+    log = toolkit.Logger(toolkit.Logger.ERROR)
+    builder = toolkit.Builder(log)
+    network = builder.create_network()
+    parser = toolkit.OnnxParser(network, log)
+    assert parser.parse(onnx_ir.to_proto(graph(precision)).SerializeToString())
+    config = builder.create_builder_config()
+    for bucket in BUCKETS:
+        profile = builder.create_optimization_profile()
+        axes = (bucket["batch"], bucket["sequence"])
+        for index in range(network.num_inputs):
+            shapes = ([getattr(axis, size) for axis in axes] for size in ("low", "usual", "high"))
+            profile.set_shape(network.get_input(index).name, *shapes)
+        config.add_optimization_profile(profile)
+    serialized = builder.build_serialized_network(network, config)
+    assert serialized is not None, f"{module} builds no engine: its log on the standard error says why"
+    return bytes(serialized)
+
+
+def graph(precision: str) -> Graph:
+    """The graph of `wide` with `precision` written in it."""
+    model = load_checkpoint(wide().checkpoint, attention="eager").model
+    made = export(model, {axis: SPANS[axis] for axis in model.axes})
+    if precision == "fp16":
+        passes.apply(made, [fusions.find("attention_onnx")])
+        schemes.find("fp16").run(made, Plan(scheme="fp16"), _batches)
+    return made
+
+
+@cache
+def wide() -> Pair:
+    """A random checkpoint whose heads are wide enough for TensorRT's fused attention, and its release."""
+    root = Path(tempfile.mkdtemp(prefix="distilforge-device-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    checkpoint = root / "random-wide"
+    config = transformers.DistilBertConfig(
+        vocab_size=len(dict.fromkeys(VOCABULARY)),
+        max_position_embeddings=64,
+        n_layers=2,
+        n_heads=2,
+        dim=128,
+        hidden_dim=256,
+        initializer_range=0.1,
+        id2label=dict(enumerate(LABELS[HEAD])),
+        label2id={label: index for index, label in enumerate(LABELS[HEAD])},
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(11)
+        transformers.DistilBertForSequenceClassification(config).save_pretrained(checkpoint)
+    write_tokenizer(checkpoint)
+    return Pair(checkpoint=checkpoint, release=write_release(checkpoint, root / "release"))
+
+
+def _batches() -> Iterator[Feeds]:
+    random = np.random.default_rng(0)
+    return (
+        {"input_ids": random.integers(0, 60, (2, 16)), "attention_mask": np.ones((2, 16), dtype=np.int64)}
+        for _ in range(2)
+    )

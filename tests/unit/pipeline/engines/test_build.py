@@ -1,0 +1,158 @@
+"""Engines of tiny models, compiled by TensorRT-RTX itself."""
+
+import subprocess
+from pathlib import Path
+
+import onnx_ir
+import pytest
+from distilforge.manifest import CompiledEngine
+
+from model_src import heads
+from pipeline import passes
+from pipeline.engines.build import build
+from pipeline.engines.flavours import RTX
+from pipeline.engines.options import EngineOptions
+from pipeline.engines.worker import APART
+from pipeline.errors import StageError
+from pipeline.fuse import fusions
+from pipeline.graph import load, save
+from tests.engine_graphs import axes, graph_file
+from tests.graphs import LAYERS
+
+pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX has no wheel for this machine")
+
+HEAD = "sequence_classification"
+
+
+def compiled(graph: Path, output: Path, head: str = HEAD, **options: object) -> CompiledEngine:
+    chosen = EngineOptions(**options)  # type: ignore[arg-type]
+    return build(graph, RTX, chosen, axes(head), output, progress=lambda text: None)
+
+
+def with_attention(graph: Path, folder: Path) -> Path:
+    """`graph`, in fp32, with attention as ONNX's operator, which TensorRT-RTX has no kernel for in fp32."""
+    loaded = load(graph)
+    passes.apply(loaded, [fusions.find("attention_onnx")])
+    save(loaded, folder / "attention.onnx")
+    return folder / "attention.onnx"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("head", heads.names())
+def test_every_head_compiles_in_every_precision(head: str, precision: str, tmp_path: Path) -> None:
+    engine = compiled(graph_file(head, precision), tmp_path / "x.engine", head, detailed=True)
+    assert engine.bytes == (tmp_path / "x.engine").stat().st_size
+    assert engine.precisions[precision] > 0
+    assert engine.activation_bytes
+    assert engine.profiles == (axes(head),)
+
+
+def test_the_file_is_a_plain_serialized_engine(tmp_path: Path) -> None:
+    engine = compiled(graph_file(HEAD, "fp16"), tmp_path / "x.engine")
+    content = (tmp_path / "x.engine").read_bytes()
+    # TensorRT's own header: its tag, and at byte 16 the length of all
+    assert content[:4] == b"vtrt"
+    assert int.from_bytes(content[16:24], "little") == len(content) == engine.bytes
+
+
+def test_attention_is_one_kernel_in_every_layer() -> None:
+    operators = [node.op_type for node in load(graph_file(HEAD, "fp16")).graph]
+    assert operators.count("Attention") == LAYERS
+
+
+def test_the_manifest_gets_what_was_chosen_and_what_was_warned_of(tmp_path: Path) -> None:
+    engine = compiled(
+        graph_file(HEAD, "fp16"), tmp_path / "x.engine", capabilities=("8.6", "12.0"), buckets=(8,), tf32=True
+    )
+    assert (engine.flavour, engine.capabilities) == ("TensorRT-RTX", ("8.6", "12.0"))
+    assert engine.options == {"capabilities": "8.6,12.0", "buckets": "8", "tf32": "true"}
+    assert [profile["sequence"].high for profile in engine.profiles] == [8, 24]
+    assert any("input_ids" in text for text in engine.warnings)
+    assert len(set(engine.warnings)) == len(engine.warnings)
+
+
+def test_without_a_capability_an_engine_is_for_those_that_nvidia_documents(tmp_path: Path) -> None:
+    engine = compiled(graph_file(HEAD, "fp16"), tmp_path / "x.engine")
+    assert engine.capabilities == ("8.0", "8.6", "8.9", "12.0+")
+    assert engine.options == {}
+
+
+def test_a_workspace_that_is_too_small_stops_the_build_with_tensorrts_words(tmp_path: Path) -> None:
+    small = EngineOptions(workspace_mb=1)
+    with pytest.raises(StageError, match=r"OutOfMemory|workspace"):
+        build(
+            graph_file(HEAD, "fp32"),
+            RTX,
+            small,
+            axes(HEAD),
+            tmp_path / "x.engine",
+            progress=lambda text: None,
+        )
+    assert not (tmp_path / "x.engine").exists()
+
+
+def test_an_attention_without_a_fused_kernel_is_compiled_apart_and_said_so(tmp_path: Path) -> None:
+    graph = with_attention(graph_file(HEAD, "fp32"), tmp_path)
+    engine = compiled(graph, tmp_path / "x.engine")
+    assert APART in engine.warnings
+    assert any("not supported by a dedicated kernel" in text for text in engine.warnings)
+
+
+def test_an_operator_that_the_parser_refuses_is_named_with_its_module(tmp_path: Path) -> None:
+    graph = load(graph_file(HEAD, "fp32"))
+    node = next(node for node in graph.graph if node.op_type == "Softmax")
+    assert node.name is not None
+    node.op_type, node.domain = "Unheard", "example"
+    graph.graph.opset_imports["example"] = 1
+    onnx_ir.save(graph, tmp_path / "unheard.onnx")
+    with pytest.raises(StageError) as caught:
+        compiled(tmp_path / "unheard.onnx", tmp_path / "x.engine")
+    assert (
+        f"at the node {node.name} (Unheard) of the module {node.name.rpartition('/')[0]}"
+        in caught.value.message
+    )
+
+
+def test_a_file_that_is_no_graph_fails(tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_text("no graph")
+    with pytest.raises(StageError, match=r"TensorRT-RTX made no x\.engine of x\.onnx"):
+        compiled(tmp_path / "x.onnx", tmp_path / "x.engine")
+
+
+def test_a_crash_of_the_compiler_is_a_failed_stage(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="its process was ended by the signal SIGKILL"):
+        build(
+            graph_file(HEAD, "fp32"),
+            RTX,
+            EngineOptions(),
+            axes(HEAD),
+            tmp_path / "x.engine",
+            progress=lambda text: None,
+            watch=subprocess.Popen.kill,
+        )
+
+
+def test_an_engine_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "x.engine").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        compiled(graph_file(HEAD, "fp32"), tmp_path / "x.engine")
+
+
+def test_interrupting_kills_the_compiler_and_leaves_nothing(tmp_path: Path) -> None:
+    running: list[subprocess.Popen[str]] = []
+
+    def interrupt(text: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(
+            graph_file(HEAD, "fp32"),
+            RTX,
+            EngineOptions(),
+            axes(HEAD),
+            tmp_path / "x.engine",
+            progress=interrupt,
+            watch=running.append,
+        )
+    assert running[0].returncode is not None
+    assert not (tmp_path / "x.engine").exists()

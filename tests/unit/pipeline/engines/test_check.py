@@ -1,0 +1,56 @@
+"""What is refused before any work."""
+
+import pytest
+from distilforge.manifest import Span
+
+from pipeline.engines import driver
+from pipeline.engines.build import check
+from pipeline.engines.flavours import RTX, TENSORRT, Flavour
+from pipeline.engines.options import EngineOptions
+from pipeline.errors import MissingError, UsageError
+from pipeline.versions import installed
+
+SPANS = {"batch": Span(low=1, usual=2, high=4), "sequence": Span(low=2, usual=8, high=16)}
+no_driver = pytest.mark.skipif(not driver.device().absence, reason="this machine has a CUDA device")
+
+
+@pytest.mark.parametrize(
+    ("flavour", "options", "said"),
+    [
+        (RTX, {"capabilities": ("9.0",)}, "cannot compile for compute capability 9.0"),
+        (RTX, {"hardware_compatibility": "ampere_plus"}, "TensorRT-RTX has no hardware_compatibility"),
+        (RTX, {"version_compatible": True}, "TensorRT-RTX has no version_compatible"),
+        (RTX, {"optimization_level": 5}, "TensorRT-RTX has no optimization_level"),
+        (RTX, {"timing_cache": "kernels.cache"}, "TensorRT-RTX has no timing_cache"),
+        (RTX, {"weights_stripped": True}, "for one compute capability, found none"),
+        (RTX, {"weights_stripped": True, "capabilities": ("8.6", "8.9")}, "found 8.6, 8.9"),
+        (TENSORRT, {"capabilities": ("8.6",)}, "TensorRT has no capabilities"),
+        (RTX, {"buckets": (32,)}, "bucket 32 lies outside"),
+    ],
+)
+def test_options_that_a_flavour_or_the_spans_do_not_allow(
+    flavour: Flavour, options: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        check(flavour, EngineOptions(**options), SPANS)  # type: ignore[arg-type]
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+@no_driver
+def test_stripping_weights_without_a_driver_is_refused_before_the_build() -> None:
+    with pytest.raises(MissingError, match=r"weights_stripped is built only where a device is: .*libcuda"):
+        check(RTX, EngineOptions(weights_stripped=True, capabilities=("8.6",)), SPANS)
+
+
+@pytest.mark.skipif(installed("tensorrt") is not None, reason="TensorRT is installed")
+def test_a_toolkit_that_is_absent_comes_with_an_instruction() -> None:
+    with pytest.raises(MissingError, match="needs the package tensorrt") as caught:
+        check(TENSORRT, EngineOptions(), SPANS)
+    assert caught.value.hint == "pip install 'distilforge-pipeline[tensorrt]'"
+
+
+def test_the_capabilities_that_can_be_named_are_the_toolkits() -> None:
+    tensorrt_rtx = pytest.importorskip("tensorrt_rtx")
+    known = set(tensorrt_rtx.ComputeCapability.__members__) - {"NONE", "CURRENT"}
+    assert {f"SM{capability.replace('.', '')}" for capability in RTX.capabilities} == known

@@ -1,0 +1,41 @@
+"""Options of engines: what cannot be is refused with the value and the bound."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.engines.options import EngineOptions
+from pipeline.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"capabilities": ("8",)}, "found '8'"),
+        ({"capabilities": ("sm_86",)}, "found 'sm_86'"),
+        ({"capabilities": ("8.6", "8.6")}, "8.6 is named twice"),
+        ({"buckets": (0, 64)}, "found 0"),
+        ({"buckets": (128, 64)}, "found 64 after 128"),
+        ({"buckets": (64, 64)}, "found 64 after 64"),
+        ({"optimization_level": 6}, "between 0 and 5, found 6"),
+        ({"optimization_level": -1}, "between 0 and 5, found -1"),
+        ({"workspace_mb": 0}, "at least 1, found 0"),
+        ({"hardware_compatibility": "hopper"}, "found 'hopper'"),
+    ],
+)
+def test_what_no_engine_can_have_is_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        EngineOptions(**options)  # type: ignore[arg-type]
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+def test_what_was_changed_is_listed_as_text() -> None:
+    options = EngineOptions(capabilities=("8.6", "8.9"), detailed=False, workspace_mb=64)
+    assert options.changed == {"capabilities": "8.6,8.9", "workspace_mb": "64", "detailed": "false"}
+    assert EngineOptions().changed == {}
+
+
+def test_where_kernel_timings_are_kept_decides_nothing_about_an_engine() -> None:
+    assert EngineOptions(timing_cache=Path("a")).to_json() == EngineOptions().to_json()
+    assert EngineOptions(tf32=True).to_json() != EngineOptions().to_json()

@@ -1,0 +1,44 @@
+"""cuda-python takes what we pass it; without a driver every function says so, none complains of its arguments."""
+
+import pytest
+from distilforge.cuda import runtime
+from distilforge.cuda.driver import survey
+from distilforge.cuda.runtime import CudaPython
+from distilforge.errors import EngineError, UnavailableError
+
+CALLS = (
+    ("use", (0,)),
+    ("allocate", (16,)),
+    ("free", (16,)),
+    ("allocate_pinned", (16,)),
+    ("free_pinned", (16,)),
+    ("copy_in", (16, 32, 8, 64)),
+    ("copy_out", (16, 32, 8, 64)),
+    ("create_stream", ()),
+    ("wait", (64,)),
+    ("destroy_stream", (64,)),
+    ("capture", (64, lambda: None)),
+    ("launch", (64, 64)),
+    ("destroy_graph", (64,)),
+)
+
+
+@pytest.fixture
+def cuda() -> CudaPython:
+    pytest.importorskip("cuda.bindings.runtime", reason="cuda-bindings is not installed")
+    return CudaPython()
+
+
+@pytest.mark.skipif(
+    not isinstance(survey(), str), reason="there is a device here, which invalid handles might upset"
+)
+@pytest.mark.parametrize(("function", "arguments"), CALLS)
+def test_without_a_driver(cuda: CudaPython, function: str, arguments: tuple[object, ...]) -> None:
+    with pytest.raises(EngineError, match=r"CUDA's cuda\w+ failed: cudaError\w+, "):
+        getattr(cuda, function)(*arguments)
+
+
+def test_a_package_that_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "MODULE", "no_such_bindings.runtime")
+    with pytest.raises(UnavailableError, match=r"(?s)does not import.*pip install cuda-bindings"):
+        CudaPython()

@@ -1,0 +1,206 @@
+"""Runs, memory, CUDA graphs and threads of an engine, on a device that exists in host memory alone."""
+
+import gc
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from distilforge.errors import EngineError
+from distilforge.tensorrt.engine import TensorRTEngine
+from distilforge.tensorrt.settings import EngineSettings
+from distilforge.tensorrt.toolkit import LoadedEngine
+
+from tests.fake_device import GPU, NAN_ID, FakeCuda, fake_engine, profile
+
+Feeds = dict[str, npt.NDArray[np.int64]]
+
+
+def feeds(batch: int, tokens: int, seed: int = 0) -> Feeds:
+    random = np.random.default_rng(seed)
+    return {
+        "input_ids": random.integers(0, 9, (batch, tokens)),
+        "attention_mask": random.integers(0, 2, (batch, tokens)),
+    }
+
+
+def expected(fed: Feeds, profile_index: int = 0) -> npt.NDArray[np.float32]:
+    ids = fed["input_ids"]
+    sums = (ids * fed["attention_mask"]).sum(1)
+    return np.stack(
+        [sums, np.full(len(ids), ids.shape[1]), np.full(len(ids), profile_index)], axis=1, dtype=np.float32
+    )
+
+
+def engine(cuda: FakeCuda, loaded: LoadedEngine | None = None, **settings: int) -> TensorRTEngine:
+    return TensorRTEngine(loaded or fake_engine(cuda), cuda, GPU, EngineSettings(**settings))
+
+
+def check(subject: TensorRTEngine, fed: Feeds, profile_index: int = 0) -> None:
+    found = subject.run(fed)
+    assert found["logits"].dtype == np.float32
+    np.testing.assert_array_equal(found["logits"], expected(fed, profile_index))
+
+
+@pytest.fixture
+def cuda() -> FakeCuda:
+    return FakeCuda()
+
+
+def test_batches_that_grow_and_shrink(cuda: FakeCuda) -> None:
+    subject = engine(cuda)
+    for number, (batch, tokens) in enumerate(((1, 2), (8, 64), (1, 2), (3, 40), (8, 64))):
+        check(subject, feeds(batch, tokens, number))
+
+
+def test_answers_survive_the_next_run(cuda: FakeCuda) -> None:
+    subject = engine(cuda)
+    first = feeds(2, 8, 1)
+    kept = subject.run(first)["logits"]
+    subject.run(feeds(2, 8, 2))
+    np.testing.assert_array_equal(kept, expected(first))
+
+
+def test_the_smallest_profile_is_used(cuda: FakeCuda) -> None:
+    loaded = fake_engine(cuda, (profile(0, (1, 2), (8, 64)), profile(1, (1, 2), (8, 16))))
+    subject = engine(cuda, loaded)
+    check(subject, feeds(2, 16), profile_index=1)
+    check(subject, feeds(2, 17), profile_index=0)
+    check(subject, feeds(1, 3), profile_index=1)
+
+
+def test_no_profile(cuda: FakeCuda) -> None:
+    loaded = fake_engine(cuda, (profile(0, (1, 2), (8, 16)), profile(1, (1, 20), (8, 64))))
+    with pytest.raises(
+        EngineError,
+        match=r"no batch of input_ids 2x18, attention_mask 2x18; its profiles are input_ids 1x2 to 8x16, .*; input_ids",
+    ):
+        engine(cuda, loaded).run(feeds(2, 18))
+
+
+def test_ids_of_another_type_are_cast(cuda: FakeCuda) -> None:
+    fed = feeds(2, 5)
+    found = engine(cuda).run({name: array.astype(np.int32) for name, array in fed.items()})
+    np.testing.assert_array_equal(found["logits"], expected(fed))
+
+
+def test_threads(cuda: FakeCuda) -> None:
+    subject = engine(cuda, contexts=3, cuda_graphs=2)
+
+    def work(seed: int) -> None:
+        check(subject, feeds(1 + seed % 4, 4 + seed % 3, seed))
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(work, range(200)))
+    assert len(cuda.streams) <= 3
+
+
+def test_everything_is_given_back(cuda: FakeCuda) -> None:
+    subject = engine(cuda, cuda_graphs=2)
+    for _ in range(3):
+        check(subject, feeds(2, 8))
+    assert cuda.taken > 0
+    assert cuda.graphs
+    del subject
+    gc.collect()
+    assert (cuda.taken, cuda.streams, cuda.graphs) == (0, {}, {})
+
+
+def test_closing_twice(cuda: FakeCuda) -> None:
+    subject = engine(cuda)
+    check(subject, feeds(2, 8))
+    subject.close()
+    subject.close()
+    assert cuda.taken == 0
+
+
+class TestGraphs:
+    def test_a_shape_that_returns_is_captured_once(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda, contexts=1, cuda_graphs=4)
+        for number in range(5):
+            check(subject, feeds(2, 8, number))
+        # seen, captured while it ran, launched three times
+        assert (len(cuda.graphs), cuda.launches) == (1, 3)
+
+    def test_as_many_as_allowed_are_kept(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda, contexts=1, cuda_graphs=2)
+        for tokens in (8, 9, 10, 8, 9, 10):
+            check(subject, feeds(2, tokens))
+            check(subject, feeds(2, tokens))
+        assert len(cuda.graphs) == 2
+
+    def test_the_least_recently_used_goes(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda, contexts=1, cuda_graphs=2)
+        for tokens in (20, 20, 8, 8, 20, 9, 9):
+            check(subject, feeds(2, tokens))
+        before = cuda.launches
+        check(subject, feeds(2, 20))
+        assert cuda.launches == before + 1
+
+    def test_memory_that_moves_takes_the_graphs_along(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda, contexts=1, cuda_graphs=4)
+        for batch, tokens in ((1, 2), (1, 2), (1, 2), (8, 64), (1, 2), (1, 2)):
+            check(subject, feeds(batch, tokens))
+        assert len(cuda.graphs) == 1
+
+    def test_none_unless_asked_for(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda)
+        for _ in range(3):
+            check(subject, feeds(2, 8))
+        assert not cuda.graphs
+
+    def test_a_toolkit_with_graphs_of_its_own(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda, fake_engine(cuda, borrows=False), cuda_graphs=4)
+        for _ in range(3):
+            check(subject, feeds(2, 8))
+        assert not cuda.graphs
+
+    def test_a_capture_that_fails_costs_no_answer(
+        self, cuda: FakeCuda, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cuda.captures_fail = True
+        subject = engine(cuda, contexts=1, cuda_graphs=4)
+        with caplog.at_level(logging.WARNING, logger="distilforge"):
+            for _ in range(4):
+                check(subject, feeds(2, 8))
+        assert caplog.text.count("no CUDA graphs") == 1
+
+
+class TestFailures:
+    def test_memory_that_runs_out_frees_the_lane(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda, fake_engine(cuda, (profile(0, (1, 2), (8, 640)),)), contexts=1)
+        check(subject, feeds(1, 8))
+        cuda.most = cuda.taken + 100
+        with pytest.raises(EngineError, match="out of memory"):
+            subject.run(feeds(8, 640))
+        assert cuda.taken == 0
+        check(subject, feeds(1, 8))
+
+    def test_a_context_that_refuses(self, cuda: FakeCuda) -> None:
+        loaded = fake_engine(cuda)
+        broken = LoadedEngine(
+            name=loaded.name,
+            inputs=loaded.inputs,
+            outputs=loaded.outputs,
+            dtypes=loaded.dtypes,
+            # promises more than its context takes
+            profiles=(profile(0, (1, 2), (8, 99)),),
+            scratch_bytes=loaded.scratch_bytes,
+            new_context=loaded.new_context,
+            new_borrower=None,
+            complaints=lambda: "tokens 80 exceed 64",
+        )
+        with pytest.raises(EngineError, match=r"A toolkit 1\.0 failed on this batch: tokens 80 exceed 64"):
+            engine(cuda, broken).run(feeds(2, 80))
+
+    def test_nan_is_an_error(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda)
+        fed = feeds(3, 4)
+        fed["input_ids"][1, 2] = NAN_ID
+        with pytest.raises(
+            EngineError,
+            match=r"'logits' of A toolkit 1.0 holds 1 NaN and 0 infinite of 9 values, in 1 of 3 rows",
+        ):
+            subject.run(fed)
+        check(subject, feeds(3, 4))

@@ -1,0 +1,283 @@
+"""Loading, for both flavours: what we call is there in the real toolkit, and is called as it wants to be."""
+
+import enum
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from distilforge import ReleaseError, UnavailableError
+from distilforge.manifest import Variant
+from distilforge.tensorrt.engine import TensorRTEngine
+from distilforge.tensorrt.flavours import RTX, TENSORRT, Flavour
+from distilforge.tensorrt.kernels import KernelCache
+from distilforge.tensorrt.loading import load_engine
+from distilforge.tensorrt.settings import EngineSettings
+from distilforge.tensorrt.toolkit import LoadedEngine
+
+from tests.device_release import compiled, device_variant
+from tests.fake_device import GPU, INPUTS, OUTPUT, FakeContext, FakeCuda, profile
+
+PROFILES = (profile(0, (1, 2), (8, 16)), profile(1, (1, 17), (8, 64)))
+USED = {
+    "": "__version__ nptype Runtime Refitter OnnxParserRefitter ILogger TensorIOMode",
+    "Runtime": "deserialize_cuda_engine get_engine_validity engine_host_code_allowed",
+    "ICudaEngine": "num_io_tensors get_tensor_name get_tensor_mode get_tensor_dtype num_optimization_profiles "
+    "get_tensor_profile_shape device_memory_size_v2 create_execution_context create_runtime_config",
+    "IExecutionContext": "set_optimization_profile_async set_input_shape set_tensor_address get_tensor_shape "
+    "execute_async_v3 set_device_memory",
+    "IRuntimeConfig": "create_runtime_cache set_runtime_cache cuda_graph_strategy "
+    "dynamic_shapes_kernel_specialization_strategy",
+    "IRuntimeCache": "serialize deserialize",
+    "Refitter": "refit_cuda_engine",
+    "OnnxParserRefitter": "refit_from_file",
+    "EngineValidity": "INVALID SUBOPTIMAL",
+    "EngineInvalidityDiagnostics": "__members__",
+    "CudaGraphStrategy": "WHOLE_GRAPH_CAPTURE",
+    "DynamicShapesKernelSpecializationStrategy": "LAZY EAGER NONE",
+    "ExecutionContextAllocationStrategy": "USER_MANAGED",
+}
+
+
+@pytest.mark.parametrize("name", USED)
+def test_the_real_toolkit_has_what_is_used(name: str) -> None:
+    toolkit = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
+    subject = getattr(toolkit, name) if name else toolkit
+    assert [used for used in USED[name].split() if not hasattr(subject, used)] == []
+
+
+class Strategy(enum.Enum):
+    USER_MANAGED = 2
+
+
+class Validity(enum.Enum):
+    VALID = 0
+    SUBOPTIMAL = 1
+    INVALID = 2
+
+
+class Diagnostics(enum.Enum):
+    VERSION_MISMATCH = 1
+    UNSUPPORTED_CC = 2
+    OLD_CUDA_DRIVER = 4
+
+
+class Severity(enum.Enum):
+    INTERNAL_ERROR = 0
+    ERROR = 1
+    WARNING = 2
+    INFO = 3
+    VERBOSE = 4
+
+
+class Cache:
+    content = b""
+
+    def deserialize(self, blob: bytes) -> bool:
+        self.content = bytes(blob)
+        return True
+
+    def serialize(self) -> bytes:
+        return b"kernels"
+
+
+class Config:
+    def __init__(self) -> None:
+        self.cache: Cache | None = None
+        self.cuda_graph_strategy = "disabled"
+        self.dynamic_shapes_kernel_specialization_strategy = "lazy"
+
+    def create_runtime_cache(self) -> Cache:
+        return Cache()
+
+    def set_runtime_cache(self, cache: Cache) -> bool:
+        self.cache = cache
+        return True
+
+
+class Toolkit:
+    """The toolkit's classes around a context that computes in host memory."""
+
+    __version__ = "1.2.3.4"
+    Severity = Severity
+    EngineValidity = Validity
+    EngineInvalidityDiagnostics = Diagnostics
+    ExecutionContextAllocationStrategy = Strategy
+    CudaGraphStrategy = SimpleNamespace(WHOLE_GRAPH_CAPTURE="whole")
+    DynamicShapesKernelSpecializationStrategy = SimpleNamespace(EAGER="eager")
+    TensorIOMode = SimpleNamespace(INPUT="input", OUTPUT="output")
+
+    class ILogger:
+        Severity = Severity
+
+    def __init__(self, cuda: FakeCuda, validity: tuple[Validity, int] = (Validity.VALID, 0)) -> None:
+        self.cuda = cuda
+        self.validity = validity
+        self.config = Config()
+        self.contexts: list[object] = []
+        self.refitted: list[str] = []
+        self.refits = True
+        self.host_code = SimpleNamespace(engine_host_code_allowed=False)
+        self.loads = True
+
+    def nptype(self, dtype: type) -> type:
+        return dtype
+
+    def Runtime(self, log: object) -> SimpleNamespace:
+        self.host_code = SimpleNamespace(
+            engine_host_code_allowed=False,
+            get_engine_validity=lambda content: self.validity,
+            deserialize_cuda_engine=lambda content: self._engine() if self.loads else None,
+        )
+        return self.host_code
+
+    def Refitter(self, engine: object, log: object) -> SimpleNamespace:
+        return SimpleNamespace(refit_cuda_engine=lambda: self.refits)
+
+    def OnnxParserRefitter(self, refitter: object, log: object) -> SimpleNamespace:
+        return SimpleNamespace(refit_from_file=lambda path: self.refitted.append(path) or True)  # type: ignore[func-returns-value]
+
+    def _engine(self) -> SimpleNamespace:
+        names = (*INPUTS, OUTPUT)
+        return SimpleNamespace(
+            num_io_tensors=3,
+            get_tensor_name=lambda index: names[index],
+            get_tensor_mode=lambda name: "output" if name == OUTPUT else "input",
+            get_tensor_dtype=lambda name: np.float16 if name == OUTPUT else np.int64,
+            num_optimization_profiles=len(PROFILES),
+            get_tensor_profile_shape=lambda name, index: [
+                PROFILES[index].lows[name],
+                PROFILES[index].highs[name],
+                PROFILES[index].highs[name],
+            ],
+            device_memory_size_v2=500,
+            create_execution_context=self._context,
+            create_runtime_config=lambda: self.config,
+        )
+
+    def _context(self, how: object = None) -> FakeContext:
+        self.contexts.append(how)
+        return FakeContext(self.cuda, PROFILES, owns_memory=how is not Strategy.USER_MANAGED)
+
+
+@pytest.fixture
+def cuda() -> FakeCuda:
+    return FakeCuda()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "distilforge" / "tensorrt-rtx"
+
+
+def load(
+    folder: Path,
+    toolkit: Toolkit,
+    flavour: Flavour,
+    settings: EngineSettings | None = None,
+    variant: Variant | None = None,
+    **options: str,
+) -> tuple[LoadedEngine, KernelCache | None]:
+    found = variant or device_variant(flavour.target)
+    found = replace(found, compiled=compiled(flavour=flavour.name, options=options))
+    path = folder / found.files[0]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"engine")
+    return load_engine(toolkit, flavour, found, folder, GPU, settings or EngineSettings())
+
+
+def check(loaded: LoadedEngine, cuda: FakeCuda, kernels: KernelCache | None, graphs: int = 0) -> None:
+    engine = TensorRTEngine(loaded, cuda, GPU, EngineSettings(cuda_graphs=graphs), kernels)
+    for tokens in (8, 40, 8, 8):
+        ids = np.full((2, tokens), 3)
+        logits = engine.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})["logits"]
+        np.testing.assert_array_equal(logits, [[3 * tokens, tokens, int(tokens > 16)]] * 2)
+    engine.close()
+
+
+@pytest.mark.parametrize("flavour", [RTX, TENSORRT])
+def test_loaded(tmp_path: Path, cuda: FakeCuda, flavour: Flavour) -> None:
+    loaded, kernels = load(tmp_path, Toolkit(cuda), flavour)
+    assert loaded.name == f"{flavour.name} 1.2.3.4 on A device"
+    assert (loaded.inputs, loaded.outputs, loaded.profiles) == (INPUTS, (OUTPUT,), PROFILES)
+    check(loaded, cuda, kernels)
+
+
+def test_graphs_of_tensorrt_have_contexts_of_their_own(tmp_path: Path, cuda: FakeCuda) -> None:
+    toolkit = Toolkit(cuda)
+    loaded, kernels = load(tmp_path, toolkit, TENSORRT)
+    check(loaded, cuda, kernels, graphs=2)
+    assert toolkit.contexts == [None, Strategy.USER_MANAGED]
+    assert kernels is None
+
+
+def test_rtx_is_told_by_its_configuration(tmp_path: Path, cuda: FakeCuda, cache: Path) -> None:
+    toolkit = Toolkit(cuda)
+    loaded, kernels = load(tmp_path, toolkit, RTX, EngineSettings(cuda_graphs=2, kernels="EAGER"))
+    check(loaded, cuda, kernels, graphs=2)
+    assert toolkit.config.cuda_graph_strategy == "whole"
+    assert toolkit.config.dynamic_shapes_kernel_specialization_strategy == "eager"
+    assert toolkit.contexts == [toolkit.config]
+    assert not cuda.graphs
+    (kept,) = cache.iterdir()
+    assert kept.read_bytes() == b"kernels"
+    again = Toolkit(cuda)
+    load(tmp_path, again, RTX)
+    assert again.config.cache is not None
+    assert again.config.cache.content == b"kernels"
+
+
+def test_rtx_without_a_cache(tmp_path: Path, cuda: FakeCuda, cache: Path) -> None:
+    toolkit = Toolkit(cuda)
+    loaded, kernels = load(tmp_path, toolkit, RTX, EngineSettings(runtime_cache=False))
+    check(loaded, cuda, kernels)
+    assert kernels is None
+    assert toolkit.config.cache is None
+    assert not cache.exists()
+
+
+def test_what_the_toolkit_says_is_wrong(tmp_path: Path, cuda: FakeCuda) -> None:
+    toolkit = Toolkit(cuda, (Validity.INVALID, 3))
+    with pytest.raises(
+        UnavailableError,
+        match=r"cannot run on this machine: version mismatch, unsupported cc; it was built by TensorRT-RTX "
+        r"1\.7\.1\.116 for 8\.0, .* and this machine has A device \(cuda:0\) of 8\.6",
+    ):
+        load(tmp_path, toolkit, RTX)
+
+
+def test_an_engine_that_is_not_made(tmp_path: Path, cuda: FakeCuda) -> None:
+    toolkit = Toolkit(cuda)
+    toolkit.loads = False
+    with pytest.raises(
+        UnavailableError, match=r"cannot load 'tensorrt/trt-fp16.engine' on A device \(cuda:0\)"
+    ):
+        load(tmp_path, toolkit, TENSORRT)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_code_in_an_engine_runs_only_where_it_must(tmp_path: Path, cuda: FakeCuda, allowed: bool) -> None:
+    toolkit = Toolkit(cuda)
+    load(tmp_path, toolkit, TENSORRT, version_compatible=str(allowed).lower())
+    assert toolkit.host_code.engine_host_code_allowed is allowed
+
+
+class TestStripped:
+    variant = replace(device_variant("tensorrt"), oracle="tensorrt/trt-fp16.onnx")
+
+    def test_weights_come_from_the_graph(self, tmp_path: Path, cuda: FakeCuda) -> None:
+        toolkit = Toolkit(cuda)
+        load(tmp_path, toolkit, TENSORRT, variant=self.variant, weights_stripped="true")
+        assert toolkit.refitted == [str(tmp_path / "tensorrt/trt-fp16.onnx")]
+
+    def test_no_graph(self, tmp_path: Path, cuda: FakeCuda) -> None:
+        with pytest.raises(ReleaseError, match="no weights in its engine, and no graph"):
+            load(tmp_path, Toolkit(cuda), TENSORRT, weights_stripped="true")
+
+    def test_weights_that_do_not_fit(self, tmp_path: Path, cuda: FakeCuda) -> None:
+        toolkit = Toolkit(cuda)
+        toolkit.refits = False
+        with pytest.raises(ReleaseError, match="do not fit the engine"):
+            load(tmp_path, toolkit, TENSORRT, variant=self.variant, weights_stripped="true")
