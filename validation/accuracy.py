@@ -90,7 +90,8 @@ class Evaluation:
     ) -> dict[str, Comparison]:
         """Feed every batch to eager once and to each variant, adding to its tallies, one an output in eager's order.
 
-        The variants that `part` names answer its examples only. `workers` batches are under way at once, each on its
+        The variants that `part` names answer its examples first, and the others where those do not settle how they
+        compare. `workers` batches are under way at once, each on its
         own threads: kernels this small gain more by that than by sharing one batch, and do not wait for each other on
         a busy machine. `progress` is told how many rows of how many are done. Raises UnusableReferenceError and
         ArtifactError.
@@ -131,14 +132,35 @@ class Evaluation:
             return chosen.answers(dict(enumerate(arrays[position] for position in sorted(part.positions))))
 
         partial = {name: answers(arrays) for name, arrays in answered.items() if name in few}
-        return compared | chosen._compared(answers(reference), partial)
+        compared |= chosen._compared(answers(reference), partial)
+        unsettled = {name: variants[name] for name in few if not part.settled(compared[name])}
+        for name, run in unsettled.items():
+            answered[name] |= self._rest(run, part, workers)
+        return compared | self._compared(
+            self.answers(reference), {name: self.answers(answered[name]) for name in unsettled}
+        )
 
-    def part(self, names: Sequence[str], count: int) -> "Part":
-        """At most `count` of the examples, evenly spread, for the variants `names`."""
+    def _rest(self, run: Run, part: "Part", workers: int) -> dict[int, Array]:
+        """What `run` answers to the rows outside of `part`, by their positions."""
+        outside = [batch for batch in self._batches(part) if not part.positions.issuperset(batch.positions)]
+        arrays: dict[int, Array] = {}
+        pool = ThreadPoolExecutor(workers)
+        try:
+            for reduced in pool.map(
+                lambda batch: self.reduced(batch.positions, repaired(run(batch.feeds))), outside
+            ):
+                arrays |= reduced
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return arrays
+
+    def part(self, names: Sequence[str], count: int, settled: "Callable[[Comparison], bool]") -> "Part":
+        """At most `count` of the examples, evenly spread, for the variants `names`; the rest where not `settled`."""
         places = np.linspace(0, len(self.examples) - 1, min(count, len(self.examples))).round().astype(int)
         chosen = set(places.tolist())
         return Part(
             names=frozenset(names),
+            settled=settled,
             positions=frozenset(place for place, row in enumerate(self.rows) if row.example in chosen),
             evaluation=Evaluation.of(
                 self.task, tuple(self.examples[place] for place in sorted(chosen)), self.served
@@ -229,12 +251,13 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Some of an evaluation's examples, which is all that the variants `names` answer.
+    """Some of an evaluation's examples: all that the variants `names` answer, where those settle how they compare.
 
     `positions` are the rows' in the whole evaluation; `evaluation` has the examples and rows alone, in the same order.
     """
 
     names: frozenset[str]
+    settled: Callable[[Comparison], bool]
     positions: frozenset[int]
     evaluation: Evaluation
 

@@ -61,9 +61,9 @@ class Gates:
     eager/variant, 0 to take any. sibling_speedup: the same over the precisions that the limits name. batch_dependent:
     passes whose answers depend on what is in the batch by their nature; how much is noted and not judged. mode:
     "enforce" refuses to publish, "report" publishes and marks. shapes: batch and tokens timed. seconds_per_shape: time
-    spent on each, warm-up left out. oracle_examples: of the evaluation, how many a variant answers that cannot run on
-    this machine, by the graph it was made of; fewer than 300 could not show a loss below a point. threads: None for
-    one a usable core. Raises GatesError for a value out of range.
+    spent on each, warm-up left out. oracle_examples: of the evaluation, how many a variant answers first that cannot
+    run on this machine, by the graph it was made of; it answers the others where these do not show that the loss is
+    within the margin. threads: None for one a usable core. Raises GatesError for a value out of range.
     """
 
     limits: Mapping[str, Limits] = field(default_factory=lambda: LIMITS)

@@ -18,7 +18,7 @@ from validation.conditions import conditions, physical_cores
 from validation.eager import Eager, threads
 from validation.errors import ArtifactError, DataError
 from validation.gate import Gates
-from validation.judge import Found, judge
+from validation.judge import Found, judge, settled
 from validation.report import EAGER, Report, Stability, VariantReport
 from validation.tasks.base import Floats, Served
 
@@ -88,7 +88,11 @@ def validate(
             }
             progress(f"answered {len(sampled.examples)} texts alone, padded and batched")
             tell = _now_and_then(progress)
-            part = evaluated.part(tuple(absent), gates.oracle_examples) if absent else None
+            part = (
+                evaluated.part(tuple(absent), gates.oracle_examples, lambda found: settled(found, gates))
+                if absent
+                else None
+            )
             compared = evaluated.compare(eager.run, runs, on_texts, workers=workers, progress=tell, part=part)
     with threads(count):
         sessions = _open(candidate, able, count)

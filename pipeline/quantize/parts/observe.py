@@ -55,8 +55,11 @@ def run(
             str(Path(folder) / "observed.onnx"), options, providers=["CPUExecutionProvider"]
         )
     names = [str(value.name) for value in values]
+    needed = onnxruntime.RunOptions()
+    # What comes after the values, such as logits over a vocabulary, need not be computed
+    needed.only_execute_path_to_fetches = True
     for batch in batches:
-        yield batch, session.run(names, dict(batch))
+        yield batch, session.run(names, dict(batch), needed)
     if batch is None:
         raise StageError(
             "quantize",

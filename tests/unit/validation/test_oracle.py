@@ -12,12 +12,17 @@ from model_src import heads
 from tests.quantized_release import change_weight
 from tests.runtime_release import GRAPH, copied, read_manifest, record_again, write_manifest
 from tests.validation_runs import GATES, evaluation, failed, validated
+from validation import validate
+from validation.accuracy import Comparison
+from validation.judge import settled
+from validation.metrics import mean
 from validation.report import EAGER, VariantReport
 
 HEAD = "sequence_classification"
 ENGINE, ORACLE = "tensorrt/rtx-fp32.engine", "tensorrt/rtx-fp32.onnx"
 NAME = "tensorrt-rtx:fp32"
-FEW = replace(GATES, oracle_examples=15)
+# Any loss is within this margin, so that the part settles it
+FEW = replace(GATES, oracle_examples=15, margin=1.0)
 COMPILED = CompiledEngine(
     flavour="TensorRT-RTX",
     version="1.7.1.116",
@@ -75,12 +80,44 @@ def test_a_part_is_scored_as_if_it_were_all_there_is(head: str, tmp_path: Path) 
     lines = data.read_text(encoding="utf-8").splitlines()
     places = np.linspace(0, len(lines) - 1, 15).round().astype(int)
     data.write_text("".join(f"{lines[place]}\n" for place in places), encoding="utf-8")
-    alone = validated(head, release, data, GATES).variants[1]
+    alone = validated(head, release, data, replace(GATES, margin=1.0)).variants[1]
     for found, expected in zip(engine.metrics, alone.metrics, strict=True):
         assert (found.name, found.examples) == (expected.name, expected.examples)
         assert found.eager == pytest.approx(expected.eager, abs=1e-6)
         assert found.variant == pytest.approx(expected.variant, abs=1e-6)
     assert checks(engine) == checks(alone)
+
+
+@pytest.mark.parametrize("head", heads.names())
+def test_where_a_part_does_not_settle_it_all_examples_are_answered(
+    head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = with_engine(copied(head, tmp_path / "release"))
+    change_weight(release, "distilbert.embeddings.LayerNorm.weight", lambda numbers: numbers * 1.5, ORACLE)
+    data = evaluation(head, tmp_path)
+    whole = validated(head, release, data, replace(FEW, oracle_examples=40)).variants[1]
+    monkeypatch.setattr(validate, "settled", lambda compared, gates: False)
+    both = validated(head, release, data, FEW).variants[1]
+    assert both.metrics[0].examples == 40
+    for found, expected in zip(both.metrics, whole.metrics, strict=True):
+        assert found.variant == pytest.approx(expected.variant, abs=1e-6)
+    assert "on 40 of the evaluation's examples" in both.notes[0]
+
+
+def scored(wrong: int, of: int = 300) -> Comparison:
+    """A variant that is wrong where eager is right, `wrong` times."""
+    lost = np.ones(of)
+    lost[:wrong] = 0
+    scores = [mean("accuracy", values) for values in (np.ones(of), lost)]
+    return Comparison(eager=(scores[0],), variant=(scores[1],), agreed=of - wrong, decisions=of)
+
+
+def test_a_part_settles_what_it_shows_beyond_the_gates_confidence() -> None:
+    assert settled(scored(0), GATES)
+    assert not settled(scored(1), replace(GATES, margin=0.01))
+    assert not settled(scored(9), GATES)
+    assert settled(scored(9), replace(GATES, margin=0.1))
+    assert settled(replace(scored(9), eager=(), variant=()), GATES)
 
 
 def test_a_fault_in_the_graph_is_found(tmp_path: Path) -> None:
