@@ -12,9 +12,6 @@ from validation.gate import Gates, Limits
 from validation.latency import Timing
 from validation.report import AGREEMENT, EAGER, Agreement, Stability, VariantReport
 
-# The chance of passing by luck on either look is then the gate's and one in a hundred at most
-SETTLED = 0.99
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -78,14 +75,10 @@ def _report(found: Found, answers: tuple[Verdict, ...], gates: Gates) -> Variant
 
 
 def settled(compared: Comparison, gates: Gates) -> bool:
-    """Whether part of the examples shows that the loss lies within the margin, or that there is none to show.
-
-    At SETTLED instead of the gate's confidence, since all examples are asked a second time where it does not.
-    """
+    """Whether part of the examples shows that the loss lies within the margin, or that there is none to show."""
     if not compared.eager:
         return True
-    strict = replace(gates, confidence=max(SETTLED, gates.confidence))
-    return bool(verdicts.judge_loss(compared.eager[0], compared.variant[0], strict))
+    return bool(verdicts.judge_loss(compared.eager[0], compared.variant[0], gates))
 
 
 def judge_answers(found: Found, gates: Gates) -> tuple[Verdict, ...]:
