@@ -17,7 +17,6 @@ from model_src.folder import CheckpointFolder
 from pipeline import assemble, collector, digests, spans, storage, versions
 from pipeline import compile as targets
 from pipeline.engines.flavours import Flavour
-from pipeline.engines.handover import engine_name
 from pipeline.engines.pool import Pool
 from pipeline.interface import Interface
 from pipeline.recipe import Recipe, VariantName, limits
@@ -216,7 +215,7 @@ def _engine(
         made = Variant.from_json((compiled.folder / VARIANT).read_text(encoding="utf-8"), VARIANT)
         for file in made.files:
             storage.link_or_copy(compiled.folder / file, folder / file)
-        file = engine_name(flavour, variant.precision)
+        file = flavour.engine_file(variant.precision)
         described = pool.build(
             folder / made.files[0], flavour, recipe.engine, sizes, folder / file, progress=talk.note
         )

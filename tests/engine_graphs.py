@@ -13,7 +13,7 @@ from distilforge.manifest import Span
 from model_src import heads
 from model_src.initialize import initialize
 from pipeline import spans
-from pipeline.engines import handover
+from pipeline.compile import onnx_graph
 from pipeline.engines.flavours import RTX
 from pipeline.export import export
 from pipeline.plan import preset
@@ -48,5 +48,5 @@ def graph_file(head: str, precision: str) -> Path:
     graph = onnx_ir.from_proto(onnx.load_from_string(_exported(head)))
     transform(graph, preset(RTX.target, precision, head), calibration(head))
     folder = Path(_FOLDER.name) / f"{head}-{precision}"
-    (name,) = handover.write(graph, RTX, precision, folder)
+    (name,) = onnx_graph.write(graph, RTX.graph_file(precision), folder)
     return folder / name

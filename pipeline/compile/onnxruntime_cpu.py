@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.compile import target
+from pipeline.compile import onnx_graph, target
 
 if TYPE_CHECKING:
     from pipeline.graph import Graph
@@ -24,14 +24,4 @@ _FILES = {
 )
 def compile_onnxruntime_cpu(graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
     """Write `graph` where clients look for it, and load it once as proof that ONNX Runtime has every operator."""
-    import onnxruntime
-
-    from pipeline.graph import save
-
-    path = folder / _FILES[precision]
-    names = save(graph, path)
-    options = onnxruntime.SessionOptions()
-    # Nothing is run here: kernels need not lay weights out anew, which would hold them twice
-    options.add_session_config_entry("session.disable_prepacking", "1")
-    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return tuple((Path(_FILES[precision]).parent / name).as_posix() for name in names)
+    return onnx_graph.write(graph, _FILES[precision], folder)

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.compile import target
-from pipeline.engines import handover
+from pipeline.compile import onnx_graph, target
 from pipeline.engines.flavours import TENSORRT
 
 if TYPE_CHECKING:
@@ -20,4 +19,4 @@ if TYPE_CHECKING:
 )
 def compile_tensorrt(graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
     """Write the graph that the engine is made of."""
-    return handover.write(graph, TENSORRT, precision, folder)
+    return onnx_graph.write(graph, TENSORRT.graph_file(precision), folder)

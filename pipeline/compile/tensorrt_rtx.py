@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.compile import target
-from pipeline.engines import handover
+from pipeline.compile import onnx_graph, target
 from pipeline.engines.flavours import RTX
 
 if TYPE_CHECKING:
@@ -20,4 +19,4 @@ if TYPE_CHECKING:
 )
 def compile_tensorrt_rtx(graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
     """Write the graph that the engine is made of."""
-    return handover.write(graph, RTX, precision, folder)
+    return onnx_graph.write(graph, RTX.graph_file(precision), folder)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+FOLDER = "tensorrt"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavour:
@@ -25,6 +27,14 @@ class Flavour:
     capabilities: tuple[str, ...]
     unnamed: tuple[str, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
+
+    def graph_file(self, precision: str) -> str:
+        """Where a release has the graph that an engine is made of, relative."""
+        return f"{FOLDER}/{self.prefix}-{precision}.onnx"
+
+    def engine_file(self, precision: str) -> str:
+        """Where a release has the engine, relative."""
+        return f"{FOLDER}/{self.prefix}-{precision}.engine"
 
 
 # NVIDIA, "CPU-Only AOT and TensorRT-RTX Engines" (TensorRT-RTX 1.7): an engine for which none is named runs on

@@ -1,0 +1,126 @@
+"""Releases with engines, built on a machine without a device: what is published, chosen, shown, and made again."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import distilforge
+import pytest
+from distilforge.errors import UnavailableError
+from distilforge.release import verify
+
+from model_src import heads
+from pipeline import model_card, summary
+from pipeline.build import build
+from pipeline.engines import driver
+from pipeline.engines.options import EngineOptions
+from pipeline.errors import MissingError
+from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
+from tests.conftest import MakeCheckpoint
+from tests.integration.conftest import QUICK, Listener, run_command, write_evaluation
+from validation.gate import LIMITS, Limits
+
+# Eight texts cannot show a loss below a point, and labels of a random model are near ties
+LENIENT = replace(QUICK, margin=1.0, limits={**LIMITS, "fp16": Limits(noise=0.05), "int8": Limits(noise=0.9)})
+PRECISIONS = ("fp16", "int8")
+without_a_device = pytest.mark.skipif(not driver.device().absence, reason="this machine has a device")
+
+
+def recipe_of(head: str, folder: Path, make_checkpoint: MakeCheckpoint) -> Recipe:
+    evaluation = write_evaluation(head, folder)
+    checkpoint = make_checkpoint(head, folder=folder / "checkpoint", n_layers=2, dim=64, n_heads=4)
+    return Recipe(
+        name=head,
+        checkpoint=str(checkpoint),
+        evaluation=evaluation,
+        calibration=evaluation,
+        gates=LENIENT,
+        variants=(
+            *DEFAULT_VARIANTS,
+            *(VariantName(target="tensorrt-rtx", precision=precision) for precision in PRECISIONS),
+        ),
+    )
+
+
+@without_a_device
+@pytest.mark.parametrize("head", heads.names())
+def test_every_head_is_published_with_engines(
+    head: str, tmp_path: Path, make_checkpoint: MakeCheckpoint
+) -> None:
+    recipe = recipe_of(head, tmp_path, make_checkpoint)
+    built = build(recipe, tmp_path / "artifacts", Listener())
+    manifest = verify(built.folder)
+    _, *engines = manifest.variants
+    assert [variant.name for variant in engines] == [f"tensorrt-rtx:{precision}" for precision in PRECISIONS]
+    for variant, precision in zip(engines, PRECISIONS, strict=True):
+        stem = f"tensorrt/rtx-{precision}"
+        assert variant.files == (f"{stem}.engine", f"{stem}.onnx")
+        assert variant.oracle == f"{stem}.onnx"
+        assert variant.validated
+        assert variant.measurements == ()
+        assert any(note.startswith("Not run on a device, since ") for note in variant.notes)
+        compiled = variant.compiled
+        assert compiled is not None
+        assert compiled.bytes == manifest.files[variant.files[0]].bytes
+        assert compiled.build_seconds > 0
+        assert compiled.capabilities == ("8.0", "8.6", "8.9", "12.0+")
+        assert compiled.profiles == (manifest.spans,)
+        assert sum(compiled.precisions.values()) > 0
+        assert f"{stem}.engine" in manifest.files
+
+    session = distilforge.open(built.folder, threads=1)
+    assert session.variant.target == "onnxruntime-cpu"
+    with pytest.raises(UnavailableError, match="cannot run on this machine") as caught:
+        distilforge.open(built.folder, variant="tensorrt-rtx:fp16")
+    assert "onnxruntime-cpu:fp32" in caught.value.hint
+
+    lines = summary.lines(manifest)
+    assert [line.capabilities for line in lines[1:]] == [
+        variant.compiled.capabilities for variant in engines if variant.compiled
+    ]
+    assert all(len(line.cells()) == len(summary.COLUMNS) for line in lines)
+    card = model_card.render(manifest, heads.find(head).architecture)
+    assert "## Engines" in card
+    assert "8.0 8.6 8.9 12.0+" in card
+
+
+@without_a_device
+def test_another_capability_builds_engines_again_and_quantizes_nothing(
+    tmp_path: Path, make_checkpoint: MakeCheckpoint
+) -> None:
+    recipe = recipe_of("sequence_classification", tmp_path, make_checkpoint)
+    build(recipe, tmp_path / "artifacts", Listener(), until="compile")
+    again, other = Listener(), Listener()
+    build(recipe, tmp_path / "artifacts", again, until="compile")
+    assert again.worked == []
+    named = replace(recipe, engine=EngineOptions(capabilities=("8.6",), buckets=(16,)))
+    built = build(named, tmp_path / "artifacts", other, until="compile")
+    assert other.worked == ["engine", "engine"]
+    variant = json.loads((built.folder / "variant.json").read_text(encoding="utf-8"))
+    assert variant["compiled"]["capabilities"] == ["8.6"]
+    assert [profile["sequence"]["high"] for profile in variant["compiled"]["profiles"]] == [16, 64]
+
+
+@without_a_device
+def test_what_needs_a_driver_is_refused_before_any_work(
+    tmp_path: Path, make_checkpoint: MakeCheckpoint
+) -> None:
+    recipe = recipe_of("sequence_classification", tmp_path, make_checkpoint)
+    stripped = replace(recipe, engine=EngineOptions(weights_stripped=True, capabilities=("8.6",)))
+    listener = Listener()
+    with pytest.raises(MissingError, match="weights_stripped is built only where a device is"):
+        build(stripped, tmp_path / "artifacts", listener)
+    assert listener.worked == []
+
+
+def test_the_command_line_says_what_it_cannot_compile_for(
+    tmp_path: Path, make_checkpoint: MakeCheckpoint
+) -> None:
+    checkpoint = make_checkpoint("sequence_classification", n_layers=1)
+    told = run_command(
+        *("build", checkpoint, "--variant", "tensorrt-rtx:fp16", "--capability", "9.0"),
+        *("--artifacts", tmp_path / "artifacts"),
+    )
+    assert told.returncode == 2
+    assert "cannot compile for compute capability 9.0" in told.stderr
+    assert "8.0, 8.6, 8.9" in told.stderr
