@@ -7,7 +7,7 @@ from typing import Literal
 
 from distilforge.manifest import Manifest
 
-from pipeline import assemble, gate, stages, summary
+from pipeline import assemble, engine_stage, gate, stages, summary
 from pipeline import compile as targets
 from pipeline.errors import EXPECTED, failed
 from pipeline.publish import publish
@@ -43,7 +43,7 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
     for variant in recipe.variants:
         targets.find(variant.target, variant.precision)
     source = stages.load(recipe)
-    stages.check_engines(recipe, source)
+    engine_stage.check(recipe, source)
     work = WorkFolder(artifacts / WORK, talk)
 
     exported = stages.export(work, recipe, source)
@@ -54,7 +54,7 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
         variant: stages.compile_variant(work, recipe, source, variant, exported)
         for variant in recipe.variants
     }
-    compiled = stages.engines(work, recipe, exported, graphs, talk)
+    compiled = engine_stage.make(work, recipe, exported, graphs, talk)
     if until == "compile":
         return _built(recipe, until, *compiled)
 

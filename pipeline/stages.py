@@ -5,19 +5,15 @@ PyTorch and the engines are imported where a stage runs, so that a build with no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilforge.manifest import Manifest, Span, Variant
+from distilforge.manifest import Manifest, Variant
 
 from model_src import folder as checkpoint_folder
-from model_src.config import DistilBertConfig
 from model_src.folder import CheckpointFolder
-from pipeline import assemble, collector, digests, spans, storage, versions
+from pipeline import assemble, collector, digests, spans, versions
 from pipeline import compile as targets
-from pipeline.engines.flavours import Flavour
-from pipeline.engines.pool import Pool
 from pipeline.interface import Interface
 from pipeline.recipe import Recipe, VariantName, limits
 from pipeline.work import Stage, Talk, WorkFolder
@@ -58,20 +54,6 @@ def load(recipe: Recipe) -> Source:
         model=digested((checkpoint.config, *checkpoint.weights)),
         tokenizer=digested(checkpoint.tokenizer),
     )
-
-
-def check_engines(recipe: Recipe, source: Source) -> None:
-    """Refuse, before any work, engines that cannot be built here; UsageError and MissingError say why."""
-    flavours = _flavours(recipe.variants)
-    if not flavours:
-        return
-    from pipeline.engines.build import check
-
-    config = DistilBertConfig.from_hugging_face(source.checkpoint.read_config())
-    axes = dict.fromkeys([*spans.ALWAYS, *recipe.spans])
-    sizes = spans.complete(recipe.spans, tuple(axes), config.max_position_embeddings)
-    for flavour in flavours.values():
-        check(flavour, recipe.engine, sizes)
 
 
 def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:
@@ -174,75 +156,6 @@ def compile_variant(
         },
         make=make,
     )
-
-
-def engines(
-    work: WorkFolder,
-    recipe: Recipe,
-    exported: Stage,
-    compiled: Mapping[VariantName, Stage],
-    talk: Talk,
-) -> tuple[Stage, ...]:
-    """Every variant's files, with the engine that its target's compiler makes; several are made at once."""
-    flavours = _flavours(tuple(compiled))
-    if not flavours:
-        return tuple(compiled.values())
-    sizes = Interface.read(exported.folder / INTERFACE).spans
-    pool = Pool()
-    made = pool.run(
-        {
-            str(variant): partial(
-                _engine, work, recipe, variant, flavour, sizes, compiled[variant], talk, pool
-            )
-            for variant, flavour in flavours.items()
-        },
-        progress=talk.note,
-    )
-    return tuple(made.get(str(variant), stage) for variant, stage in compiled.items())
-
-
-def _engine(
-    work: WorkFolder,
-    recipe: Recipe,
-    variant: VariantName,
-    flavour: Flavour,
-    sizes: Mapping[str, Span],
-    compiled: Stage,
-    talk: Talk,
-    pool: Pool,
-) -> Stage:
-    def make(folder: Path) -> None:
-        made = Variant.from_json((compiled.folder / VARIANT).read_text(encoding="utf-8"), VARIANT)
-        for file in made.files:
-            storage.link_or_copy(compiled.folder / file, folder / file)
-        file = flavour.engine_file(variant.precision)
-        described = pool.build(
-            folder / made.files[0], flavour, recipe.engine, sizes, folder / file, progress=talk.note
-        )
-        whole = replace(made, files=(file, *made.files), compiled=described)
-        (folder / VARIANT).write_text(whole.to_json(), encoding="utf-8")
-
-    return work.stage(
-        "engine",
-        doing=f"building the {flavour.name} engine of {variant}",
-        inputs={
-            "compiled": compiled.digest,
-            "options": recipe.engine.to_json(),
-            "spans": {axis: asdict(span) for axis, span in sizes.items()},
-            "tools": versions.of(flavour.package, "polygraphy"),
-            "source": versions.source("pipeline.engines"),
-        },
-        make=make,
-    )
-
-
-def _flavours(variants: Sequence[VariantName]) -> dict[VariantName, Flavour]:
-    """The compilers of those that have one."""
-    return {
-        variant: flavour
-        for variant in variants
-        if (flavour := targets.find(variant.target, variant.precision).engine) is not None
-    }
 
 
 def candidate(

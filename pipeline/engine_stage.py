@@ -1,0 +1,101 @@
+"""The stage that makes engines of compiled graphs: what can be refused before any work, and several at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from distilforge.manifest import Span, Variant
+
+from model_src.config import DistilBertConfig
+from pipeline import compile as targets
+from pipeline import spans, storage, versions
+from pipeline.engines.flavours import Flavour
+from pipeline.engines.pool import Pool
+from pipeline.interface import Interface
+from pipeline.recipe import Recipe, VariantName
+from pipeline.stages import INTERFACE, VARIANT, Source
+from pipeline.work import Stage, Talk, WorkFolder
+
+
+def check(recipe: Recipe, source: Source) -> None:
+    """Refuse, before any work, engines that cannot be built here; UsageError and MissingError say why."""
+    flavours = _flavours(recipe.variants)
+    if not flavours:
+        return
+    from pipeline.engines import build
+
+    config = DistilBertConfig.from_hugging_face(source.checkpoint.read_config())
+    axes = dict.fromkeys([*spans.ALWAYS, *recipe.spans])
+    sizes = spans.complete(recipe.spans, tuple(axes), config.max_position_embeddings)
+    for flavour in flavours.values():
+        build.check(flavour, recipe.engine, sizes)
+
+
+def make(
+    work: WorkFolder,
+    recipe: Recipe,
+    exported: Stage,
+    compiled: Mapping[VariantName, Stage],
+    talk: Talk,
+) -> tuple[Stage, ...]:
+    """Every variant's files, with the engine that its target's compiler makes; several are made at once."""
+    flavours = _flavours(tuple(compiled))
+    if not flavours:
+        return tuple(compiled.values())
+    sizes = Interface.read(exported.folder / INTERFACE).spans
+    pool = Pool()
+    made = pool.run(
+        {
+            str(variant): partial(
+                _engine, work, recipe, variant, flavour, sizes, compiled[variant], talk, pool
+            )
+            for variant, flavour in flavours.items()
+        },
+        progress=talk.note,
+    )
+    return tuple(made.get(str(variant), stage) for variant, stage in compiled.items())
+
+
+def _engine(
+    work: WorkFolder,
+    recipe: Recipe,
+    variant: VariantName,
+    flavour: Flavour,
+    sizes: Mapping[str, Span],
+    compiled: Stage,
+    talk: Talk,
+    pool: Pool,
+) -> Stage:
+    def make(folder: Path) -> None:
+        made = Variant.from_json((compiled.folder / VARIANT).read_text(encoding="utf-8"), VARIANT)
+        for file in made.files:
+            storage.link_or_copy(compiled.folder / file, folder / file)
+        file = flavour.engine_file(variant.precision)
+        described = pool.build(
+            folder / made.files[0], flavour, recipe.engine, sizes, folder / file, progress=talk.note
+        )
+        whole = replace(made, files=(file, *made.files), compiled=described)
+        (folder / VARIANT).write_text(whole.to_json(), encoding="utf-8")
+
+    return work.stage(
+        "engine",
+        doing=f"building the {flavour.name} engine of {variant}",
+        inputs={
+            "compiled": compiled.digest,
+            "options": recipe.engine.to_json(),
+            "spans": {axis: asdict(span) for axis, span in sizes.items()},
+            "tools": versions.of(flavour.package, "polygraphy"),
+            "source": versions.source("pipeline.engines"),
+        },
+        make=make,
+    )
+
+
+def _flavours(variants: Sequence[VariantName]) -> dict[VariantName, Flavour]:
+    """The compilers of those that have one."""
+    return {
+        variant: flavour
+        for variant in variants
+        if (flavour := targets.find(variant.target, variant.precision).engine) is not None
+    }
