@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from distilforge import release as releases
+from distilforge.errors import ReleaseError
 
 from pipeline import display, graph_commands, options, summary
 from pipeline.build import WORK, Built, StageName, build
@@ -22,7 +23,7 @@ from pipeline.work import clean as clean_work
 app = typer.Typer(
     help="DistilBERT checkpoints become validated artifacts: export, compile, validate, publish.\n\n"
     "Exit codes: 0 done, 2 usage, 3 a dependency or device is missing, 4 a checkpoint or release is absent, damaged "
-    "or not trusted, 5 a stage failed, 6 a gate said no and nothing was published.",
+    "or not trusted, 5 a stage failed, 6 a gate said no and nothing was published, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -145,9 +146,14 @@ def summarize(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Print a table over releases: metric, error, speed-up and verdict."""
-    with explaining():
-        manifests = [releases.read_manifest(releases.resolve(folder)) for folder in release]
+    """Print a table over releases: metric, error, speed-up and verdict; exit 4 where one of the folders is none."""
+    with explaining() as shown:
+        manifests, damaged = [], []
+        for folder in release:
+            try:
+                manifests.append(releases.read_manifest(releases.resolve(folder)))
+            except ReleaseError as error:
+                damaged.append(error)
         lines = [line for manifest in manifests for line in summary.lines(manifest)]
         if as_json:
             for line in lines:
@@ -155,6 +161,10 @@ def summarize(
         else:
             show = display.markdown if markdown else display.table
             show(summary.COLUMNS, [line.cells() for line in lines])
+        for other in damaged[:-1]:
+            shown.error(str(other))
+        if damaged:
+            raise damaged[-1]
 
 
 app.command("list", epilog="Example: `distilforge list passes`")(graph_commands.list_names)
@@ -254,7 +264,7 @@ def check(
             if rows:
                 display.table(preflight_table.COLUMNS, rows)
             else:
-                display.result("nothing stands in the way")
+                display.result(preflight_table.clear(found))
         preflight.judge(found)
 
 

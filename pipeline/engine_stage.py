@@ -17,6 +17,11 @@ from pipeline.recipe import Recipe, VariantName
 from pipeline.stages import INTERFACE, VARIANT, Source
 from pipeline.work import Stage, Talk, WorkFolder
 
+TF32 = (
+    "Its matrix products may round their factors to TF32, which keeps 10 bits; the graph that answers where there is "
+    "no device does not, so that on a device the error is larger than the one that was checked."
+)
+
 
 def check(recipe: Recipe, source: Source) -> None:
     """Refuse, before any work, engines that cannot be built here; UsageError and MissingError say why."""
@@ -75,7 +80,8 @@ def _engine(
         described = pool.build(
             folder / made.files[0], flavour, recipe.engine, sizes, folder / file, progress=talk.note
         )
-        whole = replace(made, files=(file, *made.files), compiled=described)
+        notes = (TF32,) if recipe.engine.tf32 and variant.precision == "fp32" else ()
+        whole = replace(made, files=(file, *made.files), compiled=described, notes=(*made.notes, *notes))
         (folder / VARIANT).write_text(whole.to_json(), encoding="utf-8")
 
     return work.stage(

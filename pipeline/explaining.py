@@ -1,5 +1,7 @@
 """What every command does with errors: a message, a hint and an exit code in the place of a traceback."""
 
+import signal
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,26 @@ from pipeline.display import Display
 from pipeline.errors import EXPECTED, exit_code
 
 INTERRUPTED = 130
+# What containers, service managers and closed terminals send
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let a request to end undo what is half-done, as Ctrl-C does, in the main thread, which alone hears of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 @contextmanager
@@ -17,7 +39,8 @@ def explaining(verbose: bool = False) -> Iterator[Display]:
     """Turn errors that explain themselves, and Ctrl-C, into a message and an exit code."""
     with Display() as shown:
         try:
-            yield shown
+            with _terminable():
+                yield shown
         except EXPECTED as error:
             if verbose:
                 shown.error("".join(traceback.format_exception(error)))

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from pipeline.graph import Graph
     from pipeline.quantize import Calibration
 
+_QUANTIZED = frozenset(
+    "QuantizeLinear DequantizeLinear DynamicQuantizeLinear MatMulInteger MatMulIntegerToFloat "
+    "DynamicQuantizeMatMul QLinearMatMul QGemm".split()
+)
+_START_FROM_FP32 = "give the fp32 graph: `distilforge export` writes one, and a release has onnx/model.onnx"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
@@ -53,6 +59,7 @@ def quantize(
     pipeline.transform raise, and model_src's errors for the checkpoint.
     """
     graph = _load(path, output)
+    _refuse_written(graph, path)
     done = transform(graph, plan, _calibration(checkpoint, head, data))
     return Written(passes=done.passes, verdicts=done.verdicts, notes=done.notes, files=_save(graph, output))
 
@@ -78,7 +85,25 @@ def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Calib
     return when_asked(encoded)
 
 
+def _refuse_written(graph: "Graph", path: Path) -> None:
+    """UsageError where a precision is in the graph already: schemes start from fp32."""
+    import onnx_ir
+
+    for node in graph.graph.all_nodes():
+        if node.op_type in _QUANTIZED:
+            raise UsageError(
+                f"{path} is quantized already: {node.name} is a {node.op_type}", hint=_START_FROM_FP32
+            )
+        for value in node.outputs:
+            if value.dtype in (onnx_ir.DataType.FLOAT16, onnx_ir.DataType.BFLOAT16):
+                raise UsageError(
+                    f"{path} is in {value.dtype.name.lower()} already: {value.name} is", hint=_START_FROM_FP32
+                )
+
+
 def _load(path: Path, output: Path) -> "Graph":
+    import onnx_ir
+
     from pipeline import graph
 
     if not path.is_file():
@@ -86,9 +111,21 @@ def _load(path: Path, output: Path) -> "Graph":
     if output.resolve() == path.resolve():
         raise UsageError(f"{output} is the file to read", hint="choose another --output")
     try:
-        return graph.load(path)
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise UsageError(f"{output} cannot be written: {cause}", hint="choose another --output") from cause
+    try:
+        loaded = graph.load(path)
     except Exception as cause:
         raise failed("load", cause) from cause
+    for value in loaded.graph.initializers.values():
+        held = value.const_value
+        if isinstance(held, onnx_ir.ExternalTensor) and not Path(held.path).is_file():
+            raise UsageError(
+                f"{path} keeps weights in {held.location}, which is not beside it",
+                hint="copy the graph with all of its files",
+            )
+    return loaded
 
 
 def _save(made: "Graph", output: Path) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from pathlib import Path
 
 from distilforge.manifest import Span
 
+from pipeline.compile import precisions
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
 from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
@@ -202,6 +203,7 @@ class _Table:
 
     def limits(self) -> dict[str, Limits]:
         """Limits by precision: the defaults, with every field that a table [limits.<precision>] sets."""
+        self.only({*LIMITS, *precisions()})
         changed = {
             precision: self.table(precision)._limits(Gates().of(precision)) for precision in self._values
         }

@@ -210,6 +210,8 @@ def validate(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk
             gates=recipe.gates,
             progress=talk.note,
         )
+        for note in report.notes:
+            talk.note(note)
         (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
         assemble.write_manifest(judged(manifest, report.variants), folder)
 

@@ -64,7 +64,8 @@ class Line:
 
     def cells(self) -> tuple[str, ...]:
         """This line as text, a cell a column."""
-        verdict = "passed" if self.validated else "NOT VALIDATED"
+        passed = "passed" if self.eager_seconds is not None else "graph passed, not run"
+        verdict = passed if self.validated else "NOT VALIDATED"
         return (
             self.release,
             self.head,

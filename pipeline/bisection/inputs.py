@@ -30,6 +30,12 @@ SHAPING = ("first_token", "flatten_tokens")
 def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Variant:
     """The variant to bisect; UsageError where there is none, or where it is the reference itself."""
     variants = {variant.name: variant for variant in manifest.variants if variant.files[0].endswith(".onnx")}
+    engine = next((each for each in manifest.variants if each.name == name and each.compiled), None)
+    if engine is not None:
+        raise UsageError(
+            f"{name} is an engine, whose layers cannot be exchanged one by one",
+            hint=f"bisect a quantized ONNX variant: {', '.join(variants) or 'this release has none'}",
+        )
     if name is not None and name not in variants:
         raise UsageError(
             f"{manifest.name} {manifest.version} has no ONNX variant {name!r}",

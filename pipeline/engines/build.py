@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +21,8 @@ from pipeline.errors import MissingError, StageError, UsageError
 from pipeline.versions import installed
 
 STAGE = "engine"
+_NO_ROOM = "OutOfMemory"
+_KILLED = signal.SIGKILL.name
 Progress = Callable[[str], None]
 Watch = Callable[[subprocess.Popen[str]], None]
 
@@ -135,11 +137,20 @@ def build(
 
 def _run(job: Job, progress: Progress, watch: Watch) -> Outcome:
     """The worker's outcome; it is killed where this is interrupted."""
-    with tempfile.TemporaryDirectory(prefix="distilforge-engine-") as folder:
+    # Beside the engine, where the next build finds and removes what a killed one left
+    with tempfile.TemporaryDirectory(prefix=".job-", dir=Path(job.output).parent) as folder:
         told, answered = Path(folder) / "job.json", Path(folder) / "outcome.json"
         job.write(told)
         # -P: a folder called pipeline where the user stands must not be taken for ours
-        command = [sys.executable, "-P", "-m", "pipeline.engines.worker", str(told), str(answered)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "pipeline.engines.worker",
+            str(told),
+            str(answered),
+            str(os.getpid()),
+        ]
         worker = subprocess.Popen(  # noqa: S603
             command,
             env={**os.environ, "PYTHONPATH": _with(str(_ROOT), os.environ.get("PYTHONPATH"))},
@@ -178,8 +189,16 @@ def _fail(flavour: Flavour, job: Job, outcome: Outcome) -> NoReturn:
         STAGE,
         f"{flavour.name} made no {Path(job.output).name} of {Path(job.graph).name}{_place(outcome)}: "
         f"{outcome.failure}{last}",
-        hint=f"`distilforge check MODEL --for {flavour.target}` says what the parser refuses",
+        hint=_hint(flavour, job, (outcome.failure, *outcome.errors)),
     )
+
+
+def _hint(flavour: Flavour, job: Job, said: Sequence[str]) -> str:
+    if job.workspace_bytes is not None and any(_NO_ROOM in text for text in said):
+        return f"workspace_mb is {job.workspace_bytes // 10**6}: give more, or leave it out"
+    if any(_KILLED in text for text in said):
+        return "the system ends processes when memory runs out: free some, or build fewer variants at once"
+    return f"`distilforge check MODEL --for {flavour.target}` says what the parser refuses"
 
 
 def _place(outcome: Outcome) -> str:

@@ -8,6 +8,8 @@ from pipeline.errors import UsageError
 NO_COMPATIBILITY = "none"
 HARDWARE_COMPATIBILITIES = (NO_COMPATIBILITY, "ampere_plus", "same_compute_capability")
 _HIGHEST_LEVEL = 5
+# More than any device has
+_MOST_MB = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +59,9 @@ class EngineOptions:
                 f"optimization_level must lie between 0 and {_HIGHEST_LEVEL}, found {self.optimization_level}",
                 hint="leave it out for TensorRT's own choice",
             )
-        if self.workspace_mb is not None and self.workspace_mb < 1:
+        if self.workspace_mb is not None and not 1 <= self.workspace_mb <= _MOST_MB:
             raise UsageError(
-                f"workspace_mb must be at least 1, found {self.workspace_mb}",
+                f"workspace_mb must lie between 1 and {_MOST_MB}, found {self.workspace_mb}",
                 hint="leave it out to let TensorRT use what the device has",
             )
         if self.hardware_compatibility not in HARDWARE_COMPATIBILITIES:

@@ -7,6 +7,7 @@ from pipeline.engines.preflight_seen import Problem
 
 COLUMNS = ("", "problem", "module", "node", "operator", "what to do")
 SHOWN = 6
+NOT_ASKED = "not asked"
 _WORDS = 200
 _MEANINGS = {"refused": "stops", "wrong": "stops", "note": "note"}
 
@@ -45,9 +46,15 @@ def facts(found: Preflight) -> tuple[tuple[str, str], ...]:
             for name, shape in held.inputs.items()
         ),
         ("external data", ", ".join(held.external) or "none"),
-        # rich takes what stands in brackets, as an extra of a package does, for markup
         ("parser", found.parser),
     )
+
+
+def clear(found: Preflight) -> str:
+    """What to say where there is no problem: how much that is worth depends on who looked."""
+    if found.parser.startswith(NOT_ASKED):
+        return f"the rules found nothing that stands in the way; the parser was {found.parser}"
+    return "nothing stands in the way"
 
 
 def _first(texts: Sequence[str]) -> str:

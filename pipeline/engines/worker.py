@@ -1,10 +1,12 @@
-"""The process that compiles one engine: `python -m pipeline.engines.worker JOB.json OUTCOME.json`.
+"""The process that compiles one engine: `python -m pipeline.engines.worker JOB.json OUTCOME.json BUILD_PID`.
 
 A process of its own, since Polygraphy chooses between TensorRT and TensorRT-RTX once, when it is imported, and a crash
 of the compiler must not end the build.
 """
 
+import ctypes
 import importlib
+import os
 import resource
 import signal
 import sys
@@ -22,6 +24,8 @@ from pipeline.engines.job import PROGRESS, Job, Outcome
 from pipeline.engines.log import Message
 from pipeline.engines.options import NO_COMPATIBILITY
 
+# <sys/prctl.h>
+_PR_SET_PDEATHSIG = 1
 # What a network of TensorRT holds besides computation
 _PASSIVE = ("CONSTANT", "SHAPE")
 APART = "attention without a dedicated kernel was compiled with its operators apart, which may cost speed and memory"
@@ -37,13 +41,22 @@ class _FailedError(Exception):
         self.operator = operator
 
 
-def main(job_path: Path, outcome_path: Path) -> None:
-    """Do the job in `job_path` and leave its outcome in `outcome_path`."""
+def main(job_path: Path, outcome_path: Path, build: int) -> None:
+    """Do the job in `job_path` and leave its outcome in `outcome_path`, for the process `build`."""
     # At once, also while native code runs: the build that was interrupted removes what was written
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _end_with(build)
     job = Job.read(job_path)
     messages: list[Message] = []
     compile_job(job, messages).write(outcome_path)
+
+
+def _end_with(build: int) -> None:
+    """Let the system kill this process when the one that began it is gone, however it ended."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != build:
+        # It was gone before the system was asked
+        sys.exit(1)
 
 
 def compile_job(job: Job, messages: list[Message]) -> Outcome:
@@ -238,4 +251,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

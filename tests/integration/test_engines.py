@@ -1,6 +1,11 @@
 """Releases with engines, built on a machine without a device: what is published, chosen, shown, and made again."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +22,7 @@ from pipeline.engines.options import EngineOptions
 from pipeline.errors import MissingError
 from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
 from tests.conftest import MakeCheckpoint
+from tests.engine_graphs import graph_file
 from tests.integration.conftest import QUICK, Listener, run_command, write_evaluation
 from validation.gate import LIMITS, Limits
 
@@ -111,6 +117,42 @@ def test_what_needs_a_driver_is_refused_before_any_work(
     with pytest.raises(MissingError, match="weights_stripped is built only where a device is"):
         build(stripped, tmp_path / "artifacts", listener)
     assert listener.worked == []
+
+
+BUILD = """
+import os, signal, sys
+from pathlib import Path
+from distilforge.manifest import Span
+from pipeline.engines.build import build
+from pipeline.engines.flavours import RTX
+from pipeline.engines.options import EngineOptions
+
+def tell(process):
+    os.kill(process.pid, signal.SIGSTOP)
+    print(process.pid, flush=True)
+
+spans = {"batch": Span(low=1, usual=2, high=4), "sequence": Span(low=1, usual=8, high=16)}
+graph, engine = map(Path, sys.argv[1:])
+build(graph, RTX, EngineOptions(), spans, engine, progress=print, watch=tell)
+"""
+
+
+def test_a_compiler_ends_with_a_build_that_is_killed(tmp_path: Path) -> None:
+    graph = graph_file("features", "fp16")
+    command = [sys.executable, "-c", BUILD, str(graph), str(tmp_path / "rtx.engine")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        worker = Path("/proc") / process.stdout.readline().strip()
+        assert worker.name
+        assert worker.exists()
+        process.kill()
+    # It was stopped before it could ask for its end, which it now notices by itself
+    os.kill(int(worker.name), signal.SIGCONT)
+    end = time.monotonic() + 20
+    while worker.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not worker.exists()
+    assert not (tmp_path / "rtx.engine").exists()
 
 
 def test_the_command_line_says_what_it_cannot_compile_for(

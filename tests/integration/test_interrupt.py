@@ -57,9 +57,17 @@ def test_in_each_stage(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("words", "stage"), [("exporting it to ONNX", "export"), ("comparing with", "validate")]
+    ("words", "stage", "number"),
+    [
+        ("exporting it to ONNX", "export", signal.SIGINT),
+        ("comparing with", "validate", signal.SIGINT),
+        ("comparing with", "validate", signal.SIGTERM),
+        ("comparing with", "validate", signal.SIGHUP),
+    ],
 )
-def test_a_signal_to_a_process(words: str, stage: str, tiny: Recipe, tmp_path: Path) -> None:
+def test_a_signal_to_a_process(
+    words: str, stage: str, number: signal.Signals, tiny: Recipe, tmp_path: Path
+) -> None:
     artifacts = tmp_path / "artifacts"
     command = [COMMAND, "build", str(write_recipe(tiny, tmp_path)), "--artifacts", str(artifacts)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -72,7 +80,7 @@ def test_a_signal_to_a_process(words: str, stage: str, tiny: Recipe, tmp_path: P
                 break
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=0.3)  # into the stage's work
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         said += process.stderr.read()
         assert process.wait(timeout=60) == 130, said
         assert process.stdout.read() == ""

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
+import onnx.parser
 import pytest
 from distilforge.manifest import Variant, Withheld
 from distilforge.release import read_manifest
@@ -69,6 +71,47 @@ def test_quantize_reads_texts_with_the_checkpoints_tokenizer(
     assert output.is_file()
     # Quantize takes less room than what it was made of
     assert output.stat().st_size < exported.with_name("model.onnx_data").stat().st_size
+
+
+@pytest.mark.parametrize("scheme", ["int8_static", "fp16"])
+def test_quantize_refuses_what_has_a_precision_already(
+    scheme: str, exported: Path, release_of: ReleaseOf, tmp_path: Path
+) -> None:
+    release, once, twice = release_of(HEAD), tmp_path / "once.onnx", tmp_path / "twice.onnx"
+    given = ("--checkpoint", release.checkpoint, "--calibration", release.recipe.evaluation or "")
+    run("quantize", exported, "--scheme", scheme, *given, "--output", once)
+    for again in ("int8_static", "int8_dynamic", "fp16"):
+        error = run("quantize", once, "--scheme", again, *given, "--output", twice, code=2)
+        assert "already" in error
+        assert "give the fp32 graph" in error
+        assert not twice.exists()
+
+
+def test_files_that_cannot_be_read_or_written_are_named(exported: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes(exported.read_bytes())
+    error = run("fuse", alone, "--pass", "constants", "--output", tmp_path / "fused.onnx", code=2)
+    assert "model.onnx_data, which is not beside it" in error
+    error = run("fuse", exported, "--pass", "constants", "--output", alone / "fused.onnx", code=2)
+    assert "cannot be written" in error
+
+
+def test_a_graph_that_reads_something_else_is_refused(release_of: ReleaseOf, tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    made = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 20]> g (float[n, 4] x) => (float[n, 4] y) { y = Relu(x) }'
+    )
+    onnx.save(made, other)
+    given = ("--checkpoint", release_of(HEAD).checkpoint, "--output", tmp_path / "half.onnx")
+    error = run("quantize", other, "--scheme", "fp16", *given, code=5)
+    assert "the graph reads x, and calibration texts become" in error
+
+
+def test_a_summary_leaves_out_what_is_no_release_and_says_so(release_of: ReleaseOf, tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, ["summary", str(tmp_path), str(release_of(HEAD).folder), "--json"])
+    assert ran.exit_code == 4
+    assert json.loads(ran.stdout)["release"] == HEAD
+    assert str(tmp_path) in ran.stderr
 
 
 def test_quantize_takes_all_that_a_plan_has(exported: Path, release_of: ReleaseOf, tmp_path: Path) -> None:

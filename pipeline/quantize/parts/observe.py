@@ -58,7 +58,14 @@ def run(
     needed = onnxruntime.RunOptions()
     # What comes after the values, such as logits over a vocabulary, need not be computed
     needed.only_execute_path_to_fetches = True
+    inputs = [str(value.name) for value in graph.graph.inputs]
     for batch in batches:
+        if set(inputs) != set(batch):
+            raise StageError(
+                "quantize",
+                f"the graph reads {', '.join(inputs)}, and calibration texts become {', '.join(batch)}",
+                hint="give a graph of a DistilBERT, with the head that --head or the checkpoint names",
+            )
         yield batch, session.run(names, dict(batch), needed)
     if batch is None:
         raise StageError(

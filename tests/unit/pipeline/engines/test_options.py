@@ -19,7 +19,8 @@ from pipeline.errors import UsageError
         ({"buckets": (64, 64)}, "found 64 after 64"),
         ({"optimization_level": 6}, "between 0 and 5, found 6"),
         ({"optimization_level": -1}, "between 0 and 5, found -1"),
-        ({"workspace_mb": 0}, "at least 1, found 0"),
+        ({"workspace_mb": 0}, "between 1 and 10000000, found 0"),
+        ({"workspace_mb": 10**8}, "found 100000000"),
         ({"hardware_compatibility": "hopper"}, "found 'hopper'"),
     ],
 )
