@@ -94,11 +94,13 @@ def validate(
                 else None
             )
             compared = evaluated.compare(eager.run, runs, on_texts, workers=workers, progress=tell, part=part)
-    with threads(count):
-        sessions = _open(candidate, able, count)
-        subjects = {EAGER: eager.compute, **{name: session.run for name, session in sessions.items()}}
-        timings = latency.time_all(subjects, served, gates.shapes, seconds=gates.seconds_per_shape)
-        progress(f"timed {', '.join(sessions)} and eager PyTorch in turns, on {count} thread(s)")
+    timings: tuple[latency.Timing, ...] = ()
+    if able:
+        with threads(count):
+            sessions = _open(candidate, able, count)
+            subjects = {EAGER: eager.compute, **{name: session.run for name, session in sessions.items()}}
+            timings = latency.time_all(subjects, served, gates.shapes, seconds=gates.seconds_per_shape)
+            progress(f"timed {', '.join(sessions)} and eager PyTorch in turns, on {count} thread(s)")
     found = (
         Found(
             variant=variant,

@@ -42,6 +42,12 @@ def choose(manifest: Manifest, name: str | None, *, allow_unvalidated: bool) -> 
     if name is None:
         return _best(manifest, _survey(manifest), allow_unvalidated=allow_unvalidated)
     variant = next((each for each in manifest.variants if each.name == name), None)
+    withheld = next((each for each in manifest.withheld if each.name == name), None)
+    if withheld is not None:
+        raise InputError(
+            f"{manifest.name} {manifest.version} was published without {name!r}: {withheld.reason}",
+            hint=f"it has {', '.join(each.name for each in manifest.variants)}",
+        )
     if variant is None:
         raise InputError(
             f"{manifest.name} {manifest.version} has no variant {name!r}",

@@ -13,7 +13,7 @@ import pytest
 from distilforge import InputError, QuestionAnswering, ReleaseError, SequenceClassification, UnavailableError
 from distilforge.backends import Engine, backends
 from distilforge.backends.onnxruntime_cpu import OnnxRuntimeCpu
-from distilforge.manifest import Variant, Verdict
+from distilforge.manifest import Variant, Verdict, Withheld
 
 from tests.runtime_release import GRAPH, LABELS, copied, published, read_manifest, write_manifest
 
@@ -91,6 +91,13 @@ def test_variant_by_name(shared: Path) -> None:
 def test_unknown_variant(shared: Path) -> None:
     with pytest.raises(InputError, match=f"has no variant 'onnxruntime-cpu:fp31'\n.*did you mean '{FP32}'"):
         distilforge.open(shared, variant="onnxruntime-cpu:fp31")
+
+
+def test_a_withheld_variant_is_asked_for(release: Path) -> None:
+    withheld = Withheld(name="onnxruntime-cpu:int8", reason="not shown to be faster than fp32")
+    write_manifest(release, replace(read_manifest(release), withheld=(withheld,)))
+    with pytest.raises(InputError, match="published without 'onnxruntime-cpu:int8': not shown to be faster"):
+        distilforge.open(release, variant="onnxruntime-cpu:int8")
 
 
 def test_the_preferred_backend_is_chosen(

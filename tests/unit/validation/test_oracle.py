@@ -142,6 +142,15 @@ def test_an_engine_without_a_graph_is_withheld_with_the_reason(tmp_path: Path) -
     assert engine.verdicts == ()
 
 
+def test_nothing_is_timed_where_nothing_can_run(tmp_path: Path) -> None:
+    release = with_engine(copied(HEAD, tmp_path / "release"))
+    manifest = read_manifest(release)
+    write_manifest(release, replace(manifest, variants=manifest.variants[1:]))
+    record_again(release)
+    report = validated(HEAD, release, evaluation(HEAD, tmp_path), FEW)
+    assert [(each.name, each.passed, each.speedups) for each in report.variants] == [(NAME, True, ())]
+
+
 def test_the_fp32_variant_is_still_timed_beside_eager(tmp_path: Path) -> None:
     release = with_engine(copied(HEAD, tmp_path / "release"))
     fp32 = validated(HEAD, release, evaluation(HEAD, tmp_path), FEW).variants[0]
