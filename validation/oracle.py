@@ -3,12 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from distilforge.backends import Backend, backends
-from distilforge.feeds import check_feeds
 from distilforge.manifest import Variant
+from distilforge.session import Loaded, Session
 
-from validation.batches import Feeds, Run
 from validation.tasks.base import Served
 
 CPU = "onnxruntime-cpu"
@@ -24,16 +22,18 @@ def obstacle(variant: Variant) -> str | None:
     return backend.obstacle(variant)
 
 
-def answering(candidate: Path, variant: Variant, served: Served, *, threads: int) -> Run:
-    """What the graph that `variant` was made of answers."""
+def session(candidate: Path, variant: Variant, served: Served, *, threads: int) -> Session:
+    """Of the graph that `variant` was made of."""
     graph = replace(variant, target=CPU, files=(variant.oracle,), needs=(), session=SETTINGS, compiled=None)
-    engine = _cpu().load(graph, candidate, providers=None, threads=threads)
-
-    def run(feeds: Feeds) -> dict[str, np.ndarray]:
-        outputs = engine.run(check_feeds(feeds, served.manifest, served.vocabulary))
-        return {name: array.astype(np.float32, copy=False) for name, array in outputs.items()}
-
-    return run
+    return Session(
+        Loaded(
+            manifest=served.manifest,
+            variant=graph,
+            engine=_cpu().load(graph, candidate, providers=None, threads=threads),
+            tokenizer=served.tokenizer,
+            vocabulary=served.vocabulary,
+        )
+    )
 
 
 def note(variant: Variant, why: str, examples: int) -> str:

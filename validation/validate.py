@@ -69,12 +69,12 @@ def validate(
         eager = Eager(checkpoint, head)
         served = Served(manifest=manifest, tokenizer=Tokenizer(candidate), vocabulary=eager.config.vocab_size)
         evaluated = encode(evaluation, served)
-        runs = {name: floats(session) for name, session in _open(candidate, able, count // workers).items()}
-        runs |= {
-            variant.name: oracle.answering(candidate, variant, served, threads=count // workers)
+        sessions = _open(candidate, able, count // workers) | {
+            variant.name: oracle.session(candidate, variant, served, threads=count // workers)
             for variant in judged
             if variant.name in absent
         }
+        runs = {name: floats(session) for name, session in sessions.items()}
         on_generated = {name: tallies(eager, GENERATED) for name in runs}
         on_texts = {name: tallies(eager, DEMO if evaluation is None else EVALUATED) for name in runs}
         compare_generated(eager.run, runs, served, on_generated)
@@ -97,10 +97,10 @@ def validate(
     timings: tuple[latency.Timing, ...] = ()
     if able:
         with threads(count):
-            sessions = _open(candidate, able, count)
-            subjects = {EAGER: eager.compute, **{name: session.run for name, session in sessions.items()}}
+            timed = _open(candidate, able, count)
+            subjects = {EAGER: eager.compute, **{name: session.run for name, session in timed.items()}}
             timings = latency.time_all(subjects, served, gates.shapes, seconds=gates.seconds_per_shape)
-            progress(f"timed {', '.join(sessions)} and eager PyTorch in turns, on {count} thread(s)")
+            progress(f"timed {', '.join(timed)} and eager PyTorch in turns, on {count} thread(s)")
     found = (
         Found(
             variant=variant,

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from distilforge.cuda import capabilities, driver
 from distilforge.manifest import CompiledEngine, Span
 
-from pipeline.engines import driver, log
+from pipeline.engines import log
 from pipeline.engines.flavours import Flavour
 from pipeline.engines.job import PROGRESS, Job, Outcome
 from pipeline.engines.options import NO_COMPATIBILITY, EngineOptions
@@ -65,11 +66,11 @@ def check(flavour: Flavour, options: EngineOptions, spans: Mapping[str, Span]) -
                 hint=f"pip install {flavour.extra}",
             )
     if flavour.needs_device or options.weights_stripped:
-        absence = driver.device().absence
-        if absence:
+        driver_found = driver.survey()
+        if isinstance(driver_found, str):
             what = f"{flavour.name} builds" if flavour.needs_device else "weights_stripped is built"
             raise MissingError(
-                f"{what} only where a device is: {absence}",
+                f"{what} only where a device is: {driver_found}",
                 hint=_DRIVER_NEEDED
                 if flavour.needs_device
                 else f"{_DRIVER_NEEDED}; or leave weights_stripped out",
@@ -216,7 +217,9 @@ def _capabilities(flavour: Flavour, options: EngineOptions) -> tuple[str, ...]:
         return flavour.unnamed
     if options.hardware_compatibility not in (NO_COMPATIBILITY, "same_compute_capability"):
         return ("8.0+",)
-    return (driver.device().capability,)
+    driver_found = driver.survey()
+    assert not isinstance(driver_found, str), "check() lets no build begin without a device"
+    return (capabilities.text(driver_found.devices[0].capability),)
 
 
 def _with(folder: str, path: str | None) -> str:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import distilforge
 import pytest
+from distilforge.cuda.driver import survey
 from distilforge.errors import UnavailableError
 from distilforge.release import verify
 
 from model_src import heads
 from pipeline import model_card, summary
 from pipeline.build import build
-from pipeline.engines import driver
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import MissingError
 from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
@@ -29,7 +29,7 @@ from validation.gate import LIMITS, Limits
 # Eight texts cannot show a loss below a point, and labels of a random model are near ties
 LENIENT = replace(QUICK, margin=1.0, limits={**LIMITS, "fp16": Limits(noise=0.05), "int8": Limits(noise=0.9)})
 PRECISIONS = ("fp16", "int8")
-without_a_device = pytest.mark.skipif(not driver.device().absence, reason="this machine has a device")
+without_a_device = pytest.mark.skipif(not isinstance(survey(), str), reason="this machine has a device")
 
 
 def recipe_of(head: str, folder: Path, make_checkpoint: MakeCheckpoint) -> Recipe:
