@@ -247,7 +247,7 @@ def tune(
 @app.command(epilog="Example: `distilforge check model.onnx --for tensorrt-rtx`")
 def check(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Any ONNX file.")],
-    flavour: Annotated[str, typer.Option("--for", metavar="TARGET", help="tensorrt or tensorrt-rtx.")],
+    flavour: Annotated[str, typer.Option("--for", metavar="TARGET", help="A target with engines.")],
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:

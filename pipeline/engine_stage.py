@@ -10,6 +10,7 @@ from distilforge.manifest import Span, Variant
 from model_src.config import DistilBertConfig
 from pipeline import compile as targets
 from pipeline import spans, storage, versions
+from pipeline.engines import context_model
 from pipeline.engines.flavours import Flavour
 from pipeline.engines.pool import Pool
 from pipeline.interface import Interface
@@ -81,7 +82,14 @@ def _engine(
             folder / made.files[0], flavour, recipe.engine, sizes, folder / file, progress=talk.note
         )
         notes = (TF32,) if recipe.engine.tf32 and variant.precision == "fp32" else ()
-        whole = replace(made, files=(file, *made.files), compiled=described, notes=(*made.notes, *notes))
+        files: tuple[str, ...] = (file, *made.files)
+        if flavour.provider:
+            context = flavour.context_file(variant.precision)
+            context_model.write(
+                folder / made.files[0], folder / file, described, flavour.provider, folder / context
+            )
+            files = (context, *files)
+        whole = replace(made, files=files, compiled=described, notes=(*made.notes, *notes))
         (folder / VARIANT).write_text(whole.to_json(), encoding="utf-8")
 
     return work.stage(

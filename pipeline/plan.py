@@ -9,6 +9,10 @@ lowerings = ["integer_matmul"]
 
 [int8.heads.sequence_classification]
 fusions = ["attention_scale", "first_token", "flatten_tokens"]
+
+A committed one whose target is given the graphs of another has nothing but that target's name:
+
+same_as = "tensorrt-rtx"
 """
 
 import difflib
@@ -29,6 +33,7 @@ _WIDTHS = (7, BITS)
 _PLAIN = "fp32"
 PRESETS = Path(__file__).parent / "presets"
 _HEADS = "heads"
+_SAME_AS = "same_as"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +96,8 @@ def preset(target: str, precision: str, head: str, own: Path | None = None) -> P
     """
     path = own or PRESETS / f"{target}.toml"
     tables = _tables(path) if own or path.is_file() else {}
+    if own is None and _SAME_AS in tables:
+        return preset(str(tables[_SAME_AS]), precision, head)
     if precision in tables:
         plan = from_table(tables[precision], head, f"{path}: {precision}")
     elif own is None and precision == _PLAIN:

@@ -29,7 +29,7 @@ SHAPING = ("first_token", "flatten_tokens")
 
 def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Variant:
     """The variant to bisect; UsageError where there is none, or where it is the reference itself."""
-    variants = {variant.name: variant for variant in manifest.variants if variant.files[0].endswith(".onnx")}
+    variants = {variant.name: variant for variant in manifest.variants if variant.compiled is None}
     engine = next((each for each in manifest.variants if each.name == name and each.compiled), None)
     if engine is not None:
         raise UsageError(
@@ -65,7 +65,7 @@ def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen:
         passes.apply(exported, [fusions.find(name) for name in shaping])
         return exported
     for variant in manifest.variants:
-        if variant.precision == REFERENCE and variant.files[0].endswith(".onnx"):
+        if variant.precision == REFERENCE and variant.compiled is None:
             return load_graph(folder / variant.files[0])
     raise UsageError(
         f"{manifest.name} {manifest.version} has no variant in fp32 to compare with",

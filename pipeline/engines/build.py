@@ -40,17 +40,19 @@ def check(flavour: Flavour, options: EngineOptions, spans: Mapping[str, Span]) -
     Raises UsageError for options that `flavour` has not or `spans` do not allow, MissingError where the toolkit, or
     the driver that the options need, is absent.
     """
+    runner = flavour.provider or flavour.name
     for name, value in options.changed.items():
         if name in flavour.refused:
             raise UsageError(
-                f"{flavour.name} has no {name}, found {value}: {flavour.refused[name]}",
+                f"{runner} has no {name}, found {value}: {flavour.refused[name]}",
                 hint=f"leave {name} out of [engine] for the target {flavour.target}",
             )
     for capability in options.capabilities:
         if capability not in flavour.capabilities:
+            verb = "run on" if flavour.provider else "compile for"
             raise UsageError(
-                f"{flavour.name} cannot compile for compute capability {capability}",
-                hint=f"it compiles for {', '.join(flavour.capabilities)}",
+                f"{runner} cannot {verb} compute capability {capability}",
+                hint=f"name some of {', '.join(flavour.capabilities)}",
             )
     if options.weights_stripped and flavour.capabilities and len(options.capabilities) != 1:
         found = ", ".join(options.capabilities) or "none"

@@ -1,20 +1,20 @@
-"""What differs between TensorRT and TensorRT-RTX, as data. Imports no toolkit."""
+"""What differs between TensorRT and TensorRT-RTX, by themselves and in ONNX Runtime, as data. Imports no toolkit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 FOLDER = "tensorrt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavour:
-    """One compiler of engines.
+    """One compiler of engines, and what runs them.
 
     target: the name of the target that uses it. package: the distribution, module: what is imported. prefix: begins
     the names of its files. extra: what to install where it is absent. needs_device: it builds only where a driver and
     a device are. capabilities: the compute capabilities that can be named. unnamed: what an engine without any named
     runs on, "12.0+" for that and later ones; none for the device that it is built on. refused: options that it has
-    none of, and why.
+    none of, and why. provider: of ONNX Runtime, where it runs the engines; "" where applications do without.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Flavour:
     capabilities: tuple[str, ...]
     unnamed: tuple[str, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
+    provider: str = ""
 
     def graph_file(self, precision: str) -> str:
         """Where a release has the graph that an engine is made of, relative."""
@@ -35,6 +36,10 @@ class Flavour:
     def engine_file(self, precision: str) -> str:
         """Where a release has the engine, relative."""
         return f"{FOLDER}/{self.prefix}-{precision}.engine"
+
+    def context_file(self, precision: str) -> str:
+        """Where a release has the ONNX model that hands the engine to `provider`, relative; beside the engine."""
+        return f"{FOLDER}/{self.prefix}-{precision}_ctx.onnx"
 
 
 # NVIDIA, "CPU-Only AOT and TensorRT-RTX Engines" (TensorRT-RTX 1.7): an engine for which none is named runs on
@@ -77,4 +82,35 @@ TENSORRT = Flavour(
     },
 )
 
-FLAVOURS: Mapping[str, Flavour] = {flavour.target: flavour for flavour in (RTX, TENSORRT)}
+# Read in the sources of ONNX Runtime's providers: docs/decisions/0013
+_BY_A_PROVIDER = {
+    "buckets": "it runs the first profile of an engine alone",
+    "weights_stripped": "it puts weights back into an engine only as an experiment",
+}
+
+# The provider says of itself that it supports 8.6, 8.9, 12.0 and later ones, which is less than its engines do
+ONNXRUNTIME_RTX = replace(
+    RTX,
+    target="onnxruntime-rtx",
+    prefix="onnxruntime-rtx",
+    capabilities=("8.6", "8.9", "12.0", "12.1"),
+    unnamed=("8.6", "8.9", "12.0+"),
+    refused={**RTX.refused, **_BY_A_PROVIDER},
+    provider="NvTensorRTRTXExecutionProvider",
+)
+
+ONNXRUNTIME_TENSORRT = replace(
+    TENSORRT,
+    target="onnxruntime-tensorrt",
+    prefix="onnxruntime-trt",
+    refused={
+        **TENSORRT.refused,
+        **_BY_A_PROVIDER,
+        "version_compatible": "it is not known to let an engine bring a runtime of its own",
+    },
+    provider="TensorrtExecutionProvider",
+)
+
+FLAVOURS: Mapping[str, Flavour] = {
+    flavour.target: flavour for flavour in (RTX, TENSORRT, ONNXRUNTIME_RTX, ONNXRUNTIME_TENSORRT)
+}

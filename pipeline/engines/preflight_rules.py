@@ -125,7 +125,7 @@ def _attention(seen: Seen) -> Iterator[Problem]:
         if node.op_type != "Attention" or node.domain not in ONNX_DOMAINS or not node.input:
             continue
         if seen.types.get(node.input[0]) == _TYPES.FLOAT:
-            without = seen.flavour is RTX
+            without = seen.flavour.module == RTX.module
             yield seen.problem(
                 "refused" if without else "note",
                 f"{seen.flavour.name} has {'no' if without else 'no fused'} kernel for Attention in fp32",

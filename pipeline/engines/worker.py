@@ -142,7 +142,7 @@ def _load(flavour: Flavour, messages: list[Message]) -> tuple[ModuleType, object
     """The compiler's module, and the logger that Polygraphy passes to it, which adds to `messages`."""
     from polygraphy import config
 
-    config.USE_TENSORRT_RTX = flavour is RTX
+    config.USE_TENSORRT_RTX = flavour.module == RTX.module
     from polygraphy.backend.trt import util
     from polygraphy.logger import G_LOGGER
 
@@ -182,7 +182,7 @@ def _config(flavour: Flavour, tensorrt: ModuleType, network: Any, job: Job) -> A
         common["hardware_compatibility_level"] = levels[level.upper()]
     if Path(job.timing_cache).is_file():
         common["load_timing_cache"] = job.timing_cache
-    if flavour is RTX:
+    if flavour.module == RTX.module:
         from polygraphy.backend.tensorrt_rtx import CreateConfigRTX
 
         named = [tuple(map(int, capability.split("."))) for capability in job.capabilities]

@@ -21,6 +21,8 @@ from distilforge.manifest import Manifest, Span, Variant
 from distilforge.onnxruntime_engine import CPU, OnnxRuntimeEngine
 from distilforge.onnxruntime_settings import Settings
 from distilforge.release import read_manifest
+from distilforge.tensorrt import obstacles
+from distilforge.tensorrt.flavours import Flavour
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -33,38 +35,58 @@ _logger = logging.getLogger("distilforge")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """A package beside onnxruntime that brings a provider."""
+    """A package beside onnxruntime that brings a provider, and the library of its compiler.
+
+    library: the begin of the name of that library's file, which goes on with its version; "" where there is none.
+    """
 
     module: str
     install: str
+    library: str = ""
+
+    def brings(self) -> str | None:
+        """The version of the library in the package, None where none is seen."""
+        spec = find_spec(self.module)
+        if not self.library or spec is None or spec.origin is None:
+            return None
+        names = (path.name for path in Path(spec.origin).parent.glob(f"{self.library}*"))
+        # Links beside the file have less of its version
+        return max((name.removeprefix(self.library) for name in names), key=len, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxRuntimeDevice:
     """Runs where ONNX Runtime has `provider`, by itself or from a plugin, and a device.
 
-    library: of the provider, in onnxruntime's package, None where it has none there. options: the provider's own,
-    which a variant's settings override. profiles: the names of its options for the smallest, the usual and the
-    largest shapes, for a provider that compiles for them. kept: its options that take a folder in which it keeps
-    what it compiled.
+    library: of the provider, in onnxruntime's package, None where it has none there. compiler: whose engines it runs,
+    None where it runs none. kernels: its options that take a folder in which it keeps what it compiles for any
+    variant. What follows is for graphs, which it compiles where they run, and not for engines. options: the
+    provider's own, which a variant's settings override. profiles: the names of its options for the smallest, the
+    usual and the largest shapes. kept: its options that take a folder in which it keeps what it compiled.
     """
 
     provider: str
     preference: int
     plugin: Plugin | None = None
     library: str | None = None
+    compiler: Flavour | None = None
+    kernels: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     profiles: tuple[str, str, str] | None = None
     kept: tuple[str, ...] = ()
 
     def obstacle(self, variant: Variant, ask: Callable[[], Driver | str] = survey) -> str | None:
         driver = ask()
+        if variant.compiled is not None:
+            lacking = obstacles.lacking_device(driver, obstacles.compiled(variant))
+            if lacking is not None:
+                return lacking
         if isinstance(driver, str):
             return f"it needs an NVIDIA GPU, and {driver}"
         if not find_spec("onnxruntime"):
             return f"onnxruntime is not installed; {_INSTALL}"
         if self.plugin is not None and find_spec(self.plugin.module):
-            return machine.lacking(variant.needs)
+            return self._other_version(variant) or machine.lacking(variant.needs)
         try:
             onnxruntime_engine.prepare()
         except UnavailableError as error:
@@ -73,7 +95,12 @@ class OnnxRuntimeDevice:
 
         if self.provider not in onnxruntime.get_available_providers():
             return self._absent(onnxruntime.__version__)
-        return _old_driver(driver) or self._lacking_library() or machine.lacking(variant.needs)
+        return (
+            _old_driver(driver)
+            or self._lacking_library()
+            or self._other_version(variant)
+            or machine.lacking(variant.needs)
+        )
 
     def prepare(self) -> None:
         onnxruntime_engine.prepare()
@@ -101,7 +128,7 @@ class OnnxRuntimeDevice:
         allowed = settings.cpu_fallback or CPU in asked
         if not allowed:
             onnxruntime_placement.watch(options)
-        own = {**self._own_options(folder), **settings.provider_options}
+        own = {**self._own_options(variant, folder), **settings.provider_options}
         listed: list[onnxruntime_engine.Provider] | None = [
             (name, own) if name == self.provider else name for name in asked
         ]
@@ -114,7 +141,7 @@ class OnnxRuntimeDevice:
                 variant, folder, options, listed, enable_fallback=0, **besides
             )
         except ReleaseError as error:
-            _explain(error, self.provider)
+            _explain(error, self.provider, variant)
             raise
         said = _preload() if self.provider in built_in else ""
         engine = onnxruntime_engine.engine_of(session, asked, guarded=True, said=said)
@@ -154,18 +181,39 @@ class OnnxRuntimeDevice:
                 )
         return None
 
-    def _own_options(self, folder: Path) -> dict[str, str]:
-        own = dict(self.options)
-        for name in self.kept:
+    def _other_version(self, variant: Variant) -> str | None:
+        """Why the provider's compiler does not run the variant's engine: engines run with one version alone."""
+        if variant.compiled is None or self.compiler is None:
+            return None
+        made = variant.compiled
+        if self.plugin is None:
+            return obstacles.other_version(self.compiler, made)
+        found = self.plugin.brings()
+        if found is None or not made.version:
+            return None
+        has, built = obstacles.numbers(found), obstacles.numbers(made.version)
+        shared = min(len(has), len(built))
+        if has[:shared] == built[:shared]:
+            return None
+        return (
+            f"it was built by {made.flavour} {made.version} and runs with that version alone, and "
+            f"{self.plugin.module} brings {found}; install the one that brings {made.version}, or build the release "
+            f"with {found}"
+        )
+
+    def _own_options(self, variant: Variant, folder: Path) -> dict[str, str]:
+        graph = variant.compiled is None
+        own = dict(self.options) if graph else {}
+        for name in (*self.kernels, *(self.kept if graph else ())):
             kept = user_cache.folder("onnxruntime")
             kept.mkdir(mode=0o700, parents=True, exist_ok=True)  # code is loaded from here
             own[name] = str(kept)
-        if self.profiles is not None:
+        if graph and self.profiles is not None:
             own |= zip_shapes(self.profiles, read_manifest(folder))
         return own
 
 
-def _explain(error: ReleaseError, provider: str) -> None:
+def _explain(error: ReleaseError, provider: str, variant: Variant) -> None:
     """Raise UnavailableError where what failed to load is the provider, not the graph."""
     cause = error.__cause__
     if isinstance(cause, RuntimeError):  # ONNX Runtime has classes of its own for what is wrong with graphs
@@ -174,6 +222,12 @@ def _explain(error: ReleaseError, provider: str) -> None:
         raise UnavailableError(
             f"some nodes would run on the CPU, for {provider} does not take them: {cause}",
             hint="pip install --upgrade onnxruntime-gpu, which says which nodes; or open another variant",
+        ) from error
+    if variant.compiled is not None:
+        raise UnavailableError(
+            f"ONNX Runtime cannot hand the engine of {variant.name!r} to {provider}: {cause}",
+            hint=f"it was built by {obstacles.built(variant.compiled)}; build the release with what this machine has, "
+            "or open another variant",
         ) from error
 
 

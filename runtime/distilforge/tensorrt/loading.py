@@ -16,7 +16,7 @@ from distilforge.manifest import Variant
 from distilforge.tensorrt.flavours import Flavour
 from distilforge.tensorrt.kernels import KernelCache, path_for
 from distilforge.tensorrt.log import Log, log_of
-from distilforge.tensorrt.obstacles import VERSION_COMPATIBLE, compiled, having
+from distilforge.tensorrt.obstacles import VERSION_COMPATIBLE, built, compiled, having
 from distilforge.tensorrt.profiles import Profile
 from distilforge.tensorrt.settings import EngineSettings
 from distilforge.tensorrt.toolkit import Context, LoadedEngine
@@ -78,7 +78,7 @@ def _deserialized(
             if validity == toolkit.EngineValidity.INVALID:
                 raise UnavailableError(
                     f"{name} says that {variant.files[0]!r} cannot run on this machine: "
-                    f"{causes or log.complaints()}; it was built by {_built(variant)}, and this machine has "
+                    f"{causes or log.complaints()}; it was built by {built(compiled(variant))}, and this machine has "
                     f"{having([device])}",
                     hint="build the release with what this machine has, or open another variant",
                 )
@@ -88,7 +88,7 @@ def _deserialized(
     if engine is None:
         raise UnavailableError(
             f"{name} cannot load {variant.files[0]!r} on {having([device])}: {log.complaints()}",
-            hint=f"it was built by {_built(variant)}; build the release again where what is named differs",
+            hint=f"it was built by {built(compiled(variant))}; build the release again where what is named differs",
         )
     return engine
 
@@ -99,11 +99,6 @@ def _diagnoses(toolkit: Any, diagnostics: int) -> str:
     return ", ".join(
         name.lower().replace("_", " ") for name, member in members.items() if int(diagnostics) & member.value
     )
-
-
-def _built(variant: Variant) -> str:
-    made = compiled(variant)
-    return f"{made.flavour} {made.version} for {', '.join(made.capabilities) or 'the machine that built it'}"
 
 
 def _refit(toolkit: Any, engine: Any, variant: Variant, folder: Path, log: Log) -> None:

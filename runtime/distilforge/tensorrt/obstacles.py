@@ -31,6 +31,14 @@ def obstacle(variant: Variant, flavour: Flavour, ask: Callable[[], Driver | str]
     """Why the variant cannot run here, as a clause, or None; the hardware first, for packages do not help there."""
     made = compiled(variant)
     driver = ask()
+    lacking = lacking_device(driver, made)
+    if isinstance(driver, str) or lacking is not None:
+        return lacking
+    return _lacking_package(flavour) or _old_driver(flavour, driver) or other_version(flavour, made)
+
+
+def lacking_device(driver: Driver | str, made: CompiledEngine) -> str | None:
+    """Why none of the driver's devices runs the engine, as a clause, or None; `driver` may say why there is none."""
     wanted = "an NVIDIA GPU"
     if made.capabilities:
         wanted += f" of compute capability {described(made.capabilities)}"
@@ -38,7 +46,12 @@ def obstacle(variant: Variant, flavour: Flavour, ask: Callable[[], Driver | str]
         return f"it needs {wanted}, and {driver}"
     if not suitable(driver.devices, made):
         return f"it needs {wanted}, and this machine has {having(driver.devices)}"
-    return _lacking_package(flavour) or _old_driver(flavour, driver) or _other_version(flavour, made)
+    return None
+
+
+def built(made: CompiledEngine) -> str:
+    """What built the engine, and for which devices, in words."""
+    return f"{made.flavour} {made.version} for {', '.join(made.capabilities) or 'the machine that built it'}"
 
 
 def suitable(devices: Sequence[Device], made: CompiledEngine) -> tuple[Device, ...]:
@@ -85,7 +98,8 @@ def _built_for(flavour: Flavour) -> list[tuple[str, int]]:
     return found
 
 
-def _other_version(flavour: Flavour, made: CompiledEngine) -> str | None:
+def other_version(flavour: Flavour, made: CompiledEngine) -> str | None:
+    """Why the installed version of the flavour's package does not run the engine, as a clause, or None."""
     found = installed(flavour)
     if found is None or not made.version:
         return None

@@ -33,7 +33,7 @@ weight_bits = 7
 VARIANTS = [
     (path.stem, precision)
     for path in sorted(PRESETS.glob("*.toml"))
-    for precision in tomllib.loads(path.read_text())
+    for precision in targets.find(path.stem).precisions
 ]
 
 

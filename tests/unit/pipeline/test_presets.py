@@ -14,6 +14,7 @@ from pipeline.transform import transform
 from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
 
 CUDA, RTX, TRT = "onnxruntime-cuda", "tensorrt-rtx", "tensorrt"
+PROVIDERS = ("onnxruntime-rtx", "onnxruntime-tensorrt")
 PLANS = [(RTX, "fp32"), (RTX, "fp16"), (RTX, "int8"), (CUDA, "fp16")]
 # Of the answers' root mean square, on models of two layers with random weights
 NEAR = {"fp32": 1e-5, "fp16": 0.01, "int8": 0.1}
@@ -44,9 +45,10 @@ def test_a_plan_applies_to_every_head_and_its_graph_answers_on_the_cpu(
 
 
 @pytest.mark.parametrize("head", heads.names())
-def test_both_flavours_of_tensorrt_are_given_the_same_graph(head: str) -> None:
+@pytest.mark.parametrize("other", [TRT, *PROVIDERS])
+def test_whatever_runs_engines_of_tensorrt_is_given_the_same_graph(other: str, head: str) -> None:
     for precision in targets.targets.find(RTX).precisions:
-        assert preset(RTX, precision, head) == preset(TRT, precision, head)
+        assert preset(RTX, precision, head) == preset(other, precision, head)
 
 
 def test_the_cuda_target_writes_what_clients_look_for_and_is_its_own_oracle(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from distilforge.cuda.driver import survey
 from distilforge.manifest import Span
 
 from pipeline.engines.build import check
-from pipeline.engines.flavours import RTX, TENSORRT, Flavour
+from pipeline.engines.flavours import ONNXRUNTIME_RTX, ONNXRUNTIME_TENSORRT, RTX, TENSORRT, Flavour
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import MissingError, UsageError
 from pipeline.versions import installed
@@ -26,6 +26,21 @@ no_driver = pytest.mark.skipif(not isinstance(survey(), str), reason="this machi
         (RTX, {"weights_stripped": True, "capabilities": ("8.6", "8.9")}, "found 8.6, 8.9"),
         (TENSORRT, {"capabilities": ("8.6",)}, "TensorRT has no capabilities"),
         (RTX, {"buckets": (32,)}, "bucket 32 lies outside"),
+        (ONNXRUNTIME_RTX, {"buckets": (8,)}, "NvTensorRTRTXExecutionProvider has no buckets"),
+        (
+            ONNXRUNTIME_RTX,
+            {"weights_stripped": True},
+            "NvTensorRTRTXExecutionProvider has no weights_stripped",
+        ),
+        (ONNXRUNTIME_RTX, {"capabilities": ("8.0",)}, "cannot run on compute capability 8.0"),
+        (ONNXRUNTIME_RTX, {"optimization_level": 5}, "has no optimization_level"),
+        (ONNXRUNTIME_TENSORRT, {"buckets": (8,)}, "TensorrtExecutionProvider has no buckets"),
+        (
+            ONNXRUNTIME_TENSORRT,
+            {"version_compatible": True},
+            "TensorrtExecutionProvider has no version_compat",
+        ),
+        (ONNXRUNTIME_TENSORRT, {"capabilities": ("8.6",)}, "has no capabilities"),
     ],
 )
 def test_options_that_a_flavour_or_the_spans_do_not_allow(

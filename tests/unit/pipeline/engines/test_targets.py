@@ -4,6 +4,7 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
+from distilforge.backends import backends
 
 from pipeline import compile as targets
 from pipeline.engines.flavours import FLAVOURS
@@ -14,7 +15,13 @@ from tests.graphs import exported
 
 
 @pytest.mark.parametrize(
-    ("target", "file"), [("tensorrt-rtx", "rtx-fp32.onnx"), ("tensorrt", "trt-fp32.onnx")]
+    ("target", "file"),
+    [
+        ("tensorrt-rtx", "rtx-fp32.onnx"),
+        ("tensorrt", "trt-fp32.onnx"),
+        ("onnxruntime-rtx", "onnxruntime-rtx-fp32.onnx"),
+        ("onnxruntime-tensorrt", "onnxruntime-trt-fp32.onnx"),
+    ],
 )
 def test_the_graph_is_written_for_the_compiler_and_runs_in_onnxruntime(
     target: str, file: str, tmp_path: Path
@@ -32,8 +39,16 @@ def test_a_target_and_its_flavour_have_one_name() -> None:
     assert targets.targets.find("onnxruntime-cpu").engine is None
 
 
+def test_the_runtime_asks_the_provider_that_the_engine_is_for() -> None:
+    for name, flavour in FLAVOURS.items():
+        backend = backends.get(name)
+        assert backend is not None
+        assert getattr(backend, "provider", "") == flavour.provider
+
+
+@pytest.mark.parametrize("target", ["tensorrt", "onnxruntime-tensorrt"])
 @pytest.mark.skipif(installed("tensorrt") is not None, reason="TensorRT is installed")
-def test_an_absent_toolkit_is_an_error_with_its_extra() -> None:
+def test_an_absent_toolkit_is_an_error_with_its_extra(target: str) -> None:
     with pytest.raises(MissingError) as caught:
-        targets.find("tensorrt", "fp16")
+        targets.find(target, "fp16")
     assert caught.value.hint == "pip install 'distilforge-pipeline[tensorrt]'"
