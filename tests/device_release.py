@@ -18,9 +18,14 @@ from distilforge.manifest import CompiledEngine, Span, Variant
 
 from model_src.checkpoint import load_checkpoint
 from pipeline import passes
+from pipeline.engines import context_model
+from pipeline.engines.build import build
+from pipeline.engines.flavours import FLAVOURS
+from pipeline.engines.options import EngineOptions
+from pipeline.errors import MissingError
 from pipeline.export import export
 from pipeline.fuse import fusions
-from pipeline.graph import Graph
+from pipeline.graph import Graph, save
 from pipeline.plan import Plan
 from pipeline.quantize import Feeds, schemes
 from tests.conftest import VOCABULARY, write_tokenizer
@@ -93,6 +98,41 @@ def engine_release(folder: Path, target: str, precision: str, **changes: object)
     version = pytest.importorskip(module, reason=f"{target} is not installed").__version__
     entry = compiled(version=version, **changes)
     return with_variants(release, replace(variant, compiled=entry), content=engine(module, precision))
+
+
+def context_release(folder: Path, target: str, precision: str) -> Path:
+    """A release with an engine for the target of one of ONNX Runtime's providers; skips where it cannot be built."""
+    release = Path(shutil.copytree(wide().release, folder))
+    flavour = FLAVOURS[target]
+    context, engine_file, graph_file = (
+        name(precision) for name in (flavour.context_file, flavour.engine_file, flavour.graph_file)
+    )
+    (release / graph_file).parent.mkdir()
+    save(graph(precision), release / graph_file)
+    spans = {axis: SPANS[axis] for axis in ("batch", "sequence")}
+    try:
+        made = build(
+            release / graph_file,
+            flavour,
+            EngineOptions(),
+            spans,
+            release / engine_file,
+            progress=lambda text: None,
+        )
+    except MissingError as error:
+        pytest.skip(error.message)
+    context_model.write(
+        release / graph_file, release / engine_file, made, flavour.provider, release / context
+    )
+    variant = Variant(
+        target=target,
+        precision=precision,
+        files=(context, engine_file, graph_file),
+        oracle=graph_file,
+        compiled=made,
+        validated=True,
+    )
+    return with_variants(release, variant)
 
 
 @cache

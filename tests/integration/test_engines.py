@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import distilforge
+import onnx
 import pytest
 from distilforge.cuda.driver import survey
 from distilforge.errors import UnavailableError
@@ -88,6 +89,46 @@ def test_every_head_is_published_with_engines(
     card = model_card.render(manifest, heads.find(head).architecture)
     assert "## Engines" in card
     assert "8.0 8.6 8.9 12.0+" in card
+
+
+@without_a_device
+def test_engines_for_a_provider_of_onnxruntime_are_judged_and_published_alike(
+    tmp_path: Path, make_checkpoint: MakeCheckpoint
+) -> None:
+    recipe = recipe_of("sequence_classification", tmp_path, make_checkpoint)
+    names = tuple(VariantName(target="onnxruntime-rtx", precision=precision) for precision in PRECISIONS)
+    built = build(replace(recipe, variants=(*DEFAULT_VARIANTS, *names)), tmp_path / "artifacts", Listener())
+    manifest = verify(built.folder)
+    _, *engines = manifest.variants
+    assert [variant.name for variant in engines] == list(map(str, names))
+    for variant, precision in zip(engines, PRECISIONS, strict=True):
+        stem = f"tensorrt/onnxruntime-rtx-{precision}"
+        assert variant.files == (f"{stem}_ctx.onnx", f"{stem}.engine", f"{stem}.onnx")
+        assert variant.oracle == f"{stem}.onnx"
+        assert variant.validated
+        assert variant.measurements == ()
+        (note,) = [note for note in variant.notes if note.startswith("Not run on a device, since ")]
+        assert f"those of {stem}.onnx, the graph that TensorRT-RTX was given" in note
+        made = variant.compiled
+        assert made is not None
+        assert made.capabilities == ("8.6", "8.9", "12.0+")
+        assert made.bytes == manifest.files[f"{stem}.engine"].bytes
+
+        model = onnx.load(built.folder / f"{stem}_ctx.onnx").graph
+        for values, tensors in ((model.input, manifest.inputs), (model.output, manifest.outputs)):
+            for value, tensor in zip(values, tensors, strict=True):
+                sizes = value.type.tensor_type.shape.dim
+                assert (value.name, tuple(size.dim_param or size.dim_value for size in sizes)) == (
+                    tensor.name,
+                    tensor.shape,
+                )
+                assert onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) == tensor.dtype
+
+    assert distilforge.open(built.folder, threads=1).variant.target == "onnxruntime-cpu"
+    with pytest.raises(
+        UnavailableError, match=r"'onnxruntime-rtx:fp16' cannot run .*of compute capability 8\.6"
+    ):
+        distilforge.open(built.folder, variant="onnxruntime-rtx:fp16")
 
 
 @without_a_device

@@ -1,4 +1,4 @@
-"""Models that hand engines to ONNX Runtime: real engines, and what ONNX and ONNX Runtime themselves make of the models."""
+"""Models that hand engines to ONNX Runtime: around real engines, and what ONNX Runtime itself makes of them."""
 
 import hashlib
 from pathlib import Path
