@@ -82,13 +82,13 @@ TENSORRT = Flavour(
     },
 )
 
-# Read in the sources of ONNX Runtime's providers: docs/decisions/0013
+# Read in the providers' sources: docs/decisions/0013
 _BY_A_PROVIDER = {
-    "buckets": "it runs the first profile of an engine alone",
+    "buckets": "it runs the first profile of an engine, whatever the batch",
     "weights_stripped": "it puts weights back into an engine only as an experiment",
 }
 
-# The provider says of itself that it supports 8.6, 8.9, 12.0 and later ones, which is less than its engines do
+# onnxruntime-ep-nv-tensorrt-rtx 0.5 supports these, which are fewer than its engines run on
 ONNXRUNTIME_RTX = replace(
     RTX,
     target="onnxruntime-rtx",
