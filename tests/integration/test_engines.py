@@ -22,6 +22,7 @@ from pipeline.build import build
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import MissingError
 from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
+from pipeline.versions import installed
 from tests.conftest import MakeCheckpoint
 from tests.engine_graphs import graph_file
 from tests.integration.conftest import QUICK, Listener, run_command, write_evaluation
@@ -157,6 +158,22 @@ def test_what_needs_a_driver_is_refused_before_any_work(
     listener = Listener()
     with pytest.raises(MissingError, match="weights_stripped is built only where a device is"):
         build(stripped, tmp_path / "artifacts", listener)
+    assert listener.worked == []
+
+
+@pytest.mark.skipif(installed("tensorrt") is not None, reason="TensorRT is installed")
+@pytest.mark.parametrize("target", ["tensorrt", "onnxruntime-tensorrt"])
+def test_an_absent_toolkit_is_refused_before_any_work(
+    target: str, tmp_path: Path, make_checkpoint: MakeCheckpoint
+) -> None:
+    recipe = recipe_of("sequence_classification", tmp_path, make_checkpoint)
+    listener = Listener()
+    with pytest.raises(MissingError, match=f"the target {target} needs the package tensorrt"):
+        build(
+            replace(recipe, variants=(VariantName(target=target, precision="fp16"),)),
+            tmp_path / "artifacts",
+            listener,
+        )
     assert listener.worked == []
 
 

@@ -25,6 +25,7 @@ from pipeline.graph import Graph
 from pipeline.passes import apply
 from pipeline.plan import Plan
 from pipeline.quantize import schemes
+from tests.device_release import compiled, device_variant, with_variants
 from tests.runtime_release import (
     GRAPH,
     TEXTS,
@@ -310,6 +311,15 @@ def test_nothing_to_bisect(release: Path) -> None:
         bisect(release)
     with pytest.raises(UsageError, match="no ONNX variant 'onnxruntime-cpu:int7'"):
         bisect(release, variant="onnxruntime-cpu:int7")
+
+
+def test_an_engine_in_an_onnx_model_is_nothing_to_bisect(release: Path) -> None:
+    name, model = "onnxruntime-rtx:fp16", "tensorrt/onnxruntime-rtx-fp16_ctx.onnx"
+    with_variants(release, device_variant("onnxruntime-rtx", files=(model,), compiled=compiled()))
+    with pytest.raises(UsageError, match="has nothing to bisect"):
+        bisect(release)
+    with pytest.raises(UsageError, match=f"{name} is an engine, whose layers cannot be exchanged"):
+        bisect(release, variant=name)
 
 
 def test_without_a_reference(int8: Make, checkpoint: Path, data: Path) -> None:

@@ -1,5 +1,7 @@
 """What is refused before any work."""
 
+from dataclasses import replace
+
 import pytest
 from distilforge.cuda.driver import survey
 from distilforge.manifest import Span
@@ -56,6 +58,14 @@ def test_options_that_a_flavour_or_the_spans_do_not_allow(
 def test_stripping_weights_without_a_driver_is_refused_before_the_build() -> None:
     with pytest.raises(MissingError, match=r"weights_stripped is built only where a device is: .*libcuda"):
         check(RTX, EngineOptions(weights_stripped=True, capabilities=("8.6",)), SPANS)
+
+
+@no_driver
+@pytest.mark.parametrize("flavour", [TENSORRT, ONNXRUNTIME_TENSORRT], ids=lambda flavour: flavour.target)
+def test_engines_for_the_device_at_hand_are_refused_without_one(flavour: Flavour) -> None:
+    # With the package of a toolkit that is here, so that the device is what is missing
+    with pytest.raises(MissingError, match=r"TensorRT builds only where a device is: .*libcuda"):
+        check(replace(flavour, package=RTX.package), EngineOptions(), SPANS)
 
 
 @pytest.mark.skipif(installed("tensorrt") is not None, reason="TensorRT is installed")
