@@ -10,7 +10,6 @@ from distilforge.manifest import Span, Variant
 from model_src.config import DistilBertConfig
 from pipeline import compile as targets
 from pipeline import spans, storage, versions
-from pipeline.engines import context_model
 from pipeline.engines.flavours import Flavour
 from pipeline.engines.pool import Pool
 from pipeline.interface import Interface
@@ -84,6 +83,8 @@ def _engine(
         notes = (TF32,) if recipe.engine.tf32 and variant.precision == "fp32" else ()
         files: tuple[str, ...] = (file, *made.files)
         if flavour.provider:
+            from pipeline.engines import context_model
+
             context = flavour.context_file(variant.precision)
             context_model.write(
                 folder / made.files[0], folder / file, described, flavour.provider, folder / context

@@ -37,7 +37,7 @@ _logger = logging.getLogger("distilforge")
 class Plugin:
     """A package beside onnxruntime that brings a provider, and the library of its compiler.
 
-    library: the begin of the name of that library's file, which goes on with its version; "" where there is none.
+    library: how the name of that library's file begins, before its version; "" where the package has none.
     """
 
     module: str
