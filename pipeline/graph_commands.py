@@ -127,7 +127,8 @@ def _show(written: Written, as_json: bool) -> None:
 
 def _contract(each: Pass) -> str:
     counts = [(each.per_layer, "a layer"), (each.per_graph, "in all")]
-    return ", ".join(f"{count} {of}" for count, of in counts if count) or "any number"
+    numbers = ", ".join(f"{count} {of}" for count, of in counts if count) or "any number"
+    return f"{numbers}, all that look like it" if each.every else numbers
 
 
 def _names(kind: Kind) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ def fusion(
     after: tuple[str, ...] = (),
     per_layer: int | None = None,
     per_graph: int | None = None,
+    every: bool = False,
 ) -> "Callable[[Callable[[Graph], Applied]], Callable[[Graph], Applied]]":
     """Register the decorated function, whose docstring's first line says what it does, as the fusion `name`."""
 
@@ -33,6 +34,7 @@ def fusion(
                 after=after,
                 per_layer=per_layer,
                 per_graph=per_graph,
+                every=every,
             )
         )
         return run

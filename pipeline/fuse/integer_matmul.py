@@ -24,8 +24,8 @@ from pipeline.nodes import (
 from pipeline.passes import Applied
 
 NAME = "integer_matmul"
-# A packed projection, out_lin, lin1 and lin2; two more where the projections are apart.
-PER_LAYER = 4
+# What only moves numbers about, between a factor's dequantization and its product
+_MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,8 @@ class _RefusedError(Exception):
     """What looked like a quantized layer and cannot be rewritten; the message says why."""
 
 
-@fusion(NAME, emits=frozenset({MICROSOFT}), per_layer=PER_LAYER)
+# A plan's excluded modules stay as they are, so how many a layer has is not known; none that is quantized may be left.
+@fusion(NAME, emits=frozenset({MICROSOFT}), per_graph=1, every=True)
 def integer_matmul(graph: Graph) -> Applied:
     """8-bit linear layers become one integer matrix product each, with scales and bias inside (com.microsoft)."""
     rewrites, refusals = 0, []
@@ -63,11 +64,13 @@ def integer_matmul(graph: Graph) -> Applied:
 
 def _static(node: onnx_ir.Node) -> _Product | None:
     """MatMul of a dequantized activation with a dequantized weight, or with another dequantized activation."""
-    if not is_operator(node, "MatMul"):
+    if not (_reads_numbers(node, 0) or _reads_numbers(node, 1)):
         return None
+    if not is_operator(node, "MatMul"):
+        raise _RefusedError(f"it is a {node.op_type} of quantized numbers, and only MatMul is rewritten")
     activation, weight = producer(node, 0), producer(node, 1)
     if weight is None or not is_operator(weight, "DequantizeLinear"):
-        return None
+        raise _RefusedError("its activation is quantized and its second factor is not")
     if activation is not None and is_operator(activation, "DequantizeLinear") and _is_computed(weight):
         numbers, scale, zero_point = _one_scale(weight)
         zero = array_of(zero_point)
@@ -82,6 +85,16 @@ def _static(node: onnx_ir.Node) -> _Product | None:
     if weight.attributes.get_int("axis", 1) not in (1, -1):
         raise _RefusedError("the scales of its weight do not lie along the output channels")
     return _Product(activation=_one_scale(activation), weight=_weight(*_inputs(weight)), last=node)
+
+
+def _reads_numbers(node: onnx_ir.Node, index: int) -> bool:
+    """Whether a factor of the product `node` was dequantized, whatever moved it about since."""
+    if node.op_type not in ("MatMul", "Gemm", "FusedMatMul"):
+        return False
+    before = producer(node, index)
+    while before is not None and is_operator(before, *_MOVES):
+        before = producer(before, 0)
+    return before is not None and is_operator(before, "DequantizeLinear")
 
 
 def _is_computed(dequantize: onnx_ir.Node) -> bool:

@@ -45,7 +45,8 @@ def apply(
     """Smooth what `linears` read, as far as `plan` names them, in place; nothing where it asks for no smoothing."""
     if not plan.smoothing:
         return ()
-    modules = named(plan.smoothed, [each.module for each in linears])
+    # Of all linear layers: a plan's pattern is no mistake where what it names was excluded
+    modules = named(plan.smoothed, [each.module for each in linear_layers.find(graph)])
     chosen = tuple(each for each in linears if each.module in modules)
     return (PassRecord(name="smoothing", rewrites=smooth(graph, chosen, calibration, plan.smoothing)),)
 

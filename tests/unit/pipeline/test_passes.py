@@ -71,6 +71,15 @@ def test_fewer_than_the_contract_is_an_error_with_the_reason(
         apply(TWO_LAYERS, [making(rewrites, "lin1: too wide", "lin1: too wide", **contract)])
 
 
+def test_one_that_must_rewrite_every_match_stops_at_a_refusal_however_many_it_made() -> None:
+    enough = {"per_layer": 2, "per_graph": 1}
+    apply(TWO_LAYERS, [making(5, "lin1: too wide", **enough), making(5, every=True, **enough)])
+    with pytest.raises(
+        ContractError, match="some matched 5 times, must match at least 6 times: lin1: too wide"
+    ):
+        apply(TWO_LAYERS, [making(5, "lin1: too wide", every=True, **enough)])
+
+
 def test_a_contract_for_each_layer_is_broken_by_a_graph_in_which_no_layer_is_known() -> None:
     with pytest.raises(ContractError, match="some matched 0 times, must match at least 1 times"):
         apply(graph_of("onnx::MatMul_17"), [making(0, per_layer=1)])

@@ -10,8 +10,8 @@ from model_src import heads
 from pipeline import passes
 from pipeline.errors import ContractError
 from pipeline.fuse import fusions
-from pipeline.fuse.integer_matmul import PER_LAYER
 from pipeline.graph import Graph, check
+from pipeline.nodes import constant, insert
 from pipeline.plan import Plan
 from pipeline.quantize import schemes
 from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
@@ -149,6 +149,53 @@ def test_an_activation_with_several_scales_is_refused() -> None:
     assert reason.endswith("has more than one scale")
 
 
+def test_one_quantized_product_that_is_left_stops_the_build() -> None:
+    graph = quantized(STATIC)
+    (weight,) = (node for node in graph.graph if node.name == "classifier.weight/DequantizeLinear")
+    weight.op_type = "Identity"
+    weight.resize_inputs(1)
+    made = 6 * LAYERS + 1
+    with pytest.raises(
+        ContractError,
+        match=rf"matched {made} times, must match at least {made + 1} times: classifier/MatMul: its activation is "
+        "quantized and its second factor is not",
+    ):
+        lower(graph)
+
+
+@pytest.mark.parametrize("op_type", ["Reshape", "Gemm"])
+def test_quantized_numbers_on_another_way_to_a_product_stop_the_build(op_type: str) -> None:
+    graph = quantized(STATIC)
+    (product,) = (node for node in graph.graph if node.name == "classifier/MatMul")
+    if op_type == "Gemm":
+        product.op_type = op_type
+        message = "it is a Gemm of quantized numbers"
+    else:
+        (activation, _) = product.inputs
+        shape = constant(graph, "same", np.asarray([0, 0], dtype=np.int64))
+        moved = insert(
+            graph,
+            product,
+            op_type,
+            [activation, shape],
+            name="moved",
+            dtype=onnx_ir.DataType.FLOAT,
+            shape=activation.shape,
+        )
+        product.replace_input_with(0, moved)
+        message = "its weight is quantized and its activation is not"
+    with pytest.raises(ContractError, match=f"matched {6 * LAYERS + 1} times.*classifier/MatMul: {message}"):
+        lower(graph)
+
+
+@pytest.mark.parametrize("exclude", [("*attention*",), ("*ffn*",), ("*layer.0*", "*layer.1.ffn*")])
+def test_however_much_is_excluded_the_rest_is_lowered(exclude: tuple[str, ...]) -> None:
+    graph = quantized(STATIC, exclude=exclude)
+    weights = [name for name in graph.graph.initializers if name.endswith(".weight_quantized")]
+    assert lower(graph) == sum("embeddings" not in name for name in weights) > 0
+    check(graph)
+
+
 def test_sums_that_are_not_scaled_are_refused() -> None:
     graph = quantized(DYNAMIC)
     cast = next(node for node in graph.graph if node.op_type == "Cast" and "lin2" in node.name)
@@ -190,5 +237,5 @@ def test_fused_graphs_are_quantized_too(scheme: str) -> None:
     expected = answer(graph, inputs)[0]
     plan = Plan(scheme=scheme, smoothing=0.5)
     schemes.find(scheme).run(graph, plan, calibration())
-    assert lower(graph) == PER_LAYER * LAYERS + 2
+    assert lower(graph) == 4 * LAYERS + 2
     assert relative_error(answer(graph, inputs)[0], expected) < 0.1

@@ -1,5 +1,7 @@
 """Smoothing changes what is quantized, and nothing that is computed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,16 @@ def test_a_plan_names_the_modules_whose_inputs_are_smoothed() -> None:
             schemes.find(scheme).run(
                 exported(), Plan(scheme=scheme, smoothing=0.5, smoothed=("lin9",)), calibration()
             )
+
+
+@pytest.mark.parametrize("scheme", ["int8_static", "int8_dynamic"])
+def test_a_plan_may_name_what_is_excluded(scheme: str) -> None:
+    plan = Plan(scheme=scheme, smoothing=0.5, smoothed=("*.ffn.lin1",), exclude=("*.layer.0.*",))
+    (record, *_) = schemes.find(scheme).run(exported(), plan, calibration()).passes
+    assert (record.name, record.rewrites) == ("smoothing", LAYERS - 1)
+    nothing = replace(plan, exclude=("*.ffn.*",))
+    (record, *_) = schemes.find(scheme).run(exported(), nothing, calibration()).passes
+    assert (record.name, record.rewrites) == ("smoothing", 0)
 
 
 def test_residual_sums_read_what_they_read_before() -> None:
