@@ -11,9 +11,9 @@ from torch import Tensor
 from model_src import folder, heads, tensors
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
+from model_src.folder import ENCODER
 from model_src.heads.base import Head
 
-ENCODER = "distilbert."
 TIED = "vocab_projector.weight"
 LISTED = 8
 
@@ -42,10 +42,13 @@ def load_checkpoint(source: str | Path, *, head: str | None = None, attention: s
     Raises CheckpointError (files, tensors), ConfigurationError (config.json) or UnavailableAttentionError.
     """
     found = folder.find(source)
-    values = found.read_config()
+    config = found.configuration()
     try:
-        config = DistilBertConfig.from_hugging_face(values)
-        chosen = heads.find(head) if head is not None else heads.find_architecture(architecture(values))
+        chosen = (
+            heads.find(head)
+            if head is not None
+            else heads.find_architecture(architecture(found.read_config()))
+        )
         with torch.device("meta"):
             model = chosen(config, attention)
     except ConfigurationError as cause:
@@ -79,9 +82,7 @@ def rename(found: Mapping[str, Tensor], model: Head) -> dict[str, Tensor]:
         for old, new in _LEGACY_SUFFIXES:
             if name.endswith(old):
                 name = name.removesuffix(old) + new
-        if name.startswith(("embeddings.", "transformer.")):
-            name = ENCODER + name
-        renamed[name] = tensor
+        renamed[folder.in_model(name)] = tensor
     if model.name == "features":
         others = _head_layers(model.config)
         renamed = {name: tensor for name, tensor in renamed.items() if name.partition(".")[0] not in others}

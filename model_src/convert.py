@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from model_src import folder, heads, tensors
-from model_src.checkpoint import ENCODER, rename, save_checkpoint
+from model_src.checkpoint import rename, save_checkpoint
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
 from model_src.model import LAYER_NORM_EPSILON
@@ -127,7 +127,7 @@ def _converted(found: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
 def _renamed(name: str) -> str:
     for theirs, ours in _RENAMES:
         name = name.replace(theirs, ours)
-    return ENCODER + name if name.startswith(("embeddings.", "transformer.")) else name
+    return folder.in_model(name)
 
 
 def _rewrite_tokenizer_config(path: Path) -> None:

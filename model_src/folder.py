@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_src.errors import CheckpointError
+from safetensors import SafetensorError, safe_open
+
+from model_src.config import DistilBertConfig
+from model_src.errors import CheckpointError, ConfigurationError
 
 CONFIG = "config.json"
+ENCODER = "distilbert."
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -33,6 +37,36 @@ class CheckpointFolder:
     def read_config(self) -> Mapping[str, object]:
         """config.json's content; CheckpointError where it is no JSON object."""
         return read_json(self.config)
+
+    def configuration(self) -> DistilBertConfig:
+        """config.json as the model reads it; ConfigurationError, with the file, for values that no DistilBERT has."""
+        try:
+            return DistilBertConfig.from_hugging_face(self.read_config())
+        except ConfigurationError as cause:
+            raise ConfigurationError(f"{self.config}: {cause.message}", hint=cause.hint) from cause
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every tensor's shape by its name in the model, from the headers of safetensors files; empty for pickles.
+
+        Raises CheckpointError for a damaged file.
+        """
+        found: dict[str, tuple[int, ...]] = {}
+        for path in self.weights:
+            if path.suffix != ".safetensors":
+                return {}
+            try:
+                with safe_open(path, framework="numpy") as file:
+                    found |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            except SafetensorError as cause:
+                raise CheckpointError(
+                    f"{path} is damaged: {cause}", hint="copy the checkpoint again"
+                ) from cause
+        return {in_model(name): shape for name, shape in found.items()}
+
+
+def in_model(name: str) -> str:
+    """The name in a model with a head of what a bare encoder's file calls `name`."""
+    return ENCODER + name if name.startswith(("embeddings.", "transformer.")) else name
 
 
 def find(source: str | Path) -> CheckpointFolder:

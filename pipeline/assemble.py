@@ -34,7 +34,7 @@ def assemble(
 
     Returns its manifest, which is written too. Raises CheckpointError for an unusable tokenizer.
     """
-    config = DistilBertConfig.from_hugging_face(checkpoint.read_config())
+    config = checkpoint.configuration()
     for variant, compiled_folder in compiled:
         for file in variant.files:
             storage.link_or_copy(compiled_folder / file, folder / file)

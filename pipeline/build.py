@@ -7,9 +7,10 @@ from typing import Literal
 
 from distilforge.manifest import Manifest
 
-from pipeline import assemble, engine_stage, gate, stages, summary
+from pipeline import ahead, assemble, engine_stage, gate, stages, summary
 from pipeline import compile as targets
 from pipeline.errors import EXPECTED, failed
+from pipeline.interface import Interface
 from pipeline.publish import publish
 from pipeline.recipe import Recipe
 from pipeline.summary import Line
@@ -43,12 +44,14 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
     for variant in recipe.variants:
         targets.find(variant.target, variant.precision)
     source = stages.load(recipe)
-    engine_stage.check(recipe, source)
+    ahead.check(recipe, source)
     work = WorkFolder(artifacts / WORK, talk)
 
     exported = stages.export(work, recipe, source)
     if until == "export":
         return _built(recipe, until, exported)
+    if recipe.head is None:  # what config.json names is known once the model is there
+        ahead.check_texts(recipe, source, Interface.read(exported.folder / stages.INTERFACE).head)
 
     graphs = {
         variant: stages.compile_variant(work, recipe, source, variant, exported)

@@ -9,7 +9,6 @@ from distilforge.manifest import Manifest, Provenance, Span
 from distilforge.tokenizer import Tokenizer
 
 from model_src import folder as checkpoint_folder
-from model_src.config import DistilBertConfig
 from pipeline import tokenizer
 from pipeline.errors import UsageError
 from pipeline.quantize import Calibration, Feeds
@@ -63,7 +62,7 @@ def feeds(
 def _served(checkpoint: Path, head: str, spans: Mapping[str, Span]) -> Served:
     """What a release of `checkpoint` would read texts with."""
     source = checkpoint_folder.find(checkpoint)
-    config = DistilBertConfig.from_hugging_face(source.read_config())
+    config = source.configuration()
     with tempfile.TemporaryDirectory(prefix="distilforge-") as written:
         tokenizer.write(
             source,

@@ -17,7 +17,7 @@ from pipeline.build import WORK, Built, StageName, build
 from pipeline.display import Display
 from pipeline.errors import GateError
 from pipeline.explaining import explaining
-from pipeline.recipe import Recipe
+from pipeline.recipe import DEFAULT_VARIANTS, Recipe
 from pipeline.work import clean as clean_work
 
 app = typer.Typer(
@@ -35,6 +35,10 @@ _HELP: dict[StageName, str] = {
     "validate": "Export, compile and validate; print the stage's folder. Exit 6 where a check fails.",
     "publish": "Build and publish: the same as `build`.",
 }
+_MORE = (
+    f"built {DEFAULT_VARIANTS[0]} alone; a smaller and faster one beside it: --variant {DEFAULT_VARIANTS[0]} "
+    "--variant onnxruntime-cpu:int8; `distilforge list targets` has all"
+)
 _BUILD = "Build, validate and publish a release; the last line printed is its path."
 
 
@@ -83,9 +87,12 @@ def _builder(until: StageName) -> Callable[..., None]:
                 for source in sources
             ]
             options.check_distinct(recipes)
-            for recipe in recipes:
+            for source, recipe in zip(sources, recipes, strict=True):
                 shown.named(recipe.name)
-                _show(_build(recipe, artifacts, until, shown), as_json, shown)
+                built = _build(recipe, artifacts, until, shown)
+                if until == "publish" and not variant and not source.endswith(options.RECIPE_SUFFIX):
+                    shown.note(_MORE)
+                _show(built, as_json, shown)
 
     return command
 

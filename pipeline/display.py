@@ -9,6 +9,7 @@ from types import TracebackType
 from distilforge.manifest import CompiledEngine, Manifest
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.status import Status
 from rich.table import Table
 
@@ -100,13 +101,24 @@ def result(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on stdout."""
-    drawn = Table(*columns)
-    for row in rows:
+    """A table on stdout; where a terminal is too narrow for it, a line a cell and a gap between rows."""
+    shown = list(rows)
+    drawn = Table()
+    for column, *cells in zip(columns, *shown, strict=True):
+        # A name is not cut while other cells can take more lines
+        drawn.add_column(column, no_wrap=not any(" " in cell for cell in cells), overflow="fold")
+    for row in shown:
         drawn.add_row(*map(escape, row))
     # A pipe has no width; cutting cells there would lose what the reader asked for.
-    width = None if sys.stdout.isatty() else WIDEST
-    Console(highlight=False, width=width).print(drawn)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDEST)
+    if Measurement.get(console, console.options.update(max_width=WIDEST), drawn).minimum <= console.width:
+        console.print(drawn)
+        return
+    wide = max(map(len, columns))
+    for row in shown:
+        for column, cell in zip(columns, row, strict=True):
+            console.print(f"{column:<{wide}}  {cell}", markup=False, soft_wrap=True)
+        console.print()
 
 
 def manifest(shown: Manifest, folder: Path) -> None:

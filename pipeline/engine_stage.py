@@ -7,7 +7,6 @@ from pathlib import Path
 
 from distilforge.manifest import Span, Variant
 
-from model_src.config import DistilBertConfig
 from pipeline import compile as targets
 from pipeline import spans, storage, versions
 from pipeline.engines.flavours import Flavour
@@ -30,7 +29,7 @@ def check(recipe: Recipe, source: Source) -> None:
         return
     from pipeline.engines import build
 
-    config = DistilBertConfig.from_hugging_face(source.checkpoint.read_config())
+    config = source.checkpoint.configuration()
     axes = dict.fromkeys([*spans.ALWAYS, *recipe.spans])
     sizes = spans.complete(recipe.spans, tuple(axes), config.max_position_embeddings)
     for flavour in flavours.values():

@@ -70,13 +70,15 @@ def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Calib
     def encoded() -> "Calibration":
         from model_src import checkpoint as checkpoints
         from model_src import folder, heads
-        from model_src.config import DistilBertConfig
         from pipeline import calibration, spans
 
         found = folder.find(checkpoint)
-        values = found.read_config()
-        config = DistilBertConfig.from_hugging_face(values)
-        chosen = heads.find(head) if head else heads.find_architecture(checkpoints.architecture(values))
+        config = found.configuration()
+        chosen = (
+            heads.find(head)
+            if head
+            else heads.find_architecture(checkpoints.architecture(found.read_config()))
+        )
         name = chosen.__module__.rpartition(".")[2]
         return calibration.feeds(
             found.path, name, spans.complete({}, chosen.axes, config.max_position_embeddings), data

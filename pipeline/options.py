@@ -1,6 +1,6 @@
 """The options that the building commands share, and the recipe that they amount to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from pipeline import compile as targets
 from pipeline import recipe_file
 from pipeline.errors import UsageError
+from pipeline.plan import PLAIN
 from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
 from validation.gate import Gates
 
@@ -161,11 +163,17 @@ def recipe(
         base = recipe_file.read(Path(source))
     else:
         base = Recipe(name=name or _folder_name(source), checkpoint=source)
+    chosen = tuple(map(VariantName.parse, variants)) if variants else base.variants or DEFAULT_VARIANTS
+    _refuse_idle(
+        chosen,
+        engines={"--capability": capabilities, "--bucket": buckets, "--timing-cache": timing_cache},
+        exclude=exclude,
+    )
     return replace(
         base,
         name=name or base.name,
         head=head or base.head,
-        variants=tuple(map(VariantName.parse, variants)) if variants else base.variants or DEFAULT_VARIANTS,
+        variants=chosen,
         evaluation=data or base.evaluation,
         calibration=calibration or base.calibration,
         plans=plans or base.plans,
@@ -178,6 +186,25 @@ def recipe(
         ),
         gates=_gated(base.gates, gate),
     )
+
+
+def _refuse_idle(
+    variants: Sequence[VariantName], *, engines: Mapping[str, object], exclude: Sequence[str] | None
+) -> None:
+    """UsageError for options that were given and that none of `variants` reads."""
+    built = ", ".join(map(str, variants))
+    with_engine = [name for name in targets.targets.names() if targets.targets.find(name).engine]
+    given = [option for option, value in engines.items() if value]
+    if given and not any(variant.target in with_engine for variant in variants):
+        raise UsageError(
+            f"{given[0]} is for engines, and none is built: the variants are {built}",
+            hint=f"add one, such as --variant {with_engine[0]}:fp16; targets with engines: {', '.join(with_engine)}",
+        )
+    if exclude and all(variant.precision == PLAIN for variant in variants):
+        raise UsageError(
+            f"--exclude {exclude[0]} keeps a module in floating point, and all of them are: the variants are {built}",
+            hint="add one that is not, such as --variant onnxruntime-cpu:int8",
+        )
 
 
 def check_distinct(recipes: Sequence[Recipe]) -> None:

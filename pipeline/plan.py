@@ -30,7 +30,7 @@ from pipeline.registry import unknown
 BITS = 8
 _WIDTHS = (7, BITS)
 # What every graph is before a scheme writes another precision into it
-_PLAIN = "fp32"
+PLAIN = "fp32"
 PRESETS = Path(__file__).parent / "presets"
 _HEADS = "heads"
 _SAME_AS = "same_as"
@@ -100,14 +100,14 @@ def preset(target: str, precision: str, head: str, own: Path | None = None) -> P
         return preset(str(tables[_SAME_AS]), precision, head)
     if precision in tables:
         plan = from_table(tables[precision], head, f"{path}: {precision}")
-    elif own is None and precision == _PLAIN:
+    elif own is None and precision == PLAIN:
         plan = Plan()
     else:
         raise UsageError(f"{path} has no plan for {precision}", hint=f"it has {', '.join(tables) or 'none'}")
-    if (plan.scheme == "") != (precision == _PLAIN):
+    if (plan.scheme == "") != (precision == PLAIN):
         raise UsageError(
             f"{path}: {precision} has the scheme {plan.scheme!r}",
-            hint=f"{_PLAIN} has none, and every other precision needs one: `distilforge list schemes`",
+            hint=f"{PLAIN} has none, and every other precision needs one: `distilforge list schemes`",
         )
     return plan
 

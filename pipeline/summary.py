@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from distilforge.manifest import Manifest, Variant, Withheld
 
 from pipeline.model_card import MARGIN, pairs, primary, rival, speedup
+from validation.gate import WIDENED
 from validation.report import AGREEMENT
 
 COLUMNS = (
@@ -37,8 +38,8 @@ class Line:
     of `margin`. agreement: share of decisions that are eager's. error: largest absolute difference from eager's
     outputs, where that is judged. eager_seconds and variant_seconds: median latency at the largest timed shape.
     speedup: geometric mean over all timed shapes of eager's median seconds by the variant's. sibling_speedup: the same
-    over the release's fp32 variant. capabilities and build_seconds: of an engine. withheld: why it is not in the
-    release; empty where it is.
+    over the release's fp32 variant. capabilities and build_seconds: of an engine. widened: held to wider limits than
+    usual. withheld: why it is not in the release; empty where it is.
     """
 
     release: str
@@ -60,11 +61,13 @@ class Line:
     capabilities: tuple[str, ...] = ()
     build_seconds: float | None = None
     validated: bool
+    widened: bool = False
     withheld: str = ""
 
     def cells(self) -> tuple[str, ...]:
         """This line as text, a cell a column."""
         passed = "passed" if self.eager_seconds is not None else "graph passed, not run"
+        passed += ", wider limits" if self.widened else ""
         verdict = passed if self.validated else "NOT VALIDATED"
         return (
             self.release,
@@ -128,6 +131,7 @@ def _line(manifest: Manifest, variant: Variant) -> Line:
         capabilities=variant.compiled.capabilities if variant.compiled else (),
         build_seconds=variant.compiled.build_seconds if variant.compiled else None,
         validated=variant.validated,
+        widened=any(note.startswith(WIDENED) for note in variant.notes),
     )
 
 

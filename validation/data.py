@@ -4,7 +4,7 @@ import difflib
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,8 @@ from validation.errors import DataError
 from validation.record import SCHEMAS, Record
 from validation.tasks.base import Example, Task
 
+# Of one, no interval can be given
+FEWEST_EXAMPLES = 2
 DEMO = Path(__file__).parent / "data"
 
 Purpose = Literal["evaluation", "calibration"]
@@ -28,6 +30,15 @@ def load(
     for data of another head and for labels that the model does not have.
     """
     return read(path, tasks.find(head)(labels=labels, problem_type=problem_type, labelled=labelled), head)
+
+
+def check_enough(path: Path, examples: Sequence[Example]) -> None:
+    """DataError where `path` holds so few examples that a metric over them has no interval."""
+    if len(examples) < FEWEST_EXAMPLES:
+        raise DataError(
+            f"{path} holds {len(examples)} example; an interval needs at least {FEWEST_EXAMPLES}",
+            hint="give a few hundred at least, for the accuracy gate to mean anything",
+        )
 
 
 def read(path: Path, task: Task[Example], head: str) -> tuple[Example, ...]:

@@ -1,7 +1,7 @@
 """What a variant must meet to be published; cheap to import, since the command line needs it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +14,15 @@ BATCH_DEPENDENT = ("int8_dynamic",)
 ORACLE_EXAMPLES = 300
 
 
+# Of the limits of a precision, those that a distance may not exceed, and those that a likeness must reach
+_DISTANCES = ("error", "noise", "shift")
+_LEAST = ("agreement", "cosine")
+# An output without any information has a noise of about 1, since its unit is the spread of eager's.
+_MET_BY_ALL = {"noise": 1, "flips": 1, "agreement": 0, "cosine": 0}
+
+WIDENED = "Held to wider limits than usual"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one precision must meet; None for what is reported and not judged.
@@ -23,7 +32,7 @@ class Limits:
     eager's. cosine: least cosine of any text's embedding with eager's. shift: largest change of a score when the
     same text is padded or batched with others. flips: largest share of classifications that change then.
     faster_than: precisions of the same target; a variant that is not faster than the fastest of them is withheld.
-    Raises GatesError for a value out of range.
+    Raises GatesError for a value out of range, and for one that every answer would meet.
     """
 
     error: float | None = None
@@ -35,14 +44,35 @@ class Limits:
     faster_than: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("error", "noise", "shift"):
+        for name in _DISTANCES:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise GatesError(f"{name} must be a finite number of at least 0, found {value!r}")
-        for name in ("agreement", "cosine", "flips"):
+        for name in (*_LEAST, "flips"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise GatesError(f"{name} must lie between 0 and 1, found {value!r}")
+        for name, empty in _MET_BY_ALL.items():
+            value = getattr(self, name)
+            if value is not None and (value <= empty if name in _LEAST else value >= empty):
+                bound = "above" if name in _LEAST else "below"
+                raise GatesError(
+                    f"{name} must lie {bound} {empty}, which any answer meets, found {value!r}",
+                    hint=f'write {name} = "off" for what is to be reported and not judged',
+                )
+
+    def widened(self, usual: "Limits") -> Iterator[str]:
+        """What these limits let pass and `usual` ones do not, a phrase each."""
+        for name in (*_DISTANCES, "flips", *_LEAST):
+            value, other = getattr(self, name), getattr(usual, name)
+            if other is None or value == other:
+                continue
+            if value is None:
+                yield f"{name} not judged, where {other:g} is usual"
+            elif (value < other) if name in _LEAST else (value > other):
+                yield f"{name} {value:g}, where {other:g} is usual"
+        if missing := [name for name in usual.faster_than if name not in self.faster_than]:
+            yield f"not timed against {' and '.join(missing)}"
 
 
 _FP32 = Limits(error=1e-4, agreement=0.999, shift=1e-4, flips=0.0)
@@ -83,6 +113,11 @@ class Gates:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise GatesError(f"{name} must be a finite number of at least 0, found {value!r}")
+        if self.margin >= 1:
+            raise GatesError(
+                f"margin must lie below 1, which any answer meets, found {self.margin!r}",
+                hint="it is a share: 0.01 lets the metric lose one percentage point",
+            )
         if not 0.5 < self.confidence < 1:
             raise GatesError(
                 f"confidence must lie between 0.5 and 1, found {self.confidence!r}", hint="0.95 is usual"
@@ -99,3 +134,19 @@ class Gates:
     def of(self, precision: str) -> Limits:
         """The limits of `precision`."""
         return self.limits.get(precision, _FP32)
+
+    def widened(self, precision: str) -> str:
+        """A sentence on what these gates let pass and the usual ones do not; empty where there is nothing."""
+        usual = Gates()
+        found = [
+            f"{name} {getattr(self, name):g}, where {getattr(usual, name):g} is usual"
+            for name, wider in (
+                ("margin", self.margin > usual.margin),
+                ("confidence", self.confidence < usual.confidence),
+                ("speedup", self.speedup < usual.speedup),
+                ("sibling_speedup", self.sibling_speedup < usual.sibling_speedup),
+            )
+            if wider
+        ]
+        found += self.of(precision).widened(usual.of(precision))
+        return f"{WIDENED}: {'; '.join(found)}." if found else ""

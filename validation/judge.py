@@ -62,6 +62,7 @@ def _report(found: Found, answers: tuple[Verdict, ...], gates: Gates) -> Variant
     compared = found.compared
     examples = len(compared.eager[0].columns) if compared and compared.eager else 0
     absent = [oracle.note(found.variant, found.absent, examples)] if found.absent else []
+    widened = [sentence] if (sentence := gates.widened(found.variant.precision)) else []
     return VariantReport(
         name=found.variant.name,
         metrics=_metrics(compared),
@@ -70,7 +71,7 @@ def _report(found: Found, answers: tuple[Verdict, ...], gates: Gates) -> Variant
         decisions=compared.decisions if compared else 0,
         verdicts=answers,
         stability=found.stability,
-        notes=(*absent, *_dependence(found.stability, _depends_on_batch(found.variant, gates))),
+        notes=(*absent, *widened, *_dependence(found.stability, _depends_on_batch(found.variant, gates))),
     )
 
 

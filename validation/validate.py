@@ -16,7 +16,7 @@ from validation.agreement import Tally, difference
 from validation.batches import EagerRun, Feeds, Run
 from validation.conditions import conditions, physical_cores
 from validation.eager import Eager, threads
-from validation.errors import ArtifactError, DataError
+from validation.errors import ArtifactError
 from validation.gate import Gates
 from validation.judge import Found, judge, settled
 from validation.report import EAGER, Report, Stability, VariantReport
@@ -27,7 +27,6 @@ EVALUATED = "evaluation texts"
 DEMO = "the demo's texts"
 # Enough to see a disagreement with eager; more would tell nothing without labels.
 DEMO_TEXTS = 256
-FEWEST_EXAMPLES = 2
 PROGRESS_LINES = 4
 # Batches under way at once; each may hold a quarter of a gigabyte of logits over a vocabulary.
 MOST_WORKERS = 4
@@ -160,11 +159,7 @@ def encode(evaluation: Path | None, served: Served) -> Evaluation | None:
     if evaluation is None:
         return Evaluation.of_those_that_fit(task, examples[:: max(1, len(examples) // DEMO_TEXTS)], served)
     evaluated = Evaluation.of(task, examples, served)
-    if len(examples) < FEWEST_EXAMPLES:
-        raise DataError(
-            f"{path} holds {len(examples)} example; an interval needs at least {FEWEST_EXAMPLES}",
-            hint="give a few hundred at least, for the accuracy gate to mean anything",
-        )
+    data.check_enough(path, examples)
     return evaluated
 
 

@@ -10,7 +10,6 @@ from distilforge.manifest import Manifest, Variant
 from distilforge.session import Loaded, Session
 from distilforge.tokenizer import Tokenizer
 
-from model_src.config import DistilBertConfig
 from pipeline import assemble, calibration, collector, graph, stages, storage, variants
 from pipeline.compile import Target
 from pipeline.errors import EXPECTED, failed
@@ -66,7 +65,7 @@ class Workshop:
             compiled=(),
             folder=release,
         )
-        config = DistilBertConfig.from_hugging_face(source.checkpoint.read_config())
+        config = source.checkpoint.configuration()
         self.served = Served(manifest=manifest, tokenizer=Tokenizer(release), vocabulary=config.vocab_size)
 
     @property

@@ -206,3 +206,29 @@ def test_convert_writes_a_checkpoint_that_transformers_reads(tmp_path: Path) -> 
     ran = CliRunner().invoke(app, ["convert", str(tmp_path / "distilbert"), str(tmp_path / "again")])
     assert ran.exit_code == 4
     assert "names 'DistilBertModel', which has no exact DistilBERT" in ran.stderr
+
+
+def test_a_build_of_a_folder_says_what_more_can_be_built(release_of: ReleaseOf, tmp_path: Path) -> None:
+    release = release_of("sequence_classification")
+    command = [
+        "build",
+        str(release.checkpoint),
+        "--name",
+        "plain",
+        "--artifacts",
+        str(tmp_path / "artifacts"),
+    ]
+    ran = CliRunner().invoke(app, [*command, "--gate", "report"])
+    assert ran.exit_code == 0, ran.output
+    assert "--variant onnxruntime-cpu:int8; `distilforge list targets` has all" in ran.stderr
+    ran = CliRunner().invoke(app, [*command, "--gate", "report", "--variant", "onnxruntime-cpu:fp32"])
+    assert "distilforge list targets" not in ran.stderr
+
+
+def test_wider_limits_are_told_wherever_the_verdict_is(release_of: ReleaseOf, tmp_path: Path) -> None:
+    release = release_of("sequence_classification")
+    said = "Held to wider limits than usual: speedup 0, where 1 is usual."
+    assert said in (release.folder / "README.md").read_text(encoding="utf-8")
+    assert said in (release.folder / "validation" / "report.html").read_text(encoding="utf-8")
+    assert f"note onnxruntime-cpu:fp32: {said}" in run("inspect", release.folder)
+    assert "passed, wider limits" in run("summary", release.folder)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from distilforge.tokenizer import Encoding
-from seqeval.metrics.sequence_labeling import get_entities
 
 from validation import metrics
 from validation.metrics import Array, Indices, Score
@@ -92,6 +91,8 @@ class TokenClassification(Task[LabelledWords]):
         return np.concatenate([array.astype(np.int64) for array in answers.arrays])
 
     def _entities(self, predicted: Indices, actual: Indices) -> tuple[int, int, int]:
+        from seqeval.metrics.sequence_labeling import get_entities  # here, because scikit-learn comes with it
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # seqeval warns of labels such as "O" beside others than B and I
             found, true = (

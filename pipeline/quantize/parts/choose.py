@@ -1,16 +1,19 @@
 """Which modules of a graph are quantized: all that can be, less those that the plan keeps in floating point."""
 
+import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from pipeline.errors import UsageError
 from pipeline.graph import Graph
 from pipeline.quantize.parts import linear, tables
 from pipeline.quantize.parts.linear import Linear
 from pipeline.quantize.parts.tables import Table
-from pipeline.registry import unknown
 
 _PREFIX = "distilbert."
+_LAYER = re.compile(r"\.\d+\.")
 # A packed projection answers to the names of those that it was made of.
 _PACKED = "qkv_lin"
 _PARTS = ("q_lin", "k_lin", "v_lin")
@@ -50,9 +53,23 @@ def named(patterns: Iterable[str], modules: Sequence[str]) -> frozenset[str]:
     for pattern in patterns:
         matching = {module for module in modules if _matches(pattern, module)}
         if not matching:
-            raise unknown("module", pattern, modules)
+            raise _unknown(pattern, modules)
         found |= matching
     return frozenset(found)
+
+
+def _unknown(pattern: str, modules: Sequence[str]) -> UsageError:
+    """What a pattern that names nothing may have meant; the layers, which are alike, are listed once."""
+    kinds = dict.fromkeys(_LAYER.sub(".*.", module) for module in modules)
+    parts = [kind.split(".") for kind in kinds]
+    shortened = dict.fromkeys(
+        ".".join(["*", *names[start:]]) for names in parts for start in range(1, len(names))
+    )
+    near = difflib.get_close_matches(pattern, [*modules, *shortened], n=1)
+    return UsageError(
+        f"unknown module {pattern!r}; known: {', '.join(kinds)}",
+        hint=f"did you mean {near[0]!r}?" if near else "* stands for anything, as in '*.ffn.lin2'",
+    )
 
 
 def _matches(pattern: str, module: str) -> bool:

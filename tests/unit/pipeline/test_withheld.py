@@ -27,7 +27,7 @@ def candidate(tmp_path: Path) -> Path:
 
 
 def reported(candidate: Path, sibling_speedup: float) -> Report:
-    gates = replace(GATES, sibling_speedup=sibling_speedup, margin=1.0)
+    gates = replace(GATES, sibling_speedup=sibling_speedup, margin=0.99)
     checkpoint = published(HEAD, ("negative", "neutral", "positive")).checkpoint
     data = evaluation(HEAD, candidate.parent)
     return validate(candidate, checkpoint, HEAD, evaluation=data, gates=gates, progress=lambda line: None)
@@ -66,7 +66,7 @@ def test_what_is_not_faster_is_left_out_and_the_rest_is_published(candidate: Pat
     assert "is withheld" in (tmp_path / "release" / "validation" / "report.html").read_text()
     assert distilforge.open(tmp_path / "release").variant.name == FP32
     first, second = summary.lines(shipped)
-    assert first.cells()[-1] == "passed"
+    assert first.cells()[-1] == "passed, wider limits"
     assert second.cells()[2] == INT8
     assert second.cells()[-1] == f"withheld: {withheld.reason}"
     assert len(first.cells()) == len(second.cells()) == len(summary.COLUMNS)
@@ -81,7 +81,7 @@ def test_both_columns_are_in_the_table_and_the_card(candidate: Path, tmp_path: P
     assert int8.bytes == (candidate / QUANTIZED).stat().st_size < (fp32.bytes or 0)
     assert fp32.agreement == 1.0
     assert int8.agreement is not None
-    assert (int8.error, int8.margin) == (None, 1.0)
+    assert (int8.error, int8.margin) == (None, 0.99)
     assert int8.metric == "accuracy"
     card = (tmp_path / "release" / "README.md").read_text()
     for part in ("agreement with eager", "| room |", "than fp32", "int8_dynamic scales activations"):
@@ -94,7 +94,7 @@ def test_notes_of_the_scheme_and_of_validation_are_both_kept(candidate: Path) ->
     noted = replace(manifest, variants=(fp32, replace(int8, notes=("made so",))))
     notes = judged(noted, reported(candidate, 0.0).variants).variants[1].notes
     assert notes[0] == "made so"
-    assert "scales activations by what is in the batch" in notes[1]
+    assert "scales activations by what is in the batch" in notes[-1]
 
 
 def test_a_file_that_another_variant_needs_stays(candidate: Path) -> None:

@@ -1,9 +1,11 @@
 """Gates refuse settings that make no sense, and verdicts carry their numbers."""
 
+from dataclasses import replace
+
 import pytest
 
 from validation.errors import GatesError
-from validation.gate import Gates, Limits
+from validation.gate import LIMITS, WIDENED, Gates, Limits
 from validation.latency import Timing
 from validation.notes import undetectable
 from validation.verdicts import judge_error, judge_finite, judge_sibling, judge_speedup
@@ -23,6 +25,11 @@ from validation.verdicts import judge_error, judge_finite, judge_sibling, judge_
         (lambda: Gates(shapes=()), "shapes must be pairs"),
         (lambda: Gates(shapes=((0, 16),)), "shapes must be pairs"),
         (lambda: Gates(threads=0), "threads must be at least 1, found 0"),
+        (lambda: Gates(margin=1.0), "margin must lie below 1, which any answer meets, found 1.0"),
+        (lambda: Limits(noise=1.5), "noise must lie below 1, which any answer meets, found 1.5"),
+        (lambda: Limits(flips=1.0), "flips must lie below 1, which any answer meets, found 1.0"),
+        (lambda: Limits(agreement=0.0), "agreement must lie above 0, which any answer meets, found 0.0"),
+        (lambda: Limits(cosine=0.0), "cosine must lie above 0, which any answer meets, found 0.0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(build: "type[Gates]", said: str) -> None:
@@ -73,6 +80,22 @@ def test_a_sibling_is_what_is_timed_against_and_not_eager() -> None:
 def test_a_precision_that_nobody_named_is_held_to_that_of_fp32() -> None:
     assert Gates().of("bf8") == Gates().of("fp32")
     assert Gates().of("int8").agreement == 0.98
+
+
+def test_gates_say_what_they_let_pass_beyond_the_usual() -> None:
+    assert not any(Gates().widened(precision) for precision in LIMITS)
+    stricter = {**LIMITS, "int8": replace(LIMITS["int8"], noise=0.1, agreement=0.99, faster_than=("fp32",))}
+    gates = Gates(margin=0.001, confidence=0.99, speedup=2.0, sibling_speedup=1.1, limits=stricter)
+    assert gates.widened("fp32") == ""
+    assert gates.widened("int8") == f"{WIDENED}: not timed against fp16."
+    wider = {**LIMITS, "int8": replace(LIMITS["int8"], noise=0.5, agreement=None, cosine=0.9)}
+    gates = Gates(margin=0.5, confidence=0.9, speedup=0.5, sibling_speedup=0.0, limits=wider)
+    assert gates.widened("int8") == (
+        f"{WIDENED}: margin 0.5, where 0.01 is usual; confidence 0.9, where 0.95 is usual; speedup 0.5, where 1 is "
+        "usual; sibling_speedup 0, where 1 is usual; noise 0.5, where 0.35 is usual; agreement not judged, where 0.98 "
+        "is usual; cosine 0.9, where 0.95 is usual."
+    )
+    assert "noise" not in gates.widened("fp32")
 
 
 def test_few_examples_cannot_show_much() -> None:

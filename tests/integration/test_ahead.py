@@ -1,0 +1,111 @@
+"""What a recipe and a checkpoint's small files tell is refused before any work."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_src.errors import CheckpointError
+from model_src.folder import find
+from pipeline.build import build
+from pipeline.errors import UsageError
+from pipeline.recipe import Recipe, VariantName
+from tests.conftest import MakeCheckpoint
+from tests.integration.conftest import Listener
+from validation.errors import DataError
+
+HEAD = "sequence_classification"
+INT8 = VariantName(target="onnxruntime-cpu", precision="int8")
+BOTH = (*Recipe(name="both", checkpoint="x").variants, INT8)
+LABELLED = '{"text": "good", "label": "LABEL_1"}\n'
+
+
+def built(recipe: Recipe, folder: Path) -> None:
+    """Build `recipe` with both variants; no stage may begin."""
+    listener = Listener()
+    try:
+        build(replace(recipe, head=HEAD, variants=BOTH), folder / "artifacts", listener)
+    finally:
+        assert listener.worked == []
+        assert not (folder / "artifacts").exists()
+
+
+@pytest.mark.parametrize(
+    ("exclude", "hint"),
+    [
+        ("*.attention.q_line", "did you mean '*.attention.q_lin'"),
+        ("clasifier", "did you mean 'classifier'"),
+        ("*.sa_layer_norm", "stands for anything"),
+    ],
+)
+def test_an_exclude_that_names_no_module(exclude: str, hint: str, tiny: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"unknown module '{exclude.replace('*', chr(92) + '*')}'") as caught:
+        built(replace(tiny, exclude=(exclude,)), tmp_path)
+    assert hint in caught.value.hint
+    assert "distilbert.transformer.layer.*.ffn.lin1" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "says"),
+    [
+        ("evaluation", "text\n", r"data\.jsonl:1: not JSON"),
+        ("evaluation", LABELLED, r"data\.jsonl holds 1 example; an interval needs at least 2"),
+        ("evaluation", LABELLED + LABELLED.replace("_1", "_7"), r"data\.jsonl:2.*LABEL_7"),
+        ("calibration", '{"body": "good"}\n', r"data\.jsonl:1: lacks the field 'label'"),
+    ],
+    ids=["malformed", "one example", "unknown label", "misspelt calibration"],
+)
+def test_texts(kind: str, content: str, says: str, tiny: Recipe, tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=says):
+        built(replace(tiny, **{kind: data}), tmp_path)  # type: ignore[arg-type]
+
+
+def test_a_tokenizer(tiny: Recipe, tmp_path: Path) -> None:
+    (Path(tiny.checkpoint) / "tokenizer.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"the tokenizer of .* is damaged"):
+        built(tiny, tmp_path)
+
+
+def test_texts_for_a_head_that_config_json_names_are_read_ahead_of_the_variants(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text("text\n", encoding="utf-8")
+    listener = Listener()
+    with pytest.raises(DataError, match="not JSON"):
+        build(replace(tiny, head=None, evaluation=data), tmp_path / "artifacts", listener)
+    assert listener.worked == ["export"]
+
+
+@pytest.mark.parametrize("head", ["features", HEAD])
+def test_shapes_are_those_of_the_model(head: str, make_checkpoint: MakeCheckpoint) -> None:
+    folder = find(make_checkpoint(head, n_layers=1))
+    shapes = folder.shapes()
+    assert shapes["distilbert.transformer.layer.0.ffn.lin1.bias"] == (64,)
+    assert len(shapes["distilbert.embeddings.word_embeddings.weight"]) == 2
+    (folder.path / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        folder.shapes()
+
+
+def test_pickled_weights_are_looked_at_when_they_are_loaded(tiny: Recipe, tmp_path: Path) -> None:
+    weights = Path(tiny.checkpoint) / "model.safetensors"
+    weights.unlink()
+    torch.save({}, weights.with_name("pytorch_model.bin"))
+    assert find(tiny.checkpoint).shapes() == {}
+    with pytest.raises(CheckpointError, match="missing"):
+        build(
+            replace(tiny, head=HEAD, variants=BOTH, exclude=("nothing",)),
+            tmp_path / "artifacts",
+            Listener(),
+        )
+
+
+def test_a_build_without_a_variant_to_quantize_does_not_mind_an_exclude_of_its_recipe(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    recipe = replace(tiny, exclude=("*.ffn.lin1",))
+    assert build(recipe, tmp_path / "artifacts", Listener(), until="compile").new

@@ -1,0 +1,48 @@
+"""Tables on a real terminal of a given width."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+
+import pytest
+
+from tests.integration.conftest import COMMAND
+
+
+def on_terminal(columns: int, *arguments: str) -> str:
+    """What `distilforge` with `arguments` writes to a terminal `columns` wide, without colours."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm"}
+    for name in ("COLUMNS", "FORCE_COLOR"):
+        environment.pop(name, None)
+    with subprocess.Popen([COMMAND, *arguments], stdout=theirs, env=environment):
+        os.close(theirs)
+        written = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                written += chunk
+        except OSError:  # Linux says so where the other end is closed
+            pass
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;]*m", "", written.decode("utf-8")).replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_table_too_wide_for_the_terminal_is_written_a_line_a_cell(columns: int) -> None:
+    printed = on_terminal(columns, "list", "passes")
+    assert "pass          integer_matmul\nmust match    1 in all, all that look like it\n" in printed
+    assert "after         first_token, flatten_tokens, integer_matmul, constants\n" in printed
+    assert "…" not in printed
+    assert "│" not in printed
+
+
+def test_a_table_that_fits_is_drawn() -> None:
+    columns = 300
+    lines = on_terminal(columns, "list", "passes").splitlines()
+    assert any("│ integer_matmul      │ 1 in all" in line for line in lines)
+    assert max(map(len, lines)) <= columns
