@@ -109,7 +109,7 @@ def _engine(
 def _flavours(variants: Sequence[VariantName]) -> dict[VariantName, Flavour]:
     """The compilers of those that have one."""
     return {
-        variant: flavour
+        variant: flavour.narrowed(variant.precision)
         for variant in variants
         if (flavour := targets.find(variant.target, variant.precision).engine) is not None
     }

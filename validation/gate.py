@@ -77,8 +77,16 @@ class Limits:
 
 _FP32 = Limits(error=1e-4, agreement=0.999, shift=1e-4, flips=0.0)
 _FP16 = Limits(noise=0.01, agreement=0.995, cosine=0.999, shift=0.005, flips=0.002, faster_than=("fp32",))
-_INT8 = Limits(noise=0.35, agreement=0.98, cosine=0.95, shift=0.01, flips=0.005, faster_than=("fp32", "fp16"))
-LIMITS: Mapping[str, Limits] = {"fp32": _FP32, "fp16": _FP16, "int8": _INT8, "int8_7bit": _INT8}
+_EIGHT_BITS = Limits(
+    noise=0.35, agreement=0.98, cosine=0.95, shift=0.01, flips=0.005, faster_than=("fp32", "fp16")
+)
+LIMITS: Mapping[str, Limits] = {
+    "fp32": _FP32,
+    "fp16": _FP16,
+    "int8": _EIGHT_BITS,
+    "int8_7bit": _EIGHT_BITS,
+    "fp8": _EIGHT_BITS,
+}
 """By precision, each with its reason in validation/verdicts.py."""
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @target(
     TENSORRT.target,
-    precisions=("fp32", "fp16", "int8"),
+    precisions=("fp32", "fp16", "int8", "fp8"),
     domains=frozenset({""}),
     packages=("onnxruntime", TENSORRT.package, "polygraphy"),
     engine=TENSORRT,

@@ -14,7 +14,7 @@ from distilforge.cuda import capabilities, driver
 from distilforge.manifest import CompiledEngine, Span
 
 from pipeline.engines import log
-from pipeline.engines.flavours import Flavour
+from pipeline.engines.flavours import LEAST, Flavour
 from pipeline.engines.job import PROGRESS, Job, Outcome
 from pipeline.engines.options import NO_COMPATIBILITY, EngineOptions
 from pipeline.engines.profiles import profiles
@@ -50,8 +50,9 @@ def check(flavour: Flavour, options: EngineOptions, spans: Mapping[str, Span]) -
     for capability in options.capabilities:
         if capability not in flavour.capabilities:
             verb = "run on" if flavour.provider else "compile for"
+            precision = f" in {flavour.precision}" if flavour.precision else ""
             raise UsageError(
-                f"{runner} cannot {verb} compute capability {capability}",
+                f"{runner} cannot {verb} compute capability {capability}{precision}",
                 hint=f"name some of {', '.join(flavour.capabilities)}",
             )
     if options.weights_stripped and flavour.capabilities and len(options.capabilities) != 1:
@@ -67,6 +68,7 @@ def check(flavour: Flavour, options: EngineOptions, spans: Mapping[str, Span]) -
                 f"the target {flavour.target} needs the package {package}, which is not installed",
                 hint=f"pip install {flavour.extra}",
             )
+    _check_compatibility(flavour, options)
     if flavour.needs_device or options.weights_stripped:
         driver_found = driver.survey()
         if isinstance(driver_found, str):
@@ -77,6 +79,32 @@ def check(flavour: Flavour, options: EngineOptions, spans: Mapping[str, Span]) -
                 if flavour.needs_device
                 else f"{_DRIVER_NEEDED}; or leave weights_stripped out",
             )
+        if flavour.needs_device:
+            check_device(flavour, driver_found.devices[0])
+
+
+def _check_compatibility(flavour: Flavour, options: EngineOptions) -> None:
+    """UsageError where an engine would be for compute capabilities that lack its precision."""
+    if flavour.precision and options.hardware_compatibility == "ampere_plus":
+        raise UsageError(
+            f"{flavour.precision} needs compute capability {_least(flavour)} or later, and hardware_compatibility is "
+            "'ampere_plus', which is 8.0 and later",
+            hint="leave hardware_compatibility out, or build another precision",
+        )
+
+
+def check_device(flavour: Flavour, device: driver.Device) -> None:
+    """MissingError where the device that an engine is built on lacks its precision."""
+    if flavour.precision and device.capability < LEAST[flavour.precision]:
+        raise MissingError(
+            f"{flavour.precision} needs compute capability {_least(flavour)} or later; {device.name} has "
+            f"{capabilities.text(device.capability)}",
+            hint="build on another device, or another precision, such as int8",
+        )
+
+
+def _least(flavour: Flavour) -> str:
+    return capabilities.text(LEAST[flavour.precision])
 
 
 def build(

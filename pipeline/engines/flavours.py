@@ -5,6 +5,10 @@ from dataclasses import dataclass, field, replace
 
 FOLDER = "tensorrt"
 
+# NVIDIA, "Support Matrix": earlier ones have no products of e4m3 numbers
+LEAST: Mapping[str, tuple[int, int]] = {"fp8": (8, 9)}
+"""The first compute capability that has a precision, for those that not every one has."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavour:
@@ -14,7 +18,8 @@ class Flavour:
     the names of its files. extra: what to install where it is absent. needs_device: it builds only where a driver and
     a device are. capabilities: the compute capabilities that can be named. unnamed: what an engine without any named
     runs on, "12.0+" for that and later ones; none for the device that it is built on. refused: options that it has
-    none of, and why. provider: of ONNX Runtime, where it runs the engines; "" where applications do without.
+    none of, and why. provider: of ONNX Runtime, where it runs the engines; "" where applications do without. precision:
+    the one that the others were narrowed to; "" for all that need nothing of their own.
     """
 
     name: str
@@ -28,6 +33,19 @@ class Flavour:
     unnamed: tuple[str, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
     provider: str = ""
+    precision: str = ""
+
+    def narrowed(self, precision: str) -> "Flavour":
+        """The same for `precision` alone: without the compute capabilities that do not have it."""
+        least = LEAST.get(precision)
+        if least is None:
+            return self
+        return replace(
+            self,
+            precision=precision,
+            capabilities=tuple(each for each in self.capabilities if number(each) >= least),
+            unnamed=tuple(each for each in self.unnamed if number(each) >= least),
+        )
 
     def graph_file(self, precision: str) -> str:
         """Where a release has the graph that an engine is made of, relative."""
@@ -40,6 +58,12 @@ class Flavour:
     def context_file(self, precision: str) -> str:
         """Where a release has the ONNX model that hands the engine to `provider`, relative; beside the engine."""
         return f"{FOLDER}/{self.prefix}-{precision}_ctx.onnx"
+
+
+def number(capability: str) -> tuple[int, int]:
+    """A compute capability, "8.6" or "12.0+", to be compared with another."""
+    major, _, minor = capability.removesuffix("+").partition(".")
+    return int(major), int(minor)
 
 
 # NVIDIA, "CPU-Only AOT and TensorRT-RTX Engines" (TensorRT-RTX 1.7): an engine for which none is named runs on

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import onnx
+from distilforge.cuda import capabilities
 from onnx import numpy_helper
 
-from pipeline.engines.flavours import RTX
+from pipeline.engines.flavours import LEAST, RTX
 from pipeline.engines.preflight_seen import ONNX_DOMAINS, Kind, Problem, Seen, is_here, type_name
 
 MICROSOFT = "com.microsoft"
@@ -46,7 +47,10 @@ _REFUSED_TYPES = frozenset(
         _TYPES.FLOAT8E5M2FNUZ,
     )
 )
-_NEEDS_CAPABILITY: Mapping[int, str] = {_TYPES.BFLOAT16: "8.0", _TYPES.FLOAT8E4M3FN: "8.9"}
+_NEEDS_CAPABILITY: Mapping[int, str] = {
+    _TYPES.BFLOAT16: "8.0",
+    _TYPES.FLOAT8E4M3FN: capabilities.text(LEAST["fp8"]),
+}
 _CONTROL_FLOW = frozenset(("If", "Loop", "Scan"))
 _OLDEST_OPSET = 7
 _QUANTIZING = frozenset(("QuantizeLinear", "DequantizeLinear"))

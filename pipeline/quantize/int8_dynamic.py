@@ -21,13 +21,14 @@ NOTE = (
 @scheme(NAME)
 def int8_dynamic(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
     """Linear layers and embeddings in 8 bits, activations on scales of each batch; the rest stays in fp32."""
-    from pipeline.quantize.parts import choose, dynamic, smoothing, tables
+    from pipeline.quantize.parts import choose, dynamic, grids, smoothing, tables
 
     chosen = choose.choose(graph, plan.exclude)
     smoothed = smoothing.apply(graph, plan, chosen.linears, calibration)
+    grid = grids.INTEGERS[plan.weight_bits]
     for table in chosen.tables:
-        tables.quantize(graph, table, bits=plan.weight_bits)
-    dynamic.quantize(graph, chosen.linears, bits=plan.weight_bits)
+        tables.quantize(graph, table, grid=grid)
+    dynamic.quantize(graph, chosen.linears, grid=grid)
     records = (
         PassRecord(name="int8_embeddings", rewrites=len(chosen.tables)),
         PassRecord(name=NAME, rewrites=len(chosen.linears)),

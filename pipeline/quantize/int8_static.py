@@ -25,7 +25,7 @@ def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> Trans
 def write(graph: "Graph", plan: "Plan", calibration: Calibration, *, half: bool = False) -> Transformed:
     """As above; with `half` on scales that fp16 holds, so that the rest may become fp16."""
     from pipeline.passes import layers
-    from pipeline.quantize.parts import attention, choose, observe, smoothing, static, tables
+    from pipeline.quantize.parts import attention, choose, grids, observe, smoothing, static, tables
 
     found = attention.find(graph, layers(graph)) if plan.quantize_attention else ()
     chosen = choose.choose(graph, plan.exclude, [each.module for each in found])
@@ -44,9 +44,10 @@ def write(graph: "Graph", plan: "Plan", calibration: Calibration, *, half: bool 
         name: statistics.range(plan.calibration, signed=plan.signed_activations)
         for name, statistics in seen.items()
     }
+    grid = grids.INTEGERS[plan.weight_bits]
     for table in chosen.tables:
-        tables.quantize(graph, table, bits=plan.weight_bits, half=half)
-    static.quantize(graph, chosen.linears, ranges, bits=plan.weight_bits, half=half)
+        tables.quantize(graph, table, grid=grid, half=half)
+    static.quantize(graph, chosen.linears, ranges, grid=grid, half=half)
     attention.quantize(graph, products, ranges, bits=plan.weight_bits)
     records = (
         PassRecord(name="int8_embeddings", rewrites=len(chosen.tables)),

@@ -9,8 +9,8 @@ import onnx_ir
 from pipeline.errors import ContractError
 from pipeline.graph import Graph
 from pipeline.nodes import constant, insert, is_operator, producer, sole_reader
+from pipeline.quantize.parts.grids import LARGEST
 from pipeline.quantize.parts.ranges import LEVELS, Range
-from pipeline.quantize.parts.weights import LARGEST
 
 # What moves numbers about and changes none, so that it may move the 8-bit ones.
 _MOVES = ("Reshape", "Transpose")

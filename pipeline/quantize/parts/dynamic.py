@@ -7,6 +7,7 @@ import onnx_ir
 
 from pipeline.graph import Graph
 from pipeline.nodes import drop_if_unused, insert, replace
+from pipeline.quantize.parts.grids import Grid
 from pipeline.quantize.parts.linear import Linear
 from pipeline.quantize.parts.stored import add_bias, store
 
@@ -22,14 +23,14 @@ class _Numbers:
     zero_point: onnx_ir.Value
 
 
-def quantize(graph: Graph, linears: Sequence[Linear], *, bits: int) -> None:
+def quantize(graph: Graph, linears: Sequence[Linear], *, grid: Grid) -> None:
     """Let each of `linears` multiply 8-bit numbers, in place; an activation that several read is quantized once."""
     activations: dict[onnx_ir.Value, _Numbers] = {}
     for linear in linears:
         activation, read = linear.activation, linear.node.inputs[1]
         if activation not in activations:
             activations[activation] = _dynamic_numbers(graph, linear)
-        product = _product(graph, linear, activations[activation], bits)
+        product = _product(graph, linear, activations[activation], grid)
         if linear.node.op_type == "Gemm":
             add_bias(graph, linear, product)
         else:
@@ -55,10 +56,10 @@ def _dynamic_numbers(graph: Graph, linear: Linear) -> _Numbers:
     return _Numbers(numbers=numbers, scale=scale, zero_point=zero_point)
 
 
-def _product(graph: Graph, linear: Linear, activation: _Numbers, bits: int) -> onnx_ir.Value:
+def _product(graph: Graph, linear: Linear, activation: _Numbers, grid: Grid) -> onnx_ir.Value:
     """The sums as floats: MatMulInteger, Cast, and Mul by both scales, as ONNX Runtime's optimizer knows them."""
     node, module = linear.node, linear.module
-    weight, weight_scale = store(graph, linear, bits=bits)
+    weight, weight_scale = store(graph, linear, grid=grid)
     shape = node.outputs[0].shape
 
     def add(

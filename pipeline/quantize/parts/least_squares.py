@@ -36,12 +36,35 @@ def least_squares_bound(counts: npt.NDArray[np.int64], bound: float, largest: fl
     return min((largest * part for part in FRACTIONS), key=lambda end: loss(-end, end))
 
 
-def _loss(counts: npt.NDArray[np.int64], bound: float, levels: int) -> Callable[[float, float], float]:
-    """The sum of squares that a lowest and a highest end lose."""
+def least_squares_end(
+    counts: npt.NDArray[np.int64],
+    bound: float,
+    largest: float,
+    rounded: Callable[[npt.NDArray[np.float64], float], npt.NDArray[np.float64]],
+) -> float:
+    """The end, at most `largest`, that loses the least where `rounded` says what is left of values for an end."""
+    middles, weights = _middles(counts, bound)
+
+    def loss(end: float) -> float:
+        return float(weights @ np.square(rounded(middles, end) - middles)) if end > 0.0 else 0.0
+
+    return min((largest * part for part in FRACTIONS), key=loss)
+
+
+def _middles(
+    counts: npt.NDArray[np.int64], bound: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The middles of the bins that hold anything, and how much each holds."""
     counts = counts.reshape(-1, MERGED).sum(axis=1)
     width = 2.0 * bound / len(counts)
     kept = np.flatnonzero(counts)
-    middles, weights = (kept + 0.5) * width - bound, counts[kept].astype(np.float64)
+    middles = ((kept + 0.5) * width - bound).astype(np.float64)
+    return middles, counts[kept].astype(np.float64)
+
+
+def _loss(counts: npt.NDArray[np.int64], bound: float, levels: int) -> Callable[[float, float], float]:
+    """The sum of squares that a lowest and a highest end lose."""
+    middles, weights = _middles(counts, bound)
 
     def loss(lowest: float, highest: float) -> float:
         step = (highest - lowest) / levels

@@ -48,6 +48,9 @@ def run(
         options = onnxruntime.SessionOptions()
         # Repacked copies of the weights would double the memory.
         options.add_session_config_entry("session.disable_prepacking", "1")
+        # Products of 8-bit numbers are those of their floats; ONNX Runtime would fuse e4m3 ones into an operator that
+        # does not take them
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         # In the graph's own order, a value that is looked at goes as soon as what comes after it has been computed.
         options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
         options.log_severity_level = 3

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir
 
 from pipeline.errors import StageError, UsageError
 from pipeline.quantize.parts.entropy import entropy_range
@@ -44,6 +45,11 @@ class Range:
         """The step between two neighbouring numbers; 1 where the range is empty."""
         step = np.float32((self.high - self.low) / (SIGNED_LEVELS if self.signed else LEVELS))
         return step if step >= np.finfo(np.float32).tiny else np.float32(1)
+
+    @property
+    def dtype(self) -> onnx_ir.DataType:
+        """The type of the numbers."""
+        return onnx_ir.DataType.INT8 if self.signed else onnx_ir.DataType.UINT8
 
     @property
     def zero_point(self) -> np.uint8 | np.int8:

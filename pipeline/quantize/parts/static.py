@@ -1,24 +1,39 @@
 """Q/DQ around linear layers: standard ONNX that says in the graph which numbers are 8 bits wide."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir
 
 from pipeline.graph import Graph
 from pipeline.nodes import constant, drop_if_unused, insert
+from pipeline.quantize.parts.grids import Grid
 from pipeline.quantize.parts.linear import Linear
-from pipeline.quantize.parts.ranges import Range
 from pipeline.quantize.parts.scales import in_half
 from pipeline.quantize.parts.stored import add_bias, dequantized, store
+
+
+class Scaled(Protocol):
+    """How an activation becomes 8-bit numbers: real value = scale x (number - zero point)."""
+
+    @property
+    def scale(self) -> np.float32: ...
+
+    @property
+    def zero_point(self) -> np.generic | npt.NDArray[np.generic]: ...
+
+    @property
+    def dtype(self) -> onnx_ir.DataType: ...
 
 
 def quantize(
     graph: Graph,
     linears: Sequence[Linear],
-    ranges: Mapping[str, Range],
+    ranges: Mapping[str, Scaled],
     *,
-    bits: int,
+    grid: Grid,
     half: bool = False,
 ) -> None:
     """Let each of `linears` read its activation and its weight through DequantizeLinear, in place.
@@ -32,10 +47,10 @@ def quantize(
         activation = linear.activation
         if activation not in activations:
             activations[activation] = _round_trip(graph, linear, ranges[str(activation.name)], half)
-        _quantize(graph, linear, activations[activation], bits, half)
+        _quantize(graph, linear, activations[activation], grid, half)
 
 
-def _round_trip(graph: Graph, linear: Linear, found: Range, half: bool) -> onnx_ir.Value:
+def _round_trip(graph: Graph, linear: Linear, found: Scaled, half: bool) -> onnx_ir.Value:
     """The activation of `linear` after QuantizeLinear and DequantizeLinear."""
     activation, module = linear.activation, linear.module
     step = in_half(found.scale) if half else np.asarray(found.scale)
@@ -47,7 +62,7 @@ def _round_trip(graph: Graph, linear: Linear, found: Range, half: bool) -> onnx_
         "QuantizeLinear",
         [activation, scale, zero_point],
         name=f"{module}/QuantizeLinear",
-        dtype=onnx_ir.DataType.INT8 if found.signed else onnx_ir.DataType.UINT8,
+        dtype=found.dtype,
         shape=activation.shape,
     )
     return insert(
@@ -61,14 +76,14 @@ def _round_trip(graph: Graph, linear: Linear, found: Range, half: bool) -> onnx_
     )
 
 
-def _quantize(graph: Graph, linear: Linear, activation: onnx_ir.Value, bits: int, half: bool) -> None:
+def _quantize(graph: Graph, linear: Linear, activation: onnx_ir.Value, grid: Grid, half: bool) -> None:
     node, read = linear.node, linear.node.inputs[1]
-    numbers, scale = store(graph, linear, bits=bits, half=half)
+    numbers, scale = store(graph, linear, grid=grid, half=half)
     turn = numbers.producer()
     if half and turn is not None:
-        weight = _turned_afterwards(graph, linear, turn, scale)
+        weight = _turned_afterwards(graph, linear, turn, scale, grid)
     else:
-        weight = dequantized(graph, node, f"{linear.module}.weight", numbers, scale, axis=1)
+        weight = dequantized(graph, node, f"{linear.module}.weight", numbers, scale, grid, axis=1)
     if node.op_type == "MatMul":
         node.replace_input_with(0, activation)
         node.replace_input_with(1, weight)
@@ -88,12 +103,14 @@ def _quantize(graph: Graph, linear: Linear, activation: onnx_ir.Value, bits: int
 
 
 def _turned_afterwards(
-    graph: Graph, linear: Linear, turn: onnx_ir.Node, scale: onnx_ir.Value
+    graph: Graph, linear: Linear, turn: onnx_ir.Node, scale: onnx_ir.Value, grid: Grid
 ) -> onnx_ir.Value:
     """A weight that `turn` transposes in 8 bits, transposed as floats: TensorRT dequantizes stored constants only."""
     (turned,) = turn.outputs
     stored = turn.inputs[0]
     assert stored is not None
-    turn.replace_input_with(0, dequantized(graph, turn, f"{linear.module}.weight", stored, scale, axis=0))
+    turn.replace_input_with(
+        0, dequantized(graph, turn, f"{linear.module}.weight", stored, scale, grid, axis=0)
+    )
     turned.dtype = onnx_ir.DataType.FLOAT
     return turned

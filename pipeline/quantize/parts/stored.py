@@ -6,23 +6,24 @@ import onnx_ir
 from pipeline.graph import Graph
 from pipeline.nodes import constant, insert, replace
 from pipeline.quantize.parts import weights
+from pipeline.quantize.parts.grids import Grid
 from pipeline.quantize.parts.linear import Linear
 
 
 def store(
-    graph: Graph, linear: Linear, *, bits: int, half: bool = False
+    graph: Graph, linear: Linear, *, grid: Grid, half: bool = False
 ) -> tuple[onnx_ir.Value, onnx_ir.Value]:
-    """The weight of `linear` as (in, out) 8-bit numbers, and its (out) scales; the layer itself is left as it is.
+    """The weight of `linear` as (in, out) numbers of `grid`, and its (out) scales; the layer itself is left as it is.
 
     A weight that an embedding reads too is stored once, as the embedding's table, and transposed on the way. With
     `half`, scales are such as fp16 holds.
     """
     name = str(linear.stored.name)
     if not linear.tied:
-        numbers, scales = weights.quantize(linear.module, linear.weight, axis=1, bits=bits, half=half)
+        numbers, scales = weights.quantize(linear.module, linear.weight, axis=1, grid=grid, half=half)
         return constant(graph, f"{name}_quantized", numbers), constant(graph, f"{name}_scale", scales)
     table = linear.weight.T
-    numbers, scales = weights.quantize(linear.module, table, axis=0, bits=bits, half=half)
+    numbers, scales = weights.quantize(linear.module, table, axis=0, grid=grid, half=half)
     stored = constant(graph, f"{name}_quantized", numbers)
     turned = insert(
         graph,
@@ -30,18 +31,18 @@ def store(
         "Transpose",
         [stored],
         name=f"{linear.module}/Transpose",
-        dtype=onnx_ir.DataType.INT8,
+        dtype=grid.dtype,
         shape=onnx_ir.Shape(numbers.shape[::-1]),
         attributes={"perm": (1, 0)},
     )
     return turned, constant(graph, f"{name}_scale", scales)
 
 
-def zeros(graph: Graph, scale: onnx_ir.Value) -> onnx_ir.Value:
+def zeros(graph: Graph, scale: onnx_ir.Value, grid: Grid) -> onnx_ir.Value:
     """The zero points of symmetric weights, one for each of their scales."""
     assert scale.const_value is not None
     count = scale.const_value.size
-    return constant(graph, f"int8_zeros_{count}", np.zeros(count, dtype=np.int8))
+    return constant(graph, f"{grid.name}_zeros_{count}", np.repeat(grid.zero, count))
 
 
 def dequantized(
@@ -50,15 +51,16 @@ def dequantized(
     name: str,
     numbers: onnx_ir.Value,
     scale: onnx_ir.Value,
+    grid: Grid,
     *,
     axis: int,
 ) -> onnx_ir.Value:
-    """Symmetric 8-bit `numbers` as floats, with a scale for each index of `axis`, by a node ahead of `before`."""
+    """Symmetric `numbers` of `grid` as floats, with a scale for each index of `axis`, by a node ahead of `before`."""
     return insert(
         graph,
         before,
         "DequantizeLinear",
-        [numbers, scale, zeros(graph, scale)],
+        [numbers, scale, zeros(graph, scale, grid)],
         name=f"{name}/DequantizeLinear",
         dtype=onnx_ir.DataType.FLOAT,
         shape=numbers.shape,

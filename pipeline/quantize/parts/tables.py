@@ -9,6 +9,7 @@ import onnx_ir
 from pipeline.graph import Graph
 from pipeline.nodes import array_of, constant, drop_if_unused, insert, is_operator, replace
 from pipeline.quantize.parts import weights
+from pipeline.quantize.parts.grids import INTEGERS, Grid
 from pipeline.quantize.parts.stored import dequantized
 
 _WEIGHT = ".weight"
@@ -35,25 +36,27 @@ def find(graph: Graph) -> tuple[Table, ...]:
     return tuple(found for node in graph.graph if (found := _table(node)) is not None)
 
 
-def quantize(graph: Graph, table: Table, *, bits: int, half: bool = False) -> None:
-    """Let `table` be stored in 8 bits (a tied one in `bits`), with a scale a row or a column, whichever loses less.
+def quantize(graph: Graph, table: Table, *, grid: Grid, half: bool = False) -> None:
+    """Let `table` be stored in whole numbers of 8 bits, a tied one in those of `grid`.
+
+    It has a scale a row or a column, whichever loses less.
 
     A tied table has a scale a row, since its rows are the output channels of the linear layer that shares it. With
     `half`, scales are such as fp16 holds, and the whole table is dequantized ahead of the Gather: TensorRT takes 8-bit
     constants nowhere else, and its kernel dequantizes the rows that it reads.
     """
     array = table.array
-    # Nothing is summed up, so an embedding of its own can have all 8 bits on every CPU.
-    bits = bits if table.tied else 8
+    # Nothing is summed up, so an embedding of its own can have all 8 bits on every CPU, and needs no product's type.
+    grid = grid if table.tied else INTEGERS[8]
     axis = 0
-    if not table.tied and weights.error(array, axis=1, bits=bits) < weights.error(array, axis=0, bits=bits):
+    if not table.tied and weights.error(array, axis=1, grid=grid) < weights.error(array, axis=0, grid=grid):
         axis = 1
-    numbers, scales = weights.quantize(table.module, array, axis=axis, bits=bits, half=half)
+    numbers, scales = weights.quantize(table.module, array, axis=axis, grid=grid, half=half)
     stored = constant(graph, f"{table.stored.name}_quantized", numbers)
     node, shape = table.node, table.node.outputs[0].shape
     if half:
         scale = constant(graph, f"{table.stored.name}_scale", scales)
-        node.replace_input_with(0, dequantized(graph, node, table.module, stored, scale, axis=axis))
+        node.replace_input_with(0, dequantized(graph, node, table.module, stored, scale, grid, axis=axis))
         drop_if_unused(graph, table.stored)
         return
     rows = insert(

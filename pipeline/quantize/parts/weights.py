@@ -1,26 +1,23 @@
-"""Weights as 8-bit or 7-bit whole numbers, symmetric about zero, with one scale a channel."""
+"""Weights as 8-bit numbers, symmetric about zero, with one scale a channel."""
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import StageError
+from pipeline.quantize.parts.grids import Grid, Numbers
 from pipeline.quantize.parts.scales import in_half
 
-Int8 = npt.NDArray[np.int8]
 Float32 = npt.NDArray[np.float32]
-
-# The largest magnitude. -128 is left out, so that a weight and its negative are equally exact. 63 keeps the sum of two
-# products with an unsigned 8-bit number, 2 x 255 x 63 = 32,130, within 16 bits: CPUs without VNNI add pairs there.
-LARGEST = {8: 127, 7: 63}
 
 
 def quantize(
-    name: str, array: npt.NDArray[np.float32], *, axis: int, bits: int, half: bool = False
-) -> tuple[Int8, Float32]:
-    """A matrix and one scale for each index of `axis`, so that matrix times scale is `array` to half a scale.
+    name: str, array: npt.NDArray[np.float32], *, axis: int, grid: Grid, half: bool = False
+) -> tuple[Numbers, Float32]:
+    """A matrix and one scale for each index of `axis`, so that matrix times scale is nearly `array`: to half a scale
+    where numbers are whole, to a sixteenth of each number where they are e4m3.
 
-    Scale: largest magnitude of the channel over 127 (8 bits) or 63 (7 bits); with `half` one that fp16 holds, rounded
-    before the numbers are, so that they fit it. Raises StageError, naming `name`, for NaN or infinity.
+    Scale: largest magnitude of the channel over the grid's largest; with `half` one that fp16 holds, rounded before the
+    numbers are, so that they fit it. Raises StageError, naming `name`, for NaN or infinity.
     """
     largest = np.abs(array).max(axis=1 - axis)
     if not np.isfinite(largest).all():
@@ -29,18 +26,17 @@ def quantize(
             f"the weight of {name} holds NaN or infinity in {int((~np.isfinite(largest)).sum())} of its channels",
             hint="the checkpoint is damaged: train or copy it again",
         )
-    scales: Float32 = (largest / np.float32(LARGEST[bits])).astype(np.float32)
+    scales: Float32 = (largest / np.float32(grid.largest)).astype(np.float32)
     # A channel of zeros, or of numbers so small that the scale is none, is stored as zeros.
     scales[scales < np.finfo(np.float32).tiny] = 1.0
     if half:
         scales = in_half(scales)
     spread = scales[:, None] if axis == 0 else scales[None, :]
-    scaled = array / spread
-    return np.rint(scaled, out=scaled).astype(np.int8), scales
+    return grid.round(array / spread), scales
 
 
-def error(array: npt.NDArray[np.float32], *, axis: int, bits: int) -> float:
+def error(array: npt.NDArray[np.float32], *, axis: int, grid: Grid) -> float:
     """Mean squared error that scales along `axis` would leave, without storing the result."""
-    numbers, scales = quantize("", array, axis=axis, bits=bits)
-    back = numbers * (scales[:, None] if axis == 0 else scales[None, :])
+    numbers, scales = quantize("", array, axis=axis, grid=grid)
+    back = numbers.astype(np.float32) * (scales[:, None] if axis == 0 else scales[None, :])
     return float(np.square(np.subtract(back, array, out=back), out=back).mean(dtype=np.float64))

@@ -37,7 +37,7 @@ def with_attention(graph: Path, folder: Path) -> Path:
     return folder / "attention.onnx"
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "fp8"])
 @pytest.mark.parametrize("head", heads.names())
 def test_every_head_compiles_in_every_precision(head: str, precision: str, tmp_path: Path) -> None:
     engine = compiled(graph_file(head, precision), tmp_path / "x.engine", head, detailed=True)
@@ -75,6 +75,19 @@ def test_without_a_capability_an_engine_is_for_those_that_nvidia_documents(tmp_p
     engine = compiled(graph_file(HEAD, "fp16"), tmp_path / "x.engine")
     assert engine.capabilities == ("8.0", "8.6", "8.9", "12.0+")
     assert engine.options == {}
+
+
+def test_an_engine_in_fp8_is_for_devices_that_have_it(tmp_path: Path) -> None:
+    engine = build(
+        graph_file(HEAD, "fp8"),
+        RTX.narrowed("fp8"),
+        EngineOptions(),
+        axes(HEAD),
+        tmp_path / "x.engine",
+        progress=lambda text: None,
+    )
+    assert engine.capabilities == ("8.9", "12.0+")
+    assert engine.precisions["fp8"] >= 4 * LAYERS
 
 
 def test_a_workspace_that_is_too_small_stops_the_build_with_tensorrts_words(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from distilforge.cuda.driver import survey
+from distilforge.cuda.driver import Device, survey
 from distilforge.manifest import Span
 
-from pipeline.engines.build import check
+from pipeline.engines.build import check, check_device
 from pipeline.engines.flavours import ONNXRUNTIME_RTX, ONNXRUNTIME_TENSORRT, RTX, TENSORRT, Flavour
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import MissingError, UsageError
@@ -43,6 +43,12 @@ no_driver = pytest.mark.skipif(not isinstance(survey(), str), reason="this machi
             "TensorrtExecutionProvider has no version_compat",
         ),
         (ONNXRUNTIME_TENSORRT, {"capabilities": ("8.6",)}, "has no capabilities"),
+        (RTX.narrowed("fp8"), {"capabilities": ("8.9", "8.6")}, "compute capability 8.6 in fp8"),
+        (
+            replace(TENSORRT, package=RTX.package).narrowed("fp8"),
+            {"hardware_compatibility": "ampere_plus"},
+            "fp8 needs compute capability 8.9 or later, and hardware_compatibility is 'ampere_plus'",
+        ),
     ],
 )
 def test_options_that_a_flavour_or_the_spans_do_not_allow(
@@ -52,6 +58,28 @@ def test_options_that_a_flavour_or_the_spans_do_not_allow(
         check(flavour, EngineOptions(**options), SPANS)  # type: ignore[arg-type]
     assert said in caught.value.message
     assert caught.value.hint
+
+
+def test_a_flavour_is_narrowed_to_the_capabilities_that_have_a_precision() -> None:
+    assert RTX.narrowed("int8") is RTX
+    assert RTX.narrowed("fp8").capabilities == ("8.9", "12.0", "12.1")
+    assert RTX.narrowed("fp8").unnamed == ("8.9", "12.0+")
+    check(RTX.narrowed("fp8"), EngineOptions(capabilities=("8.9", "12.0")), SPANS)
+
+
+@pytest.mark.parametrize(("capability", "fits"), [((8, 6), False), ((8, 9), True), ((9, 0), True)])
+def test_a_device_that_an_engine_is_built_on_must_have_its_precision(
+    capability: tuple[int, int], fits: bool
+) -> None:
+    device = Device(index=0, name="some device", capability=capability)
+    check_device(TENSORRT, device)
+    if fits:
+        check_device(TENSORRT.narrowed("fp8"), device)
+    else:
+        with pytest.raises(
+            MissingError, match=r"fp8 needs compute capability 8\.9 or later; some device has 8\.6"
+        ):
+            check_device(TENSORRT.narrowed("fp8"), device)
 
 
 @no_driver

@@ -15,7 +15,7 @@ from pipeline.graph import Graph, check
 from pipeline.nodes import array_of
 from pipeline.plan import Plan
 from pipeline.quantize import Transformed, schemes
-from pipeline.quantize.parts import weights
+from pipeline.quantize.parts import grids, weights
 from pipeline.quantize.parts.scales import SMALLEST_HALF, in_half
 from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
 
@@ -142,6 +142,6 @@ def test_scales_are_rounded_up_to_normal_numbers_of_fp16() -> None:
 def test_weights_fit_the_scales_that_were_rounded() -> None:
     array = np.random.default_rng(0).standard_normal((64, 8)).astype(np.float32)
     array[:, 2] *= 1e-6
-    numbers, scales = weights.quantize("w", array, axis=1, bits=8, half=True)
+    numbers, scales = weights.quantize("w", array, axis=1, grid=grids.INTEGERS[8], half=True)
     assert np.abs(numbers.astype(int)).max() <= 127
     assert (np.abs(numbers * scales - array) <= scales * 0.5001).all()
