@@ -13,9 +13,8 @@ from pipeline.explaining import explaining
 from pipeline.fuse import fusions
 from pipeline.graph_file import Written
 from pipeline.passes import Pass
-from pipeline.plan import BITS, Plan
+from pipeline.plan import BITS, CALIBRATIONS, Plan
 from pipeline.quantize import schemes
-from pipeline.quantize.parts.ranges import METHODS
 
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL.onnx", help="A DistilBERT as `distilforge export` writes it.")
@@ -24,7 +23,7 @@ Passes = Annotated[list[str], typer.Option("--pass", metavar="NAME", help="May b
 Output = Annotated[Path, typer.Option(metavar="OUT.onnx", help="The file to write.")]
 SchemeName = Annotated[str, typer.Option(help="How: see `distilforge list schemes`.")]
 Tokenizer = Annotated[str, typer.Option(help="The checkpoint, whose tokenizer reads the calibration data.")]
-Method = Annotated[str, typer.Option(help=f"Where ranges end: one of {', '.join(METHODS)}.")]
+Method = Annotated[str, typer.Option(help=f"Where ranges end: one of {', '.join(CALIBRATIONS)}.")]
 Smoothing = Annotated[float, typer.Option(help="How much of an outlier moves into the weights, 0 to 1.")]
 Bits = Annotated[int, typer.Option(help="8, or 7 for CPUs whose 8-bit products saturate.")]
 Products = Annotated[bool, typer.Option("--attention", help="Attention's own products in 8 bits too.")]

@@ -27,6 +27,7 @@ from distilforge.heads import heads as known_heads
 from pipeline.errors import UsageError
 from pipeline.registry import unknown
 
+CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")
 BITS = 8
 _WIDTHS = (7, BITS)
 # What every graph is before a scheme writes another precision into it
@@ -40,15 +41,16 @@ _SAME_AS = "same_as"
 class Plan:
     """Fusions, then a scheme that writes the precision, then lowerings to the target's own operators.
 
-    fusions, lowerings: names in pipeline.fuse. scheme: a name in pipeline.quantize, "" to stay in fp32. calibration:
-    one of METHODS in pipeline.quantize.parts.ranges. smoothing: how much of an activation's outliers moves into the
-    weights, 0 for none, 1 for all (Xiao et al. 2023, equation 4, alpha). smoothed: the modules whose inputs it is
-    done to, named as in exclude. weight_bits: 8, or 7 for CPUs whose int8 products saturate. signed_activations:
-    activations moved to where they are symmetric and stored signed with the zero point 0, which is all that TensorRT
-    takes, in place of unsigned ones. quantize_attention: attention's two products in 8 bits too, where unsigned
-    activations may be. exclude: modules by their Hugging Face names, "*" for anything, which stay in floating point.
-    session: ONNX Runtime's settings. needs: what a machine must have (distilforge.machine). Raises UsageError for a
-    smoothing or a number of bits that cannot be, and for quantize_attention beside signed_activations.
+    fusions, lowerings: names in pipeline.fuse. scheme: a name in pipeline.quantize, "" to stay in fp32.
+    calibration: where the ranges of activations end, one of CALIBRATIONS. smoothing: how much of an activation's
+    outliers moves into the weights, 0 for none, 1 for all (Xiao et al. 2023, equation 4, alpha). smoothed: the
+    modules whose inputs it is done to, named as in exclude. weight_bits: 8, or 7 for CPUs whose int8 products
+    saturate. signed_activations: activations moved to where they are symmetric and stored signed with the zero
+    point 0, which is all that TensorRT takes, in place of unsigned ones. quantize_attention: attention's two
+    products in 8 bits too, where unsigned activations may be. exclude: modules by their Hugging Face names, "*" for
+    anything, which stay in floating point. session: ONNX Runtime's settings. needs: what a machine must have
+    (distilforge.machine). Raises UsageError for an unknown calibration, a smoothing or a number of bits that cannot
+    be, and for quantize_attention beside signed_activations.
     """
 
     fusions: tuple[str, ...] = ()
@@ -65,6 +67,8 @@ class Plan:
     needs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.calibration not in CALIBRATIONS:
+            raise unknown("calibration", self.calibration, CALIBRATIONS)
         if self.weight_bits not in _WIDTHS:
             raise UsageError(
                 f"weight_bits must be {' or '.join(map(str, _WIDTHS))}, found {self.weight_bits}"

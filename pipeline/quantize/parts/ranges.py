@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir
 
-from pipeline.errors import StageError, UsageError
+from pipeline.errors import StageError
+from pipeline.plan import CALIBRATIONS
 from pipeline.quantize.parts.entropy import entropy_range
 from pipeline.quantize.parts.least_squares import least_squares_bound, least_squares_range
+from pipeline.registry import unknown
 
-METHODS = ("minmax", "percentile", "entropy", "mse")
 LEVELS = 255
 """Steps between the lowest and the highest unsigned 8-bit number."""
 SIGNED_LEVELS = 254
@@ -100,8 +101,8 @@ class Statistics:
 
         Raises UsageError for another method, StageError where no value was seen.
         """
-        if method not in METHODS:
-            raise UsageError(f"unknown calibration {method!r}", hint=f"one of {', '.join(METHODS)}")
+        if method not in CALIBRATIONS:
+            raise unknown("calibration", method, CALIBRATIONS)
         if self.channels is None:
             raise StageError(
                 "quantize",

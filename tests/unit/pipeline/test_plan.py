@@ -96,6 +96,7 @@ def test_what_is_written_reads_the_same(own: Path) -> None:
         ("[int8]\nfusions = 'packed_qkv'", "fusions must be a list of names, found 'packed_qkv'"),
         ("[int8]\nfusions = [1]", r"fusions must be a list of names, found \[1\]"),
         ("[int8]\nsmoothing = true", "smoothing must be a number, found True"),
+        ("[int8]\ncalibration = 'mimax'", "int8: unknown calibration 'mimax'; known: minmax,"),
         ("[int8]\nsmoothing = 1.5", "int8: smoothing must lie between 0 and 1, found 1.5"),
         ("[int8]\nweight_bits = 7.0", "weight_bits must be a whole number, found 7.0"),
         ("[int8]\nweight_bits = 6", "int8: weight_bits must be 7 or 8, found 6"),

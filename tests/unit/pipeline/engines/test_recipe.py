@@ -82,7 +82,7 @@ def test_the_command_line_replaces_what_it_names(tmp_path: Path) -> None:
         str(path),
         name=None,
         head=None,
-        variants=None,
+        variants=["tensorrt-rtx:fp16"],
         data=None,
         calibration=None,
         plans=None,

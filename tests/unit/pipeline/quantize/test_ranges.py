@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import StageError, UsageError
+from pipeline.plan import CALIBRATIONS
 from pipeline.quantize.parts import entropy
-from pipeline.quantize.parts.ranges import METHODS, PERCENTILE, Range, Statistics
+from pipeline.quantize.parts.ranges import PERCENTILE, Range, Statistics
 
 
 def gathered(*batches: np.ndarray, histogram: bool = True) -> Statistics:
@@ -19,7 +20,7 @@ def normal(rows: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((rows, 8)).astype(np.float32)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CALIBRATIONS)
 @pytest.mark.parametrize("shift", [-20.0, 0.0, 20.0])
 def test_zero_is_exact(method: str, shift: float) -> None:
     found = gathered(normal(200) + shift).range(method)
@@ -29,7 +30,7 @@ def test_zero_is_exact(method: str, shift: float) -> None:
     assert 0.0 in levels
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CALIBRATIONS)
 @pytest.mark.parametrize("shift", [-20.0, 0.0, 20.0])
 def test_a_signed_range_is_symmetric_and_no_narrower_than_it_says(method: str, shift: float) -> None:
     values = normal(200) + shift
@@ -89,7 +90,7 @@ def test_one_pass_equals_one_batch_whatever_the_order() -> None:
     assert apart.bound == together.bound
     assert apart.counts is not None
     assert apart.counts.sum() == 3 * 800
-    for method in METHODS:
+    for method in CALIBRATIONS:
         found, expected = apart.range(method), together.range(method)
         # Merging bins rounds what the first, narrower histogram counted into a neighbouring bin at most.
         assert found.high == pytest.approx(expected.high, rel=1e-3)
@@ -104,7 +105,7 @@ def test_zeros_first_do_not_spoil_the_histogram() -> None:
 
 
 def test_an_activation_that_is_always_zero_has_a_scale() -> None:
-    for method in METHODS:
+    for method in CALIBRATIONS:
         found = gathered(np.zeros((10, 8))).range(method)
         assert found.scale == 1
         assert int(found.zero_point) == 0
