@@ -5,10 +5,8 @@ all switches at the reference, each of the variant's modules computes from float
 with one switch at the variant, that module alone is quantized; with all but one, that module alone is restored.
 """
 
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -17,8 +15,9 @@ from distilforge.manifest import Variant
 from distilforge.onnxruntime_settings import Settings
 from onnx_ir.passes import common
 
+from pipeline import in_memory
 from pipeline.bisection.boundaries import Boundary
-from pipeline.graph import Graph, save
+from pipeline.graph import Graph
 from validation.batches import Feeds
 from validation.tasks.base import Floats
 
@@ -71,11 +70,7 @@ def load(reference: Graph, variant: Graph, boundaries: Sequence[Boundary], setti
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    besides = Settings.of(settings).apply(options)
-    with tempfile.TemporaryDirectory(prefix="distilforge-bisect-") as folder:
-        path = Path(folder) / "hybrid.onnx"
-        save(reference, path)
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], **besides)
+    session = in_memory.session(reference, options, Settings.of(settings).apply(options))
     return Hybrid(session=session, outputs=outputs, boundaries=len(boundaries))
 
 

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir
 
+from pipeline import in_memory
 from pipeline.errors import StageError
-from pipeline.graph import Graph, save
+from pipeline.graph import Graph
 from pipeline.quantize import Calibration, Feeds
 from pipeline.quantize.parts.ranges import Statistics
 
@@ -43,20 +42,17 @@ def run(
     if not values:
         return
     batch = None
-    with TemporaryDirectory(prefix="distilforge-") as folder, _also_outputs(graph, values):
-        save(graph, Path(folder) / "observed.onnx")
-        options = onnxruntime.SessionOptions()
-        # Repacked copies of the weights would double the memory.
-        options.add_session_config_entry("session.disable_prepacking", "1")
-        # Products of 8-bit numbers are those of their floats; ONNX Runtime would fuse e4m3 ones into an operator that
-        # does not take them
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
-        # In the graph's own order, a value that is looked at goes as soon as what comes after it has been computed.
-        options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(
-            str(Path(folder) / "observed.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+    options = onnxruntime.SessionOptions()
+    # Repacked copies of the weights would double the memory.
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    # Products of 8-bit numbers are those of their floats; ONNX Runtime would fuse e4m3 ones into an operator that
+    # does not take them
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    # In the graph's own order, a value that is looked at goes as soon as what comes after it has been computed.
+    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+    options.log_severity_level = 3
+    with _also_outputs(graph, values):
+        session = in_memory.session(graph, options)
     names = [str(value.name) for value in values]
     needed = onnxruntime.RunOptions()
     # What comes after the values, such as logits over a vocabulary, need not be computed
