@@ -1,8 +1,11 @@
 """A report as JSON, with every sample, so that anyone can compute other statistics from it."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from bench.contest import Contest
+from bench.ratios import Ratio
 from bench.report import Report
 
 
@@ -11,23 +14,11 @@ def to_json(report: Report) -> str:
     values = {
         "conditions": dict(report.conditions),
         "settings": dict(report.settings),
-        "samples": [
-            {"subject": one.contestant, "shape": str(one.shape), "seconds_by_turn": one.turns}
-            for one in report.contest.samples
-        ],
+        "samples": samples(report.contest),
         "largest_difference_from_eager": dict(report.differences),
         "absent": [asdict(one) for one in report.absent],
         "ours": report.ours,
-        "ratios": [
-            {
-                "opponent": one.opponent,
-                "shape": None if one.shape is None else str(one.shape),
-                "their_time_over_ours": one.value,
-                "interval": one.interval,
-            }
-            for found in report.against.values()
-            for one in found
-        ],
+        "ratios": ratios(report.against),
         "ceiling_operations_per_second": report.ceiling,
         "share_of_8x128": asdict(report.share) if report.share else None,
         "builds": {
@@ -41,3 +32,25 @@ def to_json(report: Report) -> str:
         "wanted": [{**asdict(one), "met": bool(one)} for one in report.wanted],
     }
     return json.dumps(values, indent=1) + "\n"
+
+
+def samples(contest: Contest) -> list[dict[str, object]]:
+    """Every sample, turn by turn."""
+    return [
+        {"subject": one.contestant, "shape": str(one.shape), "seconds_by_turn": one.turns}
+        for one in contest.samples
+    ]
+
+
+def ratios(against: Mapping[str, Sequence[Ratio]]) -> list[dict[str, object]]:
+    """Every ratio with its interval; the shape of one over all shapes is null."""
+    return [
+        {
+            "opponent": one.opponent,
+            "shape": None if one.shape is None else str(one.shape),
+            "their_time_over_ours": one.value,
+            "interval": one.interval,
+        }
+        for found in against.values()
+        for one in found
+    ]

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 from bench.gpu.report import GpuReport
+from bench.record import ratios, samples
 
 
 def to_json(report: GpuReport) -> str:
@@ -11,10 +12,7 @@ def to_json(report: GpuReport) -> str:
     values = {
         "conditions": dict(report.conditions),
         "settings": dict(report.settings),
-        "samples": [
-            {"subject": one.contestant, "shape": str(one.shape), "seconds_by_turn": one.turns}
-            for one in report.contest.samples
-        ],
+        "samples": samples(report.contest),
         "memory_bytes": [
             {"subject": column, "shape": str(shape), **asdict(held)}
             for (column, shape), held in report.memory.items()
@@ -22,16 +20,7 @@ def to_json(report: GpuReport) -> str:
         "largest_difference_from_eager": dict(report.differences),
         "absent": [asdict(one) for one in report.absent],
         "ours": report.ours,
-        "ratios": [
-            {
-                "opponent": one.opponent,
-                "shape": None if one.shape is None else str(one.shape),
-                "their_time_over_ours": one.value,
-                "interval": one.interval,
-            }
-            for found in report.against.values()
-            for one in found
-        ],
+        "ratios": ratios(report.against),
         "ceiling_operations_per_second": report.ceiling,
         "wanted": [{**asdict(one), "met": bool(one)} for one in report.wanted],
     }
