@@ -73,7 +73,7 @@ def run(
     (output / "samples.json").write_text(record.to_json(report), encoding="utf-8")
     title = f"DistilBERT-base, {threads} threads, {report.conditions['processor']}: medians, and each turn as a dot"
     for suffix in ("svg", "png"):
-        plot.draw(report.contest, report.ours, output / f"latency.{suffix}", title=title)
+        plot.draw(report.rounds.near, report.ours, output / f"latency.{suffix}", title=title)
     typer.echo(text)
     if enforce and (report.absent or not all(report.wanted)):
         raise typer.Exit(1)

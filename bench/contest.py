@@ -5,9 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -129,10 +129,14 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contest:
-    """Every sample, and what each contestant answered at each shape."""
+    """Every sample, and what each contestant answered at each shape.
+
+    round_trips: of bench.cores, before the first round of a shape and after each; empty where they were not measured.
+    """
 
     samples: tuple[Samples, ...]
     logits: dict[tuple[str, Shape], Logits]
+    round_trips: Mapping[Shape, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -153,35 +157,41 @@ def time_in_turns(
     *,
     seconds: float,
     most_rounds: int,
+    round_trip: Callable[[], float | None] = lambda: None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Contest:
     """Time every worker at every shape, as many rounds as fit into `seconds` a shape, between 5 and `most_rounds`.
 
-    Each round begins one worker further on, so that none always follows the same one.
+    Each round has an order of its own, so that none always follows the same one; `round_trip` is asked between rounds.
     """
     samples: list[Samples] = []
     logits: dict[tuple[str, Shape], Logits] = {}
+    trips: dict[Shape, tuple[float, ...]] = {}
     for shape in shapes:
         progress(f"timing {shape}")
         first = [worker.run(shape, warm_ups=1, runs=1) for worker in workers]
         runs = [max(1, min(MOST_RUNS, int(TURN_SECONDS / reply.seconds[0]))) for reply in first]
         turns: list[list[tuple[float, ...]]] = [[] for _ in workers]
+        taken = [round_trip()]
         end = time.perf_counter() + seconds
         for turn in range(most_rounds):
             if turn >= FEWEST_ROUNDS and time.perf_counter() >= end:
                 break
-            for place in range(len(workers)):
-                index = (turn + place) % len(workers)
+            for index in np.random.default_rng(turn).permutation(len(workers)):
                 time.sleep(REST_SECONDS)
                 reply = workers[index].run(
                     shape, warm_ups=WARM_UPS if runs[index] > 1 else 1, runs=runs[index]
                 )
                 turns[index].append(reply.seconds)
-        for worker, reply, taken in zip(workers, first, turns, strict=True):
+            taken.append(round_trip())
+        trips[shape] = tuple(trip for trip in taken if trip is not None)
+        for worker, reply, timed in zip(workers, first, turns, strict=True):
             name = worker.contestant.name
-            samples.append(Samples(contestant=name, shape=shape, turns=tuple(taken)))
+            samples.append(Samples(contestant=name, shape=shape, turns=tuple(timed)))
             logits[name, shape] = reply.logits
-    return Contest(samples=tuple(samples), logits=logits)
+    return Contest(
+        samples=tuple(samples), logits=logits, round_trips={key: each for key, each in trips.items() if each}
+    )
 
 
 @contextmanager

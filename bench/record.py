@@ -15,6 +15,7 @@ def to_json(report: Report) -> str:
         "conditions": dict(report.conditions),
         "settings": dict(report.settings),
         "samples": samples(report.contest),
+        "round_trips_ns": {str(shape): taken for shape, taken in report.contest.round_trips.items()},
         "largest_difference_from_eager": dict(report.differences),
         "absent": [asdict(one) for one in report.absent],
         "ours": report.ours,

@@ -8,18 +8,21 @@ from bench.contest import Contest
 from bench.prepared import Absent
 from bench.products import Share
 from bench.ratios import Ratio, Wanted
+from bench.rounds import Rounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Conditions by name; samples; ratios by opponent; builds by builder; operations a second of the ceiling.
 
-    `ours` is the contestant that is judged, None where it could not be made; `int8_bytes` the size of its file.
+    `ours` is the contestant that is judged, None where it could not be made; `int8_bytes` the size of its file. Ratios
+    and limits are of the rounds in which the cores were near each other.
     """
 
     conditions: Mapping[str, str]
     settings: Mapping[str, str]
     contest: Contest
+    rounds: Rounds
     differences: Mapping[str, float]
     absent: tuple[Absent, ...]
     ours: str | None

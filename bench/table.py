@@ -6,6 +6,7 @@ from statistics import geometric_mean
 from bench.contest import Contest
 from bench.ratios import Ratio, Wanted
 from bench.report import Report
+from bench.rounds import NEAR, Rounds
 from bench.shapes import Shape
 from bench.sizes import attention_operations, linear_operations
 
@@ -20,9 +21,11 @@ def markdown(report: Report) -> str:
     """Everything that a reader wants to know, in sections."""
     parts = [
         "## Milliseconds (median), texts x tokens",
-        medians(report.contest),
+        medians(report.rounds.near),
         "## Times faster than each peer (95% bootstrap interval)",
-        ratios(report.contest, report.against) if report.ours else "Our file could not be made.",
+        ratios(report.rounds.near, report.against) if report.ours else "Our file could not be made.",
+        "## While the cores were apart",
+        apart(report.rounds),
         "## Operations",
         operations(report),
         "## Builds of one head",
@@ -58,6 +61,20 @@ def ratios(contest: Contest, against: Mapping[str, tuple[Ratio, ...]]) -> str:
     return grid(["", *map(str, contest.shapes), "mean"], rows)
 
 
+def apart(rounds: Rounds) -> str:
+    """The rounds that the tables above leave out, and why."""
+    if rounds.shortest is None:
+        return "Not measured."
+    counts = ", ".join(f"{near} of {every} at {shape}" for shape, (near, every) in rounds.counts.items())
+    text = (
+        f"The rounds above had the two cores near each other ({counts}): a message from one to the other and back "
+        f"took at most {NEAR:g} times the shortest in this run, {rounds.shortest:.0f} ns, before and after the round."
+    )
+    if not rounds.apart.shapes:
+        return f"{text} No shape had five others."
+    return f"{text} In the others, medians were:\n\n{medians(rounds.apart)}"
+
+
 def operations(report: Report) -> str:
     """What our file reaches at each shape against the ceiling, and where the time of 8x128 goes."""
     lines = [
@@ -65,8 +82,8 @@ def operations(report: Report) -> str:
     ]
     if report.ours is not None:
         rows = []
-        for shape in report.contest.shapes:
-            reached = _operations(shape) / report.contest.of(report.ours, shape).median
+        for shape in report.rounds.near.shapes:
+            reached = _operations(shape) / report.rounds.near.of(report.ours, shape).median
             rows.append([str(shape), f"{reached / TERA:.2f}", f"{reached / report.ceiling:.0%}"])
         lines.append(grid(["shape", "TOP/s", "of the ceiling"], rows))
         lines.append("Counted are the operations of all matrix products, attention's included.")

@@ -8,6 +8,7 @@ from bench import record, table
 from bench.build_cost import BuildError, Builds, Cost, measure_in_turns
 from bench.contest import Contest
 from bench.report import Report
+from bench.rounds import divide
 from bench.run import OPTIMUM, _wanted_of_builds
 
 
@@ -26,10 +27,12 @@ def test_builds_are_compared_by_their_medians() -> None:
 
 
 def test_the_table_shows_the_range_and_the_record_every_build() -> None:
+    nothing = Contest(samples=(), logits={})
     report = Report(
         conditions={},
         settings={},
-        contest=Contest(samples=(), logits={}),
+        contest=nothing,
+        rounds=divide(nothing),
         differences={},
         absent=(),
         ours=None,
