@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.cores import is_near
 from bench.shapes import Shape
 from bench.subjects import Logits
 
@@ -131,7 +132,7 @@ class Samples:
 class Contest:
     """Every sample, and what each contestant answered at each shape.
 
-    round_trips: of bench.cores, before the first round of a shape and after each; empty where they were not measured.
+    round_trips: of bench.cores, the longer of those before and after each round; empty where they were not measured.
     """
 
     samples: tuple[Samples, ...]
@@ -151,6 +152,50 @@ class Contest:
         raise KeyError(f"{contestant} at {shape}")
 
 
+class _Timed:
+    """A shape that is timed in parts, between which other shapes have their turn."""
+
+    def __init__(
+        self, workers: Sequence[Worker], shape: Shape, round_trip: Callable[[], float | None]
+    ) -> None:
+        self.shape = shape
+        self.round_trips: list[float] = []
+        self._workers, self._round_trip = workers, round_trip
+        self._turns: list[list[tuple[float, ...]]] = [[] for _ in workers]
+        self._logits: list[Logits] = []
+
+    def go_on(self, seconds: float, most_rounds: int) -> None:
+        """As many rounds as fit into `seconds`, between one and `most_rounds`; each in an order of its own."""
+        first = [worker.run(self.shape, warm_ups=1, runs=1) for worker in self._workers]
+        runs = [max(1, min(MOST_RUNS, int(TURN_SECONDS / reply.seconds[0]))) for reply in first]
+        self._logits = [reply.logits for reply in first]
+        before = self._round_trip()
+        end = time.perf_counter() + seconds
+        for done in range(most_rounds):
+            if done and time.perf_counter() >= end:
+                break
+            for index in np.random.default_rng(len(self._turns[0])).permutation(len(self._workers)):
+                time.sleep(REST_SECONDS)
+                reply = self._workers[index].run(
+                    self.shape, warm_ups=WARM_UPS if runs[index] > 1 else 1, runs=runs[index]
+                )
+                self._turns[index].append(reply.seconds)
+            after = self._round_trip()
+            if before is not None and after is not None:
+                self.round_trips.append(max(before, after))
+            before = after
+
+    def samples(self) -> Iterator[Samples]:
+        """Of every worker, in their order."""
+        for worker, turns in zip(self._workers, self._turns, strict=True):
+            yield Samples(contestant=worker.contestant.name, shape=self.shape, turns=tuple(turns))
+
+    def logits(self) -> Iterator[tuple[str, Logits]]:
+        """What every worker answered, by its name."""
+        for worker, logits in zip(self._workers, self._logits, strict=True):
+            yield worker.contestant.name, logits
+
+
 def time_in_turns(
     workers: Sequence[Worker],
     shapes: Sequence[Shape],
@@ -158,40 +203,40 @@ def time_in_turns(
     seconds: float,
     most_rounds: int,
     round_trip: Callable[[], float | None] = lambda: None,
+    patience: float = 0.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Contest:
     """Time every worker at every shape, as many rounds as fit into `seconds` a shape, between 5 and `most_rounds`.
 
-    Each round has an order of its own, so that none always follows the same one; `round_trip` is asked between rounds.
+    Shapes take turns too, in five parts, so that none meets the machine in one state alone. `round_trip` is asked
+    around each round; shapes with fewer than 5 rounds of near cores are timed on for up to `patience` seconds in all.
     """
-    samples: list[Samples] = []
-    logits: dict[tuple[str, Shape], Logits] = {}
-    trips: dict[Shape, tuple[float, ...]] = {}
-    for shape in shapes:
-        progress(f"timing {shape}")
-        first = [worker.run(shape, warm_ups=1, runs=1) for worker in workers]
-        runs = [max(1, min(MOST_RUNS, int(TURN_SECONDS / reply.seconds[0]))) for reply in first]
-        turns: list[list[tuple[float, ...]]] = [[] for _ in workers]
-        taken = [round_trip()]
-        end = time.perf_counter() + seconds
-        for turn in range(most_rounds):
-            if turn >= FEWEST_ROUNDS and time.perf_counter() >= end:
-                break
-            for index in np.random.default_rng(turn).permutation(len(workers)):
-                time.sleep(REST_SECONDS)
-                reply = workers[index].run(
-                    shape, warm_ups=WARM_UPS if runs[index] > 1 else 1, runs=runs[index]
-                )
-                turns[index].append(reply.seconds)
-            taken.append(round_trip())
-        trips[shape] = tuple(trip for trip in taken if trip is not None)
-        for worker, reply, timed in zip(workers, first, turns, strict=True):
-            name = worker.contestant.name
-            samples.append(Samples(contestant=name, shape=shape, turns=tuple(timed)))
-            logits[name, shape] = reply.logits
+    timed = [_Timed(workers, shape, round_trip) for shape in shapes]
+    part = seconds / FEWEST_ROUNDS, max(1, most_rounds // FEWEST_ROUNDS)
+    for number in range(FEWEST_ROUNDS):
+        for each in timed:
+            progress(f"timing {each.shape}, part {number + 1} of {FEWEST_ROUNDS}")
+            each.go_on(*part)
+    end = time.perf_counter() + patience
+    while time.perf_counter() < end and (lacking := _lacking(timed)):
+        for each in lacking:
+            progress(f"timing {each.shape} once more, since the cores were apart")
+            each.go_on(*part)
     return Contest(
-        samples=tuple(samples), logits=logits, round_trips={key: each for key, each in trips.items() if each}
+        samples=tuple(samples for each in timed for samples in each.samples()),
+        logits={(name, each.shape): logits for each in timed for name, logits in each.logits()},
+        round_trips={each.shape: tuple(each.round_trips) for each in timed if each.round_trips},
     )
+
+
+def _lacking(timed: Sequence[_Timed]) -> list[_Timed]:
+    """Those with too few rounds of near cores, as far as that was measured."""
+    shortest = min((trip for each in timed for trip in each.round_trips), default=None)
+    if shortest is None:
+        return []
+    return [
+        each for each in timed if sum(is_near(trip, shortest) for trip in each.round_trips) < FEWEST_ROUNDS
+    ]
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 
+# Of the shortest round trip of a run; cores without a common cache were seen at twice as much
+NEAR = 1.5
 _TRIES, _TRIPS = 8, 2000
 
 
@@ -20,6 +22,11 @@ def round_trip() -> float | None:
     command = (sys.executable, "-m", "bench.cores")
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - this module
     return float(done.stdout)
+
+
+def is_near(trip: float, shortest: float) -> bool:
+    """Whether the cores share a cache, by the shortest round trip that was seen."""
+    return trip <= NEAR * shortest
 
 
 def _measure() -> float:

@@ -6,52 +6,51 @@ them in the middle of a run. So rounds of either kind stand in tables of their o
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from bench.contest import FEWEST_ROUNDS, Contest
+from bench.cores import is_near
 from bench.shapes import Shape
-
-# Of the shortest round trip of a run; cores without a common cache were seen at twice as much
-NEAR = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rounds:
-    """A contest in two. shortest: of all round trips, None where none was measured; counts: rounds near, and all."""
+    """A contest in two. shortest: of all round trips, None where none was measured; counts: rounds near, and all.
+
+    A shape that had too few near rounds has all its rounds in `near`, and is one of `mixed`.
+    """
 
     near: Contest
     apart: Contest
     shortest: float | None
     counts: Mapping[Shape, tuple[int, int]]
-
-
-def is_near(trip: float, shortest: float) -> bool:
-    """Whether the cores share a cache, by the shortest round trip that was seen."""
-    return trip <= NEAR * shortest
+    mixed: tuple[Shape, ...]
 
 
 def divide(contest: Contest) -> Rounds:
-    """The rounds at whose beginning and end the cores were near, and the others.
+    """The rounds before and after which the cores were near, and the others.
 
     A shape with fewer than 5 of a kind has none of it; without near ones, all of its rounds count as such.
     """
     trips = [trip for taken in contest.round_trips.values() for trip in taken]
     shortest = min(trips, default=None)
     near: dict[Shape, tuple[bool, ...]] = {}
+    counts: dict[Shape, tuple[int, int]] = {}
+    mixed: list[Shape] = []
     for shape in contest.shapes:
         rounds = len(next(one.turns for one in contest.samples if one.shape == shape))
         taken = contest.round_trips.get(shape, ())
-        flags = (
-            (True,) * rounds
-            if shortest is None
-            else tuple(is_near(max(pair), shortest) for pair in pairwise(taken))
-        )
-        near[shape] = flags if sum(flags) >= FEWEST_ROUNDS else (True,) * rounds
+        flags = (True,) * rounds if shortest is None else tuple(is_near(trip, shortest) for trip in taken)
+        counts[shape] = sum(flags), rounds
+        if sum(flags) < FEWEST_ROUNDS:
+            mixed.append(shape)
+            flags = (True,) * rounds
+        near[shape] = flags
     return Rounds(
         near=_only(contest, near),
         apart=_only(contest, {shape: tuple(not flag for flag in flags) for shape, flags in near.items()}),
         shortest=shortest,
-        counts={shape: (sum(flags), len(flags)) for shape, flags in near.items()},
+        counts=counts,
+        mixed=tuple(mixed),
     )
 
 

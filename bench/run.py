@@ -27,6 +27,8 @@ REFERENCE = "pytorch-eager"
 OPTIMUM = "optimum-o2-int8"
 MOST_ROUNDS = 60
 PROFILES = 5
+# How much longer than asked a shape may take until the cores were near each other for long enough
+PATIENCE = 2
 MEGABYTES = 1e6
 Progress = Callable[[str], None]
 
@@ -61,6 +63,7 @@ def run(
                 seconds=seconds,
                 most_rounds=MOST_ROUNDS,
                 round_trip=cores.round_trip,
+                patience=PATIENCE * seconds,
                 progress=progress,
             )
         ceiling = max(ceiling, _ceiling(threads, progress))
@@ -203,7 +206,7 @@ def _share(folder: Path, threads: int, shortest: float | None, progress: Progres
         after = cores.round_trip()
         if shortest is None or before is None or after is None:
             break
-        if rounds.is_near(max(before, after), shortest):
+        if cores.is_near(max(before, after), shortest):
             break
     return found
 

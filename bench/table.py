@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from statistics import geometric_mean
 
 from bench.contest import Contest
+from bench.cores import NEAR
 from bench.ratios import Ratio, Wanted
 from bench.report import Report
-from bench.rounds import NEAR, Rounds
+from bench.rounds import Rounds
 from bench.shapes import Shape
 from bench.sizes import attention_operations, linear_operations
 
@@ -70,6 +71,10 @@ def apart(rounds: Rounds) -> str:
         f"The rounds above had the two cores near each other ({counts}): a message from one to the other and back "
         f"took at most {NEAR:g} times the shortest in this run, {rounds.shortest:.0f} ns, before and after the round."
     )
+    if rounds.mixed:
+        text += (
+            f" Too few were so at {', '.join(map(str, rounds.mixed))}, of which the tables have all rounds."
+        )
     if not rounds.apart.shapes:
         return f"{text} No shape had five others."
     return f"{text} In the others, medians were:\n\n{medians(rounds.apart)}"

@@ -53,6 +53,20 @@ def test_contestants_are_timed_in_turns_at_every_shape(graph: Path, tmp_path: Pa
     assert "second" in (tmp_path / "plot.svg").read_text(encoding="utf-8")
 
 
+def test_a_shape_is_timed_on_until_enough_rounds_had_near_cores(graph: Path, tmp_path: Path) -> None:
+    near, apart = 1.0, 3.0
+    row = Contestant(name="only", subject="onnx-file", source=str(graph))
+    # Each of the five parts, of one round each, asks before and after it, and so does each part that is added
+    for trips, rounds in (([near] * 99, 5), ([*[near] * 2, *[apart, near] * 5, *[near] * 99], 10)):
+        told = iter(trips)
+        with open_workers([row], 1, tmp_path) as workers:
+            found = time_in_turns(
+                workers, SHAPES[:1], seconds=0.0, most_rounds=5, round_trip=told.__next__, patience=60.0
+            )
+        assert len(found.of("only", SHAPES[0]).turns) == rounds
+        assert len(found.round_trips[SHAPES[0]]) == rounds
+
+
 def test_a_worker_that_cannot_open_its_file_is_an_error(tmp_path: Path) -> None:
     row = Contestant(name="absent", subject="onnx-file", source=str(tmp_path / "absent.onnx"))
     log = tmp_path / "log"

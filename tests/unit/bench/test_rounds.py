@@ -30,9 +30,9 @@ def turns(found: Contest, shape: Shape) -> list[float]:
     return [turn[0] for turn in found.of("ours", shape).turns]
 
 
-def test_a_round_is_near_where_the_cores_were_before_and_after_it() -> None:
-    moved = (*[NEAR] * 7, *[APART] * 6)
-    found = divide(contest({SMALL: moved, LARGE: (NEAR,) * 13}, rounds=12))
+def test_rounds_are_divided_by_where_the_cores_were() -> None:
+    moved = (*[NEAR] * 6, *[APART] * 6)
+    found = divide(contest({SMALL: moved, LARGE: (NEAR,) * 12}, rounds=12))
     assert turns(found.near, SMALL) == [0, 1, 2, 3, 4, 5]
     assert turns(found.apart, SMALL) == [6, 7, 8, 9, 10, 11]
     assert found.apart.shapes == (SMALL,)
@@ -41,13 +41,15 @@ def test_a_round_is_near_where_the_cores_were_before_and_after_it() -> None:
 
 
 def test_too_few_of_a_kind_make_no_table() -> None:
-    few_near = (*[NEAR] * 5, *[APART] * 8)
-    few_apart = (*[NEAR] * 9, *[APART] * 4)
+    few_near = (*[NEAR] * 4, *[APART] * 8)
+    few_apart = (*[NEAR] * 8, *[APART] * 4)
     found = divide(contest({SMALL: few_near, LARGE: few_apart}, rounds=12))
     assert len(turns(found.near, SMALL)) == 12
     assert len(turns(found.near, LARGE)) == 8
     assert found.apart.shapes == ()
-    assert "12 of 12 at 1x16, 8 of 12 at 8x128" in table.apart(found)
+    shown = table.apart(found)
+    assert "4 of 12 at 1x16, 8 of 12 at 8x128" in shown
+    assert "Too few were so at 1x16, of which the tables have all rounds. No shape had five others." in shown
 
 
 def test_where_nothing_was_measured_all_rounds_count() -> None:
@@ -57,7 +59,7 @@ def test_where_nothing_was_measured_all_rounds_count() -> None:
 
 
 def test_the_table_shows_what_was_left_out() -> None:
-    shown = table.apart(divide(contest({SMALL: (*[NEAR] * 7, *[APART] * 6), LARGE: (NEAR,) * 13}, rounds=12)))
+    shown = table.apart(divide(contest({SMALL: (*[NEAR] * 6, *[APART] * 6), LARGE: (NEAR,) * 12}, rounds=12)))
     assert "180 ns" in shown
     assert "8500.00" in shown
 
