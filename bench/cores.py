@@ -11,8 +11,8 @@ import sys
 import time
 
 # Of the shortest round trip of a run; cores without a common cache were seen at twice as much
-NEAR = 1.5
-_TRIES, _TRIPS = 8, 2000
+NEAR = 1.8
+_CHUNKS, _TRIPS, _PAUSES = 300, 40, 13
 
 
 def round_trip() -> float | None:
@@ -30,30 +30,34 @@ def is_near(trip: float, shortest: float) -> bool:
 
 
 def _measure() -> float:
-    """The shortest of some tries, since whatever else runs on a core makes them longer."""
-    return min(_try(*sorted(os.sched_getaffinity(0))[:2]) for _ in range(_TRIES))
+    """The fifth percentile over many short chunks of round trips: whatever else runs on a core only makes them longer.
 
-
-def _try(first: int, second: int) -> float:
+    Two loops that wait for each other may fall into step, each always looking just too early, and a round trip then
+    takes one more turn of both. A pause before each chunk, each of another length, brings them out of it.
+    """
     cores = os.sched_getaffinity(0)
+    first, second = sorted(cores)[:2]
+    taken = []
     with mmap.mmap(-1, mmap.PAGESIZE) as shared:
         child = os.fork()
         os.sched_setaffinity(0, {first if child else second})
         if child == 0:
-            for _ in range(_TRIPS):
+            for _ in range(_CHUNKS * _TRIPS):
                 while not shared[0]:
                     pass
                 shared[0] = 0
             os._exit(0)
-        start = time.perf_counter()
-        for _ in range(_TRIPS):
-            shared[0] = 1
-            while shared[0]:
+        for chunk in range(_CHUNKS):
+            for _ in range(chunk % _PAUSES):
                 pass
-        seconds = time.perf_counter() - start
+            start = time.perf_counter()
+            for _ in range(_TRIPS):
+                shared[0] = 1
+                while shared[0]:
+                    pass
+            taken.append((time.perf_counter() - start) / _TRIPS)
         os.waitpid(child, 0)
-        os.sched_setaffinity(0, cores)
-    return 1e9 * seconds / _TRIPS
+    return 1e9 * sorted(taken)[_CHUNKS // 20]
 
 
 if __name__ == "__main__":
