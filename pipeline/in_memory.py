@@ -25,29 +25,41 @@ def session(
     """
     import onnxruntime
 
-    weights = {
+    stored = {
         name: (value, value.const_value)
         for name, value in graph.graph.initializers.items()
-        if value.const_value is not None and _is_handed_over(value.const_value)
+        if value.const_value is not None
     }
+    weights = {name: tensor for name, (_, tensor) in stored.items() if _is_handed_over(tensor)}
     # ONNX Runtime copies them when it loads the graph, and takes no others than contiguous ones
     handed = [
         onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(tensor.numpy()))
-        for _, tensor in weights.values()
+        for tensor in weights.values()
     ]
     try:
-        for name, (value, tensor) in weights.items():
-            value.const_value = onnx_ir.ExternalTensor(
-                _NOWHERE, 0, tensor.nbytes, tensor.dtype, shape=onnx_ir.Shape(tensor.shape.numpy()), name=name
-            )
+        for name, (value, tensor) in stored.items():
+            value.const_value = _elsewhere(tensor, name) if name in weights else _inside(tensor, name)
         model = onnx_ir.to_proto(graph).SerializeToString()
     finally:
-        for value, tensor in weights.values():
+        for value, tensor in stored.values():
             value.const_value = tensor
     options.add_external_initializers(list(weights), handed)
     return onnxruntime.InferenceSession(
         model, options, providers=["CPUExecutionProvider"], **(settings or {})
     )
+
+
+def _elsewhere(tensor: onnx_ir.TensorProtocol, name: str) -> onnx_ir.TensorProtocol:
+    """Stands for one that is handed over."""
+    shape = onnx_ir.Shape(tensor.shape.numpy())
+    return onnx_ir.ExternalTensor(_NOWHERE, 0, tensor.nbytes, tensor.dtype, shape=shape, name=name)
+
+
+def _inside(tensor: onnx_ir.TensorProtocol, name: str) -> onnx_ir.TensorProtocol:
+    """The same, which the model holds itself: a model without a file has nothing beside it."""
+    if not isinstance(tensor, onnx_ir.ExternalTensor):
+        return tensor
+    return onnx_ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=name)
 
 
 def _is_handed_over(tensor: onnx_ir.TensorProtocol) -> bool:

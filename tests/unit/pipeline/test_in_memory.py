@@ -35,6 +35,18 @@ def test_it_answers_as_the_file_does_and_leaves_the_graph_as_it_was(tmp_path: Pa
     assert {name: value.const_value for name, value in graph.graph.initializers.items()} == before
 
 
+def test_weights_that_lie_beside_the_graphs_file_are_read_from_there(tmp_path: Path) -> None:
+    graph = exported()
+    (expected,) = in_memory.session(graph, options()).run(None, FEEDS)
+    names = graphs.save(graph, tmp_path / "model.onnx", largest_single_file=0)
+    assert len(names) == 2
+    loaded = graphs.load(tmp_path / "model.onnx")
+    small = [value for value in loaded.graph.initializers.values() if value.const_value.nbytes < 1024]
+    assert any(isinstance(value.const_value, onnx_ir.ExternalTensor) for value in small)
+    (found,) = in_memory.session(loaded, options()).run(None, FEEDS)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_weights_in_columns_order_and_of_types_that_numpy_lacks_are_the_same_numbers() -> None:
     columns = np.asfortranarray(np.random.default_rng(0).normal(size=(64, 48)).astype(np.float32))
     read = onnx_ir.val("read", onnx_ir.DataType.FLOAT, [2, 64])

@@ -75,7 +75,9 @@ def test_builds_that_do_not_fit_together_run_one_after_the_other(tmp_path: Path)
     }
     with pytest.raises(StageError):
         pool.run(tasks, progress=said.append)
-    assert [text for text in said if "waits for" in text] == ["b.engine waits for 0.4 GB of memory"]
+    (waited,) = (text for text in said if "waits for" in text)
+    # Which of the two threads comes first is the system's affair
+    assert waited in ("a.engine waits for 0.4 GB of memory", "b.engine waits for 0.4 GB of memory")
 
 
 def test_a_build_larger_than_the_bound_runs_alone(tmp_path: Path) -> None:
