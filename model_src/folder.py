@@ -98,6 +98,8 @@ def read_json(path: Path) -> Mapping[str, object]:
         raise CheckpointError(
             f"{path} is not valid JSON: {cause}", hint="copy the checkpoint again"
         ) from cause
+    except OSError as cause:
+        raise CheckpointError(f"{path} cannot be read: {cause}", hint="check its permissions") from cause
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} must hold a JSON object, found {type(value).__name__}")
     return value

@@ -1,20 +1,25 @@
 """One stage on one ONNX file: fusions, or a quantization scheme, without the rest of a build."""
 
+import os
+import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distilforge.heads import heads as known_heads
 from distilforge.manifest import PassRecord, Verdict
 
 from pipeline import passes
-from pipeline.errors import UsageError, failed
+from pipeline.errors import EXPECTED, UsageError, failed
 from pipeline.fuse import fusions
 from pipeline.plan import Plan
 from pipeline.quantize import when_asked
+from pipeline.registry import unknown
 from pipeline.transform import transform
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pipeline.graph import Graph
     from pipeline.quantize import Calibration
@@ -47,7 +52,9 @@ def fuse(path: Path, names: "Sequence[str]", output: Path) -> Written:
     """
     chosen = [fusions.find(name) for name in dict.fromkeys(names)]
     graph = _load(path, output)
-    return Written(passes=passes.apply(graph, chosen), files=_save(graph, output))
+    with _explained("fuse"):
+        done = passes.apply(graph, chosen)
+    return Written(passes=done, files=_save(graph, output))
 
 
 def quantize(
@@ -58,9 +65,12 @@ def quantize(
     Calibrated on `data`, or the demo's texts, as the tokenizer of `checkpoint` reads them. Raises what `fuse` and
     pipeline.transform raise, and model_src's errors for the checkpoint.
     """
+    if head is not None and head not in known_heads.names():
+        raise unknown("head", head, known_heads.names())
     graph = _load(path, output)
     _refuse_written(graph, path)
-    done = transform(graph, plan, _calibration(checkpoint, head, data))
+    with _explained("quantize"):
+        done = transform(graph, plan, _calibration(checkpoint, head, data))
     return Written(passes=done.passes, verdicts=done.verdicts, notes=done.notes, files=_save(graph, output))
 
 
@@ -112,14 +122,15 @@ def _load(path: Path, output: Path) -> "Graph":
         raise UsageError(f"there is no ONNX file {path}", hint="`distilforge export` writes one")
     if output.resolve() == path.resolve():
         raise UsageError(f"{output} is the file to read", hint="choose another --output")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as cause:
-        raise UsageError(f"{output} cannot be written: {cause}", hint="choose another --output") from cause
+    _check_writable(output)
     try:
         loaded = graph.load(path)
     except Exception as cause:
-        raise failed("load", cause) from cause
+        raise UsageError(
+            f"{path} is no ONNX graph that can be read: {cause}", hint="copy it again, or export it again"
+        ) from cause
+    if not loaded.graph.outputs:
+        raise UsageError(f"{path} holds no graph with an output", hint="copy it again, or export it again")
     for value in loaded.graph.initializers.values():
         held = value.const_value
         if isinstance(held, onnx_ir.ExternalTensor) and not Path(held.path).is_file():
@@ -130,7 +141,38 @@ def _load(path: Path, output: Path) -> "Graph":
     return loaded
 
 
+def _check_writable(output: Path) -> None:
+    """UsageError where no file can be written, before any work; the folder is made where there is none."""
+    why = ""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists() and not output.is_file():
+            why = "it is no ordinary file"
+        elif not os.access(output.parent, os.W_OK):
+            why = f"nothing may be written into {output.parent}"
+    except OSError as cause:
+        why = str(cause)
+    if why:
+        raise UsageError(f"{output} cannot be written: {why}", hint="choose another --output")
+
+
 def _save(made: "Graph", output: Path) -> tuple[str, ...]:
+    """Write the graph aside and move it to its place when it is whole; the files, the one to load first."""
     from pipeline import graph
 
-    return tuple(str(output.parent / name) for name in graph.save(made, output))
+    with _explained("write"), tempfile.TemporaryDirectory(prefix=".aside-", dir=output.parent) as aside:
+        names = graph.save(made, Path(aside) / output.name)
+        for name in reversed(names):
+            (Path(aside) / name).replace(output.parent / name)
+    return tuple(str(output.parent / name) for name in names)
+
+
+@contextmanager
+def _explained(stage: str) -> "Iterator[None]":
+    """Whatever does not explain itself is a failure of `stage`."""
+    try:
+        yield
+    except EXPECTED:
+        raise
+    except Exception as cause:
+        raise failed(stage, cause) from cause

@@ -141,6 +141,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, an
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
 
 ARTIFACTS = Path("artifacts")
+# As a recipe's table [engine] and the compilers' refusals name them
+ENGINE_OPTIONS = {"--capability": "capabilities", "--bucket": "buckets", "--timing-cache": "timing_cache"}
 
 
 def recipe(
@@ -196,9 +198,15 @@ def _refuse_idle(
     with_engine = [name for name in targets.targets.names() if targets.targets.find(name).engine]
     given = [option for option, value in engines.items() if value]
     if given and not any(variant.target in with_engine for variant in variants):
+        able = [
+            name
+            for name in with_engine
+            if (flavour := targets.targets.find(name).engine)
+            and ENGINE_OPTIONS[given[0]] not in flavour.refused
+        ]
         raise UsageError(
             f"{given[0]} is for engines, and none is built: the variants are {built}",
-            hint=f"add one, such as --variant {with_engine[0]}:fp16; targets with engines: {', '.join(with_engine)}",
+            hint=f"add one, such as --variant {able[-1]}:fp16; targets that take it: {', '.join(able)}",
         )
     if exclude and all(variant.precision == PLAIN for variant in variants):
         raise UsageError(

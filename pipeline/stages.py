@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from distilforge.manifest import Manifest, Variant
 
 from model_src import folder as checkpoint_folder
+from model_src.errors import CheckpointError
 from model_src.folder import CheckpointFolder
 from pipeline import assemble, collector, digests, spans, versions
 from pipeline import compile as targets
@@ -43,11 +44,16 @@ class Source:
 
 
 def load(recipe: Recipe) -> Source:
-    """Find the recipe's checkpoint and digest its files; CheckpointError where there is none."""
+    """Find the recipe's checkpoint and digest its files; CheckpointError for what is not there or cannot be read."""
     checkpoint = checkpoint_folder.find(recipe.checkpoint)
 
     def digested(paths: Sequence[Path]) -> dict[str, str]:
-        return {path.name: digests.of_file(path) for path in paths}
+        try:
+            return {path.name: digests.of_file(path) for path in paths}
+        except OSError as cause:
+            raise CheckpointError(
+                f"{cause.filename} cannot be read: {cause}", hint="check its permissions"
+            ) from cause
 
     return Source(
         checkpoint=checkpoint,

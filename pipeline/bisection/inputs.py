@@ -34,7 +34,11 @@ def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Var
     if engine is not None:
         raise UsageError(
             f"{name} is an engine, whose layers cannot be exchanged one by one",
-            hint=f"bisect a quantized ONNX variant: {', '.join(variants) or 'this release has none'}",
+            hint="bisect a quantized ONNX variant: "
+            + (
+                ", ".join(name for name, each in variants.items() if each.precision != REFERENCE)
+                or "this release has none"
+            ),
         )
     if name is not None and name not in variants:
         raise UsageError(

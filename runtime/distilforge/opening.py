@@ -64,6 +64,11 @@ def open_release(
     """
     if threads is not None:
         check_threads(threads)
+    if variant is not None and not isinstance(variant, str):
+        raise InputError(
+            f"variant must be a text such as 'onnxruntime-cpu:int8', found {variant!r:.80}",
+            hint="leave it out to take what suits this machine",
+        )
     if providers is not None:
         check_names("providers", providers)
     if not isinstance(head, type) or not issubclass(head, Session):

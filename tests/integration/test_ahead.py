@@ -46,6 +46,23 @@ def test_an_exclude_that_names_no_module(exclude: str, hint: str, tiny: Recipe, 
     assert "distilbert.transformer.layer.*.ffn.lin1" in caught.value.message
 
 
+def test_an_unknown_head(tiny: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown head 'bogus'"):
+        build(replace(tiny, head="bogus"), tmp_path / "artifacts", Listener())
+    assert not (tmp_path / "artifacts").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("[int8\n", "no readable TOML"), ("[fp32]\n[int8]\nfusion = []\n", "unknown key 'fusion'")],
+)
+def test_plans(content: str, says: str, tiny: Recipe, tmp_path: Path) -> None:
+    plans = tmp_path / "plans.toml"
+    plans.write_text(content)
+    with pytest.raises(UsageError, match=says):
+        built(replace(tiny, plans=plans), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "says"),
     [

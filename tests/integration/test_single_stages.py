@@ -1,6 +1,8 @@
 """`distilforge fuse`, `quantize` and `list` as scripts see them, and builds with plans and exclusions given by hand."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +98,50 @@ def test_files_that_cannot_be_read_or_written_are_named(exported: Path, tmp_path
     assert "cannot be written" in error
 
 
+def test_what_is_no_ordinary_file_is_not_written_over(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for output in (tmp_path / "folder", Path("/dev/full")):
+        error = run("fuse", exported, "--pass", "constants", "--output", output, code=2)
+        assert f"{output} cannot be written: it is no ordinary file" in error
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits files as Linux does")
+def test_a_file_that_does_not_fit_leaves_nothing_behind(exported: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out" / "fused.onnx"
+    arguments = [str(part) for part in ("fuse", exported, "--pass", "constants", "--output", output)]
+    script = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+        "from pipeline.cli import app\n"
+        "app(sys.argv[1:])\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 5, ran.stderr
+    assert "stage write failed" in ran.stderr
+    assert list(output.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08no graph", bytes(range(256))])
+def test_a_file_that_holds_no_graph_is_refused(content: bytes, exported: Path, tmp_path: Path) -> None:
+    broken, output = tmp_path / "broken.onnx", tmp_path / "out.onnx"
+    broken.write_bytes(content)
+    error = run("fuse", broken, "--pass", "constants", "--output", output, code=2)
+    assert str(broken) in error
+    assert "export it again" in error
+    assert not output.exists()
+
+
+def test_an_unknown_head_is_refused_by_name(exported: Path, release_of: ReleaseOf, tmp_path: Path) -> None:
+    given = ("--scheme", "fp16", "--checkpoint", release_of(HEAD).checkpoint, "--head", "masked_ml")
+    error = run("quantize", exported, *given, "--output", tmp_path / "out.onnx", code=2)
+    assert "unknown head 'masked_ml'" in error
+    assert "did you mean 'masked_lm'" in error
+
+
 def test_a_graph_that_reads_something_else_is_refused(release_of: ReleaseOf, tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
     made = onnx.parser.parse_model(
@@ -176,13 +222,6 @@ def test_quantize_takes_all_that_a_plan_has(exported: Path, release_of: ReleaseO
 def test_what_cannot_be_exits_2_with_a_hint(arguments: tuple[str, ...], message: str, exported: Path) -> None:
     error = run(*(str(exported) if each == "MODEL" else each for each in arguments), code=2)
     assert message in error
-
-
-def test_a_damaged_file_exits_5(tmp_path: Path) -> None:
-    damaged = tmp_path / "model.onnx"
-    damaged.write_bytes(b"\x08no graph")
-    error = run("fuse", damaged, "--pass", "embeddings", "--output", tmp_path / "o.onnx", code=5)
-    assert "stage load failed" in error
 
 
 def test_list_says_what_each_pass_and_scheme_does() -> None:

@@ -136,10 +136,12 @@ def test_excluded_modules_stay_in_floating_point() -> None:
     assert "distilbert.embeddings.position_embeddings.weight" in float_weights(graph)
 
 
-def test_everything_excluded_changes_nothing() -> None:
+@every_scheme
+def test_excluding_everything_is_refused_and_changes_nothing(scheme: str) -> None:
     graph = exported()
     before = operators(graph)
-    quantize(graph, exclude=("*",))
+    with pytest.raises(UsageError, match=r"excluding \* leaves no linear layer to quantize"):
+        quantize(graph, scheme, exclude=("*",))
     assert operators(graph) == before
 
 
