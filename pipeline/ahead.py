@@ -52,13 +52,13 @@ def check_texts(recipe: Recipe, source: Source, head: str) -> None:
 
 
 def _check_modules(recipe: Recipe, checkpoint: CheckpointFolder) -> None:
-    """UsageError where `exclude` names no module of the checkpoint; those of pickled weights are known later."""
+    """UsageError where `exclude` names no module of the checkpoint, or all; pickled weights tell theirs later."""
     modules = _modules(checkpoint) if recipe.exclude else ()
     if not modules:
         return
-    from pipeline.quantize.parts.choose import named
+    from pipeline.quantize.parts.choose import check_exclude
 
-    named(recipe.exclude, modules)
+    check_exclude(recipe.exclude, modules)
 
 
 def _modules(checkpoint: CheckpointFolder) -> tuple[str, ...]:

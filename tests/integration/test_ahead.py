@@ -63,6 +63,11 @@ def test_plans(content: str, says: str, tiny: Recipe, tmp_path: Path) -> None:
         built(replace(tiny, plans=plans), tmp_path)
 
 
+def test_an_exclude_that_names_everything(tiny: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"excluding embeddings\*, \*_lin\*, \* leaves nothing to quantize"):
+        built(replace(tiny, exclude=("embeddings*", "*_lin*", "*")), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "says"),
     [

@@ -31,17 +31,11 @@ class Chosen:
 def choose(graph: Graph, exclude: Sequence[str], others: Sequence[str] = ()) -> Chosen:
     """Linear layers and embedding tables of `graph` that `exclude` does not name, and all modules that it names.
 
-    `others` are modules beside those that may be named. Raises UsageError for what names nothing, and
-    where no linear layer is left.
+    `others` are modules beside those that may be named. Raises UsageError for what names nothing.
     """
     linears, embeddings = linear.find(graph), tables.find(graph)
     modules = [*(each.module for each in linears), *(each.module for each in embeddings), *others]
     left_out = named(exclude, modules)
-    if left_out and all(each.module in left_out for each in linears):
-        raise UsageError(
-            f"excluding {', '.join(exclude)} leaves no linear layer to quantize",
-            hint="exclude fewer modules, or build fp16 or fp32",
-        )
     return Chosen(
         linears=tuple(each for each in linears if each.module not in left_out),
         tables=tuple(each for each in embeddings if each.module not in left_out),
@@ -62,6 +56,15 @@ def named(patterns: Iterable[str], modules: Sequence[str]) -> frozenset[str]:
             raise _unknown(pattern, modules)
         found |= matching
     return frozenset(found)
+
+
+def check_exclude(patterns: Sequence[str], modules: Sequence[str]) -> None:
+    """UsageError where a user's `patterns` name none of `modules`, or all of them."""
+    if modules and len(named(patterns, modules)) == len(set(modules)):
+        raise UsageError(
+            f"excluding {', '.join(patterns)} leaves nothing to quantize",
+            hint="exclude fewer modules, or build fp16 or fp32",
+        )
 
 
 def _unknown(pattern: str, modules: Sequence[str]) -> UsageError:
