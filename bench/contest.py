@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cores import is_near
+from bench.cores import is_near, shortest
 from bench.shapes import Shape
 from bench.subjects import Logits
 
 WARM_UPS = 2
 FEWEST_ROUNDS = 5
+# Of a shape's time; each has a round at least
+PARTS = FEWEST_ROUNDS
 # Thread pools spin on after a run in case another follows; within this they have gone to sleep, and the next
 # subject has the processor for itself.
 REST_SECONDS = 0.03
@@ -212,10 +214,10 @@ def time_in_turns(
     around each round; shapes with fewer than 5 rounds of near cores are timed on for up to `patience` seconds in all.
     """
     timed = [_Timed(workers, shape, round_trip) for shape in shapes]
-    part = seconds / FEWEST_ROUNDS, max(1, most_rounds // FEWEST_ROUNDS)
-    for number in range(FEWEST_ROUNDS):
+    part = seconds / PARTS, max(1, most_rounds // PARTS)
+    for number in range(PARTS):
         for each in timed:
-            progress(f"timing {each.shape}, part {number + 1} of {FEWEST_ROUNDS}")
+            progress(f"timing {each.shape}, part {number + 1} of {PARTS}")
             each.go_on(*part)
     end = time.perf_counter() + patience
     while time.perf_counter() < end and (lacking := _lacking(timed)):
@@ -231,12 +233,10 @@ def time_in_turns(
 
 def _lacking(timed: Sequence[_Timed]) -> list[_Timed]:
     """Those with too few rounds of near cores, as far as that was measured."""
-    shortest = min((trip for each in timed for trip in each.round_trips), default=None)
-    if shortest is None:
+    best = shortest(each.round_trips for each in timed)
+    if best is None:
         return []
-    return [
-        each for each in timed if sum(is_near(trip, shortest) for trip in each.round_trips) < FEWEST_ROUNDS
-    ]
+    return [each for each in timed if sum(is_near(trip, best) for trip in each.round_trips) < FEWEST_ROUNDS]
 
 
 @contextmanager

@@ -8,22 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bench.contest import FEWEST_ROUNDS, Contest
-from bench.cores import is_near
+from bench.cores import is_near, shortest
 from bench.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rounds:
-    """A contest in two. shortest: of all round trips, None where none was measured; counts: rounds near, and all.
-
-    A shape that had too few near rounds has all its rounds in `near`, and is one of `mixed`.
-    """
+    """A contest in two. shortest: of all round trips, None where none was measured; counts: rounds near, and all."""
 
     near: Contest
     apart: Contest
     shortest: float | None
     counts: Mapping[Shape, tuple[int, int]]
-    mixed: tuple[Shape, ...]
+
+    @property
+    def mixed(self) -> tuple[Shape, ...]:
+        """The shapes that had too few near rounds, and have all their rounds in `near`."""
+        return tuple(shape for shape, (near, _) in self.counts.items() if near < FEWEST_ROUNDS)
 
 
 def divide(contest: Contest) -> Rounds:
@@ -31,26 +32,20 @@ def divide(contest: Contest) -> Rounds:
 
     A shape with fewer than 5 of a kind has none of it; without near ones, all of its rounds count as such.
     """
-    trips = [trip for taken in contest.round_trips.values() for trip in taken]
-    shortest = min(trips, default=None)
+    best = shortest(contest.round_trips.values())
     near: dict[Shape, tuple[bool, ...]] = {}
     counts: dict[Shape, tuple[int, int]] = {}
-    mixed: list[Shape] = []
     for shape in contest.shapes:
         rounds = len(next(one.turns for one in contest.samples if one.shape == shape))
         taken = contest.round_trips.get(shape, ())
-        flags = (True,) * rounds if shortest is None else tuple(is_near(trip, shortest) for trip in taken)
+        flags = (True,) * rounds if best is None else tuple(is_near(trip, best) for trip in taken)
         counts[shape] = sum(flags), rounds
-        if sum(flags) < FEWEST_ROUNDS:
-            mixed.append(shape)
-            flags = (True,) * rounds
-        near[shape] = flags
+        near[shape] = flags if sum(flags) >= FEWEST_ROUNDS else (True,) * rounds
     return Rounds(
         near=_only(contest, near),
         apart=_only(contest, {shape: tuple(not flag for flag in flags) for shape, flags in near.items()}),
-        shortest=shortest,
+        shortest=best,
         counts=counts,
-        mixed=tuple(mixed),
     )
 
 

@@ -11,9 +11,7 @@ from distilforge.heads import heads
 
 from model_src.folder import CheckpointFolder
 from pipeline import engine_stage, tokenizer
-from pipeline.plan import preset
 from pipeline.recipe import Recipe
-from pipeline.registry import unknown
 from pipeline.stages import Source
 from validation import data
 
@@ -24,16 +22,14 @@ _QUERIES = "q_lin"
 def check(recipe: Recipe, source: Source) -> None:
     """Raise what a later stage would, of all that the recipe and the checkpoint's small files tell.
 
-    UsageError for a head, plans, engine options and excluded modules that are not there, MissingError for a toolkit
+    UsageError for plans, engine options and excluded modules that are not there, MissingError for a toolkit
     or a driver that is not, ConfigurationError and CheckpointError for config.json and the tokenizer, and, where
     the recipe names the head, DataError for texts.
     """
-    if recipe.head is not None and recipe.head not in heads.names():
-        raise unknown("head", recipe.head, heads.names())
     if recipe.plans is not None:
         for variant in recipe.variants:
             # What differs for a head that is not known yet is read after the export
-            preset(variant.target, variant.precision, recipe.head or heads.names()[0], recipe.plans)
+            recipe.plan(variant, recipe.head or heads.names()[0])
     engine_stage.check(recipe, source)
     _check_modules(recipe, source.checkpoint)
     _check_tokenizer(source.checkpoint)

@@ -9,7 +9,7 @@ from distilforge.manifest import Manifest
 
 from pipeline import ahead, assemble, engine_stage, gate, stages, summary
 from pipeline import compile as targets
-from pipeline.errors import EXPECTED, failed
+from pipeline.errors import in_stage
 from pipeline.interface import Interface
 from pipeline.publish import publish
 from pipeline.recipe import Recipe
@@ -103,7 +103,7 @@ def _publish(
         )
 
     started = time.monotonic()
-    try:
+    with in_stage("publish"):
         published = publish(
             name=recipe.name,
             version=manifest.version,
@@ -113,10 +113,6 @@ def _publish(
             work=artifacts / WORK / "publish",
             talk=talk,
         )
-    except EXPECTED:
-        raise
-    except Exception as cause:
-        raise failed("publish", cause) from cause
     talk.finished("publish", manifest.version, time.monotonic() - started, reused=not published.new)
     return Built(
         name=recipe.name,

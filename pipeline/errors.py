@@ -9,7 +9,8 @@ PipelineError
 """
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
 from distilforge.manifest import Manifest
@@ -111,3 +112,14 @@ def failed(stage: str, cause: Exception) -> StageError:
     return StageError(
         stage, f"{type(cause).__name__}: {cause}", hint="run again with --verbose for the traceback"
     )
+
+
+@contextmanager
+def in_stage(stage: str) -> Iterator[None]:
+    """Raise what does not explain itself as the failure of `stage`, with the cause chained."""
+    try:
+        yield
+    except EXPECTED:
+        raise
+    except Exception as cause:
+        raise failed(stage, cause) from cause

@@ -2,24 +2,22 @@
 
 import os
 import tempfile
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilforge.heads import heads as known_heads
 from distilforge.manifest import PassRecord, Verdict
 
 from pipeline import passes
-from pipeline.errors import EXPECTED, UsageError, failed
+from pipeline.errors import UsageError, in_stage
 from pipeline.fuse import fusions
 from pipeline.plan import Plan
 from pipeline.quantize import when_asked
-from pipeline.registry import unknown
+from pipeline.recipe import check_head
 from pipeline.transform import transform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pipeline.graph import Graph
     from pipeline.quantize import Calibration
@@ -52,7 +50,7 @@ def fuse(path: Path, names: "Sequence[str]", output: Path) -> Written:
     """
     chosen = [fusions.find(name) for name in dict.fromkeys(names)]
     graph = _load(path, output)
-    with _explained("fuse"):
+    with in_stage("fuse"):
         done = passes.apply(graph, chosen)
     return Written(passes=done, files=_save(graph, output))
 
@@ -65,11 +63,11 @@ def quantize(
     Calibrated on `data`, or the demo's texts, as the tokenizer of `checkpoint` reads them. Raises what `fuse` and
     pipeline.transform raise, and model_src's errors for the checkpoint.
     """
-    if head is not None and head not in known_heads.names():
-        raise unknown("head", head, known_heads.names())
+    if head is not None:
+        check_head(head)
     graph = _load(path, output)
     _refuse_written(graph, path)
-    with _explained("quantize"):
+    with in_stage("quantize"):
         done = transform(graph, plan, _calibration(checkpoint, head, data))
     return Written(passes=done.passes, verdicts=done.verdicts, notes=done.notes, files=_save(graph, output))
 
@@ -160,19 +158,8 @@ def _save(made: "Graph", output: Path) -> tuple[str, ...]:
     """Write the graph aside and move it to its place when it is whole; the files, the one to load first."""
     from pipeline import graph
 
-    with _explained("write"), tempfile.TemporaryDirectory(prefix=".aside-", dir=output.parent) as aside:
+    with in_stage("write"), tempfile.TemporaryDirectory(prefix=".aside-", dir=output.parent) as aside:
         names = graph.save(made, Path(aside) / output.name)
         for name in reversed(names):
             (Path(aside) / name).replace(output.parent / name)
     return tuple(str(output.parent / name) for name in names)
-
-
-@contextmanager
-def _explained(stage: str) -> "Iterator[None]":
-    """Whatever does not explain itself is a failure of `stage`."""
-    try:
-        yield
-    except EXPECTED:
-        raise
-    except Exception as cause:
-        raise failed(stage, cause) from cause

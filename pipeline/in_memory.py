@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir
 
 from pipeline.graph import Graph
+from pipeline.onnx_file import instead_of_weights
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -25,25 +26,18 @@ def session(
     """
     import onnxruntime
 
-    stored = {
-        name: (value, value.const_value)
-        for name, value in graph.graph.initializers.items()
-        if value.const_value is not None
-    }
-    weights = {name: tensor for name, (_, tensor) in stored.items() if _is_handed_over(tensor)}
-    # ONNX Runtime copies them when it loads the graph, and takes no others than contiguous ones
-    handed = [
-        onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(tensor.numpy()))
-        for tensor in weights.values()
-    ]
-    try:
-        for name, (value, tensor) in stored.items():
-            value.const_value = _elsewhere(tensor, name) if name in weights else _inside(tensor, name)
+    handed: dict[str, onnxruntime.OrtValue] = {}
+
+    def instead(name: str, tensor: onnx_ir.TensorProtocol) -> onnx_ir.TensorProtocol:
+        if not _is_handed_over(tensor):
+            return _inside(tensor, name)
+        # ONNX Runtime copies it when it loads the graph, and takes no other than a contiguous one
+        handed[name] = onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(tensor.numpy()))
+        return _elsewhere(tensor, name)
+
+    with instead_of_weights(graph, instead):
         model = onnx_ir.to_proto(graph).SerializeToString()
-    finally:
-        for value, tensor in stored.values():
-            value.const_value = tensor
-    options.add_external_initializers(list(weights), handed)
+    options.add_external_initializers(list(handed), list(handed.values()))
     return onnxruntime.InferenceSession(
         model, options, providers=["CPUExecutionProvider"], **(settings or {})
     )

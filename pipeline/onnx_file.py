@@ -4,7 +4,8 @@ Protocol buffers' own writer needs all weights twice: once in the message, once 
 Source: protobuf.dev, "Encoding" (a field is a tag, its length and its content); onnx.proto for the fields' numbers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,18 +24,11 @@ _Write = Callable[[BinaryIO], None]
 
 def write(model: onnx_ir.Model, path: Path) -> None:
     """Write `model` to `path`, the weights of its main graph inside; it is as it was afterwards. Raises OSError."""
-    values = tuple(model.graph.initializers.values())
     nothing = onnx_ir.tensor([0.0])
-    tensors = [value.const_value for value in values]
-    try:
-        for value in values:
-            value.const_value = nothing
+    with instead_of_weights(model, lambda name, tensor: nothing):
         proto = onnx_ir.to_proto(model)
-    finally:
-        for value, tensor in zip(values, tensors, strict=True):
-            value.const_value = tensor
     proto.graph.ClearField("initializer")
-    parts = [_initializer(value) for value in values]
+    parts = [_initializer(value) for value in model.graph.initializers.values()]
 
     body = proto.graph.SerializeToString(deterministic=True)
     proto.ClearField("graph")
@@ -45,6 +39,22 @@ def write(model: onnx_ir.Model, path: Path) -> None:
         stream.write(body)
         for _, write_tensor in parts:
             write_tensor(stream)
+
+
+@contextmanager
+def instead_of_weights(
+    model: onnx_ir.Model, instead: Callable[[str, onnx_ir.TensorProtocol], onnx_ir.TensorProtocol]
+) -> Iterator[None]:
+    """Put what `instead` makes of a weight's name and numbers in its place, in the main graph, for a while."""
+    stored = [(name, value, value.const_value) for name, value in model.graph.initializers.items()]
+    try:
+        for name, value, tensor in stored:
+            assert tensor is not None, name
+            value.const_value = instead(name, tensor)
+        yield
+    finally:
+        for _, value, tensor in stored:
+            value.const_value = tensor
 
 
 def _initializer(value: onnx_ir.Value) -> tuple[int, _Write]:

@@ -142,7 +142,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of 
 
 ARTIFACTS = Path("artifacts")
 # As a recipe's table [engine] and the compilers' refusals name them
-ENGINE_OPTIONS = {"--capability": "capabilities", "--bucket": "buckets", "--timing-cache": "timing_cache"}
+_ENGINE_OPTIONS = {"--capability": "capabilities", "--bucket": "buckets", "--timing-cache": "timing_cache"}
 
 
 def recipe(
@@ -195,14 +195,15 @@ def _refuse_idle(
 ) -> None:
     """UsageError for options that were given and that none of `variants` reads."""
     built = ", ".join(map(str, variants))
-    with_engine = [name for name in targets.targets.names() if targets.targets.find(name).engine]
+    flavours = {
+        name: flavour
+        for name in targets.targets.names()
+        if (flavour := targets.targets.find(name).engine) is not None
+    }
     given = [option for option, value in engines.items() if value]
-    if given and not any(variant.target in with_engine for variant in variants):
+    if given and not any(variant.target in flavours for variant in variants):
         able = [
-            name
-            for name in with_engine
-            if (flavour := targets.targets.find(name).engine)
-            and ENGINE_OPTIONS[given[0]] not in flavour.refused
+            name for name, flavour in flavours.items() if _ENGINE_OPTIONS[given[0]] not in flavour.refused
         ]
         raise UsageError(
             f"{given[0]} is for engines, and none is built: the variants are {built}",

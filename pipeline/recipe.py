@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from distilforge.heads import heads
 from distilforge.manifest import Span
 
 from pipeline import digests
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
 from pipeline.plan import Plan, preset
+from pipeline.registry import unknown
 from validation.gate import Gates
 
 
@@ -32,6 +34,12 @@ class VariantName:
 
     def __str__(self) -> str:
         return f"{self.target}:{self.precision}"
+
+
+def check_head(name: str) -> None:
+    """UsageError for a head that is not known."""
+    if name not in heads.names():
+        raise unknown("head", name, heads.names())
 
 
 DEFAULT_VARIANTS = (VariantName(target="onnxruntime-cpu", precision="fp32"),)
@@ -65,6 +73,8 @@ class Recipe:
                 f"a release cannot be called {self.name!r}",
                 hint="choose a name without slashes: --name sentiment",
             )
+        if self.head is not None:
+            check_head(self.head)
         if not self.variants:
             raise UsageError("a recipe needs at least one variant", hint=f"for example {DEFAULT_VARIANTS[0]}")
         for variant in self.variants:

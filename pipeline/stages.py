@@ -48,18 +48,20 @@ def load(recipe: Recipe) -> Source:
     checkpoint = checkpoint_folder.find(recipe.checkpoint)
 
     def digested(paths: Sequence[Path]) -> dict[str, str]:
-        try:
-            return {path.name: digests.of_file(path) for path in paths}
-        except OSError as cause:
-            raise CheckpointError(
-                f"{cause.filename} cannot be read: {cause}", hint="check its permissions"
-            ) from cause
+        return {path.name: _digest(path) for path in paths}
 
     return Source(
         checkpoint=checkpoint,
         model=digested((checkpoint.config, *checkpoint.weights)),
         tokenizer=digested(checkpoint.tokenizer),
     )
+
+
+def _digest(path: Path) -> str:
+    try:
+        return digests.of_file(path)
+    except OSError as cause:
+        raise CheckpointError(f"{path} cannot be read: {cause}", hint="check its permissions") from cause
 
 
 def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:

@@ -18,7 +18,7 @@ from distilforge.manifest import FileRecord
 from filelock import FileLock, Timeout
 
 from pipeline import digests, storage
-from pipeline.errors import EXPECTED, UsageError, failed
+from pipeline.errors import UsageError, in_stage
 
 RECORD = "stage.json"
 ASIDE = ".aside"
@@ -77,7 +77,7 @@ class WorkFolder:
         """
         key = digests.of_value({"stage": name, "inputs": inputs})[:KEY_DIGITS]
         started = time.monotonic()
-        try:
+        with in_stage(name):
             final = self._root / name / key
             final.parent.mkdir(parents=True, exist_ok=True)
             with self._alone(final, name):
@@ -86,10 +86,6 @@ class WorkFolder:
                 if digest is None:
                     self._talk.started(name, doing)
                     digest = _write(final, name, inputs, make)
-        except EXPECTED:
-            raise
-        except Exception as cause:
-            raise failed(name, cause) from cause
         self._talk.finished(name, key, time.monotonic() - started, reused=reused)
         return Stage(name=name, folder=final / "files", digest=digest, reused=reused)
 

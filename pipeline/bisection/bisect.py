@@ -12,7 +12,7 @@ from pipeline.bisection.boundaries import followers, parameterized, shared, swal
 from pipeline.bisection.branches import keep_else
 from pipeline.bisection.hybrid import Hybrid, load
 from pipeline.bisection.measure import Outcome, decibels, local_noise, mispaired, try_all
-from pipeline.errors import EXPECTED, StageError, failed
+from pipeline.errors import StageError, in_stage
 from pipeline.graph import load as load_graph
 from validation.accuracy import Evaluation
 from validation.batches import batches
@@ -97,12 +97,8 @@ def bisect(
     StageError where the two graphs have no module in common, ReleaseError for a damaged release, DataError for data,
     and what model_src raises for a checkpoint.
     """
-    try:
+    with in_stage("bisect"):
         return _bisect(resolve(release), variant, checkpoint, data, progress)
-    except EXPECTED:
-        raise
-    except Exception as cause:
-        raise failed("bisect", cause) from cause
 
 
 def _bisect(

@@ -30,24 +30,20 @@ SHAPING = ("first_token", "flatten_tokens")
 def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Variant:
     """The variant to bisect; UsageError where there is none, or where it is the reference itself."""
     variants = {variant.name: variant for variant in manifest.variants if variant.compiled is None}
+    quantized = [variant for variant in variants.values() if variant.precision != REFERENCE]
     engine = next((each for each in manifest.variants if each.name == name and each.compiled), None)
     if engine is not None:
         raise UsageError(
             f"{name} is an engine, whose layers cannot be exchanged one by one",
             hint="bisect a quantized ONNX variant: "
-            + (
-                ", ".join(name for name, each in variants.items() if each.precision != REFERENCE)
-                or "this release has none"
-            ),
+            f"{', '.join(each.name for each in quantized) or 'this release has none'}",
         )
     if name is not None and name not in variants:
         raise UsageError(
             f"{manifest.name} {manifest.version} has no ONNX variant {name!r}",
             hint=nearest(name, tuple(variants)),
         )
-    chosen = variants.get(name or "") or next(
-        (variant for variant in variants.values() if variant.precision != REFERENCE), None
-    )
+    chosen = variants.get(name or "") or next(iter(quantized), None)
     if chosen is None or (chosen.precision == REFERENCE and checkpoint is None):
         raise UsageError(
             f"{manifest.name} {manifest.version} has nothing to bisect: "

@@ -12,7 +12,7 @@ from distilforge.tokenizer import Tokenizer
 
 from pipeline import assemble, calibration, collector, graph, stages, storage, variants
 from pipeline.compile import Target
-from pipeline.errors import EXPECTED, failed
+from pipeline.errors import in_stage
 from pipeline.interface import Interface
 from pipeline.plan import Plan
 from pipeline.quantize import Calibration, when_asked
@@ -87,16 +87,12 @@ class Workshop:
 
     def open(self, plan: Plan) -> Opened:
         """Build and load `plan`; raises what a build raises for a plan that cannot be."""
-        try:
+        with in_stage("tune"):
             variant, folder = self._compiled(plan)
             variant = replace(variant, session=plan.session)
             backend = backends.get(self._target.name)
             assert backend is not None, self._target.name
             engine = backend.load(variant, folder, providers=None, threads=self._threads)
-        except EXPECTED:
-            raise
-        except Exception as cause:
-            raise failed("tune", cause) from cause
         manifest: Manifest = replace(self.served.manifest, variants=(variant,))
         loaded = Loaded(
             manifest=manifest,

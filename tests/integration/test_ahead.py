@@ -1,5 +1,6 @@
 """What a recipe and a checkpoint's small files tell is refused before any work."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,17 @@ def test_plans(content: str, says: str, tiny: Recipe, tmp_path: Path) -> None:
     plans.write_text(content)
     with pytest.raises(UsageError, match=says):
         built(replace(tiny, plans=plans), tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux never lets be read")
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_checkpoint_that_cannot_be_read(name: str, tiny: Recipe, tmp_path: Path) -> None:
+    file = Path(tiny.checkpoint) / name
+    file.unlink()
+    # Whoever runs this, root too, gets an error of input and output there
+    file.symlink_to("/proc/self/mem")
+    with pytest.raises(CheckpointError, match=f"{name} cannot be read"):
+        built(tiny, tmp_path)
 
 
 def test_an_exclude_that_names_everything(tiny: Recipe, tmp_path: Path) -> None:

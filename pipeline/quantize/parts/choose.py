@@ -60,7 +60,7 @@ def named(patterns: Iterable[str], modules: Sequence[str]) -> frozenset[str]:
 
 def check_exclude(patterns: Sequence[str], modules: Sequence[str]) -> None:
     """UsageError where a user's `patterns` name none of `modules`, or all of them."""
-    if modules and len(named(patterns, modules)) == len(set(modules)):
+    if len(named(patterns, modules)) == len(set(modules)):
         raise UsageError(
             f"excluding {', '.join(patterns)} leaves nothing to quantize",
             hint="exclude fewer modules, or build fp16 or fp32",

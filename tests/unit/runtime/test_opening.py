@@ -169,6 +169,11 @@ def test_provider_that_does_not_start(shared: Path, monkeypatch: pytest.MonkeyPa
         distilforge.open(shared, providers=["CUDAExecutionProvider"])
 
 
+def test_a_variant_that_is_no_text(shared: Path) -> None:
+    with pytest.raises(InputError, match="variant must be a text such as 'onnxruntime-cpu:int8', found 5"):
+        distilforge.open(shared, variant=5)  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True])
 def test_bad_threads(shared: Path, threads: int) -> None:
     with pytest.raises(InputError, match="threads must be a whole number of at least 1"):
