@@ -4,7 +4,8 @@ DistilforgeError
 ├── InputError        what the caller passed cannot be used (text too long, wrong shape, unknown option)
 ├── ReleaseError      the release is absent, damaged, too new or not trusted
 ├── UnavailableError  what was asked for (variant, provider, package) cannot be had on this machine
-└── EngineError       the inference engine failed on input that was checked (out of memory, a device lost)
+├── EngineError       the inference engine failed on input that was checked (out of memory, a device lost)
+└── TimingError       what was to be timed could not be opened, or its process ended
 """
 
 
@@ -31,3 +32,7 @@ class UnavailableError(DistilforgeError):
 
 class EngineError(DistilforgeError):
     """The inference engine failed on input that was checked."""
+
+
+class TimingError(DistilforgeError):
+    """What was to be timed could not be opened, or its process ended before it answered."""

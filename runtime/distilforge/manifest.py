@@ -6,6 +6,7 @@ The format's specification is artifacts/README.md; its JSON Schema is manifest.s
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from typing import Literal
 
 from distilforge.errors import ReleaseError
@@ -13,6 +14,7 @@ from distilforge.json_fields import Fields, read_dimension, read_number, read_te
 
 SCHEMA = 1
 Comparison = Literal["at most", "at least"]
+Outcome = Literal["met", "not met", "not settled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,30 +56,90 @@ class PassRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One check's outcome; true when met, and always with the number, the limit and why the limit is what it is."""
+    """One check's outcome, with the number, the limit and why the limit is what it is; false only where it failed."""
 
     check: str
+    """What was checked, in words."""
     observed: float
+    """The number that is held against the limit; for statistics, the unfavourable end of the interval."""
     comparison: Comparison
+    """On which side of the limit the observed must lie."""
     limit: float
+    """The bound, in the same unit."""
     unit: str
+    """Of observed and limit."""
     reason: str
+    """Why the limit is what it is."""
     interval: tuple[float, float] | None = None
+    """Both ends, each one-sided; None for what is counted and not estimated."""
+    kind: str = ""
+    """Which check it is, for programs: the same word for every variant and release; empty in older releases."""
+    settled: bool = True
+    """False where the measurement cannot tell, which is neither a failure nor a claim."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the check came to."""
+        if not self.settled:
+            return "not settled"
+        within = self.observed <= self.limit if self.comparison == "at most" else self.observed >= self.limit
+        return "met" if within else "not met"
 
     def __bool__(self) -> bool:
-        if self.comparison == "at most":
-            return self.observed <= self.limit
-        return self.observed >= self.limit
+        return self.outcome != "not met"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """Raw latency samples, in seconds and in the order taken, of one subject at one shape."""
+    """Every timed run of one subject at one shape."""
 
     subject: str
+    """A variant's name, or `eager`."""
     batch: int
+    """Texts in the batch."""
     tokens: int
+    """Tokens of every text."""
     seconds: tuple[float, ...]
+    """Of each run, in the order taken."""
+    runs: tuple[int, ...] = ()
+    """How many of the runs each round holds, in order; empty where every round is one run."""
+
+    @property
+    def rounds(self) -> tuple[tuple[float, ...], ...]:
+        """The seconds of each round."""
+        if not self.runs:
+            return tuple((taken,) for taken in self.seconds)
+        ends = tuple(accumulate(self.runs))
+        return tuple(self.seconds[end - count : end] for end, count in zip(ends, self.runs, strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steadiness:
+    """Whether a timing can be relied on, and what was seen of the machine while it was taken.
+
+    A figure that the system does not tell is None.
+    """
+
+    steady: bool
+    """Only then are times and ratios claimed."""
+    reasons: tuple[str, ...]
+    """Why it is not steady, a clause each; empty where it is."""
+    rounds: int
+    """How often every subject had its turn at every shape."""
+    apart: tuple[int, ...] = ()
+    """The rounds, from 0, that ratios leave out, since the two cores shared no cache in them."""
+    spread: float = 0.0
+    """Of the subject and shape whose rounds differ most: the interquartile range by the median."""
+    others_cores: float | None = None
+    """Processor seconds a second that other processes took, on average."""
+    stolen_cores: float | None = None
+    """Processor seconds a second that the hypervisor took, on average."""
+    interruptions: float | None = None
+    """Involuntary context switches of the subjects a second, on average."""
+    megahertz: tuple[float, float] | None = None
+    """The lowest and the highest clock that was seen."""
+    round_trip_nanoseconds: tuple[float, float] | None = None
+    """The shortest and the longest time of a message between two cores and back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +249,7 @@ class Manifest:
     files: Mapping[str, FileRecord]
     provenance: Provenance
     withheld: tuple[Withheld, ...] = ()
+    timing: Steadiness | None = None
     schema: int = SCHEMA
 
     @property
@@ -220,6 +283,7 @@ class Manifest:
             files=fields.map("files", _file),
             provenance=_provenance(fields.nested("provenance")),
             withheld=fields.list("withheld", _withheld) if fields.has("withheld") else (),
+            timing=read_steadiness(fields.nested("timing")) if fields.has("timing") else None,
         )
 
 
@@ -264,18 +328,50 @@ def read_verdict(value: object, path: str) -> Verdict:
         unit=fields.text("unit"),
         reason=fields.text("reason"),
         interval=None if interval is None else (interval[0], interval[1]),
+        kind=fields.text("kind") if fields.has("kind") else "",
+        settled=fields.flag("settled") if fields.has("settled") else True,
     )
 
 
 def read_measurement(value: object, path: str) -> Measurement:
     """The Measurement in JSON\'s `value`; ReleaseError naming `path` where it does not fit."""
     fields = Fields(value, path)
+    seconds = fields.list("seconds", read_number)
+    runs = fields.list("runs", _count) if fields.has("runs") else ()
+    if runs and (sum(runs) != len(seconds) or min(runs) < 1):
+        raise ReleaseError(f"{path}.runs must add up to the {len(seconds)} seconds, found {sum(runs)}")
     return Measurement(
         subject=fields.text("subject"),
         batch=fields.integer("batch"),
         tokens=fields.integer("tokens"),
-        seconds=fields.list("seconds", read_number),
+        seconds=seconds,
+        runs=runs,
     )
+
+
+def read_steadiness(fields: Fields) -> Steadiness:
+    """The Steadiness in `fields`; ReleaseError naming the field that does not fit."""
+    return Steadiness(
+        steady=fields.flag("steady"),
+        reasons=fields.list("reasons", read_text),
+        rounds=fields.integer("rounds"),
+        apart=fields.list("apart", _count) if fields.has("apart") else (),
+        spread=fields.number("spread"),
+        others_cores=fields.number("others_cores") if fields.has("others_cores") else None,
+        stolen_cores=fields.number("stolen_cores") if fields.has("stolen_cores") else None,
+        interruptions=fields.number("interruptions") if fields.has("interruptions") else None,
+        megahertz=_pair(fields, "megahertz"),
+        round_trip_nanoseconds=_pair(fields, "round_trip_nanoseconds"),
+    )
+
+
+def _pair(fields: Fields, name: str) -> tuple[float, float] | None:
+    if not fields.has(name):
+        return None
+    numbers = fields.list(name, read_number)
+    if len(numbers) != 2:
+        raise ReleaseError(f"{name} must hold two numbers, found {len(numbers)}")
+    return numbers[0], numbers[1]
 
 
 def read_metric(value: object, path: str) -> Metric:

@@ -17,6 +17,7 @@ from distilforge.manifest import (
     PassRecord,
     Provenance,
     Span,
+    Steadiness,
     Tensor,
     Variant,
     Verdict,
@@ -65,9 +66,11 @@ FULL = Manifest(
                     unit="logits",
                     reason="rounding",
                     interval=(0.0, 2e-6),
+                    kind="error",
+                    settled=False,
                 ),
             ),
-            measurements=(Measurement(subject="eager", batch=1, tokens=16, seconds=(0.01, 0.02)),),
+            measurements=(Measurement(subject="eager", batch=1, tokens=16, seconds=(0.01, 0.02), runs=(2,)),),
         ),
     ),
     files={"onnx/model.onnx": FileRecord(sha256="a" * 64, bytes=10)},
@@ -80,11 +83,38 @@ FULL = Manifest(
         created="2026-01-01T00:00:00+00:00",
     ),
     withheld=(Withheld(name="onnxruntime-cpu:int8", reason="not faster"),),
+    timing=Steadiness(
+        steady=False,
+        reasons=("others took a core",),
+        rounds=12,
+        apart=(3,),
+        spread=0.1,
+        others_cores=1.0,
+        stolen_cores=0.1,
+        interruptions=12.5,
+        megahertz=(2000.0, 3000.0),
+        round_trip_nanoseconds=(300.0, 900.0),
+    ),
 )
 # What releases made before these fields had a meaning do not say
 LATER = {
     ("withheld",),
+    ("timing",),
     *(("variants", 0, name) for name in ("needs", "session", "oracle", "compiled", "notes")),
+    *(("variants", 0, "verdicts", 0, name) for name in ("kind", "settled")),
+    ("variants", 0, "measurements", 0, "runs"),
+}
+# What the system may not tell
+UNTOLD = {
+    ("timing", name)
+    for name in (
+        "apart",
+        "others_cores",
+        "stolen_cores",
+        "interruptions",
+        "megahertz",
+        "round_trip_nanoseconds",
+    )
 }
 Path = tuple[str | int, ...]
 
@@ -165,11 +195,32 @@ def test_a_manifest_from_before_a_field_is_read_as_if_it_were_empty(
     validator.validate(old)
     read = Manifest.from_json(json.dumps(old))
     assert read.withheld == ()
-    bare = replace(FULL.variants[0], needs=(), session={}, oracle="", compiled=None, notes=())
-    assert read == replace(FULL, withheld=(), variants=(bare,))
+    (full,) = FULL.variants
+    bare = replace(
+        full,
+        needs=(),
+        session={},
+        oracle="",
+        compiled=None,
+        notes=(),
+        verdicts=(replace(full.verdicts[0], kind="", settled=True),),
+        measurements=(replace(full.measurements[0], runs=()),),
+    )
+    assert read == replace(FULL, withheld=(), timing=None, variants=(bare,))
 
 
-@pytest.mark.parametrize(("path", "key"), [(path, key) for path, key in FIELDS if (*path, key) not in LATER])
+def test_what_the_system_does_not_tell_may_be_absent(validator: jsonschema.Draft202012Validator) -> None:
+    changed = document()
+    for *path, key in UNTOLD:
+        del at(changed, tuple(path))[str(key)]
+    validator.validate(changed)
+    timing = Manifest.from_json(json.dumps(changed)).timing
+    assert timing == Steadiness(steady=False, reasons=("others took a core",), rounds=12, spread=0.1)
+
+
+@pytest.mark.parametrize(
+    ("path", "key"), [(path, key) for path, key in FIELDS if (*path, key) not in LATER | UNTOLD]
+)
 def test_a_field_left_out_is_refused(
     validator: jsonschema.Draft202012Validator, path: Path, key: str
 ) -> None:

@@ -1,0 +1,28 @@
+"""The size of a batch that is timed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Shape:
+    """Texts times tokens of each, written `8x128`."""
+
+    batch: int
+    """Texts in the batch."""
+    tokens: int
+    """Tokens of every text, special tokens included."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Shape":
+        """The shape that `text` names; ValueError where it is not two whole numbers of at least 1 with an x between."""
+        batch, _, tokens = text.partition("x")
+        try:
+            shape = cls(batch=int(batch), tokens=int(tokens))
+        except ValueError:
+            raise ValueError(f"a shape is texts x tokens, as 8x128; found {text!r}") from None
+        if shape.batch < 1 or shape.tokens < 1:
+            raise ValueError(f"a shape needs at least 1 text and 1 token; found {text!r}")
+        return shape
+
+    def __str__(self) -> str:
+        return f"{self.batch}x{self.tokens}"

@@ -1,0 +1,69 @@
+"""A variant of a release as a subject, opened as applications open it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from distilforge.manifest import Manifest, Span
+from distilforge.opening import open_release
+from distilforge.session import Session
+from distilforge.timing.feeds import Ids, random_feeds
+from distilforge.timing.shape import Shape
+from distilforge.timing.subject import Runner, Subject
+
+USUAL = tuple(Shape.parse(text) for text in ("1x16", "1x128", "8x128"))
+"""What a release is timed at, as far as its spans allow: one short text, one of usual length, and a batch."""
+
+
+class SessionRunner(Runner):
+    """A session that answers random inputs."""
+
+    def __init__(self, session: Session, *, vocabulary: int, choices: int | None) -> None:
+        self._session = session
+        self._vocabulary, self._choices = vocabulary, choices
+        self._feeds: dict[str, Ids] = {}
+
+    def feed(self, shape: Shape) -> None:
+        self._feeds = random_feeds(shape, vocabulary=self._vocabulary, choices=self._choices)
+
+    def run(self) -> None:
+        self._session.run(self._feeds)
+
+
+def subject(folder: Path, manifest: Manifest, name: str, *, vocabulary: int, threads: int | None) -> Subject:
+    """The variant `name` of the release in `folder` on `threads` threads, the engine's default where None."""
+    return Subject(
+        name=name,
+        opener="distilforge.timing.variant:open_variant",
+        arguments={
+            "folder": str(folder),
+            "variant": name,
+            "threads": threads,
+            "vocabulary": vocabulary,
+            "choices": usual_choices(manifest),
+        },
+    )
+
+
+def open_variant(
+    folder: str, variant: str, threads: int | None, vocabulary: int, choices: int | None
+) -> SessionRunner:
+    """What `subject` names, in its own process; raises what `distilforge.open` raises."""
+    session = open_release(folder, variant=variant, threads=threads, allow_unvalidated=True)
+    return SessionRunner(session, vocabulary=vocabulary, choices=choices)
+
+
+def usual_choices(manifest: Manifest) -> int | None:
+    """How many choices a text is timed with; None for heads that have none."""
+    span = manifest.spans.get("choices")
+    return None if span is None else span.usual
+
+
+def usable_shapes(shapes: Sequence[Shape], manifest: Manifest) -> tuple[Shape, ...]:
+    """`shapes` held within the release's spans, each once."""
+    batch, tokens = manifest.spans["batch"], manifest.spans["sequence"]
+    held = (Shape(batch=_held(shape.batch, batch), tokens=_held(shape.tokens, tokens)) for shape in shapes)
+    return tuple(dict.fromkeys(held))
+
+
+def _held(size: int, span: Span) -> int:
+    return min(max(size, span.low), span.high)
