@@ -79,7 +79,7 @@ def open_release(
     folder = resolve(release)
     manifest = read_manifest(folder)
     session = _session_class(manifest, folder, head)
-    choice = choose(manifest, variant, allow_unvalidated=allow_unvalidated)
+    choice = choose(manifest, variant, threads=threads, allow_unvalidated=allow_unvalidated)
     _logger.info("%s %s: %s", manifest.name, manifest.version, choice.reason)
     check_files(folder, manifest, digests=_shared_files(manifest))
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -94,7 +94,7 @@ def open_release(
             variant=choice.variant,
             engine=choice.backend.load(choice.variant, folder, providers=providers, threads=threads),
             tokenizer=tokenizer,
-            vocabulary=_vocabulary(folder),
+            vocabulary=read_vocabulary(folder),
         )
     )
 
@@ -119,7 +119,8 @@ def _shared_files(manifest: Manifest) -> set[str]:
     return set(manifest.files) - {file for variant in manifest.variants for file in variant.files}
 
 
-def _vocabulary(folder: Path) -> int:
+def read_vocabulary(folder: Path) -> int:
+    """How many token ids the model has embeddings for; ReleaseError where config.json does not say."""
     path = folder / "config.json"
     try:
         text = path.read_text(encoding="utf-8")

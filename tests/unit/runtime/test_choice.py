@@ -1,15 +1,19 @@
-"""Among variants that can run here: validated first, then the fastest where it was built, and the log says so."""
+"""Among variants that can run here: validated first, then the fastest here or where it was built; the log says so."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import distilforge
 import pytest
 from distilforge import UnavailableError, machine
-from distilforge.choice import speedups
-from distilforge.manifest import Measurement, Variant
+from distilforge.backends import backends
+from distilforge.backends.onnxruntime_cpu import OnnxRuntimeCpu
+from distilforge.manifest import Measurement, Steadiness, Variant
+from distilforge.measured import memory
+from distilforge.ranking import speedups
 
+from tests.outcomes import remembered
 from tests.runtime_release import copied, read_manifest, write_manifest
 
 SHAPES = ((1, 16), (8, 128))
@@ -149,3 +153,123 @@ def test_the_machine_is_only_asked_where_a_variant_needs_it(
 
     monkeypatch.setitem(machine.needs._entries, "exact-int8", refuse)
     assert distilforge.open(release).variant.name == FP32
+
+
+THERE = "tests-elsewhere:fp16"
+UNSTEADY = Steadiness(steady=False, reasons=("others took a core",), rounds=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere(OnnxRuntimeCpu):
+    """The CPU's backend under another name, which is preferred."""
+
+    preference: int = 200
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setitem(backends._entries, "tests-elsewhere", Elsewhere())
+
+
+def reason(release: Path, caplog: pytest.LogCaptureFixture, threads: int | None = None) -> str:
+    """What the log says of opening `release`."""
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="distilforge"):
+        distilforge.open(release, threads=threads)
+    return caplog.messages[0].partition(": ")[2]
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_was_fastest_here_goes_before_what_was_fastest_there(
+    release: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fp32, int8 = (variant(release, precision) for precision in ("fp32", "int8"))
+    write_variants(release, measured(fp32, 1, 1), measured(int8, 4, 4))
+    memory.remember(remembered(release, {INT8: 1.0, FP32: 2.1}))
+    assert reason(release, caplog) == (
+        f"chose {FP32}, 2.1 times as fast as {INT8} measured on this machine on 2026-11-25"
+    )
+    assert reason(release, caplog, threads=2).startswith(f"chose {INT8}, 4.0 times as fast as eager where")
+
+
+@pytest.mark.usefixtures("cache")
+def test_where_all_were_measured_here_the_fastest_goes_before_the_preferred(
+    release: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fp32, int8 = variant(release, "fp32"), variant(release, "int8")
+    write_variants(release, fp32, variant(release, "fp16", target="tests-elsewhere"), int8)
+    assert reason(release, caplog) == f"chose {THERE} before {FP32}, {INT8}"
+    memory.remember(remembered(release, {FP32: 1.0, INT8: 3.0}))
+    assert reason(release, caplog) == f"chose {THERE} before {FP32}, {INT8}"
+    memory.remember(remembered(release, {FP32: 1.0, INT8: 3.0, THERE: 2.0}))
+    assert reason(release, caplog) == (
+        f"chose {INT8}, 1.5 times as fast as {THERE} measured on this machine on 2026-11-25, before {FP32}"
+    )
+
+
+@pytest.mark.usefixtures("cache")
+def test_where_the_preferred_were_measured_here_the_fastest_of_them(
+    release: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = [variant(release, precision, target="tests-elsewhere") for precision in ("fp16", "int8")]
+    write_variants(release, variant(release, "fp32"), *there)
+    memory.remember(remembered(release, {THERE: 1.0, "tests-elsewhere:int8": 1.25}))
+    assert reason(release, caplog) == (
+        f"chose tests-elsewhere:int8, 1.2 times as fast as {THERE} measured on this machine on 2026-11-25, "
+        f"before {FP32}"
+    )
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_was_validated_goes_before_what_was_fastest_here(
+    release: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_variants(
+        release,
+        variant(release, "fp32"),
+        variant(release, "int8", validated=False),
+        variant(release, "int8_7bit"),
+    )
+    memory.remember(remembered(release, {FP32: 1.0, INT8: 9.0, INT8_7BIT: 3.0}))
+    assert reason(release, caplog) == (
+        f"chose {INT8_7BIT}, 3.0 times as fast as {FP32} measured on this machine on 2026-11-25, "
+        f"before {INT8}, not validated"
+    )
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_partial_outcome_is_no_choice(release: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fp32, int8 = (variant(release, precision) for precision in ("fp32", "int8"))
+    write_variants(release, measured(fp32, 1, 1), measured(int8, 4, 4), variant(release, "int8_7bit"))
+    memory.remember(remembered(release, {FP32: 2.0, INT8: 1.0}))
+    assert reason(release, caplog).startswith(f"chose {INT8}, 4.0 times as fast as eager where it was built")
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_is_not_settled_orders_and_claims_nothing(
+    release: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fp32, int8 = (variant(release, precision) for precision in ("fp32", "int8"))
+    write_variants(release, measured(fp32, 1, 1), measured(int8, 4, 4))
+    steady = replace(UNSTEADY, steady=True, reasons=())
+    write_manifest(release, replace(read_manifest(release), timing=steady))
+    assert reason(release, caplog) == (
+        f"chose {INT8}, 4.0 times as fast as eager where it was built, before {FP32} (1.0)"
+    )
+    write_manifest(release, replace(read_manifest(release), timing=UNSTEADY))
+    assert reason(release, caplog) == (
+        f"chose {INT8} before {FP32}; its speed where it was built is not settled; "
+        "`python -m distilforge bench RELEASE` measures it here"
+    )
+
+
+def test_rounds_apart_are_left_out(release: Path) -> None:
+    fp32 = measured(variant(release, "fp32"), 2, 2)
+    assert speedups([fp32], apart=(0, 1)) == pytest.approx({FP32: 1.0})
+
+
+@pytest.mark.usefixtures("cache")
+def test_one_that_can_run_needs_no_memory(release: Path, caplog: pytest.LogCaptureFixture) -> None:
+    memory.remember(remembered(release, {FP32: 1.0, INT8: 2.0}))
+    assert reason(release, caplog) == f"chose {FP32}, the one that can run here"

@@ -22,7 +22,8 @@ def test_sizes_beyond_one_byte_are_encoded(shape: tuple[int, int]) -> None:
     """200 and 129 take two bytes as varints."""
     weights = np.arange(np.prod(shape), dtype=np.int64).astype(np.int8).reshape(shape)
     session = onnxruntime.InferenceSession(matmul_integer(weights), providers=["CPUExecutionProvider"])
-    activations = np.arange(2 * shape[0], dtype=np.uint8).reshape(2, shape[0])
+    # Below 128, pairs of products stay exact on processors that add them in 16 bits
+    activations = (np.arange(2 * shape[0]) % 128).astype(np.uint8).reshape(2, shape[0])
     (product,) = session.run(None, {"activations": activations})
     np.testing.assert_array_equal(product, activations.astype(np.int32) @ weights.astype(np.int32))
 

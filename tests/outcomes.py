@@ -1,0 +1,73 @@
+"""Made-up timings of a release's variants on this machine, and what is remembered of them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from distilforge.manifest import Manifest, Measurement, Span, Steadiness
+from distilforge.measured import bench, place
+from distilforge.measured.conditions import present_conditions
+from distilforge.measured.memory import Remembered
+from distilforge.measured.outcome import Outcome
+from distilforge.timing.rounds import Timing
+from distilforge.timing.shape import Shape
+
+from tests.runtime_release import read_manifest
+
+FP32, INT8 = "onnxruntime-cpu:fp32", "onnxruntime-cpu:int8"
+ROUNDS = 12
+SHAPES = (Shape(batch=1, tokens=16), Shape(batch=8, tokens=64))
+STEADY = Steadiness(steady=True, reasons=(), rounds=ROUNDS)
+BUSY = replace(
+    STEADY, steady=False, reasons=("other processes took 1.2 cores for 2 of 2 s (quiet is at most 0.2)",)
+)
+
+
+def timing(seconds: Mapping[str, Mapping[Shape, float]], steadiness: Steadiness = STEADY) -> Timing:
+    """Every variant takes its seconds at its shapes, some rounds one in a hundred more and some less."""
+    return Timing(
+        measurements=tuple(
+            Measurement(
+                subject=name,
+                batch=shape.batch,
+                tokens=shape.tokens,
+                seconds=tuple(taken * (1 + 0.01 * (number % 3 - 1)) for number in range(ROUNDS)),
+                runs=(1,) * ROUNDS,
+            )
+            for name, by_shape in seconds.items()
+            for shape, taken in by_shape.items()
+        ),
+        steadiness=steadiness,
+    )
+
+
+def outcome(
+    manifest: Manifest,
+    times: Mapping[str, float],
+    steadiness: Steadiness = STEADY,
+    threads: int | None = None,
+) -> Outcome:
+    """Each variant's runs take so many milliseconds at every shape."""
+    seconds = {name: dict.fromkeys(SHAPES, 1e-3 * taken) for name, taken in times.items()}
+    return bench.summarize(
+        manifest, tuple(times), timing(seconds, steadiness), threads=threads, cannot_run={}
+    )
+
+
+def remembered(release: Path, speeds: Mapping[str, float], threads: int | None = None) -> Remembered:
+    """That the variants of `release` were so many times as fast as the first, on this machine."""
+    manifest = read_manifest(release)
+    return Remembered(
+        release=place.identity(manifest),
+        name=manifest.name,
+        version=manifest.version,
+        conditions=present_conditions(threads),
+        measured="2026-11-25T12:00:00+00:00",
+        shapes=("1x16",),
+        speeds=speeds,
+    )
+
+
+def with_choices(manifest: Manifest) -> Manifest:
+    """`manifest`, as of a head whose texts have choices, usually three."""
+    return replace(manifest, spans={**manifest.spans, "choices": Span(low=2, usual=3, high=5)})

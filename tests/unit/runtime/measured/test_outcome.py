@@ -1,0 +1,163 @@
+"""From made-up samples: rates, ratios, which variant is fastest, and the table and picture that show it."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from distilforge.errors import InputError, ReleaseError, UnavailableError
+from distilforge.manifest import Manifest
+from distilforge.measured import bench, plot, table
+from distilforge.measured.bench import Options
+from distilforge.timing.shape import Shape
+
+from tests.outcomes import BUSY, FP32, INT8, SHAPES, outcome, timing, with_choices
+from tests.runtime_release import published, read_manifest
+
+ENGINE = "tensorrt-rtx:fp16"
+
+
+@pytest.fixture(scope="module")
+def release() -> Path:
+    return published("sequence_classification").release
+
+
+@pytest.fixture
+def manifest(release: Path) -> Manifest:
+    return read_manifest(release)
+
+
+def test_rates_come_from_the_seconds(manifest: Manifest) -> None:
+    speed = outcome(manifest, {FP32: 20.0, INT8: 10.0}).speeds[3]
+    assert (speed.variant, speed.shape) == (INT8, SHAPES[1])
+    assert speed.milliseconds.value == pytest.approx(10.0)
+    assert speed.texts_per_second.value == pytest.approx(800.0)
+    assert speed.tokens_per_second.value == pytest.approx(8 * 64 * 100.0)
+    # The rounds lie one in a hundred around the median
+    assert speed.milliseconds.interval == pytest.approx((9.9, 10.1))
+    assert speed.texts_per_second.interval == pytest.approx((8 / 0.0101, 8 / 0.0099))
+
+
+def test_every_choice_is_read(manifest: Manifest) -> None:
+    plain, chosen = (outcome(made, {FP32: 20.0}).speeds[0] for made in (manifest, with_choices(manifest)))
+    assert chosen.texts_per_second == plain.texts_per_second
+    assert chosen.tokens_per_second.value == pytest.approx(3 * plain.tokens_per_second.value)
+
+
+def test_the_others_are_compared_with_the_first(manifest: Manifest) -> None:
+    made = outcome(manifest, {FP32: 20.0, INT8: 10.0})
+    first, second = made.variants
+    assert first.times_as_fast is not None
+    assert first.times_as_fast.value == 1.0
+    assert second.times_as_fast is not None
+    # Both sides are slow in the same rounds, so that the ratio is the same in all
+    assert second.times_as_fast.value == pytest.approx(2.0)
+    assert second.times_as_fast.interval == pytest.approx((2.0, 2.0))
+    assert made.fastest == INT8
+    assert outcome(manifest, {FP32: 10.0, INT8: 20.0}).fastest == FP32
+
+
+def test_what_is_remembered(manifest: Manifest) -> None:
+    made = outcome(manifest, {FP32: 20.0, INT8: 10.0}, threads=2)
+    kept = made.to_remember()
+    assert kept is not None
+    assert kept.speeds == pytest.approx({FP32: 1.0, INT8: 2.0})
+    assert (kept.shapes, kept.conditions.threads) == (("1x16", "8x64"), 2)
+
+
+def test_nothing_to_choose_by(manifest: Manifest) -> None:
+    assert outcome(manifest, {FP32: 20.0, INT8: 10.0}, BUSY).to_remember() is None
+    assert outcome(manifest, {FP32: 20.0}).to_remember() is None
+    one, other = SHAPES
+    apart = bench.summarize(
+        manifest, (FP32, INT8), timing({FP32: {one: 0.1}, INT8: {other: 0.1}}), threads=None, cannot_run={}
+    )
+    assert (apart.shapes, apart.fastest, apart.to_remember()) == ((), None, None)
+
+
+def test_only_shapes_that_all_take_are_compared(manifest: Manifest) -> None:
+    one, other = SHAPES
+    made = bench.summarize(
+        manifest,
+        (FP32, INT8),
+        timing({FP32: {one: 0.2, other: 9.0}, INT8: {one: 0.1}}),
+        threads=None,
+        cannot_run={},
+    )
+    assert made.shapes == (one,)
+    assert made.to_remember() is not None
+    assert [speed.shape for speed in made.speeds] == [one, other, one]
+
+
+def test_json_has_everything(manifest: Manifest) -> None:
+    values = json.loads(outcome(manifest, {FP32: 20.0, INT8: 10.0}).to_json())
+    assert values["fastest"] == INT8
+    assert len(values["measurements"]) == 4
+    assert values["speeds"][0]["shape"] == {"batch": 1, "tokens": 16}
+    assert values["steadiness"]["steady"] is True
+
+
+def test_the_table_fits_a_terminal(manifest: Manifest) -> None:
+    made = replace(
+        outcome(manifest, {FP32: 12345.6, INT8: 1.23}), cannot_run={ENGINE: "it needs a GPU " * 20}
+    )
+    text = table.text(made)
+    assert max(map(len, text.splitlines())) <= 80
+    assert f"{ENGINE} cannot run here: it needs a GPU" in text
+    for words in (INT8, "12346", "1x16", "8x64", "times as fast as", "instruction sets"):
+        assert words in text
+
+
+def test_an_unsteady_table_claims_nothing(manifest: Manifest) -> None:
+    text = table.text(outcome(manifest, {FP32: 20.0, INT8: 10.0}, BUSY))
+    assert "NOT SETTLED: other processes took 1.2 cores" in text
+    assert "2.00" not in text
+    assert "over all shapes" not in text
+    assert "10.0" in text
+
+
+@pytest.mark.parametrize("suffix", plot.FORMATS)
+def test_the_picture(manifest: Manifest, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"speed{suffix}"
+    plot.check(path)
+    plot.write(outcome(manifest, {FP32: 20.0, INT8: 10.0}), path)
+    assert path.read_bytes()[:4] in (b"<?xm", b"\x89PNG")
+
+
+def test_pictures_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"\.svg or \.png"):
+        plot.check(tmp_path / "speed.pdf")
+    with pytest.raises(InputError, match="no folder"):
+        plot.check(tmp_path / "absent" / "speed.svg")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UnavailableError, match=r"pip install 'distilforge\[plot\]'"):
+        plot.check(tmp_path / "speed.svg")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        (Options(shapes=("8by8",)), InputError, "a shape is texts x tokens"),
+        (Options(shapes=("0x8",)), InputError, "at least 1 text"),
+        (Options(shapes=("9x8",)), InputError, "outside of what the release takes: 1 to 8 texts of 2 to 64"),
+        (Options(seconds=0.0), InputError, "seconds must be above 0"),
+        (Options(seconds=float("nan")), InputError, "seconds must be above 0"),
+        (Options(threads=0), InputError, "threads"),
+        (Options(variants=("onnxruntime-cpu:int4",)), InputError, "no variant 'onnxruntime-cpu:int4'"),
+        (Options(plot=Path("speed.pdf")), InputError, "a picture is"),
+    ],
+)
+def test_what_cannot_be_timed(release: Path, options: Options, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        bench.bench(release, options, lambda line: None)
+
+
+def test_no_release(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="no release at"):
+        bench.bench(tmp_path / "absent", Options(), lambda line: None)
+
+
+def test_shapes_are_named_once() -> None:
+    manifest = read_manifest(published("sequence_classification").release)
+    assert bench._shapes(("1x16", "1x16"), manifest) == (Shape(batch=1, tokens=16),)
