@@ -1,16 +1,16 @@
 """The command line: parse, call one function, print what it returns."""
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from distilforge.timing.shape import Shape
 
-from bench import contest, plot, record, table
-from bench.contest import Contestant
+from bench import opening, plot, record, steady, table
 from bench.ratios import ratios
+from bench.rows import Row, time_rows
 from bench.run import run as run_all
-from bench.shapes import SHAPES, Shape
+from bench.shapes import SHAPES
 from bench.subjects import subjects
 
 app = typer.Typer(
@@ -54,7 +54,11 @@ def run(
     builds: Annotated[bool, typer.Option(help="Measure builds too.")] = True,
     build_rounds: Annotated[int, typer.Option(min=1, help="Builds of each builder, in turns.")] = 3,
     enforce: Annotated[
-        bool, typer.Option("--enforce", help="Exit 1 where a limit is missed or a subject is left out.")
+        bool,
+        typer.Option(
+            "--enforce",
+            help="Exit 1 where a limit is missed, a subject is left out or the timing is not steady.",
+        ),
     ] = False,
 ) -> None:
     """Measure latency, builds and the ceiling; write table.md, latency.svg, latency.png and samples.json."""
@@ -71,11 +75,15 @@ def run(
     text = table.markdown(report)
     (output / "table.md").write_text(text, encoding="utf-8")
     (output / "samples.json").write_text(record.to_json(report), encoding="utf-8")
-    title = f"DistilBERT-base, {threads} threads, {report.conditions['processor']}: medians, and each turn as a dot"
-    for suffix in ("svg", "png"):
-        plot.draw(report.rounds.near, report.ours, output / f"latency.{suffix}", title=title)
+    title = f"DistilBERT-base, {threads} threads, {report.conditions['processor']}: medians, and each round as a dot"
+    # Where no subject could be timed there is nothing to draw
+    for suffix in ("svg", "png") if report.timing.measurements else ():
+        plot.draw(report.timing, report.names, report.ours, output / f"latency.{suffix}", title=title)
     typer.echo(text)
-    if enforce and (report.absent or not all(report.wanted)):
+    steadiness = report.timing.steadiness
+    if enforce and not steadiness.steady:
+        typer.echo(steady.verdict(steadiness), err=True)
+    if enforce and (report.absent or not all(report.wanted) or not steadiness.steady):
         raise typer.Exit(1)
 
 
@@ -94,26 +102,31 @@ def quick(
 ) -> None:
     """Time .onnx files against subjects that an earlier run prepared, and print medians and ratios."""
     rows = [
-        Contestant(name=subjects.find(name).title, subject=name, source=str(peers / name))
+        Row(name=subjects.find(name).title, subject=name, source=str(peers / name))
         for name in against.split(",")
         if name
     ]
-    rows += [
-        Contestant(name=f"{number} {Path(file.partition('@')[0]).name}", subject="onnx-file", source=file)
+    candidates = [
+        Row(name=f"{number} {Path(file.partition('@')[0]).name}", subject="onnx-file", source=file)
         for number, file in enumerate(files, 1)
     ]
-    with (
-        tempfile.TemporaryDirectory() as logs,
-        contest.open_workers(rows, threads, Path(logs)) as workers,
-    ):
-        found = contest.time_in_turns(
-            workers, _shapes(shapes), seconds=seconds, most_rounds=60, progress=_progress
-        )
-    typer.echo(table.medians(found))
-    for one in rows[-len(files) :]:
-        others = [row.name for row in rows if row is not one]
-        against_it = {name: ratios(found, one.name, [name], title=name) for name in others}
-        typer.echo(f"\nTimes faster: {one.name}\n{table.ratios(found, against_it)}")
+    timing, absent = time_rows(
+        [opening.subject(row, threads) for row in (*candidates, *rows)],
+        _shapes(shapes),
+        seconds,
+        progress=_progress,
+    )
+    left_out = {one.name for one in absent}
+    names = [row.name for row in (*rows, *candidates) if row.name not in left_out]
+    typer.echo("\n\n".join([table.medians(timing, names), *table.refusals(timing)]))
+    for candidate in candidates:
+        if candidate.name in names:
+            others = [name for name in names if name != candidate.name]
+            against_it = {name: ratios(timing, candidate.name, [name], title=name) for name in others}
+            typer.echo(f"\nTimes faster: {candidate.name}\n{table.ratios(timing, against_it)}")
+    typer.echo("\n" + steady.markdown(timing.steadiness))
+    for one in absent:
+        typer.echo(f"left out: {one.name}: {one.reason}", err=True)
 
 
 if __name__ == "__main__":

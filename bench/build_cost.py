@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import preparing
+
 BYTES = 1024 if sys.platform == "linux" else 1
 VARIANT = "onnxruntime-cpu:int8"
 
@@ -92,7 +94,7 @@ def command(which: str, checkpoint: Path, folder: Path) -> tuple[str, ...]:
     if which == "ours":
         ours = str(Path(sys.executable).with_name("distilforge"))
         return (ours, "compile", str(checkpoint), "--variant", VARIANT, "--artifacts", str(folder))
-    return (sys.executable, "-m", "bench.worker", "prepare", which, str(checkpoint), str(folder))
+    return preparing.command(preparing.CPU, which, checkpoint, folder)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
     python -m bench.cold_start artifacts/sentiment [--rounds 20] [--raw samples.json] [--limit 0.15]
 
-Each sample is a fresh process; the two take turns. Prints the samples' medians, the difference with a 95% bootstrap
+Each sample is a fresh process; the two take turns. Prints the samples' medians, the difference with a 95%
 interval, and exits 1 where the median difference is beyond the limit.
 """
 
@@ -15,7 +15,9 @@ from time import perf_counter
 
 import numpy as np
 from distilforge.release import resolve
-from numpy.typing import NDArray
+from distilforge.timing.ratios import estimate
+
+from bench.ratios import CONFIDENCE
 
 TEXT = "a thoroughly good film, and not one minute too long"
 
@@ -54,13 +56,6 @@ def seconds_to_answer(script: str, folder: Path) -> float:
     return seconds
 
 
-def interval_of_median(differences: NDArray[np.float64]) -> tuple[float, float]:
-    """95% bootstrap interval of the median."""
-    chosen = np.random.default_rng(0).integers(0, len(differences), (2000, len(differences)))
-    low, high = np.quantile(np.median(differences[chosen], axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="Time to the first answer, against onnxruntime by hand.")
     parser.add_argument("release", help="a sequence classification release")
@@ -80,13 +75,15 @@ def main() -> int:
     if arguments.raw is not None:
         raw = {"by_hand_seconds": samples[:, 0].tolist(), "distilforge_seconds": samples[:, 1].tolist()}
         arguments.raw.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
-    by_hand, ours = np.median(samples, axis=0)
-    differences = samples[:, 1] - samples[:, 0]
-    low, high = interval_of_median(differences)
+    by_hand, ours = (estimate(side).value for side in samples.T)
+    difference = estimate(samples[:, 1] - samples[:, 0], confidence=CONFIDENCE)
+    interval = (
+        "too few rounds" if difference.interval is None else "{:.3f} to {:.3f}".format(*difference.interval)
+    )
     print(f"by hand      {by_hand:.3f} s   (median of {arguments.rounds})")  # noqa: T201 - a benchmark prints
     print(f"distilforge  {ours:.3f} s")  # noqa: T201
-    print(f"difference   {np.median(differences):.3f} s   (95% interval {low:.3f} to {high:.3f})")  # noqa: T201
-    return int(np.median(differences) > arguments.limit)
+    print(f"difference   {difference.value:.3f} s   (95% interval {interval})")  # noqa: T201
+    return int(difference.value > arguments.limit)
 
 
 if __name__ == "__main__":

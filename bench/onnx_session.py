@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distilforge.onnxruntime_settings import Settings
+from distilforge.timing.feeds import Ids
 
-from bench.shapes import Ids
 from bench.subjects import Answer, Logits
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from distilforge.onnxruntime_settings import Settings
+from distilforge.timing.shape import Shape
 
 from bench import release_folder
 from bench.onnx_session import load
-from bench.shapes import Shape, feeds
+from bench.shapes import feeds
 
 SHAPE = Shape(batch=8, tokens=128)
 RUNS, WARM_UPS = 20, 3

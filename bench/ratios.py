@@ -1,60 +1,71 @@
-"""Ratios of times with bootstrap intervals, and what is wanted of them."""
+"""Ratios of times by the timing engine, with the presets of a peer as one, and what is wanted of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from bench.contest import Contest, Samples
-from bench.shapes import Shape
-from validation import bootstrap
+from distilforge.manifest import Measurement
+from distilforge.timing import ratios as engine
+from distilforge.timing.ratios import Estimate
+from distilforge.timing.rounds import Timing
+from distilforge.timing.shape import Shape
 
 # Each end of an interval one-sided, so 95% between both
 CONFIDENCE = 0.975
+_PEER = "the fastest preset"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """Time of an opponent over ours: above 1 where ours is faster. `shape` is None for the geometric mean."""
+    """Time of an opponent over ours: above 1 where ours is faster."""
 
     opponent: str
+    """A row, or the family of several."""
     shape: Shape | None
-    value: float
-    interval: tuple[float, float]
+    """None for the geometric mean over all shapes."""
+    estimate: Estimate
+    """The ratio with its interval."""
 
     @property
-    def inverse(self) -> float:
-        """Our time over the opponent's."""
-        return 1 / self.value
+    def value(self) -> float:
+        """The median over rounds."""
+        return self.estimate.value
 
 
-def ratios(contest: Contest, ours: str, opponents: Sequence[str], *, title: str) -> tuple[Ratio, ...]:
+def ratios(timing: Timing, ours: str, opponents: Sequence[str], *, title: str) -> tuple[Ratio, ...]:
     """Per shape and as geometric mean, against the fastest of `opponents` at each shape: presets of one peer.
 
-    A turn is one sample; both sides are resampled independently (validation.bootstrap says why). An interval takes
-    the choice of the fastest as given.
+    A shape that ours or all of them refused has none, and then there is no mean either. An interval takes the choice of
+    the fastest as given.
     """
-    pairs = []
-    found = []
-    for shape in contest.shapes:
-        theirs = min((contest.of(name, shape) for name in opponents), key=_median)
-        pair = (theirs.medians, contest.of(ours, shape).medians)
-        pairs.append(pair)
-        found.append(_ratio([pair], title, shape))
-    return (*found, _ratio(pairs, title, None))
+    measurements = (*engine.by_shape(timing.measurements, ours).values(), *_fastest(timing, opponents))
+    ratios = []
+    for shape in (*timing.shapes, None):
+        estimate = engine.ratio(
+            measurements,
+            ours,
+            _PEER,
+            shapes=timing.shapes if shape is None else (shape,),
+            confidence=CONFIDENCE,
+            apart=timing.steadiness.apart,
+        )
+        if estimate is not None:
+            ratios.append(Ratio(opponent=title, shape=shape, estimate=estimate))
+    return tuple(ratios)
 
 
-def _ratio(
-    pairs: Sequence[tuple[tuple[float, ...], tuple[float, ...]]], opponent: str, shape: Shape | None
-) -> Ratio:
-    return Ratio(
-        opponent=opponent,
-        shape=shape,
-        value=bootstrap.speedup(pairs),
-        interval=bootstrap.speedup_interval(pairs, confidence=CONFIDENCE),
-    )
-
-
-def _median(samples: Samples) -> float:
-    return samples.median
+def _fastest(timing: Timing, names: Sequence[str]) -> list[Measurement]:
+    """At each shape the measurement of the fastest of `names`, all under one name."""
+    chosen = []
+    for shape in timing.shapes:
+        seconds = {
+            name: estimate.value
+            for name in names
+            if (estimate := timing.seconds(name, shape, confidence=CONFIDENCE)) is not None
+        }
+        if seconds:
+            fastest = min(seconds, key=seconds.__getitem__)
+            chosen.append(replace(engine.by_shape(timing.measurements, fastest)[shape], subject=_PEER))
+    return chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +86,7 @@ class Wanted:
         return self.at_most is None or self.observed <= self.at_most
 
 
-def wanted(against: dict[str, tuple[Ratio, ...]]) -> tuple[Wanted, ...]:
+def wanted(against: Mapping[str, tuple[Ratio, ...]]) -> tuple[Wanted, ...]:
     """What is wanted of latency, from the ratios against each peer, by its title."""
     return (
         Wanted(what="faster than PyTorch eager, mean", observed=_mean(against, EAGER), at_least=7.5),
@@ -95,11 +106,14 @@ def wanted(against: dict[str, tuple[Ratio, ...]]) -> tuple[Wanted, ...]:
 EAGER, OPTIMUM, OPENVINO = "PyTorch eager fp32", "Optimum INT8", "OpenVINO INT8"
 
 
-def _mean(against: dict[str, tuple[Ratio, ...]], title: str) -> float | None:
+def _mean(against: Mapping[str, tuple[Ratio, ...]], title: str) -> float | None:
     return next((ratio.value for ratio in against.get(title, ()) if ratio.shape is None), None)
 
 
-def _worst(against: dict[str, tuple[Ratio, ...]], title: str) -> float | None:
+def _worst(against: Mapping[str, tuple[Ratio, ...]], title: str) -> float | None:
+    # Of some shapes alone it would say nothing
+    if _mean(against, title) is None:
+        return None
     return min((ratio.value for ratio in against.get(title, ()) if ratio.shape is not None), default=None)
 
 

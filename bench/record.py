@@ -4,20 +4,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from bench.contest import Contest
+from distilforge.timing.rounds import Timing
+
 from bench.ratios import Ratio
 from bench.report import Report
 
 
 def to_json(report: Report) -> str:
-    """Conditions, samples in seconds by turn, ratios, builds in the order made, and limits."""
+    """Conditions, samples in seconds by round, ratios, builds in the order made, and limits."""
     values = {
         "conditions": dict(report.conditions),
         "settings": dict(report.settings),
-        "samples": samples(report.contest),
-        "round_trips_ns": {str(shape): taken for shape, taken in report.contest.round_trips.items()},
+        **timing(report.timing),
         "largest_difference_from_eager": dict(report.differences),
-        "absent": [asdict(one) for one in report.absent],
+        "absent": [asdict(row) for row in report.absent],
         "ours": report.ours,
         "ratios": ratios(report.against),
         "ceiling_operations_per_second": report.ceiling,
@@ -30,28 +30,39 @@ def to_json(report: Report) -> str:
             for which, made in report.builds.items()
         },
         "int8_bytes": report.int8_bytes,
-        "wanted": [{**asdict(one), "met": bool(one)} for one in report.wanted],
+        "wanted": [{**asdict(limit), "met": bool(limit)} for limit in report.wanted],
     }
     return json.dumps(values, indent=1) + "\n"
 
 
-def samples(contest: Contest) -> list[dict[str, object]]:
-    """Every sample, turn by turn."""
-    return [
-        {"subject": one.contestant, "shape": str(one.shape), "seconds_by_turn": one.turns}
-        for one in contest.samples
-    ]
+def timing(timing: Timing) -> dict[str, object]:
+    """Every sample, what was refused, and what was seen of the machine."""
+    return {
+        "steadiness": asdict(timing.steadiness),
+        "samples": [
+            {
+                "subject": taken.subject,
+                "shape": f"{taken.batch}x{taken.tokens}",
+                "seconds_by_turn": taken.rounds,
+            }
+            for taken in timing.measurements
+        ],
+        "refused": [
+            {"subject": name, "shape": str(shape), "reason": reason}
+            for (name, shape), reason in timing.refused.items()
+        ],
+    }
 
 
 def ratios(against: Mapping[str, Sequence[Ratio]]) -> list[dict[str, object]]:
     """Every ratio with its interval; the shape of one over all shapes is null."""
     return [
         {
-            "opponent": one.opponent,
-            "shape": None if one.shape is None else str(one.shape),
-            "their_time_over_ours": one.value,
-            "interval": one.interval,
+            "opponent": ratio.opponent,
+            "shape": None if ratio.shape is None else str(ratio.shape),
+            "their_time_over_ours": ratio.value,
+            "interval": ratio.estimate.interval,
         }
-        for found in against.values()
-        for one in found
+        for of_one in against.values()
+        for ratio in of_one
     ]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from distilforge.backends import backends
 from distilforge.manifest import Variant
+from distilforge.timing.feeds import Ids
 
-from bench.shapes import Ids
 from bench.subjects import Answer, Logits
 
 COMPILED = "compiled"

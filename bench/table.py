@@ -1,17 +1,22 @@
 """A report as Markdown, which reads as well on a terminal."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import geometric_mean
 
-from bench.contest import Contest
-from bench.cores import NEAR
-from bench.ratios import Ratio, Wanted
+from distilforge.timing.cores import NEAR
+from distilforge.timing.ratios import fewest_rounds
+from distilforge.timing.rounds import Timing
+from distilforge.timing.shape import Shape
+
+from bench import steady
+from bench.ratios import CONFIDENCE, Ratio, Wanted
 from bench.report import Report
-from bench.rounds import Rounds
-from bench.shapes import Shape
 from bench.sizes import attention_operations, linear_operations
 
 MILLISECONDS, TERA, MEGABYTES = 1000, 1e12, 1e6
+RATIO_NOTE = "95% interval from order statistics of the rounds"
+NOTHING = "-"
 PEER_NOTE = (
     "Every subject runs in a process of its own, in turns with the others, on the same threads, one file for all "
     "shapes. Each is set up as its documentation proposes for this machine:"
@@ -20,13 +25,17 @@ PEER_NOTE = (
 
 def markdown(report: Report) -> str:
     """Everything that a reader wants to know, in sections."""
+    timing = report.timing
     parts = [
+        "## Was it steady?",
+        steady.markdown(timing.steadiness),
         "## Milliseconds (median), texts x tokens",
-        medians(report.rounds.near),
-        "## Times faster than each peer (95% bootstrap interval)",
-        ratios(report.rounds.near, report.against) if report.ours else "Our file could not be made.",
+        medians(timing, report.names),
+        *refusals(timing),
+        f"## Times faster than each peer ({RATIO_NOTE})",
+        ratios(timing, report.against) if report.ours else "Our file could not be made.",
         "## While the cores were apart",
-        apart(report.rounds),
+        apart(timing, report.names),
         "## Operations",
         operations(report),
         "## Builds of one head",
@@ -35,49 +44,88 @@ def markdown(report: Report) -> str:
         wanted(report.wanted),
         "## Conditions",
         PEER_NOTE,
-        "\n".join(f"- {name}: {text}{_difference(report, name)}" for name, text in report.settings.items()),
+        settings(report.settings, report.differences),
         "\n".join(f"- {name}: {value}" for name, value in report.conditions.items()),
     ]
     if report.absent:
-        parts += ["Left out:", "\n".join(f"- {one.name}: {one.reason}" for one in report.absent)]
+        parts += ["Left out:", "\n".join(f"- {row.name}: {row.reason}" for row in report.absent)]
     return "\n\n".join(parts) + "\n"
 
 
-def medians(contest: Contest) -> str:
-    """A row a subject, a column a shape, and the geometric mean."""
-    names = tuple(dict.fromkeys(one.contestant for one in contest.samples))
+def medians(timing: Timing, names: Sequence[str]) -> str:
+    """A row a subject, a column a shape, and the geometric mean where it took all shapes."""
     rows = []
     for name in names:
-        found = [MILLISECONDS * contest.of(name, shape).median for shape in contest.shapes]
-        rows.append([name, *(f"{median:.2f}" for median in (*found, geometric_mean(found)))])
-    return grid(["", *map(str, contest.shapes), "mean"], rows)
+        taken = [milliseconds(timing, name, shape) for shape in timing.shapes]
+        told = [median for median in taken if median is not None]
+        if told:
+            mean = geometric_mean(told) if len(told) == len(taken) else None
+            rows.append([name, *(cell(median, ".2f") for median in (*taken, mean))])
+    return grid(["", *map(str, timing.shapes), "mean"], rows)
 
 
-def ratios(contest: Contest, against: Mapping[str, tuple[Ratio, ...]]) -> str:
+def milliseconds(timing: Timing, name: str, shape: Shape) -> float | None:
+    """The median of a run; None where the subject was not timed at the shape."""
+    seconds = timing.seconds(name, shape, confidence=CONFIDENCE)
+    return None if seconds is None else MILLISECONDS * seconds.value
+
+
+def refusals(timing: Timing) -> list[str]:
+    """A paragraph that says what each dash in the tables stands for; none where there is none."""
+    if not timing.refused:
+        return []
+    lines = (f"- {name} at {shape}: {reason}" for (name, shape), reason in timing.refused.items())
+    return [f"{NOTHING} stands where a subject does not take the shape:\n\n" + "\n".join(lines)]
+
+
+def ratios(timing: Timing, against: Mapping[str, tuple[Ratio, ...]]) -> str:
     """A row a peer: its time over ours."""
-    rows = [
-        [title, *(f"{one.value:.2f} ({one.interval[0]:.2f} to {one.interval[1]:.2f})" for one in found)]
-        for title, found in against.items()
-    ]
-    return grid(["", *map(str, contest.shapes), "mean"], rows)
+    shapes = (*timing.shapes, None)
+    rows = [[title, *(ratio_cell(of_one, shape) for shape in shapes)] for title, of_one in against.items()]
+    return grid(["", *map(str, timing.shapes), "mean"], rows)
 
 
-def apart(rounds: Rounds) -> str:
+def ratio_cell(ratios: Sequence[Ratio], shape: Shape | None) -> str:
+    """The ratio at `shape`, or over all shapes for None, with its interval."""
+    ratio = next((ratio for ratio in ratios if ratio.shape == shape), None)
+    if ratio is None:
+        return NOTHING
+    if ratio.estimate.interval is None:
+        return f"{ratio.value:.2f} (too few rounds)"
+    return "{:.2f} ({:.2f} to {:.2f})".format(ratio.value, *ratio.estimate.interval)
+
+
+def cell(number: float | None, form: str) -> str:
+    """The number in the given form, or a dash."""
+    return NOTHING if number is None else format(number, form)
+
+
+def apart(timing: Timing, names: Sequence[str]) -> str:
     """The rounds that the tables above leave out, and why."""
-    if rounds.shortest is None:
+    steadiness = timing.steadiness
+    if steadiness.round_trip_nanoseconds is None:
         return "Not measured."
-    counts = ", ".join(f"{near} of {every} at {shape}" for shape, (near, every) in rounds.counts.items())
-    text = (
-        f"The rounds above had the two cores near each other ({counts}): a message from one to the other and back "
-        f"took at most {NEAR:g} times the shortest in this run, {rounds.shortest:.0f} ns, before and after the round."
-    )
-    if rounds.mixed:
-        text += (
-            f" Too few were so at {', '.join(map(str, rounds.mixed))}, of which the tables have all rounds."
+    shortest, longest = steadiness.round_trip_nanoseconds
+    if longest <= NEAR * shortest:
+        return (
+            f"They never were: a message from core to core and back took {shortest:.0f} to {longest:.0f} ns."
         )
-    if not rounds.apart.shapes:
-        return f"{text} No shape had five others."
-    return f"{text} In the others, medians were:\n\n{medians(rounds.apart)}"
+    text = (
+        f"A message from one core to the other and back took {shortest:.0f} ns at best. The cores count as apart in a "
+        f"round before or after which it took more than {NEAR:g} times that."
+    )
+    if not steadiness.apart:
+        return f"{text} Too few rounds had them near each other: the tables have all rounds."
+    text += f" So they were in {len(steadiness.apart)} of {steadiness.rounds} rounds, which the tables above leave out."
+    if len(steadiness.apart) < fewest_rounds(CONFIDENCE):
+        return f"{text} These are too few for a table."
+    return f"{text} In these, medians were:\n\n{medians(_while_apart(timing), names)}"
+
+
+def _while_apart(timing: Timing) -> Timing:
+    """The timing with the other rounds left out."""
+    near = tuple(set(range(timing.steadiness.rounds)) - set(timing.steadiness.apart))
+    return replace(timing, steadiness=replace(timing.steadiness, apart=near))
 
 
 def operations(report: Report) -> str:
@@ -87,9 +135,16 @@ def operations(report: Report) -> str:
     ]
     if report.ours is not None:
         rows = []
-        for shape in report.rounds.near.shapes:
-            reached = _operations(shape) / report.rounds.near.of(report.ours, shape).median
-            rows.append([str(shape), f"{reached / TERA:.2f}", f"{reached / report.ceiling:.0%}"])
+        for shape in report.timing.shapes:
+            median = milliseconds(report.timing, report.ours, shape)
+            reached = None if median is None else MILLISECONDS * _operations(shape) / median
+            rows.append(
+                [
+                    str(shape),
+                    cell(None if reached is None else reached / TERA, ".2f"),
+                    cell(None if reached is None else reached / report.ceiling, ".0%"),
+                ]
+            )
         lines.append(grid(["shape", "TOP/s", "of the ceiling"], rows))
         lines.append("Counted are the operations of all matrix products, attention's included.")
     if report.share is not None:
@@ -124,6 +179,15 @@ def wanted(limits: Sequence[Wanted]) -> str:
     return grid(["", "observed", "wanted", ""], rows)
 
 
+def settings(settings: Mapping[str, str], differences: Mapping[str, float]) -> str:
+    """How each row is set up, and how far its answers are from eager's."""
+    return "\n".join(
+        f"- {name}: {text}"
+        + (f" (largest difference from eager: {differences[name]:.1e})" if name in differences else "")
+        for name, text in settings.items()
+    )
+
+
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose columns are aligned in plain text too."""
     widths = [max(len(row[place]) for row in (header, *rows)) for place in range(len(header))]
@@ -136,8 +200,3 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _operations(shape: Shape) -> int:
     return linear_operations(shape.batch * shape.tokens) + attention_operations(shape.batch, shape.tokens)
-
-
-def _difference(report: Report, name: str) -> str:
-    found = report.differences.get(name)
-    return "" if found is None else f" (largest difference from eager: {found:.1e})"

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from bench.shapes import Ids
+from distilforge.timing.feeds import Ids
+
 from bench.subjects import Answer, Logits
 
 

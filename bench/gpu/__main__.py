@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from distilforge.timing.shape import Shape
 
+from bench import steady
 from bench.gpu import device, record, table
 from bench.gpu.run import run
 from bench.gpu.shapes import SHAPES
 from bench.gpu.subjects import subjects
-from bench.shapes import Shape
 from pipeline.errors import PipelineError
 
 NO_DEVICE = 3
@@ -49,7 +50,11 @@ def command(
         typer.Option(help="A folder that `distilforge compile` printed, possibly on another machine."),
     ] = None,
     enforce: Annotated[
-        bool, typer.Option("--enforce", help="Exit 1 where a limit is missed or was not measured.")
+        bool,
+        typer.Option(
+            "--enforce",
+            help="Exit 1 where a limit is missed or was not measured, or the timing is not steady.",
+        ),
     ] = False,
 ) -> None:
     """Time fp16 DistilBERT on an NVIDIA GPU: eager, SDPA, torch.compile, ONNX Runtime CUDA and our engines."""
@@ -71,7 +76,10 @@ def command(
     (output / "table.md").write_text(text, encoding="utf-8")
     (output / "samples.json").write_text(record.to_json(report), encoding="utf-8")
     typer.echo(text)
-    if enforce and not all(report.wanted):
+    steadiness = report.timing.steadiness
+    if enforce and not steadiness.steady:
+        typer.echo(steady.verdict(steadiness), err=True)
+    if enforce and not (all(report.wanted) and steadiness.steady):
         raise typer.Exit(1)
 
 

@@ -1,17 +1,17 @@
 """The fp16 graph in ONNX Runtime's CUDA provider, inputs and outputs bound on the device."""
 
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
+from distilforge.timing.feeds import Ids
+
 from bench.gpu.compiled import model_file
-from bench.shapes import Ids
+from bench.gpu.runner import GpuRunner
 from bench.subjects import Logits
 
 PROVIDER = "CUDAExecutionProvider"
 
 
-class OnnxRuntimeRunner:
+class OnnxRuntimeRunner(GpuRunner):
     """A session and the batch that is bound to it."""
 
     def __init__(self, folder: Path) -> None:
@@ -26,7 +26,7 @@ class OnnxRuntimeRunner:
             raise RuntimeError(f"onnxruntime has no {PROVIDER} here: {self._session.get_providers()}")
         self._binding = self._session.io_binding()
 
-    def feed(self, ids: Ids, mask: Ids) -> None:
+    def take(self, ids: Ids, mask: Ids) -> None:
         self._binding = self._session.io_binding()
         for name, array in (("input_ids", ids), ("attention_mask", mask)):
             self._binding.bind_ortvalue_input(
@@ -35,18 +35,10 @@ class OnnxRuntimeRunner:
         for output in self._session.get_outputs():
             self._binding.bind_output(output.name, "cuda")
 
-    def time(self, runs: int) -> Sequence[float]:
-        seconds = []
-        for _ in range(runs):
-            start = time.perf_counter()
-            self._session.run_with_iobinding(self._binding)
-            self._binding.synchronize_outputs()
-            seconds.append(time.perf_counter() - start)
-        return seconds
+    def run(self) -> None:
+        self._session.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
 
     def logits(self) -> Logits:
-        found: Logits = self._binding.copy_outputs_to_cpu()[0].astype("float32")
-        return found
-
-    def allocated_bytes(self) -> int | None:
-        return None
+        logits: Logits = self._binding.copy_outputs_to_cpu()[0].astype("float32")
+        return logits

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.contest import Contest
-from bench.gpu.process import Memory
-from bench.prepared import Absent
-from bench.ratios import Ratio, Wanted
+from distilforge.timing.rounds import Timing
+from distilforge.timing.shape import Shape
+
+from bench.gpu.memory import Memory
+from bench.ratios import CONFIDENCE, Ratio, Wanted
 from bench.ratios import ratios as ratios_of
-from bench.shapes import Shape
+from bench.rows import Absent
 from bench.sizes import attention_operations, linear_operations
 
 EAGER, SDPA = "eager", "SDPA"
@@ -20,26 +21,33 @@ LEAST_OVER_EAGER = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuReport:
-    """Conditions and settings by name; samples; memory by column and shape; operations a second of the ceiling.
-
-    ours: the engine that is judged, None where none could be run. against: ratios to it, by column.
-    """
+    """Everything that a run on a GPU found."""
 
     conditions: Mapping[str, str]
+    """What the run was taken under, by name."""
     settings: Mapping[str, str]
-    contest: Contest
+    """How each column is set up and timed, in the order of the tables."""
+    timing: Timing
+    """Every run, and whether they were steady."""
     memory: Mapping[tuple[str, Shape], Memory]
+    """By column and shape, alone on the device."""
     differences: Mapping[str, float]
+    """The largest difference of any logit from eager's, by column."""
     absent: tuple[Absent, ...]
+    """What was left out."""
     ours: str | None
+    """The engine that is judged, None where none could be run."""
     against: Mapping[str, tuple[Ratio, ...]]
+    """Ratios to it, by column."""
     ceiling: float
+    """Operations a second of a large fp16 product."""
     wanted: tuple[Wanted, ...]
+    """The limits."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """In the order opened."""
-        return tuple(dict.fromkeys(one.contestant for one in self.contest.samples))
+        """The columns, in the order of the tables."""
+        return tuple(self.settings)
 
 
 def operations(shape: Shape) -> int:
@@ -52,19 +60,19 @@ def judged(columns: Sequence[str], engines: Sequence[str]) -> str | None:
     return next((title for title in engines if title in columns), None)
 
 
-def against(contest: Contest, columns: Sequence[str], ours: str | None) -> dict[str, tuple[Ratio, ...]]:
+def against(timing: Timing, columns: Sequence[str], ours: str | None) -> dict[str, tuple[Ratio, ...]]:
     """Every other column's time over ours, with intervals."""
     if ours is None:
         return {}
-    return {title: ratios_of(contest, ours, [title], title=title) for title in columns if title != ours}
+    return {title: ratios_of(timing, ours, [title], title=title) for title in columns if title != ours}
 
 
-def wanted(contest: Contest, ours: str | None, ceiling: float) -> tuple[Wanted, ...]:
+def wanted(timing: Timing, ours: str | None, ceiling: float) -> tuple[Wanted, ...]:
     """What is wanted of our engine; not observed where it, eager or the shape was not timed."""
 
     def seconds(column: str | None, shape: Shape) -> float | None:
-        timed = any((one.contestant, one.shape) == (column, shape) for one in contest.samples)
-        return contest.of(column, shape).median if column is not None and timed else None
+        estimate = timing.seconds(column or "", shape, confidence=CONFIDENCE)
+        return None if estimate is None else estimate.value
 
     large, small, eager = seconds(ours, LARGE), seconds(ours, SMALL), seconds(EAGER, SMALL)
     return (

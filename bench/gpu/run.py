@@ -2,27 +2,21 @@
 
 import json
 import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
+from distilforge.errors import TimingError
+from distilforge.timing.shape import Shape
 
-from bench import contest, prepared
-from bench.contest import Contest, Contestant
-from bench.gpu import compiled, device, process, report
-from bench.gpu.process import Memory
+from bench import differences, fresh, prepared, preparing
+from bench.conditions import conditions
+from bench.gpu import compiled, device, memory, opening, report
+from bench.gpu.memory import Memory
 from bench.gpu.report import GpuReport
 from bench.gpu.subjects import Subject, subjects
-from bench.prepared import Absent
-from bench.shapes import Shape
-from pipeline import versions
-from validation.conditions import processor
+from bench.preparing import PreparationError
+from bench.rows import Absent, Row, time_rows
 
-MOST_ROUNDS = 60
 # The columns' order in every table: the documentation's own first
 ORDER = ("pytorch-eager", "pytorch-sdpa", "torch-compile", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx")
 Progress = Callable[[str], None]
@@ -43,39 +37,42 @@ def run(
     chosen = [subject for subject in ordered() if subject.name not in without]
     ready, absent = _prepare(chosen, checkpoint, cache, given, progress)
     absent += [Absent(name=subjects.find(name).title, reason="left out by --without") for name in without]
-    with tempfile.TemporaryDirectory() as scratch:
-        logs = Path(scratch)
-        memory: dict[tuple[str, Shape], Memory] = {}
-        contestants = []
-        for one in ready:
-            progress(f"opening {one.name} alone")
-            found = process.alone(one, shapes, logs / "alone.log")
-            if isinstance(found, Absent):
-                progress(f"without {found.name}: {found.reason}")
-                absent.append(found)
-                continue
-            contestants.append(one)
-            memory |= {(one.name, shape): held for shape, held in found.items()}
-        ceiling = _ceiling(progress)
-        with process.open_workers(contestants, logs) as workers:
-            timed = contest.time_in_turns(
-                workers, shapes, seconds=seconds, most_rounds=MOST_ROUNDS, progress=progress
-            )
-        ceiling = max(ceiling, _ceiling(progress))
-    columns = tuple(one.name for one in contestants)
-    ours = report.judged(columns, [subject.title for subject in chosen if subject.engine])
+    held: dict[tuple[str, Shape], Memory] = {}
+    rows = []
+    for row in ready:
+        progress(f"opening {row.name} alone")
+        try:
+            by_shape = memory.alone(opening.subject(row), shapes)
+        except TimingError as error:
+            progress(f"without {row.name}: {error}")
+            absent.append(Absent(name=row.name, reason=str(error)))
+            continue
+        rows.append(row)
+        held |= {(row.name, shape): taken for shape, taken in by_shape.items()}
+    ceiling = _ceiling(progress)
+    engines = [subject.title for subject in chosen if subject.engine]
+    ours = report.judged([row.name for row in rows], engines)
+    # Its ratios are what the timing goes on for, so the judged one is first
+    judged_first = sorted(rows, key=lambda row: row.name != ours)
+    timing, dead = time_rows(
+        [opening.subject(row) for row in judged_first], shapes, seconds, progress=progress
+    )
+    ceiling = max(ceiling, _ceiling(progress))
+    absent += dead
+    columns = [row.name for row in rows if row.name not in {one.name for one in dead}]
+    ours = report.judged(columns, engines)
     running = [subject for subject in chosen if subject.title in columns]
     return GpuReport(
         conditions=_conditions(chosen),
         settings={subject.title: f"{subject.settings}; {subject.clock}" for subject in running},
-        contest=timed,
-        memory=memory,
-        differences=_differences(timed, columns),
+        timing=timing,
+        memory=held,
+        differences=differences.largest(timing, report.EAGER),
         absent=tuple(absent),
         ours=ours,
-        against=report.against(timed, columns, ours),
+        against=report.against(timing, columns, ours),
         ceiling=ceiling,
-        wanted=report.wanted(timed, ours, ceiling),
+        wanted=report.wanted(timing, ours, ceiling),
     )
 
 
@@ -98,21 +95,21 @@ def left_out(subject: Subject) -> Absent | None:
 
 def _prepare(
     chosen: Sequence[Subject], checkpoint: Path, cache: Path, given: Sequence[Path], progress: Progress
-) -> tuple[list[Contestant], list[Absent]]:
+) -> tuple[list[Row], list[Absent]]:
     compiled_for = {compiled.target_of(folder): folder for folder in given}
-    ready: list[Contestant] = []
+    ready: list[Row] = []
     absent: list[Absent] = []
     for subject in chosen:
-        made: Contestant | Absent | None = left_out(subject)
+        made: Row | Absent | None = left_out(subject)
         folder = cache / subject.name
         if made is None:
             progress(f"preparing {subject.title}")
             shutil.rmtree(folder, ignore_errors=True)
             if subject.name in compiled_for:
                 compiled.adopt(compiled_for[subject.name], folder)
-                made = Contestant(name=subject.title, subject=subject.name, source=str(folder))
+                made = Row(name=subject.title, subject=subject.name, source=str(folder))
             else:
-                made = process.prepare(subject, checkpoint, folder, cache / f"{subject.name}.log")
+                made = _prepare_one(subject, checkpoint, folder, cache / f"{subject.name}.log")
         if isinstance(made, Absent):
             progress(f"without {made.name}: {made.reason}")
             absent.append(made)
@@ -121,32 +118,22 @@ def _prepare(
     return ready, absent
 
 
-def _differences(timed: Contest, columns: Sequence[str]) -> Mapping[str, float]:
-    """The largest difference of any logit from eager's, to show that all compute the same."""
-    if report.EAGER not in columns:
-        return {}
-    largest: dict[str, float] = {}
-    for (name, shape), logits in timed.logits.items():
-        difference = float(np.abs(logits - timed.logits[report.EAGER, shape]).max())
-        largest[name] = max(largest.get(name, 0.0), difference)
-    return largest
+def _prepare_one(subject: Subject, checkpoint: Path, folder: Path, log: Path) -> Row | Absent:
+    try:
+        preparing.prepare(preparing.GPU, subject.name, checkpoint, folder, log)
+    except PreparationError as error:
+        return Absent(name=subject.title, reason=f"preparing it failed: {error}")
+    return Row(name=subject.title, subject=subject.name, source=str(folder))
 
 
 def _ceiling(progress: Progress) -> float:
     progress("measuring the ceiling of fp16 matrix products")
-    command = (sys.executable, "-m", "bench.gpu.ceiling")
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - a module of ours
-    return float(json.loads(done.stdout.strip().splitlines()[-1]))
+    return float(json.loads(fresh.last_line("bench.gpu.ceiling")))
 
 
 def _conditions(chosen: Sequence[Subject]) -> dict[str, str]:
-    packages = {package for subject in chosen for package in subject.packages}
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": versions.git_commit(),
+    details = {
         **device.describe(),
-        "processor": processor(),
         "model": "DistilBERT-base sizes (66M), sequence classification, random weights, no padding",
-        **versions.tools(),
-        **versions.of(*sorted(packages)),
     }
+    return conditions((package for subject in chosen for package in subject.packages), details)

@@ -1,6 +1,6 @@
 """The shapes that are timed on a GPU."""
 
-from bench.shapes import Shape
+from distilforge.timing.shape import Shape
 
 
 def _every(batches: tuple[int, ...], tokens: tuple[int, ...]) -> tuple[Shape, ...]:

@@ -1,9 +1,24 @@
 """A report of a GPU as Markdown, which reads as well on a terminal."""
 
+from distilforge.timing.shape import Shape
+
+from bench import steady
 from bench.gpu.report import EAGER, LARGE, SDPA, GpuReport, operations
 from bench.gpu.shapes import DOCUMENTED
-from bench.shapes import Shape
-from bench.table import MEGABYTES, MILLISECONDS, TERA, grid, wanted
+from bench.table import (
+    MEGABYTES,
+    MILLISECONDS,
+    NOTHING,
+    RATIO_NOTE,
+    TERA,
+    cell,
+    grid,
+    milliseconds,
+    ratio_cell,
+    refusals,
+    settings,
+    wanted,
+)
 
 GIGA = 1e9
 DOCUMENTED_NOTE = (
@@ -23,7 +38,8 @@ MEMORY_NOTE = (
 
 def markdown(report: GpuReport) -> str:
     """Everything that a reader wants to know, in sections."""
-    parts = ["## Eager and SDPA, fp16, as DistilBERT's documentation has it"]
+    parts = ["## Was it steady?", steady.markdown(report.timing.steadiness)]
+    parts += ["## Eager and SDPA, fp16, as DistilBERT's documentation has it"]
     if {EAGER, SDPA} <= set(report.columns):
         parts += [documented(report), DOCUMENTED_NOTE]
     else:
@@ -33,7 +49,8 @@ def markdown(report: GpuReport) -> str:
         times(report, per_token=False),
         "## Milliseconds a token (median over all tokens of the batch), fp16",
         times(report, per_token=True),
-        "## Times faster than each column (95% bootstrap interval)",
+        *refusals(report.timing),
+        f"## Times faster than each column ({RATIO_NOTE})",
         ratios(report),
         "## Device memory, MB",
         memory(report),
@@ -44,11 +61,11 @@ def markdown(report: GpuReport) -> str:
         wanted(report.wanted),
         "## Conditions",
         PROCESS_NOTE,
-        "\n".join(f"- {name}: {text}{_difference(report, name)}" for name, text in report.settings.items()),
+        settings(report.settings, report.differences),
         "\n".join(f"- {name}: {value}" for name, value in report.conditions.items()),
     ]
     if report.absent:
-        parts += ["Left out:", "\n".join(f"- {one.name}: {one.reason}" for one in report.absent)]
+        parts += ["Left out:", "\n".join(f"- {row.name}: {row.reason}" for row in report.absent)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -59,19 +76,18 @@ def documented(report: GpuReport) -> str:
         "Mem SDPA (MB)|Mem saved (%)"
     )
     rows = []
-    for shape in (one for one in DOCUMENTED if one in report.contest.shapes):
-        seconds = [report.contest.of(column, shape).median for column in (EAGER, SDPA)]
-        eager, sdpa = (MILLISECONDS * each / shape.tokens for each in seconds)
-        held = [report.memory[column, shape].allocated or 0 for column in (EAGER, SDPA)]
+    for shape in (shape for shape in DOCUMENTED if shape in report.timing.shapes):
+        eager, sdpa = (_milliseconds_a_token(report, column, shape) for column in (EAGER, SDPA))
+        held = [_allocated_megabytes(report, column, shape) for column in (EAGER, SDPA)]
         rows.append(
             [
                 str(shape.batch),
                 str(shape.tokens),
-                f"{eager:.4f}",
-                f"{sdpa:.4f}",
-                f"{100 * (eager / sdpa - 1):.1f}",
-                *(f"{each / MEGABYTES:.1f}" for each in held),
-                f"{100 * (held[0] / held[1] - 1):.1f}" if held[1] else "-",
+                cell(eager, ".4f"),
+                cell(sdpa, ".4f"),
+                _percent_more(eager, sdpa),
+                *(cell(megabytes, ".1f") for megabytes in held),
+                _percent_more(*held),
             ]
         )
     return grid([*header.split("|")[0].split(), *header.split("|")[1:]], rows)
@@ -80,10 +96,12 @@ def documented(report: GpuReport) -> str:
 def times(report: GpuReport, *, per_token: bool) -> str:
     """A row a shape, a column a subject."""
     rows = []
-    for shape in report.contest.shapes:
-        medians = [MILLISECONDS * report.contest.of(column, shape).median for column in report.columns]
+    for shape in report.timing.shapes:
+        medians = [milliseconds(report.timing, column, shape) for column in report.columns]
+        tokens = shape.batch * shape.tokens
         shown = [
-            f"{each / (shape.batch * shape.tokens):.5f}" if per_token else f"{each:.3f}" for each in medians
+            NOTHING if median is None else f"{median / tokens:.5f}" if per_token else f"{median:.3f}"
+            for median in medians
         ]
         rows.append([*_sizes(shape), *shown])
     return grid(["batch", "tokens", *report.columns], rows)
@@ -93,37 +111,35 @@ def ratios(report: GpuReport) -> str:
     """A row a shape and the geometric mean: the time of each column over our engine's."""
     if report.ours is None:
         return "No engine could be run."
-    titles = tuple(report.against)
-    rows = []
-    for shape in (*report.contest.shapes, None):
-        found = [next(one for one in report.against[title] if one.shape == shape) for title in titles]
-        shown = [f"{one.value:.2f} ({one.interval[0]:.2f} to {one.interval[1]:.2f})" for one in found]
-        rows.append([*(("mean", "") if shape is None else _sizes(shape)), *shown])
-    return f"Judged is {report.ours}.\n\n" + grid(["batch", "tokens", *titles], rows)
+    rows = [
+        [
+            *(("mean", "") if shape is None else _sizes(shape)),
+            *(ratio_cell(of_one, shape) for of_one in report.against.values()),
+        ]
+        for shape in (*report.timing.shapes, None)
+    ]
+    return f"Judged is {report.ours}.\n\n" + grid(["batch", "tokens", *report.against], rows)
 
 
 def memory(report: GpuReport) -> str:
     """A row a shape, a column a subject."""
-    rows = [
-        [
-            *_sizes(shape),
-            *(f"{report.memory[column, shape].device / MEGABYTES:.0f}" for column in report.columns),
-        ]
-        for shape in report.contest.shapes
-    ]
+    rows = []
+    for shape in report.timing.shapes:
+        held = [report.memory.get((column, shape)) for column in report.columns]
+        shown = [NOTHING if taken is None else f"{taken.device / MEGABYTES:.0f}" for taken in held]
+        rows.append([*_sizes(shape), *shown])
     return grid(["batch", "tokens", *report.columns], rows)
 
 
 def reached(report: GpuReport) -> str:
     """What every column reaches of the ceiling at each shape."""
     rows = []
-    for shape in report.contest.shapes:
-        shares = [
-            operations(shape) / report.contest.of(column, shape).median / report.ceiling
-            for column in report.columns
-        ]
+    for shape in report.timing.shapes:
+        at_ceiling = MILLISECONDS * operations(shape) / report.ceiling
+        medians = [milliseconds(report.timing, column, shape) for column in report.columns]
+        shares = [None if median is None else at_ceiling / median for median in medians]
         rows.append(
-            [*_sizes(shape), f"{operations(shape) / GIGA:.1f}", *(f"{share:.0%}" for share in shares)]
+            [*_sizes(shape), f"{operations(shape) / GIGA:.1f}", *(cell(share, ".0%") for share in shares)]
         )
     limit = MILLISECONDS * operations(LARGE) / report.ceiling
     return (
@@ -137,6 +153,17 @@ def _sizes(shape: Shape) -> tuple[str, str]:
     return str(shape.batch), str(shape.tokens)
 
 
-def _difference(report: GpuReport, name: str) -> str:
-    found = report.differences.get(name)
-    return "" if found is None else f" (largest difference from eager: {found:.1e})"
+def _milliseconds_a_token(report: GpuReport, column: str, shape: Shape) -> float | None:
+    """As the documentation has it: the batch's time over the tokens of one text."""
+    median = milliseconds(report.timing, column, shape)
+    return None if median is None else median / shape.tokens
+
+
+def _allocated_megabytes(report: GpuReport, column: str, shape: Shape) -> float | None:
+    held = report.memory.get((column, shape))
+    return None if held is None or held.allocated is None else held.allocated / MEGABYTES
+
+
+def _percent_more(first: float | None, second: float | None) -> str:
+    """How much more the first is than the second."""
+    return NOTHING if first is None or not second else f"{100 * (first / second - 1):.1f}"

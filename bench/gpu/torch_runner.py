@@ -1,11 +1,13 @@
 """The checkpoint in PyTorch on the GPU, through transformers, as its users load it; CUDA events are the clock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from distilforge.timing.feeds import Ids
+
 from bench.gpu.events import seconds_of
-from bench.shapes import Ids
+from bench.gpu.runner import GpuRunner
 from bench.subjects import Logits
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ SETTINGS = "transformers, attn_implementation={}, float16 weights, inference mod
 _MOST_GRAPHS = 64
 
 
-class TorchRunner:
+class TorchRunner(GpuRunner):
     """A model and the batch that it answers."""
 
     def __init__(self, model: "Callable[..., SequenceClassifierOutput]") -> None:
@@ -26,7 +28,7 @@ class TorchRunner:
         self._batch: dict[str, torch.Tensor] = {}
         self._logits: torch.Tensor | None = None
 
-    def feed(self, ids: Ids, mask: Ids) -> None:
+    def take(self, ids: Ids, mask: Ids) -> None:
         import torch
 
         self._logits = None
@@ -38,18 +40,21 @@ class TorchRunner:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
 
-    def time(self, runs: int) -> Sequence[float]:
+    def run(self) -> None:
+        self.clock(1)
+
+    def clock(self, runs: int) -> tuple[float, ...]:
         import torch
 
         with torch.inference_mode():
-            return [seconds_of(self._answer) for _ in range(runs)]
+            return tuple(seconds_of(self._answer) for _ in range(runs))
 
     def logits(self) -> Logits:
         import torch
 
         assert self._logits is not None
-        found: Logits = self._logits.to(torch.float32).cpu().numpy()
-        return found
+        logits: Logits = self._logits.to(torch.float32).cpu().numpy()
+        return logits
 
     def allocated_bytes(self) -> int | None:
         import torch

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from distilforge.timing.feeds import Ids
 
-from bench.shapes import Ids
 from pipeline.registry import Registry
 from pipeline.versions import installed
 

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from bench.shapes import Ids
+from distilforge.timing.feeds import Ids
+
 from bench.subjects import Answer, Logits, Subject, subjects
 
 

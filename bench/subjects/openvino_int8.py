@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from bench.shapes import SHAPES, Ids, Shape, feeds
+from distilforge.timing.feeds import Ids
+from distilforge.timing.shape import Shape
+
+from bench.shapes import SHAPES, feeds
 from bench.subjects import Answer, Logits, Subject, subjects
 
 FILE = "model.xml"

@@ -3,13 +3,13 @@
 import json
 
 import pytest
+from distilforge.timing.rounds import Timing
 
 from bench import record, table
 from bench.build_cost import BuildError, Builds, Cost, measure_in_turns
-from bench.contest import Contest
 from bench.report import Report
-from bench.rounds import divide
 from bench.run import OPTIMUM, _wanted_of_builds
+from tests.timing_subjects import steady
 
 
 def builds(*costs: tuple[float, int]) -> Builds:
@@ -27,12 +27,10 @@ def test_builds_are_compared_by_their_medians() -> None:
 
 
 def test_the_table_shows_the_range_and_the_record_every_build() -> None:
-    nothing = Contest(samples=(), logits={})
     report = Report(
         conditions={},
         settings={},
-        contest=nothing,
-        rounds=divide(nothing),
+        timing=Timing(measurements=(), steadiness=steady(0)),
         differences={},
         absent=(),
         ours=None,

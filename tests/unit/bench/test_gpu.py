@@ -4,24 +4,31 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from distilforge.cuda import driver
+from distilforge.errors import TimingError
+from distilforge.timing.feeds import Ids
+from distilforge.timing.rounds import Timing
+from distilforge.timing.shape import Shape
 
-from bench.contest import Contest, Contestant, Samples
-from bench.gpu import compiled, process, record, report, table
+from bench.gpu import compiled, memory, opening, record, report, table
 from bench.gpu.engine_runner import EngineRunner
-from bench.gpu.process import Memory
+from bench.gpu.memory import Memory
 from bench.gpu.report import EAGER, LARGE, SDPA, SMALL, GpuReport
 from bench.gpu.run import left_out, ordered
+from bench.gpu.runner import WARM_RUNS, GpuRunner
 from bench.gpu.shapes import DOCUMENTED, SHAPES
 from bench.gpu.subjects import subjects
-from bench.prepared import Absent
-from bench.shapes import Shape, feeds
+from bench.rows import Absent, Row
+from bench.shapes import feeds
+from bench.subjects import Logits
 from tests.runtime_release import LABELS, published, read_manifest
+from tests.timing_subjects import measurement, steady
 
 TINY = Shape(batch=2, tokens=64)
 ENGINE = "TensorRT"
@@ -30,30 +37,30 @@ CEILING = 800e12
 SECONDS = {SMALL: (4e-3, 3e-3, 1e-3), TINY: (2.048e-3, 1.6e-3, 1e-3), LARGE: (3e-3, 2e-3, 0.8e-3)}
 
 
-def timed(columns: tuple[str, ...] = (EAGER, SDPA, ENGINE), turns: int = 20) -> Contest:
+def timed(columns: tuple[str, ...] = (EAGER, SDPA, ENGINE), rounds: int = 20) -> Timing:
     random = np.random.default_rng(7)
-    return Contest(
-        samples=tuple(
-            Samples(
-                contestant=column,
-                shape=shape,
-                turns=tuple((middle * float(np.exp(1e-3 * random.normal())),) for _ in range(turns)),
+    return Timing(
+        measurements=tuple(
+            measurement(
+                column,
+                shape,
+                tuple((middle * float(np.exp(1e-3 * random.normal())),) for _ in range(rounds)),
             )
             for shape, seconds in SECONDS.items()
             for column, middle in zip((EAGER, SDPA, ENGINE), seconds, strict=True)
             if column in columns
         ),
-        logits={},
+        steadiness=steady(rounds),
     )
 
 
 def made(columns: tuple[str, ...] = (EAGER, SDPA, ENGINE)) -> GpuReport:
-    contest = timed(columns)
+    timing = timed(columns)
     ours = report.judged(columns, [ENGINE])
     return GpuReport(
         conditions={"device": "NVIDIA H200"},
         settings=dict.fromkeys(columns, "as users do"),
-        contest=contest,
+        timing=timing,
         memory={
             (column, shape): Memory(
                 device=300_000_000, allocated=150_000_000 if column == EAGER else 100_000_000
@@ -64,9 +71,9 @@ def made(columns: tuple[str, ...] = (EAGER, SDPA, ENGINE)) -> GpuReport:
         differences={SDPA: 2e-3},
         absent=(Absent(name="TensorRT-RTX", reason="not installed: tensorrt-rtx"),),
         ours=ours,
-        against=report.against(contest, columns, ours),
+        against=report.against(timing, columns, ours),
         ceiling=CEILING,
-        wanted=report.wanted(contest, ours, CEILING),
+        wanted=report.wanted(timing, ours, CEILING),
     )
 
 
@@ -108,7 +115,9 @@ def test_times_a_batch_and_a_token() -> None:
 def test_ratios_stand_beside_their_intervals() -> None:
     found = made().against[EAGER]
     assert [one.shape for one in found] == [SMALL, TINY, LARGE, None]
-    assert found[0].interval[0] <= found[0].value <= found[0].interval[1]
+    interval = found[0].estimate.interval
+    assert interval is not None
+    assert interval[0] <= found[0].value <= interval[1]
     assert found[0].value == pytest.approx(4.0, rel=0.01)
     assert "(" in cells(table.ratios(made()), "|mean|")[2]
 
@@ -183,12 +192,46 @@ def test_a_column_without_its_packages_is_left_out_with_what_to_install() -> Non
     assert left_out(replace(subject, packages=("torch",))) is None
 
 
-def test_a_column_that_does_not_open_is_left_out_with_its_last_words(tmp_path: Path) -> None:
-    nowhere = Contestant(name="eager", subject="pytorch-eager", source=str(tmp_path / "nowhere"))
-    found = process.alone(nowhere, [SMALL], tmp_path / "log")
-    assert isinstance(found, Absent)
-    assert found.name == "eager"
-    assert found.reason.strip()
+def test_a_shape_that_a_column_refuses_has_dashes_and_the_reason_below() -> None:
+    whole = made()
+    timing = replace(
+        whole.timing,
+        measurements=tuple(
+            taken
+            for taken in whole.timing.measurements
+            if (taken.subject, taken.batch, taken.tokens) != (SDPA, TINY.batch, TINY.tokens)
+        ),
+        refused={(SDPA, TINY): "OutOfMemoryError: 80 GiB"},
+    )
+    held = {key: taken for key, taken in whole.memory.items() if key != (SDPA, TINY)}
+    columns = (EAGER, SDPA, ENGINE)
+    text = table.markdown(
+        replace(whole, timing=timing, memory=held, against=report.against(timing, columns, ENGINE))
+    )
+    assert "- SDPA at 2x64: OutOfMemoryError: 80 GiB" in text
+    documented = cells(text, "|2|64|")
+    assert [documented[place] for place in (3, 4, 6, 7)] == ["-"] * 4
+    assert documented[2] != "-"
+    # The mean over fewer shapes could not be compared with the others
+    assert cells(text, "|mean|")[3] == "-"
+
+
+def test_the_table_and_the_json_say_whether_it_was_steady() -> None:
+    unsteady = replace(steady(20), steady=False, reasons=("other processes took 2 cores",), others_cores=2.0)
+    whole = made()
+    busy = replace(whole, timing=replace(whole.timing, steadiness=unsteady))
+    assert "The timing was steady over 20 rounds." in table.markdown(whole)
+    text = table.markdown(busy)
+    assert "The timing was not steady" in text
+    assert "other processes took 2 cores." in text
+    assert "cores that other processes took, on average: 2.00" in text
+    assert json.loads(record.to_json(busy))["steadiness"]["reasons"] == ["other processes took 2 cores"]
+
+
+def test_a_column_that_does_not_open_says_its_last_words(tmp_path: Path) -> None:
+    nowhere = Row(name="eager", subject="pytorch-eager", source=str(tmp_path / "nowhere"))
+    with pytest.raises(TimingError, match=r"the process of eager ended with exit code 1: .+"):
+        memory.alone(opening.subject(nowhere), [SMALL])
 
 
 def test_an_engine_is_called_as_applications_call_it(tmp_path: Path) -> None:
@@ -200,9 +243,44 @@ def test_an_engine_is_called_as_applications_call_it(tmp_path: Path) -> None:
     assert compiled.target_of(tmp_path / compiled.COMPILED) == "onnxruntime-cpu"
     runner = EngineRunner(tmp_path)
     ids, mask = feeds(Shape(batch=2, tokens=16))
-    runner.feed(ids % 50, mask)
-    assert len(runner.time(3)) == 3
-    assert runner.logits().shape == (2, len(LABELS[head]))
+    runner.take(ids % 50, mask)
+    assert len(runner.seconds(3)) == 3
+    facts = runner.facts()
+    assert np.array(facts["logits"]).shape == (2, len(LABELS[head]))
+    assert facts["device_bytes"] is None
+
+
+def test_a_device_is_kept_busy_before_runs_unless_it_just_ran() -> None:
+    runner = Counting()
+    runner.feed(SMALL)
+    assert len(runner.seconds(2)) == 2
+    busy = runner.runs - 2
+    # At least as many as torch.compile needs to have compiled, captured and replayed
+    assert busy >= WARM_RUNS
+    before = runner.runs
+    runner.seconds(1)
+    # A busy test machine may rest between the two for longer than a clock does
+    assert runner.runs == before + 1 or runner.runs >= before + 1 + WARM_RUNS
+    runner.feed(SMALL)
+    before = runner.runs
+    runner.seconds(1)
+    assert runner.runs >= before + 1 + WARM_RUNS
+
+
+class Counting(GpuRunner):
+    """A column that only counts how often it runs."""
+
+    runs = 0
+
+    def take(self, ids: Ids, mask: Ids) -> None:
+        assert ids.shape == mask.shape
+
+    def run(self) -> None:
+        self.runs += 1
+        time.sleep(0.01)
+
+    def logits(self) -> Logits:
+        return np.zeros((1, 2), dtype=np.float32)
 
 
 @pytest.mark.skipif(not isinstance(driver.survey(), str), reason="this machine has an NVIDIA GPU")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bench.contest import Contestant
-from bench.prepared import STAMP, Absent, prepare
+from bench.prepared import STAMP, prepare
+from bench.rows import Absent, Row
 from bench.subjects import Answer, Subject, subjects
 
 
@@ -50,6 +50,6 @@ def test_what_is_prepared_already_is_not_prepared_again(tmp_path: Path) -> None:
     subject = subjects.find("pytorch-eager")
     said: list[str] = []
     first = prepare(subject, checkpoint, tmp_path, said.append)
-    assert isinstance(first, Contestant)
+    assert isinstance(first, Row)
     assert prepare(subject, checkpoint, tmp_path, said.append) == first
     assert len(said) == 1

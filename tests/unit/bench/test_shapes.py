@@ -1,20 +1,11 @@
-"""Shapes and the arrays for them."""
+"""The arrays for shapes, and the operations that they take."""
 
 import numpy as np
 import pytest
+from distilforge.timing.shape import Shape
 
-from bench.shapes import Shape, feeds
+from bench.shapes import feeds
 from bench.sizes import SIZES, attention_operations, linear_operations
-
-
-def test_a_shape_reads_what_it_writes() -> None:
-    assert Shape.parse(str(Shape(batch=8, tokens=128))) == Shape(batch=8, tokens=128)
-
-
-@pytest.mark.parametrize("text", ["8", "x128", "8x", "0x16", "8x12x8", "axb"])
-def test_what_is_no_shape_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no shape"):
-        Shape.parse(text)
 
 
 def test_all_subjects_get_the_same_words() -> None:
