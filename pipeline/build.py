@@ -65,7 +65,9 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
     if until == "assemble":
         return _built(recipe, until, candidate)
 
-    validated = stages.validate(work, recipe, source, candidate, talk)
+    compared = stages.compare(work, recipe, source, candidate, talk)
+    timed = stages.time(work, recipe, source, candidate, talk)
+    validated = stages.validate(work, recipe, candidate, compared, timed)
     manifest = assemble.read_manifest(validated.folder)
     for line in gate.withheld(manifest):
         talk.note(line)
@@ -105,9 +107,7 @@ def _publish(
     started = time.monotonic()
     with in_stage("publish"):
         published = publish(
-            name=recipe.name,
-            version=manifest.version,
-            validated=manifest.validated,
+            manifest=manifest,
             compose=compose,
             artifacts=artifacts,
             work=artifacts / WORK / "publish",

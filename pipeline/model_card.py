@@ -1,15 +1,13 @@
 """The model card: README.md of a release, written from its manifest."""
 
-import statistics
 from collections.abc import Mapping
 
 import jinja2
-from distilforge.manifest import Manifest, Measurement, Metric, Variant
+from distilforge.manifest import Manifest, Metric, Outcome, Variant
+from distilforge.timing import claims
 
 from validation.report import AGREEMENT, EAGER, room
 
-# How the check begins that a metric's loss lies within the margin
-MARGIN = "loss of "
 # What every other precision is held against, where the release has it
 BASE = "fp32"
 
@@ -20,6 +18,8 @@ _CALLS = {
     "multiple_choice": 'session([("A context.", ["One option.", "Another option."])])',
 }
 _CALL = 'session(["A text."])'
+
+_OUTCOMES: Mapping[Outcome, str] = {"met": "yes", "not met": "**no**", "not settled": "not settled"}
 
 _TEMPLATE = """\
 # {{ manifest.name }} {{ manifest.version }}
@@ -49,11 +49,13 @@ No labelled data were given, so only agreement with eager PyTorch was judged.
 | variant | check | observed | limit | room | met |
 |---|---|---|---|---|---|
 {% for variant, verdict in verdicts -%}
-| {{ variant }} | {{ verdict.check }} | {{ "%.3g" | format(verdict.observed) }} \
+| {{ variant }} | {{ verdict.check }} \
+| {{ "%.3g" | format(verdict.observed) if verdict.settled else "-" }} \
 | {{ verdict.comparison }} {{ "%.3g" | format(verdict.limit) }} {{ verdict.unit }} \
-| {{ "%.3g" | format(verdict | room) }} | {{ "yes" if verdict else "**no**" }} |
+| {{ "%.3g" | format(verdict | room) if verdict.settled else "-" }} | {{ outcomes[verdict.outcome] }} |
 {% endfor %}
-Room is what lies between the observed and the limit; it is negative where a check failed.
+Room is what lies between the observed and the limit; it is negative where a check failed. What is not settled is
+neither a failure nor a claim.
 {% for variant, note in notes %}
 - {{ variant }}: {{ note }}
 {%- endfor %}
@@ -63,7 +65,14 @@ Room is what lies between the observed and the limit; it is negative where a che
 
 ## How fast
 
-Median milliseconds on {{ manifest.provenance.host }}; the raw samples are in manifest.json.
+{% if unsettled -%}
+**Not settled.** The machine was not steady while this release was timed, twice: {{ unsettled }}. So no speed is
+claimed; the raw samples are in manifest.json. `python -m distilforge bench FOLDER` measures it where it runs.
+{% elif not timings -%}
+Nothing was timed. `python -m distilforge bench FOLDER` measures it where it runs.
+{% else -%}
+Median milliseconds on {{ manifest.provenance.host }}; every ratio is the median over rounds in which all took turns.
+The raw samples are in manifest.json; `python -m distilforge bench FOLDER` measures it where it runs.
 
 | variant | MB | batch x tokens | eager PyTorch | this | times faster | than fp32 |
 |---|---|---|---|---|---|---|
@@ -71,6 +80,7 @@ Median milliseconds on {{ manifest.provenance.host }}; the raw samples are in ma
 | {{ row.variant }} | {{ row.megabytes }} | {{ row.shape }} | {{ row.eager }} | {{ row.this }} | {{ row.ratio }} \
 | {{ row.sibling }} |
 {% endfor %}
+{%- endif %}
 {%- if engines %}
 ## Engines
 
@@ -157,6 +167,8 @@ def render(manifest: Manifest, architecture: str) -> str:
         verdicts=[(variant.name, verdict) for variant in manifest.variants for verdict in variant.verdicts],
         labelled=any(primary(variant) for variant in manifest.variants),
         notes=[(variant.name, note) for variant in manifest.variants for note in variant.notes],
+        outcomes=_OUTCOMES,
+        unsettled="" if claims.are_settled(manifest) else claims.unsettled_reason(manifest),
         timings=[row for variant in manifest.variants for row in _timings(manifest, variant)],
         call=_CALLS.get(manifest.head, _CALL),
         file=next((each.files[0] for each in manifest.variants if not each.compiled), ""),
@@ -168,22 +180,26 @@ def render(manifest: Manifest, architecture: str) -> str:
 def _timings(manifest: Manifest, variant: Variant) -> list[Mapping[str, str]]:
     """A row for each shape at which `variant` was timed beside eager PyTorch, and beside fp32 where that is here."""
     sibling = rival(manifest, variant)
-    over = {_shape(taken): _milliseconds(taken) for taken, _ in pairs(sibling)} if sibling else {}
     megabytes = sum(manifest.files[file].bytes for file in variant.files if file in manifest.files) / 1e6
-    return [
-        {
-            "variant": variant.name,
-            "megabytes": f"{megabytes:.1f}",
-            "shape": "{} x {}".format(*_shape(measured)),
-            "eager": f"{_milliseconds(eager):.2f}",
-            "this": f"{_milliseconds(measured):.2f}",
-            "ratio": f"{_milliseconds(eager) / _milliseconds(measured):.2f}",
-            "sibling": f"{over[_shape(measured)] / _milliseconds(measured):.2f}"
-            if _shape(measured) in over
-            else "-",
-        }
-        for measured, eager in pairs(variant)
-    ]
+    rows: list[Mapping[str, str]] = []
+    for shape in claims.shapes(manifest, variant.name):
+        own, eager = (claims.seconds(manifest, name, shape) for name in (variant.name, EAGER))
+        ratio = claims.speedup(manifest, variant.name, EAGER, shapes=[shape])
+        if own is None or eager is None or ratio is None:
+            continue
+        over = claims.speedup(manifest, variant.name, sibling.name, shapes=[shape]) if sibling else None
+        rows.append(
+            {
+                "variant": variant.name,
+                "megabytes": f"{megabytes:.1f}",
+                "shape": f"{shape.batch} x {shape.tokens}",
+                "eager": f"{1000 * eager.value:.2f}",
+                "this": f"{1000 * own.value:.2f}",
+                "ratio": f"{ratio.value:.2f}",
+                "sibling": f"{over.value:.2f}" if over else "-",
+            }
+        )
+    return rows
 
 
 def primary(variant: Variant) -> Metric | None:
@@ -201,30 +217,3 @@ def rival(manifest: Manifest, variant: Variant) -> Variant | None:
         ),
         None,
     )
-
-
-def speedup(variant: Variant, over: Variant) -> float | None:
-    """Geometric mean of the ratios of median seconds, over the shapes at which both were timed."""
-    theirs = {_shape(taken): _milliseconds(taken) for taken, _ in pairs(over)}
-    ratios = [
-        theirs[_shape(taken)] / _milliseconds(taken) for taken, _ in pairs(variant) if _shape(taken) in theirs
-    ]
-    return statistics.geometric_mean(ratios) if ratios else None
-
-
-def pairs(variant: Variant) -> list[tuple[Measurement, Measurement]]:
-    """The variant's measurements, each with eager's at the same shape."""
-    eager = {(taken.batch, taken.tokens): taken for taken in variant.measurements if taken.subject == EAGER}
-    return [
-        (taken, eager[taken.batch, taken.tokens])
-        for taken in variant.measurements
-        if taken.subject != EAGER and (taken.batch, taken.tokens) in eager
-    ]
-
-
-def _shape(measurement: Measurement) -> tuple[int, int]:
-    return measurement.batch, measurement.tokens
-
-
-def _milliseconds(measurement: Measurement) -> float:
-    return 1000 * statistics.median(measurement.seconds)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilforge.errors import ReleaseError
+from distilforge.manifest import Manifest
 from distilforge.release import LATEST
 from filelock import FileLock
 
@@ -23,25 +24,25 @@ class Published:
 
 def publish(
     *,
-    name: str,
-    version: str,
-    validated: bool,
+    manifest: Manifest,
     compose: Callable[[Path], None],
     artifacts: Path,
     work: Path,
     talk: Talk,
 ) -> Published:
-    """Publish `compose`'s release as artifacts/<name>/<version> and make `latest` name it.
+    """Publish `compose`'s release, which `manifest` describes, as artifacts/<name>/<version>; make `latest` name it.
 
     `compose` fills the folder it is given, which lies in `work`, on the file system of `artifacts`. Where the same
-    version is there already, whole and as well validated, nothing is composed or written. Publishers of one name take
-    turns; readers see the old release or the new one, never a part. Raises OSError where a disk says no.
+    version is there already, whole, as well validated and with its speed as well settled, nothing is composed or
+    written. Publishers of one name take turns; readers see the old release or the new one, never a part. Raises OSError
+    where a disk says no.
     """
+    name, version = manifest.name, manifest.version
     aside = work / f"{name}.aside"
     final = artifacts / name / version
     work.mkdir(parents=True, exist_ok=True)
     with FileLock(work / f"{name}.lock"):
-        present = _is_present(final, validated=validated, talk=talk)
+        present = _stays(final, manifest, talk)
         if not present:
             talk.started("publish", f"writing {final}")
             try:
@@ -55,20 +56,26 @@ def publish(
     return Published(folder=final, new=not present)
 
 
-def _is_present(final: Path, *, validated: bool, talk: Talk) -> bool:
-    """Whether the release in `final` can stay: it is whole, and not merely unvalidated where this one is validated."""
+def _stays(final: Path, new: Manifest, talk: Talk) -> bool:
+    """Whether the release in `final` can stay: it is whole, and knows no less of itself than `new` does."""
     if not final.exists():
         return False
     try:
-        manifest = read_manifest(final)
-        wrong = digests.damaged(final, manifest.files)
+        present = read_manifest(final)
+        wrong = digests.damaged(final, present.files)
     except (OSError, UnicodeDecodeError, ReleaseError) as cause:
         talk.note(f"{final} is damaged and is replaced: {cause}")
         return False
     if wrong:
         talk.note(f"{final} is damaged and is replaced: {', '.join(wrong)}")
         return False
-    return manifest.validated or not validated
+    if present.validated != new.validated:
+        return present.validated
+    return _is_steady(present) or not _is_steady(new)
+
+
+def _is_steady(manifest: Manifest) -> bool:
+    return manifest.timing is not None and manifest.timing.steady
 
 
 def _replace(aside: Path, final: Path, old: Path) -> None:

@@ -118,11 +118,26 @@ class Recipe:
         return preset(variant.target, variant.precision, head, self.plans).excluding(self.exclude)
 
 
+# Of the gates: how speeds are taken and what they are held against
+_SPEED = ("latency", "speedup", "sibling_speedup", "shapes", "seconds_per_shape")
+
+
 def limits(gates: Gates) -> dict[str, object]:
     """`gates` as JSON for a digest; the mode is left out, since it decides whether to publish and not what is found."""
     values = asdict(gates)
     del values["mode"]
     return _as_floats(values)
+
+
+def answer_limits(gates: Gates) -> dict[str, object]:
+    """Those that answers are held against, without those of speed."""
+    return {name: value for name, value in limits(gates).items() if name not in _SPEED}
+
+
+def timing_limits(gates: Gates) -> dict[str, object]:
+    """Those that say how speeds are taken."""
+    values = limits(gates)
+    return {name: values[name] for name in ("shapes", "seconds_per_shape", "threads", "confidence")}
 
 
 def _as_floats(values: Mapping[str, object]) -> dict[str, object]:

@@ -29,6 +29,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 from distilforge.manifest import Span
 
@@ -37,7 +38,7 @@ from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
 from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
 from validation.errors import GatesError
-from validation.gate import LIMITS, Gates, Limits
+from validation.gate import LIMITS, Gates, Latency, Limits
 
 OFF = "off"
 
@@ -113,19 +114,29 @@ def _gates(table: "_Table") -> Gates:
     mode = table.text("mode") or defaults.mode
     if mode not in ("enforce", "report"):
         raise table.misfit("mode", mode, "'enforce' or 'report'")
+    latency = table.text("latency") or defaults.latency
     return Gates(
         limits=table.table("limits").limits(),
         margin=table.number("margin", defaults.margin),
         confidence=table.number("confidence", defaults.confidence),
+        latency=_latency(table, latency),
         speedup=table.number("speedup", defaults.speedup),
         sibling_speedup=table.number("sibling_speedup", defaults.sibling_speedup),
         batch_dependent=defaults.batch_dependent if batch_dependent is None else batch_dependent,
         mode="report" if mode == "report" else "enforce",
         shapes=defaults.shapes if shapes is None else shapes,
         seconds_per_shape=table.number("seconds_per_shape", defaults.seconds_per_shape),
-        oracle_examples=defaults.oracle_examples if (few := table.whole("oracle_examples")) is None else few,
+        looks=defaults.looks if (looks := table.whole("looks")) is None else looks,
         threads=table.whole("threads"),
     )
+
+
+def _latency(table: "_Table", text: str) -> Latency:
+    known: tuple[Latency, ...] = get_args(Latency)
+    for name in known:
+        if text == name:
+            return name
+    raise table.misfit("latency", text, " or ".join(map(repr, known)))
 
 
 class _Table:

@@ -16,17 +16,19 @@ from model_src.folder import CheckpointFolder
 from pipeline import assemble, collector, digests, spans, versions
 from pipeline import compile as targets
 from pipeline.interface import Interface
-from pipeline.recipe import Recipe, VariantName, limits
+from pipeline.recipe import Recipe, VariantName, answer_limits, limits, timing_limits
 from pipeline.work import Stage, Talk, WorkFolder
 from validation.data import demo_texts
 
 if TYPE_CHECKING:
-    from validation.report import VariantReport
+    from validation.report import Report
+    from validation.speed import Timed
 
 GRAPH = "model.onnx"
 INTERFACE = "interface.json"
 VARIANT = "variant.json"
 REPORT = "report.json"
+TIMING = "timing.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,8 +206,8 @@ def candidate(
     )
 
 
-def validate(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Talk) -> Stage:
-    """validation's report, and the candidate's manifest with its verdicts."""
+def compare(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Talk) -> Stage:
+    """validation's report on the answers of every variant."""
 
     def make(folder: Path) -> None:
         from validation.validate import validate
@@ -221,18 +223,17 @@ def validate(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk
         for note in report.notes:
             talk.note(note)
         (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
-        assemble.write_manifest(judged(manifest, report.variants), folder)
 
     manifest = assemble.read_manifest(made.folder)
     texts = recipe.evaluation or demo_texts(manifest.head, "evaluation")
     return work.stage(
-        "validate",
+        "compare",
         doing="comparing with eager PyTorch",
         inputs={
             "candidate": _content(manifest),
             "model": source.model,
             "evaluation": digests.of_file(texts) if texts else None,
-            "gates": limits(recipe.gates),
+            "gates": answer_limits(recipe.gates),
             "host": versions.host(),
             "tools": versions.of(
                 "torch", "onnxruntime", "tokenizers", "numpy", "scipy", "seqeval", "torchmetrics"
@@ -243,24 +244,114 @@ def validate(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk
     )
 
 
-def judged(manifest: Manifest, reports: Sequence["VariantReport"]) -> Manifest:
+def time(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Talk) -> Stage | None:
+    """How long eager PyTorch and every variant take; None where the recipe skips it.
+
+    A timing depends on the moment: what was not steady, or showed that a limit is not met, is taken again.
+    """
+    if recipe.gates.latency == "skip":
+        return None
+    manifest = assemble.read_manifest(made.folder)
+
+    def make(folder: Path) -> None:
+        from validation import speed
+
+        timed = speed.measure(
+            made.folder,
+            manifest,
+            source.checkpoint.path,
+            vocabulary=source.checkpoint.configuration().vocab_size,
+            gates=recipe.gates,
+            progress=talk.note,
+        )
+        if timed is not None:
+            (folder / TIMING).write_text(timed.to_json(), encoding="utf-8")
+
+    def stays(folder: Path) -> bool:
+        from validation import speed
+
+        timed = read_timing(folder)
+        if timed is None:
+            return True
+        return timed.steadiness.steady and all(
+            verdict
+            for variant in manifest.variants
+            for verdict in speed.speed_verdicts(variant, manifest.variants, timed, recipe.gates)
+        )
+
+    return work.stage(
+        "time",
+        doing="timing every variant and eager PyTorch in turns",
+        inputs={
+            "candidate": _content(manifest),
+            "model": source.model,
+            "gates": timing_limits(recipe.gates),
+            "host": versions.host(),
+            "tools": versions.of("torch", "onnxruntime", "numpy"),
+            "source": versions.source(
+                "distilforge", "model_src", "validation.speed", "validation.eager", "validation.eager_subject"
+            ),
+        },
+        make=make,
+        stays=stays,
+    )
+
+
+def validate(work: WorkFolder, recipe: Recipe, made: Stage, compared: Stage, timed: Stage | None) -> Stage:
+    """The whole report, and the candidate's manifest with its verdicts."""
+
+    def make(folder: Path) -> None:
+        from validation import speed
+        from validation.report import Report
+
+        manifest = assemble.read_manifest(made.folder)
+        answers = Report.from_json((compared.folder / REPORT).read_text(encoding="utf-8"), REPORT)
+        timing = read_timing(timed.folder) if timed is not None else None
+        report = speed.judge(answers, manifest.variants, timing, recipe.gates)
+        (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
+        assemble.write_manifest(judged(manifest, report), folder)
+
+    return work.stage(
+        "validate",
+        doing="holding what was found against the limits",
+        inputs={
+            "candidate": made.digest,
+            "compared": compared.digest,
+            "timed": timed.digest if timed is not None else None,
+            "gates": limits(recipe.gates),
+            "source": versions.source("validation", "distilforge", "pipeline.assemble"),
+        },
+        make=make,
+    )
+
+
+def read_timing(folder: Path) -> "Timed | None":
+    """The timing in the stage's `folder`; None where no variant could be timed."""
+    from validation.speed import Timed
+
+    path = folder / TIMING
+    return Timed.from_json(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else None
+
+
+def judged(manifest: Manifest, report: "Report") -> Manifest:
     """`manifest` with what validation found about each of its variants, and without those that it withholds."""
-    found = {report.name: report for report in reports}
+    by_name = {one.name: one for one in report.variants}
     complete = replace(
         manifest,
+        timing=report.timing,
         variants=tuple(
             replace(
                 variant,
-                notes=(*variant.notes, *found[variant.name].notes),
-                validated=found[variant.name].passed and all(variant.verdicts),
-                metrics=found[variant.name].metrics,
-                verdicts=(*variant.verdicts, *found[variant.name].verdicts),
-                measurements=found[variant.name].measurements,
+                notes=(*variant.notes, *by_name[variant.name].notes),
+                validated=by_name[variant.name].passed and all(variant.verdicts),
+                metrics=by_name[variant.name].metrics,
+                verdicts=(*variant.verdicts, *by_name[variant.name].verdicts),
+                measurements=by_name[variant.name].measurements,
             )
             for variant in manifest.variants
         ),
     )
-    return assemble.without(complete, {report.name: report.withheld for report in reports if report.withheld})
+    return assemble.without(complete, {one.name: one.withheld for one in report.variants if one.withheld})
 
 
 def _content(manifest: Manifest) -> str:

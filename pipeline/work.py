@@ -68,12 +68,20 @@ class WorkFolder:
             ) from cause
 
     def stage(
-        self, name: str, *, doing: str, inputs: Mapping[str, object], make: Callable[[Path], None]
+        self,
+        name: str,
+        *,
+        doing: str,
+        inputs: Mapping[str, object],
+        make: Callable[[Path], None],
+        stays: Callable[[Path], bool] = lambda folder: True,
     ) -> Stage:
         """The stage `name` for `inputs`: found whole, or made by `make`, which fills the folder it is given.
 
-        `inputs` is everything the result depends on, as JSON types. Two builds of the same stage at once: the second
-        waits and finds it. Raises StageError, with the cause chained, for every error that does not explain itself.
+        `inputs` is everything the result depends on, as JSON types. What was measured depends on the moment too: where
+        `stays` says of the folder of an earlier result that it does not stay, it is made again. Two builds of the same
+        stage at once: the second waits and finds it. Raises StageError, with the cause chained, for every error that
+        does not explain itself.
         """
         key = digests.of_value({"stage": name, "inputs": inputs})[:KEY_DIGITS]
         started = time.monotonic()
@@ -82,6 +90,9 @@ class WorkFolder:
             final.parent.mkdir(parents=True, exist_ok=True)
             with self._alone(final, name):
                 digest = self._whole(final, name)
+                if digest is not None and not stays(final / "files"):
+                    storage.remove(final)
+                    digest = None
                 reused = digest is not None
                 if digest is None:
                     self._talk.started(name, doing)

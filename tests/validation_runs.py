@@ -10,8 +10,9 @@ from validation.gate import Gates
 from validation.report import Report, VariantReport
 from validation.validate import validate
 
-# Latency is measured here as briefly as can be and never asserted: any ratio will do.
-GATES = Gates(shapes=((1, 8),), seconds_per_shape=0.0, speedup=0.0, threads=1)
+# Latency is measured here as briefly as can be and never asserted: any ratio will do. Of 40 examples
+# without a difference, the upper end of the loss is 0.075 at one look.
+GATES = Gates(looks=1, margin=0.1, shapes=((1, 8),), seconds_per_shape=0.0, threads=1)
 WORDS = "good bad great movie film plot food hotel room service doctor king city river game team".split()
 
 

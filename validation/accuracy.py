@@ -1,6 +1,7 @@
 """Evaluation texts through eager PyTorch and every variant at once: answers, differences and metrics."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,26 +12,39 @@ from distilforge.manifest import Metric
 from validation.agreement import Difference, Tally, difference, repaired
 from validation.batches import Batch, Bools, EagerRun, Run, batches
 from validation.errors import DataError
+from validation.gate import Gates
 from validation.metrics import Array, Indices, Score
+from validation.sequential import Look, plan, single_look
 from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task
 
 MOST_PARTS = 16
+# Of the order in which examples are answered, so that every build looks at the same ones first
+SEED = 0
+
+
+def undecided(name: str, comparison: "Comparison") -> bool:
+    """For those who want every example answered."""
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A variant's scores beside eager's, the primary one first, and how often both decide alike.
+    """How a variant answered the examples up to one look, beside eager."""
 
-    `agreed` of `decisions` decisions are the same; both are 0 for heads that decide nothing. `classifies` says that
-    they are labels. `cosines` are those of embeddings with eager's. Without labels there are no scores.
-    """
-
+    look: Look
+    """The look, which says how many examples these were."""
     eager: tuple[Score, ...]
+    """Eager's metrics, the primary one first; none without labels."""
     variant: tuple[Score, ...]
+    """The variant's, in the same order."""
     agreed: int
+    """How many decisions are the same."""
     decisions: int
+    """Of how many; 0 for heads that decide nothing."""
     classifies: bool = False
+    """Whether decisions are labels."""
     cosines: tuple[float, ...] = ()
+    """Of embeddings with eager's."""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -78,105 +92,80 @@ class Evaluation:
         """How many examples were too long and lost their end."""
         return len({row.example for row in self.rows if row.shortened})
 
+    def looks(self, gates: Gates) -> tuple[Look, ...]:
+        """When accuracy is judged: once where there are no labels, or where a score needs all examples."""
+        if not self.task.labelled or self.task.scored_together:
+            return (single_look(len(self.examples), gates.confidence),)
+        return plan(len(self.examples), count=gates.looks, margin=gates.margin, confidence=gates.confidence)
+
     def compare(
         self,
         eager: EagerRun,
         variants: Mapping[str, Run],
         tallies: Mapping[str, Sequence[Tally]],
         *,
+        looks: Sequence[Look],
         workers: int,
         progress: Callable[[int, int], None],
-        part: "Part | None" = None,
+        decided: Callable[[str, Comparison], bool] = undecided,
     ) -> dict[str, Comparison]:
-        """Feed every batch to eager once and to each variant, adding to its tallies, one an output in eager's order.
+        """Feed batches to eager once and to each variant, adding to its tallies, one an output in eager's order.
 
-        The variants that `part` names answer its examples first, and the others where those do not settle how they
-        compare. `workers` batches are under way at once, each on its
-        own threads: kernels this small gain more by that than by sharing one batch, and do not wait for each other on
-        a busy machine. `progress` is told how many rows of how many are done. Raises UnusableReferenceError and
-        ArtifactError.
+        Examples are answered in a random order that is always the same, so that sorted data do no harm. At each of
+        `looks` every variant is compared on those that it has answered, and has no more to do where it is `decided`;
+        the last look is at all examples. `workers` batches are under way at once, each on its own threads: kernels
+        this small gain more by that than by sharing one batch, and do not wait for each other on a busy machine.
+        `progress` is told how many rows of how many are done. Raises UnusableReferenceError and ArtifactError.
         """
+        waiting = dict(variants)
         reference: dict[int, Array] = {}
         answered: dict[str, dict[int, Array]] = {name: {} for name in variants}
-
-        def answer(batch: Batch) -> _Answered:
-            asked = {
-                name: run
-                for name, run in variants.items()
-                if part is None or name not in part.names or part.positions.issuperset(batch.positions)
-            }
-            return self._answer(batch, eager, asked, tallies)
-
+        compared: dict[str, Comparison] = {}
         pool = ThreadPoolExecutor(workers)
         try:
-            for done in pool.map(answer, self._batches(part)):
-                reference |= done.eager
-                for name, variant in done.variants.items():
-                    answered[name] |= variant.arrays
-                    for tally, found in zip(tallies[name], variant.differences, strict=True):
-                        tally.add(found)
-                progress(len(reference), len(self.rows))
+            for look in looks:
+                part = self._part(look)
+                new = [position for position in part.positions if position not in reference]
+                ask = functools.partial(self._answer, eager=eager, variants=dict(waiting), tallies=tallies)
+                for done in pool.map(ask, self._batches(new)):
+                    reference |= done.eager
+                    for name, variant in done.variants.items():
+                        answered[name] |= variant.arrays
+                        for tally, apart in zip(tallies[name], variant.differences, strict=True):
+                            tally.add(apart)
+                    progress(len(reference), len(self.rows))
+                compared |= part.compared(reference, {name: answered[name] for name in waiting})
+                waiting = {name: run for name, run in waiting.items() if not decided(name, compared[name])}
+                if not waiting:
+                    break
         finally:
             # After an error or Ctrl-C, batches that wait are not begun.
             pool.shutdown(cancel_futures=True)
-        few = part.names if part is not None else ()
-        compared = self._compared(
-            self.answers(reference),
-            {name: self.answers(arrays) for name, arrays in answered.items() if name not in few},
-        )
-        if part is None:
-            return compared
-        chosen = part.evaluation
+        return compared
 
-        def answers(arrays: Mapping[int, Array]) -> Answers:
-            return chosen.answers(dict(enumerate(arrays[position] for position in sorted(part.positions))))
-
-        partial = {name: answers(arrays) for name, arrays in answered.items() if name in few}
-        compared |= chosen._compared(answers(reference), partial)
-        unsettled = {name: variants[name] for name in few if not part.settled(compared[name])}
-        for name, run in unsettled.items():
-            answered[name] |= self._rest(run, part, workers)
-        return compared | self._compared(
-            self.answers(reference), {name: self.answers(answered[name]) for name in unsettled}
-        )
-
-    def _rest(self, run: Run, part: "Part", workers: int) -> dict[int, Array]:
-        """What `run` answers to the rows outside of `part`, by their positions."""
-        outside = [batch for batch in self._batches(part) if not part.positions.issuperset(batch.positions)]
-        arrays: dict[int, Array] = {}
-        pool = ThreadPoolExecutor(workers)
-        try:
-            for reduced in pool.map(
-                lambda batch: self.reduced(batch.positions, repaired(run(batch.feeds))), outside
-            ):
-                arrays |= reduced
-        finally:
-            pool.shutdown(cancel_futures=True)
-        return arrays
-
-    def part(self, names: Sequence[str], count: int, settled: "Callable[[Comparison], bool]") -> "Part":
-        """At most `count` of the examples, evenly spread, for the variants `names`; the rest where not `settled`."""
-        places = np.linspace(0, len(self.examples) - 1, min(count, len(self.examples))).round().astype(int)
-        chosen = set(places.tolist())
-        return Part(
-            names=frozenset(names),
-            settled=settled,
-            positions=frozenset(place for place, row in enumerate(self.rows) if row.example in chosen),
-            evaluation=Evaluation.of(
-                self.task, tuple(self.examples[place] for place in sorted(chosen)), self.served
+    def _part(self, look: Look) -> "_Part":
+        """The examples up to `look`."""
+        order = np.random.default_rng(SEED).permutation(len(self.examples))
+        chosen = sorted(order[: look.examples].tolist())
+        numbers = {example: number for number, example in enumerate(chosen)}
+        positions = tuple(place for place, row in enumerate(self.rows) if row.example in numbers)
+        return _Part(
+            look=look,
+            positions=positions,
+            evaluation=replace(
+                self,
+                examples=tuple(self.examples[example] for example in chosen),
+                rows=tuple(
+                    replace(self.rows[place], example=numbers[self.rows[place].example])
+                    for place in positions
+                ),
             ),
         )
 
-    def _batches(self, part: "Part | None") -> Iterator[Batch]:
-        """All rows, each once; those of `part` in batches of their own."""
-        if part is None:
-            yield from batches(self.rows, self.served)
-            return
-        inside = sorted(part.positions)
-        outside = [position for position in range(len(self.rows)) if position not in part.positions]
-        for places in (inside, outside):
-            for batch in batches([self.rows[place] for place in places], self.served):
-                yield replace(batch, positions=tuple(places[position] for position in batch.positions))
+    def _batches(self, positions: Sequence[int]) -> Iterator[Batch]:
+        """The rows at `positions`, each once."""
+        for batch in batches([self.rows[place] for place in positions], self.served):
+            yield replace(batch, positions=tuple(positions[place] for place in batch.positions))
 
     def _answer(
         self,
@@ -224,11 +213,13 @@ class Evaluation:
         """What was kept of every row, in the rows' order."""
         return Answers(rows=self.rows, arrays=tuple(arrays[position] for position in range(len(self.rows))))
 
-    def _compared(self, eager: Answers, variants: Mapping[str, Answers]) -> dict[str, Comparison]:
+    def compared(self, look: Look, eager: Answers, variants: Mapping[str, Answers]) -> dict[str, Comparison]:
+        """How the variants' answers to these examples compare with eager's."""
         scores = self._scores(eager, eager)
         expected = self.decisions(eager)
         return {
             name: Comparison(
+                look=look,
                 eager=scores,
                 variant=self._scores(variant, eager),
                 agreed=int(np.count_nonzero(expected == self.decisions(variant))),
@@ -250,16 +241,28 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Some of an evaluation's examples: all that the variants `names` answer, where those settle how they compare.
+class _Part:
+    """The examples of an evaluation up to one look."""
 
-    `positions` are the rows' in the whole evaluation; `evaluation` has the examples and rows alone, in the same order.
-    """
-
-    names: frozenset[str]
-    settled: Callable[[Comparison], bool]
-    positions: frozenset[int]
+    look: Look
+    """The look."""
+    positions: tuple[int, ...]
+    """Those of its rows in the whole evaluation, rising."""
     evaluation: Evaluation
+    """The examples and rows alone, in the same order."""
+
+    def compared(
+        self, reference: Mapping[int, Array], answered: Mapping[str, Mapping[int, Array]]
+    ) -> dict[str, Comparison]:
+        """Every variant beside the reference; arrays are by the row's position in the whole evaluation."""
+        return self.evaluation.compared(
+            self.look,
+            self._answers(reference),
+            {name: self._answers(arrays) for name, arrays in answered.items()},
+        )
+
+    def _answers(self, arrays: Mapping[int, Array]) -> Answers:
+        return self.evaluation.answers(dict(enumerate(arrays[position] for position in self.positions)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

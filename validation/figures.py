@@ -65,8 +65,10 @@ def _samples(panel: Axes, measurements: Sequence[Measurement]) -> None:
 
 
 def intervals(verdicts: Sequence[tuple[str, Verdict]], title: str) -> str:
-    """Interval and limit of every verdict that has an interval, a panel each, since their units differ."""
-    shown = [(name, verdict) for name, verdict in verdicts if verdict.interval is not None]
+    """Interval and limit of every settled verdict that has an interval, a panel each, since their units differ."""
+    shown = [
+        (name, verdict) for name, verdict in verdicts if verdict.interval is not None and verdict.settled
+    ]
     with _style():
         figure = Figure(figsize=(9.2, 0.3 + 1.05 * len(shown)), layout=ConstrainedLayoutEngine(hspace=0.15))
         panels = figure.subplots(len(shown), 1, squeeze=False)[:, 0]

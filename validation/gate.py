@@ -3,15 +3,12 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from validation.errors import GatesError
 
 # Passes that scale activations by whatever else is in the batch
 BATCH_DEPENDENT = ("int8_dynamic",)
-
-# Without a difference in this many, a share of 1% that differs is excluded at 95%
-ORACLE_EXAMPLES = 300
 
 
 # Of the limits of a precision, those that a distance may not exceed, and those that a likeness must reach
@@ -19,6 +16,12 @@ _DISTANCES = ("error", "noise", "shift")
 _LEAST = ("agreement", "cosine")
 # An output without any information has a noise of about 1, since its unit is the spread of eager's.
 _MET_BY_ALL = {"noise": 1, "flips": 1, "agreement": 0, "cosine": 0}
+
+Latency = Literal["judge", "report", "skip"]
+"""What becomes of speed: held against limits, only told, or not measured."""
+
+# More would look after so few further examples each that no variant is done much earlier
+MOST_LOOKS = 10
 
 WIDENED = "Held to wider limits than usual"
 
@@ -95,25 +98,27 @@ class Gates:
     """The limits, and how the numbers held against them are taken.
 
     limits: by precision; one that is not named is held to fp32's. margin: largest loss of the head's primary metric
-    (eager minus variant, 0.01 is a percentage point). confidence: of every one-sided interval. speedup: least ratio
+    (eager minus variant, 0.01 is a percentage point). confidence: of every one-sided interval. latency: "judge" holds
+    speeds against the next two limits, "report" only tells them, "skip" times nothing. speedup: least ratio
     eager/variant, 0 to take any. sibling_speedup: the same over the precisions that the limits name. batch_dependent:
     passes whose answers depend on what is in the batch by their nature; how much is noted and not judged. mode:
     "enforce" refuses to publish, "report" publishes and marks. shapes: batch and tokens timed. seconds_per_shape: time
-    spent on each, warm-up left out. oracle_examples: of the evaluation, how many a variant answers first that cannot
-    run on this machine, by the graph it was made of; it answers the others where these do not show that the loss is
-    within the margin. threads: None for one a usable core. Raises GatesError for a value out of range.
+    spent on each, warm-up left out. looks: after how many equal parts of the evaluation
+    accuracy is judged, at most; a variant that meets all that is asked of its answers, or whose loss is surely beyond
+    the margin, answers no more. threads: None for one a usable core. Raises GatesError for a value out of range.
     """
 
     limits: Mapping[str, Limits] = field(default_factory=lambda: LIMITS)
     margin: float = 0.01
     confidence: float = 0.95
-    speedup: float = 1.0
+    latency: Latency = "judge"
+    speedup: float = 0.0
     sibling_speedup: float = 1.0
     batch_dependent: tuple[str, ...] = BATCH_DEPENDENT
     mode: Literal["enforce", "report"] = "enforce"
     shapes: tuple[tuple[int, int], ...] = ((1, 16), (1, 128), (8, 128))
     seconds_per_shape: float = 2.5
-    oracle_examples: int = ORACLE_EXAMPLES
+    looks: int = 3
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -121,6 +126,11 @@ class Gates:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise GatesError(f"{name} must be a finite number of at least 0, found {value!r}")
+        if self.margin == 0:
+            raise GatesError(
+                "margin must lie above 0, for no number of examples can show that nothing was lost",
+                hint="with 3,000 examples, 0.001 can be shown of a variant that answers as eager PyTorch does",
+            )
         if self.margin >= 1:
             raise GatesError(
                 f"margin must lie below 1, which any answer meets, found {self.margin!r}",
@@ -132,10 +142,16 @@ class Gates:
             )
         if self.mode not in ("enforce", "report"):
             raise GatesError(f"mode must be 'enforce' or 'report', found {self.mode!r}")
+        if self.latency not in get_args(Latency):
+            known = " or ".join(map(repr, get_args(Latency)))
+            raise GatesError(f"latency must be {known}, found {self.latency!r}")
         if not self.shapes or any(min(shape) < 1 for shape in self.shapes):
             raise GatesError(f"shapes must be pairs of batch and tokens of at least 1, found {self.shapes!r}")
-        if self.oracle_examples < 1:
-            raise GatesError(f"oracle_examples must be at least 1, found {self.oracle_examples!r}")
+        if not 1 <= self.looks <= MOST_LOOKS:
+            raise GatesError(
+                f"looks must lie between 1 and {MOST_LOOKS}, found {self.looks!r}",
+                hint="1 judges accuracy once, on all examples",
+            )
         if self.threads is not None and self.threads < 1:
             raise GatesError(f"threads must be at least 1, found {self.threads!r}")
 
@@ -151,7 +167,6 @@ class Gates:
             for name, wider in (
                 ("margin", self.margin > usual.margin),
                 ("confidence", self.confidence < usual.confidence),
-                ("speedup", self.speedup < usual.speedup),
                 ("sibling_speedup", self.sibling_speedup < usual.sibling_speedup),
             )
             if wider

@@ -1,12 +1,13 @@
 """The report as one HTML file that needs nothing beside it."""
 
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import jinja2
 import numpy as np
-from distilforge.manifest import Manifest, Measurement
+from distilforge.manifest import Manifest, Steadiness
+from distilforge.timing import ratios
 from markupsafe import Markup
 
 from validation import figures
@@ -39,7 +40,7 @@ def render(report: Report, manifest: Manifest) -> str:
     published = [
         verdict for variant in report.variants if not variant.withheld for verdict in variant.verdicts
     ]
-    has_intervals = any(verdict.interval is not None for _, verdict in judged)
+    has_intervals = any(verdict.interval is not None and verdict.settled for _, verdict in judged)
     return environment.get_template("report.html.j2").render(
         report=report,
         manifest=manifest,
@@ -47,9 +48,11 @@ def render(report: Report, manifest: Manifest) -> str:
         overview=[_overview(variant, manifest) for variant in report.variants],
         failed=sum(not verdict for verdict in published),
         judged=len(published),
+        unsettled=sum(not verdict.settled for verdict in published),
+        watched=_watched(report.timing),
         reasons={verdict.check: verdict.reason for _, verdict in judged},
         number=number,
-        milliseconds=_milliseconds,
+        milliseconds=partial(_milliseconds, report),
         intervals=Markup(figures.intervals(judged, "Intervals and limits")) if has_intervals else "",  # noqa: S704
         latency={variant.name: _latency(variant) for variant in report.variants},
     )
@@ -68,17 +71,43 @@ def _overview(variant: VariantReport, manifest: Manifest) -> Mapping[str, str]:
         "eager": f"{metric.eager:.4f}" if metric else "-",
         "value": f"{metric.variant:.4f}" if metric else "-",
         "agreement": "-" if variant.label_agreement is None else f"{variant.label_agreement:.2%}",
-        "speedup": _mean(variant.over(EAGER)),
-        "sibling": ", ".join(f"{_mean(variant.over(name))} {name}" for name in variant.siblings) or "-",
+        "speedup": _overall(variant, EAGER),
+        "sibling": ", ".join(f"{_overall(variant, name)} {name}" for name in variant.siblings) or "-",
         "outcome": "withheld" if variant.withheld else passed,
     }
 
 
-def _mean(speedups: Sequence[Speedup]) -> str:
-    """The geometric mean over the shapes; a dash for what was not timed."""
-    if not speedups:
+def _overall(variant: VariantReport, over: str) -> str:
+    """How many times as fast over all shapes, as text; a dash for what was not timed."""
+    if not variant.measurements:
         return "-"
-    return f"{statistics.geometric_mean(speedup.ratio for speedup in speedups):.2f}"
+    speedup = variant.overall(over)
+    return "not settled" if speedup is None else f"{speedup.ratio:.2f}"
+
+
+def _watched(timing: Steadiness | None) -> str:
+    """What was seen of the machine while it timed, in words; empty where nothing was timed."""
+    if timing is None:
+        return ""
+    figures = [
+        f"{timing.rounds} rounds",
+        f"the middle half of the most spread rounds differs by {timing.spread:.0%}",
+        *_told("other processes took {:.2g} cores", timing.others_cores),
+        *_told("the host took {:.2g} cores away", timing.stolen_cores),
+        *_told("subjects were interrupted {:.0f} times a second", timing.interruptions),
+    ]
+    if timing.megahertz is not None:
+        figures.append("the clock lay between {:.0f} and {:.0f} MHz".format(*timing.megahertz))
+    if timing.round_trip_nanoseconds is not None:
+        trips = "{:.0f} to {:.0f} ns".format(*timing.round_trip_nanoseconds)
+        figures.append(f"a message between two cores and back took {trips}")
+    if timing.apart:
+        figures.append(f"{len(timing.apart)} rounds with the cores apart are left out")
+    return "; ".join(figures)
+
+
+def _told(words: str, figure: float | None) -> list[str]:
+    return [] if figure is None else [words.format(figure)]
 
 
 def _latency(variant: VariantReport) -> Markup:
@@ -89,12 +118,16 @@ def _latency(variant: VariantReport) -> Markup:
 
 
 def _milliseconds(
-    measurements: Sequence[Measurement], batch: int, tokens: int, *, eager: bool, quantile: float
+    report: Report, variant: VariantReport, speedup: Speedup, *, eager: bool, slowest: bool = False
 ) -> str:
-    """A quantile of the samples at one shape, of eager or of the variant, as text."""
-    (chosen,) = (
+    """The median at the speed-up's shape, or with `slowest` the 90th percentile of all runs, as text."""
+    apart = report.timing.apart if report.timing is not None else ()
+    (taken,) = (
         sample
-        for sample in measurements
-        if (sample.batch, sample.tokens) == (batch, tokens) and (sample.subject == EAGER) == eager
+        for sample in variant.measurements
+        if (sample.batch, sample.tokens) == (speedup.batch, speedup.tokens)
+        and (sample.subject == EAGER) == eager
     )
-    return number(1000 * float(np.quantile(chosen.seconds, quantile)))
+    if slowest:
+        return number(1000 * float(np.quantile(taken.seconds, 0.9)))
+    return number(1000 * ratios.seconds(taken, apart=apart).value)

@@ -1,16 +1,15 @@
 """One variant, judged: what was found about it, held against the limits of its precision."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from distilforge.manifest import Metric, Variant, Verdict
 
-from validation import bootstrap, oracle, verdicts
+from validation import oracle, verdicts
 from validation.accuracy import Comparison
 from validation.agreement import Tally
 from validation.gate import Gates, Limits
-from validation.latency import Timing
-from validation.report import AGREEMENT, EAGER, Agreement, Stability, VariantReport
+from validation.report import AGREEMENT, Agreement, Stability, VariantReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,41 +26,11 @@ class Found:
     absent: str = ""
 
 
-def judge(
-    found: Found, siblings: Sequence[Variant], timings: Sequence[Timing], gates: Gates
-) -> VariantReport:
-    """The report on one variant; `siblings` are those of its release that `timings` hold, and so all that ran."""
-    limits, name = gates.of(found.variant.precision), found.variant.name
-    answers = judge_answers(found, gates)
-    report = _report(found, answers, gates)
-    if found.absent:
-        return report
-    judged = [*answers, verdicts.judge_speedup(timings, name, gates)]
-    sibling = _fastest(found.variant, siblings, timings, limits)
-    withheld = ""
-    if sibling is not None:
-        verdict = verdicts.judge_sibling(timings, name, sibling, gates)
-        if all(judged) and not verdict:
-            ratio = bootstrap.speedup([timing.pair(name, sibling) for timing in timings])
-            withheld = _reason(verdict, ratio, sibling)
-        judged.append(verdict)
-    rivals = [EAGER] if sibling is None else [EAGER, sibling]
-    return replace(
-        report,
-        verdicts=tuple(judged),
-        speedups=tuple(
-            timing.speedup(name, gates.confidence, over=rival) for rival in rivals for timing in timings
-        ),
-        measurements=tuple(measurement for timing in timings for measurement in timing.measurements(name)),
-        withheld=withheld,
-    )
-
-
-def _report(found: Found, answers: tuple[Verdict, ...], gates: Gates) -> VariantReport:
-    """All of a report that has nothing to do with speed."""
+def judge(found: Found, gates: Gates) -> VariantReport:
+    """The report on one variant's answers; validation.speed adds how fast it is."""
     compared = found.compared
-    examples = len(compared.eager[0].columns) if compared and compared.eager else 0
-    absent = [oracle.note(found.variant, found.absent, examples)] if found.absent else []
+    look = compared.look if compared and compared.eager else None
+    absent = [oracle.note(found.variant, found.absent, look)] if found.absent else []
     widened = [sentence] if (sentence := gates.widened(found.variant.precision)) else []
     return VariantReport(
         name=found.variant.name,
@@ -69,17 +38,26 @@ def _report(found: Found, answers: tuple[Verdict, ...], gates: Gates) -> Variant
         agreements=_agreements(found),
         label_agreement=compared.agreed / compared.decisions if compared and compared.decisions else None,
         decisions=compared.decisions if compared else 0,
-        verdicts=answers,
+        verdicts=judge_answers(found, gates),
         stability=found.stability,
         notes=(*absent, *widened, *_dependence(found.stability, _depends_on_batch(found.variant, gates))),
     )
 
 
-def settled(compared: Comparison, gates: Gates) -> bool:
-    """Whether part of the examples shows that the loss lies within the margin, or that there is none to show."""
-    if not compared.eager:
-        return True
-    return bool(verdicts.judge_loss(compared.eager[0], compared.variant[0], gates))
+def decided(found: Found, gates: Gates) -> bool:
+    """Whether a variant need not answer more examples: all is met, or its loss is surely beyond the margin.
+
+    Stopping for a loss that is too large makes passing rarer, never more frequent.
+    """
+    answers = judge_answers(found, gates)
+    return all(verdict.outcome == "met" for verdict in answers) or any(map(lost, answers))
+
+
+def lost(verdict: Verdict) -> bool:
+    """Whether `verdict` shows that the loss is beyond the margin, and not only that it may be."""
+    return (
+        verdict.kind == verdicts.LOSS and verdict.interval is not None and verdict.interval[0] > verdict.limit
+    )
 
 
 def judge_answers(found: Found, gates: Gates) -> tuple[Verdict, ...]:
@@ -121,7 +99,7 @@ def _agreeing(agreements: Sequence[Agreement], limits: Limits) -> Iterator[Verdi
 
 def _answering(compared: Comparison, limits: Limits, gates: Gates) -> Iterator[Verdict]:
     if compared.eager:
-        yield verdicts.judge_loss(compared.eager[0], compared.variant[0], gates)
+        yield verdicts.judge_loss(compared.eager[0], compared.variant[0], compared.look, gates)
     if compared.classifies and compared.decisions and limits.agreement is not None:
         yield verdicts.judge_agreement(compared.agreed, compared.decisions, limits.agreement)
     if compared.cosines and limits.cosine is not None:
@@ -153,27 +131,4 @@ def _dependence(stability: Sequence[Stability], dependent: str) -> Iterator[str]
         f"The same text answers differently alone, padded and in a batch, because {dependent} scales activations by "
         f"what is in the batch. Over {stability[0].texts} texts, scores change {changes}"
         + (f"; of {decisions} answers, {flips} become others." if decisions else ".")
-    )
-
-
-def _fastest(
-    variant: Variant, siblings: Sequence[Variant], timings: Sequence[Timing], limits: Limits
-) -> str | None:
-    """The fastest of the variants that this one must beat, None where there is none."""
-    rivals = [
-        sibling.name
-        for sibling in siblings
-        if sibling.target == variant.target and sibling.precision in limits.faster_than
-    ]
-    return max(
-        rivals, key=lambda name: bootstrap.speedup([timing.pair(name) for timing in timings]), default=None
-    )
-
-
-def _reason(verdict: Verdict, ratio: float, sibling: str) -> str:
-    assert verdict.interval is not None
-    low, high = verdict.interval
-    return (
-        f"not shown to be faster than {sibling}: the ratio of their times is {ratio:.2f} ({low:.2f} to {high:.2f}) "
-        f"over the timed shapes, and its lower end must be at least {verdict.limit:g}"
     )

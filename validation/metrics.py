@@ -1,9 +1,9 @@
-"""Task metrics as functions of summed columns, so that a bootstrap can resample examples cheaply.
+"""Task metrics as functions of summed columns, so that examples can be left out or drawn again cheaply.
 
 Each metric keeps, per example, a few numbers whose sums over any sample of examples determine it (its sufficient
 statistics). The tests hold every one against scikit-learn, seqeval, torchmetrics or scipy on the whole set.
 
-Shape suffixes: N examples, K columns, L labels; `...` is a batch of resamples or nothing.
+Shape suffixes: N examples, K columns, L labels; `...` is a batch of samples or nothing.
 """
 
 from collections.abc import Callable

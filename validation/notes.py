@@ -1,10 +1,13 @@
 """What a reader must know to read a report's numbers."""
 
 import hashlib
+import math
 from pathlib import Path
 
 from validation.accuracy import Evaluation
 from validation.gate import Gates
+from validation.noninferiority import unseen
+from validation.sequential import single_look
 
 
 def describe(path: Path | None, evaluated: Evaluation | None) -> str:
@@ -34,16 +37,17 @@ def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tupl
             f"{evaluated.served.longest} tokens and were cut off there."
         )
     if path is not None:
-        unseen = undetectable(len(evaluated.examples), gates.confidence)
-        if unseen > gates.margin:
+        least = least_shown(len(evaluated.examples), gates.confidence)
+        if least > gates.margin:
+            needed = math.ceil(least * len(evaluated.examples) / gates.margin)
             found.append(
-                f"{len(evaluated.examples)} examples are few: even if no answer differs, a share of "
-                f"{unseen:.1%} that would differ cannot be excluded at {gates.confidence:.0%}, and the margin is "
-                f"{gates.margin:.1%}. Give more to make the accuracy gate mean what it says."
+                f"{len(evaluated.examples)} examples are few: even where no answer differs, a loss of {least:.1%} "
+                f"cannot be excluded at {gates.confidence:.0%}, and the margin is {gates.margin:.1%}. So the loss is "
+                f"not settled: give {needed:,} examples or more."
             )
     return tuple(found)
 
 
-def undetectable(examples: int, confidence: float) -> float:
-    """The largest share of differing answers that may hide where `examples` show none (Clopper and Pearson 1934)."""
-    return float(1 - (1 - confidence) ** (1 / examples))
+def least_shown(examples: int, confidence: float) -> float:
+    """The upper end of the loss where none of `examples` differs."""
+    return unseen(examples, single_look(examples, confidence).critical)

@@ -7,6 +7,7 @@ from distilforge.backends import Backend, backends
 from distilforge.manifest import Variant
 from distilforge.session import Loaded, Session
 
+from validation.sequential import Look
 from validation.tasks.base import Served
 
 CPU = "onnxruntime-cpu"
@@ -36,13 +37,13 @@ def session(candidate: Path, variant: Variant, served: Served, *, threads: int) 
     )
 
 
-def note(variant: Variant, why: str, examples: int) -> str:
-    """What a reader must know of a variant that has not run."""
+def note(variant: Variant, why: str, look: Look | None) -> str:
+    """What a reader must know of a variant that has not run; `look` is None without labels."""
     made = variant.compiled.flavour if variant.compiled else variant.target
     return (
         f"Not run on a device, since {why}. Its answers are those of {variant.oracle}, the graph that {made} was "
         "given, run by ONNX Runtime's CPU provider"
-        + (f" on {examples} of the evaluation's examples" if examples else "")
+        + (f" on {look.examples:,} of the evaluation's {look.of:,} examples" if look else "")
         + "; its speed was not measured."
     )
 

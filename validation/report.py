@@ -8,9 +8,12 @@ from distilforge.json_fields import Fields, read_number, read_text
 from distilforge.manifest import (
     Measurement,
     Metric,
+    Outcome,
+    Steadiness,
     Verdict,
     read_measurement,
     read_metric,
+    read_steadiness,
     read_verdict,
 )
 
@@ -52,13 +55,18 @@ class Stability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speedup:
-    """Ratio of the median seconds, `over`/variant, at one shape, and its interval (each end one-sided)."""
+    """How many times as fast as another subject a variant is (distilforge.timing.ratios)."""
 
-    batch: int
-    tokens: int
+    batch: int | None
+    """Texts in the batch; None for the geometric mean over all timed shapes."""
+    tokens: int | None
+    """Tokens of every text; None likewise."""
     ratio: float
+    """Seconds of the other by the variant's."""
     interval: tuple[float, float]
+    """Each end one-sided."""
     over: str = EAGER
+    """The other subject."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +75,8 @@ class VariantReport:
 
     metrics: the primary one first, the agreement with eager last; only that without labelled data. agreements: one per
     kind of inputs and output. label_agreement: share of `decisions` that are eager's, None where the head decides
-    nothing. measurements: of eager and of the variant in turns, a pair a shape. speedups: over eager and over siblings.
+    nothing. measurements: of eager and of the variant in turns, a pair a shape. speedups: over eager and over siblings,
+    over all shapes and at each; none where the timing was not steady.
     stability: when padded and when batched. notes: what a reader must know before deploying it. withheld: why it is not
     published though nothing is known against its answers; empty where it is.
     """
@@ -90,7 +99,11 @@ class VariantReport:
 
     def over(self, subject: str) -> tuple[Speedup, ...]:
         """The speed-ups over `subject`, one a shape."""
-        return tuple(speedup for speedup in self.speedups if speedup.over == subject)
+        return tuple(one for one in self.speedups if one.over == subject and one.batch is not None)
+
+    def overall(self, subject: str) -> Speedup | None:
+        """The speed-up over `subject` as geometric mean over the shapes; None where none is claimed."""
+        return next((one for one in self.speedups if one.over == subject and one.batch is None), None)
 
     @property
     def siblings(self) -> tuple[str, ...]:
@@ -103,7 +116,7 @@ class Report:
     """How a release fared; true figures only, so that the report of one that failed is as complete.
 
     evaluation: what the texts were. examples: how many. conditions: machine, versions, threads, gates. notes: what a
-    reader must know to read the numbers.
+    reader must know to read the numbers. timing: whether the speeds can be relied on; None where nothing was timed.
     """
 
     head: str
@@ -112,6 +125,7 @@ class Report:
     variants: tuple[VariantReport, ...]
     conditions: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    timing: Steadiness | None = None
     schema: int = SCHEMA
 
     @property
@@ -135,12 +149,13 @@ class Report:
             variants=fields.list("variants", _variant),
             conditions=fields.map("conditions", read_text),
             notes=fields.list("notes", read_text),
+            timing=read_steadiness(fields.nested("timing")) if fields.has("timing") else None,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One verdict as a table shows it: every cell text, `passed` for the mark.
+    """One verdict as a table shows it: every cell text, `outcome` for the mark.
 
     room: how far the observed lies on the good side of the limit.
     """
@@ -152,12 +167,15 @@ class Line:
     unit: str
     interval: str
     room: str
-    passed: bool
+    outcome: Outcome
     reason: str
 
     @property
     def mark(self) -> str:
-        return "✓ pass" if self.passed else "✗ FAIL"
+        return _MARKS[self.outcome]
+
+
+_MARKS: Mapping[Outcome, str] = {"met": "✓ pass", "not met": "✗ FAIL", "not settled": "? not settled"}
 
 
 def rows(report: Report) -> tuple[Line, ...]:
@@ -166,16 +184,17 @@ def rows(report: Report) -> tuple[Line, ...]:
 
 
 def _line(variant: str, verdict: Verdict) -> Line:
-    interval = verdict.interval
+    # What is not settled is no claim, so that its numbers are left to the JSON
+    interval = verdict.interval if verdict.settled else None
     return Line(
         variant=variant,
         check=verdict.check,
-        observed=number(verdict.observed),
+        observed=number(verdict.observed) if verdict.settled else "-",
         limit=f"{verdict.comparison} {number(verdict.limit)}",
         unit=verdict.unit,
         interval="" if interval is None else f"{number(interval[0])} to {number(interval[1])}",
-        room=number(room(verdict)),
-        passed=bool(verdict),
+        room=number(room(verdict)) if verdict.settled else "-",
+        outcome=verdict.outcome,
         reason=verdict.reason,
     )
 
@@ -238,8 +257,8 @@ def _speedup(value: object, path: str) -> Speedup:
     fields = Fields(value, path)
     low, high = fields.list("interval", read_number)
     return Speedup(
-        batch=fields.integer("batch"),
-        tokens=fields.integer("tokens"),
+        batch=fields.integer("batch") if fields.has("batch") else None,
+        tokens=fields.integer("tokens") if fields.has("tokens") else None,
         ratio=fields.number("ratio"),
         interval=(low, high),
         over=fields.text("over") if fields.has("over") else EAGER,

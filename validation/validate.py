@@ -10,7 +10,7 @@ from distilforge.release import read_manifest, resolve
 from distilforge.session import Session
 from distilforge.tokenizer import Tokenizer
 
-from validation import data, generated, invariance, latency, notes, oracle, tasks
+from validation import data, generated, invariance, notes, oracle, tasks
 from validation.accuracy import Comparison, Evaluation
 from validation.agreement import Tally, difference
 from validation.batches import EagerRun, Feeds, Run
@@ -18,8 +18,8 @@ from validation.conditions import conditions, physical_cores
 from validation.eager import Eager, threads
 from validation.errors import ArtifactError
 from validation.gate import Gates
-from validation.judge import Found, judge, settled
-from validation.report import EAGER, Report, Stability, VariantReport
+from validation.judge import Found, decided, judge
+from validation.report import Report, Stability, VariantReport
 from validation.tasks.base import Floats, Served
 
 GENERATED = "generated inputs"
@@ -47,8 +47,8 @@ def validate(
 
     `evaluation` is labelled data of `head` (validation/README.md); without it, agreement on the texts that this
     package carries still counts, and accuracy is not judged. A variant that needs what this machine lacks is judged by
-    the graph that it was made of, untimed, or withheld where it has none. `progress` gets a line now and then. The
-    report tells what failed; whether that stops anything is the caller's affair.
+    the graph that it was made of, or withheld where it has none. `progress` gets a line now and then. The report tells
+    what failed; whether that stops anything is the caller's affair. validation.speed adds how fast the variants are.
 
     Raises DataError for unusable data, ArtifactError and UnusableReferenceError where nothing can be compared, and
     what distilforge and model_src raise for a release or a checkpoint that does not open.
@@ -80,6 +80,24 @@ def validate(
         progress(f"compared {', '.join(runs)} with eager PyTorch on {GENERATED}")
         compared: Mapping[str, Comparison] = {}
         stability: Mapping[str, tuple[Stability, ...]] = {}
+
+        def found(variant: Variant, comparison: Comparison | None) -> Found:
+            return Found(
+                variant=variant,
+                tallies=[*on_generated[variant.name], *on_texts[variant.name]],
+                compared=comparison,
+                stability=stability.get(variant.name, ()),
+                absent=absent.get(variant.name, ""),
+            )
+
+        def done(name: str, comparison: Comparison) -> bool:
+            (variant,) = (variant for variant in judged if variant.name == name)
+            if not decided(found(variant, comparison), gates):
+                return False
+            look = comparison.look
+            progress(f"{name} is decided after {look.examples:,} of {look.of:,} texts")
+            return True
+
         if evaluated is not None:
             sampled = invariance.sample(evaluated)
             stability = {
@@ -87,35 +105,21 @@ def validate(
             }
             progress(f"answered {len(sampled.examples)} texts alone, padded and batched")
             tell = _now_and_then(progress)
-            part = (
-                evaluated.part(tuple(absent), gates.oracle_examples, lambda found: settled(found, gates))
-                if absent
-                else None
+            compared = evaluated.compare(
+                eager.run,
+                runs,
+                on_texts,
+                looks=evaluated.looks(gates),
+                workers=workers,
+                progress=tell,
+                decided=done,
             )
-            compared = evaluated.compare(eager.run, runs, on_texts, workers=workers, progress=tell, part=part)
-    timings: tuple[latency.Timing, ...] = ()
-    if able:
-        with threads(count):
-            timed = _open(candidate, able, count)
-            subjects = {EAGER: eager.compute, **{name: session.run for name, session in timed.items()}}
-            timings = latency.time_all(subjects, served, gates.shapes, seconds=gates.seconds_per_shape)
-            progress(f"timed {', '.join(timed)} and eager PyTorch in turns, on {count} thread(s)")
-    found = (
-        Found(
-            variant=variant,
-            tallies=[*on_generated[variant.name], *on_texts[variant.name]],
-            compared=compared.get(variant.name),
-            stability=stability.get(variant.name, ()),
-            absent=absent.get(variant.name, ""),
-        )
-        for variant in judged
-    )
     return Report(
         head=head,
         evaluation=notes.describe(evaluation, evaluated),
         examples=len(evaluated.examples) if evaluated else 0,
         variants=(
-            *(judge(each, able, timings, gates) for each in found),
+            *(judge(found(variant, compared.get(variant.name)), gates) for variant in judged),
             *(
                 VariantReport(name=name, withheld=f"this machine cannot check it: {why}")
                 for name, why in unable.items()
@@ -199,6 +203,6 @@ def _now_and_then(progress: Progress) -> Callable[[int, int], None]:
         quarter = PROGRESS_LINES * done // of
         if quarter > told:
             told = quarter
-            progress(f"answered {done} of {of} rows of text, by eager PyTorch and by every variant")
+            progress(f"answered {done:,} of {of:,} rows of text, by eager PyTorch and by what is not decided")
 
     return tell

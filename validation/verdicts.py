@@ -5,14 +5,35 @@ statistics is the unfavourable end of an interval and not the estimate.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 from distilforge.manifest import Verdict
+from distilforge.timing.ratios import Estimate
 
-from validation.bootstrap import loss_interval, speedup_interval
 from validation.gate import Gates
-from validation.latency import Timing
 from validation.metrics import Score
+from validation.noninferiority import loss_interval, unseen
 from validation.report import EAGER, Stability
+from validation.sequential import Look
+
+Kind = Literal[
+    "error",
+    "noise",
+    "agreement",
+    "cosine",
+    "shift",
+    "flips",
+    "finite",
+    "loss",
+    "speedup over eager",
+    "speedup over sibling",
+]
+"""Which check a verdict is of, for programs."""
+LOSS: Kind = "loss"
+ERROR: Kind = "error"
+AGREEMENT: Kind = "agreement"
+SPEEDUP_OVER_EAGER: Kind = "speedup over eager"
+SPEEDUP_OVER_SIBLING: Kind = "speedup over sibling"
 
 REASON_ERROR = (
     "float32 keeps 24 bits; kernels that add the same products in another order differ by about 3e-5 on real "
@@ -32,16 +53,13 @@ REASON_FINITE = (
     "one NaN or infinity spoils every answer that it touches, padding and fully masked rows included"
 )
 REASON_MARGIN = (
-    "non-inferiority: at the stated confidence the metric's loss, bootstrapped over the same examples for both "
-    "models, stays within the margin"
+    "non-inferiority: the metric's loss, estimated from the same examples for both models, stays within the margin at "
+    "the stated confidence, which holds over all looks together"
 )
-REASON_SPEEDUP = (
-    "an artifact that is not faster than eager PyTorch has no reason to ship; the geometric mean over the shapes "
-    "weighs each alike, and one shape's noise on a busy machine does not decide"
-)
+REASON_SPEEDUP = "the recipe asks for it; the geometric mean over the shapes weighs each alike, and only a steady timing decides"
 REASON_SIBLING = (
-    "a variant that gives up precision and is not faster than the one that does not has no reason to ship: it is "
-    "withheld, and the others are published"
+    "a variant that gives up precision and is slower than the one that does not has no reason to ship: where a steady "
+    "timing shows it, it is withheld, and the others are published"
 )
 REASON_SHIFT = (
     "a text's answer may not depend on its padding or on its company; other kernels for other shapes add the same "
@@ -62,6 +80,7 @@ def judge_error(inputs: str, largest: float, limit: float) -> Verdict:
         limit=limit,
         unit="absolute",
         reason=REASON_ERROR,
+        kind=ERROR,
     )
 
 
@@ -74,6 +93,7 @@ def judge_noise(inputs: str, noise: float, limit: float) -> Verdict:
         limit=limit,
         unit="of the output's spread",
         reason=REASON_NOISE,
+        kind="noise",
     )
 
 
@@ -86,6 +106,7 @@ def judge_agreement(agreed: int, decisions: int, limit: float) -> Verdict:
         limit=limit,
         unit="share",
         reason=REASON_AGREEMENT,
+        kind=AGREEMENT,
     )
 
 
@@ -98,6 +119,7 @@ def judge_cosine(cosines: Sequence[float], limit: float) -> Verdict:
         limit=limit,
         unit="cosine",
         reason=REASON_COSINE,
+        kind="cosine",
     )
 
 
@@ -110,6 +132,7 @@ def judge_shift(stability: Stability, limit: float) -> Verdict:
         limit=limit,
         unit="score",
         reason=REASON_SHIFT,
+        kind="shift",
     )
 
 
@@ -122,6 +145,7 @@ def judge_flips(stability: Stability, limit: float) -> Verdict:
         limit=limit,
         unit="share",
         reason=REASON_FLIPS,
+        kind="flips",
     )
 
 
@@ -134,38 +158,48 @@ def judge_finite(count: int) -> Verdict:
         limit=0.0,
         unit="values",
         reason=REASON_FINITE,
+        kind="finite",
     )
 
 
-def judge_loss(eager: Score, variant: Score, gates: Gates) -> Verdict:
-    """Is the variant not inferior to eager on this metric by more than the margin?"""
-    low, high = loss_interval(eager, variant, confidence=gates.confidence)
+def judge_loss(eager: Score, variant: Score, look: Look, gates: Gates) -> Verdict:
+    """Is the variant not inferior to eager on this metric by more than the margin, as seen at this look?
+
+    Not settled where the examples are too few: not even a variant without any difference could be shown to be within
+    the margin, nor is this one shown to be beyond it.
+    """
+    low, high = loss_interval(eager, variant, critical=look.critical)
+    enough = unseen(look.examples, look.critical) <= gates.margin
     return Verdict(
         check=f"loss of {eager.name}, upper end at {gates.confidence:.0%}",
         observed=high,
         comparison="at most",
         limit=gates.margin,
         unit=eager.name,
-        reason=REASON_MARGIN,
+        reason=f"{REASON_MARGIN} (after {look.examples:,} of {look.of:,} examples, critical value {look.critical:.3f})",
+        kind=LOSS,
         interval=(low, high),
+        settled=enough or low > gates.margin,
     )
 
 
-def judge_speedup(timings: Sequence[Timing], variant: str, gates: Gates) -> Verdict:
-    """Is the variant faster than eager over the timed shapes?"""
-    return _speedup(timings, variant, EAGER, gates.speedup, gates.confidence, REASON_SPEEDUP)
+def judge_speedup(ratio: Estimate, gates: Gates, *, steady: bool) -> Verdict:
+    """Is the variant as many times as fast as eager as the recipe asks?"""
+    return _speedup(ratio, EAGER, SPEEDUP_OVER_EAGER, gates.speedup, gates.confidence, REASON_SPEEDUP, steady)
 
 
-def judge_sibling(timings: Sequence[Timing], variant: str, sibling: str, gates: Gates) -> Verdict:
-    """Is the variant faster than the variant `sibling` over the timed shapes?"""
-    return _speedup(timings, variant, sibling, gates.sibling_speedup, gates.confidence, REASON_SIBLING)
+def judge_sibling(ratio: Estimate, sibling: str, gates: Gates, *, steady: bool) -> Verdict:
+    """Is the variant faster than the variant `sibling`?"""
+    return _speedup(
+        ratio, sibling, SPEEDUP_OVER_SIBLING, gates.sibling_speedup, gates.confidence, REASON_SIBLING, steady
+    )
 
 
 def _speedup(
-    timings: Sequence[Timing], variant: str, over: str, limit: float, confidence: float, reason: str
+    ratio: Estimate, over: str, kind: Kind, limit: float, confidence: float, reason: str, steady: bool
 ) -> Verdict:
-    pairs = [timing.pair(variant, over) for timing in timings]
-    low, high = speedup_interval(pairs, confidence=confidence)
+    """Met where the whole interval reaches the limit, not met where none of it does, else not settled."""
+    low, high = ratio.interval or (0.0, ratio.value)
     return Verdict(
         check=f"speed-up over {over}, lower end at {confidence:.0%}",
         observed=low,
@@ -173,5 +207,7 @@ def _speedup(
         limit=limit,
         unit="times",
         reason=reason,
-        interval=(low, high),
+        interval=ratio.interval,
+        kind=kind,
+        settled=steady and ratio.interval is not None and (low >= limit or high < limit),
     )

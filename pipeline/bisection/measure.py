@@ -9,6 +9,8 @@ import numpy as np
 from pipeline.bisection.hybrid import Hybrid
 from validation.accuracy import Comparison, Evaluation
 from validation.batches import Bools, Feeds, Run, batches
+from validation.gate import Gates
+from validation.sequential import single_look
 from validation.tasks.base import Floats
 
 # Below 20 dB something is wrong: 7-bit numbers keep 30 and more, with outliers too.
@@ -130,6 +132,7 @@ def try_all(
         eager,
         {name: tried(trial) for name, trial in trials.items()},
         dict.fromkeys(trials, ()),
+        looks=(single_look(len(evaluation.examples), Gates().confidence),),
         workers=1,
         progress=lambda done, of: None,
     )

@@ -16,6 +16,7 @@ from validation.batches import Bools, Feeds
 from validation.eager import Eager
 from validation.gate import Gates
 from validation.judge import Found, judge_answers
+from validation.sequential import single_look
 from validation.tasks.base import Floats, Served
 from validation.validate import DEMO, EVALUATED, GENERATED, compare_generated, encode, floats, tallies
 
@@ -96,7 +97,12 @@ class Gatekeeper:
         compared = None
         if evaluated is not None:
             compared = evaluated.compare(
-                self._eager.run, {name: run}, {name: on_texts}, workers=1, progress=lambda done, of: None
+                self._eager.run,
+                {name: run},
+                {name: on_texts},
+                looks=(single_look(len(evaluated.examples), self._gates.confidence),),
+                workers=1,
+                progress=lambda done, of: None,
             )[name]
         if whole or evaluated is None:
             compare_generated(self._eager.run, {name: run}, self._served, {name: on_generated})
@@ -128,7 +134,7 @@ def hopeless(verdict: Verdict, decisions: int, confidence: float) -> bool:
     """
     if verdict.interval is not None:
         return verdict.interval[0] > verdict.limit
-    if verdict.reason == verdicts.REASON_AGREEMENT:
+    if verdict.kind == verdicts.AGREEMENT:
         agreed = round(verdict.observed * decisions)
         interval = stats.binomtest(agreed, decisions).proportion_ci(2 * confidence - 1)
         return float(interval.high) < verdict.limit

@@ -1,71 +1,72 @@
-"""Two plans or three, timed in the same interleaved rounds: how much faster one is than another, with an interval."""
+"""Plans timed in turns, each in a process of its own: how many times as fast one is as another."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
-from distilforge.manifest import Measurement
-from distilforge.session import Session
+from distilforge.errors import EngineError
+from distilforge.manifest import Manifest
+from distilforge.timing.process import open_workers
+from distilforge.timing.ratios import Estimate
+from distilforge.timing.rounds import Budget, Timing, time_in_rounds, time_subjects
+from distilforge.timing.shape import Shape
+from distilforge.timing.subject import Subject
+from distilforge.timing.variant import usable_shapes
 
-from validation import bootstrap, latency
+from pipeline.tuning.evidence import Outcome
 from validation.gate import Gates
-from validation.latency import Timing
-from validation.tasks.base import Served
 
 # Seconds a shape to see who cannot win; the fewest rounds are run in any case.
 SCREENING = 0.5
+# Of a ratio's interval, which ends a timing early: a plan that is 2% faster is worth having
+WIDTH = 0.02
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """The geometric mean over the shapes of another's time divided by one's own; above 1 is faster."""
-
-    ratio: float
-    low: float
-    high: float
-
-    @property
-    def faster(self) -> bool:
-        """Shown to be faster: a tie is not."""
-        return self.low > 1.0
-
-    def __str__(self) -> str:
-        return f"{self.ratio:.3f} ({self.low:.3f} to {self.high:.3f})"
-
-    @property
-    def logarithm(self) -> float:
-        return math.log(self.ratio)
-
-
-def speed(timings: Sequence[Timing], challenger: str, incumbent: str, confidence: float) -> Speed:
-    """How much faster `challenger` is than `incumbent`, in the same rounds; ends are one-sided at `confidence`."""
-    pairs = [timing.pair(challenger, incumbent) for timing in timings]
-    low, high = bootstrap.speedup_interval(pairs, confidence=confidence)
-    return Speed(ratio=bootstrap.speedup(pairs), low=low, high=high)
+def screened(subjects: Sequence[Subject], manifest: Manifest, gates: Gates) -> Timing:
+    """`subjects` timed once and shortly; raises what `timed` raises."""
+    shapes = _shapes(manifest, gates)
+    budget = Budget(seconds=SCREENING * len(shapes), confidence=gates.confidence)
+    with open_workers(subjects) as workers:
+        return _whole(time_in_rounds(workers, shapes, budget))
 
 
 def timed(
-    subjects: Mapping[str, Session], served: Served, gates: Gates, *, seconds: float
-) -> tuple[Timing, ...]:
-    """All of `subjects` in turns at each of the gates' shapes, for about `seconds` each."""
-    runs = {name: session.run for name, session in subjects.items()}
-    return latency.time_all(runs, served, gates.shapes, seconds=seconds)
+    subjects: Sequence[Subject], manifest: Manifest, gates: Gates, *, progress: Callable[[str], None]
+) -> Timing:
+    """`subjects` timed at the gates' shapes for as long as the gates say, and once more where it was not steady.
+
+    Raises TimingError where a subject does not open or its process ends, and EngineError where it refuses a shape.
+    """
+    shapes = _shapes(manifest, gates)
+    budget = Budget(seconds=gates.seconds_per_shape * len(shapes), width=WIDTH, confidence=gates.confidence)
+    return _whole(time_subjects(subjects, shapes, budget, progress=progress))
 
 
-def measurements(timings: Sequence[Timing]) -> tuple[Measurement, ...]:
-    """The raw samples, as the evidence keeps them."""
-    return tuple(
-        Measurement(subject=subject, batch=timing.batch, tokens=timing.tokens, seconds=seconds)
-        for timing in timings
-        for subject, seconds in timing.seconds.items()
-    )
+def outcome(timing: Timing, challenger: str, rivals: Iterable[str], *, confidence: float) -> Outcome:
+    """What `timing` makes of `challenger`: better only where it is shown to be faster than each of `rivals`.
+
+    The lower end of the ratio's interval decides, so that a tie is not better. An unsteady timing settles nothing.
+    """
+    if not timing.steadiness.steady:
+        return "not settled"
+    ratios = [timing.ratio(challenger, rival, confidence=confidence) for rival in rivals]
+    return "better" if all(map(_is_faster, ratios)) else "not faster"
 
 
-def timings_of(taken: Sequence[Measurement]) -> tuple[Timing, ...]:
-    """The timings that were kept as `taken`."""
-    shapes: dict[tuple[int, int], dict[str, tuple[float, ...]]] = {}
-    for each in taken:
-        shapes.setdefault((each.batch, each.tokens), {})[each.subject] = each.seconds
-    return tuple(
-        Timing(batch=batch, tokens=tokens, seconds=seconds) for (batch, tokens), seconds in shapes.items()
-    )
+def words(ratio: Estimate) -> str:
+    """`ratio` with its interval, where it has one."""
+    if ratio.interval is None:
+        return f"{ratio.value:.3f}"
+    return f"{ratio.value:.3f} ({ratio.interval[0]:.3f} to {ratio.interval[1]:.3f})"
+
+
+def _is_faster(ratio: Estimate | None) -> bool:
+    return ratio is not None and ratio.interval is not None and ratio.interval[0] > 1
+
+
+def _shapes(manifest: Manifest, gates: Gates) -> tuple[Shape, ...]:
+    return usable_shapes([Shape(batch=batch, tokens=tokens) for batch, tokens in gates.shapes], manifest)
+
+
+def _whole(timing: Timing) -> Timing:
+    for (name, shape), why in timing.refused.items():
+        raise EngineError(f"the plan {name} cannot answer a batch of {shape}: {why}")
+    return timing

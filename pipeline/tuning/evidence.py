@@ -12,41 +12,53 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from distilforge.manifest import Measurement, Verdict
+from distilforge.manifest import Measurement, Steadiness, Verdict
+from distilforge.timing.rounds import Timing
 
 from pipeline.plan import Plan, from_table
 from pipeline.tuning.space import Params, key
 from pipeline.work import Talk
 
-Outcome = Literal["better", "not faster", "less accurate", "impossible"]
-OUTCOMES: tuple[Outcome, ...] = ("better", "not faster", "less accurate", "impossible")
+Outcome = Literal["better", "not faster", "less accurate", "not settled", "impossible"]
+OUTCOMES: tuple[Outcome, ...] = ("better", "not faster", "less accurate", "not settled", "impossible")
 # A plan that twice took the process with it is not tried a third time.
 MOST_DEATHS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One plan, tried. `value` is the logarithm of its time relative to the default plan's, None where not timed.
-
-    `ratio`, with its `interval`, is the time of the best plan then, whose key is `over`, divided by this one's in the
-    same rounds; `measurements` are the raw samples of both. `examples` is how many texts `verdicts` stand on. `fault`
-    is the pass that found too little, where that made the plan impossible.
-    """
+    """One plan, tried."""
 
     number: int
+    """How many were tried before it."""
     plan: Plan
+    """What was tried."""
     params: Params
+    """The options that the plan is made of."""
     outcome: Outcome
+    """What became of it; what is not settled, since the machine was not steady, may be tried again in another run."""
     reason: str
+    """Why the outcome is what it is."""
     fault: str = ""
+    """The pass that found too little, where that made the plan impossible."""
     value: float | None = None
+    """The logarithm of its time relative to the default plan's, which guides the search; None where not timed."""
     over: str = ""
+    """The key of the best plan then, beside which it was timed."""
     ratio: float | None = None
+    """How many times as fast as that plan it is."""
     interval: tuple[float, float] | None = None
+    """The ratio's, each end one-sided."""
     examples: int = 0
+    """How many texts the verdicts stand on."""
     verdicts: tuple[Verdict, ...] = ()
+    """On its answers."""
     measurements: tuple[Measurement, ...] = ()
+    """Every timed run of it and of the plans beside it, by their keys."""
+    steadiness: Steadiness | None = None
+    """Whether the ratio can be claimed; None where it was not timed."""
     seconds: float = 0.0
+    """How long the trial took."""
 
     @property
     def key(self) -> str:
@@ -57,6 +69,13 @@ class Trial:
         """Whether its answers were judged and met every limit."""
         return bool(self.verdicts) and all(self.verdicts)
 
+    @property
+    def timing(self) -> Timing | None:
+        """The timing that the ratio is of; None where it was not timed."""
+        if self.steadiness is None:
+            return None
+        return Timing(measurements=self.measurements, steadiness=self.steadiness)
+
 
 class Evidence:
     """The file at `path`, for the search that `conditions` describe; both survive a process that is killed."""
@@ -65,6 +84,7 @@ class Evidence:
         self.path = path
         self.trials: list[Trial] = []
         self._begun: dict[str, int] = {}
+        self._settled: set[str] = set()
         path.parent.mkdir(parents=True, exist_ok=True)
         first = {"event": "search", "conditions": json.loads(json.dumps(conditions))}
         events = _read(path)
@@ -89,14 +109,18 @@ class Evidence:
         self._begun.pop(key(plan), None)
 
     def finish(self, trial: Trial) -> None:
-        """`trial` is done and is never repeated."""
+        """`trial` is done, and not repeated in this run."""
         self._append({"event": "trial", "key": trial.key, **asdict(trial), "date": _now()})
-        self.trials.append(trial)
+        self._finished(trial)
+        self._settled.add(trial.key)
 
     def settled(self, plan: Plan) -> bool:
-        """Whether trying `plan` would repeat a trial, or end this process once more."""
+        """Whether trying `plan` would repeat a trial, or end this process once more.
+
+        What an earlier run did not settle may be tried again.
+        """
         name = key(plan)
-        return any(trial.key == name for trial in self.trials) or self._begun.get(name, 0) >= MOST_DEATHS
+        return name in self._settled or self._begun.get(name, 0) >= MOST_DEATHS
 
     def _take(self, event: Mapping[str, object]) -> None:
         name = str(event.get("key"))
@@ -105,7 +129,13 @@ class Evidence:
         elif event["event"] == "unfinished":
             self._begun.pop(name, None)
         else:
-            self.trials.append(_trial(event))
+            self._finished(_trial(event))
+
+    def _finished(self, trial: Trial) -> None:
+        self.trials.append(trial)
+        self._begun.pop(trial.key, None)
+        if trial.outcome != "not settled":
+            self._settled.add(trial.key)
 
     def _append(self, event: Mapping[str, object]) -> None:
         with self.path.open("a", encoding="utf-8") as stream:
@@ -127,7 +157,7 @@ def _read(path: Path) -> list[dict[str, object]]:
 
 def _trial(event: Mapping[str, object]) -> Trial:
     from distilforge.json_fields import Fields, read_number, read_text
-    from distilforge.manifest import read_measurement, read_verdict
+    from distilforge.manifest import read_measurement, read_steadiness, read_verdict
 
     fields = Fields(event, "trial")
     interval = fields.list("interval", read_number) if fields.has("interval") else None
@@ -146,6 +176,7 @@ def _trial(event: Mapping[str, object]) -> Trial:
         examples=fields.integer("examples"),
         verdicts=fields.list("verdicts", read_verdict),
         measurements=fields.list("measurements", read_measurement),
+        steadiness=read_steadiness(fields.nested("steadiness")) if fields.has("steadiness") else None,
         seconds=fields.number("seconds"),
     )
 

@@ -1,16 +1,18 @@
 """The search itself: build a plan, look at its answers, time it against the best so far, and keep what is better."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from distilforge.errors import DistilforgeError
+from distilforge.errors import DistilforgeError, TimingError
+from distilforge.timing.ratios import Estimate
+from distilforge.timing.rounds import Timing
 
 from pipeline.errors import ContractError, PipelineError
 from pipeline.plan import Plan
 from pipeline.tuning import duel
 from pipeline.tuning.accuracy import Gatekeeper, Judged
-from pipeline.tuning.duel import Speed
 from pipeline.tuning.evidence import Evidence, Trial
 from pipeline.tuning.proposals import Proposals
 from pipeline.tuning.space import Params
@@ -29,24 +31,15 @@ class _OutOfTimeError(Exception):
     """The time is up; the trial under way is left for another run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Standing:
-    """The best so far; the first plan that can be built stands even where it fails the gates, to be timed against."""
-
-    trial: Trial
-    opened: Opened
-
-    @property
-    def name(self) -> str:
-        return self.trial.key
-
-
 class Search:
     """Tries plans until the deadline (of time.monotonic), and calls `save` with each that is better than the last.
 
     A plan replaces the best so far only where it meets the gates on all the texts and is shown to be faster, in rounds
     taken after those that made it a candidate: the lower end of the ratio's interval lies above 1, against the best and
-    against the default, where that one meets the gates itself. A tie keeps what is there.
+    against the default, where that one meets the gates itself. A tie keeps what is there. Where the machine was not
+    steady, nothing is shown, and the plan is not settled.
+
+    The first plan that can be built is the best so far even where it fails the gates, to be timed against.
     """
 
     def __init__(
@@ -65,8 +58,8 @@ class Search:
         self._evidence, self._default, self._deadline = evidence, default, deadline
         self._talk = talk
         self._save = save
-        self._standing: _Standing | None = None
-        self._first: _Standing | None = None
+        self._standing: Trial | None = None
+        self._first: Trial | None = None
 
     def run(self, proposals: Proposals, starts: Sequence[Plan]) -> None:
         """Search; what an earlier run found stands from the beginning."""
@@ -75,7 +68,7 @@ class Search:
             self._go_through(proposals, starts)
         finally:
             if self._standing is not None:
-                self._keep(self._standing.trial)
+                self._keep(self._standing)
 
     def _go_through(self, proposals: Proposals, starts: Sequence[Plan]) -> None:
         for plan, params in proposals.all(starts):
@@ -96,47 +89,60 @@ class Search:
     @property
     def accurate(self) -> bool:
         """Whether any plan met the gates, and is saved."""
-        return self._standing is not None and self._standing.trial.accurate
+        return self._standing is not None and self._standing.accurate
 
     @property
     def standing(self) -> Plan:
         """The best plan so far."""
         assert self._standing is not None
-        return self._standing.trial.plan
+        return self._standing.plan
 
     @property
-    def over_default(self) -> Speed | None:
-        """How much faster the best is than the first plan, in its own rounds; None where it is that plan."""
+    def is_first(self) -> bool:
+        """Whether nothing has replaced the first plan."""
+        return self._standing is self._first
+
+    @property
+    def over_default(self) -> Estimate | None:
+        """How many times as fast the best is as the first plan, in its own rounds.
+
+        None where it is that plan, and where those rounds were not steady.
+        """
         assert self._standing is not None
         assert self._first is not None
-        trial, first = self._standing.trial, self._first.name
-        if trial.key == first:
+        timing = self._standing.timing
+        if timing is None or not timing.steadiness.steady:
             return None
-        timings = duel.timings_of(trial.measurements)
-        return duel.speed(timings, trial.key, first, self._gates.confidence)
+        return timing.ratio(self._standing.key, self._first.key, confidence=self._gates.confidence)
 
     @property
     def gain(self) -> str:
         """How the best compares with the first plan, in words."""
-        speed = self.over_default
-        if speed is None or self._first is None:
+        if self._first is None or self.is_first:
             return "the default plan: nothing was shown to be faster so far"
-        failed = "" if self._first.trial.accurate else ", which does not meet the gates"
-        return f"{speed} times as fast as the default plan{failed}, by geometric mean over the shapes"
+        failed = "" if self._first.accurate else ", which does not meet the gates"
+        ratio = self.over_default
+        if ratio is None:
+            return (
+                f"not shown to be faster or slower than the default plan{failed}: the machine was not steady"
+            )
+        return f"{duel.words(ratio)} times as fast as the default plan{failed}, by geometric mean over the shapes"
 
     def described(self, plan: Plan) -> str:
         """`plan` in words, as what differs from the default."""
         return differences(plan, self._default)
 
     def _resume(self) -> None:
-        better = [trial for trial in self._evidence.trials if trial.outcome == "better"]
-        if better:
-            self._first = self._stand(better[0])
-            self._standing = self._stand(better[-1]) if better[1:] else self._first
-            self._keep(better[-1])
+        for trial in self._evidence.trials:
+            if trial.outcome == "better":
+                self._stand(trial)
+        if self._standing is not None:
+            self._keep(self._standing)
 
-    def _stand(self, trial: Trial) -> _Standing:
-        return _Standing(trial=trial, opened=self._workshop.open(trial.plan))
+    def _stand(self, trial: Trial) -> None:
+        self._standing = trial
+        self._first = self._first or trial
+        self._workshop.hold([trial.plan, self._first.plan])
 
     def _tried(self, plan: Plan, params: Params) -> Trial:
         started = time.monotonic()
@@ -151,12 +157,11 @@ class Search:
             opened = self._workshop.open(plan)
             trial = self._judged(replace(blank, outcome="not faster"), opened)
         except _IMPOSSIBLE as error:
-            trial, opened = replace(blank, reason=str(error).partition("\n")[0], fault=_fault(error)), None
+            trial = replace(blank, reason=str(error).partition("\n")[0], fault=_fault(error))
         trial = replace(trial, seconds=time.monotonic() - started)
         self._evidence.finish(trial)
-        if opened is not None and trial.outcome == "better":
-            self._standing = _Standing(trial=trial, opened=opened)
-            self._first = self._first or self._standing
+        if trial.outcome == "better":
+            self._stand(trial)
             self._keep(trial)
         return trial
 
@@ -171,46 +176,71 @@ class Search:
         coarse = self._gatekeeper.coarse(opened)
         if coarse.failures:
             return _with(replace(trial, outcome="less accurate", reason="; ".join(coarse.failures)), coarse)
+        trial = _with(trial, coarse)
         self._check_clock()
-        trial = self._timed(_with(trial, coarse), opened, standing, final=False)
-        assert trial.ratio is not None
-        if trial.ratio <= 1 and standing.trial.accurate:
-            return replace(trial, reason="slower, or as fast, in a few rounds")
-        self._check_clock()
-        trial = self._timed(trial, opened, standing, final=True)
-        if standing.trial.accurate and not self._shown_faster(trial, standing):
-            return replace(trial, reason="not shown to be faster")
+        try:
+            trial = self._raced(trial, standing)
+        except TimingError as error:
+            return replace(trial, outcome="not settled", reason=error.message)
+        if trial.reason:
+            return trial
         self._check_clock()
         whole = self._gatekeeper.whole(opened)
         if whole.failures:
             return _with(replace(trial, outcome="less accurate", reason="; ".join(whole.failures)), whole)
-        reason = "faster" if standing.trial.accurate else "the first that meets the gates"
+        reason = "faster" if standing.accurate else "the first that meets the gates"
         return _with(replace(trial, outcome="better", reason=reason), whole)
 
-    def _timed(self, trial: Trial, opened: Opened, standing: _Standing, *, final: bool) -> Trial:
-        """`trial` with its time beside the best so far, and with `final` for longer and beside the first too."""
-        subjects = {trial.key: opened.session, standing.name: standing.opened.session}
-        if self._first is not None and final:
-            subjects[self._first.name] = self._first.opened.session
-        seconds = self._gates.seconds_per_shape if final else duel.SCREENING
-        timings = duel.timed(subjects, self._workshop.served, self._gates, seconds=seconds)
-        speed = duel.speed(timings, trial.key, standing.name, self._gates.confidence)
-        assert standing.trial.value is not None
+    def _raced(self, trial: Trial, standing: Trial) -> Trial:
+        """`trial`, timed, with a reason where it cannot replace `standing`; a plan that fails the gates is no rival."""
+        trial = self._screened(trial, standing)
+        assert trial.timing is not None
+        assert trial.ratio is not None
+        if trial.ratio <= 1 and standing.accurate and trial.timing.steadiness.steady:
+            return replace(trial, reason="slower, or as fast, in a few rounds")
+        self._check_clock()
+        trial = self._timed(trial, standing)
+        if not standing.accurate:
+            return trial
+        assert trial.timing is not None
+        rivals = {one.key for one in (standing, self._first) if one is not None and one.accurate}
+        outcome = duel.outcome(trial.timing, trial.key, rivals, confidence=self._gates.confidence)
+        if outcome == "not settled":
+            why = "; ".join(trial.timing.steadiness.reasons)
+            return replace(trial, outcome=outcome, reason=f"the machine was not steady: {why}")
+        return trial if outcome == "better" else replace(trial, reason="not shown to be faster")
+
+    def _screened(self, trial: Trial, standing: Trial) -> Trial:
+        """`trial` with its time beside the best so far, in a few rounds."""
+        subjects = [self._workshop.subject(one.plan) for one in (standing, trial)]
+        timing = duel.screened(subjects, self._workshop.served.manifest, self._gates)
+        return self._with_times(trial, timing, standing)
+
+    def _timed(self, trial: Trial, standing: Trial) -> Trial:
+        """`trial` with its time beside the best so far and beside the first."""
+        plans = {one.key: one.plan for one in (standing, trial, self._first) if one is not None}
+        timing = duel.timed(
+            [self._workshop.subject(plan) for plan in plans.values()],
+            self._workshop.served.manifest,
+            self._gates,
+            progress=self._talk.note,
+        )
+        return self._with_times(trial, timing, standing)
+
+    def _with_times(self, trial: Trial, timing: Timing, standing: Trial) -> Trial:
+        ratio = timing.ratio(trial.key, standing.key, confidence=self._gates.confidence)
+        # Both answered every shape
+        assert ratio is not None
+        assert standing.value is not None
         return replace(
             trial,
-            value=standing.trial.value - speed.logarithm,
-            over=standing.name,
-            ratio=speed.ratio,
-            interval=(speed.low, speed.high),
-            measurements=duel.measurements(timings),
+            value=standing.value - math.log(ratio.value),
+            over=standing.key,
+            ratio=ratio.value,
+            interval=ratio.interval,
+            measurements=timing.measurements,
+            steadiness=timing.steadiness,
         )
-
-    def _shown_faster(self, trial: Trial, standing: _Standing) -> bool:
-        timings = duel.timings_of(trial.measurements)
-        first = self._first
-        # A default that fails the gates is no rival
-        rivals = {standing.name, first.name} if first and first.trial.accurate else {standing.name}
-        return all(duel.speed(timings, trial.key, rival, self._gates.confidence).faster for rival in rivals)
 
     def _check_clock(self) -> None:
         if time.monotonic() >= self._deadline:
@@ -243,7 +273,7 @@ class Search:
         if trial.ratio is not None and trial.interval is not None:
             low, high = trial.interval
             ratio = f", {trial.ratio:.3f} ({low:.3f} to {high:.3f}) times as fast as the best then"
-        best = self.described(self._standing.trial.plan) if self._standing else "none"
+        best = self.described(self._standing.plan) if self._standing else "none"
         self._talk.note(
             f"trial {trial.number} [{self.described(trial.plan)}]: {trial.outcome}, {trial.reason}{ratio}"
             f"{_accuracy(trial)}; {trial.seconds:.1f} s; best so far [{best}]"

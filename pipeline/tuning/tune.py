@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from distilforge.timing.ratios import Estimate
 from filelock import FileLock, Timeout
 
 from pipeline import compile as targets
@@ -26,21 +27,28 @@ WORK = ".work"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
-    """What a search found: `path` is the file of plans, `evidence` every trial with its raw samples.
-
-    `ratio`, with its interval, is the default plan's time divided by the best one's; 1 where the default is the best.
-    `trials` counts all, of earlier runs too; `judged` says what accuracy means here.
-    """
+    """What a search found."""
 
     path: str
+    """The file of plans."""
     evidence: str
+    """The file of trials, with every timed run."""
     variant: str
+    """What the plan is for."""
     plan: Mapping[str, object]
+    """The best plan."""
     differences: str
-    ratio: float
-    interval: tuple[float, float]
+    """What it does that the default plan does not, in words."""
+    ratio: float | None
+    """How many times as fast as the default plan it is; 1 where it is that plan, None where that is not settled."""
+    interval: tuple[float, float] | None
+    """The ratio's, each end one-sided."""
     trials: int
+    """How many there were, in earlier runs too."""
+    not_settled: int
+    """For how many of them the machine was not steady enough; another run may try them again."""
     judged: str
+    """What accuracy means here."""
 
     @property
     def usage(self) -> str:
@@ -184,16 +192,23 @@ def _tune(
         )
     best = search.standing
     talk.note(f"{len(evidence.trials)} trials; the best, [{search.described(best)}], is {search.gain}")
-    speed = search.over_default
+    not_settled = sum(trial.outcome == "not settled" for trial in evidence.trials)
+    if not_settled:
+        talk.note(
+            f"{not_settled} of the trials are not settled, since the machine was not steady: "
+            "tune again while nothing else runs"
+        )
+    ratio = Estimate(value=1.0, interval=(1.0, 1.0)) if search.is_first else search.over_default
     return Tuned(
         path=str(output),
         evidence=str(evidence_path),
         variant=str(variant),
         plan=best.to_json(),
         differences=search.described(best),
-        ratio=speed.ratio if speed else 1.0,
-        interval=(speed.low, speed.high) if speed else (1.0, 1.0),
+        ratio=None if ratio is None else ratio.value,
+        interval=None if ratio is None else ratio.interval,
         trials=len(evidence.trials),
+        not_settled=not_settled,
         judged=gatekeeper.judged,
     )
 

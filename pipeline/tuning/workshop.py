@@ -1,13 +1,15 @@
-"""From a plan to a session that answers, as a build and an application would make it."""
+"""From a plan to a session that answers and to a subject of a timing, as builds and applications would make them."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from distilforge.backends import backends
-from distilforge.manifest import Manifest, Variant
-from distilforge.session import Loaded, Session
+from distilforge.manifest import Variant
+from distilforge.session import Session
+from distilforge.timing.subject import Subject
+from distilforge.timing.variant import usual_choices
 from distilforge.tokenizer import Tokenizer
 
 from pipeline import assemble, calibration, collector, graph, stages, storage, variants
@@ -18,12 +20,15 @@ from pipeline.plan import Plan
 from pipeline.quantize import Calibration, when_asked
 from pipeline.quantize.parts import choose
 from pipeline.recipe import Recipe
+from pipeline.tuning import subject as subjects
 from pipeline.tuning.space import key
 from pipeline.work import Stage
 from validation.tasks.base import Served
 
 # Compiled plans kept on the disk: others often differ from the best in the session's settings only.
 MOST_KEPT = 4
+# Threads that wait actively here would take cores from the processes that are timed; no answer depends on it
+_QUIET = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +58,12 @@ class Workshop:
         self._target, self._precision, self._threads = target, precision, threads
         self._recipe, self._source = recipe, source
         self._folder = folder / "variants"
+        self._records = folder / "records"
+        self._records.mkdir(parents=True)
         self._kept: OrderedDict[str, Variant] = OrderedDict()
-        release = folder / "release"
-        release.mkdir(parents=True)
+        self._held: frozenset[str] = frozenset()
+        self._release = folder / "release"
+        self._release.mkdir()
         manifest = assemble.assemble(
             name=recipe.name,
             checkpoint=source.checkpoint,
@@ -63,10 +71,12 @@ class Workshop:
             recipe_sha256=recipe.digest,
             interface=self.interface,
             compiled=(),
-            folder=release,
+            folder=self._release,
         )
         config = source.checkpoint.configuration()
-        self.served = Served(manifest=manifest, tokenizer=Tokenizer(release), vocabulary=config.vocab_size)
+        self.served = Served(
+            manifest=manifest, tokenizer=Tokenizer(self._release), vocabulary=config.vocab_size
+        )
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -86,32 +96,50 @@ class Workshop:
         )
 
     def open(self, plan: Plan) -> Opened:
-        """Build and load `plan`; raises what a build raises for a plan that cannot be."""
+        """Build and load `plan` for its answers; raises what a build raises for a plan that cannot be."""
         with in_stage("tune"):
             variant, folder = self._compiled(plan)
             variant = replace(variant, session=plan.session)
-            backend = backends.get(self._target.name)
-            assert backend is not None, self._target.name
-            engine = backend.load(variant, folder, providers=None, threads=self._threads)
-        manifest: Manifest = replace(self.served.manifest, variants=(variant,))
-        loaded = Loaded(
-            manifest=manifest,
-            variant=variant,
-            engine=engine,
-            tokenizer=self.served.tokenizer,
+            session = subjects.load(
+                replace(variant, session={**plan.session, **_QUIET}),
+                folder,
+                manifest=self.served.manifest,
+                tokenizer=self.served.tokenizer,
+                threads=self._threads,
+                vocabulary=self.served.vocabulary,
+            )
+        return Opened(variant=variant, session=session)
+
+    def subject(self, plan: Plan) -> Subject:
+        """`plan`, built, to be timed in a process of its own; its name is the plan's key. Raises as `open` does."""
+        with in_stage("tune"):
+            variant, folder = self._compiled(plan)
+        record = self._records / f"{key(plan)}.json"
+        record.write_text(replace(variant, session=plan.session).to_json(), encoding="utf-8")
+        return subjects.subject(
+            key(plan),
+            variant=record,
+            folder=folder,
+            release=self._release,
+            threads=self._threads,
             vocabulary=self.served.vocabulary,
+            choices=usual_choices(self.served.manifest),
         )
-        return Opened(variant=variant, session=Session(loaded))
+
+    def hold(self, plans: Iterable[Plan]) -> None:
+        """Keep what was compiled of `plans`, and of no others for sure."""
+        self._held = frozenset(map(_compiled_key, plans))
 
     def _compiled(self, plan: Plan) -> tuple[Variant, Path]:
-        name = key(replace(plan, session={}))
+        name = _compiled_key(plan)
         folder = self._folder / name
         if name not in self._kept:
             storage.empty(folder)
             self._kept[name] = self._compile(plan, folder)
         self._kept.move_to_end(name)
-        while len(self._kept) > MOST_KEPT:
-            dropped, _ = self._kept.popitem(last=False)
+        droppable = [other for other in self._kept if other != name and other not in self._held]
+        for dropped in droppable[: max(0, len(self._kept) - MOST_KEPT)]:
+            del self._kept[dropped]
             storage.remove(self._folder / dropped)
         return self._kept[name], folder
 
@@ -119,3 +147,8 @@ class Workshop:
     def _compile(self, plan: Plan, folder: Path) -> Variant:
         feeds = when_asked(lambda: self.calibration)
         return variants.make(self._graph, plan, feeds, self._target, self._precision, folder)
+
+
+def _compiled_key(plan: Plan) -> str:
+    """The name of all plans that differ in the session's settings only."""
+    return key(replace(plan, session={}))

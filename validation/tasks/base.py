@@ -88,11 +88,15 @@ class Task(ABC, Generic[E]):
 
     `classifies` says that decisions are labels out of a few, so that how many are eager's is judged. Where the best of
     many near-equals is chosen (a word, a span, a continuation), agreement is reported, and the metric judges.
+
+    `scored_together` says that an example's score depends on which other examples there are, so that a part of them
+    would be scored by another measure than all.
     """
 
     required: ClassVar[frozenset[str]]
     optional: ClassVar[frozenset[str]] = frozenset()
     classifies: ClassVar[bool] = False
+    scored_together: ClassVar[bool] = False
 
     labels: tuple[str, ...]
     problem_type: str | None = None

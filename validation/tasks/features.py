@@ -30,6 +30,8 @@ class Features(Task[MatchedText]):
 
     required = frozenset({"text"})
     optional = frozenset({"match"})
+    # Of fewer matches, the nearest is more often the right one
+    scored_together = True
 
     def parse(self, record: Record) -> MatchedText:
         return MatchedText(place=record.place, text=record.text("text"), match=record.optional_text("match"))

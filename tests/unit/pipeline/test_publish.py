@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from distilforge.manifest import Manifest, Provenance, Span, Tensor, Variant
+from distilforge.manifest import Manifest, Provenance, Span, Steadiness, Tensor, Variant
 from distilforge.release import resolve, verify
 
 from pipeline.assemble import seal
 from pipeline.publish import Published, publish
+from tests.timings import BUSY, STEADY
 
 ROOT = Path(__file__).parents[3]
 VERSION = "0123456789ab"
@@ -64,13 +65,13 @@ def put(
     *,
     version: str = VERSION,
     validated: bool = True,
+    timing: Steadiness | None = None,
     listener: Listener | None = None,
 ) -> Published:
+    made = replace(manifest(version=version, validated=validated), timing=timing)
     return publish(
-        name="demo",
-        version=version,
-        validated=validated,
-        compose=lambda folder: write_release(folder, content, manifest(version=version, validated=validated)),
+        manifest=made,
+        compose=lambda folder: write_release(folder, content, made),
         artifacts=artifacts,
         work=artifacts / ".work" / "publish",
         talk=listener or Listener(),
@@ -141,9 +142,7 @@ def test_a_publication_that_fails_leaves_the_old_release(error: BaseException, t
 
     with pytest.raises(type(error)):
         publish(
-            name="demo",
-            version="ba9876543210",
-            validated=True,
+            manifest=manifest(version="ba9876543210"),
             compose=compose,
             artifacts=tmp_path,
             work=tmp_path / ".work" / "publish",
@@ -186,3 +185,20 @@ def test_validated_counts_every_variant(tmp_path: Path) -> None:
         mixed, variants=(*mixed.variants, replace(mixed.variants[0], precision="int8", validated=False))
     )
     assert not mixed.validated
+
+
+def test_a_speed_that_is_settled_takes_the_place_of_one_that_is_not(tmp_path: Path) -> None:
+    assert put(tmp_path, timing=BUSY).new
+    assert not put(tmp_path, timing=BUSY).new
+    assert not put(tmp_path, timing=None).new
+    settled = put(tmp_path, timing=STEADY)
+    assert settled.new
+    assert verify(settled.folder).timing == STEADY
+    assert not put(tmp_path, timing=BUSY).new
+    assert verify(settled.folder).timing == STEADY
+
+
+def test_a_settled_speed_does_not_take_the_place_of_a_validation(tmp_path: Path) -> None:
+    kept = put(tmp_path, timing=BUSY)
+    assert not put(tmp_path, validated=False, timing=STEADY).new
+    assert verify(kept.folder).validated

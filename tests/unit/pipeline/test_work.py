@@ -55,6 +55,24 @@ def stages(root: Path) -> list[Path]:
     return [path for path in (root / "work" / "export").iterdir() if path.suffix != ".lock"]
 
 
+def test_a_result_that_does_not_stay_is_made_again(work: WorkFolder) -> None:
+    asked: list[Path] = []
+
+    def stays(folder: Path) -> bool:
+        asked.append(folder)
+        return (folder / "part" / "file.txt").read_text() == "steady"
+
+    def made(text: str) -> str:
+        stage = work.stage("time", doing="", inputs={}, make=write_text(text), stays=stays)
+        return (stage.folder / "part" / "file.txt").read_text()
+
+    assert made("busy") == "busy"
+    assert asked == []
+    assert made("steady") == "steady"
+    assert made("never made") == "steady"
+    assert len(asked) == 2
+
+
 def test_the_same_inputs_are_made_once(work: WorkFolder, talk: Listener) -> None:
     first = work.stage("export", doing="", inputs={"a": 1, "b": [2]}, make=write_text("x"))
     again = work.stage("export", doing="", inputs={"b": [2], "a": 1}, make=never)

@@ -4,49 +4,85 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from distilforge.manifest import Verdict
+from distilforge.manifest import Measurement, Steadiness, Verdict
+from distilforge.timing.ratios import Estimate
+from distilforge.timing.rounds import Timing
 
 from pipeline.tuning import duel
 from pipeline.tuning.accuracy import hopeless
-from validation.latency import Timing
-from validation.verdicts import REASON_AGREEMENT, REASON_MARGIN
+from validation import verdicts
 
+STEADY = Steadiness(steady=True, reasons=(), rounds=60)
+BUSY = Steadiness(steady=False, reasons=("other processes took 1 cores",), rounds=60)
 random = np.random.default_rng(20)
 
 
-def timings(factor: float) -> tuple[Timing, ...]:
-    """Samples at two shapes, with 5% of noise, of one that takes `factor` of the other's time."""
-    return tuple(
-        Timing(
-            batch=1,
-            tokens=tokens,
-            seconds={
-                "best": tuple(tokens * random.normal(1, 0.05, 60)),
-                "challenger": tuple(tokens * factor * random.normal(1, 0.05, 60)),
-            },
-        )
-        for tokens in (8, 16)
+def timing(*, steadiness: Steadiness = STEADY, **factors: float) -> Timing:
+    """60 rounds at two shapes, with 5% of noise, of plans that take so many times as long as another would."""
+    return Timing(
+        measurements=tuple(
+            Measurement(
+                subject=name,
+                batch=1,
+                tokens=tokens,
+                seconds=tuple(tokens * factor * random.normal(1, 0.05, 120)),
+                runs=(2,) * 60,
+            )
+            for tokens in (8, 16)
+            for name, factor in factors.items()
+        ),
+        steadiness=steadiness,
     )
 
 
-def test_only_what_is_shown_to_be_faster_is() -> None:
-    assert duel.speed(timings(0.9), "challenger", "best", 0.95).faster
-    assert not duel.speed(timings(1.1), "challenger", "best", 0.95).faster
-    found = duel.speed(timings(0.5), "challenger", "best", 0.95)
-    assert found.low < 2 < found.high
-    assert found.ratio == pytest.approx(2, rel=0.05)
+def outcome(taken: Timing, *rivals: str) -> str:
+    return duel.outcome(taken, "challenger", rivals, confidence=0.95)
+
+
+def test_only_what_is_shown_to_be_faster_is_better() -> None:
+    # Of 60 rounds, the interval of a median is about 0.05 * 1.25 / sqrt(2 * 60) * 1.65 = 1% to each side
+    assert outcome(timing(best=1, challenger=0.9), "best") == "better"
+    assert outcome(timing(best=1, challenger=1.1), "best") == "not faster"
+
+
+def test_a_plan_has_to_beat_every_rival() -> None:
+    taken = timing(default=0.8, best=1, challenger=0.9)
+    assert outcome(taken, "best") == "better"
+    assert outcome(taken, "best", "default") == "not faster"
 
 
 def test_a_tie_keeps_what_is_there() -> None:
-    same = Timing(batch=1, tokens=8, seconds={"best": (1.0, 1.1, 0.9), "challenger": (1.0, 1.1, 0.9)})
-    assert not duel.speed((same,), "challenger", "best", 0.95).faster
-    constant = Timing(batch=1, tokens=8, seconds={"best": (1.0,) * 5, "challenger": (1.0,) * 5})
-    assert not duel.speed((constant,), "challenger", "best", 0.95).faster
+    same = tuple(
+        Measurement(subject=name, batch=1, tokens=8, seconds=(1.0, 1.1, 0.9, 1.0, 1.2))
+        for name in ("best", "challenger")
+    )
+    assert outcome(Timing(measurements=same, steadiness=STEADY), "best") == "not faster"
 
 
-def test_samples_survive_the_evidence() -> None:
-    taken = timings(0.9)
-    assert duel.timings_of(duel.measurements(taken)) == taken
+def test_too_few_rounds_show_nothing() -> None:
+    few = tuple(
+        Measurement(subject=name, batch=1, tokens=8, seconds=(seconds,) * 4)
+        for name, seconds in (("best", 1.0), ("challenger", 0.1))
+    )
+    assert outcome(Timing(measurements=few, steadiness=STEADY), "best") == "not faster"
+
+
+@pytest.mark.parametrize("factor", [0.1, 1.1])
+def test_an_unsteady_timing_settles_nothing(factor: float) -> None:
+    assert outcome(timing(best=1, challenger=factor, steadiness=BUSY), "best") == "not settled"
+
+
+def test_rounds_with_the_cores_apart_do_not_count() -> None:
+    best = Measurement(subject="best", batch=1, tokens=8, seconds=(1.0,) * 5 + (9.0,) * 20)
+    slower = replace(best, subject="challenger", seconds=(1.1,) * 5 + (1.0,) * 20)
+    apart = replace(STEADY, apart=tuple(range(5, 25)))
+    assert outcome(Timing(measurements=(best, slower), steadiness=STEADY), "best") == "better"
+    assert outcome(Timing(measurements=(best, slower), steadiness=apart), "best") == "not faster"
+
+
+def test_ratios_in_words() -> None:
+    assert duel.words(Estimate(value=1.25, interval=(1.0, 1.5))) == "1.250 (1.000 to 1.500)"
+    assert duel.words(Estimate(value=1.25, interval=None)) == "1.250"
 
 
 LOSS = Verdict(
@@ -55,11 +91,18 @@ LOSS = Verdict(
     comparison="at most",
     limit=0.01,
     unit="",
-    reason=REASON_MARGIN,
+    reason="",
     interval=(0.005, 0.03),
+    kind=verdicts.LOSS,
 )
 AGREEMENT = Verdict(
-    check="labels", observed=0.97, comparison="at least", limit=0.98, unit="", reason=REASON_AGREEMENT
+    check="labels",
+    observed=0.97,
+    comparison="at least",
+    limit=0.98,
+    unit="",
+    reason="",
+    kind=verdicts.AGREEMENT,
 )
 NOISE = Verdict(check="noise", observed=0.5, comparison="at most", limit=0.35, unit="", reason="")
 

@@ -1,8 +1,9 @@
 """What survives a process that is killed, and what no longer counts."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from distilforge.manifest import Measurement, Verdict
+from distilforge.manifest import Measurement, Steadiness, Verdict
 
 from pipeline.plan import Plan
 from pipeline.tuning.evidence import Evidence, Trial
@@ -24,7 +25,8 @@ TRIAL = Trial(
     interval=(1.25, 1.75),
     examples=3,
     verdicts=(VERDICT,),
-    measurements=(Measurement(subject="other", batch=1, tokens=8, seconds=(0.5, 0.25)),),
+    measurements=(Measurement(subject="other", batch=1, tokens=8, seconds=(0.5, 0.25, 0.5), runs=(2, 1)),),
+    steadiness=Steadiness(steady=True, reasons=(), rounds=2, apart=(1,), megahertz=(2000.0, 2100.0)),
     seconds=2.0,
 )
 IMPOSSIBLE = Trial(
@@ -80,6 +82,27 @@ def test_being_stopped_is_no_fault_of_the_plan(tmp_path: Path) -> None:
         evidence.begin(TRIAL.plan)
         evidence.unfinished(TRIAL.plan)
     assert not reopened(path)[0].settled(TRIAL.plan)
+
+
+def test_what_was_not_settled_is_tried_again_in_another_run(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    busy = replace(TRIAL, outcome="not settled")
+    for _ in range(3):
+        evidence, _ = reopened(path)
+        assert not evidence.settled(busy.plan)
+        evidence.begin(busy.plan)
+        evidence.finish(busy)
+        assert evidence.settled(busy.plan)
+    evidence, _ = reopened(path)
+    evidence.finish(TRIAL)
+    assert reopened(path)[0].settled(TRIAL.plan)
+
+
+def test_a_trial_tells_what_it_measured() -> None:
+    assert IMPOSSIBLE.timing is None
+    assert TRIAL.timing is not None
+    assert TRIAL.timing.measurements == TRIAL.measurements
+    assert TRIAL.timing.steadiness == TRIAL.steadiness
 
 
 def test_other_conditions_start_afresh(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""A compiled plan as a subject of a timing, opened in a process of its own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from distilforge.backends import backends
+from distilforge.manifest import Manifest, Variant
+from distilforge.release import MANIFEST
+from distilforge.session import Loaded, Session
+from distilforge.timing.subject import Subject
+from distilforge.timing.variant import SessionRunner
+from distilforge.tokenizer import Tokenizer
+
+
+def subject(
+    name: str,
+    *,
+    variant: Path,
+    folder: Path,
+    release: Path,
+    threads: int,
+    vocabulary: int,
+    choices: int | None,
+) -> Subject:
+    """The plan `name`: the file `variant` describes what was compiled into `folder`.
+
+    `release` holds the manifest, without any variant, and the tokenizer. Random texts of `choices` choices are answered
+    on `threads` threads.
+    """
+    return Subject(
+        name=name,
+        opener="pipeline.tuning.subject:open_plan",
+        arguments={
+            "variant": str(variant),
+            "folder": str(folder),
+            "release": str(release),
+            "threads": threads,
+            "vocabulary": vocabulary,
+            "choices": choices,
+        },
+    )
+
+
+def open_plan(
+    variant: str, folder: str, release: str, threads: int, vocabulary: int, choices: int | None
+) -> SessionRunner:
+    """What `subject` names, in its own process; raises what a backend raises for files that it cannot load."""
+    path = Path(release) / MANIFEST
+    session = load(
+        Variant.from_json(Path(variant).read_text(encoding="utf-8"), variant),
+        Path(folder),
+        manifest=Manifest.from_json(path.read_text(encoding="utf-8"), str(path)),
+        tokenizer=Tokenizer(Path(release)),
+        threads=threads,
+        vocabulary=vocabulary,
+    )
+    return SessionRunner(session, vocabulary=vocabulary, choices=choices)
+
+
+def load(
+    variant: Variant,
+    folder: Path,
+    *,
+    manifest: Manifest,
+    tokenizer: Tokenizer,
+    threads: int,
+    vocabulary: int,
+) -> Session:
+    """A session of `variant`, whose files lie in `folder`; raises what its backend raises."""
+    backend = backends.get(variant.target)
+    assert backend is not None, variant.target
+    return Session(
+        Loaded(
+            manifest=replace(manifest, variants=(variant,)),
+            variant=variant,
+            engine=backend.load(variant, folder, providers=None, threads=threads),
+            tokenizer=tokenizer,
+            vocabulary=vocabulary,
+        )
+    )

@@ -1,0 +1,42 @@
+"""Made-up timings, for what is judged from them."""
+
+from collections.abc import Mapping, Sequence
+
+from distilforge.manifest import Measurement, Steadiness
+
+from validation.speed import Timed
+
+ROUNDS = 12
+SHAPES = ((1, 16), (8, 128))
+STEADY = Steadiness(steady=True, reasons=(), rounds=ROUNDS)
+BUSY = Steadiness(
+    steady=False,
+    reasons=("other processes took 1.0 cores for 9 of 9 s (quiet is at most 0.2)",),
+    rounds=ROUNDS,
+)
+
+
+def timed(
+    seconds: Mapping[str, float | Sequence[float]], steadiness: Steadiness = STEADY, wobble: float = 0.01
+) -> Timed:
+    """Every subject takes its seconds, a figure for all shapes or one for each, with `wobble` between rounds."""
+    return Timed(
+        measurements=tuple(
+            Measurement(
+                subject=subject,
+                batch=batch,
+                tokens=tokens,
+                seconds=tuple(
+                    (taken if isinstance(taken, float) else taken[place])
+                    # Another order for every subject, as rounds do not slow all subjects alike
+                    * (1 + wobble * ((number * (index + 1)) % 5 - 2) / 2)
+                    for number in range(ROUNDS)
+                ),
+                runs=(1,) * ROUNDS,
+            )
+            for index, (subject, taken) in enumerate(seconds.items())
+            for place, (batch, tokens) in enumerate(SHAPES)
+        ),
+        steadiness=steadiness,
+        threads=2,
+    )

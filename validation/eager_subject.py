@@ -1,0 +1,41 @@
+"""Eager PyTorch as a subject of a timing, in a process of its own."""
+
+from pathlib import Path
+
+import torch
+from distilforge.timing.feeds import Ids, random_feeds
+from distilforge.timing.shape import Shape
+from distilforge.timing.subject import Runner, Subject
+
+from validation.eager import Eager
+from validation.report import EAGER
+
+
+class EagerRunner(Runner):
+    """A checkpoint in eager PyTorch that answers random inputs."""
+
+    def __init__(self, eager: Eager, *, choices: int | None) -> None:
+        self._eager = eager
+        self._choices = choices
+        self._feeds: dict[str, Ids] = {}
+
+    def feed(self, shape: Shape) -> None:
+        self._feeds = random_feeds(shape, vocabulary=self._eager.config.vocab_size, choices=self._choices)
+
+    def run(self) -> None:
+        self._eager.compute(self._feeds)
+
+
+def subject(checkpoint: Path, head: str, *, choices: int | None, threads: int) -> Subject:
+    """The checkpoint with `head`, on `threads` threads."""
+    return Subject(
+        name=EAGER,
+        opener="validation.eager_subject:open_eager",
+        arguments={"checkpoint": str(checkpoint), "head": head, "choices": choices, "threads": threads},
+    )
+
+
+def open_eager(checkpoint: str, head: str, choices: int | None, threads: int) -> EagerRunner:
+    """What `subject` names, in its own process; raises what model_src raises for a checkpoint."""
+    torch.set_num_threads(threads)
+    return EagerRunner(Eager(Path(checkpoint), head), choices=choices)

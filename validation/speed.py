@@ -1,0 +1,201 @@
+"""How fast a release is beside eager PyTorch: timed by the runtime's one timing engine, and judged."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from distilforge.json_fields import Fields
+from distilforge.manifest import (
+    Manifest,
+    Measurement,
+    Steadiness,
+    Variant,
+    Verdict,
+    read_measurement,
+    read_steadiness,
+)
+from distilforge.timing import ratios
+from distilforge.timing.ratios import Estimate
+from distilforge.timing.rounds import Budget, time_subjects
+from distilforge.timing.shape import Shape
+from distilforge.timing.variant import subject, usable_shapes, usual_choices
+
+from validation import eager_subject, oracle, verdicts
+from validation.conditions import physical_cores
+from validation.gate import Gates
+from validation.report import EAGER, Report, Speedup, VariantReport
+
+# Of the interval of every ratio: 5% tell which of two is faster where the difference matters to anyone
+WIDTH = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """The timing of one release."""
+
+    measurements: tuple[Measurement, ...]
+    """Of eager PyTorch and of every variant that runs on this machine."""
+    steadiness: Steadiness
+    """Whether anything can be claimed."""
+    threads: int
+    """Of every subject."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, path: str = "timing.json") -> "Timed":
+        """The timing in `text`; distilforge's ReleaseError naming the field that does not fit."""
+        fields = Fields.parse(text, path)
+        return cls(
+            measurements=fields.list("measurements", read_measurement),
+            steadiness=read_steadiness(fields.nested("steadiness")),
+            threads=fields.integer("threads"),
+        )
+
+    def ratio(self, name: str, over: str, gates: Gates, shapes: Sequence[Shape] = ()) -> Estimate | None:
+        """How many times as fast `name` is as `over`; None where they were not timed at the same shapes."""
+        return ratios.ratio(
+            self.measurements,
+            name,
+            over,
+            shapes=shapes,
+            confidence=gates.confidence,
+            apart=self.steadiness.apart,
+        )
+
+
+def measure(
+    candidate: Path,
+    manifest: Manifest,
+    checkpoint: Path,
+    *,
+    vocabulary: int,
+    gates: Gates,
+    progress: Callable[[str], None],
+) -> Timed | None:
+    """Time eager PyTorch on `checkpoint` and every variant of `candidate` that runs on this machine.
+
+    None where none does. Raises TimingError where a subject does not open.
+    """
+    names = [variant.name for variant in manifest.variants if oracle.obstacle(variant) is None]
+    if not names:
+        return None
+    threads = gates.threads or physical_cores()
+    eager = eager_subject.subject(checkpoint, manifest.head, choices=usual_choices(manifest), threads=threads)
+    shapes = usable_shapes([Shape(batch=batch, tokens=tokens) for batch, tokens in gates.shapes], manifest)
+    timing = time_subjects(
+        [
+            eager,
+            *(subject(candidate, manifest, name, vocabulary=vocabulary, threads=threads) for name in names),
+        ],
+        shapes,
+        Budget(seconds=gates.seconds_per_shape * len(shapes), width=WIDTH, confidence=gates.confidence),
+        progress=progress,
+    )
+    progress(f"timed {', '.join(names)} and eager PyTorch in turns, on {threads} thread(s)")
+    return Timed(measurements=timing.measurements, steadiness=timing.steadiness, threads=threads)
+
+
+def judge(report: Report, variants: Sequence[Variant], timed: Timed | None, gates: Gates) -> Report:
+    """`report` with how fast each of `variants` is; nothing is added where nothing was timed."""
+    if timed is None:
+        return report
+    by_name = {variant.name: variant for variant in variants}
+    return replace(
+        report,
+        timing=timed.steadiness,
+        variants=tuple(
+            _judged(one, by_name[one.name], variants, timed, gates) if one.name in by_name else one
+            for one in report.variants
+        ),
+    )
+
+
+def speed_verdicts(
+    variant: Variant, variants: Sequence[Variant], timed: Timed, gates: Gates
+) -> tuple[Verdict, ...]:
+    """The checks of the variant's speed; none of what was not timed."""
+    over_eager = timed.ratio(variant.name, EAGER, gates)
+    if over_eager is None or gates.latency != "judge":
+        return ()
+    steady = timed.steadiness.steady
+    judged = []
+    if gates.speedup > 0:
+        judged.append(verdicts.judge_speedup(over_eager, gates, steady=steady))
+    sibling = fastest_sibling(variant, variants, timed, gates)
+    over_sibling = timed.ratio(variant.name, sibling, gates) if sibling else None
+    if sibling and over_sibling is not None:
+        judged.append(verdicts.judge_sibling(over_sibling, sibling, gates, steady=steady))
+    return tuple(judged)
+
+
+def fastest_sibling(variant: Variant, variants: Sequence[Variant], timed: Timed, gates: Gates) -> str | None:
+    """The fastest of the variants that this one must beat; None where there is none that was timed."""
+    rivals = {
+        other.name: ratio.value
+        for other in variants
+        if other.target == variant.target and other.precision in gates.of(variant.precision).faster_than
+        if (ratio := timed.ratio(other.name, EAGER, gates)) is not None
+    }
+    return max(rivals, key=rivals.__getitem__, default=None)
+
+
+def _judged(
+    report: VariantReport, variant: Variant, variants: Sequence[Variant], timed: Timed, gates: Gates
+) -> VariantReport:
+    if timed.ratio(variant.name, EAGER, gates) is None:
+        return report
+    judged = speed_verdicts(variant, variants, timed, gates)
+    sibling = fastest_sibling(variant, variants, timed, gates)
+    rivals = [EAGER] if sibling is None else [EAGER, sibling]
+    steady = timed.steadiness.steady
+    speedups = tuple(one for rival in rivals for one in _speedups(variant.name, rival, timed, gates))
+    report = replace(
+        report,
+        verdicts=(*report.verdicts, *judged),
+        speedups=speedups if steady else (),
+        measurements=tuple(taken for taken in timed.measurements if taken.subject in (EAGER, variant.name)),
+    )
+    if not steady:
+        note = f"Its speed is not settled: {'; '.join(timed.steadiness.reasons)}."
+        return replace(report, notes=(*report.notes, note))
+    notes = []
+    over_eager = report.overall(EAGER)
+    if over_eager is not None and over_eager.interval[1] < 1:
+        notes.append(f"It is slower than eager PyTorch on this machine: {_words(over_eager)} times as fast.")
+    over_sibling = report.overall(sibling) if sibling else None
+    verdict = next((one for one in judged if one.kind == verdicts.SPEEDUP_OVER_SIBLING), None)
+    if over_sibling is None or verdict is None:
+        return replace(report, notes=(*report.notes, *notes))
+    if verdict.outcome == "not settled":
+        notes.append(f"It was not shown to be faster than {sibling}: {_words(over_sibling)} times as fast.")
+    # A variant whose answers are wrong fails, whatever its speed
+    slower = verdict.outcome == "not met" and all(one for one in report.verdicts if one is not verdict)
+    return replace(
+        report,
+        notes=(*report.notes, *notes),
+        withheld=f"it is slower than {sibling}: {_words(over_sibling)} times as fast over the timed shapes, and it "
+        f"must be at least {verdict.limit:g} times as fast"
+        if slower
+        else "",
+    )
+
+
+def _speedups(name: str, over: str, timed: Timed, gates: Gates) -> Iterator[Speedup]:
+    """One over all the shapes at which both were timed, and one for each of them."""
+    for shape in (None, *ratios.by_shape(timed.measurements, name)):
+        ratio = timed.ratio(name, over, gates, [] if shape is None else [shape])
+        if ratio is not None and ratio.interval is not None:
+            yield Speedup(
+                batch=shape.batch if shape else None,
+                tokens=shape.tokens if shape else None,
+                ratio=ratio.value,
+                interval=ratio.interval,
+                over=over,
+            )
+
+
+def _words(speedup: Speedup) -> str:
+    return f"{speedup.ratio:.2f} ({speedup.interval[0]:.2f} to {speedup.interval[1]:.2f})"
