@@ -9,12 +9,15 @@ PROJECTS := pyproject.toml runtime/pyproject.toml constraints.txt
 RECIPES := $(sort $(wildcard recipes/*.toml))
 RELEASES := $(patsubst recipes/%.toml,$(ARTIFACTS)/%,$(RECIPES))
 
+# Test processes at once; each runs on one thread
+WORKERS ?= 2
+
 # What `python -m bench run` is told besides, such as --enforce or --ours FILE; BENCH_GPU for `python -m bench.gpu`
 BENCH ?=
 BENCH_GPU ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench test lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench test test-fast lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -49,10 +52,9 @@ demo: setup ## assemble the six demo checkpoints
 
 releases: demo
 	@$(BIN)/distilforge build $(RECIPES) --artifacts $(ARTIFACTS)
-	@$(BIN)/distilforge summary $(RELEASES)
 
-results: releases ## write the table of the demo's releases into the README
-	$(BIN)/distilforge summary $(RELEASES) --markdown | $(BIN)/python -m demo.results --into README.md
+results: releases ## write the tables of the demo's releases into README.md and docs/measurements/releases.md
+	$(BIN)/distilforge summary $(RELEASES) --markdown | $(BIN)/python -m demo.release_tables
 
 bench: setup-bench releases ## measure against PyTorch, Optimum, CTranslate2 and OpenVINO, and cold starts
 	$(BIN)/python -m bench run --output $(ARTIFACTS)/bench --cache $(ARTIFACTS)/bench/.subjects $(BENCH)
@@ -65,8 +67,11 @@ build: setup ## one release for CI: make build MODEL=folder [DATA=evaluation.jso
 	@test -n "$(MODEL)" || { echo "say which checkpoint: make build MODEL=./my-distilbert DATA=eval.jsonl" >&2; exit 2; }
 	$(BIN)/distilforge build "$(MODEL)" --artifacts $(ARTIFACTS) $(if $(NAME),--name "$(NAME)") $(if $(DATA),--data "$(DATA)")
 
-test: setup-dev ## set up and run the tests
-	$(BIN)/python -m pytest
+test: setup-dev ## set up and run all tests, in WORKERS processes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+test-fast: setup-dev ## the unit tests alone: no builds, no engines
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/unit
 
 lint: setup-dev ## style and types
 	$(BIN)/ruff check .

@@ -1,8 +1,6 @@
 """The results table of demo/README.md, made from demo/deltas/training.json: `python -m demo.results`."""
 
-import argparse
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict, cast
@@ -59,7 +57,4 @@ def write_table(document: Path, rows: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--into", type=Path, help="put the table on stdin into this document instead")
-    into = parser.parse_args().into
-    write_table(into or README, sys.stdin.read() if into else table())
+    write_table(README, table())

@@ -5,6 +5,7 @@ import gc
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,18 +13,20 @@ import typer
 from distilforge import release as releases
 from distilforge.errors import ReleaseError
 
-from pipeline import display, graph_commands, options, summary
+from pipeline import display, graph_commands, options, several, summary
 from pipeline.build import WORK, Built, StageName, build
 from pipeline.display import Display
-from pipeline.errors import GateError
 from pipeline.explaining import explaining
 from pipeline.recipe import DEFAULT_VARIANTS, Recipe
+from pipeline.several import Failed
+from pipeline.summary import Told
 from pipeline.work import clean as clean_work
 
 app = typer.Typer(
     help="DistilBERT checkpoints become validated artifacts: export, compile, validate, publish.\n\n"
     "Exit codes: 0 done, 2 usage, 3 a dependency or device is missing, 4 a checkpoint or release is absent, damaged "
-    "or not trusted, 5 a stage failed, 6 a gate said no and nothing was published, 130 interrupted.",
+    "or not trusted, 5 a stage failed, 6 a gate said no and nothing was published, 130 interrupted. A build "
+    "of several releases exits with the worst of their codes: the first of 5, 4, 3, 2, 6 that one of them has.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,7 +42,10 @@ _MORE = (
     f"built {DEFAULT_VARIANTS[0]} alone; a smaller and faster one beside it: --variant {DEFAULT_VARIANTS[0]} "
     "--variant onnxruntime-cpu:int8; `distilforge list targets` has all"
 )
-_BUILD = "Build, validate and publish a release; the last line printed is its path."
+_BUILD = (
+    "Build, validate and publish releases. The last line printed is the release's path. Several end with a table of "
+    "all, whichever failed, and with the worst exit code: the first of 5, 4, 3, 2, 6 that one of them has."
+)
 
 
 Release = Annotated[
@@ -69,47 +75,50 @@ def _builder(until: StageName) -> Callable[..., None]:
         verbose: options.Verbose = False,
     ) -> None:
         with explaining(verbose) as shown:
-            recipes = [
-                options.recipe(
-                    source,
-                    name=name,
-                    head=head,
-                    variants=variant,
-                    data=data,
-                    calibration=calibration,
-                    plans=plans,
-                    exclude=exclude,
-                    gate=gate,
-                    capabilities=capability,
-                    buckets=bucket,
-                    timing_cache=timing_cache,
-                )
-                for source in sources
-            ]
-            options.check_distinct(recipes)
-            for source, recipe in zip(sources, recipes, strict=True):
+            read = partial(
+                options.recipe,
+                name=name,
+                head=head,
+                variants=variant,
+                data=data,
+                calibration=calibration,
+                plans=plans,
+                exclude=exclude,
+                gate=gate,
+                capabilities=capability,
+                buckets=bucket,
+                timing_cache=timing_cache,
+            )
+
+            def make(source: str, recipe: Recipe) -> Built:
                 shown.named(recipe.name)
-                built = _build(recipe, artifacts, until, shown)
+                built = build(recipe, artifacts, shown, until=until)
                 if until == "publish" and not variant and not source.endswith(options.RECIPE_SUFFIX):
                     shown.note(_MORE)
-                _show(built, as_json, shown)
+                _show(built, as_json, shown, verbose)
+                return built
+
+            if len(sources) == 1:
+                make(sources[0], read(sources[0]))
+                return
+            ends = []
+            for end in several.build_each(sources, read, make, name=name, shown=shown, verbose=verbose):
+                ends.append(end)
+                if as_json and isinstance(end, Failed):
+                    display.result(end.to_json())
+            if not as_json:
+                display.releases([several.told(end, until) for end in ends])
+            if code := several.exit_code(ends):
+                raise typer.Exit(code)
 
     return command
 
 
-def _build(recipe: Recipe, artifacts: Path, until: StageName, shown: Display) -> Built:
-    try:
-        return build(recipe, artifacts, shown, until=until)
-    except GateError as error:
-        shown.verdicts(error.manifest)
-        raise
-
-
-def _show(built: Built, as_json: bool, shown: Display) -> None:
+def _show(built: Built, as_json: bool, shown: Display, verbose: bool) -> None:
     if not built.new:
         shown.note("nothing to do: everything is up to date")
     if not all(line.validated for line in built.lines):
-        shown.verdicts(releases.read_manifest(built.folder))
+        shown.verdicts(releases.read_manifest(built.folder), everything=verbose)
     values = {**asdict(built), "folder": str(built.folder)}
     display.result(json.dumps(values, ensure_ascii=False) if as_json else str(built.folder))
 
@@ -161,13 +170,15 @@ def summarize(
                 manifests.append(releases.read_manifest(releases.resolve(folder)))
             except ReleaseError as error:
                 damaged.append(error)
-        lines = [line for manifest in manifests for line in summary.lines(manifest)]
+        told = [Told(name=manifest.name, lines=summary.lines(manifest)) for manifest in manifests]
+        lines = [line for release in told for line in release.lines]
         if as_json:
             for line in lines:
                 display.result(json.dumps(asdict(line), ensure_ascii=False))
+        elif markdown:
+            display.markdown(summary.COLUMNS, [line.cells() for line in lines])
         else:
-            show = display.markdown if markdown else display.table
-            show(summary.COLUMNS, [line.cells() for line in lines])
+            display.releases(told)
         for other in damaged[:-1]:
             shown.error(str(other))
         if damaged:
@@ -293,6 +304,39 @@ def clean(artifacts: options.Artifacts = options.ARTIFACTS) -> None:
     with explaining():
         held = clean_work(artifacts / WORK)
         display.result(f"removed {artifacts / WORK}: {held / 1e6:.1f} MB")
+
+
+@app.command(epilog="Example: `distilforge bench artifacts/sentiment --threads 2 --plot speed.svg`")
+def bench(
+    release: Release,
+    variant: options.TimedVariants = None,
+    shape: options.Shapes = None,
+    threads: options.Threads = None,
+    seconds: options.Seconds = 5.0,
+    plot: options.Plot = None,
+    no_remember: options.NoRemember = False,
+    forget: options.Forget = False,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Time a release's variants on this machine, and remember, so that distilforge.open takes the fastest here."""
+    with explaining(verbose) as shown:
+        from distilforge.measured import bench as measured
+        from distilforge.measured import table
+
+        if forget:
+            display.result(measured.forget(release))
+            return
+        asked = measured.Options(
+            variants=tuple(variant or ()),
+            shapes=tuple(shape or ()),
+            threads=threads,
+            seconds=seconds,
+            plot=plot,
+            remember=not no_remember,
+        )
+        outcome = measured.bench(release, asked, shown.note)
+    display.result(outcome.to_json() if as_json else table.text(outcome))
 
 
 def main() -> None:

@@ -8,10 +8,13 @@ from types import TracebackType
 
 from distilforge.manifest import CompiledEngine, Manifest
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.status import Status
 from rich.table import Table
+from rich.text import Text
+
+from pipeline import compact, summary, verdict_blocks
+from pipeline.summary import Told
 
 WIDEST = 1000
 
@@ -22,8 +25,9 @@ class Display:
     A context manager, so that the spinner is gone whatever ends the build.
     """
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+    def __init__(self, console: Console | None = None) -> None:
+        # No markup and no emoji: brackets and colons in names and paths are only themselves
+        self._console = console or Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._status: Status | None = None
         self._name = ""
         # Engines are built several at once
@@ -46,7 +50,7 @@ class Display:
         with self._lock:
             if self._console.is_terminal:
                 self._stop()
-                self._status = self._console.status(f"{self._name} {stage}: {doing}")
+                self._status = self._console.status(Text(f"{self._name} {stage}: {doing}"))
                 self._status.start()
             else:
                 self._line(f"{stage}: {doing}")
@@ -62,18 +66,11 @@ class Display:
         """Something worth knowing."""
         self._line(f"  {text}")
 
-    def verdicts(self, manifest: Manifest) -> None:
-        """Every check with what was observed and its limit, on stderr."""
+    def verdicts(self, manifest: Manifest, *, everything: bool) -> None:
+        """The checks that are not met, or `everything`, with what was observed and the limit, on stderr."""
         self._stop()
-        table = Table("variant", "check", "observed", "limit", "unit", "met", title=manifest.name)
-        for variant in manifest.variants:
-            for verdict in variant.verdicts:
-                limit = f"{verdict.comparison} {verdict.limit:.4g}"
-                met = "yes" if verdict else "NO"
-                table.add_row(
-                    variant.name, verdict.check, f"{verdict.observed:.4g}", limit, verdict.unit, met
-                )
-        self._console.print(table)
+        for line in verdict_blocks.blocks(manifest.variants, _width(self._console), everything=everything):
+            self._print(line)
 
     def error(self, text: str) -> None:
         """What went wrong, on stderr."""
@@ -85,7 +82,7 @@ class Display:
 
     def _print(self, text: str) -> None:
         # soft_wrap: paths and hints must survive being copied from a narrow terminal or a log
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(text, markup=False, emoji=False, soft_wrap=True)
 
     def _stop(self) -> None:
         with self._lock:
@@ -103,22 +100,46 @@ def result(text: str) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on stdout; where a terminal is too narrow for it, a line a cell and a gap between rows."""
     shown = list(rows)
+    if _drawn(columns, shown):
+        return
+    wide = max(map(len, columns))
+    for row in shown:
+        for column, cell in zip(columns, row, strict=True):
+            result(f"{column:<{wide}}  {cell}")
+        result("")
+
+
+def releases(told: Sequence[Told]) -> None:
+    """The table over releases on stdout; where a terminal is too narrow for it, the chief columns alone."""
+    if not _drawn(summary.COLUMNS, [row for release in told for row in release.rows()], whole=True):
+        for line in compact.lines(told, _width(_stdout())):
+            result(line)
+
+
+def _drawn(columns: Sequence[str], shown: Sequence[Sequence[str]], *, whole: bool = False) -> bool:
+    """Draw a table on stdout, if that is wide enough for its names, or for a line a row where it is to be `whole`."""
     drawn = Table()
     for column, *cells in zip(columns, *shown, strict=True):
         # A name is not cut while other cells can take more lines
         drawn.add_column(column, no_wrap=not any(" " in cell for cell in cells), overflow="fold")
     for row in shown:
-        drawn.add_row(*map(escape, row))
+        drawn.add_row(*row)
+    console = _stdout()
+    needed = Measurement.get(console, console.options.update(max_width=WIDEST), drawn)
+    if (needed.maximum if whole else needed.minimum) > console.width:
+        return False
+    console.print(drawn)
+    return True
+
+
+def _stdout() -> Console:
     # A pipe has no width; cutting cells there would lose what the reader asked for.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDEST)
-    if Measurement.get(console, console.options.update(max_width=WIDEST), drawn).minimum <= console.width:
-        console.print(drawn)
-        return
-    wide = max(map(len, columns))
-    for row in shown:
-        for column, cell in zip(columns, row, strict=True):
-            console.print(f"{column:<{wide}}  {cell}", markup=False, soft_wrap=True)
-        console.print()
+    width = None if sys.stdout.isatty() else WIDEST
+    return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+def _width(console: Console) -> int:
+    return console.width if console.is_terminal else WIDEST
 
 
 def manifest(shown: Manifest, folder: Path) -> None:
@@ -133,20 +154,20 @@ def manifest(shown: Manifest, folder: Path) -> None:
     table(("", "name", "type", "shape"), tensors)
     spans = [(axis, str(span.low), str(span.usual), str(span.high)) for axis, span in shown.spans.items()]
     table(("axis", "low", "usual", "high"), spans)
-    table(
-        ("variant", "check", "observed", "limit", "met"),
-        [
-            (
-                variant.name,
-                verdict.check,
-                f"{verdict.observed:.4g}",
-                f"{verdict.comparison} {verdict.limit:.4g} {verdict.unit}",
-                "yes" if verdict else "NO",
-            )
-            for variant in shown.variants
-            for verdict in variant.verdicts
-        ],
-    )
+    checks = [
+        (
+            variant.name,
+            verdict.check,
+            f"{verdict.observed:.4g}",
+            verdict_blocks.limit(verdict),
+            verdict.outcome,
+        )
+        for variant in shown.variants
+        for verdict in verdict_blocks.ordered(variant)
+    ]
+    if not _drawn(("variant", "check", "observed", "limit", "outcome"), checks, whole=True):
+        for line in verdict_blocks.blocks(shown.variants, _width(_stdout()), everything=True):
+            result(line)
     engines = [(variant.name, variant.compiled) for variant in shown.variants if variant.compiled]
     if engines:
         table(

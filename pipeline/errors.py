@@ -9,7 +9,7 @@ PipelineError
 """
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
@@ -27,6 +27,11 @@ class PipelineError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def brief(self) -> str:
+        """What went wrong in a few words, for a table."""
+        return _first_line(self.message)
+
 
 class UsageError(PipelineError):
     """The command line or the recipe asks for something that cannot be."""
@@ -42,6 +47,10 @@ class StageError(PipelineError):
     def __init__(self, stage: str, message: str, *, hint: str = "") -> None:
         super().__init__(f"stage {stage} failed: {message}", hint=hint)
         self.stage = stage
+
+    @property
+    def brief(self) -> str:
+        return f"stage {self.stage} failed"
 
 
 class ContractError(StageError):
@@ -61,11 +70,21 @@ class ContractError(StageError):
 
 
 class GateError(PipelineError):
-    """Everything was built, but validation said no, so nothing was published; `manifest` has the verdicts."""
+    """Everything was built, but validation said no, so nothing was published; `manifest` has the verdicts.
 
-    def __init__(self, message: str, manifest: Manifest, *, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+    reason: why, in a few words. details: a line for each check or variant that is behind it.
+    """
+
+    def __init__(self, reason: str, details: Sequence[str], manifest: Manifest, *, hint: str = "") -> None:
+        headline = f"{manifest.name} was built but not published: {reason}"
+        super().__init__("\n".join([headline, *details]), hint=hint)
+        self.headline = headline
+        self.reason = reason
         self.manifest = manifest
+
+    @property
+    def brief(self) -> str:
+        return f"not published: {self.reason}"
 
 
 EXPECTED = (PipelineError, ModelSourceError, DistilforgeError, ValidationError)
@@ -86,6 +105,9 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (StageError, 5),
 )
 
+WORST_FIRST = (5, 4, 3, 2, 6)
+"""Exit codes of failures; a run over several releases exits with the first of these that one of them has."""
+
 _STORAGE_ERRORS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -99,6 +121,20 @@ _SHORT_WRITE = "problem writing element"
 def exit_code(error: Exception) -> int:
     """What the process exits with for `error`; 5, a failed stage, for what no table entry names."""
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 5)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code that stands for all of `codes`; 0 where nothing failed."""
+    return min((code for code in codes if code), key=WORST_FIRST.index, default=0)
+
+
+def brief(error: Exception) -> str:
+    """What went wrong in a few words, for a table."""
+    return error.brief if isinstance(error, PipelineError) else _first_line(str(error))
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def failed(stage: str, cause: Exception) -> StageError:

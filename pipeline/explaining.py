@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import typer
 
 from pipeline.display import Display
-from pipeline.errors import EXPECTED, exit_code
+from pipeline.errors import EXPECTED, GateError, exit_code
 
 INTERRUPTED = 130
 # What containers, service managers and closed terminals send
@@ -34,6 +34,17 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def tell(error: Exception, shown: Display, *, verbose: bool, about: str = "") -> None:
+    """Say what went wrong, with the checks behind it where a gate said no; `about` names one release of several."""
+    if verbose:
+        shown.error("".join(traceback.format_exception(error)))
+    if isinstance(error, GateError) and error.manifest.variants:
+        shown.verdicts(error.manifest, everything=verbose)
+        shown.error(f"{error.headline}\n  hint: {error.hint}")
+    else:
+        shown.error(f"{about}: {error}" if about else str(error))
+
+
 @contextmanager
 def explaining(verbose: bool = False) -> Iterator[Display]:
     """Turn errors that explain themselves, and Ctrl-C, into a message and an exit code."""
@@ -42,9 +53,7 @@ def explaining(verbose: bool = False) -> Iterator[Display]:
             with _terminable():
                 yield shown
         except EXPECTED as error:
-            if verbose:
-                shown.error("".join(traceback.format_exception(error)))
-            shown.error(str(error))
+            tell(error, shown, verbose=verbose)
             raise typer.Exit(exit_code(error)) from error
         except KeyboardInterrupt as stop:
             shown.error(

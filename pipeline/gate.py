@@ -12,12 +12,8 @@ def enforce(manifest: Manifest) -> None:
     """
     if not manifest.variants:
         raise GateError(
-            "\n".join(
-                [
-                    f"{manifest.name} was built but not published: every variant was withheld",
-                    *withheld(manifest),
-                ]
-            ),
+            "every variant was withheld",
+            withheld(manifest),
             manifest,
             hint="add a variant that keeps the checkpoint's precision, such as onnxruntime-cpu:fp32",
         )
@@ -30,12 +26,8 @@ def enforce(manifest: Manifest) -> None:
     if failed or not manifest.validated:
         count = sum(len(variant.verdicts) for variant in manifest.variants)
         raise GateError(
-            "\n".join(
-                [
-                    f"{manifest.name} was built but not published: {len(failed)} of {count} checks failed",
-                    *failed,
-                ]
-            ),
+            f"{len(failed)} of {count} checks failed",
+            failed,
             manifest,
             hint="`--gate report` publishes it all the same, marked as not validated",
         )

@@ -29,7 +29,8 @@ Sources = Annotated[
     list[str],
     typer.Argument(
         metavar="CHECKPOINT_OR_RECIPE",
-        help="A Hugging Face DistilBERT folder, a hub id, or a recipe (.toml). Several are built one after another.",
+        help="A Hugging Face DistilBERT folder, a hub id, or a recipe (.toml). Several are built one after another; "
+        "where one fails, the others are built all the same.",
     ),
 ]
 Name = Annotated[
@@ -137,8 +138,41 @@ Gate = Annotated[
         show_default=False,
     ),
 ]
+TimedVariants = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--variant",
+        metavar="TARGET:PRECISION",
+        help="Time this one; several times; default: all that can run here.",
+        show_default=False,
+    ),
+]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shape",
+        metavar="TEXTSxTOKENS",
+        help="Of a run; several times; default: 1x16, 1x128 and 8x128, as far as the release takes them.",
+        show_default=False,
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="Of a run; default: the engine's, as in distilforge.open.", show_default=False),
+]
+Seconds = Annotated[float, typer.Option(help="At most, a shape; an unsteady timing is repeated once.")]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Draw the times, .svg or .png.", show_default=False)
+]
+NoRemember = Annotated[bool, typer.Option("--no-remember", help="Let distilforge.open choose as before.")]
+Forget = Annotated[
+    bool, typer.Option("--forget", help="Remove what is remembered of the release, and measure nothing.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, an object a line.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", help="Show the traceback of an error, and every check of a gate that said no."),
+]
 
 ARTIFACTS = Path("artifacts")
 # As a recipe's table [engine] and the compilers' refusals name them
@@ -216,11 +250,10 @@ def _refuse_idle(
         )
 
 
-def check_distinct(recipes: Sequence[Recipe]) -> None:
-    """UsageError where two of `recipes` would publish under one name."""
-    names = [recipe.name for recipe in recipes]
+def check_distinct(names: Sequence[str]) -> None:
+    """UsageError where two releases would be published under one of `names`; an empty one is not known yet."""
     for name in names:
-        if names.count(name) > 1:
+        if name and names.count(name) > 1:
             raise UsageError(
                 f"{names.count(name)} builds would publish under the name {name!r}", hint="use --name"
             )

@@ -10,7 +10,7 @@ USUAL_TOKENS = 128
 ALWAYS = ("batch", "sequence")
 """The axes that every head has."""
 
-# The exporter treats sizes symbolically, so one of anything runs: tests/unit/pipeline/test_export.py shows it.
+# The exporter treats sizes symbolically, so one of anything runs: tests/integration/pipeline/test_export.py shows it.
 _DEFAULTS = {"batch": Span(low=1, usual=8, high=32), "choices": Span(low=1, usual=4, high=8)}
 
 

@@ -1,6 +1,7 @@
 """The command line as scripts see it: what is on stdout, what on stderr, and the exit codes."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import transformers
-from distilforge.release import verify
+from distilforge.release import resolve, verify
 from typer.testing import CliRunner
 
 from model_src import heads
@@ -111,12 +112,41 @@ def test_several_recipes_in_one_go(release_of: ReleaseOf, tmp_path: Path) -> Non
     artifacts = releases[0].artifacts
     recipes = [write_recipe(release.recipe, tmp_path) for release in releases]
     printed = run("build", *recipes, "--artifacts", artifacts).splitlines()
-    assert [Path(line).parent.name for line in printed] == ["sequence_classification", "features"]
-    for line in printed:
+    assert [Path(line).parent.name for line in printed[:2]] == ["sequence_classification", "features"]
+    for line in printed[:2]:
         verify(Path(line))
+    assert [line.count("passed") for line in printed if " onnxruntime-cpu:fp32 " in line] == [1, 1]
 
 
-def test_a_failed_gate_exits_6_with_a_table(release_of: ReleaseOf, tmp_path: Path) -> None:
+def test_a_release_that_fails_does_not_stop_the_others(release_of: ReleaseOf, tmp_path: Path) -> None:
+    releases = [release_of("sequence_classification"), release_of("features")]
+    first, third = (write_recipe(release.recipe, tmp_path) for release in releases)
+    artifacts, strict = releases[0].artifacts, tmp_path / "strict.toml"
+    text = first.read_text().replace('name = "sequence_classification"', 'name = "strict"')
+    strict.write_text(text.replace("[gates]", "[gates.limits.fp32]\nerror = 1e-12\n\n[gates]"))
+
+    command = ["build", str(first), str(strict), str(third), "--artifacts", str(artifacts)]
+    ran = CliRunner().invoke(app, command)
+    assert ran.exit_code == 6
+    assert ran.stderr.index("error: strict was built but not published") < ran.stderr.index("features export")
+    assert resolve(artifacts / "features").name == verify(resolve(artifacts / "features")).version
+    assert not (artifacts / "strict").exists()
+    rows = [line for line in ran.stdout.splitlines() if line.startswith("│")]
+    assert [row.split()[1] for row in rows] == ["sequence_classification", "strict", "features"]
+    assert re.search(r"not published: \d of \d+ checks failed", rows[1])
+
+    absent = tmp_path / "absent.toml"
+    ran = CliRunner().invoke(app, [*command, str(absent), "--json"])
+    assert ran.exit_code == 2
+    published, failed, _, unread = map(json.loads, ran.stdout.splitlines())
+    assert published["folder"] == str(releases[0].folder)
+    assert (failed["name"], failed["exit_code"]) == ("strict", 6)
+    assert "strict was built but not published" in failed["error"]
+    assert (unread["name"], unread["exit_code"]) == ("absent", 2)
+    assert f"error: {absent}: there is no recipe {absent}" in ran.stderr
+
+
+def test_a_failed_gate_exits_6_with_the_checks_that_failed(release_of: ReleaseOf, tmp_path: Path) -> None:
     release = release_of("sequence_classification")
     recipe = write_recipe(release.recipe, tmp_path)
     recipe.write_text(recipe.read_text().replace("[gates]", "[gates.limits.fp32]\nerror = 1e-12\n\n[gates]"))
@@ -124,8 +154,16 @@ def test_a_failed_gate_exits_6_with_a_table(release_of: ReleaseOf, tmp_path: Pat
     ran = CliRunner().invoke(app, command)
     assert ran.exit_code == 6
     assert ran.stdout == ""
-    for part in ("observed", "limit", "at most 1e-12", "built but not published", "hint: `--gate report`"):
+    for part in (
+        "onnxruntime-cpu:fp32\n  not met      largest error",
+        ", limit at most 1e-12 absolute\n",
+        "built but not published",
+        "hint: `--gate report`",
+        "other checks are met; --verbose lists them",
+    ):
         assert part in ran.stderr
+    assert "  met  " not in ran.stderr
+    assert "  met  " in CliRunner().invoke(app, [*command, "--verbose"]).stderr
     ran = CliRunner().invoke(app, [*command, "--gate", "report"])
     assert ran.exit_code == 0
     assert not verify(Path(ran.stdout.splitlines()[-1])).validated

@@ -7,10 +7,12 @@ import re
 import struct
 import subprocess
 import termios
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import COMMAND
+from tests.integration.conftest import COMMAND, Release
 
 
 def on_terminal(columns: int, *arguments: str) -> str:
@@ -46,3 +48,16 @@ def test_a_table_that_fits_is_drawn() -> None:
     lines = on_terminal(columns, "list", "passes").splitlines()
     assert any("│ integer_matmul      │ 1 in all" in line for line in lines)
     assert max(map(len, lines)) <= columns
+
+
+def test_inspect_has_a_block_a_variant_where_a_table_would_cut_names(
+    release_of: Callable[[str], Release],
+) -> None:
+    printed = on_terminal(80, "inspect", str(release_of("sequence_classification").folder))
+    assert "\nonnxruntime-cpu:fp32\n  met          non-finite outputs: 0, limit at most 0 values\n" in printed
+    assert "…" not in printed
+
+
+def test_several_builds_end_with_a_line_for_each_that_failed(tmp_path: Path) -> None:
+    printed = on_terminal(80, "build", "one.toml", "two.toml", "--artifacts", str(tmp_path))
+    assert printed == "one: there is no recipe one.toml\ntwo: there is no recipe two.toml\n"

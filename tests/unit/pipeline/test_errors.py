@@ -6,7 +6,18 @@ import pytest
 from distilforge.errors import InputError, ReleaseError, UnavailableError
 
 from model_src.errors import CheckpointError, ConfigurationError, UnavailableAttentionError
-from pipeline.errors import MissingError, PipelineError, StageError, UsageError, exit_code, failed
+from pipeline.errors import (
+    EXIT_CODES,
+    WORST_FIRST,
+    MissingError,
+    PipelineError,
+    StageError,
+    UsageError,
+    brief,
+    exit_code,
+    failed,
+    worst,
+)
 from validation.errors import ArtifactError, DataError, GatesError
 
 
@@ -45,3 +56,21 @@ def test_any_other_failure_names_the_stage_and_the_cause() -> None:
     assert failed("export", RuntimeError("no such operator")).message == (
         "stage export failed: RuntimeError: no such operator"
     )
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [((), 0), ((6,), 6), ((6, 2), 2), ((2, 3, 6), 3), ((3, 4), 4), ((6, 4, 5, 2), 5), ((0, 6, 0), 6)],
+)
+def test_the_worst_of_several_codes(codes: tuple[int, ...], code: int) -> None:
+    assert worst(codes) == code
+
+
+def test_every_code_has_a_place_in_the_order() -> None:
+    assert set(WORST_FIRST) == {code for _, code in EXIT_CODES}
+
+
+def test_a_table_has_a_few_words() -> None:
+    assert brief(StageError("export", "a long story")) == "stage export failed"
+    assert brief(UsageError("there is no recipe x", hint="write it")) == "there is no recipe x"
+    assert brief(ReleaseError("it is damaged", hint="build it")) == "it is damaged"

@@ -1,0 +1,56 @@
+"""Verdicts for people: a block a variant, what failed first."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from distilforge.manifest import Outcome, Variant, Verdict
+
+WORST_FIRST: tuple[Outcome, ...] = ("not met", "not settled", "met")
+_INDENT = "  "
+_MARK = max(map(len, WORST_FIRST)) + len(_INDENT)
+
+
+def blocks(variants: Sequence[Variant], width: int, *, everything: bool) -> Iterator[str]:
+    """Lines of at most `width` columns: for each variant its name, then a check an entry, those that failed first.
+
+    What is met is counted in a last line, unless `everything` asks for it. Variants that failed come first.
+    """
+    for variant in sorted(variants, key=_worst):
+        shown = [verdict for verdict in ordered(variant) if everything or verdict.outcome != "met"]
+        if shown:
+            yield variant.name
+            for verdict in shown:
+                yield from _entry(verdict, width)
+    met = sum(verdict.outcome == "met" for variant in variants for verdict in variant.verdicts)
+    if met and not everything:
+        others = "1 other check is met; --verbose lists it"
+        yield others if met == 1 else f"{met} other checks are met; --verbose lists them"
+
+
+def ordered(variant: Variant) -> list[Verdict]:
+    """The verdicts of `variant`, those that failed first and those that are met last."""
+    return sorted(variant.verdicts, key=_rank)
+
+
+def limit(verdict: Verdict) -> str:
+    """The bound with its unit."""
+    return f"{verdict.comparison} {verdict.limit:.4g} {verdict.unit}"
+
+
+def _worst(variant: Variant) -> int:
+    return min(map(_rank, variant.verdicts), default=len(WORST_FIRST))
+
+
+def _rank(verdict: Verdict) -> int:
+    return WORST_FIRST.index(verdict.outcome)
+
+
+def _entry(verdict: Verdict, width: int) -> list[str]:
+    return textwrap.wrap(
+        f"{verdict.check}: {verdict.observed:.4g}, limit {limit(verdict)}",
+        width,
+        initial_indent=f"{_INDENT}{verdict.outcome:<{_MARK}}",
+        subsequent_indent=" " * (len(_INDENT) + _MARK),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
