@@ -1,6 +1,7 @@
-"""Fixtures that every room's tests share: small random DistilBERT checkpoints, saved by transformers."""
+"""What all tests share: small random DistilBERT checkpoints, saved by transformers, and a marker for each folder."""
 
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from distilforge.machine.exact_int8 import exact_int8 as exact_int8_obstacle
 
 from model_src import heads
 
@@ -22,6 +24,23 @@ VOCABULARY = (*SPECIAL, *CHARACTERS, *(f"##{character}" for character in CHARACT
 
 MakeCheckpoint = Callable[..., Path]
 
+TESTS = Path(__file__).parent
+
+
+def pytest_configure() -> None:
+    """Several test processes at once share the cores, one thread each; what they start inherits it."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with the name of its folder: unit, integration, oracle, gpu or emulation."""
+    for item in items:
+        if item.path.is_relative_to(TESTS):
+            item.add_marker(item.path.relative_to(TESTS).parts[0])
+
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
@@ -33,25 +52,37 @@ def make_checkpoint(tmp_path: Path) -> MakeCheckpoint:
     """`make_checkpoint(head, folder=None, tokenizer=True, **config)`: a random checkpoint's folder."""
 
     def make(head: str, *, folder: Path | None = None, tokenizer: bool = True, **changes: object) -> Path:
-        values: dict[str, object] = {
-            "vocab_size": len(dict.fromkeys(VOCABULARY)),
-            "max_position_embeddings": 64,
-            "n_layers": 2,
-            "n_heads": 4,
-            "dim": 32,
-            "hidden_dim": 64,
-            # wide enough that answers differ visibly
-            "initializer_range": 0.2,
-        }
-        config = transformers.DistilBertConfig(**(values | changes))
-        model = getattr(transformers, heads.find(head).architecture)(config)
         destination = folder or tmp_path / f"checkpoint-{head}"
-        model.save_pretrained(destination)
-        if tokenizer:
-            write_tokenizer(destination)
-        return destination
+        return save_checkpoint(head, destination, tokenizer=tokenizer, **changes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def exact_int8() -> None:
+    """Skip where products of 8-bit weights saturate: there, what the graph means cannot be computed."""
+    if (observed := exact_int8_obstacle()) is not None:
+        pytest.skip(f"needs a processor whose 8-bit products are exact (VNNI, for one): {observed}")
+
+
+def save_checkpoint(head: str, destination: Path, *, tokenizer: bool = True, **changes: object) -> Path:
+    """A random checkpoint in `destination`, which is returned; its configuration is tiny but for `changes`."""
+    values: dict[str, object] = {
+        "vocab_size": len(dict.fromkeys(VOCABULARY)),
+        "max_position_embeddings": 64,
+        "n_layers": 2,
+        "n_heads": 4,
+        "dim": 32,
+        "hidden_dim": 64,
+        # wide enough that answers differ visibly
+        "initializer_range": 0.2,
+    }
+    config = transformers.DistilBertConfig(**(values | changes))
+    model = getattr(transformers, heads.find(head).architecture)(config)
+    model.save_pretrained(destination)
+    if tokenizer:
+        write_tokenizer(destination)
+    return destination
 
 
 def write_tokenizer(destination: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> None:

@@ -23,12 +23,12 @@ from pipeline.engines.build import build
 from pipeline.engines.flavours import FLAVOURS
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import MissingError
-from pipeline.export import export
 from pipeline.fuse import fusions
 from pipeline.graph import Graph, save
 from pipeline.plan import Plan
 from pipeline.quantize import Feeds, schemes
 from tests.conftest import VOCABULARY, write_tokenizer
+from tests.exports import export
 from tests.runtime_release import (
     GRAPH,
     LABELS,

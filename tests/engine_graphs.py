@@ -15,9 +15,9 @@ from model_src.initialize import initialize
 from pipeline import spans
 from pipeline.compile import onnx_graph
 from pipeline.engines.flavours import RTX
-from pipeline.export import export
 from pipeline.plan import preset
 from pipeline.transform import transform
+from tests.exports import export
 from tests.graphs import CONFIG, calibration
 
 # TensorRT-RTX fuses attention in fp16 for heads of 16 values and more

@@ -15,9 +15,9 @@ from model_src import heads
 from model_src.config import DistilBertConfig
 from model_src.initialize import initialize
 from pipeline import spans
-from pipeline.export import export
 from pipeline.graph import Graph
 from pipeline.quantize import Calibration, Feeds
+from tests.exports import export
 
 CONFIG = DistilBertConfig(
     vocab_size=300,
@@ -79,6 +79,8 @@ def calibration(head: str = "sequence_classification", batches: int = 8) -> Cali
 def session(graph: Graph) -> onnxruntime.InferenceSession:
     """`graph` in ONNX Runtime, which checks its types and shapes."""
     options = onnxruntime.SessionOptions()
+    # One thread: a pool would spin on while other tests run
+    options.intra_op_num_threads = 1
     options.log_severity_level = 3
     content = onnx_ir.to_proto(graph).SerializeToString()
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -16,8 +16,8 @@ from distilforge.manifest import FileRecord, Manifest, Provenance, Span, Tensor,
 
 from model_src import heads
 from model_src.checkpoint import load_checkpoint
-from pipeline.export import export
 from tests.conftest import VOCABULARY, write_tokenizer
+from tests.exports import export
 
 COPIED = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 GRAPH = "onnx/model.onnx"

@@ -26,7 +26,6 @@ EMULATOR = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
 INT8, INT8_7BIT = "onnx/model_quantized.onnx", "onnx/model_quantized_7bit.onnx"
 
 pytestmark = [
-    pytest.mark.emulation,
     pytest.mark.skipif(
         EMULATOR is None or platform.machine() != "x86_64" or sys.platform != "linux",
         reason="needs qemu-x86_64 (Debian's qemu-user) on an x86-64 Linux",

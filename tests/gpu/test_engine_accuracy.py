@@ -23,7 +23,6 @@ RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 NAMES = [path.stem for path in RECIPES]
 
 pytestmark = [
-    pytest.mark.gpu,
     pytest.mark.skipif(isinstance(DRIVER, str), reason=f"{DRIVER}"),
 ]
 

@@ -35,7 +35,6 @@ FP32 = {"rtol": 1e-3, "atol": 1e-3}
 TOLERANCES: Mapping[str, Mapping[str, float]] = {"fp16": FP16, "fp32": FP32}
 
 pytestmark = [
-    pytest.mark.gpu,
     pytest.mark.skipif(isinstance(DRIVER, str), reason=f"{DRIVER}"),
     pytest.mark.skipif(
         not importlib.util.find_spec("cuda") or not importlib.util.find_spec("cuda.bindings"),

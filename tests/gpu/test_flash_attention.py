@@ -7,7 +7,6 @@ from model_src.attention import Eager, Flash
 from model_src.errors import UnavailableAttentionError
 
 pytestmark = [
-    pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device"),
 ]
 

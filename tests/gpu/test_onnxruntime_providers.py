@@ -16,7 +16,7 @@ from tests.device_release import HEAD, context_release, wide
 from tests.runtime_release import copied, read_manifest, write_manifest
 
 DRIVER = survey()
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(isinstance(DRIVER, str), reason=f"{DRIVER}")]
+pytestmark = pytest.mark.skipif(isinstance(DRIVER, str), reason=f"{DRIVER}")
 
 
 @pytest.mark.parametrize("target", ["onnxruntime-cuda", "onnxruntime-tensorrt", "onnxruntime-rtx"])

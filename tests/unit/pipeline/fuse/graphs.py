@@ -21,9 +21,9 @@ from model_src.config import DistilBertConfig
 from model_src.initialize import initialize
 from pipeline import graph, passes, spans
 from pipeline.errors import ContractError
-from pipeline.export import export
 from pipeline.fuse import fusions
 from pipeline.passes import Applied
+from tests.exports import export
 
 LAYERS = 2
 CONFIG = DistilBertConfig(
@@ -138,6 +138,7 @@ def answer(made: graph.Graph, feeds: dict[str, Array]) -> list[Array]:
         path = Path(folder) / "model.onnx"
         graph.save(made, path)
         options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return session.run(None, feeds)

@@ -70,6 +70,7 @@ def array(graph: Graph, name: str) -> Array:
     return value.numpy()
 
 
+@pytest.mark.usefixtures("exact_int8")
 @pytest.mark.parametrize("head", HEADS)
 def test_both_products_read_8_bit_numbers_and_answers_stay_near(head: str) -> None:
     graph, inputs = fused(head), feeds(head, 3, 9, seed=50)
@@ -114,6 +115,7 @@ def test_queries_and_weights_are_unsigned_keys_and_values_signed_about_zero() ->
     assert array(graph, f"{LAST}.weights_scale") == np.float32(1 / 255)
 
 
+@pytest.mark.usefixtures("exact_int8")
 @pytest.mark.parametrize("head", ["sequence_classification", "multiple_choice"])
 def test_one_query_of_the_last_layer(head: str) -> None:
     graph, inputs = fused(head, "first_token"), feeds(head, 3, 9, seed=50)
@@ -131,6 +133,7 @@ def test_one_query_of_the_last_layer(head: str) -> None:
     assert relative_error(answer(graph, inputs)[0], expected[0]) < 0.1
 
 
+@pytest.mark.usefixtures("exact_int8")
 @pytest.mark.parametrize("head", ["sequence_classification", "multiple_choice"])
 def test_one_query_in_place_of_the_keys_and_values_of_the_last_layer(head: str) -> None:
     graph, inputs = fused(head, "first_token", "single_query"), feeds(head, 3, 9, seed=50)

@@ -53,6 +53,7 @@ every_head = pytest.mark.parametrize("head", heads.names())
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
 
 
+@pytest.mark.usefixtures("exact_int8")
 @every_scheme
 @every_head
 def test_every_linear_layer_and_table_is_quantized_and_answers_stay_near(head: str, scheme: str) -> None:
@@ -114,6 +115,7 @@ def test_tied_weights_are_stored_once() -> None:
     assert large == ["distilbert.embeddings.word_embeddings.weight_quantized"]
 
 
+@pytest.mark.usefixtures("exact_int8")
 def test_tied_weights_with_one_side_in_floating_point() -> None:
     inputs = feeds("masked_lm", 3, 9, seed=50)
     expected = answer(exported("masked_lm"), inputs)

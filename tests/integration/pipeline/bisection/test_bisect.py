@@ -19,13 +19,13 @@ from pipeline import graph as graphs
 from pipeline.bisection.bisect import Bisection, bisect
 from pipeline.bisection.show import COLUMNS, rows, summary
 from pipeline.errors import StageError, UsageError
-from pipeline.export import export
 from pipeline.fuse import fusions
 from pipeline.graph import Graph
 from pipeline.passes import apply
 from pipeline.plan import Plan
 from pipeline.quantize import schemes
 from tests.device_release import compiled, device_variant, with_variants
+from tests.exports import export
 from tests.runtime_release import (
     GRAPH,
     TEXTS,

@@ -1,0 +1,57 @@
+"""Graphs of tiny models, each exported once for all tests and processes that need it: an export takes seconds.
+
+What was exported before is used again as long as model, spans, our sources and the exporter's versions are the same.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import onnx
+import onnx_ir
+from distilforge.manifest import Span
+from filelock import FileLock
+
+from model_src.heads.base import Head
+from pipeline import export as exporter
+from pipeline import versions
+from pipeline.graph import Graph
+
+# `make clean` removes it, and git ignores it
+FOLDER = Path(__file__).parents[1] / ".pytest_cache" / "exports"
+
+
+def export(model: Head, spans: Mapping[str, Span]) -> Graph:
+    """As pipeline.export.export; a fresh graph, which may be changed."""
+    return onnx_ir.from_proto(onnx.load_from_string(exported(model, spans)))
+
+
+def exported(model: Head, spans: Mapping[str, Span]) -> bytes:
+    """The same as a serialized ModelProto."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"{_digest(model, spans)}.onnx"
+    with FileLock(path.with_suffix(".lock")):
+        if not path.is_file():
+            aside = path.with_suffix(f".{os.getpid()}")
+            aside.write_bytes(onnx_ir.to_proto(exporter.export(model, spans)).SerializeToString())
+            aside.replace(path)
+        return path.read_bytes()
+
+
+def _digest(model: Head, spans: Mapping[str, Span]) -> str:
+    """Of all that an export depends on."""
+    digest = hashlib.sha256(_sources().encode())
+    attention = type(model.distilbert.attention)
+    digest.update(repr((str(model), model.config, attention, model.training, sorted(spans.items()))).encode())
+    for name, values in sorted(model.state_dict().items()):
+        digest.update(repr((name, values.dtype, values.shape)).encode())
+        digest.update(values.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+@cache
+def _sources() -> str:
+    tools = versions.of("torch", "onnx", "onnx-ir", "onnxscript", "numpy")
+    return repr((versions.source("model_src", "pipeline.export", "pipeline.naming", "pipeline.graph"), tools))

@@ -1,0 +1,69 @@
+"""Graphs of other exporters stop the stage that compiles, and nothing is left of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline import graph, stages
+from pipeline.errors import ContractError
+from pipeline.interface import Interface
+from pipeline.recipe import Recipe, VariantName
+from pipeline.work import WorkFolder
+from tests.conftest import save_checkpoint
+from tests.integration.conftest import Listener, write_evaluation
+from tests.unit.pipeline.fuse import graphs
+from tests.unit.pipeline.fuse.test_other_exporters import torchscript
+from tests.unit.pipeline.test_transform import renamed
+
+CPU = "onnxruntime-cpu"
+HEAD = "sequence_classification"
+PRECISIONS = ("fp32", "int8", "int8_7bit")
+
+__all__ = ["torchscript"]
+
+
+class _Replaced:
+    """A stage of the work folder whose graph another exporter wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.digest = "another"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a checkpoint, whose export is made once in the work folder beside it."""
+    folder = tmp_path_factory.mktemp("transform")
+    save_checkpoint(HEAD, folder / "checkpoint")
+    return folder
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    "exporter", [lambda made: renamed(made, "Div"), None], ids=["renamed", "torchscript"]
+)
+def test_the_stage_compile_stops_and_leaves_nothing(
+    exporter: Callable[[graph.Graph], graph.Graph] | None,
+    precision: str,
+    torchscript: graph.Graph,
+    shared: Path,
+    tmp_path: Path,
+) -> None:
+    variant = VariantName(target=CPU, precision=precision)
+    texts = write_evaluation(HEAD, tmp_path)
+    recipe = Recipe(
+        name="broken", checkpoint=str(shared / "checkpoint"), variants=(variant,), calibration=texts
+    )
+    source = stages.load(recipe)
+    work = WorkFolder(shared / "work", Listener())
+    exported_stage = stages.export(work, recipe, source)
+    interface = Interface.read(exported_stage.folder / stages.INTERFACE)
+    broken = torchscript.clone() if exporter is None else exporter(graphs.exported())
+    replaced = tmp_path / "replaced"
+    graph.save(broken, replaced / stages.GRAPH)
+    interface.write(replaced / stages.INTERFACE)
+    with pytest.raises(ContractError, match=r"matched \d times, must match at least \d") as caught:
+        stages.compile_variant(work, recipe, source, variant, _Replaced(replaced))  # type: ignore[arg-type]
+    assert caught.value.name in recipe.plan(variant, HEAD).fusions
+    assert not list((shared / "work").rglob(stages.VARIANT))
