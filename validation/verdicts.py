@@ -56,7 +56,7 @@ REASON_MARGIN = (
     "non-inferiority: the metric's loss, estimated from the same examples for both models, stays within the margin at "
     "the stated confidence, which holds over all looks together"
 )
-REASON_SPEEDUP = "the recipe asks for it; the geometric mean over the shapes weighs each alike, and only a steady timing decides"
+REASON_SPEEDUP = "the recipe asks for it; the geometric mean weighs every timed shape alike"
 REASON_SIBLING = (
     "a variant that gives up precision and is slower than the one that does not has no reason to ship: where a steady "
     "timing shows it, it is withheld, and the others are published"
