@@ -52,6 +52,34 @@ def test_at_most_five_of_a_hundred_runs_pass_whose_true_loss_is_the_margin(
     assert passed(examples, margin, lost, gained)[-1] <= MOST
 
 
+@pytest.mark.parametrize(
+    "events",
+    [
+        {1.0: 0.006, 0.05: 0.08},  # whole answers are lost now and then, single words often
+        {1.0: 0.008, 0.02: 0.1},
+        {1.0: 0.005, 0.05: 0.2, -0.05: 0.1},
+        {1.0: 0.012, 0.5: 0.01, -1.0: 0.005, -0.5: 0.004},
+        {1.0: 0.0125, -0.05: 0.05},
+    ],
+)
+def test_nor_do_more_where_losses_weigh_unequally(events: dict[float, float]) -> None:
+    random = np.random.default_rng(12)
+    weights, chances = np.asarray(list(events)), np.asarray(list(events.values()))
+    lost, gained = np.maximum(weights, 0), np.maximum(-weights, 0)
+    margin = float(weights @ chances)
+    assert margin == pytest.approx(0.01)
+    counts, done, before = np.zeros((RUNS, len(events))), np.zeros(RUNS, dtype=bool), 0
+    for look in looks(1500, margin):
+        drawn = random.multinomial(look.examples - before, [*chances, 1 - chances.sum()], size=RUNS)
+        counts, before = counts + drawn[:, :-1], look.examples
+        sums = [
+            Sums(total=counts @ side, squares=counts @ side**2, heaviest=np.ones(RUNS))
+            for side in (lost, gained)
+        ]
+        done |= difference_limits(sums[0], sums[1], look.critical)[1] / look.examples <= margin
+    assert done.mean() <= MOST
+
+
 def test_without_any_difference_every_run_passes_at_the_first_look() -> None:
     assert passed(1500, 0.01, 0.0, 0.0)[0] == 1.0
 
