@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from pipeline import versions
+from pipeline.store import versions
 from validation.conditions import processor
 
 

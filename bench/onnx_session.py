@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilforge.onnxruntime_settings import Settings
+from distilforge.onnxruntime.settings import Settings
 from distilforge.timing.feeds import Ids
 
 from bench.subjects import Answer, Logits

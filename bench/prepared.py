@@ -11,7 +11,7 @@ from bench import preparing
 from bench.preparing import PreparationError
 from bench.rows import Absent, Row
 from bench.subjects import Subject
-from pipeline import versions
+from pipeline.store import versions
 
 STAMP = "prepared.json"
 # What subjects are prepared with, besides their own files

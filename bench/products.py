@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from distilforge.onnxruntime_settings import Settings
+from distilforge.onnxruntime.settings import Settings
 from distilforge.timing.shape import Shape
 
 from bench import release_folder

@@ -17,16 +17,15 @@ import transformers
 from distilforge.manifest import CompiledEngine, Span, Variant
 
 from model_src.checkpoint import load_checkpoint
-from pipeline import passes
 from pipeline.engines import context_model
 from pipeline.engines.build import build
 from pipeline.engines.flavours import FLAVOURS
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import MissingError
-from pipeline.fuse import fusions
-from pipeline.graph import Graph, save
-from pipeline.plan import Plan
-from pipeline.quantize import Feeds, schemes
+from pipeline.graph.file import Graph, save
+from pipeline.passes import base, fusions
+from pipeline.precision import Feeds, schemes
+from pipeline.recipe.plan import Plan
 from tests.conftest import VOCABULARY, write_tokenizer
 from tests.exports import export
 from tests.runtime_release import (
@@ -162,7 +161,7 @@ def graph(precision: str) -> Graph:
     model = load_checkpoint(wide().checkpoint, attention="eager").model
     made = export(model, {axis: SPANS[axis] for axis in model.axes})
     if precision == "fp16":
-        passes.apply(made, [fusions.find("attention_onnx")])
+        base.apply(made, [fusions.find("attention_onnx")])
         schemes.find("fp16").run(made, Plan(scheme="fp16"), _batches)
     return made
 

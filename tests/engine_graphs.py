@@ -12,11 +12,11 @@ from distilforge.manifest import Span
 
 from model_src import heads
 from model_src.initialize import initialize
-from pipeline import spans
-from pipeline.compile import onnx_graph
 from pipeline.engines.flavours import RTX
-from pipeline.plan import preset
-from pipeline.transform import transform
+from pipeline.recipe import spans
+from pipeline.recipe.plan import preset
+from pipeline.stages.transform import transform
+from pipeline.targets import onnx_graph
 from tests.exports import export
 from tests.graphs import CONFIG, calibration
 

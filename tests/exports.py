@@ -15,16 +15,16 @@ from distilforge.manifest import Span
 from filelock import FileLock
 
 from model_src.heads.base import Head
-from pipeline import export as exporter
-from pipeline import versions
-from pipeline.graph import Graph
+from pipeline.graph import exporter
+from pipeline.graph.file import Graph
+from pipeline.store import versions
 
 # `make clean` removes it, and git ignores it
 FOLDER = Path(__file__).parents[1] / ".pytest_cache" / "exports"
 
 
 def export(model: Head, spans: Mapping[str, Span]) -> Graph:
-    """As pipeline.export.export; a fresh graph, which may be changed."""
+    """As pipeline.graph.exporter.export; a fresh graph, which may be changed."""
     return onnx_ir.from_proto(onnx.load_from_string(exported(model, spans)))
 
 
@@ -54,4 +54,11 @@ def _digest(model: Head, spans: Mapping[str, Span]) -> str:
 @cache
 def _sources() -> str:
     tools = versions.of("torch", "onnx", "onnx-ir", "onnxscript", "numpy")
-    return repr((versions.source("model_src", "pipeline.export", "pipeline.naming", "pipeline.graph"), tools))
+    return repr(
+        (
+            versions.source(
+                "model_src", "pipeline.graph.exporter", "pipeline.graph.names", "pipeline.graph.file"
+            ),
+            tools,
+        )
+    )

@@ -14,9 +14,9 @@ import torch
 from model_src import heads
 from model_src.config import DistilBertConfig
 from model_src.initialize import initialize
-from pipeline import spans
-from pipeline.graph import Graph
-from pipeline.quantize import Calibration, Feeds
+from pipeline.graph.file import Graph
+from pipeline.precision import Calibration, Feeds
+from pipeline.recipe import spans
 from tests.exports import export
 
 CONFIG = DistilBertConfig(

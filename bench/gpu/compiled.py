@@ -11,7 +11,7 @@ from bench.release_folder import COMPILED, described, model_file
 __all__ = ["COMPILED", "adopt", "described", "model_file", "prepare", "target_of"]
 
 # The package need not be installed where a checkout is run from
-_COMMAND = "import sys; from pipeline.cli import main; sys.argv[0] = 'distilforge'; main()"
+_COMMAND = "import sys; from pipeline.cli.app import main; sys.argv[0] = 'distilforge'; main()"
 
 
 def prepare(checkpoint: Path, folder: Path, *, variant: str) -> None:

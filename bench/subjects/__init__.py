@@ -12,7 +12,7 @@ import numpy.typing as npt
 from distilforge.timing.feeds import Ids
 
 from pipeline.registry import Registry
-from pipeline.versions import installed
+from pipeline.store.versions import installed
 
 Logits = npt.NDArray[np.float32]
 Answer = Callable[[Ids, Ids], Logits]

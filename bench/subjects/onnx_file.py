@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from distilforge.manifest import Variant
-from distilforge.onnxruntime_settings import Settings
+from distilforge.onnxruntime.settings import Settings
 
 from bench.onnx_session import open_session
 from bench.subjects import Answer, Subject, subjects

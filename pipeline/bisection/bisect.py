@@ -13,7 +13,7 @@ from pipeline.bisection.branches import keep_else
 from pipeline.bisection.hybrid import Hybrid, load
 from pipeline.bisection.measure import Outcome, decibels, local_noise, mispaired, try_all
 from pipeline.errors import StageError, in_stage
-from pipeline.graph import load as load_graph
+from pipeline.graph.file import load as load_graph
 from validation.accuracy import Evaluation
 from validation.batches import batches
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import onnx_ir
 from onnx_ir.passes import common
 
-from pipeline.graph import Graph
+from pipeline.graph.file import Graph
 
 _PARAMETERS = (".weight", ".bias")
 _FLOATS = (None, onnx_ir.DataType.FLOAT, onnx_ir.DataType.FLOAT16)

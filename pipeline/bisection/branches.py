@@ -2,7 +2,7 @@
 
 import onnx_ir
 
-from pipeline.graph import Graph
+from pipeline.graph.file import Graph
 
 
 def keep_else(graph: Graph) -> int:

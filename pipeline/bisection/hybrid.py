@@ -12,12 +12,12 @@ from typing import Protocol
 import numpy as np
 import onnx_ir
 from distilforge.manifest import Variant
-from distilforge.onnxruntime_settings import Settings
+from distilforge.onnxruntime.settings import Settings
 from onnx_ir.passes import common
 
-from pipeline import in_memory
 from pipeline.bisection.boundaries import Boundary
-from pipeline.graph import Graph
+from pipeline.graph import session as graph_session
+from pipeline.graph.file import Graph
 from validation.batches import Feeds
 from validation.tasks.base import Floats
 
@@ -70,7 +70,7 @@ def load(reference: Graph, variant: Graph, boundaries: Sequence[Boundary], setti
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    session = in_memory.session(reference, options, Settings.of(settings).apply(options))
+    session = graph_session.session(reference, options, Settings.of(settings).apply(options))
     return Hybrid(session=session, outputs=outputs, boundaries=len(boundaries))
 
 

@@ -8,11 +8,10 @@ from distilforge.manifest import Manifest, Variant
 from distilforge.registry import nearest
 from distilforge.tokenizer import Tokenizer
 
-from pipeline import passes
 from pipeline.errors import UsageError
-from pipeline.fuse import fusions
-from pipeline.graph import Graph
-from pipeline.graph import load as load_graph
+from pipeline.graph.file import Graph
+from pipeline.graph.file import load as load_graph
+from pipeline.passes import base, fusions
 from validation import tasks
 from validation.accuracy import Evaluation
 from validation.data import demo_texts, read
@@ -57,12 +56,12 @@ def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen:
     """What `chosen` is compared with; UsageError where the release has no fp32 and no checkpoint is given."""
     if checkpoint is not None:
         from model_src.checkpoint import load_checkpoint
-        from pipeline.export import export
+        from pipeline.graph.exporter import export
 
         loaded = load_checkpoint(checkpoint, head=manifest.head, attention="eager")
         exported = export(loaded.model, manifest.spans)
         shaping = [each.name for each in chosen.passes if each.name in SHAPING]
-        passes.apply(exported, [fusions.find(name) for name in shaping])
+        base.apply(exported, [fusions.find(name) for name in shaping])
         return exported
     for variant in manifest.variants:
         if variant.precision == REFERENCE and variant.compiled is None:

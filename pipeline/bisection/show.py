@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pipeline.bisection.bisect import Bisection, Module, Progress
-from pipeline.work import Talk
+from pipeline.store.work import Talk
 
 COLUMNS = (
     "module",

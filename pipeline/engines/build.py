@@ -19,7 +19,7 @@ from pipeline.engines.job import PROGRESS, Job, Outcome
 from pipeline.engines.options import NO_COMPATIBILITY, EngineOptions
 from pipeline.engines.profiles import profiles
 from pipeline.errors import MissingError, StageError, UsageError
-from pipeline.versions import installed
+from pipeline.store.versions import installed
 
 STAGE = "engine"
 _NO_ROOM = "OutOfMemory"

@@ -10,7 +10,7 @@ import onnx
 from distilforge.manifest import CompiledEngine
 from onnx import helper
 
-from pipeline import digests
+from pipeline.store import digests
 
 _DOMAIN = "com.microsoft"
 _OPERATOR = "EPContext"

@@ -8,7 +8,7 @@ from pathlib import Path
 from distilforge.manifest import Verdict
 from scipy import stats
 
-from pipeline.gate import sentence
+from pipeline.release.gate import sentence
 from pipeline.tuning.workshop import Opened
 from validation import invariance, notes, verdicts
 from validation.accuracy import Evaluation

@@ -15,9 +15,9 @@ from typing import Literal
 from distilforge.manifest import Measurement, Steadiness, Verdict
 from distilforge.timing.rounds import Timing
 
-from pipeline.plan import Plan, from_table
+from pipeline.recipe.plan import Plan, from_table
+from pipeline.store.work import Talk
 from pipeline.tuning.space import Params, key
-from pipeline.work import Talk
 
 Outcome = Literal["better", "not faster", "less accurate", "not settled", "impossible"]
 OUTCOMES: tuple[Outcome, ...] = ("better", "not faster", "less accurate", "not settled", "impossible")

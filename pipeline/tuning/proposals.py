@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import MissingError
-from pipeline.plan import Plan
+from pipeline.recipe.plan import Plan
+from pipeline.store.versions import installed
 from pipeline.tuning.evidence import Evidence, Trial
 from pipeline.tuning.space import WITH, WITHOUT, Params, Pick, Space, key
-from pipeline.versions import installed
 
 if TYPE_CHECKING:
     pass

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.plan import Plan, preset, to_toml
+from pipeline.recipe.plan import Plan, preset, to_toml
 
 
 def others(

@@ -10,7 +10,8 @@ from distilforge.timing.ratios import Estimate
 from distilforge.timing.rounds import Timing
 
 from pipeline.errors import ContractError, PipelineError
-from pipeline.plan import Plan
+from pipeline.recipe.plan import Plan
+from pipeline.store.work import Talk
 from pipeline.tuning import duel
 from pipeline.tuning.accuracy import Gatekeeper, Judged
 from pipeline.tuning.evidence import Evidence, Trial
@@ -18,7 +19,6 @@ from pipeline.tuning.proposals import Proposals
 from pipeline.tuning.space import Params
 from pipeline.tuning.words import differences
 from pipeline.tuning.workshop import Opened, Workshop
-from pipeline.work import Talk
 from validation.errors import ArtifactError
 from validation.gate import Gates
 

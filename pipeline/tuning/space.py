@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from pipeline import digests
-from pipeline.compile import Target
 from pipeline.errors import UsageError
-from pipeline.fuse import fusions
-from pipeline.plan import Plan, from_table
-from pipeline.quantize import schemes
+from pipeline.passes import fusions
+from pipeline.precision import schemes
+from pipeline.recipe.plan import Plan, from_table
+from pipeline.store import digests
+from pipeline.targets import Target
 
 SPACES = Path(__file__).parent / "spaces"
 Params = Mapping[str, str]

@@ -10,17 +10,19 @@ from pathlib import Path
 from distilforge.timing.ratios import Estimate
 from filelock import FileLock, Timeout
 
-from pipeline import compile as targets
-from pipeline import digests, stages, versions
-from pipeline.compile import Target
+from pipeline import targets
 from pipeline.errors import StageError, UsageError
-from pipeline.plan import Plan, preset
-from pipeline.recipe import Recipe, VariantName, limits
+from pipeline.recipe.plan import Plan, preset
+from pipeline.recipe.recipe import Recipe, VariantName, limits
+from pipeline.stages.export import export
+from pipeline.stages.load import Source, load
+from pipeline.store import digests, versions
+from pipeline.store.work import Stage, Talk, WorkFolder
+from pipeline.targets import Target
 from pipeline.tuning import saved
 from pipeline.tuning.evidence import Evidence
 from pipeline.tuning.proposals import Proposals, check_installed
 from pipeline.tuning.space import canonical, key, space
-from pipeline.work import Stage, Talk, WorkFolder
 
 WORK = ".work"
 
@@ -76,8 +78,8 @@ def tune(
         raise UsageError(f"minutes must be above 0, found {minutes:g}", hint="20 is a beginning")
     check_installed()
     found = targets.find(variant.target, variant.precision)
-    source = stages.load(recipe)
-    exported = stages.export(WorkFolder(artifacts / WORK, talk), recipe, source)
+    source = load(recipe)
+    exported = export(WorkFolder(artifacts / WORK, talk), recipe, source)
     evidence_path = output.with_name(f"{output.stem}.{variant.target}.{variant.precision}.trials.jsonl")
     evidence_path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{evidence_path}.lock")
@@ -110,7 +112,7 @@ def _tune(
     recipe: Recipe,
     variant: VariantName,
     target: Target,
-    source: stages.Source,
+    source: Source,
     exported: Stage,
     minutes: float,
     output: Path,
@@ -154,7 +156,7 @@ def _tune(
             "machine": conditions(count),
             "tools": versions.of("onnx", "onnx-ir", "onnxscript"),
             "source": versions.source(
-                "pipeline.fuse", "pipeline.quantize", "pipeline.compile", "distilforge"
+                "pipeline.passes", "pipeline.precision", "pipeline.targets", "distilforge"
             ),
         },
         talk,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields
 
-from pipeline.plan import Plan
+from pipeline.recipe.plan import Plan
 
 
 def differences(plan: Plan, base: Plan) -> str:

@@ -12,17 +12,23 @@ from distilforge.timing.subject import Subject
 from distilforge.timing.variant import usual_choices
 from distilforge.tokenizer import Tokenizer
 
-from pipeline import assemble, calibration, collector, graph, stages, storage, variants
-from pipeline.compile import Target
 from pipeline.errors import in_stage
-from pipeline.interface import Interface
-from pipeline.plan import Plan
-from pipeline.quantize import Calibration, when_asked
-from pipeline.quantize.parts import choose
-from pipeline.recipe import Recipe
+from pipeline.graph import collector
+from pipeline.graph import file as graph_file
+from pipeline.graph.interface import Interface
+from pipeline.precision import Calibration, when_asked
+from pipeline.precision.layers import choose
+from pipeline.recipe.plan import Plan
+from pipeline.recipe.recipe import Recipe
+from pipeline.release import assemble
+from pipeline.stages import calibration, transform
+from pipeline.stages.export import GRAPH, INTERFACE
+from pipeline.stages.load import Source
+from pipeline.store import storage
+from pipeline.store.work import Stage
+from pipeline.targets import Target
 from pipeline.tuning import subject as subjects
 from pipeline.tuning.space import key
-from pipeline.work import Stage
 from validation.tasks.base import Served
 
 # Compiled plans kept on the disk: others often differ from the best in the session's settings only.
@@ -45,7 +51,7 @@ class Workshop:
     def __init__(
         self,
         recipe: Recipe,
-        source: stages.Source,
+        source: Source,
         exported: Stage,
         target: Target,
         precision: str,
@@ -53,8 +59,8 @@ class Workshop:
         threads: int,
         folder: Path,
     ) -> None:
-        self.interface = Interface.read(exported.folder / stages.INTERFACE)
-        self._graph = exported.folder / stages.GRAPH
+        self.interface = Interface.read(exported.folder / INTERFACE)
+        self._graph = exported.folder / GRAPH
         self._target, self._precision, self._threads = target, precision, threads
         self._recipe, self._source = recipe, source
         self._folder = folder / "variants"
@@ -81,7 +87,7 @@ class Workshop:
     @property
     def modules(self) -> tuple[str, ...]:
         """What could be quantized, by Hugging Face's names."""
-        chosen = choose.choose(graph.load(self._graph), ())
+        chosen = choose.choose(graph_file.load(self._graph), ())
         found = [*(each.module for each in chosen.tables), *(each.module for each in chosen.linears)]
         return tuple(dict.fromkeys(name.removeprefix("distilbert.") for name in found))
 
@@ -146,7 +152,7 @@ class Workshop:
     @collector.paused()
     def _compile(self, plan: Plan, folder: Path) -> Variant:
         feeds = when_asked(lambda: self.calibration)
-        return variants.make(self._graph, plan, feeds, self._target, self._precision, folder)
+        return transform.make_variant(self._graph, plan, feeds, self._target, self._precision, folder)
 
 
 def _compiled_key(plan: Plan) -> str:

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import graph as graphs
-from pipeline.fuse import fusions
-from pipeline.passes import apply
-from pipeline.plan import Plan
-from pipeline.quantize import schemes
+from pipeline.graph import file as graphs
+from pipeline.passes import fusions
+from pipeline.passes.base import apply
+from pipeline.precision import schemes
+from pipeline.recipe.plan import Plan
 from tests.runtime_release import GRAPH, TEXTS, copied, read_manifest, record_files, write_manifest
 from validation.generated import random_feeds
 

@@ -12,7 +12,7 @@ from distilforge.cuda.driver import survey
 from distilforge.manifest import Manifest
 from distilforge.release import read_manifest, resolve
 
-from pipeline import recipe_file
+from pipeline.recipe import toml as recipe_toml
 from validation import oracle
 from validation.report import Report
 from validation.validate import validate
@@ -47,7 +47,7 @@ def _engines(manifest: Manifest) -> tuple[str, ...]:
 
 @cache
 def _report(name: str) -> Report:
-    recipe = recipe_file.read(ROOT / "recipes" / f"{name}.toml")
+    recipe = recipe_toml.read(ROOT / "recipes" / f"{name}.toml")
     manifest = read_manifest(_release(name))
     # Latency is measured as briefly as can be: `make bench-gpu` is for that, and no test asserts it
     gates = replace(recipe.gates, shapes=((1, 8),), seconds_per_shape=0.0, speedup=0.0, sibling_speedup=0.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.build import Built, build
-from pipeline.recipe import Recipe
+from pipeline.recipe.recipe import Recipe
 from tests.conftest import MakeCheckpoint
 from validation.gate import Gates
 

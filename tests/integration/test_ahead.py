@@ -11,7 +11,7 @@ from model_src.errors import CheckpointError
 from model_src.folder import find
 from pipeline.build import build
 from pipeline.errors import UsageError
-from pipeline.recipe import Recipe, VariantName
+from pipeline.recipe.recipe import Recipe, VariantName
 from tests.conftest import MakeCheckpoint
 from tests.integration.conftest import Listener
 from validation.errors import DataError

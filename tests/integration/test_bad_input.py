@@ -16,8 +16,8 @@ import torch
 from distilforge.release import resolve, verify
 from typer.testing import CliRunner
 
-from pipeline.cli import app
-from pipeline.recipe import Recipe
+from pipeline.cli.app import app
+from pipeline.recipe.recipe import Recipe
 from tests.conftest import VOCABULARY, write_tokenizer
 from tests.integration.conftest import Release, write_evaluation, write_recipe
 

@@ -16,7 +16,7 @@ from distilforge.release import resolve, verify
 from model_src import heads
 from pipeline.build import build
 from pipeline.errors import GateError
-from pipeline.recipe import Recipe
+from pipeline.recipe.recipe import Recipe
 from tests.conftest import MakeCheckpoint
 from tests.integration.conftest import QUICK, Listener, Release, write_evaluation
 from validation.gate import Limits

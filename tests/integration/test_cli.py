@@ -13,8 +13,8 @@ from distilforge.release import resolve, verify
 from typer.testing import CliRunner
 
 from model_src import heads
-from pipeline.cli import app
-from pipeline.recipe import Recipe
+from pipeline.cli.app import app
+from pipeline.recipe.recipe import Recipe
 from tests.integration.conftest import Release, run_command, write_recipe
 
 ReleaseOf = Callable[[str], Release]
@@ -91,7 +91,7 @@ def test_an_unchanged_build_is_quick_and_needs_no_torch(release_of: ReleaseOf, t
     recipe = write_recipe(release.recipe, tmp_path)
     script = (
         "import sys\n"
-        "from pipeline.cli import app\n"
+        "from pipeline.cli.app import app\n"
         "app(sys.argv[1:], standalone_mode=False)\n"
         "heavy = {'torch', 'onnx', 'onnxscript', 'transformers', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)\n"

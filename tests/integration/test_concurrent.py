@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distilforge.release import resolve, verify
 
-from pipeline.recipe import Recipe
+from pipeline.recipe.recipe import Recipe
 from tests.integration.conftest import COMMAND, write_recipe
 
 

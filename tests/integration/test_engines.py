@@ -17,12 +17,12 @@ from distilforge.errors import UnavailableError
 from distilforge.release import verify
 
 from model_src import heads
-from pipeline import model_card, summary
 from pipeline.build import build
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import MissingError
-from pipeline.recipe import DEFAULT_VARIANTS, Recipe, VariantName
-from pipeline.versions import installed
+from pipeline.recipe.recipe import DEFAULT_VARIANTS, Recipe, VariantName
+from pipeline.release import model_card, summary
+from pipeline.store.versions import installed
 from tests.conftest import MakeCheckpoint
 from tests.engine_graphs import graph_file
 from tests.integration.conftest import QUICK, Listener, run_command, write_evaluation

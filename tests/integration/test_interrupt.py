@@ -9,9 +9,9 @@ import pytest
 from distilforge.release import resolve, verify
 from typer.testing import CliRunner
 
-from pipeline import cli, explaining
-from pipeline.display import Display
-from pipeline.recipe import Recipe
+from pipeline.cli import app, reporting
+from pipeline.cli.display import Display
+from pipeline.recipe.recipe import Recipe
 from tests.integration.conftest import COMMAND, write_recipe
 
 STAGES = ("export", "compile", "assemble", "validate", "publish")
@@ -38,8 +38,8 @@ def test_in_each_stage(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyP
     command = ["build", str(write_recipe(tiny, tmp_path)), "--artifacts", str(artifacts)]
     for position, stage in enumerate(STAGES):
         with monkeypatch.context() as patch:
-            patch.setattr(explaining, "Display", interrupt_at(stage))
-            ran = CliRunner().invoke(cli.app, command)
+            patch.setattr(reporting, "Display", interrupt_at(stage))
+            ran = CliRunner().invoke(app.app, command)
         assert ran.exit_code == 130
         assert ran.stdout == ""
         assert "interrupted; nothing half-done was left" in ran.stderr
@@ -50,7 +50,7 @@ def test_in_each_stage(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert all(f"{earlier}: nothing to do" in ran.stderr for earlier in STAGES[: max(0, position - 1)])
         assert all(f"{earlier}: done" in ran.stderr for earlier in STAGES[max(0, position - 1) : position])
         assert f"{stage}: done" not in ran.stderr
-    ran = CliRunner().invoke(cli.app, command)
+    ran = CliRunner().invoke(app.app, command)
     assert ran.exit_code == 0
     assert ran.stdout.splitlines()[-1] == str(artifacts / "tiny" / resolve(artifacts / "tiny").name)
     verify(resolve(artifacts / "tiny"))

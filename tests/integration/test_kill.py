@@ -18,7 +18,7 @@ from pathlib import Path
 from distilforge.errors import ReleaseError
 from distilforge.release import resolve, verify
 
-from pipeline.recipe import Recipe
+from pipeline.recipe.recipe import Recipe
 from tests.integration.conftest import write_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -66,11 +66,11 @@ def serve(recipe_path: Path, root: Path, seed: int) -> None:
 
 def _warmed(recipe_path: Path, artifacts: Path) -> Build:
     """A function that builds the recipe into a folder, after one build in this process has imported everything."""
-    from pipeline import recipe_file
     from pipeline.build import build
+    from pipeline.recipe import toml as recipe_toml
     from tests.integration.conftest import Listener
 
-    recipe = recipe_file.read(recipe_path)
+    recipe = recipe_toml.read(recipe_path)
     build(recipe, artifacts, Listener())
     return lambda folder: build(recipe, folder, Listener())
 

@@ -14,11 +14,12 @@ from distilforge.manifest import Variant, Withheld
 from distilforge.release import read_manifest
 from typer.testing import CliRunner
 
-from pipeline import display, graph
-from pipeline.cli import app
-from pipeline.fuse import fusions
-from pipeline.plan import PRESETS
-from pipeline.quantize import schemes
+from pipeline.cli import display
+from pipeline.cli.app import app
+from pipeline.graph import file as graph_file
+from pipeline.passes import fusions
+from pipeline.precision import schemes
+from pipeline.recipe.plan import PRESETS
 from tests.integration.conftest import Release, write_recipe
 
 ReleaseOf = Callable[[str], Release]
@@ -45,7 +46,7 @@ def test_fuse_prints_the_counts_and_writes_the_graph(exported: Path, tmp_path: P
     given = ("fuse", exported, "--pass", "flatten_tokens", "--pass", "attention_mha", "--output", output)
     shown = run(*given)
     assert shown.index("attention_mha") < shown.index("flatten_tokens") < shown.index(str(output))
-    assert any(node.op_type == "MultiHeadAttention" for node in graph.load(output).graph)
+    assert any(node.op_type == "MultiHeadAttention" for node in graph_file.load(output).graph)
     values = json.loads(run(*given, "--json"))
     assert values["files"] == [str(output)]
     assert values["passes"][0] == {"name": "attention_mha", "rewrites": 1}
@@ -114,7 +115,7 @@ def test_a_file_that_does_not_fit_leaves_nothing_behind(exported: Path, tmp_path
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
-        "from pipeline.cli import app\n"
+        "from pipeline.cli.app import app\n"
         "app(sys.argv[1:])\n"
     )
     ran = subprocess.run(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.gpu.runner import GpuRunner
 from pipeline.registry import Registry
-from pipeline.versions import installed
+from pipeline.store.versions import installed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from distilforge import machine, onnxruntime_engine
+from distilforge import machine
 from distilforge.backends import backends
 from distilforge.errors import UnavailableError
 from distilforge.manifest import Variant
-from distilforge.onnxruntime_engine import OnnxRuntimeEngine
-from distilforge.onnxruntime_settings import Settings
+from distilforge.onnxruntime import engine as onnxruntime_engine
+from distilforge.onnxruntime.engine import OnnxRuntimeEngine
+from distilforge.onnxruntime.settings import Settings
 
 DEFAULT_PROVIDERS = (onnxruntime_engine.CPU,)
 

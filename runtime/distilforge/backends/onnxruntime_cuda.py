@@ -1,7 +1,7 @@
 """ONNX graphs through ONNX Runtime's CUDA provider."""
 
 from distilforge.backends import backends
-from distilforge.onnxruntime_device import OnnxRuntimeDevice
+from distilforge.onnxruntime.device import OnnxRuntimeDevice
 
 backends.register("onnxruntime-cuda")(
     OnnxRuntimeDevice(provider="CUDAExecutionProvider", preference=200, library="onnxruntime_providers_cuda")

@@ -1,7 +1,7 @@
 """Engines of TensorRT-RTX, or ONNX graphs, through ONNX Runtime's provider for it, which a plugin brings."""
 
 from distilforge.backends import backends
-from distilforge.onnxruntime_device import OnnxRuntimeDevice, Plugin
+from distilforge.onnxruntime.device import OnnxRuntimeDevice, Plugin
 from distilforge.tensorrt.flavours import RTX
 
 backends.register("onnxruntime-rtx")(

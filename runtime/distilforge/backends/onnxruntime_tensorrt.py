@@ -1,7 +1,7 @@
 """Engines of TensorRT through ONNX Runtime's provider for it, or ONNX graphs, which it compiles where they run."""
 
 from distilforge.backends import backends
-from distilforge.onnxruntime_device import OnnxRuntimeDevice
+from distilforge.onnxruntime.device import OnnxRuntimeDevice
 from distilforge.tensorrt.flavours import TENSORRT
 
 backends.register("onnxruntime-tensorrt")(

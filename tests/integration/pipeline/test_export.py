@@ -16,8 +16,9 @@ from model_src import heads
 from model_src.config import DistilBertConfig
 from model_src.heads.base import Head
 from model_src.initialize import initialize
-from pipeline import graph, spans
-from pipeline.export import OPSET, export
+from pipeline.graph import file as graph_file
+from pipeline.graph.exporter import OPSET, export
+from pipeline.recipe import spans
 
 CONFIG = DistilBertConfig(
     vocab_size=99,
@@ -45,14 +46,14 @@ def complete(model: Head, **given: Span) -> dict[str, Span]:
 
 
 @cache
-def exported(head: str) -> graph.Graph:
+def exported(head: str) -> graph_file.Graph:
     model = make_model(head)
     return export(model, complete(model))
 
 
-def save(made: graph.Graph, folder: Path) -> Path:
+def save(made: graph_file.Graph, folder: Path) -> Path:
     path = folder / "model.onnx"
-    graph.save(made, path)
+    graph_file.save(made, path)
     return path
 
 
@@ -77,12 +78,12 @@ def test_names_and_types_of_inputs_and_outputs(head: str) -> None:
     made = exported(head)
     model = heads.find(head)
     assert [value.name for value in made.graph.inputs] == ["input_ids", "attention_mask"]
-    assert {graph.describe(value).dtype for value in made.graph.inputs} == {"int64"}
-    assert all(graph.describe(value).shape == model.axes for value in made.graph.inputs)
+    assert {graph_file.describe(value).dtype for value in made.graph.inputs} == {"int64"}
+    assert all(graph_file.describe(value).shape == model.axes for value in made.graph.inputs)
     assert tuple(value.name for value in made.graph.outputs) == tuple(model.output_axes)
     dynamic = {"batch", "sequence", "choices"}
     for value, axes in zip(made.graph.outputs, model.output_axes.values(), strict=True):
-        shape = graph.describe(value).shape
+        shape = graph_file.describe(value).shape
         assert [size if isinstance(size, str) else "fixed" for size in shape] == [
             axis if axis in dynamic else "fixed" for axis in axes
         ]
@@ -220,7 +221,7 @@ def test_an_axis_with_one_size_is_fixed(tmp_path: Path) -> None:
     model = make_model("multiple_choice", SHALLOW)
     fixed = complete(model, batch=Span(low=1, usual=1, high=1), choices=Span(low=2, usual=2, high=2))
     made = export(model, fixed)
-    assert graph.describe(made.graph.inputs[0]).shape == (1, 2, "sequence")
+    assert graph_file.describe(made.graph.inputs[0]).shape == (1, 2, "sequence")
     ids, mask = ragged((1, 2, 5))
     with torch.no_grad():
         (expected,) = model(ids, mask)
@@ -243,7 +244,7 @@ def test_two_axes_of_the_same_highest_size_stay_apart(tmp_path: Path) -> None:
 def test_large_graphs_keep_their_weights_in_a_second_file(tmp_path: Path) -> None:
     model = make_model("features", SHALLOW)
     made = export(model, complete(model))
-    names = graph.save(made, tmp_path / "model.onnx", largest_single_file=1000)
+    names = graph_file.save(made, tmp_path / "model.onnx", largest_single_file=1000)
     assert names == ("model.onnx", "model.onnx_data")
     assert (tmp_path / "model.onnx_data").stat().st_size > (tmp_path / "model.onnx").stat().st_size
     ids, mask = ragged((2, 4))

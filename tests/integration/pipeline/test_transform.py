@@ -5,16 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import graph, stages
 from pipeline.errors import ContractError
-from pipeline.interface import Interface
-from pipeline.recipe import Recipe, VariantName
-from pipeline.work import WorkFolder
+from pipeline.graph import file as graph_file
+from pipeline.graph.interface import Interface
+from pipeline.recipe.recipe import Recipe, VariantName
+from pipeline.stages.compile import VARIANT, compile_variant
+from pipeline.stages.export import GRAPH, INTERFACE, export
+from pipeline.stages.load import load
+from pipeline.store.work import WorkFolder
 from tests.conftest import save_checkpoint
 from tests.integration.conftest import Listener, write_evaluation
-from tests.unit.pipeline.fuse import graphs
-from tests.unit.pipeline.fuse.test_other_exporters import torchscript
-from tests.unit.pipeline.test_transform import renamed
+from tests.unit.pipeline.passes import graphs
+from tests.unit.pipeline.passes.test_other_exporters import torchscript
+from tests.unit.pipeline.stages.test_transform import renamed
 
 CPU = "onnxruntime-cpu"
 HEAD = "sequence_classification"
@@ -44,9 +47,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "exporter", [lambda made: renamed(made, "Div"), None], ids=["renamed", "torchscript"]
 )
 def test_the_stage_compile_stops_and_leaves_nothing(
-    exporter: Callable[[graph.Graph], graph.Graph] | None,
+    exporter: Callable[[graph_file.Graph], graph_file.Graph] | None,
     precision: str,
-    torchscript: graph.Graph,
+    torchscript: graph_file.Graph,
     shared: Path,
     tmp_path: Path,
 ) -> None:
@@ -55,15 +58,15 @@ def test_the_stage_compile_stops_and_leaves_nothing(
     recipe = Recipe(
         name="broken", checkpoint=str(shared / "checkpoint"), variants=(variant,), calibration=texts
     )
-    source = stages.load(recipe)
+    source = load(recipe)
     work = WorkFolder(shared / "work", Listener())
-    exported_stage = stages.export(work, recipe, source)
-    interface = Interface.read(exported_stage.folder / stages.INTERFACE)
+    exported_stage = export(work, recipe, source)
+    interface = Interface.read(exported_stage.folder / INTERFACE)
     broken = torchscript.clone() if exporter is None else exporter(graphs.exported())
     replaced = tmp_path / "replaced"
-    graph.save(broken, replaced / stages.GRAPH)
-    interface.write(replaced / stages.INTERFACE)
+    graph_file.save(broken, replaced / GRAPH)
+    interface.write(replaced / INTERFACE)
     with pytest.raises(ContractError, match=r"matched \d times, must match at least \d") as caught:
-        stages.compile_variant(work, recipe, source, variant, _Replaced(replaced))  # type: ignore[arg-type]
+        compile_variant(work, recipe, source, variant, _Replaced(replaced))  # type: ignore[arg-type]
     assert caught.value.name in recipe.plan(variant, HEAD).fusions
-    assert not list((shared / "work").rglob(stages.VARIANT))
+    assert not list((shared / "work").rglob(VARIANT))

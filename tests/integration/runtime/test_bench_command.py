@@ -10,7 +10,7 @@ import pytest
 from distilforge.measured import table
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from pipeline.cli.app import app
 from tests.outcomes import FP32, INT8
 from tests.quantized_release import add_int8
 from tests.runtime_release import copied

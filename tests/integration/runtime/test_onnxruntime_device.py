@@ -9,7 +9,7 @@ import pytest
 from distilforge import UnavailableError
 from distilforge.backends import backends
 from distilforge.cuda.driver import Device, Driver
-from distilforge.onnxruntime_device import OnnxRuntimeDevice, Plugin
+from distilforge.onnxruntime.device import OnnxRuntimeDevice, Plugin
 from distilforge.tensorrt import obstacles
 from distilforge.tensorrt.flavours import RTX, TENSORRT
 

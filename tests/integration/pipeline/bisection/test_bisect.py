@@ -15,15 +15,15 @@ from onnxruntime.quantization import quantize_dynamic
 from safetensors.numpy import load_file, save_file
 
 from model_src.checkpoint import load_checkpoint
-from pipeline import graph as graphs
 from pipeline.bisection.bisect import Bisection, bisect
 from pipeline.bisection.show import COLUMNS, rows, summary
 from pipeline.errors import StageError, UsageError
-from pipeline.fuse import fusions
-from pipeline.graph import Graph
-from pipeline.passes import apply
-from pipeline.plan import Plan
-from pipeline.quantize import schemes
+from pipeline.graph import file as graphs
+from pipeline.graph.file import Graph
+from pipeline.passes import fusions
+from pipeline.passes.base import apply
+from pipeline.precision import schemes
+from pipeline.recipe.plan import Plan
 from tests.device_release import compiled, device_variant, with_variants
 from tests.exports import export
 from tests.runtime_release import (

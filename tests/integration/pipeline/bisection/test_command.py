@@ -8,9 +8,9 @@ from pathlib import Path
 import onnx_ir
 from distilforge.manifest import Variant
 
-from pipeline import graph as graphs
-from pipeline.fuse import fusions
-from pipeline.passes import apply
+from pipeline.graph import file as graphs
+from pipeline.passes import fusions
+from pipeline.passes.base import apply
 from tests.integration.conftest import run_command
 from tests.runtime_release import GRAPH, published, read_manifest, record_files, write_manifest
 

@@ -8,14 +8,13 @@ import pytest
 from distilforge.manifest import CompiledEngine
 
 from model_src import heads
-from pipeline import passes
 from pipeline.engines.build import build
 from pipeline.engines.flavours import RTX
 from pipeline.engines.options import EngineOptions
 from pipeline.engines.worker import APART
 from pipeline.errors import StageError
-from pipeline.fuse import fusions
-from pipeline.graph import load, save
+from pipeline.graph.file import load, save
+from pipeline.passes import base, fusions
 from tests.engine_graphs import axes, graph_file
 from tests.graphs import LAYERS
 
@@ -32,7 +31,7 @@ def compiled(graph: Path, output: Path, head: str = HEAD, **options: object) -> 
 def with_attention(graph: Path, folder: Path) -> Path:
     """`graph`, in fp32, with attention as ONNX's operator, which TensorRT-RTX has no kernel for in fp32."""
     loaded = load(graph)
-    passes.apply(loaded, [fusions.find("attention_onnx")])
+    base.apply(loaded, [fusions.find("attention_onnx")])
     save(loaded, folder / "attention.onnx")
     return folder / "attention.onnx"
 

@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.build import build
 from pipeline.errors import MissingError, StageError, UsageError
-from pipeline.plan import Plan, preset, to_toml
-from pipeline.recipe import Recipe, VariantName
+from pipeline.recipe.plan import Plan, preset, to_toml
+from pipeline.recipe.recipe import Recipe, VariantName
 from pipeline.tuning import proposals
 from pipeline.tuning.space import canonical
 from pipeline.tuning.tune import Tuned, tune

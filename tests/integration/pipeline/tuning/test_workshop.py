@@ -7,12 +7,13 @@ import pytest
 from distilforge.timing.process import open_workers
 from distilforge.timing.shape import Shape
 
-from pipeline import compile as targets
-from pipeline import stages
-from pipeline.plan import Plan
-from pipeline.recipe import Recipe
+from pipeline import targets
+from pipeline.recipe.plan import Plan
+from pipeline.recipe.recipe import Recipe
+from pipeline.stages.export import export
+from pipeline.stages.load import Source, load
+from pipeline.store.work import Stage, WorkFolder
 from pipeline.tuning.workshop import MOST_KEPT, Workshop
-from pipeline.work import Stage, WorkFolder
 from tests.conftest import save_checkpoint
 from tests.integration.conftest import QUICK, Listener
 
@@ -25,7 +26,7 @@ class Exported:
     """What a workshop begins with; it changes none of it."""
 
     recipe: Recipe
-    source: stages.Source
+    source: Source
     stage: Stage
 
 
@@ -34,8 +35,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("exported")
     checkpoint = save_checkpoint("sequence_classification", folder / "checkpoint", n_layers=1)
     recipe = Recipe(name="tiny", checkpoint=str(checkpoint), gates=QUICK)
-    source = stages.load(recipe)
-    stage = stages.export(WorkFolder(folder / "work", Listener()), recipe, source)
+    source = load(recipe)
+    stage = export(WorkFolder(folder / "work", Listener()), recipe, source)
     return Exported(recipe=recipe, source=source, stage=stage)
 
 

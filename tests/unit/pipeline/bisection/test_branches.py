@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from pipeline import passes
 from pipeline.bisection.branches import keep_else
-from pipeline.fuse import fusions
-from tests.unit.pipeline.fuse.graphs import answer, exported, ragged
+from pipeline.passes import base, fusions
+from tests.unit.pipeline.passes.graphs import answer, exported, ragged
 
 
 def test_what_an_if_chose_is_always_computed() -> None:
@@ -14,9 +13,9 @@ def test_what_an_if_chose_is_always_computed() -> None:
     padded = answer(graph, feeds)
     whole = {**feeds, "attention_mask": np.ones_like(feeds["attention_mask"])}
     unpadded = answer(graph, whole)
-    passes.apply(graph, [fusions.find("mask_where_needed")])
-    assert sum(node.op_type == "If" for node in graph.graph) == passes.layers(graph)
-    assert keep_else(graph) == passes.layers(graph)
+    base.apply(graph, [fusions.find("mask_where_needed")])
+    assert sum(node.op_type == "If" for node in graph.graph) == base.layers(graph)
+    assert keep_else(graph) == base.layers(graph)
     assert not any(node.op_type == "If" for node in graph.graph)
     for before, given in ((padded, feeds), (unpadded, whole)):
         for one, other in zip(before, answer(graph, given), strict=True):

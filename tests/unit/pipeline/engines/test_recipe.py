@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import options, recipe_file
+from pipeline.cli import options
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
-from pipeline.recipe import Recipe
+from pipeline.recipe import toml as recipe_toml
+from pipeline.recipe.recipe import Recipe
 
 FULL = """
 [engine]
@@ -28,7 +29,7 @@ timing_cache = "kernels.cache"
 def read(folder: Path, text: str) -> Recipe:
     path = folder / "given.toml"
     path.write_text(f'checkpoint = "./x"\n{text}')
-    return recipe_file.read(path)
+    return recipe_toml.read(path)
 
 
 def test_every_option_is_read_and_the_cache_lies_beside_the_recipe(tmp_path: Path) -> None:
@@ -92,4 +93,4 @@ def test_the_command_line_replaces_what_it_names(tmp_path: Path) -> None:
         buckets=None,
         timing_cache=None,
     )
-    assert found.engine == replace(recipe_file.read(path).engine, capabilities=("12.0",))
+    assert found.engine == replace(recipe_toml.read(path).engine, capabilities=("12.0",))

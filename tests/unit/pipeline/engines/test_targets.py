@@ -6,11 +6,11 @@ import onnxruntime
 import pytest
 from distilforge.backends import backends
 
-from pipeline import compile as targets
+from pipeline import targets
 from pipeline.engines.flavours import FLAVOURS
 from pipeline.errors import MissingError
-from pipeline.graph import load
-from pipeline.versions import installed
+from pipeline.graph.file import load
+from pipeline.store.versions import installed
 from tests.graphs import exported
 
 

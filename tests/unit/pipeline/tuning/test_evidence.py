@@ -5,7 +5,7 @@ from pathlib import Path
 
 from distilforge.manifest import Measurement, Steadiness, Verdict
 
-from pipeline.plan import Plan
+from pipeline.recipe.plan import Plan
 from pipeline.tuning.evidence import Evidence, Trial
 from tests.integration.conftest import Listener
 

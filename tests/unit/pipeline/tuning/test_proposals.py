@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from pipeline.plan import Plan
+from pipeline.recipe.plan import Plan
 from pipeline.tuning.evidence import Evidence, Trial
 from pipeline.tuning.proposals import Proposals
 from pipeline.tuning.space import Choice, Space

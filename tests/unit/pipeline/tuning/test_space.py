@@ -2,11 +2,11 @@
 
 import pytest
 
-from pipeline.compile import targets
 from pipeline.errors import UsageError
-from pipeline.fuse import fusions
-from pipeline.passes import Applied, Pass
-from pipeline.plan import Plan, preset
+from pipeline.passes import fusions
+from pipeline.passes.base import Applied, Pass
+from pipeline.recipe.plan import Plan, preset
+from pipeline.targets import targets
 from pipeline.tuning.space import Space, canonical, key, space
 from pipeline.tuning.words import differences
 

@@ -1,0 +1,1 @@
+"""The command line: commands of a few lines, their options, and the one place that prints."""

@@ -1,0 +1,139 @@
+"""The commands about single stages: what passes and schemes there are, and applying them to an ONNX file."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import targets
+from pipeline.cli import display, options
+from pipeline.cli.reporting import report_errors
+from pipeline.passes import fusions
+from pipeline.passes.base import Pass
+from pipeline.precision import schemes
+from pipeline.recipe.plan import BITS, CALIBRATIONS, Plan
+from pipeline.stages import single_graph
+from pipeline.stages.single_graph import Written
+
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL.onnx", help="A DistilBERT as `distilforge export` writes it.")
+]
+Passes = Annotated[list[str], typer.Option("--pass", metavar="NAME", help="May be given several times.")]
+Output = Annotated[Path, typer.Option(metavar="OUT.onnx", help="The file to write.")]
+SchemeName = Annotated[str, typer.Option(help="How: see `distilforge list schemes`.")]
+Tokenizer = Annotated[str, typer.Option(help="The checkpoint, whose tokenizer reads the calibration data.")]
+Method = Annotated[str, typer.Option(help=f"Where ranges end: one of {', '.join(CALIBRATIONS)}.")]
+Smoothing = Annotated[float, typer.Option(help="How much of an outlier moves into the weights, 0 to 1.")]
+Bits = Annotated[int, typer.Option(help="8, or 7 for CPUs whose 8-bit products saturate.")]
+Products = Annotated[bool, typer.Option("--attention", help="Attention's own products in 8 bits too.")]
+Fusions = Annotated[
+    list[str] | None,
+    typer.Option("--pass", metavar="NAME", help="Passes to apply first.", show_default=False),
+]
+Lowerings = Annotated[
+    list[str] | None,
+    typer.Option("--lower", metavar="NAME", help="Passes to apply last.", show_default=False),
+]
+
+
+class Kind(StrEnum):
+    """What `list` can list."""
+
+    heads = "heads"
+    passes = "passes"
+    schemes = "schemes"
+    precisions = "precisions"
+    targets = "targets"
+
+
+def list_names(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
+    """List what there is to choose from."""
+    with report_errors():
+        if kind is Kind.passes:
+            found = [fusions.find(name) for name in fusions.names()]
+            display.table(
+                ("pass", "must match", "after", "what it does"),
+                [(each.name, _contract(each), ", ".join(each.after), each.summary) for each in found],
+            )
+        elif kind is Kind.schemes:
+            rows = [(name, schemes.find(name).summary) for name in schemes.names()]
+            display.table(("scheme", "what it does"), rows)
+        else:
+            for name in _names(kind):
+                display.result(name)
+
+
+def fuse(
+    model: Model,
+    passes: Passes,
+    output: Output,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Apply passes to an ONNX file and print how often each matched; exit 5 where one matched less than it must."""
+    with report_errors(verbose):
+        _show(single_graph.fuse(model, passes, output), as_json)
+
+
+def quantize(
+    model: Model,
+    scheme: SchemeName,
+    checkpoint: Tokenizer,
+    output: Output,
+    calibration: options.Calibration = None,
+    head: options.Head = None,
+    method: Method = "minmax",
+    smoothing: Smoothing = 0.0,
+    weight_bits: Bits = BITS,
+    attention: Products = False,
+    exclude: options.Exclude = None,
+    passes: Fusions = None,
+    lowerings: Lowerings = None,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Write an ONNX file in another precision, calibrated on real texts, and print what was changed."""
+    with report_errors(verbose):
+        plan = Plan(
+            fusions=tuple(passes or ()),
+            scheme=scheme,
+            calibration=method,
+            smoothing=smoothing,
+            weight_bits=weight_bits,
+            quantize_attention=attention,
+            exclude=tuple(exclude or ()),
+            lowerings=tuple(lowerings or ()),
+        )
+        schemes.find(scheme)
+        _show(
+            single_graph.quantize(
+                model, plan, checkpoint=checkpoint, head=head, data=calibration, output=output
+            ),
+            as_json,
+        )
+
+
+def _show(written: Written, as_json: bool) -> None:
+    if as_json:
+        display.result(json.dumps(written.to_json(), ensure_ascii=False))
+        return
+    display.table(("pass", "matched"), [(record.name, str(record.rewrites)) for record in written.passes])
+    for note in written.notes:
+        display.result(note)
+    display.result(written.files[0])
+
+
+def _contract(each: Pass) -> str:
+    counts = [(each.per_layer, "a layer"), (each.per_graph, "in all")]
+    numbers = ", ".join(f"{count} {of}" for count, of in counts if count) or "any number"
+    return f"{numbers}, all that look like it" if each.every else numbers
+
+
+def _names(kind: Kind) -> tuple[str, ...]:
+    if kind is Kind.heads:
+        from model_src import heads
+
+        return heads.names()
+    return targets.targets.names() if kind is Kind.targets else targets.precisions()

@@ -1,0 +1,1 @@
+"""What keeps an engine from being built of a graph, told before any build."""

@@ -1,0 +1,1 @@
+"""Graphs: reading, writing and editing them, naming what is in them, and running them in memory."""

@@ -1,0 +1,69 @@
+"""The graph that the stages hand on, and reading, writing and checking it."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir
+from distilforge.manifest import Tensor
+from onnx_ir.passes.common import CheckerPass
+
+from pipeline.graph import onnx_writer
+
+Graph = onnx_ir.Model
+
+# Protocol buffers cannot exceed 2 GiB; the rest is left to names, shapes and nodes.
+LARGEST_SINGLE_FILE = 2**31 - 2**24
+
+
+def save(graph: Graph, path: Path, *, largest_single_file: int = LARGEST_SINGLE_FILE) -> tuple[str, ...]:
+    """Write `graph` to `path`, its weights beside it where they are too large for one file.
+
+    Returns the names of the files, the one to load first. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = sum(
+        value.const_value.nbytes for value in graph.graph.initializers.values() if value.const_value
+    )
+    if weights <= largest_single_file:
+        onnx_writer.write(graph, path)
+        return (path.name,)
+    external = f"{path.name}_data"
+    onnx_ir.save(graph, path, external_data=external)
+    return (path.name, external)
+
+
+def load(path: Path) -> Graph:
+    """The graph in `path`; its external data, if any, is read when used."""
+    return onnx_ir.load(path)
+
+
+def check(graph: Graph) -> None:
+    """Raise ValueError where `graph` is no valid ONNX, or where a value's type or shape is not known."""
+    unknown = [value.name for node in graph.graph for value in node.outputs if not _is_known(value)]
+    if unknown:
+        raise ValueError(f"{len(unknown)} values have no complete shape, the first is {unknown[0]}")
+    try:
+        CheckerPass(full_check=True)(graph)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as cause:
+        raise ValueError(f"onnx.checker: {cause}") from cause
+
+
+def domains(graph: Graph) -> frozenset[str]:
+    """The operator domains that the graph's nodes come from; "" is ONNX itself."""
+    return frozenset(node.domain for node in graph.graph.all_nodes())
+
+
+def describe(value: onnx_ir.Value) -> Tensor:
+    """A graph input or output as the manifest names it."""
+    assert value.name is not None
+    assert value.dtype is not None
+    assert value.shape is not None
+    sizes = tuple(size if isinstance(size, int) else str(size.value) for size in value.shape)
+    return Tensor(name=value.name, dtype=np.dtype(value.dtype.numpy()).name, shape=sizes)
+
+
+def _is_known(value: onnx_ir.Value) -> bool:
+    if value.dtype is None or value.shape is None:
+        return False
+    return all(isinstance(size, int) or size.value is not None for size in value.shape)

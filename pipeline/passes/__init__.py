@@ -1,0 +1,42 @@
+"""Fusions: one rewrite a file. Which of them a target applies is data (pipeline/recipe/presets)."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pipeline.passes.base import Applied, Pass
+from pipeline.registry import Registry
+
+if TYPE_CHECKING:
+    from pipeline.graph.file import Graph
+
+fusions: Registry[Pass] = Registry("pass", __name__)
+
+
+def fusion(
+    name: str,
+    *,
+    emits: frozenset[str] = frozenset(),
+    after: tuple[str, ...] = (),
+    per_layer: int | None = None,
+    per_graph: int | None = None,
+    every: bool = False,
+) -> "Callable[[Callable[[Graph], Applied]], Callable[[Graph], Applied]]":
+    """Register the decorated function, whose docstring's first line says what it does, as the fusion `name`."""
+
+    def register(run: "Callable[[Graph], Applied]") -> "Callable[[Graph], Applied]":
+        summary = (run.__doc__ or "").strip().partition("\n")[0]
+        fusions.add(
+            Pass(
+                name=name,
+                summary=summary,
+                run=run,
+                emits=emits,
+                after=after,
+                per_layer=per_layer,
+                per_graph=per_graph,
+                every=every,
+            )
+        )
+        return run
+
+    return register

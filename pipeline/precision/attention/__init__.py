@@ -1,0 +1,1 @@
+"""Attention's own products in 8 bits."""

@@ -1,0 +1,1 @@
+"""Reduced floating point: fp16 and fp8."""

@@ -1,0 +1,1 @@
+"""Which layers are quantized, and how each kind of layer is written."""

@@ -1,0 +1,1 @@
+"""The ranges of activations: observing them and choosing what is clipped."""

@@ -1,0 +1,1 @@
+"""Moving outliers from activations into weights before both are rounded."""

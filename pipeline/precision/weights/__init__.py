@@ -1,0 +1,1 @@
+"""Rounding weights, and writing them into the graph."""

@@ -1,1 +1,0 @@
-"""What the schemes share: finding what can be quantized, numbers for it, and editing the graph."""

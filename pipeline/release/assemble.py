@@ -1,0 +1,133 @@
+"""Stage 3: a candidate, which is a release folder that nobody has validated yet."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from distilforge.json_fields import Fields, read_text
+from distilforge.manifest import FileRecord, Manifest, Provenance, Variant, Withheld
+from distilforge.release import MANIFEST
+
+from model_src.config import DistilBertConfig
+from model_src.folder import CheckpointFolder
+from pipeline.graph.interface import Interface
+from pipeline.release import tokenizer
+from pipeline.store import digests, storage, versions
+
+CONFIG = "config.json"
+VERSION_DIGITS = 12
+
+
+def assemble(
+    *,
+    name: str,
+    checkpoint: CheckpointFolder,
+    checkpoint_sha256: str,
+    recipe_sha256: str,
+    interface: Interface,
+    compiled: Sequence[tuple[Variant, Path]],
+    folder: Path,
+) -> Manifest:
+    """Fill `folder` with a candidate made of the variants' files, which lie below the paths in `compiled`.
+
+    Returns its manifest, which is written too. Raises CheckpointError for an unusable tokenizer.
+    """
+    config = checkpoint.configuration()
+    for variant, compiled_folder in compiled:
+        for file in variant.files:
+            storage.link_or_copy(compiled_folder / file, folder / file)
+    tokenizer.write(checkpoint, folder, vocab_size=config.vocab_size, longest=config.max_position_embeddings)
+    _write_config(checkpoint, config, interface.architecture, folder / CONFIG)
+    files = digests.record(folder)
+    manifest = Manifest(
+        name=name,
+        version=version(files, recipe_sha256),
+        head=interface.head,
+        labels=interface.labels,
+        problem_type=interface.problem_type,
+        inputs=interface.inputs,
+        outputs=interface.outputs,
+        spans=interface.spans,
+        variants=tuple(variant for variant, _ in compiled),
+        files=files,
+        provenance=provenance(checkpoint_sha256, recipe_sha256),
+    )
+    write_manifest(manifest, folder)
+    return manifest
+
+
+def without(manifest: Manifest, reasons: Mapping[str, str]) -> Manifest:
+    """`manifest` with the variants named in `reasons` withheld: their files are gone, and so the version is another."""
+    if not reasons:
+        return manifest
+    kept = tuple(variant for variant in manifest.variants if variant.name not in reasons)
+    needed = {file for variant in kept for file in variant.files}
+    left = {file for variant in manifest.variants for file in variant.files} - needed
+    files = {name: entry for name, entry in manifest.files.items() if name not in left}
+    return replace(
+        manifest,
+        version=version(files, manifest.provenance.recipe_sha256),
+        variants=kept,
+        files=files,
+        withheld=tuple(
+            Withheld(name=variant.name, reason=reasons[variant.name])
+            for variant in manifest.variants
+            if variant.name in reasons
+        ),
+    )
+
+
+def version(files: Mapping[str, FileRecord], recipe_sha256: str) -> str:
+    """The version of a release: a digest of what is deployed and of the recipe, never of timings or dates."""
+    text = digests.of_records(files) + recipe_sha256
+    return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
+
+
+def provenance(checkpoint_sha256: str, recipe_sha256: str) -> Provenance:
+    """Where what is made now, on this machine, comes from."""
+    return Provenance(
+        checkpoint_sha256=checkpoint_sha256,
+        recipe_sha256=recipe_sha256,
+        git_commit=versions.git_commit(),
+        tools=versions.tools(),
+        host=versions.host(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the release or candidate in `folder`."""
+    path = folder / MANIFEST
+    return Manifest.from_json(path.read_text(encoding="utf-8"), str(path))
+
+
+def architecture(folder: Path) -> str:
+    """The head's class in transformers, which config.json of the release in `folder` names."""
+    (name,) = Fields.parse((folder / CONFIG).read_text(encoding="utf-8"), CONFIG).list(
+        "architectures", read_text
+    )
+    return name
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write `manifest` into `folder`, after all the files that it lists."""
+    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+
+
+def seal(manifest: Manifest, folder: Path) -> Manifest:
+    """Write `manifest` with the digest of every file that now lies in `folder`, and return it."""
+    files = {name: entry for name, entry in digests.record(folder).items() if name != MANIFEST}
+    sealed = replace(manifest, files=files)
+    write_manifest(sealed, folder)
+    return sealed
+
+
+def _write_config(
+    checkpoint: CheckpointFolder, config: DistilBertConfig, architecture: str, path: Path
+) -> None:
+    """The checkpoint's config.json, with the head that was exported and every default written out."""
+    values = {**checkpoint.read_config(), **config.to_hugging_face(architecture)}
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,27 @@
+"""A release folder: the validated candidate with its report, its model card and the digest of every file."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from distilforge.manifest import Manifest, Provenance
+from distilforge.release import MANIFEST
+
+from pipeline.release import assemble, model_card
+from pipeline.store import storage
+from validation import html
+from validation.report import Report
+
+CARD = "README.md"
+
+
+def compose(
+    *, candidate: Path, judged: Manifest, report: Report, provenance: Provenance, folder: Path
+) -> Manifest:
+    """Fill the empty `folder` with a release: the stage folder `candidate`, as it was judged, with its report."""
+    storage.copy(candidate, folder, leaving=MANIFEST)
+    for file in assemble.read_manifest(candidate).files.keys() - judged.files.keys():
+        (folder / file).unlink()  # a variant that was withheld
+    manifest = replace(judged, provenance=provenance)
+    html.write(report, manifest, folder / "validation")
+    (folder / CARD).write_text(model_card.render(manifest, assemble.architecture(folder)), encoding="utf-8")
+    return assemble.seal(manifest, folder)

@@ -1,0 +1,89 @@
+"""Calibration data: real texts as the batches that a release would be fed, for ranges and for proofs about them."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from distilforge.manifest import Manifest, Provenance, Span
+from distilforge.tokenizer import Tokenizer
+
+from model_src import folder as checkpoint_folder
+from pipeline.errors import UsageError
+from pipeline.precision import Calibration, Feeds
+from pipeline.release import tokenizer
+from validation import tasks
+from validation.batches import batches
+from validation.data import demo_texts, read
+from validation.errors import DataError
+from validation.tasks.base import Row, Served
+
+# Ranges hardly move beyond a few hundred texts, and a build waits for each of them.
+MOST_TEXTS = 128
+# Of a text that a short model can only read in windows, the first ones say enough.
+MOST_WINDOWS = 4
+
+
+def feeds(
+    checkpoint: Path, head: str, spans: Mapping[str, Span], data: Path | None, *, most: int = MOST_TEXTS
+) -> Calibration:
+    """Batches of up to `most` texts of `data`, spread over it, each time they are asked for.
+
+    Texts are encoded and padded as the runtime and validation do it; labels are not read. `data` None takes the
+    texts that validation carries for the head. Raises UsageError where there are none, DataError for data that is
+    damaged or of another head, and what model_src raises for a checkpoint.
+    """
+    path = demo_texts(head, "calibration") if data is None else data
+    if path is None:
+        raise UsageError(
+            f"the head {head} needs calibration data, and there are no texts for it here",
+            hint="give texts like those the model will read: --calibration texts.jsonl",
+        )
+    task = tasks.find(head)(labels=(), labelled=False)
+    examples = read(path, task, head)
+    served = _served(checkpoint, head, spans)
+    rows: list[Row] = []
+    for index, example in enumerate(examples[:: -(-len(examples) // most)]):
+        # Somebody else's texts may be too long for this model, or offer more choices than it takes.
+        with contextlib.suppress(DataError):
+            rows += task.rows(example, index, served)[:MOST_WINDOWS]
+    if not rows:
+        raise UsageError(
+            f"none of the {len(examples)} texts in {path} fits the model",
+            hint=f"a text may have {served.longest} tokens",
+        )
+
+    def again() -> Iterator[Feeds]:
+        return (batch.feeds for batch in batches(rows, served))
+
+    return again
+
+
+def _served(checkpoint: Path, head: str, spans: Mapping[str, Span]) -> Served:
+    """What a release of `checkpoint` would read texts with."""
+    source = checkpoint_folder.find(checkpoint)
+    config = source.configuration()
+    with tempfile.TemporaryDirectory(prefix="distilforge-") as written:
+        tokenizer.write(
+            source,
+            Path(written),
+            vocab_size=config.vocab_size,
+            longest=config.max_position_embeddings,
+        )
+        loaded = Tokenizer(Path(written))
+    manifest = Manifest(
+        name=head,
+        version="",
+        head=head,
+        labels=(),
+        problem_type=None,
+        inputs=(),
+        outputs=(),
+        spans=spans,
+        variants=(),
+        files={},
+        provenance=Provenance(
+            checkpoint_sha256="", recipe_sha256="", git_commit="", tools={}, host="", created=""
+        ),
+    )
+    return Served(manifest=manifest, tokenizer=loaded, vocabulary=config.vocab_size)

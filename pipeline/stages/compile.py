@@ -1,0 +1,53 @@
+"""Compile: one variant's files, which are the exported graph as its plan has it and what its target makes of that."""
+
+from pathlib import Path
+
+from pipeline import targets
+from pipeline.graph import collector
+from pipeline.graph.interface import Interface
+from pipeline.recipe.recipe import Recipe, VariantName
+from pipeline.stages.export import GRAPH, INTERFACE
+from pipeline.stages.load import Source
+from pipeline.store import dependencies, digests, versions
+from pipeline.store.work import Stage, WorkFolder
+from validation.data import demo_texts
+
+VARIANT = "variant.json"
+
+
+def compile_variant(
+    work: WorkFolder, recipe: Recipe, source: Source, variant: VariantName, exported: Stage
+) -> Stage:
+    """The files of one variant, and variant.json, which is the manifest's entry for it so far."""
+    interface = Interface.read(exported.folder / INTERFACE)
+    plan = recipe.plan(variant, interface.head)
+
+    @collector.paused()
+    def make(folder: Path) -> None:
+        from pipeline.precision import when_asked
+        from pipeline.stages import calibration, transform
+
+        feeds = when_asked(
+            lambda: calibration.feeds(
+                source.checkpoint.path, interface.head, interface.spans, recipe.calibration
+            )
+        )
+        target = targets.find(variant.target, variant.precision)
+        made = transform.make_variant(exported.folder / GRAPH, plan, feeds, target, variant.precision, folder)
+        (folder / VARIANT).write_text(made.to_json(), encoding="utf-8")
+
+    texts = (recipe.calibration or demo_texts(interface.head, "calibration")) if plan.scheme else None
+    return work.stage(
+        "compile",
+        doing=f"compiling for {variant}",
+        inputs={
+            "export": exported.digest,
+            "variant": str(variant),
+            "plan": plan.to_json(),
+            "calibration": digests.of_file(texts) if texts else None,
+            "tokenizer": source.tokenizer if plan.scheme else None,
+            "tools": versions.of("onnx", "onnx-ir", "onnxscript", "onnxruntime", "tokenizers"),
+            "source": dependencies.digest_of(make),
+        },
+        make=make,
+    )

@@ -1,0 +1,177 @@
+"""Validate: answers compared, speed timed, and both held against the recipe's limits.
+
+Answers are found again by what went into them; a timing depends on the moment too.
+"""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distilforge.manifest import Manifest
+
+from pipeline.recipe.recipe import Recipe, answer_limits, limits, timing_limits
+from pipeline.release import assemble
+from pipeline.stages.load import Source
+from pipeline.store import dependencies, digests, versions
+from pipeline.store.work import Stage, Talk, WorkFolder
+from validation.data import demo_texts
+
+if TYPE_CHECKING:
+    from validation.report import Report
+    from validation.speed import Timed
+
+REPORT = "report.json"
+TIMING = "timing.json"
+
+
+def compare(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Talk) -> Stage:
+    """validation's report on the answers of every variant."""
+
+    def make(folder: Path) -> None:
+        from validation.validate import validate
+
+        report = validate(
+            made.folder,
+            source.checkpoint.path,
+            manifest.head,
+            evaluation=recipe.evaluation,
+            gates=recipe.gates,
+            progress=talk.note,
+        )
+        for note in report.notes:
+            talk.note(note)
+        (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
+
+    manifest = assemble.read_manifest(made.folder)
+    texts = recipe.evaluation or demo_texts(manifest.head, "evaluation")
+    return work.stage(
+        "compare",
+        doing="comparing with eager PyTorch",
+        inputs={
+            "candidate": _content(manifest),
+            "model": source.model,
+            "evaluation": digests.of_file(texts) if texts else None,
+            "gates": answer_limits(recipe.gates),
+            "host": versions.host(),
+            "tools": versions.of(
+                "torch", "onnxruntime", "tokenizers", "numpy", "scipy", "seqeval", "torchmetrics"
+            ),
+            "source": dependencies.digest_of(make),
+        },
+        make=make,
+    )
+
+
+def time(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Talk) -> Stage | None:
+    """How long eager PyTorch and every variant take; None where the recipe skips it.
+
+    A timing depends on the moment: what was not steady, or showed that a limit is not met, is taken again.
+    """
+    if recipe.gates.latency == "skip":
+        return None
+    manifest = assemble.read_manifest(made.folder)
+
+    def make(folder: Path) -> None:
+        from validation import speed
+
+        timed = speed.measure(
+            made.folder,
+            manifest,
+            source.checkpoint.path,
+            vocabulary=source.checkpoint.configuration().vocab_size,
+            gates=recipe.gates,
+            progress=talk.note,
+        )
+        if timed is not None:
+            (folder / TIMING).write_text(timed.to_json(), encoding="utf-8")
+
+    def stays(folder: Path) -> bool:
+        from validation import speed
+
+        timed = read_timing(folder)
+        if timed is None:
+            return True
+        return timed.steadiness.steady and all(
+            verdict
+            for variant in manifest.variants
+            for verdict in speed.speed_verdicts(variant, manifest.variants, timed, recipe.gates)
+        )
+
+    return work.stage(
+        "time",
+        doing="timing every variant and eager PyTorch in turns",
+        inputs={
+            "candidate": _content(manifest),
+            "model": source.model,
+            "gates": timing_limits(recipe.gates),
+            "host": versions.host(),
+            "tools": versions.of("torch", "onnxruntime", "numpy"),
+            "source": dependencies.digest_of(make),
+        },
+        make=make,
+        stays=stays,
+    )
+
+
+def validate(work: WorkFolder, recipe: Recipe, made: Stage, compared: Stage, timed: Stage | None) -> Stage:
+    """The whole report, and the candidate's manifest with its verdicts."""
+
+    def make(folder: Path) -> None:
+        from validation import speed
+        from validation.report import Report
+
+        manifest = assemble.read_manifest(made.folder)
+        answers = Report.from_json((compared.folder / REPORT).read_text(encoding="utf-8"), REPORT)
+        timing = read_timing(timed.folder) if timed is not None else None
+        report = speed.judge(answers, manifest.variants, timing, recipe.gates)
+        (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
+        assemble.write_manifest(judged(manifest, report), folder)
+
+    return work.stage(
+        "validate",
+        doing="holding what was found against the limits",
+        inputs={
+            "candidate": made.digest,
+            "compared": compared.digest,
+            "timed": timed.digest if timed is not None else None,
+            "gates": limits(recipe.gates),
+            "source": dependencies.digest_of(make),
+        },
+        make=make,
+    )
+
+
+def read_timing(folder: Path) -> "Timed | None":
+    """The timing in the stage's `folder`; None where no variant could be timed."""
+    from validation.speed import Timed
+
+    path = folder / TIMING
+    return Timed.from_json(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else None
+
+
+def judged(manifest: Manifest, report: "Report") -> Manifest:
+    """`manifest` with what validation found about each of its variants, and without those that it withholds."""
+    by_name = {one.name: one for one in report.variants}
+    complete = replace(
+        manifest,
+        timing=report.timing,
+        variants=tuple(
+            replace(
+                variant,
+                notes=(*variant.notes, *by_name[variant.name].notes),
+                validated=by_name[variant.name].passed and all(variant.verdicts),
+                metrics=by_name[variant.name].metrics,
+                verdicts=(*variant.verdicts, *by_name[variant.name].verdicts),
+                measurements=by_name[variant.name].measurements,
+            )
+            for variant in manifest.variants
+        ),
+    )
+    return assemble.without(complete, {one.name: one.withheld for one in report.variants if one.withheld})
+
+
+def _content(manifest: Manifest) -> str:
+    """Digest of a candidate, leaving out when and where it was put together."""
+    values = asdict(manifest)
+    del values["provenance"]
+    return digests.of_value(values)

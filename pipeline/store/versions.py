@@ -1,0 +1,88 @@
+"""What is installed: versions of tools, the digest of our own source, the git commit, the host."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from pipeline.store import digests
+
+_TOOLS = (
+    "distilforge-pipeline",
+    "torch",
+    "onnx",
+    "onnx-ir",
+    "onnxscript",
+    "onnxruntime",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+)
+
+
+def installed(package: str) -> str | None:
+    """The installed version of `package`, or None; nothing is imported."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def of(*packages: str) -> dict[str, str]:
+    """Installed versions by name; a package that is not installed is left out."""
+    versions = {package: installed(package) for package in packages}
+    return {package: version for package, version in versions.items() if version is not None}
+
+
+def tools() -> dict[str, str]:
+    """The versions that a release's provenance names."""
+    return {"python": platform.python_version(), **of(*_TOOLS)}
+
+
+def source(*names: str) -> str:
+    """Digest of our own source, so that an edited stage is run again: packages (all modules) and single modules."""
+    files = [path for name in names for path in _files(name)]
+    return digests.of_value([[path.name, digests.of_file(path)] for path in files])
+
+
+def git_commit() -> str:
+    """The commit of the pipeline's own checkout, `+changes` appended where files differ; "unknown" outside git."""
+    root = Path(__file__).parent
+    try:
+        # A checkout that merely surrounds an installation does not track this file, and says nothing about it.
+        _git(root, "ls-files", "--error-unmatch", Path(__file__).name)
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{commit}+changes" if changed else commit
+
+
+def host() -> str:
+    """This machine in a line: CPU model, usable cores, system."""
+    return f"{_cpu_model()}, {len(os.sched_getaffinity(0))} cores, {platform.system()} {platform.machine()}"
+
+
+def _files(name: str) -> list[Path]:
+    package, _, module = name.partition(".")
+    found = importlib.util.find_spec(package)
+    assert found is not None
+    assert found.origin is not None
+    place = Path(found.origin).parent.joinpath(*module.split(".")) if module else Path(found.origin).parent
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "unknown CPU")

@@ -1,0 +1,60 @@
+"""The committed plans for devices, applied to every head and answered by ONNX Runtime's CPU provider, their oracle."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_src import heads
+from pipeline import targets
+from pipeline.graph.file import Graph, check, domains
+from pipeline.recipe.plan import preset
+from pipeline.stages.transform import transform
+from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
+
+CUDA, RTX, TRT = "onnxruntime-cuda", "tensorrt-rtx", "tensorrt"
+PROVIDERS = ("onnxruntime-rtx", "onnxruntime-tensorrt")
+PLANS = [(RTX, "fp32"), (RTX, "fp16"), (RTX, "int8"), (CUDA, "fp16")]
+# Of the answers' root mean square, on models of two layers with random weights
+NEAR = {"fp32": 1e-5, "fp16": 0.01, "int8": 0.1}
+
+
+def operators(graph: Graph) -> Counter[str]:
+    return Counter(node.op_type for node in graph.graph)
+
+
+@pytest.mark.parametrize("head", heads.names())
+@pytest.mark.parametrize(("target", "precision"), PLANS)
+def test_a_plan_applies_to_every_head_and_its_graph_answers_on_the_cpu(
+    target: str, precision: str, head: str
+) -> None:
+    graph, inputs = exported(head), feeds(head, 3, 9, seed=50)
+    expected = answer(graph, inputs)
+    done = transform(graph, preset(target, precision, head), calibration(head))
+    check(graph)
+    assert all(done.verdicts)
+    assert domains(graph) <= targets.targets.find(target).domains
+    found = operators(graph)
+    fused = "MultiHeadAttention" if target == CUDA else "Attention"
+    assert found[fused] == (0 if precision == "fp32" else LAYERS)
+    assert found["Softmax"] == (LAYERS if precision == "fp32" else 0)
+    for given, wanted in zip(answer(graph, inputs), expected, strict=True):
+        assert given.dtype == np.float32
+        assert relative_error(given, wanted) < NEAR[precision]
+
+
+@pytest.mark.parametrize("head", heads.names())
+@pytest.mark.parametrize("other", [TRT, *PROVIDERS])
+def test_whatever_runs_engines_of_tensorrt_is_given_the_same_graph(other: str, head: str) -> None:
+    for precision in targets.targets.find(RTX).precisions:
+        assert preset(RTX, precision, head) == preset(other, precision, head)
+
+
+def test_the_cuda_target_writes_what_clients_look_for_and_is_its_own_oracle(tmp_path: Path) -> None:
+    graph = exported()
+    transform(graph, preset(CUDA, "fp16", "sequence_classification"), calibration())
+    found = targets.find(CUDA, "fp16")
+    assert found.device
+    assert targets.compile_graph(found, graph, "fp16", tmp_path) == ("onnx/model_fp16.onnx",)
+    assert (tmp_path / "onnx" / "model_fp16.onnx").is_file()

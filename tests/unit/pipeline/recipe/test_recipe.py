@@ -1,0 +1,181 @@
+"""The recipe and its TOML form."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from distilforge.manifest import Span
+
+from pipeline.errors import UsageError
+from pipeline.recipe import toml as recipe_toml
+from pipeline.recipe.recipe import Recipe, VariantName
+from validation.gate import LIMITS, Gates
+
+ROOT = Path(__file__).parents[4]
+
+FULL = """
+name = "reviews"
+checkpoint = "../checkpoints/reviews"
+head = "sequence_classification"
+variants = ["onnxruntime-cpu:fp32"]
+evaluation = "evaluation.jsonl"
+calibration = "calibration.jsonl"
+
+[spans]
+batch = [1, 4, 16]
+
+[gates]
+margin = 0.02
+confidence = 0.99
+speedup = 0
+mode = "report"
+shapes = [[1, 16], [2, 8]]
+seconds_per_shape = 1
+threads = 2
+sibling_speedup = 1.5
+batch_dependent = []
+
+[gates.limits.fp32]
+error = 1e-3
+
+[gates.limits.int8]
+noise = "off"
+agreement = 1
+faster_than = ["fp16"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "evaluation.jsonl").write_text('{"text": "a", "label": "b"}\n')
+    (tmp_path / "calibration.jsonl").write_text('{"text": "c", "label": "b"}\n')
+    return tmp_path
+
+
+def read(folder: Path, text: str) -> Recipe:
+    path = folder / "given.toml"
+    path.write_text(text)
+    return recipe_toml.read(path)
+
+
+def test_every_field_is_read_and_paths_are_relative_to_the_file(folder: Path) -> None:
+    assert read(folder, FULL) == Recipe(
+        name="reviews",
+        checkpoint=str(folder / "../checkpoints/reviews"),
+        head="sequence_classification",
+        variants=(VariantName(target="onnxruntime-cpu", precision="fp32"),),
+        spans={"batch": Span(low=1, usual=4, high=16)},
+        evaluation=folder / "evaluation.jsonl",
+        calibration=folder / "calibration.jsonl",
+        gates=Gates(
+            limits={
+                **LIMITS,
+                "fp32": replace(LIMITS["fp32"], error=1e-3),
+                "int8": replace(LIMITS["int8"], noise=None, agreement=1.0, faster_than=("fp16",)),
+            },
+            sibling_speedup=1.5,
+            batch_dependent=(),
+            margin=0.02,
+            confidence=0.99,
+            speedup=0,
+            mode="report",
+            shapes=((1, 16), (2, 8)),
+            seconds_per_shape=1,
+            threads=2,
+        ),
+    )
+
+
+def test_defaults(folder: Path) -> None:
+    given = read(folder, 'checkpoint = "somebody/distilbert"')
+    assert given == Recipe(name="given", checkpoint="somebody/distilbert")
+    assert [str(variant) for variant in given.variants] == ["onnxruntime-cpu:fp32"]
+
+
+def test_a_folder_beside_the_recipe_is_no_hub_id(folder: Path) -> None:
+    (folder / "models" / "mine").mkdir(parents=True)
+    assert read(folder, 'checkpoint = "models/mine"').checkpoint == str(folder / "models/mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('chekpoint = "x"', r"given.toml has the unknown key 'chekpoint'.*did you mean 'checkpoint'"),
+        ("", r"given.toml lacks the key 'checkpoint'"),
+        ("checkpoint = 3", r"given.toml: 'checkpoint' must be text, found 3"),
+        ('checkpoint = "x"\nvariants = "y"', r"'variants' must be a list of texts, found 'y'"),
+        ('checkpoint = "x"\nvariants = ["cpu"]', r"given.toml: a variant is target:precision, found 'cpu'"),
+        ('checkpoint = "x"\nvariants = []', r"needs at least one variant"),
+        ('checkpoint = "x"\nvariants = ["a:b", "a:b"]', r"a:b is asked for twice"),
+        ('checkpoint = "x"\n[spans]\nbatch = [1, 2]', r"\[spans\]: 'batch' must be three whole numbers"),
+        ('checkpoint = "x"\n[spans]\nbatch = [4, 2, 8]', r"must rise from at least 1, found 4, 2, 8"),
+        ('checkpoint = "x"\n[spans]\nbatch = [0, 2, 8]', r"must rise from at least 1, found 0, 2, 8"),
+        ('checkpoint = "x"\n[gates]\nmargins = 1', r"\[gates\] has the unknown key 'margins'.*'margin'"),
+        ('checkpoint = "x"\n[gates]\nmargin = true', r"\[gates\]: 'margin' must be a number, found True"),
+        ('checkpoint = "x"\n[gates]\nmode = "maybe"', r"'mode' must be 'enforce' or 'report', found 'maybe'"),
+        ('checkpoint = "x"\n[gates]\nconfidence = 2', r"given.toml: confidence must lie between"),
+        ('checkpoint = "x"\n[gates]\nshapes = [1, 2]', r"must be a list of pairs"),
+        ('checkpoint = "x"\n[gates.limits.int8]\nagrement = 1', r"unknown key 'agrement'.*'agreement'"),
+        (
+            'checkpoint = "x"\n[gates.limits.int8]\nnoise = "of"',
+            r"'noise' must be a number, or 'off', found 'of'",
+        ),
+        (
+            'checkpoint = "x"\n[gates.limits.int8]\nagreement = 98',
+            r"agreement must lie between 0 and 1, found 98",
+        ),
+        ('checkpoint = "x"\n[gates.limits]\nint8 = 1', r"\[limits\]: 'int8' must be a table"),
+        ('checkpoint = "x"\ngates = 3', r"'gates' must be a table"),
+        ('checkpoint = "x"\nevaluation = "absent.jsonl"', r"no evaluation data at .*absent.jsonl"),
+        ('checkpoint = "x"\nname = "a/b"', r"a release cannot be called 'a/b'"),
+        ("checkpoint = ", r"given.toml is no readable TOML file"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_file_and_key(folder: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=f"(?s){message}"):
+        read(folder, text)
+
+
+def test_an_absent_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no recipe .*absent.toml"):
+        recipe_toml.read(tmp_path / "absent.toml")
+
+
+def test_the_digest_follows_content_and_not_places(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    here = read(folder, FULL)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for name in ("evaluation.jsonl", "calibration.jsonl"):
+        (elsewhere / name).write_bytes((folder / name).read_bytes())
+    assert read(elsewhere, FULL).digest == here.digest
+    assert read(elsewhere, FULL.replace('"report"', '"enforce"')).digest == here.digest
+    assert replace(here, gates=replace(here.gates, speedup=0.0)).digest == here.digest
+    (elsewhere / "evaluation.jsonl").write_text('{"text": "another", "label": "b"}\n')
+    changed = [
+        read(elsewhere, FULL),
+        replace(here, name="other"),
+        replace(here, head=None),
+        replace(here, spans={}),
+        replace(here, calibration=None),
+        replace(here, gates=Gates()),
+        replace(here, variants=(VariantName(target="other", precision="fp32"),)),
+    ]
+    assert len({here.digest, *(recipe.digest for recipe in changed)}) == len(changed) + 1
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_recipes_of_the_repository_are_read(path: Path) -> None:
+    recipe = recipe_toml.read(path)
+    assert recipe.name == path.stem
+    assert recipe.evaluation is not None
+    assert recipe.calibration is not None
+    assert recipe.head is not None
+    assert recipe.head in recipe.evaluation.parts
+
+
+def test_there_is_a_recipe_a_head() -> None:
+    found = {recipe_toml.read(path).head for path in (ROOT / "recipes").glob("*.toml")}
+    from model_src import heads
+
+    assert found == set(heads.names())

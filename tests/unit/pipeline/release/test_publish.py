@@ -1,0 +1,204 @@
+"""Publishing: all at once or not at all, and twice is once."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from distilforge.manifest import Manifest, Provenance, Span, Steadiness, Tensor, Variant
+from distilforge.release import resolve, verify
+
+from pipeline.release.assemble import seal
+from pipeline.release.publish import Published, publish
+from tests.timings import BUSY, STEADY
+
+ROOT = Path(__file__).parents[4]
+VERSION = "0123456789ab"
+
+
+class Listener:
+    """Remembers the notes it was told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def started(self, stage: str, doing: str) -> None: ...
+
+    def finished(self, stage: str, result: str, seconds: float, *, reused: bool) -> None: ...
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def manifest(*, version: str = VERSION, validated: bool = True) -> Manifest:
+    return Manifest(
+        name="demo",
+        version=version,
+        head="features",
+        labels=(),
+        problem_type=None,
+        inputs=(Tensor(name="input_ids", dtype="int64", shape=("batch",)),),
+        outputs=(),
+        spans={"batch": Span(low=1, usual=1, high=1)},
+        variants=(
+            Variant(
+                target="onnxruntime-cpu", precision="fp32", files=("onnx/model.onnx",), validated=validated
+            ),
+        ),
+        files={},
+        provenance=Provenance(
+            checkpoint_sha256="", recipe_sha256="", git_commit="", tools={}, host="", created=""
+        ),
+    )
+
+
+def write_release(folder: Path, content: str, made: Manifest) -> None:
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "model.onnx").write_text(content)
+    seal(made, folder)
+
+
+def put(
+    artifacts: Path,
+    content: str = "graph",
+    *,
+    version: str = VERSION,
+    validated: bool = True,
+    timing: Steadiness | None = None,
+    listener: Listener | None = None,
+) -> Published:
+    made = replace(manifest(version=version, validated=validated), timing=timing)
+    return publish(
+        manifest=made,
+        compose=lambda folder: write_release(folder, content, made),
+        artifacts=artifacts,
+        work=artifacts / ".work" / "publish",
+        talk=listener or Listener(),
+    )
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_the_release_and_latest_are_there(tmp_path: Path) -> None:
+    published = put(tmp_path)
+    assert published == Published(folder=tmp_path / "demo" / VERSION, new=True)
+    assert verify(resolve(tmp_path / "demo")).version == VERSION
+    assert (tmp_path / "demo" / "latest").readlink() == Path(VERSION)
+    assert names(tmp_path / "demo") == {VERSION, "latest"}
+    assert names(tmp_path / ".work" / "publish") == {"demo.lock"}
+
+
+def test_the_same_again_writes_nothing(tmp_path: Path) -> None:
+    put(tmp_path)
+    before = {path: path.lstat().st_mtime_ns for path in (tmp_path / "demo").rglob("*")}
+    assert not put(tmp_path, "composed again").new
+    assert {path: path.lstat().st_mtime_ns for path in (tmp_path / "demo").rglob("*")} == before
+
+
+def test_another_version_moves_latest_and_keeps_the_old_one(tmp_path: Path) -> None:
+    put(tmp_path)
+    put(tmp_path, version="ba9876543210")
+    assert names(tmp_path / "demo") == {VERSION, "ba9876543210", "latest"}
+    assert resolve(tmp_path / "demo").name == "ba9876543210"
+    assert not put(tmp_path).new
+    assert resolve(tmp_path / "demo").name == VERSION
+
+
+@pytest.mark.parametrize("damage", ["file", "manifest", "missing"])
+def test_a_damaged_release_is_replaced_and_that_is_said(damage: str, tmp_path: Path) -> None:
+    folder = put(tmp_path).folder
+    if damage == "file":
+        (folder / "onnx" / "model.onnx").write_text("grapf")
+    elif damage == "manifest":
+        (folder / "manifest.json").write_text("{")
+    else:
+        (folder / "onnx" / "model.onnx").unlink()
+    listener = Listener()
+    assert put(tmp_path, listener=listener).new
+    assert verify(folder).version == VERSION
+    assert "is damaged and is replaced" in listener.notes[0]
+    assert names(tmp_path / ".work" / "publish") == {"demo.lock"}
+
+
+def test_a_validated_release_replaces_an_unvalidated_one_and_not_the_reverse(tmp_path: Path) -> None:
+    folder = put(tmp_path, validated=False).folder
+    assert not verify(folder).validated
+    assert put(tmp_path).new
+    assert verify(folder).validated
+    assert not put(tmp_path, validated=False).new
+    assert verify(folder).validated
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_publication_that_fails_leaves_the_old_release(error: BaseException, tmp_path: Path) -> None:
+    put(tmp_path)
+
+    def compose(folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise error
+
+    with pytest.raises(type(error)):
+        publish(
+            manifest=manifest(version="ba9876543210"),
+            compose=compose,
+            artifacts=tmp_path,
+            work=tmp_path / ".work" / "publish",
+            talk=Listener(),
+        )
+    assert names(tmp_path / "demo") == {VERSION, "latest"}
+    assert names(tmp_path / ".work" / "publish") == {"demo.lock"}
+    verify(resolve(tmp_path / "demo"))
+
+
+def test_publishers_at_once_do_not_corrupt_each_other(tmp_path: Path) -> None:
+    """Four processes publish two contents each over and over, damaging nothing that a reader can see."""
+    script = f"""
+import sys
+from pathlib import Path
+from tests.unit.pipeline.release.test_publish import put
+for turn in range(10):
+    number = (turn + int(sys.argv[1])) % 2
+    put(Path({str(tmp_path)!r}), f"content {{number}} " * 10000, version=str(number) * 12)
+"""
+    publishers = [
+        subprocess.Popen([sys.executable, "-c", script, str(number)], cwd=ROOT) for number in range(4)
+    ]
+    seen = set()
+    while any(publisher.poll() is None for publisher in publishers):
+        latest = tmp_path / "demo" / "latest"
+        if latest.is_symlink():
+            # Once `latest` is there, it always names a whole release.
+            seen.add(verify(resolve(tmp_path / "demo")).version)
+    assert [publisher.returncode for publisher in publishers] == [0] * 4
+    assert seen <= {"0" * 12, "1" * 12}
+    assert names(tmp_path / "demo") == {"0" * 12, "1" * 12, "latest"}
+    for version in ("0" * 12, "1" * 12):
+        verify(tmp_path / "demo" / version)
+
+
+def test_validated_counts_every_variant(tmp_path: Path) -> None:
+    mixed = manifest()
+    mixed = replace(
+        mixed, variants=(*mixed.variants, replace(mixed.variants[0], precision="int8", validated=False))
+    )
+    assert not mixed.validated
+
+
+def test_a_speed_that_is_settled_takes_the_place_of_one_that_is_not(tmp_path: Path) -> None:
+    assert put(tmp_path, timing=BUSY).new
+    assert not put(tmp_path, timing=BUSY).new
+    assert not put(tmp_path, timing=None).new
+    settled = put(tmp_path, timing=STEADY)
+    assert settled.new
+    assert verify(settled.folder).timing == STEADY
+    assert not put(tmp_path, timing=BUSY).new
+    assert verify(settled.folder).timing == STEADY
+
+
+def test_a_settled_speed_does_not_take_the_place_of_a_validation(tmp_path: Path) -> None:
+    kept = put(tmp_path, timing=BUSY)
+    assert not put(tmp_path, validated=False, timing=STEADY).new
+    assert verify(kept.folder).validated

@@ -1,0 +1,162 @@
+"""The tokenizer's files of a release."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tokenizers
+import transformers
+
+from model_src.errors import CheckpointError
+from model_src.folder import CheckpointFolder
+from pipeline.release import tokenizer
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+PIECES = [
+    *SPECIAL,
+    *"abcdefghijklmnop",
+    *(f"##{letter}" for letter in "abcdefghijklmnop"),
+    "é",
+    "É",
+    "A",
+    "好",
+    ".",
+    "cafe",
+]
+TEXTS = ["Cab, bed.", "café CAFÉ", "好 bad 好好", "nope [MASK] zzz", "", "é É a\u0301"]
+ALL = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"}
+
+Write = Callable[..., CheckpointFolder]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """`write(**settings)`: a folder with the tokenizer's four files, as transformers saves them."""
+
+    def make(**settings: object) -> CheckpointFolder:
+        folder = tmp_path / "checkpoint"
+        folder.mkdir()
+        (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
+        made = transformers.DistilBertTokenizerFast(vocab_file=str(folder / "vocab.txt"), **settings)
+        made.save_pretrained(folder)
+        return CheckpointFolder(path=folder, weights=())
+
+    return make
+
+
+def released(checkpoint: CheckpointFolder, tmp_path: Path, vocab_size: int = len(PIECES)) -> Path:
+    destination = tmp_path / "release"
+    destination.mkdir()
+    tokenizer.write(checkpoint, destination, vocab_size=vocab_size, longest=64)
+    return destination
+
+
+def ids(folder: Path) -> list[list[int]]:
+    loaded = transformers.AutoTokenizer.from_pretrained(folder)
+    return [loaded(text)["input_ids"] for text in TEXTS] + [loaded("cab", "bed")["input_ids"]]
+
+
+def remove(checkpoint: CheckpointFolder, *names: str) -> None:
+    for name in names:
+        (checkpoint.path / name).unlink()
+
+
+def test_files_that_are_there_are_copied_as_they_are(write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    release = released(checkpoint, tmp_path)
+    assert {path.name for path in release.iterdir()} == ALL
+    for name in ALL:
+        assert (release / name).read_bytes() == (checkpoint.path / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"do_lower_case": False}, {"strip_accents": False}, {"tokenize_chinese_chars": False}],
+    ids=str,
+)
+def test_a_tokenizer_made_from_the_vocabulary_equals_transformers(
+    settings: dict[str, object], write: Write, tmp_path: Path
+) -> None:
+    checkpoint = write(**settings)
+    # transformers reads the settings of the slow tokenizer from here
+    (checkpoint.path / "config.json").write_text('{"model_type": "distilbert"}')
+    expected = ids(checkpoint.path)
+    remove(checkpoint, "tokenizer.json")
+    assert ids(released(checkpoint, tmp_path)) == expected
+
+
+@pytest.mark.parametrize("tokenizer_class", ["DistilBertTokenizer", "BertTokenizerFast", None])
+@pytest.mark.parametrize("changes", [{"do_lower_case": False}, {"strip_accents": False}, {}], ids=str)
+def test_tokenizer_json_obeys_a_configuration_that_differs(
+    tokenizer_class: str | None, changes: dict[str, object], write: Write, tmp_path: Path
+) -> None:
+    checkpoint = write()
+    (checkpoint.path / "config.json").write_text('{"model_type": "distilbert"}')
+    path = checkpoint.path / "tokenizer_config.json"
+    values = json.loads(path.read_text()) | changes
+    del values["tokenizer_class"]
+    named = {} if tokenizer_class is None else {"tokenizer_class": tokenizer_class}
+    path.write_text(json.dumps(values | named))
+    expected = ids(checkpoint.path)
+    plain = tokenizers.Tokenizer.from_file(str(released(checkpoint, tmp_path) / "tokenizer.json"))
+    assert [plain.encode(text).ids for text in TEXTS] + [plain.encode("cab", "bed").ids] == expected
+
+
+def test_a_bare_vocabulary_is_enough(write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    expected = ids(checkpoint.path)
+    remove(checkpoint, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+    release = released(checkpoint, tmp_path)
+    assert {path.name for path in release.iterdir()} == ALL
+    assert ids(release) == expected
+    assert transformers.AutoTokenizer.from_pretrained(release).model_max_length == 64
+
+
+def test_what_is_missing_beside_tokenizer_json_is_made(write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    expected = ids(checkpoint.path)
+    remove(checkpoint, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+    release = released(checkpoint, tmp_path)
+    assert (release / "vocab.txt").read_text(encoding="utf-8").split() == PIECES
+    assert json.loads((release / "special_tokens_map.json").read_text())["mask_token"] == "[MASK]"
+    assert ids(release) == expected
+
+
+def test_more_entries_than_embeddings_are_refused_with_both_numbers(write: Write, tmp_path: Path) -> None:
+    entries = len(PIECES)
+    with pytest.raises(
+        CheckpointError, match=rf"has {entries} entries, the model only {entries - 1} embeddings"
+    ):
+        released(write(), tmp_path, vocab_size=entries - 1)
+
+
+def test_an_added_token_counts_as_an_entry(write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    loaded = transformers.AutoTokenizer.from_pretrained(checkpoint.path)
+    loaded.add_tokens(["[NEW]"])
+    loaded.save_pretrained(checkpoint.path)
+    with pytest.raises(CheckpointError, match=f"has {len(PIECES) + 1} entries"):
+        released(checkpoint, tmp_path)
+
+
+def test_a_checkpoint_without_a_tokenizer_is_refused(write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    remove(checkpoint, *ALL)
+    with pytest.raises(CheckpointError, match=r"has no tokenizer: neither tokenizer.json nor vocab.txt"):
+        released(checkpoint, tmp_path)
+
+
+def test_a_damaged_tokenizer_is_refused(write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    (checkpoint.path / "tokenizer.json").write_text('{"version": ')
+    with pytest.raises(CheckpointError, match=r"tokenizer of .* is damaged"):
+        released(checkpoint, tmp_path)
+
+
+def test_a_vocabulary_without_special_tokens_is_refused(write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    remove(checkpoint, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+    (checkpoint.path / "vocab.txt").write_text("[PAD]\n[UNK]\na\n")
+    with pytest.raises(CheckpointError, match=r"lacks the special tokens \[SEP\], \[CLS\], \[MASK\]"):
+        released(checkpoint, tmp_path)

@@ -1,0 +1,173 @@
+"""A variant that is withheld leaves no trace but its name and the reason; where nothing is left, that is an error."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import distilforge
+import pytest
+from distilforge.manifest import Manifest, Measurement, Metric, Variant, Verdict, Withheld
+from distilforge.release import verify
+
+from pipeline.errors import GateError
+from pipeline.release import assemble, compose, gate, model_card, summary
+from pipeline.stages.validate import judged
+from tests.quantized_release import INT8, QUANTIZED, add_int8
+from tests.runtime_release import GRAPH, copied, published, read_manifest
+from tests.timings import BUSY, timed
+from tests.validation_runs import GATES, evaluation
+from validation import speed
+from validation.gate import LIMITS
+from validation.report import EAGER, Report
+from validation.speed import Timed
+from validation.validate import validate
+
+HEAD = "sequence_classification"
+FP32 = "onnxruntime-cpu:fp32"
+# A made-up model's labels are near-ties, which other processors' products tip over
+LENIENT = replace(
+    GATES, margin=0.99, limits={**LIMITS, "int8": replace(LIMITS["int8"], agreement=None, noise=0.9)}
+)
+SLOWER = timed({EAGER: 4.0, FP32: 1.0, INT8: 2.0})
+FASTER = timed({EAGER: 4.0, FP32: 2.0, INT8: 1.0})
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> Path:
+    return add_int8(copied(HEAD, tmp_path / "candidate"))
+
+
+def reported(candidate: Path, taken: Timed) -> Report:
+    """What validation says of the candidate's answers, and of speeds that are made up."""
+    checkpoint = published(HEAD, ("negative", "neutral", "positive")).checkpoint
+    data = evaluation(HEAD, candidate.parent)
+    answers = validate(
+        candidate, checkpoint, HEAD, evaluation=data, gates=LENIENT, progress=lambda line: None
+    )
+    return speed.judge(answers, read_manifest(candidate).variants, taken, LENIENT)
+
+
+def composed(candidate: Path, report: Report, folder: Path) -> Manifest:
+    """The release that a build would publish."""
+    manifest = judged(read_manifest(candidate), report)
+    folder.mkdir()
+    compose.compose(
+        candidate=candidate, judged=manifest, report=report, provenance=manifest.provenance, folder=folder
+    )
+    return manifest
+
+
+def test_what_is_slower_is_left_out_and_the_rest_is_published(candidate: Path, tmp_path: Path) -> None:
+    report = reported(candidate, SLOWER)
+    manifest = composed(candidate, report, tmp_path / "release")
+    gate.enforce(manifest)
+    shipped = verify(tmp_path / "release")
+    assert [variant.name for variant in shipped.variants] == [FP32]
+    assert not (tmp_path / "release" / QUANTIZED).exists()
+    assert QUANTIZED not in shipped.files
+    assert (candidate / QUANTIZED).exists()
+    # The version is that of a release which never had the variant.
+    before = read_manifest(candidate)
+    deployed = {name: entry for name, entry in before.files.items() if name != QUANTIZED}
+    assert shipped.version == assemble.version(deployed, before.provenance.recipe_sha256)
+    (withheld,) = shipped.withheld
+    assert withheld == Withheld(name=INT8, reason=report.variants[1].withheld)
+    assert gate.withheld(shipped) == [f"{INT8} is withheld: {withheld.reason}"]
+    card = (tmp_path / "release" / "README.md").read_text()
+    assert f"**{INT8} is not in this release**: it is slower than {FP32}" in card
+    assert "is withheld" in (tmp_path / "release" / "validation" / "report.html").read_text()
+    assert distilforge.open(tmp_path / "release").variant.name == FP32
+    first, second = summary.lines(shipped)
+    assert first.cells()[-1] == "passed, wider limits"
+    assert second.cells()[2] == INT8
+    assert second.cells()[-1] == f"withheld: {withheld.reason}"
+    assert len(first.cells()) == len(second.cells()) == len(summary.COLUMNS)
+
+
+def test_both_columns_are_in_the_table_and_the_card(candidate: Path, tmp_path: Path) -> None:
+    manifest = composed(candidate, reported(candidate, FASTER), tmp_path / "release")
+    assert manifest.withheld == ()
+    fp32, int8 = summary.lines(verify(tmp_path / "release"))
+    assert fp32.sibling_speedup is None
+    # The median of ratios and the ratio of medians differ by what rounds wobble, 1% a side
+    assert int8.sibling_speedup == pytest.approx(2.0, rel=0.02)
+    assert (fp32.speedup, int8.speedup) == (pytest.approx(2.0, rel=0.02), pytest.approx(4.0, rel=0.02))
+    assert int8.bytes == (candidate / QUANTIZED).stat().st_size < (fp32.bytes or 0)
+    assert fp32.agreement == 1.0
+    assert int8.agreement is not None
+    assert (int8.error, int8.margin) == (None, 0.99)
+    assert int8.metric == "accuracy"
+    card = (tmp_path / "release" / "README.md").read_text()
+    for part in ("agreement with eager", "| room |", "than fp32", "int8_dynamic scales activations"):
+        assert part in card, part
+
+
+def test_notes_of_the_scheme_and_of_validation_are_both_kept(candidate: Path) -> None:
+    manifest = read_manifest(candidate)
+    fp32, int8 = manifest.variants
+    noted = replace(manifest, variants=(fp32, replace(int8, notes=("made so",))))
+    notes = judged(noted, reported(candidate, FASTER)).variants[1].notes
+    assert notes[0] == "made so"
+    assert "scales activations by what is in the batch" in notes[-1]
+
+
+def test_a_file_that_another_variant_needs_stays(candidate: Path) -> None:
+    manifest = read_manifest(candidate)
+    fp32, int8 = manifest.variants
+    shared = replace(manifest, variants=(fp32, replace(int8, files=(GRAPH,))))
+    assert GRAPH in assemble.without(shared, {INT8: "slow"}).files
+    assert assemble.without(shared, {}) is shared
+
+
+def test_where_everything_is_withheld_nothing_is_published(candidate: Path) -> None:
+    manifest = assemble.without(read_manifest(candidate), {FP32: "slow", INT8: "slower than that"})
+    with pytest.raises(GateError, match=f"every variant was withheld\n{FP32} is withheld: slow\n{INT8} is"):
+        gate.enforce(manifest)
+
+
+def variant(precision: str, *seconds: float) -> Variant:
+    """A variant with a metric that was not measured, timed at two shapes beside an eager of 8 seconds."""
+    return Variant(
+        target="onnxruntime-cpu",
+        precision=precision,
+        files=(f"onnx/{precision}",),
+        validated=True,
+        metrics=(Metric(name="agreement with eager", eager=1.0, variant=0.9, examples=10),),
+        verdicts=(Verdict(check="c", observed=0.9, comparison="at least", limit=0.8, unit="u", reason="r"),),
+        measurements=tuple(
+            Measurement(subject=subject, batch=1, tokens=16 * (1 + place), seconds=(taken,))
+            for place, each in enumerate(seconds)
+            for subject, taken in (("eager", 8.0), (f"onnxruntime-cpu:{precision}", each))
+        ),
+    )
+
+
+def test_the_speed_up_over_fp32_is_a_geometric_mean(candidate: Path) -> None:
+    both = (variant("fp32", 4.0, 2.0), variant("int8", 1.0, 1.0))
+    manifest = replace(read_manifest(candidate), variants=both)
+    _, int8 = summary.lines(manifest)
+    assert int8.speedup == pytest.approx(8.0)
+    assert int8.sibling_speedup == pytest.approx(8**0.5)
+    assert (int8.metric, int8.agreement) == (None, 0.9)
+    card = model_card.render(manifest, "DistilBertForSequenceClassification")
+    assert "No labelled data were given" in card
+    assert "| onnxruntime-cpu:int8 | 0.0 | 1 x 16 | 8000.00 | 1000.00 | 8.00 | 4.00 |" in card
+    assert "| 0.9 | at least 0.8 u | 0.1 | yes |" in card
+
+
+def test_a_busy_machine_leads_to_no_claim_anywhere(candidate: Path, tmp_path: Path) -> None:
+    manifest = composed(
+        candidate, reported(candidate, replace(SLOWER, steadiness=BUSY)), tmp_path / "release"
+    )
+    assert manifest.withheld == ()
+    for line in summary.lines(verify(tmp_path / "release")):
+        assert (line.speedup, line.sibling_speedup, line.eager_seconds, line.variant_seconds) == (None,) * 4
+        assert (line.timed, line.validated) == (True, True)
+    card = (tmp_path / "release" / "README.md").read_text()
+    assert (
+        f"**Not settled.** The machine was not steady while this release was timed, twice: {BUSY.reasons[0]}"
+        in card
+    )
+    assert "times faster" not in card
+    page = (tmp_path / "release" / "validation" / "report.html").read_text()
+    assert "Not settled, so that no speed is claimed" in page
+    assert "×</td>" not in page

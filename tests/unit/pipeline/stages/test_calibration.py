@@ -1,0 +1,83 @@
+"""Calibration data as batches, fed as the runtime and validation feed texts."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from distilforge.manifest import Span
+
+from model_src import heads
+from pipeline.errors import UsageError
+from pipeline.stages import calibration
+from tests.conftest import MakeCheckpoint
+from validation.errors import DataError
+
+SPANS = {"batch": Span(low=1, usual=8, high=32), "sequence": Span(low=1, usual=32, high=64)}
+CHOICES = {"choices": Span(low=1, usual=4, high=8)}
+
+
+def spans_of(head: str) -> dict[str, Span]:
+    return SPANS | (CHOICES if head == "multiple_choice" else {})
+
+
+@pytest.mark.parametrize("head", heads.names())
+def test_the_demo_has_texts_for_every_head(make_checkpoint: MakeCheckpoint, head: str) -> None:
+    found = calibration.feeds(make_checkpoint(head), head, spans_of(head), None, most=20)
+    batches = list(found())
+    assert batches
+    for batch in batches:
+        ids, mask = batch["input_ids"], batch["attention_mask"]
+        assert ids.dtype == mask.dtype == np.int64
+        assert ids.shape == mask.shape
+        assert ids.ndim == (3 if head == "multiple_choice" else 2)
+        assert ids.shape[-1] <= 64
+        assert mask.any(-1).all()
+    # Asked again, it begins again.
+    for again, first in zip(found(), batches, strict=True):
+        np.testing.assert_array_equal(again["input_ids"], first["input_ids"])
+
+
+def texts(path: Path, *lines: object) -> Path:
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_a_file_of_ones_own_needs_no_labels_of_the_model(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    head = "sequence_classification"
+    data = texts(tmp_path / "texts.jsonl", *({"text": f"good movie {n}", "label": "other"} for n in range(9)))
+    (batch,) = calibration.feeds(make_checkpoint(head), head, SPANS, data)()
+    assert len(batch["input_ids"]) == 9
+
+
+def test_texts_are_taken_from_all_over_the_file(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> None:
+    head = "sequence_classification"
+    lines = ({"text": "good " * (1 + n // 50), "label": "x"} for n in range(100))
+    found = calibration.feeds(
+        make_checkpoint(head), head, SPANS, texts(tmp_path / "t.jsonl", *lines), most=10
+    )
+    lengths = sorted(int(row.sum()) for batch in found() for row in batch["attention_mask"])
+    assert lengths == [3] * 5 + [4] * 5
+
+
+def test_data_of_another_head_is_an_error(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> None:
+    data = texts(tmp_path / "t.jsonl", {"question": "who", "context": "she won", "answers": []})
+    with pytest.raises(DataError, match="question_answering"):
+        calibration.feeds(make_checkpoint("token_classification"), "token_classification", SPANS, data)
+
+
+def test_a_head_without_texts_is_an_error(
+    make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("validation.data.DEMO", tmp_path)
+    with pytest.raises(UsageError, match="--calibration"):
+        calibration.feeds(make_checkpoint("features"), "features", SPANS, None)
+
+
+def test_texts_of_which_none_fits_are_an_error(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> None:
+    head = "multiple_choice"
+    data = texts(tmp_path / "t.jsonl", {"context": "a", "choices": ["b"] * 9, "label": 0})
+    with pytest.raises(UsageError, match="none of the 1 texts"):
+        calibration.feeds(make_checkpoint(head), head, spans_of(head), data)

@@ -1,0 +1,108 @@
+"""Plans applied to graphs: the committed ones on every head, and graphs of other exporters, which stop the build."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_src import heads
+from pipeline import targets
+from pipeline.errors import ContractError, UsageError
+from pipeline.graph import file as graph_file
+from pipeline.recipe.plan import Plan, preset
+from pipeline.stages.transform import transform
+from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
+from tests.unit.pipeline.passes.test_other_exporters import torchscript
+
+CPU = "onnxruntime-cpu"
+HEAD = "sequence_classification"
+PRECISIONS = ("fp32", "int8", "int8_7bit")
+# Root mean square of the difference over that of the answers; 7 bits have half the steps
+NEAR = {"fp32": 1e-5, "int8": 0.1, "int8_7bit": 0.2}
+# The fusion that stops first where an exporter writes attention in other operators
+FIRST = {"fp32": "attention_mha", "int8": "attention_scale", "int8_7bit": "attention_scale"}
+
+__all__ = ["torchscript"]
+
+
+@pytest.mark.parametrize("head", heads.names())
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_committed_plans_answer_near_the_exported_graph(
+    precision: str, head: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if precision == "int8":
+        request.getfixturevalue("exact_int8")
+    made, inputs = exported(head), feeds(head, 3, 9, seed=50)
+    expected = answer(made, inputs)
+    done = transform(made, preset(CPU, precision, head), calibration(head))
+    assert all(record.rewrites >= LAYERS for record in done.passes if record.name.startswith("attention"))
+    (file,) = targets.compile_graph(targets.find(CPU, precision), made, precision, tmp_path)
+    assert (tmp_path / file).is_file()
+    for found, wanted in zip(answer(made, inputs), expected, strict=True):
+        assert np.isfinite(found).all()
+        assert relative_error(found, wanted) < NEAR[precision]
+
+
+def test_records_are_in_the_order_of_the_work() -> None:
+    plan = Plan(
+        fusions=("flatten_tokens", "attention_scale"), scheme="int8_static", lowerings=("integer_matmul",)
+    )
+    names = [record.name for record in transform(exported(), plan, calibration()).passes]
+    assert names == ["attention_scale", "flatten_tokens", "int8_embeddings", "int8_static", "integer_matmul"]
+
+
+def test_fp32_asks_for_no_calibration() -> None:
+    def never() -> list[graph_file.Graph]:
+        raise AssertionError("asked")
+
+    done = transform(exported(), Plan(fusions=("flatten_tokens",)), never)  # type: ignore[arg-type]
+    assert [record.name for record in done.passes] == ["flatten_tokens"]
+    assert (done.verdicts, done.notes) == ((), ())
+
+
+def test_the_notes_of_a_scheme_are_handed_on() -> None:
+    done = transform(exported(), Plan(scheme="int8_dynamic"), calibration())
+    assert any("batch" in note for note in done.notes)
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (Plan(fusions=("atention_mha",)), "unknown pass 'atention_mha'.*did you mean 'attention_mha'"),
+        (Plan(scheme="int8_statik"), "unknown scheme 'int8_statik'.*did you mean 'int8_static'"),
+        (Plan(scheme="int8_static", lowerings=("integer",)), "unknown pass 'integer'"),
+        (Plan(scheme="int8_static", exclude=("clasifier",)), "did you mean 'classifier'"),
+    ],
+)
+def test_what_is_not_known_is_an_error_with_the_nearest_name(plan: Plan, message: str) -> None:
+    with pytest.raises(UsageError, match=f"(?s){message}"):
+        transform(exported(), plan, calibration())
+
+
+def renamed(made: graph_file.Graph, operator: str) -> graph_file.Graph:
+    """As if an exporter wrote `operator` under another name."""
+    for node in made.graph:
+        if node.op_type == operator:
+            node.op_type, node.domain = f"{operator}V2", "elsewhere"
+    made.opset_imports["elsewhere"] = 1
+    return made
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_graph_of_the_torchscript_exporter_stops_the_build_by_the_fusion(
+    precision: str, torchscript: graph_file.Graph
+) -> None:
+    with pytest.raises(ContractError, match=r"matched \d times, must match at least \d") as caught:
+        transform(torchscript.clone(), preset(CPU, precision, HEAD), calibration())
+    assert caught.value.name in preset(CPU, precision, HEAD).fusions
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_renamed_operator_stops_the_build_by_the_fusion(precision: str) -> None:
+    for operator, name in (("Softmax", None), ("LayerNormalization", None), ("Div", FIRST[precision])):
+        plan = preset(CPU, precision, HEAD)
+        with pytest.raises(
+            ContractError, match=f"(?s){name or ''} matched 0 times.*distilforge list passes"
+        ) as caught:
+            transform(renamed(exported(), operator), plan, calibration())
+        assert caught.value.name in plan.fusions

@@ -1,0 +1,75 @@
+"""Targets: what they accept, and ONNX Runtime on the CPU."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx_ir
+import onnxruntime
+import pytest
+
+from pipeline import targets
+from pipeline.errors import MissingError, UsageError
+from pipeline.graph.file import Graph
+
+
+def graph(operator: str = "Relu", domain: str = "") -> Graph:
+    x = onnx_ir.Value(name="x", shape=onnx_ir.Shape(["n"]), type=onnx_ir.TensorType(onnx_ir.DataType.FLOAT))
+    node = onnx_ir.Node(domain, operator, [x], name="node")
+    node.outputs[0].name = "y"
+    node.outputs[0].shape, node.outputs[0].type = x.shape, x.type
+    inner = onnx_ir.Graph(
+        [x], [node.outputs[0]], nodes=[node], opset_imports={"": 20, domain: 1 if domain else 20}
+    )
+    return onnx_ir.Model(inner, ir_version=10)
+
+
+def test_names_are_listed() -> None:
+    assert "onnxruntime-cpu" in targets.targets.names()
+    assert "fp32" in targets.precisions()
+
+
+@pytest.mark.parametrize(
+    ("target", "precision", "message"),
+    [
+        ("onnxruntime-cpi", "fp32", "unknown target 'onnxruntime-cpi'(?s:.*)did you mean 'onnxruntime-cpu'"),
+        ("onnxruntime-cpu", "fp3", "unknown precision 'fp3'(?s:.*)did you mean 'fp32'"),
+    ],
+)
+def test_unknown_names_suggest_the_nearest(target: str, precision: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        targets.find(target, precision)
+
+
+def test_a_missing_package_is_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = replace(targets.find("onnxruntime-cpu", "fp32"), name="imaginary", packages=("no-such-engine",))
+    # A registry of its own, so that no later test meets this target.
+    registry = targets.Registry[targets.Target]("target", "pipeline.targets")
+    monkeypatch.setattr(targets, "targets", registry)
+    registry.add(found)
+    registry._imported = True
+    with pytest.raises(
+        MissingError, match=r"needs the package no-such-engine(?s:.*)pip install no-such-engine"
+    ):
+        targets.find("imaginary", "fp32")
+
+
+def test_onnxruntime_cpu_writes_what_clients_look_for(tmp_path: Path) -> None:
+    found = targets.find("onnxruntime-cpu", "fp32")
+    assert targets.compile_graph(found, graph(), "fp32", tmp_path) == ("onnx/model.onnx",)
+    session = onnxruntime.InferenceSession(tmp_path / "onnx" / "model.onnx")
+    (y,) = session.run(None, {"x": np.array([-1, 2], np.float32)})
+    assert y.tolist() == [0, 2]
+
+
+def test_a_graph_that_onnxruntime_cannot_load_fails_the_stage(tmp_path: Path) -> None:
+    found = targets.find("onnxruntime-cpu", "fp32")
+    with pytest.raises(Exception, match="NoSuchOperator"):
+        targets.compile_graph(found, graph("NoSuchOperator"), "fp32", tmp_path)
+
+
+def test_operators_of_a_domain_that_the_target_does_not_know_are_refused(tmp_path: Path) -> None:
+    found = targets.find("onnxruntime-cpu", "fp32")
+    with pytest.raises(ValueError, match=r"has no operators of the domains trt\.plugins"):
+        targets.compile_graph(found, graph("Attention", "trt.plugins"), "fp32", tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,281 @@
+"""ONNX Runtime's providers for devices: what they need, where nodes went, and what falls back to the CPU."""
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx_ir
+import onnxruntime
+import pytest
+from distilforge import EngineError, UnavailableError
+from distilforge.backends import backends
+from distilforge.cuda.driver import Device, Driver
+from distilforge.finite import check_finite
+from distilforge.onnxruntime import device as onnxruntime_device
+from distilforge.onnxruntime import sizes as onnx_sizes
+from distilforge.onnxruntime.device import OnnxRuntimeDevice, Plugin, zip_shapes
+from distilforge.onnxruntime.placement import described
+
+from tests.device_release import HEAD
+from tests.graphs import exported
+from tests.runtime_release import copied, read_manifest
+
+DRIVER = Driver(version=(13, 0), devices=(Device(index=0, name="A GPU", capability=(8, 6)),))
+# A provider that every build of onnxruntime has, and that takes no node of ours
+AZURE = "AzureExecutionProvider"
+CPU = "CPUExecutionProvider"
+ENGINE = "onnxruntime-rtx"
+
+needs_azure = pytest.mark.skipif(
+    AZURE not in onnxruntime.get_available_providers(), reason=f"this onnxruntime has no {AZURE}"
+)
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    return copied(HEAD, tmp_path / "release")
+
+
+def load(
+    release: Path, backend: OnnxRuntimeDevice, *, providers: tuple[str, ...] | None = None, **session: str
+) -> object:
+    variant = replace(read_manifest(release).variants[0], session=session)
+    return backend.load(variant, release, providers=providers, threads=1)
+
+
+class TestPlacement:
+    backend = OnnxRuntimeDevice(provider=AZURE, preference=1)
+
+    @needs_azure
+    def test_nodes_on_the_cpu_are_an_error(self, release: Path) -> None:
+        with pytest.raises(
+            UnavailableError,
+            match=r"(?s)[0-9]+ nodes of 'model.onnx' would run on the CPU, for AzureExecutionProvider does not take "
+            r"them: .*MatMul \(distilbert\.transformer\.layer\.0.*providers=\('AzureExecutionProvider', 'CPU",
+        ) as raised:
+            load(release, self.backend)
+        # What computes sizes belongs on the host.
+        assert " Shape (" not in str(raised.value)
+        assert "embeddings/Range" not in str(raised.value)
+        assert "word_embeddings/Gather" in str(raised.value)
+
+    @needs_azure
+    @pytest.mark.parametrize("how", ["provider", "setting"])
+    def test_allowed(self, release: Path, how: str) -> None:
+        if how == "provider":
+            engine = load(release, self.backend, providers=(AZURE, CPU))
+        else:
+            engine = load(release, self.backend, allow_cpu_fallback="1")
+        assert isinstance(engine, onnxruntime_device.OnnxRuntimeEngine)
+        feeds = {name: np.ones((1, 4), dtype=np.int64) for name in ("input_ids", "attention_mask")}
+        assert engine.run(feeds)["logits"].shape == (1, 3)
+
+    @needs_azure
+    def test_an_onnxruntime_that_does_not_record(
+        self, release: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delattr(onnxruntime.InferenceSession.__base__, "get_provider_graph_assignment_info")
+        with pytest.raises(UnavailableError, match=r"would run on the CPU.*assigned to the default CPU EP"):
+            load(release, self.backend)
+
+    def test_a_provider_that_is_absent(self, release: Path) -> None:
+        absent = OnnxRuntimeDevice(provider="CUDAExecutionProvider", preference=1)
+        if absent.provider in onnxruntime.get_available_providers():
+            pytest.skip("this onnxruntime has it")
+        with pytest.raises(
+            UnavailableError, match="'CUDAExecutionProvider' is not in the installed onnxruntime"
+        ):
+            load(release, absent)
+
+    def test_described(self) -> None:
+        nodes = [(f"layer.{index}/MatMul", "MatMul") for index in range(5)] + [("a", "com.microsoft.Gelu")]
+        assert described(nodes) == (
+            "5 MatMul (layer.0/MatMul, layer.1/MatMul, layer.2/MatMul, ...); 1 com.microsoft.Gelu (a)"
+        )
+
+
+class TestSizes:
+    @pytest.fixture
+    def model(self, tmp_path: Path) -> Path:
+        onnx_ir.save(exported(), tmp_path / "model.onnx")
+        return tmp_path / "model.onnx"
+
+    def test_nodes_that_compute_sizes(self, model: Path) -> None:
+        found = onnx_sizes.names(model)
+        assert {"sequence_classification/Shape", "sequence_classification/Squeeze"} <= found
+        assert "distilbert.embeddings/Range" in found
+        assert "distilbert.transformer.layer.0.attention/Concat" in found
+        # These have a size among their inputs, and weights or activations as well.
+        assert not [name for name in found if "position_embeddings/Gather" in name or "Reshape" in name]
+        assert not [name for name in found if "MatMul" in name or "word_embeddings" in name]
+
+    def test_as_the_graph_library_sees_it(self, model: Path) -> None:
+        """The same reckoning over onnx_ir's graph, which has another parser."""
+        graph = onnx_ir.load(model).graph
+        sizes: set[str] = set()
+        expected = set()
+        for node in graph:
+            fed = [value for value in node.inputs if value is not None]
+            small = {
+                value.name for value in fed if value.const_value is not None and value.const_value.size <= 64
+            }
+            if node.op_type in ("Shape", "Size") or (
+                any(value.name in sizes for value in fed)
+                and all(value.name in sizes or value.name in small for value in fed)
+            ):
+                sizes |= {str(value.name) for value in node.outputs}
+                expected.add(node.name)
+        assert onnx_sizes.names(model) == expected
+
+    @pytest.mark.parametrize("content", [b"\xff" * 20, b"\x3a\x7f", b"\x0b\x00"])
+    def test_no_model(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "x.onnx").write_bytes(content)
+        with pytest.raises(ValueError, match=r"cut short|unknown kind"):
+            onnx_sizes.names(tmp_path / "x.onnx")
+
+
+class TestObstacles:
+    def test_an_onnxruntime_without_the_provider(self, release: Path) -> None:
+        backend = OnnxRuntimeDevice(provider="NoSuchExecutionProvider", preference=1)
+        found = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
+        assert found is not None
+        assert found.startswith(f"onnxruntime {onnxruntime.__version__} has no NoSuchExecutionProvider")
+        assert "onnxruntime-gpu[cuda,cudnn]" in found
+
+    def test_both_packages_installed(self, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(onnxruntime_device, "version", lambda package: "1.31.1")
+        backend = OnnxRuntimeDevice(provider="NoSuchExecutionProvider", preference=1)
+        found = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
+        assert found is not None
+        assert (
+            "onnxruntime-gpu 1.31.1 is installed, too, and both write the same files; pip uninstall" in found
+        )
+
+    def test_a_plugin_that_is_absent(self, release: Path) -> None:
+        backend = OnnxRuntimeDevice(
+            provider="NoSuchExecutionProvider",
+            preference=1,
+            plugin=Plugin(module="no_such_plugin", install="pip install no-such-plugin"),
+        )
+        found = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
+        assert found == (
+            f"onnxruntime {onnxruntime.__version__} has no NoSuchExecutionProvider; pip install no-such-plugin"
+        )
+
+    def test_a_plugin_that_does_not_load(self) -> None:
+        backend = OnnxRuntimeDevice(
+            provider="NoSuchExecutionProvider",
+            preference=1,
+            plugin=Plugin(module="json", install="pip install it"),
+        )
+        with pytest.raises(
+            UnavailableError, match=r"(?s)json does not load: .*get_library_path.*pip install it"
+        ):
+            backend.prepare()
+
+    def test_a_driver_older_than_the_package(self, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(onnxruntime, "cuda_version", "13.0", raising=False)
+        backend = OnnxRuntimeDevice(provider=CPU, preference=1)
+        variant = read_manifest(release).variants[0]
+        found = backend.obstacle(variant, lambda: replace(DRIVER, version=(12, 8)))
+        assert found is not None
+        assert "needs a driver for CUDA 13.0 or later" in found
+        assert "this machine's driver is for CUDA 12.8" in found
+        assert backend.obstacle(variant, lambda: DRIVER) is None
+
+    def test_a_library_that_is_absent(
+        self, release: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(onnxruntime, "__file__", str(tmp_path / "__init__.py"))
+        (tmp_path / "capi").mkdir()
+        backend = OnnxRuntimeDevice(provider=CPU, preference=1, library="provider")
+        variant = read_manifest(release).variants[0]
+        assert backend.obstacle(variant, lambda: DRIVER) is None
+        real = ctypes.CDLL
+        (tmp_path / "capi" / "libprovider.so").write_bytes(b"no library")
+        # one that exists and does not load for another reason is left to ONNX Runtime
+        assert backend.obstacle(variant, lambda: DRIVER) is None
+        monkeypatch.setattr(
+            ctypes, "CDLL", lambda path: real("libcublasLt.so.99" if "libprovider" in path else path)
+        )
+        found = backend.obstacle(variant, lambda: DRIVER)
+        assert found is not None
+        assert "misses a library: libcublasLt.so.99: cannot open" in found
+
+
+def test_the_order_of_backends() -> None:
+    order = {name: backends.get(name) for name in backends.names()}
+    ranked = sorted(order, key=lambda name: -order[name].preference)  # type: ignore[union-attr]
+    assert ranked == [
+        "tensorrt",
+        "tensorrt-rtx",
+        "onnxruntime-tensorrt",
+        "onnxruntime-rtx",
+        "onnxruntime-cuda",
+        "onnxruntime-cpu",
+    ]
+
+
+def test_shapes_for_a_provider_that_compiles(release: Path) -> None:
+    assert zip_shapes(("min", "opt", "max"), read_manifest(release)) == {
+        "min": "input_ids:1x2,attention_mask:1x2",
+        "opt": "input_ids:4x16,attention_mask:4x16",
+        "max": "input_ids:8x64,attention_mask:8x64",
+    }
+
+
+def test_options_of_a_provider(release: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    seen: list[object] = []
+
+    def record(path: Path, options: object, providers: object, **besides: object) -> object:
+        seen.append((providers, besides))
+        raise RuntimeError("no TensorRT here")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", SimpleNamespace(__call__=record))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", record)
+    backend = OnnxRuntimeDevice(
+        provider=CPU,
+        preference=1,
+        options={"trt_engine_cache_enable": "True", "replaced": "0"},
+        profiles=("low", "usual", "high"),
+        kept=("trt_engine_cache_path",),
+    )
+    with pytest.raises(UnavailableError, match="CPUExecutionProvider does not start: no TensorRT here"):
+        load(release, backend, **{"provider.replaced": "1"})
+    ((providers, besides),) = seen  # type: ignore[misc]
+    assert besides == {"enable_fallback": 0}
+    ((name, options),) = providers
+    assert name == CPU
+    assert options == {
+        "trt_engine_cache_enable": "True",
+        "replaced": "1",
+        "trt_engine_cache_path": str(tmp_path / "cache" / "distilforge" / "onnxruntime"),
+        **zip_shapes(("low", "usual", "high"), read_manifest(release)),
+    }
+
+
+class TestFinite:
+    def check(self, outputs: Mapping[str, object]) -> None:
+        check_finite({name: np.asarray(value) for name, value in outputs.items()}, "an engine")
+
+    def test_numbers(self) -> None:
+        self.check(
+            {"logits": np.full((3, 2), 3e38, dtype=np.float32), "ids": [[1, 2]], "empty": np.zeros((0, 3))}
+        )
+
+    def test_counts_by_output(self) -> None:
+        logits = np.zeros((4, 3, 2), dtype=np.float16)
+        logits[1, 0, 0] = logits[1, 2, 1] = np.nan
+        logits[3, 0, 0] = np.inf
+        with pytest.raises(
+            EngineError, match="'logits' of an engine holds 2 NaN and 1 infinite of 24 values, in 2 of 4 rows"
+        ):
+            self.check({"good": [1.0], "logits": logits})
+
+    def test_infinities_of_both_signs(self) -> None:
+        with pytest.raises(EngineError, match="0 NaN and 2 infinite of 2 values"):
+            self.check({"x": [np.inf, -np.inf]})
