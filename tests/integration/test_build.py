@@ -133,7 +133,7 @@ def test_a_second_build_does_no_work(release_of: ReleaseOf) -> None:
     assert again.folder == release.folder
     assert not again.new
     assert listener.worked == []
-    assert listener.reused == ["export", "compile", "assemble", "validate", "publish"]
+    assert listener.reused == ["export", "compile", "assemble", "compare", "validate", "publish"]
 
 
 def test_only_what_depends_on_a_change_is_made_again(tiny: Recipe, tmp_path: Path) -> None:
@@ -142,12 +142,12 @@ def test_only_what_depends_on_a_change_is_made_again(tiny: Recipe, tmp_path: Pat
 
     listener = Listener()
     renamed = build(replace(tiny, name="renamed"), artifacts, listener)
-    assert listener.worked == ["assemble", "validate", "publish"]
+    assert listener.worked == ["assemble", "compare", "validate", "publish"]
     assert renamed.folder.parent.name == "renamed"
 
     listener = Listener()
     stricter = build(replace(tiny, gates=replace(tiny.gates, margin=0.4)), artifacts, listener)
-    assert listener.worked == ["assemble", "validate", "publish"]
+    assert listener.worked == ["assemble", "compare", "validate", "publish"]
     assert stricter.folder != first.folder
 
     (stage,) = [path for path in (artifacts / ".work" / "export").iterdir() if path.is_dir()]
@@ -195,3 +195,26 @@ def test_a_head_can_be_chosen_by_hand(make_checkpoint: MakeCheckpoint, tmp_path:
     assert verify(built.folder).head == "features"
     config = json.loads((built.folder / "config.json").read_text())
     assert config["architectures"] == ["DistilBertModel"]
+
+
+def test_a_build_times_every_variant_beside_eager_and_says_whether_that_is_settled(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    timed = replace(tiny, gates=replace(tiny.gates, latency="judge", shapes=((1, 8),), seconds_per_shape=0.5))
+    built = build(timed, tmp_path / "artifacts", listener := Listener())
+    assert "time" in listener.worked
+    manifest = verify(built.folder)
+    assert manifest.timing is not None
+    assert manifest.timing.rounds >= 5
+    (variant,) = manifest.variants
+    assert [taken.subject for taken in variant.measurements] == ["eager", variant.name]
+    for taken in variant.measurements:
+        assert (taken.batch, taken.tokens, len(taken.rounds)) == (1, 8, manifest.timing.rounds)
+        assert min(taken.seconds) > 0
+    card = (built.folder / "README.md").read_text()
+    assert ("**Not settled.**" in card) == (not manifest.timing.steady)
+    assert ("times faster" in card) == manifest.timing.steady
+    # Only a steady timing is kept
+    build(timed, tmp_path / "artifacts", listener := Listener())
+    assert ("time" in listener.reused) == manifest.timing.steady
+    assert "compare" in listener.reused
