@@ -70,8 +70,10 @@ class Line:
     """How many times as fast as eager, as geometric mean over the timed shapes; None where that is not settled."""
     sibling_speedup: float | None = None
     """How many times as fast as the release's fp32 variant; None where that is not settled, or there is none."""
+    ran: bool = True
+    """Whether it answered itself, and not the graph that it was made of in its place."""
     timed: bool = False
-    """Whether it ran and was timed."""
+    """Whether it was timed."""
     sibling: str = ""
     """The release's fp32 variant, which it is held against; empty where it is that one, or there is none."""
     capabilities: tuple[str, ...] = ()
@@ -92,7 +94,7 @@ class Line:
             return f"{WITHHELD}: {self.withheld}"
         if not self.validated:
             return "NOT VALIDATED"
-        words = ["passed" if self.timed else "graph passed, not run"]
+        words = ["passed" if self.ran else "graph passed, not run"]
         if not self.loss_settled:
             words.append("too few examples to settle the loss")
         if self.widened:
@@ -191,6 +193,7 @@ def _line(manifest: Manifest, variant: Variant) -> Line:
         variant_seconds=variant_seconds.value if variant_seconds else None,
         speedup=over_eager.value if over_eager else None,
         sibling_speedup=over_sibling.value if over_sibling else None,
+        ran=not variant.oracle or largest is not None,
         timed=largest is not None,
         sibling=sibling.name if sibling else "",
         capabilities=variant.compiled.capabilities if variant.compiled else (),

@@ -14,7 +14,7 @@ from pipeline.cli.display import Display
 from pipeline.recipe.recipe import Recipe
 from tests.integration.conftest import COMMAND, write_recipe
 
-STAGES = ("export", "compile", "assemble", "validate", "publish")
+STAGES = ("export", "compile", "assemble", "compare", "validate", "publish")
 
 
 def interrupt_at(stage: str) -> Callable[[], Display]:
@@ -60,16 +60,18 @@ def test_in_each_stage(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("words", "stage", "number"),
     [
         ("exporting it to ONNX", "export", signal.SIGINT),
-        ("comparing with", "validate", signal.SIGINT),
-        ("comparing with", "validate", signal.SIGTERM),
-        ("comparing with", "validate", signal.SIGHUP),
+        ("timing every variant", "time", signal.SIGINT),
+        ("timing every variant", "time", signal.SIGTERM),
+        ("timing every variant", "time", signal.SIGHUP),
     ],
 )
 def test_a_signal_to_a_process(
     words: str, stage: str, number: signal.Signals, tiny: Recipe, tmp_path: Path
 ) -> None:
     artifacts = tmp_path / "artifacts"
-    command = [COMMAND, "build", str(write_recipe(tiny, tmp_path)), "--artifacts", str(artifacts)]
+    recipe = write_recipe(tiny, tmp_path)
+    recipe.write_text(recipe.read_text().replace('latency = "skip"', 'latency = "judge"\nshapes = [[1, 8]]'))
+    command = [COMMAND, "build", str(recipe), "--artifacts", str(artifacts)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -89,3 +91,17 @@ def test_a_signal_to_a_process(
     assert not (artifacts / "tiny").exists()
     assert leftovers(artifacts) == []
     assert not list((artifacts / ".work").glob(f"{stage}/*/stage.json"))
+    assert commands_about(tmp_path) == []
+
+
+def commands_about(folder: Path) -> list[str]:
+    """The processes whose arguments name `folder`."""
+    commands = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_text(errors="replace")
+        except OSError:
+            continue  # it ended in between
+        if str(folder) in command:
+            commands.append(command)
+    return commands
