@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from distilforge.manifest import Variant
 
 from pipeline import targets
-from pipeline.graph import file as graph_file
 from pipeline.passes import base, fusions
 from pipeline.passes.base import Pass
 from pipeline.precision import Calibration, Transformed, schemes
@@ -26,6 +25,8 @@ def make_variant(
 
     Raises what `transform` and the target raise.
     """
+    from pipeline.graph import file as graph_file  # onnx, which the command line does without
+
     loaded = graph_file.load(exported)
     transformed = transform(loaded, plan, calibration)
     files = targets.compile_graph(target, loaded, precision, folder)

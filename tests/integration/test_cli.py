@@ -102,7 +102,7 @@ def test_an_unchanged_build_is_quick_and_needs_no_torch(release_of: ReleaseOf, t
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines() == [str(release.folder)]
-    assert ran.stderr.count("nothing to do") == 6
+    assert ran.stderr.count("nothing to do") == 7
     assert "everything is up to date" in ran.stderr
 
 

@@ -174,6 +174,7 @@ def first(found: Bisection) -> str:
     return found.modules[0].name
 
 
+@pytest.mark.usefixtures("exact_int8")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_named_first(int8: Make, data: Path, form: str, fault: str) -> None:
@@ -345,6 +346,7 @@ def test_names_that_are_lost(int8: Make, data: Path) -> None:
         bisect(int8("Q/DQ", rename), data=data)
 
 
+@pytest.mark.usefixtures("exact_int8")
 def test_a_sound_variant_has_little_noise(int8: Make, data: Path) -> None:
     found = bisect(int8(), data=data)
     assert 0 < found.noise < 0.05
