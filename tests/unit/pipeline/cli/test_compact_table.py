@@ -40,6 +40,7 @@ ENGINE = Line(
     version="v",
     head="token_classification",
     variant="tensorrt-rtx:fp16",
+    ran=False,
     validated=True,
 )
 WITHHELD = Line(
