@@ -136,6 +136,7 @@ def test_asking_for_the_8_bit_variant_names_the_other(emulated: Seen) -> None:
     assert "pass variant='onnxruntime-cpu:int8_7bit'" in emulated.refused
 
 
+@pytest.mark.usefixtures("exact_int8")
 def test_the_8_bit_file_saturates_there(native: Seen, emulated: Seen) -> None:
     """Without this, the tests beside it would prove nothing."""
     assert np.abs(native.logits[INT8] - emulated.logits[INT8]).max() > 1e-2

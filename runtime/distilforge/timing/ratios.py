@@ -59,16 +59,17 @@ def ratio(
     """How many times as fast `subject` is as `over`: the geometric mean over `shapes`, round by round.
 
     Without `shapes` all are taken at which both were timed. None where that is no shape, or where the rounds of the two
-    do not match. The rounds `apart` are left out.
+    do not match. The rounds `apart` are left out. Older releases have more rounds of some shapes than of others: of
+    those, as many as all shapes have are taken.
     """
     own, other = by_shape(measurements, subject), by_shape(measurements, over)
     shared = [shape for shape in (shapes or own) if shape in own and shape in other]
     pairs = [(round_medians(own[shape]), round_medians(other[shape])) for shape in shared]
-    counts = {len(side) for pair in pairs for side in pair}
-    if len(counts) != 1 or counts == {0} or len(shared) < len(shapes):
+    rounds = min((len(ours) for ours, _ in pairs), default=0)
+    if not rounds or any(len(ours) != len(theirs) for ours, theirs in pairs) or len(shared) < len(shapes):
         return None
     # (shape, round)
-    logarithms = np.log([theirs / ours for ours, theirs in pairs])
+    logarithms = np.log([theirs[:rounds] / ours[:rounds] for ours, theirs in pairs])
     taken = estimate(_kept(logarithms.mean(axis=0), apart), confidence=confidence)
     low_high = taken.interval and (math.exp(taken.interval[0]), math.exp(taken.interval[1]))
     return Estimate(value=math.exp(taken.value), interval=low_high)
