@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 
+from distilforge.timing.environment import inherited
+
 # Of the shortest round trip of a timing; cores without a common cache were seen at twice as much
 NEAR = 1.8
 _CHUNKS, _TRIPS, _PAUSES = 300, 40, 13
@@ -23,8 +25,7 @@ def round_trip() -> float | None:
     if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2:
         return None
     command = (sys.executable, "-m", "distilforge.timing.cores")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)  # noqa: S603 - this module
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=inherited())  # noqa: S603 - this module
     return float(done.stdout)
 
 

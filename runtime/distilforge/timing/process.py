@@ -1,7 +1,6 @@
 """Subjects as processes: each runs when it is asked and is stopped otherwise."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,10 +8,10 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 
 from distilforge.errors import TimingError
+from distilforge.timing.environment import inherited
 from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Json, Subject
 
@@ -56,8 +55,8 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._log,
             encoding="utf-8",
-            # The same modules as here, whichever way they came in
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), *sys.path]))},
+            # `-m` adds the working folder, from which benchmarks are run
+            env=inherited(),
             # Ctrl-C is for the parent, which then ends its workers
             start_new_session=True,
         )
