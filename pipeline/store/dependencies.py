@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import inspect
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from pipeline.store import digests
 OWN = ("distilforge", "model_src", "pipeline", "validation")
 # What a package uses that finds its modules at run time: nobody imports them by name
 _REGISTRY, _WALKER = "Registry", "pkgutil"
+# Python 3.11 counts the depth of all trees that are being built in one number: two threads at once make it wrong
+_PARSING = threading.Lock()
 
 
 def digest_of(work: Callable[..., object]) -> str:
@@ -35,9 +38,9 @@ def modules_of(work: Callable[..., object]) -> frozenset[str]:
 def _used(function: Callable[..., object]) -> frozenset[str]:
     module = inspect.getmodule(function)
     assert module is not None
-    body = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    body = _parse(textwrap.dedent(inspect.getsource(function)))
     named = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
-    outside = ast.parse(inspect.getsource(module))
+    outside = _parse(inspect.getsource(module))
     return frozenset(
         [
             *(name for _, name in _imports(body)),
@@ -69,8 +72,13 @@ def _closure(name: str) -> frozenset[Path]:
 @cache
 def _read(path: Path) -> tuple[frozenset[str], bool]:
     """What the module in `path` imports of ours, and whether it finds its package's modules at run time."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _parse(path.read_text(encoding="utf-8"))
     return frozenset(name for _, name in _imports(tree)), _finds_modules(tree)
+
+
+def _parse(source: str) -> ast.Module:
+    with _PARSING:
+        return ast.parse(source)
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[str, str]]:

@@ -1,9 +1,12 @@
 """What a stage depends on is read from the imports of the function that does its work."""
 
+import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -102,3 +105,22 @@ def test_stages_depend_on_what_they_use(work: Callable[..., object], used: str, 
     looked_at = modules_of(work)
     assert used in looked_at
     assert unused not in looked_at
+
+
+def test_threads_can_ask_at_once() -> None:
+    """Python 3.11.0 to 3.11.7 fails where two threads make syntax trees at once and one lets the other go on."""
+
+    def let_others_go_on(_phase: str, _details: dict[str, int]) -> None:
+        sleep(1e-5)
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(let_others_go_on)
+    gc.set_threshold(50)
+    try:
+        forget()
+        with ThreadPoolExecutor(4) as threads:
+            digests = list(threads.map(lambda _: digest_of(export), range(4)))
+    finally:
+        gc.callbacks.remove(let_others_go_on)
+        gc.set_threshold(*threshold)
+    assert len(set(digests)) == 1
