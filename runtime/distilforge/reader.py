@@ -36,7 +36,11 @@ class MisfitError(Exception):
     @classmethod
     def of(cls, value: object, expected: str, *, hint: str = "") -> "MisfitError":
         """The MisfitError for `value`, where `expected` belongs."""
-        return cls(f" must be {expected}, found {value!r:.80}", hint=hint)
+        try:
+            text = f"{value!r:.80}"
+        except RecursionError:  # lists in lists, thousands deep
+            text = f"a {type(value).__name__}"
+        return cls(f" must be {expected}, found {text}", hint=hint)
 
     def below(self, step: str) -> "MisfitError":
         """The same misfit, seen from the level above: `step` leads to where it is."""

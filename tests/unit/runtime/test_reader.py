@@ -168,6 +168,14 @@ def test_the_value_in_an_error_is_cut_short() -> None:
     assert len(caught.value.message) < 150
 
 
+def test_a_value_that_is_nested_too_deep_to_be_written_is_named_by_its_type() -> None:
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(RefusedError, match="place: whole must be a whole number, found a list"):
+        STRICT.read(Everything, changed(whole=nested), "place")
+
+
 def test_a_document_that_is_not_an_object_is_named_alone() -> None:
     with pytest.raises(RefusedError, match=r"^place must be an object, found \[\]$"):
         STRICT.read(Range, [], "place")
