@@ -1,10 +1,10 @@
-"""Every error the pipeline raises itself, and the exit code of each error class of every room.
+"""The errors that the pipeline raises, and the exit code for every expected error.
 
 PipelineError
-├── UsageError    the command line or the recipe asks for something that cannot be
+├── UsageError    the command line or the recipe asks for something impossible
 ├── MissingError  a package or a device that was asked for is not on this machine
 ├── StageError    a stage failed
-│   └── ContractError  a pass matched fewer times than it must
+│   └── ContractError  a pass matched less often than it must
 └── GateError     everything was built, but validation said no
 """
 
@@ -20,7 +20,7 @@ from validation.errors import DataError, GatesError, ValidationError
 
 
 class PipelineError(Exception):
-    """Base of the pipeline's errors: what happened with the offending value, and a hint with the next step."""
+    """Base of the pipeline's errors: what happened, with the offending value, and a hint on what to do next."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(f"{message}\n  hint: {hint}" if hint else message)
@@ -29,12 +29,12 @@ class PipelineError(Exception):
 
     @property
     def brief(self) -> str:
-        """What went wrong in a few words, for a table."""
+        """What went wrong, in a few words for a table."""
         return _first_line(self.message)
 
 
 class UsageError(PipelineError):
-    """The command line or the recipe asks for something that cannot be."""
+    """The command line or the recipe asks for something impossible."""
 
 
 class MissingError(PipelineError):
@@ -54,15 +54,16 @@ class StageError(PipelineError):
 
 
 class ContractError(StageError):
-    """The pass `name` made fewer rewrites than it must: the graph is not the one that it was written for."""
+    """The pass `name` made fewer rewrites than it must, so that the graph is not one that it was written for."""
 
     def __init__(self, name: str, rewrites: int, expected: int, refusals: Sequence[str]) -> None:
-        why = f": {'; '.join(dict.fromkeys(refusals))}" if refusals else ": nothing looked like its pattern"
+        """`refusals` are the reasons for which the pass left similar operators as they are."""
+        reason = "; ".join(dict.fromkeys(refusals)) or "nothing looked like its pattern"
         super().__init__(
             "fuse",
-            f"{name} matched {rewrites} times, must match at least {expected} times{why}",
-            hint=f"an exporter that writes other operators needs another pattern in the pass {name}; "
-            "`distilforge list passes` has them all",
+            f"{name} matched {rewrites} times, must match at least {expected} times: {reason}",
+            hint=f"if the exporter writes other operators now, the pass {name} needs another pattern; "
+            "`distilforge list passes` prints all passes",
         )
         self.name = name
         self.rewrites = rewrites
@@ -70,12 +71,10 @@ class ContractError(StageError):
 
 
 class GateError(PipelineError):
-    """Everything was built, but validation said no, so nothing was published; `manifest` has the verdicts.
-
-    reason: why, in a few words. details: a line for each check or variant that is behind it.
-    """
+    """Everything was built, but validation said no, so nothing was published."""
 
     def __init__(self, reason: str, details: Sequence[str], manifest: Manifest, *, hint: str = "") -> None:
+        """`reason` is a few words, `details` a line for each check or variant; `manifest` has the verdicts."""
         headline = f"{manifest.name} was built but not published: {reason}"
         super().__init__("\n".join([headline, *details]), hint=hint)
         self.headline = headline
@@ -88,9 +87,9 @@ class GateError(PipelineError):
 
 
 EXPECTED = (PipelineError, ModelSourceError, DistilforgeError, ValidationError)
-"""Errors that explain themselves; any other exception inside a stage is a failure of that stage."""
+"""Errors with a message for users; any other exception in a stage is a failure of that stage."""
 
-# The first class that fits decides, so subclasses come before their bases.
+# The first class that fits decides, so subclasses come before their bases
 EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (UsageError, 2),
     (InputError, 2),
@@ -106,7 +105,7 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 
 WORST_FIRST = (5, 4, 3, 2, 6)
-"""Exit codes of failures; a run over several releases exits with the first of these that one of them has."""
+"""The exit codes of failures; a build of several releases exits with the first of these that one of them has."""
 
 _STORAGE_ERRORS = {
     errno.ENOSPC: "the disk is full",
@@ -114,22 +113,22 @@ _STORAGE_ERRORS = {
     errno.EFBIG: "a file grew beyond the limit of this process or file system",
 }
 
-# What numpy says, without a number, where the disk took less than it wrote
+# numpy's message, without an errno, if the disk accepted only a part of what it wrote
 _SHORT_WRITE = "problem writing element"
 
 
 def exit_code(error: Exception) -> int:
-    """What the process exits with for `error`; 5, a failed stage, for what no table entry names."""
+    """The process's exit code for `error`; 5, a failed stage, for an error that is not in the table."""
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 5)
 
 
 def worst(codes: Iterable[int]) -> int:
-    """The exit code that stands for all of `codes`; 0 where nothing failed."""
+    """The worst of `codes`; 0 if nothing failed."""
     return min((code for code in codes if code), key=WORST_FIRST.index, default=0)
 
 
 def brief(error: Exception) -> str:
-    """What went wrong in a few words, for a table."""
+    """What went wrong, in a few words for a table."""
     return error.brief if isinstance(error, PipelineError) else _first_line(str(error))
 
 
@@ -138,7 +137,7 @@ def _first_line(text: str) -> str:
 
 
 def failed(stage: str, cause: Exception) -> StageError:
-    """The failure of `stage` by `cause`, in words a user can act on."""
+    """The failure of `stage` because of `cause`, in words that a user can act on."""
     if isinstance(cause, OSError) and (cause.errno in _STORAGE_ERRORS or _SHORT_WRITE in str(cause)):
         return StageError(
             stage,
@@ -152,7 +151,7 @@ def failed(stage: str, cause: Exception) -> StageError:
 
 @contextmanager
 def in_stage(stage: str) -> Iterator[None]:
-    """Raise what does not explain itself as the failure of `stage`, with the cause chained."""
+    """Raise every exception that is not expected as a failure of `stage`, with the cause chained."""
     try:
         yield
     except EXPECTED:

@@ -1,4 +1,4 @@
-"""A registry of one kind of extension: adding one is adding a file to the package, and nothing else."""
+"""A registry of one kind of extension: to add one, add a file to its package and edit nothing else."""
 
 import difflib
 import importlib
@@ -10,7 +10,7 @@ from pipeline.errors import UsageError
 
 
 class Named(Protocol):
-    """What a registry holds: anything with a name."""
+    """An entry of a registry: anything with a name."""
 
     @property
     def name(self) -> str: ...
@@ -20,9 +20,9 @@ Entry = TypeVar("Entry", bound=Named)
 
 
 class Registry(Generic[Entry]):
-    """Entries of one `kind`, defined by the modules of `package`, which are imported at the first question.
+    """The entries of one `kind`, which the modules of `package` define; they are imported on first use.
 
-    An error while importing a module propagates: an extension that cannot be loaded must not vanish in silence.
+    An error while importing a module propagates, so that an extension cannot vanish in silence.
     """
 
     def __init__(self, kind: str, package: str) -> None:
@@ -32,7 +32,7 @@ class Registry(Generic[Entry]):
         self._imported = False
 
     def add(self, entry: Entry) -> Entry:
-        """Register `entry`; ValueError where its name is taken."""
+        """Register `entry`; ValueError if its name is taken."""
         if entry.name in self._entries:
             raise ValueError(f"two definitions of the {self._kind} {entry.name!r} in {self._package}")
         self._entries[entry.name] = entry
@@ -44,7 +44,7 @@ class Registry(Generic[Entry]):
         return tuple(sorted(self._entries))
 
     def find(self, name: str) -> Entry:
-        """The entry called `name`; UsageError with the nearest name where there is none."""
+        """The entry called `name`; UsageError with the nearest name if there is none."""
         self._import()
         if name not in self._entries:
             raise unknown(self._kind, name, self.names())
@@ -60,7 +60,7 @@ class Registry(Generic[Entry]):
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> UsageError:
-    """The error for a name that is not among `known`, with the nearest one."""
+    """The error for a `name` that is not in `known`, with the nearest name as its hint."""
     near = difflib.get_close_matches(name, known, n=1)
     return UsageError(
         f"unknown {kind} {name!r}; known: {', '.join(known)}",

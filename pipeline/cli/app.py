@@ -3,9 +3,7 @@
 import atexit
 import gc
 import json
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +11,10 @@ import typer
 from distilforge import release as releases
 from distilforge.errors import ReleaseError
 
-from pipeline.build import WORK, Built, StageName, build
-from pipeline.cli import display, graph_commands, options, several
-from pipeline.cli.display import Display
+from pipeline.build import WORK, StageName
+from pipeline.cli import build_command, build_options, display, graph_commands, options
+from pipeline.cli.build_options import BuildArguments
 from pipeline.cli.reporting import report_errors
-from pipeline.cli.several import Failed
-from pipeline.recipe.recipe import DEFAULT_VARIANTS, Recipe
 from pipeline.release import summary
 from pipeline.release.summary import Told
 from pipeline.store.work import clean as clean_work
@@ -33,112 +29,37 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_HELP: dict[StageName, str] = {
+_STAGES: dict[StageName, str] = {
     "export": "Export to ONNX and print the stage's folder.",
     "compile": "Export and compile every variant; print the last one's folder.",
-    "validate": "Export, compile and validate; print the stage's folder. Exit 6 where a check fails.",
+    "validate": "Export, compile and validate; print the stage's folder. Exit 6 if a check fails.",
     "publish": "Build and publish: the same as `build`.",
 }
-_MORE = (
-    f"built {DEFAULT_VARIANTS[0]} alone; a smaller and faster one beside it: --variant {DEFAULT_VARIANTS[0]} "
-    "--variant onnxruntime-cpu:int8; `distilforge list targets` has all"
-)
 _BUILD = (
-    "Build, validate and publish releases. The last line printed is the release's path. Several end with a table of "
-    "all, whichever failed, and with the worst exit code: the first of 5, 4, 3, 2, 6 that one of them has."
+    "Build, validate and publish releases. The last line printed is the release's path. A build of several ends with "
+    "a table of all of them, and with the worst exit code: the first of 5, 4, 3, 2, 6 that one of them has."
 )
 
 
-Release = Annotated[
-    Path, typer.Argument(metavar="RELEASE", help="artifacts/<name>, or a version folder inside it.")
+Releases = Annotated[
+    list[Path], typer.Argument(metavar="RELEASE", help="artifacts/<name>, or version folders inside it.")
 ]
-Releases = Annotated[list[Path], typer.Argument(metavar="RELEASE", help="Releases, as for `inspect`.")]
-
-
-def _builder(until: StageName) -> Callable[..., None]:
-    """The command that builds up to the stage `until`."""
-
-    def command(
-        sources: options.Sources,
-        name: options.Name = None,
-        head: options.Head = None,
-        variant: options.Variants = None,
-        data: options.Data = None,
-        calibration: options.Calibration = None,
-        plans: options.Plans = None,
-        exclude: options.Exclude = None,
-        capability: options.Capabilities = None,
-        bucket: options.Buckets = None,
-        timing_cache: options.TimingCache = None,
-        artifacts: options.Artifacts = options.ARTIFACTS,
-        gate: options.Gate = None,
-        as_json: options.Json = False,
-        verbose: options.Verbose = False,
-    ) -> None:
-        with report_errors(verbose) as shown:
-            read = partial(
-                options.recipe,
-                name=name,
-                head=head,
-                variants=variant,
-                data=data,
-                calibration=calibration,
-                plans=plans,
-                exclude=exclude,
-                gate=gate,
-                capabilities=capability,
-                buckets=bucket,
-                timing_cache=timing_cache,
-            )
-
-            def make(source: str, recipe: Recipe) -> Built:
-                shown.named(recipe.name)
-                built = build(recipe, artifacts, shown, until=until)
-                if until == "publish" and not variant and not source.endswith(options.RECIPE_SUFFIX):
-                    shown.note(_MORE)
-                _show(built, as_json, shown, verbose)
-                return built
-
-            if len(sources) == 1:
-                make(sources[0], read(sources[0]))
-                return
-            ends = []
-            for end in several.build_each(sources, read, make, name=name, shown=shown, verbose=verbose):
-                ends.append(end)
-                if as_json and isinstance(end, Failed):
-                    display.result(end.to_json())
-            if not as_json:
-                display.releases([several.told(end, until) for end in ends])
-            if code := several.exit_code(ends):
-                raise typer.Exit(code)
-
-    return command
-
-
-def _show(built: Built, as_json: bool, shown: Display, verbose: bool) -> None:
-    if not built.new:
-        shown.note("nothing to do: everything is up to date")
-    if not all(line.validated for line in built.lines):
-        shown.verdicts(releases.read_manifest(built.folder), everything=verbose)
-    values = {**asdict(built), "folder": str(built.folder)}
-    display.result(json.dumps(values, ensure_ascii=False) if as_json else str(built.folder))
-
 
 app.command(
     "build",
     help=_BUILD,
     epilog="Examples: `distilforge build recipes/sentiment.toml`; "
     "`distilforge build ./my-distilbert --data evaluation.jsonl --name reviews`",
-)(_builder("publish"))
-for _stage, _text in _HELP.items():
-    app.command(_stage, help=_text, epilog=f"Example: `distilforge {_stage} ./my-distilbert`")(
-        _builder(_stage)
+)(build_command.command("publish"))
+for _stage, _help in _STAGES.items():
+    app.command(_stage, help=_help, epilog=f"Example: `distilforge {_stage} ./my-distilbert`")(
+        build_command.command(_stage)
     )
 
 
 @app.command(epilog="Example: `distilforge inspect artifacts/sentiment`")
-def inspect(release: Release, as_json: options.Json = False) -> None:
-    """Print what a release holds: variants, files, checks, provenance."""
+def inspect(release: options.Release, as_json: options.Json = False) -> None:
+    """Print what a release holds: its variants, files, checks and provenance."""
     with report_errors():
         folder = releases.resolve(release)
         manifest = releases.read_manifest(folder)
@@ -149,8 +70,8 @@ def inspect(release: Release, as_json: options.Json = False) -> None:
 
 
 @app.command(epilog="Example: `distilforge verify artifacts/sentiment`")
-def verify(release: Release) -> None:
-    """Check every file of a release against its SHA-256; exit 4 where one differs."""
+def verify(release: options.Release) -> None:
+    """Check every file of a release against its SHA-256; exit 4 if one differs."""
     with report_errors():
         folder = releases.resolve(release)
         manifest = releases.verify(folder)
@@ -163,25 +84,25 @@ def summarize(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Print a table over releases: metric, error, speed-up and verdict; exit 4 where one of the folders is none."""
-    with report_errors() as shown:
+    """Print a table over releases: metric, error, speed-up and verdict; exit 4 if a folder is not a release."""
+    with report_errors() as talk:
         manifests, damaged = [], []
         for folder in release:
             try:
                 manifests.append(releases.read_manifest(releases.resolve(folder)))
             except ReleaseError as error:
                 damaged.append(error)
-        told = [Told(name=manifest.name, lines=summary.lines(manifest)) for manifest in manifests]
-        lines = [line for release in told for line in release.lines]
+        entries = [Told(name=manifest.name, lines=summary.lines(manifest)) for manifest in manifests]
+        lines = [line for entry in entries for line in entry.lines]
         if as_json:
             for line in lines:
                 display.result(json.dumps(asdict(line), ensure_ascii=False))
         elif markdown:
             display.markdown(summary.COLUMNS, [line.cells() for line in lines])
         else:
-            display.releases(told)
-        for other in damaged[:-1]:
-            shown.error(str(other))
+            display.releases(entries)
+        for error in damaged[:-1]:
+            talk.error(str(error))
         if damaged:
             raise damaged[-1]
 
@@ -198,25 +119,25 @@ app.command(
 
 @app.command(epilog="Example: `distilforge bisect artifacts/sentiment --variant onnxruntime-cpu:int8`")
 def bisect(
-    release: Release,
+    release: options.Release,
     variant: options.OneVariant = None,
     checkpoint: options.Checkpoint = None,
     data: options.Data = None,
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Name the modules that cost a variant accuracy, with numbers, and what to exclude."""
-    with report_errors(verbose) as shown:
+    """Find the modules that cost a variant accuracy; print how much each costs, and which to exclude."""
+    with report_errors(verbose) as talk:
         from pipeline.bisection import bisect as search
         from pipeline.bisection import show
 
-        tell = show.telling(shown)
-        found = search.bisect(release, variant=variant, checkpoint=checkpoint, data=data, progress=tell)
+        progress = show.telling(talk)
+        costs = search.bisect(release, variant=variant, checkpoint=checkpoint, data=data, progress=progress)
     if as_json:
-        display.result(json.dumps(asdict(found), ensure_ascii=False))
+        display.result(json.dumps(asdict(costs), ensure_ascii=False))
     else:
-        display.table(show.COLUMNS, show.rows(found))
-        for line in show.summary(found):
+        display.table(show.COLUMNS, show.rows(costs))
+        for line in show.summary(costs):
             display.result(line)
 
 
@@ -235,21 +156,14 @@ def tune(
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Search for the fastest plan on this machine that meets the gates; print the file that it is saved in."""
-    with report_errors(verbose) as shown:
+    """Search for the fastest plan on this machine that meets the gates; print the path of its file."""
+    with report_errors(verbose) as talk:
         from pipeline.tuning.tune import tune as search
 
-        recipe = options.recipe(
-            source,
-            name=None,
-            head=head,
-            variants=[f"{target}:{precision}"],
-            data=data,
-            calibration=calibration,
-            plans=None,
-            exclude=None,
-            gate=None,
+        arguments = BuildArguments(
+            head=head, variants=[f"{target}:{precision}"], evaluation=data, calibration=calibration
         )
+        recipe = build_options.recipe(source, arguments)
         tuned = search(
             recipe,
             recipe.variants[0],
@@ -257,9 +171,9 @@ def tune(
             output=output or Path(f"{recipe.name}.plans.toml"),
             artifacts=artifacts,
             seed=seed,
-            talk=shown,
+            talk=talk,
         )
-        shown.note(tuned.usage)
+        talk.note(tuned.usage)
     display.result(json.dumps(asdict(tuned), ensure_ascii=False) if as_json else tuned.path)
 
 
@@ -270,22 +184,22 @@ def check(
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Say what keeps an engine from being built of an ONNX file, before any build; exit 5 where something does."""
+    """Print what would keep an engine from being built of an ONNX file; exit 5 if anything would."""
     with report_errors(verbose):
         from pipeline.engines.preflight import check
         from pipeline.engines.preflight import table as preflight_table
 
-        found = check.check(model, check.find(flavour))
+        report = check.check(model, check.find(flavour))
         if as_json:
-            display.result(json.dumps(found.to_json(), ensure_ascii=False))
+            display.result(json.dumps(report.to_json(), ensure_ascii=False))
         else:
-            display.table(("", ""), preflight_table.facts(found))
-            rows = preflight_table.rows(found)
+            display.table(("", ""), preflight_table.facts(report))
+            rows = preflight_table.rows(report)
             if rows:
                 display.table(preflight_table.COLUMNS, rows)
             else:
-                display.result(preflight_table.clear(found))
-        check.judge(found)
+                display.result(preflight_table.clear(report))
+        check.judge(report)
 
 
 @app.command(epilog="Example: `distilforge convert ./my-bert ./my-distilbert`")
@@ -293,7 +207,7 @@ def convert(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A BERT folder or a hub id.")],
     destination: Annotated[Path, typer.Argument(metavar="DESTINATION", help="The folder to write.")],
 ) -> None:
-    """Write a BERT checkpoint as a DistilBERT checkpoint, where an exact one exists."""
+    """Write a BERT checkpoint as a DistilBERT checkpoint, if there is an exact equivalent."""
     with report_errors():
         from model_src.convert import convert_bert
 
@@ -302,15 +216,15 @@ def convert(
 
 @app.command(epilog="Example: `distilforge clean --artifacts artifacts`")
 def clean(artifacts: options.Artifacts = options.ARTIFACTS) -> None:
-    """Remove the work folder; releases stay. The next build starts from nothing."""
+    """Remove the work folder, so that the next build starts from nothing; releases stay."""
     with report_errors():
-        held = clean_work(artifacts / WORK)
-        display.result(f"removed {artifacts / WORK}: {held / 1e6:.1f} MB")
+        removed_bytes = clean_work(artifacts / WORK)
+        display.result(f"removed {artifacts / WORK}: {removed_bytes / 1e6:.1f} MB")
 
 
 @app.command(epilog="Example: `distilforge bench artifacts/sentiment --threads 2 --plot speed.svg`")
 def bench(
-    release: Release,
+    release: options.Release,
     variant: options.TimedVariants = None,
     shape: options.Shapes = None,
     threads: options.Threads = None,
@@ -321,15 +235,15 @@ def bench(
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Time a release's variants on this machine, and remember, so that distilforge.open takes the fastest here."""
-    with report_errors(verbose) as shown:
+    """Time a release's variants on this machine, so that distilforge.open takes the fastest here from now on."""
+    with report_errors(verbose) as talk:
         from distilforge.measured import bench as measured
         from distilforge.measured import table
 
         if forget:
             display.result(measured.forget(release))
             return
-        asked = measured.Options(
+        bench_options = measured.Options(
             variants=tuple(variant or ()),
             shapes=tuple(shape or ()),
             threads=threads,
@@ -337,12 +251,12 @@ def bench(
             plot=plot,
             remember=not no_remember,
         )
-        outcome = measured.bench(release, asked, shown.note)
+        outcome = measured.bench(release, bench_options, talk.note)
     display.result(outcome.to_json() if as_json else table.text(outcome))
 
 
 def main() -> None:
     """The console script's entry point."""
-    # Python collects once more as it ends; over all that PyTorch made, that takes more than a second and frees nothing
+    # Python's last garbage collection would take more than a second over PyTorch's objects, and free nothing
     atexit.register(gc.freeze)
     app()

@@ -1,4 +1,4 @@
-"""The table over releases for narrow terminals: a heading a release and a row a variant, with the chief columns."""
+"""The table over releases for narrow terminals: a heading for each release, a row for each variant, fewer columns."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -11,18 +11,18 @@ _GAP = "  "
 _NARROWEST_VERDICT = 10
 
 
-def lines(told: Sequence[Told], width: int) -> Iterator[str]:
-    """The table's lines, of at most `width` columns where words allow."""
-    rows = [_cells(line) for release in told for line in release.lines if not line.withheld]
-    headings = [_broken(column) for column in COLUMNS]
+def lines(entries: Sequence[Told], width: int) -> Iterator[str]:
+    """The table's lines, of at most `width` columns unless a word is longer."""
+    rows = [_cells(line) for entry in entries for line in entry.lines if not line.withheld]
+    headings = [_in_two_lines(column) for column in COLUMNS]
     widths = [max(map(len, column)) for column in zip(*rows, *zip(*headings, strict=True), strict=True)]
     if rows:
         upper, lower = zip(*headings, strict=True)
         yield from _row(upper, widths, "", width)
         yield from _row(lower, widths, "verdict", width)
-    for release in told:
-        yield from _heading(release, width)
-        for line in release.lines:
+    for entry in entries:
+        yield from _heading(entry, width)
+        for line in entry.lines:
             if line.withheld:
                 yield from _wrapped(f"{line.variant}{_GAP}{line.verdict}", width, indent=_INDENT)
             else:
@@ -31,8 +31,8 @@ def lines(told: Sequence[Told], width: int) -> Iterator[str]:
         yield "every column: distilforge summary RELEASE... --markdown"
 
 
-def _broken(column: str) -> tuple[str, str]:
-    """A column's name over two lines, so that numbers and not names say how wide it is."""
+def _in_two_lines(column: str) -> tuple[str, str]:
+    """A column's name in two lines, so that the numbers decide how wide the column is."""
     first, _, second = column.rpartition(" ")
     return first, second
 
@@ -47,22 +47,22 @@ def _cells(line: Line) -> tuple[str, ...]:
     )
 
 
-def _heading(release: Told, width: int) -> Iterator[str]:
-    if not release.lines:
-        return _wrapped(f"{release.name}: {release.outcome}", width)
-    first = release.lines[0]
-    metric = next((line.metric for line in release.lines if line.metric), "no labelled data")
-    return _wrapped(f"{release.name}: {first.head}, {metric}", width)
+def _heading(entry: Told, width: int) -> Iterator[str]:
+    if not entry.lines:
+        return _wrapped(f"{entry.name}: {entry.outcome}", width)
+    head = entry.lines[0].head
+    metric = next((line.metric for line in entry.lines if line.metric), "no labelled data")
+    return _wrapped(f"{entry.name}: {head}, {metric}", width)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], verdict: str, width: int) -> Iterator[str]:
     name, *numbers = cells
     aligned = [
         name.ljust(widths[0]),
-        *(cell.rjust(wide) for cell, wide in zip(numbers, widths[1:], strict=True)),
+        *(cell.rjust(column) for cell, column in zip(numbers, widths[1:], strict=True)),
     ]
     start = f"{_INDENT}{_GAP.join(aligned)}{_GAP}"
-    # Where a name leaves no room, the verdict goes beyond the edge: the terminal breaks it
+    # If a name leaves no room, the verdict goes beyond the edge, and the terminal breaks it
     room = max(width - len(start), _NARROWEST_VERDICT)
     parts = textwrap.wrap(verdict, room, break_long_words=False) or [""]
     yield f"{start}{parts[0]}".rstrip()

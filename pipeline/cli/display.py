@@ -1,4 +1,4 @@
-"""The one place that prints: results on stdout, talk and progress on stderr."""
+"""The one place that prints: results on stdout, messages and progress on stderr."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,17 +21,17 @@ WIDEST = 1000
 
 
 class Display:
-    """What a build tells its user; a terminal sees a spinner, a log sees plain lines.
+    """Shows the messages of a command on stderr: with a spinner on a terminal, as plain lines in a log.
 
-    A context manager, so that the spinner is gone whatever ends the build.
+    It is a context manager, so that the spinner ends with the command.
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        # No markup and no emoji: brackets and colons in names and paths are only themselves
+        # Without markup and emoji, so that brackets and colons in names and paths stay as they are
         self._console = console or Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._status: Status | None = None
         self._name = ""
-        # Engines are built several at once
+        # Several engines are built at once, each in a thread
         self._lock = RLock()
 
     def __enter__(self) -> "Display":
@@ -43,11 +43,11 @@ class Display:
         self._stop()
 
     def named(self, name: str) -> None:
-        """The next lines are about the release `name`."""
+        """Begin the next lines with the release `name`."""
         self._name = name
 
     def started(self, stage: str, doing: str) -> None:
-        """`stage` has work to do."""
+        """Show that `stage` has begun."""
         with self._lock:
             if self._console.is_terminal:
                 self._stop()
@@ -57,24 +57,24 @@ class Display:
                 self._line(f"{stage}: {doing}")
 
     def finished(self, stage: str, result: str, seconds: float, *, reused: bool) -> None:
-        """`stage` is done; `reused` when an earlier build had done the work."""
+        """Show that `stage` is done; `reused` says that an earlier build had done the work."""
         self._stop()
         self._line(
             f"{stage}: {f'nothing to do, {result} is whole' if reused else f'done in {seconds:.1f} s'}"
         )
 
     def note(self, text: str) -> None:
-        """Something worth knowing."""
+        """Show a remark."""
         self._line(f"  {text}")
 
     def verdicts(self, manifest: Manifest, *, everything: bool) -> None:
-        """The checks that are not met, or `everything`, with what was observed and the limit, on stderr."""
+        """Show the checks that are not met, or `everything`, each with its number and its limit."""
         self._stop()
         for line in verdict_blocks.blocks(manifest.variants, _width(self._console), everything=everything):
             self._print(line)
 
     def error(self, text: str) -> None:
-        """What went wrong, on stderr."""
+        """Show what went wrong."""
         self._stop()
         self._print(f"error: {text}")
 
@@ -82,7 +82,7 @@ class Display:
         self._print(f"{self._name} {text}" if self._name else text)
 
     def _print(self, text: str) -> None:
-        # soft_wrap: paths and hints must survive being copied from a narrow terminal or a log
+        # soft_wrap, so that paths and hints can be copied from a narrow terminal or a log
         self._console.print(text, markup=False, emoji=False, soft_wrap=True)
 
     def _stop(self) -> None:
@@ -93,48 +93,48 @@ class Display:
 
 
 def result(text: str) -> None:
-    """One line of a command's result, on stdout."""
+    """Print one line of a command's result on stdout."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on stdout; where a terminal is too narrow for it, a line a cell and a gap between rows."""
-    shown = list(rows)
-    if _drawn(columns, shown):
+    """Print a table on stdout, or one line for each cell on a terminal that is too narrow for the table."""
+    all_rows = list(rows)
+    if _draw(columns, all_rows):
         return
-    wide = max(map(len, columns))
-    for row in shown:
+    width = max(map(len, columns))
+    for row in all_rows:
         for column, cell in zip(columns, row, strict=True):
-            result(f"{column:<{wide}}  {cell}")
+            result(f"{column:<{width}}  {cell}")
         result("")
 
 
-def releases(told: Sequence[Told]) -> None:
-    """The table over releases on stdout; where a terminal is too narrow for it, the chief columns alone."""
-    if not _drawn(summary.COLUMNS, [row for release in told for row in release.rows()], whole=True):
-        for line in compact_table.lines(told, _width(_stdout())):
+def releases(entries: Sequence[Told]) -> None:
+    """Print the table over releases on stdout, or its main columns on a terminal that is too narrow for it."""
+    if not _draw(summary.COLUMNS, [row for entry in entries for row in entry.rows()], one_line=True):
+        for line in compact_table.lines(entries, _width(_stdout())):
             result(line)
 
 
-def _drawn(columns: Sequence[str], shown: Sequence[Sequence[str]], *, whole: bool = False) -> bool:
-    """Draw a table on stdout, if that is wide enough for its names, or for a line a row where it is to be `whole`."""
-    drawn = Table()
-    for column, *cells in zip(columns, *shown, strict=True):
-        # A name is not cut while other cells can take more lines
-        drawn.add_column(column, no_wrap=not any(" " in cell for cell in cells), overflow="fold")
-    for row in shown:
-        drawn.add_row(*row)
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], *, one_line: bool = False) -> bool:
+    """Draw a table on stdout and return whether it is wide enough: for all names, or for `one_line` a row."""
+    drawing = Table()
+    for column, *cells in zip(columns, *rows, strict=True):
+        # A name stays on one line, and cells with spaces are broken into more lines
+        drawing.add_column(column, no_wrap=not any(" " in cell for cell in cells), overflow="fold")
+    for row in rows:
+        drawing.add_row(*row)
     console = _stdout()
-    needed = Measurement.get(console, console.options.update(max_width=WIDEST), drawn)
-    if (needed.maximum if whole else needed.minimum) > console.width:
+    needed = Measurement.get(console, console.options.update(max_width=WIDEST), drawing)
+    if (needed.maximum if one_line else needed.minimum) > console.width:
         return False
-    console.print(drawn)
+    console.print(drawing)
     return True
 
 
 def _stdout() -> Console:
-    # A pipe has no width; cutting cells there would lose what the reader asked for.
+    # A pipe has no width, and cells that are cut there would be lost
     width = None if sys.stdout.isatty() else WIDEST
     return Console(highlight=False, markup=False, emoji=False, width=width)
 
@@ -143,17 +143,17 @@ def _width(console: Console) -> int:
     return console.width if console.is_terminal else WIDEST
 
 
-def manifest(shown: Manifest, folder: Path) -> None:
-    """What a release holds, on stdout."""
-    result(f"{shown.name} {shown.version} in {folder}")
-    result(f"head {shown.head}; validated: {'yes' if shown.validated else 'NO'}")
+def manifest(release: Manifest, folder: Path) -> None:
+    """Print what a release holds on stdout."""
+    result(f"{release.name} {release.version} in {folder}")
+    result(f"head {release.head}; validated: {'yes' if release.validated else 'NO'}")
     tensors = [
         (kind, tensor.name, tensor.dtype, " x ".join(map(str, tensor.shape)))
-        for kind, group in (("input", shown.inputs), ("output", shown.outputs))
+        for kind, group in (("input", release.inputs), ("output", release.outputs))
         for tensor in group
     ]
     table(("", "name", "type", "shape"), tensors)
-    spans = [(axis, str(span.low), str(span.usual), str(span.high)) for axis, span in shown.spans.items()]
+    spans = [(axis, str(span.low), str(span.usual), str(span.high)) for axis, span in release.spans.items()]
     table(("axis", "low", "usual", "high"), spans)
     checks = [
         (
@@ -163,13 +163,13 @@ def manifest(shown: Manifest, folder: Path) -> None:
             verdict_blocks.limit(verdict),
             verdict.outcome,
         )
-        for variant in shown.variants
+        for variant in release.variants
         for verdict in verdict_blocks.ordered(variant)
     ]
-    if not _drawn(("variant", "check", "observed", "limit", "outcome"), checks, whole=True):
-        for line in verdict_blocks.blocks(shown.variants, _width(_stdout()), everything=True):
+    if not _draw(("variant", "check", "observed", "limit", "outcome"), checks, one_line=True):
+        for line in verdict_blocks.blocks(release.variants, _width(_stdout()), everything=True):
             result(line)
-    engines = [(variant.name, variant.compiled) for variant in shown.variants if variant.compiled]
+    engines = [(variant.name, variant.compiled) for variant in release.variants if variant.compiled]
     if engines:
         table(
             ("engine", "compiler", "for", "profiles", "layers", "MB", "activations MB", "built in s"),
@@ -178,19 +178,21 @@ def manifest(shown: Manifest, folder: Path) -> None:
     for name, compiled in engines:
         for warning in compiled.warnings:
             result(f"warning {name}: {warning}")
-    for variant in shown.variants:
+    for variant in release.variants:
         for note in variant.notes:
             result(f"note {variant.name}: {note}")
-    for withheld in shown.withheld:
+    for withheld in release.withheld:
         result(f"withheld {withheld.name}: {withheld.reason}")
     table(
         ("file", "bytes", "sha256"),
-        [(name, str(entry.bytes), entry.sha256) for name, entry in shown.files.items()],
+        [(name, str(entry.bytes), entry.sha256) for name, entry in release.files.items()],
     )
-    made = shown.provenance
-    tools = ", ".join(f"{name} {version}" for name, version in made.tools.items())
-    result(f"checkpoint {made.checkpoint_sha256}\nrecipe {made.recipe_sha256}\ngit {made.git_commit}")
-    result(f"made {made.created} on {made.host}\ntools {tools}")
+    provenance = release.provenance
+    tools = ", ".join(f"{name} {version}" for name, version in provenance.tools.items())
+    result(
+        f"checkpoint {provenance.checkpoint_sha256}\nrecipe {provenance.recipe_sha256}\ngit {provenance.git_commit}"
+    )
+    result(f"made {provenance.created} on {provenance.host}\ntools {tools}")
 
 
 def _engine(compiled: CompiledEngine) -> tuple[str, ...]:
@@ -211,6 +213,6 @@ def _engine(compiled: CompiledEngine) -> tuple[str, ...]:
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on stdout, as Markdown."""
+    """Print a table as Markdown on stdout."""
     for row in (columns, ["---"] * len(columns), *rows):
         result(f"| {' | '.join(row)} |")

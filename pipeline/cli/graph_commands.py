@@ -1,4 +1,4 @@
-"""The commands about single stages: what passes and schemes there are, and applying them to an ONNX file."""
+"""The commands that list passes and schemes, and that apply them to an ONNX file."""
 
 import json
 from enum import StrEnum
@@ -18,23 +18,39 @@ from pipeline.stages import single_graph
 from pipeline.stages.single_graph import Written
 
 Model = Annotated[
-    Path, typer.Argument(metavar="MODEL.onnx", help="A DistilBERT as `distilforge export` writes it.")
+    Path, typer.Argument(metavar="MODEL.onnx", help="A DistilBERT, as `distilforge export` writes it.")
 ]
-Passes = Annotated[list[str], typer.Option("--pass", metavar="NAME", help="May be given several times.")]
+Passes = Annotated[
+    list[str], typer.Option("--pass", metavar="NAME", help="A pass to apply. May be given several times.")
+]
 Output = Annotated[Path, typer.Option(metavar="OUT.onnx", help="The file to write.")]
-SchemeName = Annotated[str, typer.Option(help="How: see `distilforge list schemes`.")]
-Tokenizer = Annotated[str, typer.Option(help="The checkpoint, whose tokenizer reads the calibration data.")]
-Method = Annotated[str, typer.Option(help=f"Where ranges end: one of {', '.join(CALIBRATIONS)}.")]
-Smoothing = Annotated[float, typer.Option(help="How much of an outlier moves into the weights, 0 to 1.")]
+SchemeName = Annotated[
+    str, typer.Option(help="How the precision is written; `distilforge list schemes` prints all.")
+]
+Tokenizer = Annotated[str, typer.Option(help="The checkpoint whose tokenizer reads the calibration data.")]
+Method = Annotated[
+    str, typer.Option(help=f"How ranges of activations are chosen: one of {', '.join(CALIBRATIONS)}.")
+]
+Smoothing = Annotated[float, typer.Option(help="How much of an outlier moves into the weights, from 0 to 1.")]
 Bits = Annotated[int, typer.Option(help="8, or 7 for CPUs whose 8-bit products saturate.")]
-Products = Annotated[bool, typer.Option("--attention", help="Attention's own products in 8 bits too.")]
+Products = Annotated[bool, typer.Option("--attention", help="Quantize the products of attention too.")]
 Fusions = Annotated[
     list[str] | None,
-    typer.Option("--pass", metavar="NAME", help="Passes to apply first.", show_default=False),
+    typer.Option(
+        "--pass",
+        metavar="NAME",
+        help="A pass to apply first. May be given several times.",
+        show_default=False,
+    ),
 ]
 Lowerings = Annotated[
     list[str] | None,
-    typer.Option("--lower", metavar="NAME", help="Passes to apply last.", show_default=False),
+    typer.Option(
+        "--lower",
+        metavar="NAME",
+        help="A pass to apply last. May be given several times.",
+        show_default=False,
+    ),
 ]
 
 
@@ -52,10 +68,10 @@ def list_names(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> N
     """List what there is to choose from."""
     with report_errors():
         if kind is Kind.passes:
-            found = [fusions.find(name) for name in fusions.names()]
+            passes = [fusions.find(name) for name in fusions.names()]
             display.table(
                 ("pass", "must match", "after", "what it does"),
-                [(each.name, _contract(each), ", ".join(each.after), each.summary) for each in found],
+                [(entry.name, _contract(entry), ", ".join(entry.after), entry.summary) for entry in passes],
             )
         elif kind is Kind.schemes:
             rows = [(name, schemes.find(name).summary) for name in schemes.names()]
@@ -72,7 +88,7 @@ def fuse(
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Apply passes to an ONNX file and print how often each matched; exit 5 where one matched less than it must."""
+    """Apply passes to an ONNX file and print how often each matched; exit 5 if one matched less often than it must."""
     with report_errors(verbose):
         _show(single_graph.fuse(model, passes, output), as_json)
 
@@ -94,7 +110,7 @@ def quantize(
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Write an ONNX file in another precision, calibrated on real texts, and print what was changed."""
+    """Write an ONNX file in another precision, calibrated on real texts, and print what changed."""
     with report_errors(verbose):
         plan = Plan(
             fusions=tuple(passes or ()),
@@ -125,10 +141,10 @@ def _show(written: Written, as_json: bool) -> None:
     display.result(written.files[0])
 
 
-def _contract(each: Pass) -> str:
-    counts = [(each.per_layer, "a layer"), (each.per_graph, "in all")]
+def _contract(entry: Pass) -> str:
+    counts = [(entry.per_layer, "a layer"), (entry.per_graph, "in all")]
     numbers = ", ".join(f"{count} {of}" for count, of in counts if count) or "any number"
-    return f"{numbers}, all that look like it" if each.every else numbers
+    return f"{numbers}, all that look like it" if entry.every else numbers
 
 
 def _names(kind: Kind) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What every command does with errors: a message, a hint and an exit code in the place of a traceback."""
+"""How every command ends on an error: with a message, a hint and an exit code, and no traceback."""
 
 import signal
 import threading
@@ -12,13 +12,45 @@ from pipeline.cli.display import Display
 from pipeline.errors import EXPECTED, GateError, exit_code
 
 INTERRUPTED = 130
-# What containers, service managers and closed terminals send
+# Sent by containers, service managers and closed terminals
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
+def report_errors(verbose: bool = False) -> Iterator[Display]:
+    """A display for the command's messages; an expected error, or Ctrl-C, becomes a message and an exit code."""
+    with Display() as talk:
+        try:
+            with _terminable():
+                yield talk
+        except EXPECTED as error:
+            show_error(error, talk, verbose=verbose)
+            raise typer.Exit(exit_code(error)) from error
+        except KeyboardInterrupt as interrupt:
+            talk.error(
+                "interrupted; nothing half-done was left, and finished stages are kept\n"
+                "  hint: run the same command again to continue"
+            )
+            raise typer.Exit(INTERRUPTED) from interrupt
+
+
+def show_error(error: Exception, talk: Display, *, verbose: bool, about: str = "") -> None:
+    """Print `error`, and the checks behind it if a gate said no; `about` is the release, if there are several."""
+    if verbose:
+        talk.error("".join(traceback.format_exception(error)))
+    if isinstance(error, GateError) and error.manifest.variants:
+        talk.verdicts(error.manifest, everything=verbose)
+        talk.error(f"{error.headline}\n  hint: {error.hint}")
+    else:
+        talk.error(f"{about}: {error}" if about else str(error))
+
+
+@contextmanager
 def _terminable() -> Iterator[None]:
-    """Let a request to end undo what is half-done, as Ctrl-C does, in the main thread, which alone hears of it."""
+    """Let signals that end the process undo unfinished work, as Ctrl-C does.
+
+    Only the main thread receives signals.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -32,32 +64,3 @@ def _terminable() -> Iterator[None]:
 
 def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
-
-
-def tell(error: Exception, shown: Display, *, verbose: bool, about: str = "") -> None:
-    """Say what went wrong, with the checks behind it where a gate said no; `about` names one release of several."""
-    if verbose:
-        shown.error("".join(traceback.format_exception(error)))
-    if isinstance(error, GateError) and error.manifest.variants:
-        shown.verdicts(error.manifest, everything=verbose)
-        shown.error(f"{error.headline}\n  hint: {error.hint}")
-    else:
-        shown.error(f"{about}: {error}" if about else str(error))
-
-
-@contextmanager
-def report_errors(verbose: bool = False) -> Iterator[Display]:
-    """Turn errors that explain themselves, and Ctrl-C, into a message and an exit code."""
-    with Display() as shown:
-        try:
-            with _terminable():
-                yield shown
-        except EXPECTED as error:
-            tell(error, shown, verbose=verbose)
-            raise typer.Exit(exit_code(error)) from error
-        except KeyboardInterrupt as stop:
-            shown.error(
-                "interrupted; nothing half-done was left, and finished stages are kept\n"
-                "  hint: run the same command again to go on"
-            )
-            raise typer.Exit(INTERRUPTED) from stop

@@ -1,4 +1,4 @@
-"""Several releases in one go: one that fails does not stop the others."""
+"""Builds of several releases: one that fails does not stop the others."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -7,30 +7,30 @@ from pathlib import Path
 
 from pipeline import errors
 from pipeline.build import Built, StageName
-from pipeline.cli import options
+from pipeline.cli.build_options import RECIPE_SUFFIX
 from pipeline.cli.display import Display
-from pipeline.cli.reporting import tell
-from pipeline.errors import EXPECTED
+from pipeline.cli.reporting import show_error
+from pipeline.errors import EXPECTED, UsageError
 from pipeline.recipe.recipe import Recipe
 from pipeline.release.summary import Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failure:
     """A release that was not built, or not published."""
 
     name: str
-    """Its name, or the source's where that could not be read."""
+    """The release's name, or the source's if its recipe could not be read."""
     error: Exception
-    """What stopped it, one of pipeline.errors.EXPECTED."""
+    """Why: one of pipeline.errors.EXPECTED."""
 
     @property
     def exit_code(self) -> int:
-        """What a build of it alone exits with."""
+        """The exit code of a build of this release alone."""
         return errors.exit_code(self.error)
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """The failure as one line of JSON."""
         values = {"name": self.name, "error": str(self.error), "exit_code": self.exit_code}
         return json.dumps(values, ensure_ascii=False)
 
@@ -38,49 +38,62 @@ class Failed:
 def build_each(
     sources: Sequence[str],
     read: Callable[[str], Recipe],
-    make: Callable[[str, Recipe], Built],
+    build_one: Callable[[str, Recipe], Built],
     *,
     name: str | None,
-    shown: Display,
+    talk: Display,
     verbose: bool,
-) -> Iterator[Built | Failed]:
-    """What became of each of `sources`, in order; each error is told when it happens.
+) -> Iterator[Built | Failure]:
+    """Build each of `sources`, in order, and show each error when it happens.
 
-    All are read before the first is made. Raises UsageError, before any work, where two would be published under one
-    name; `name` is the one that was asked for. Errors that do not explain themselves end everything, as Ctrl-C does.
+    All recipes are read before the first build. `name` is the one that the command line gives to every release.
+    Raises UsageError, before any build, if two would be published under one name. Ctrl-C and errors that are not
+    expected end everything.
     """
-    recipes = [_read(source, read, shown, verbose) for source in sources]
-    options.check_distinct([recipe.name if isinstance(recipe, Recipe) else name or "" for recipe in recipes])
+    recipes = [_read(source, read, talk, verbose) for source in sources]
+    _check_distinct([recipe.name if isinstance(recipe, Recipe) else name or "" for recipe in recipes])
     for source, recipe in zip(sources, recipes, strict=True):
-        yield recipe if isinstance(recipe, Failed) else _made(source, recipe, make, shown, verbose)
+        if isinstance(recipe, Failure):
+            yield recipe
+        else:
+            yield _build(source, recipe, build_one, talk, verbose)
 
 
-def told(end: Built | Failed, until: StageName) -> Told:
-    """What the table over releases says of `end`, where builds went up to the stage `until`."""
-    if isinstance(end, Failed):
-        return Told(name=end.name, outcome=errors.brief(end.error))
-    return Told(name=end.name, lines=end.lines, outcome=f"{until} done")
+def table_entry(result: Built | Failure, until: StageName) -> Told:
+    """The entry of `result` in the table over releases, for builds up to the stage `until`."""
+    if isinstance(result, Failure):
+        return Told(name=result.name, outcome=errors.brief(result.error))
+    return Told(name=result.name, lines=result.lines, outcome=f"{until} done")
 
 
-def exit_code(ends: Sequence[Built | Failed]) -> int:
-    """That of the worst; 0 where all was done."""
-    return errors.worst(end.exit_code for end in ends if isinstance(end, Failed))
+def exit_code(results: Sequence[Built | Failure]) -> int:
+    """The worst exit code of `results`; 0 if nothing failed."""
+    return errors.worst(result.exit_code for result in results if isinstance(result, Failure))
 
 
-def _read(source: str, read: Callable[[str], Recipe], shown: Display, verbose: bool) -> Recipe | Failed:
+def _check_distinct(names: Sequence[str]) -> None:
+    # An empty name is not known yet
+    for name in names:
+        if name and names.count(name) > 1:
+            raise UsageError(
+                f"{names.count(name)} builds would publish under the name {name!r}", hint="use --name"
+            )
+
+
+def _read(source: str, read: Callable[[str], Recipe], talk: Display, verbose: bool) -> Recipe | Failure:
     try:
         return read(source)
     except EXPECTED as error:
-        tell(error, shown, verbose=verbose, about=source)
+        show_error(error, talk, verbose=verbose, about=source)
         path = Path(source)
-        return Failed(name=path.stem if path.suffix == options.RECIPE_SUFFIX else source, error=error)
+        return Failure(name=path.stem if path.suffix == RECIPE_SUFFIX else source, error=error)
 
 
-def _made(
-    source: str, recipe: Recipe, make: Callable[[str, Recipe], Built], shown: Display, verbose: bool
-) -> Built | Failed:
+def _build(
+    source: str, recipe: Recipe, build_one: Callable[[str, Recipe], Built], talk: Display, verbose: bool
+) -> Built | Failure:
     try:
-        return make(source, recipe)
+        return build_one(source, recipe)
     except EXPECTED as error:
-        tell(error, shown, verbose=verbose, about=recipe.name)
-        return Failed(name=recipe.name, error=error)
+        show_error(error, talk, verbose=verbose, about=recipe.name)
+        return Failure(name=recipe.name, error=error)

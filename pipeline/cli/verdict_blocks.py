@@ -1,4 +1,4 @@
-"""Verdicts for people: a block a variant, what failed first."""
+"""Verdicts as text: a block for each variant, with failed checks first."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -11,29 +11,29 @@ _MARK = max(map(len, WORST_FIRST)) + len(_INDENT)
 
 
 def blocks(variants: Sequence[Variant], width: int, *, everything: bool) -> Iterator[str]:
-    """Lines of at most `width` columns: for each variant its name, then a check an entry, those that failed first.
+    """Lines of at most `width` columns: each variant's name and its checks, with failed variants and checks first.
 
-    What is met is counted in a last line, unless `everything` asks for it. Variants that failed come first.
+    Checks that are met are only counted in the last line, unless `everything` asks for them.
     """
     for variant in sorted(variants, key=_worst):
-        shown = [verdict for verdict in ordered(variant) if everything or verdict.outcome != "met"]
-        if shown:
+        verdicts = [verdict for verdict in ordered(variant) if everything or verdict.outcome != "met"]
+        if verdicts:
             yield variant.name
-            for verdict in shown:
+            for verdict in verdicts:
                 yield from _entry(verdict, width)
     met = sum(verdict.outcome == "met" for variant in variants for verdict in variant.verdicts)
     if met and not everything:
-        others = "1 other check is met; --verbose lists it"
-        yield others if met == 1 else f"{met} other checks are met; --verbose lists them"
+        one = "1 other check is met; --verbose lists it"
+        yield one if met == 1 else f"{met} other checks are met; --verbose lists them"
 
 
 def ordered(variant: Variant) -> list[Verdict]:
-    """The verdicts of `variant`, those that failed first and those that are met last."""
+    """The verdicts of `variant`: first those not met, then those not settled, then those met."""
     return sorted(variant.verdicts, key=_rank)
 
 
 def limit(verdict: Verdict) -> str:
-    """The bound with its unit."""
+    """The limit of `verdict`, with its unit."""
     return f"{verdict.comparison} {verdict.limit:.4g} {verdict.unit}"
 
 

@@ -1,42 +1,46 @@
-"""What an engine is built with beyond its graph: the recipe's table [engine]. Imports no toolkit."""
+"""How engines are compiled: the recipe's table [engine]. Imports no toolkit."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Final, Literal, get_args
 
 from pipeline.errors import UsageError
 
-NO_COMPATIBILITY = "none"
-HARDWARE_COMPATIBILITIES = (NO_COMPATIBILITY, "ampere_plus", "same_compute_capability")
+HardwareCompatibility = Literal["none", "ampere_plus", "same_compute_capability"]
+NO_COMPATIBILITY: Final = "none"
 _HIGHEST_LEVEL = 5
-# More than any device has
+# More memory than any device has
 _MOST_MB = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """How to compile engines; what a flavour has none of is refused when it is known (pipeline.engines.build.check).
+    """How engines are compiled.
 
-    capabilities: compute capabilities as "8.6"; none for all that the flavour compiles for by itself. buckets: token
-    counts at which optimization profiles end, rising; none for one profile over the recipe's spans. tf32: matrix
-    products of fp32 may round their factors to 10 bits. optimization_level: 0 to 5, None for TensorRT's own.
-    workspace_mb: memory in MB that a layer may use beyond its tensors. hardware_compatibility: one of
-    HARDWARE_COMPATIBILITIES. version_compatible: later versions of the runtime may load it. weights_stripped: the
-    weights are left out, and refitted from the release's ONNX graph. detailed: profilers see every layer, and so does
-    the manifest, which otherwise counts the graph's layers before they are fused. timing_cache: a file of kernel
-    timings to begin with and to add to; it decides how long a build takes, so a release's digest leaves it out. Raises
-    UsageError for a value that no engine can have.
+    The fields are the names of the table [engine]. A flavour refuses what it does not have when it is known
+    (pipeline.engines.build.check). Raises UsageError for values that no engine can have.
     """
 
     capabilities: tuple[str, ...] = ()
+    """Compute capabilities that engines are for, such as "8.6"; empty for all that the compiler supports."""
     buckets: tuple[int, ...] = ()
+    """Token counts at which optimization profiles end, rising; empty for one profile over the recipe's spans."""
     tf32: bool = False
+    """Whether matrix products in fp32 may round their factors to 10 bits."""
     optimization_level: int | None = None
+    """From 0 to 5; None for TensorRT's default."""
     workspace_mb: int | None = None
-    hardware_compatibility: str = NO_COMPATIBILITY
+    """Memory in MB that a layer may use beside its tensors; None for as much as the device has."""
+    hardware_compatibility: HardwareCompatibility = NO_COMPATIBILITY
+    """Which devices can load it: "none" stands for those like the device that it is built on."""
     version_compatible: bool = False
+    """Whether later versions of the runtime can load it."""
     weights_stripped: bool = False
+    """Whether the weights are left out, and taken from the release's ONNX graph when the engine is loaded."""
     detailed: bool = True
+    """Whether profilers see every layer; if not, the manifest counts the graph's layers before they are fused."""
     timing_cache: Path | None = None
+    """A file of kernel timings that a build starts with and adds to; it changes only how long a build takes."""
 
     def __post_init__(self) -> None:
         for capability in self.capabilities:
@@ -64,16 +68,16 @@ class EngineOptions:
                 f"workspace_mb must lie between 1 and {_MOST_MB}, found {self.workspace_mb}",
                 hint="leave it out to let TensorRT use what the device has",
             )
-        if self.hardware_compatibility not in HARDWARE_COMPATIBILITIES:
+        if self.hardware_compatibility not in get_args(HardwareCompatibility):
             raise UsageError(
-                f"hardware_compatibility must be one of {', '.join(HARDWARE_COMPATIBILITIES)}, "
+                f"hardware_compatibility must be one of {', '.join(get_args(HardwareCompatibility))}, "
                 f"found {self.hardware_compatibility!r}",
                 hint=f"{NO_COMPATIBILITY!r} builds for the device at hand",
             )
 
     @property
     def changed(self) -> dict[str, str]:
-        """What differs from the defaults, by name, as text: what a manifest records and a flavour may refuse."""
+        """The fields that differ from the defaults, as text; a manifest records them, and a flavour may refuse them."""
         defaults = EngineOptions()
         return {
             entry.name: _text(getattr(self, entry.name))
@@ -82,7 +86,7 @@ class EngineOptions:
         }
 
     def to_json(self) -> dict[str, object]:
-        """All that decides what an engine holds, as JSON, for digests."""
+        """The fields that decide what an engine holds, as JSON for a digest."""
         return {
             entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "timing_cache"
         }

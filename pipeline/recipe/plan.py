@@ -1,6 +1,6 @@
 """Plan: what a target applies to a graph for one precision. Presets are plans that were chosen by measurement.
 
-A file of plans is TOML with a table a precision; `heads` holds what differs for a head:
+A file of plans is TOML with a table for each precision. Its table `heads` has what differs for a head:
 
 [int8]
 fusions = ["attention_scale", "flatten_tokens"]
@@ -10,12 +10,11 @@ lowerings = ["integer_matmul"]
 [int8.heads.sequence_classification]
 fusions = ["attention_scale", "first_token", "flatten_tokens"]
 
-A committed one whose target is given the graphs of another has nothing but that target's name:
+A committed file holds only the name of another target if both are given the same graphs:
 
 same_as = "tensorrt-rtx"
 """
 
-import difflib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from distilforge.heads import heads as known_heads
+from distilforge.reader import MisfitError, Reader
 
 from pipeline.errors import UsageError
 from pipeline.registry import unknown
@@ -30,7 +30,7 @@ from pipeline.registry import unknown
 CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")
 BITS = 8
 _WIDTHS = (7, BITS)
-# What every graph is before a scheme writes another precision into it
+# The precision of a graph that no scheme has changed
 PLAIN = "fp32"
 PRESETS = Path(__file__).parent / "presets"
 _HEADS = "heads"
@@ -41,30 +41,36 @@ _SAME_AS = "same_as"
 class Plan:
     """Fusions, then a scheme that writes the precision, then lowerings to the target's own operators.
 
-    fusions, lowerings: names in pipeline.passes. scheme: a name in pipeline.precision, "" to stay in fp32.
-    calibration: where the ranges of activations end, one of CALIBRATIONS. smoothing: how much of an activation's
-    outliers moves into the weights, 0 for none, 1 for all (Xiao et al. 2023, equation 4, alpha). smoothed: the
-    modules whose inputs it is done to, named as in exclude. weight_bits: 8, or 7 for CPUs whose int8 products
-    saturate. signed_activations: activations moved to where they are symmetric and stored signed with the zero
-    point 0, which is all that TensorRT takes, in place of unsigned ones. quantize_attention: attention's two
-    products in 8 bits too, where unsigned activations may be. exclude: modules by their Hugging Face names, "*" for
-    anything, which stay in floating point. session: ONNX Runtime's settings. needs: what a machine must have
-    (distilforge.machine). Raises UsageError for an unknown calibration, a smoothing or a number of bits that cannot
-    be, and for quantize_attention beside signed_activations.
+    Raises UsageError for values that no plan can have.
     """
 
     fusions: tuple[str, ...] = ()
+    """Passes that are applied first: names in pipeline.passes."""
     scheme: str = ""
+    """How the precision is written: a name in pipeline.precision; empty to stay in fp32."""
     calibration: str = "minmax"
+    """How the ranges of activations are chosen: one of CALIBRATIONS."""
     smoothing: float = 0.0
+    """How much of an activation's outliers moves into the weights, from 0 for none to 1 for all.
+
+    It is alpha in equation 4 of Xiao et al. 2023, SmoothQuant.
+    """
     smoothed: tuple[str, ...] = ("*",)
+    """The modules whose inputs are smoothed, named as in `exclude`."""
     weight_bits: int = BITS
+    """8, or 7 for CPUs whose int8 products saturate."""
     signed_activations: bool = False
+    """Whether activations are stored signed with the zero point 0, which is all that TensorRT takes."""
     quantize_attention: bool = False
+    """Whether the two products of attention are quantized too; needs unsigned activations."""
     exclude: tuple[str, ...] = ()
+    """Modules that stay in floating point: Hugging Face's names, with "*" for anything."""
     lowerings: tuple[str, ...] = ()
+    """Passes that are applied last: names in pipeline.passes."""
     session: Mapping[str, str] = field(default_factory=dict)
+    """Settings of ONNX Runtime's session."""
     needs: tuple[str, ...] = ()
+    """What a machine must have to give the validated answers (distilforge.machine)."""
 
     def __post_init__(self) -> None:
         if self.calibration not in CALIBRATIONS:
@@ -86,7 +92,7 @@ class Plan:
         return asdict(self)
 
     def excluding(self, modules: Sequence[str]) -> "Plan":
-        """The same, with `modules` in floating point too; a plan that quantizes nothing stays as it is."""
+        """The same plan with `modules` in floating point too; a plan that quantizes nothing does not change."""
         if not self.scheme:
             return self
         return replace(self, exclude=tuple(dict.fromkeys([*self.exclude, *modules])))
@@ -117,44 +123,18 @@ def preset(target: str, precision: str, head: str, own: Path | None = None) -> P
 
 
 def from_table(table: object, head: str, where: str) -> Plan:
-    """The plan that a TOML or JSON table holds, fitted to `head`; UsageError, which says `where`, for a misfit."""
+    """The plan in a TOML or JSON table, with what the table has for `head`; errors name the table by `where`."""
     values = dict(_mapping(table, where))
     heads = _mapping(values.pop(_HEADS, {}), f"{where}.{_HEADS}")
     for name in heads:
         if name not in known_heads.names():
             raise unknown(f"head in {where}.{_HEADS}", name, known_heads.names())
     values |= _mapping(heads.get(head, {}), f"{where}.{_HEADS}.{head}")
-    defaults = Plan()
-    known = [entry.name for entry in fields(Plan)]
-    for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise UsageError(
-                f"{where} has the unknown key {name!r}; known: {', '.join(known)}",
-                hint=f"did you mean {near[0]!r}?" if near else "",
-            )
-    read = _Fitting(values, where)
-    try:
-        return Plan(
-            fusions=read.names("fusions"),
-            scheme=read.text("scheme", defaults.scheme),
-            calibration=read.text("calibration", defaults.calibration),
-            smoothing=read.number("smoothing", defaults.smoothing),
-            smoothed=read.names("smoothed", defaults.smoothed),
-            weight_bits=read.whole("weight_bits", defaults.weight_bits),
-            signed_activations=read.flag("signed_activations", defaults.signed_activations),
-            quantize_attention=read.flag("quantize_attention", defaults.quantize_attention),
-            exclude=read.names("exclude"),
-            lowerings=read.names("lowerings"),
-            session=read.settings("session"),
-            needs=read.names("needs"),
-        )
-    except UsageError as cause:
-        raise UsageError(f"{where}: {cause.message}", hint=cause.hint) from cause
+    return _READER.read(Plan, values, where)
 
 
 def to_toml(plan: Plan, precision: str) -> str:
-    """`plan` as a table of a file of plans; what is at its default is left out."""
+    """`plan` as a table of a file of plans, without the fields that have their defaults."""
     lines = [f"[{precision}]"]
     for entry in fields(Plan):
         value = getattr(plan, entry.name)
@@ -169,7 +149,7 @@ def _tables(path: Path) -> Mapping[str, object]:
     except FileNotFoundError as cause:
         raise UsageError(f"there is no file of plans {path}", hint="`distilforge tune` writes one") from cause
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise UsageError(f"{path} is no readable TOML file: {cause}") from cause
+        raise UsageError(f"{path} is not a readable TOML file: {cause}") from cause
 
 
 def _mapping(value: object, where: str) -> Mapping[str, object]:
@@ -178,55 +158,23 @@ def _mapping(value: object, where: str) -> Mapping[str, object]:
     return value
 
 
-class _Fitting:
-    """The keys of one table, each in the form that a plan has it in."""
-
-    def __init__(self, values: Mapping[str, object], where: str) -> None:
-        self._values = values
-        self._where = where
-
-    def names(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        value = self._values.get(key, default)
-        if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
-            raise self._misfit(key, "a list of names")
-        return tuple(value)
-
-    def text(self, key: str, default: str) -> str:
-        value = self._values.get(key, default)
-        if not isinstance(value, str):
-            raise self._misfit(key, "a text")
-        return value
-
-    def number(self, key: str, default: float) -> float:
-        value = self._values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._misfit(key, "a number")
-        return float(value)
-
-    def whole(self, key: str, default: int) -> int:
-        value = self._values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self._misfit(key, "a whole number")
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self._values.get(key, default)
-        if not isinstance(value, bool):
-            raise self._misfit(key, "true or false")
-        return value
-
-    def settings(self, key: str) -> dict[str, str]:
-        value = self._values.get(key, {})
-        if not isinstance(value, dict) or not all(map(_is_setting, value.values())):
-            raise self._misfit(key, "a table of texts")
-        return {str(name): str(each) for name, each in value.items()}
-
-    def _misfit(self, key: str, kind: str) -> UsageError:
-        return UsageError(f"{self._where}.{key} must be {kind}, found {self._values[key]!r}")
+def _settings(value: object) -> dict[str, str]:
+    """A plan's settings, which a file may write as whole numbers."""
+    if not isinstance(value, dict):
+        raise MisfitError.of(value, "a table")
+    for name, setting in value.items():
+        if not isinstance(setting, str | int) or isinstance(setting, bool):
+            raise MisfitError.of(setting, "text or a whole number").below(f".{name}")
+    return {name: str(setting) for name, setting in value.items()}
 
 
-def _is_setting(value: object) -> bool:
-    return isinstance(value, str | int) and not isinstance(value, bool)
+_READER = Reader(
+    UsageError,
+    unknown="refuse",
+    table="table",
+    rejections=(UsageError,),
+    converters={Mapping[str, str]: _settings},
+)
 
 
 def _toml(value: object) -> str:
@@ -236,7 +184,7 @@ def _toml(value: object) -> str:
         # TOML's basic strings escape as JSON's do
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_toml(key)} = {_toml(each)}" for key, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(entry)}" for key, entry in value.items()) + " }"
     if isinstance(value, Sequence):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return str(value)

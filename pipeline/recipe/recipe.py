@@ -17,14 +17,16 @@ from validation.gate import Gates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantName:
-    """Which target, in which precision; written `target:precision`."""
+    """What identifies a variant; written `target:precision`."""
 
     target: str
+    """What runs it: a name in pipeline.targets."""
     precision: str
+    """One of the target's precisions."""
 
     @classmethod
     def parse(cls, text: str) -> "VariantName":
-        """The variant that `text` names; UsageError where it is not `target:precision`."""
+        """The variant that `text` names; UsageError if that is not written `target:precision`."""
         target, colon, precision = text.partition(":")
         if not (target and colon and precision) or ":" in precision:
             raise UsageError(
@@ -37,7 +39,7 @@ class VariantName:
 
 
 def check_head(name: str) -> None:
-    """UsageError for a head that is not known."""
+    """Raise UsageError if there is no such head."""
     if name not in heads.names():
         raise unknown("head", name, heads.names())
 
@@ -47,25 +49,30 @@ DEFAULT_VARIANTS = (VariantName(target="onnxruntime-cpu", precision="fp32"),)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What to build: a checkpoint with a head, its variants, the axes' spans, data, engines' options and gates.
-
-    `checkpoint` is a folder or a hub id; `head` None takes the one that config.json names; `spans` has the axes that
-    differ from the defaults; `exclude` are modules that no variant quantizes; `plans` is a file of plans in place of
-    the committed ones (pipeline.recipe.plan); without `evaluation` the demo's text serves, and only agreement with
-    eager is judged. Raises UsageError for values that no build can have.
-    """
+    """What to build. Raises UsageError for values that no build can have."""
 
     name: str
+    """The release's name."""
     checkpoint: str
+    """A folder, or the id of a model on Hugging Face's hub."""
     head: str | None = None
+    """The head to build; None for the one that config.json names."""
     variants: tuple[VariantName, ...] = DEFAULT_VARIANTS
+    """The variants to build, each of them once."""
     spans: Mapping[str, Span] = field(default_factory=dict)
+    """The sizes of axes that differ from the defaults (pipeline.recipe.spans)."""
     calibration: Path | None = None
+    """Texts that activations are measured on, .jsonl or .jsonl.gz."""
     evaluation: Path | None = None
+    """Labelled data, .jsonl or .jsonl.gz; without it, only agreement with eager PyTorch is judged, on demo texts."""
     exclude: tuple[str, ...] = ()
+    """Modules that stay in floating point in every variant."""
     plans: Path | None = None
+    """A file of plans that replaces the committed ones (pipeline.recipe.plan)."""
     engine: EngineOptions = field(default_factory=EngineOptions)
+    """How engines are compiled."""
     gates: Gates = field(default_factory=Gates)
+    """What a variant must meet to be published."""
 
     def __post_init__(self) -> None:
         if not self.name or self.name.startswith(".") or "/" in self.name or "\\" in self.name:
@@ -73,13 +80,15 @@ class Recipe:
                 f"a release cannot be called {self.name!r}",
                 hint="choose a name without slashes: --name sentiment",
             )
+        if not self.checkpoint:
+            raise UsageError("a recipe needs a checkpoint, found ''", hint="give a folder, or a hub id")
         if self.head is not None:
             check_head(self.head)
         if not self.variants:
             raise UsageError("a recipe needs at least one variant", hint=f"for example {DEFAULT_VARIANTS[0]}")
         for variant in self.variants:
             if self.variants.count(variant) > 1:
-                raise UsageError(f"the variant {variant} is asked for twice")
+                raise UsageError(f"the variant {variant} is asked for twice", hint="name it once")
         for axis, span in self.spans.items():
             if not 1 <= span.low <= span.usual <= span.high:
                 raise UsageError(
@@ -93,10 +102,10 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """Hexadecimal SHA-256 over all that decides what the release holds; reads the data files.
+        """The hexadecimal SHA-256 of everything that decides what the release holds; reads the data files.
 
-        Data files count by content and the checkpoint is digested apart, so that moving either changes nothing.
-        `gates.mode` decides whether to publish, not what.
+        Data files count by their content, so that moving one changes nothing. The checkpoint has a digest of its own.
+        `gates.mode` decides whether a release is published and not what it holds, so it does not count.
         """
         return digests.of_value(
             {
@@ -114,34 +123,34 @@ class Recipe:
         )
 
     def plan(self, variant: VariantName, head: str) -> Plan:
-        """What `variant` applies to the graph of `head`; UsageError where the file of plans is damaged."""
+        """The plan of `variant` for the graph of `head`; UsageError if the file of plans is damaged."""
         return preset(variant.target, variant.precision, head, self.plans).excluding(self.exclude)
 
 
-# Of the gates: how speeds are taken and what they are held against
+# Fields of Gates that say how speeds are measured and what they must reach
 _SPEED = ("latency", "speedup", "sibling_speedup", "shapes", "seconds_per_shape")
 
 
 def limits(gates: Gates) -> dict[str, object]:
-    """`gates` as JSON for a digest; the mode is left out, since it decides whether to publish and not what is found."""
+    """`gates` as JSON for a digest, without the mode, which changes no verdict."""
     values = asdict(gates)
     del values["mode"]
     return _as_floats(values)
 
 
 def answer_limits(gates: Gates) -> dict[str, object]:
-    """Those that answers are held against, without those of speed."""
+    """The limits for answers, without those for speed."""
     return {name: value for name, value in limits(gates).items() if name not in _SPEED}
 
 
 def timing_limits(gates: Gates) -> dict[str, object]:
-    """Those that say how speeds are taken."""
+    """The fields that say how speeds are measured."""
     values = limits(gates)
     return {name: values[name] for name in ("shapes", "seconds_per_shape", "threads", "confidence")}
 
 
 def _as_floats(values: Mapping[str, object]) -> dict[str, object]:
-    """`values` with whole numbers as floats: 0 and 0.0 are the same limit, but not the same JSON."""
+    """`values` with floats for whole numbers, because 0 and 0.0 are the same limit but not the same JSON."""
     return {
         name: _as_floats(value)
         if isinstance(value, dict)

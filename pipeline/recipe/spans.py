@@ -1,4 +1,4 @@
-"""The spans of the dynamic axes: what the recipe says, completed with what every DistilBERT allows."""
+"""The spans of the dynamic axes: those in the recipe, and defaults for the others."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,14 +10,14 @@ USUAL_TOKENS = 128
 ALWAYS = ("batch", "sequence")
 """The axes that every head has."""
 
-# The exporter treats sizes symbolically, so one of anything runs: tests/integration/pipeline/test_export.py shows it.
+# The exporter treats sizes symbolically, so that a size of 1 runs: tests/integration/pipeline/test_export.py
 _DEFAULTS = {"batch": Span(low=1, usual=8, high=32), "choices": Span(low=1, usual=4, high=8)}
 
 
 def complete(given: Mapping[str, Span], axes: Sequence[str], max_position_embeddings: int) -> dict[str, Span]:
-    """A span for each of `axes`: the given one, or the default within the model's position embeddings.
+    """A span for each of `axes`: the given one, or else the default.
 
-    Raises UsageError for a span of another axis and for one that the position embeddings do not reach.
+    Raises UsageError for a span of another axis, and for more tokens than there are position embeddings.
     """
     for axis in given:
         if axis not in axes:

@@ -15,8 +15,8 @@ class Fields:
     def __init__(self, value: object, path: str) -> None:
         if not isinstance(value, dict):
             raise ReleaseError(f"{path} must be a JSON object, found {type(value).__name__}")
-        self._value: dict[str, object] = value
-        self._path = path
+        self.value: dict[str, object] = value
+        self.path = path
 
     @classmethod
     def parse(cls, text: str, path: str) -> "Fields":
@@ -29,18 +29,18 @@ class Fields:
             ) from cause
 
     def keys(self) -> tuple[str, ...]:
-        return tuple(self._value)
+        return tuple(self.value)
 
     def has(self, name: str) -> bool:
-        return self._value.get(name) is not None
+        return self.value.get(name) is not None
 
     def _get(self, name: str, kinds: tuple[type, ...]) -> object:
-        if name not in self._value:
-            raise ReleaseError(f"{self._path} lacks the field {name!r}")
-        value = self._value[name]
+        if name not in self.value:
+            raise ReleaseError(f"{self.path} lacks the field {name!r}")
+        value = self.value[name]
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             expected = " or ".join(kind.__name__ for kind in kinds)
-            raise ReleaseError(f"{self._path}.{name} must be {expected}, found {value!r:.80}")
+            raise ReleaseError(f"{self.path}.{name} must be {expected}, found {value!r:.80}")
         return value
 
     def text(self, name: str) -> str:
@@ -60,19 +60,19 @@ class Fields:
         return bool(self._get(name, (bool,)))
 
     def nested(self, name: str) -> "Fields":
-        return Fields(self._get(name, (dict,)), f"{self._path}.{name}")
+        return Fields(self._get(name, (dict,)), f"{self.path}.{name}")
 
     def list(self, name: str, read: Callable[[object, str], T]) -> tuple[T, ...]:
         """Each entry of the list `name`, through `read(value, path)`."""
         values = self._get(name, (list,))
         assert isinstance(values, list)
-        return tuple(read(value, f"{self._path}.{name}[{index}]") for index, value in enumerate(values))
+        return tuple(read(value, f"{self.path}.{name}[{index}]") for index, value in enumerate(values))
 
     def map(self, name: str, read: Callable[[object, str], T]) -> Mapping[str, T]:
         """Each value of the object `name`, through `read(value, path)`."""
         values = self._get(name, (dict,))
         assert isinstance(values, dict)
-        return {key: read(value, f"{self._path}.{name}.{key}") for key, value in values.items()}
+        return {key: read(value, f"{self.path}.{name}.{key}") for key, value in values.items()}
 
 
 def read_text(value: object, path: str) -> str:

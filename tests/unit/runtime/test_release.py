@@ -195,7 +195,10 @@ def test_unlisted_file_elsewhere_is_only_reported(release: Path, caplog: pytest.
             "the axis 'batch' of the input 'input_ids' has no span",
         ),
         (lambda document: document["files"][GRAPH].update(sha256="A" * 64), f"the record of {GRAPH!r}"),
-        (lambda document: document["files"][GRAPH].update(bytes="7"), "bytes must be int"),
+        (
+            lambda document: document["files"][GRAPH].update(bytes="7"),
+            "bytes must be a whole number, found '7'",
+        ),
         (lambda document: document.pop("inputs"), "lacks the field 'inputs'"),
         (lambda document: document.update(head="summarization"), "no such head"),
     ],

@@ -1,11 +1,13 @@
 """Options of engines: what cannot be is refused with the value and the bound."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
+from pipeline.targets import targets
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,11 @@ def test_what_was_changed_is_listed_as_text() -> None:
 def test_where_kernel_timings_are_kept_decides_nothing_about_an_engine() -> None:
     assert EngineOptions(timing_cache=Path("a")).to_json() == EngineOptions().to_json()
     assert EngineOptions(tf32=True).to_json() != EngineOptions().to_json()
+
+
+def test_what_a_flavour_refuses_is_an_option() -> None:
+    names = {entry.name for entry in fields(EngineOptions)}
+    flavours = [flavour for name in targets.names() if (flavour := targets.find(name).engine) is not None]
+    assert flavours
+    for flavour in flavours:
+        assert set(flavour.refused) <= names

@@ -1,11 +1,10 @@
-"""The recipe's table [engine] and the command line's options."""
+"""The recipe's table [engine]."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.cli import options
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
 from pipeline.recipe import toml as recipe_toml
@@ -54,12 +53,17 @@ def test_without_the_table_the_defaults_hold(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("capability = ['8.6']", "unknown key 'capability'"),
-        ("capabilities = [8.6]", "'capabilities' must be a list of texts"),
-        ("buckets = [64.5]", "'buckets' must be a list of whole numbers"),
-        ("buckets = 64", "'buckets' must be a list of whole numbers"),
-        ("tf32 = 1", "'tf32' must be true or false"),
-        ("buckets = [128, 64]", "buckets must rise"),
+        ("capability = ['8.6']", "engine has the unknown field 'capability'"),
+        ("capabilities = [8.6]", "engine.capabilities[0] must be text, found 8.6"),
+        ("buckets = [64.5]", "engine.buckets[0] must be a whole number, found 64.5"),
+        ("buckets = 64", "engine.buckets must be a list of whole numbers, found 64"),
+        ("tf32 = 1", "engine.tf32 must be true or false, found 1"),
+        ("optimization_level = true", "engine.optimization_level must be a whole number, found True"),
+        (
+            "hardware_compatibility = 'hopper'",
+            "engine.hardware_compatibility must be 'none' or 'ampere_plus' or",
+        ),
+        ("buckets = [128, 64]", "engine: buckets must rise"),
     ],
 )
 def test_what_does_not_fit_names_file_key_and_value(text: str, said: str, tmp_path: Path) -> None:
@@ -74,23 +78,3 @@ def test_options_decide_about_the_release_and_the_cache_does_not(tmp_path: Path)
     changed = replace(recipe, engine=EngineOptions(buckets=(64,)))
     cached = replace(recipe, engine=EngineOptions(timing_cache=tmp_path / "kernels.cache"))
     assert changed.digest != recipe.digest == cached.digest
-
-
-def test_the_command_line_replaces_what_it_names(tmp_path: Path) -> None:
-    path = tmp_path / "given.toml"
-    path.write_text(f'checkpoint = "./x"\n{FULL}')
-    found = options.recipe(
-        str(path),
-        name=None,
-        head=None,
-        variants=["tensorrt-rtx:fp16"],
-        data=None,
-        calibration=None,
-        plans=None,
-        exclude=None,
-        gate=None,
-        capabilities=["12.0"],
-        buckets=None,
-        timing_cache=None,
-    )
-    assert found.engine == replace(recipe_toml.read(path).engine, capabilities=("12.0",))

@@ -92,7 +92,20 @@ def test_defaults(folder: Path) -> None:
     assert [str(variant) for variant in given.variants] == ["onnxruntime-cpu:fp32"]
 
 
-def test_a_folder_beside_the_recipe_is_no_hub_id(folder: Path) -> None:
+def test_values_of_the_command_line_replace_what_they_name_and_leave_the_rest(folder: Path) -> None:
+    recipe = read(folder, FULL)
+    values = {"head": "features", "evaluation": folder / "calibration.jsonl", "gates": {"latency": "skip"}}
+    assert recipe_toml.update(recipe, values) == replace(
+        recipe,
+        head="features",
+        evaluation=folder / "calibration.jsonl",
+        gates=replace(recipe.gates, latency="skip"),
+    )
+    with pytest.raises(UsageError, match="engine: buckets must rise from at least 1, found 0 after 0"):
+        recipe_toml.update(recipe, {"engine": {"buckets": [0]}})
+
+
+def test_a_folder_beside_the_recipe_is_not_a_hub_id(folder: Path) -> None:
     (folder / "models" / "mine").mkdir(parents=True)
     assert read(folder, 'checkpoint = "models/mine"').checkpoint == str(folder / "models/mine")
 
@@ -100,35 +113,65 @@ def test_a_folder_beside_the_recipe_is_no_hub_id(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('chekpoint = "x"', r"given.toml has the unknown key 'chekpoint'.*did you mean 'checkpoint'"),
-        ("", r"given.toml lacks the key 'checkpoint'"),
-        ("checkpoint = 3", r"given.toml: 'checkpoint' must be text, found 3"),
-        ('checkpoint = "x"\nvariants = "y"', r"'variants' must be a list of texts, found 'y'"),
-        ('checkpoint = "x"\nvariants = ["cpu"]', r"given.toml: a variant is target:precision, found 'cpu'"),
+        ('chekpoint = "x"', r"given.toml has the unknown field 'chekpoint'.*did you mean 'checkpoint'"),
+        ("", r"given.toml lacks the field 'checkpoint'\n  hint: recipes/\*.toml are examples"),
+        ("checkpoint = 3", r"given.toml: checkpoint must be text, found 3"),
+        ('checkpoint = ""', r"given.toml: a recipe needs a checkpoint, found ''\n  hint: "),
+        ('checkpoint = "x"\nname = ""', r"a release cannot be called ''"),
+        ('checkpoint = "x"\nvariants = "y"', r"variants must be a list, found 'y'"),
+        ('checkpoint = "x"\nvariants = [3]', r"variants\[0\] must be text, found 3"),
+        (
+            'checkpoint = "x"\nvariants = ["cpu"]',
+            r"variants\[0\]: a variant is target:precision, found 'cpu'",
+        ),
         ('checkpoint = "x"\nvariants = []', r"needs at least one variant"),
         ('checkpoint = "x"\nvariants = ["a:b", "a:b"]', r"a:b is asked for twice"),
-        ('checkpoint = "x"\n[spans]\nbatch = [1, 2]', r"\[spans\]: 'batch' must be three whole numbers"),
+        ('checkpoint = "x"\nplans = 3', r"plans must be a path, found 3"),
+        (
+            'checkpoint = "x"\n[spans]\nbatch = [1, 2]',
+            r"spans.batch must be three whole numbers.*found \[1, 2\]",
+        ),
+        ('checkpoint = "x"\n[spans]\nbatch = [1, 2, true]', r"spans.batch must be three whole numbers"),
         ('checkpoint = "x"\n[spans]\nbatch = [4, 2, 8]', r"must rise from at least 1, found 4, 2, 8"),
         ('checkpoint = "x"\n[spans]\nbatch = [0, 2, 8]', r"must rise from at least 1, found 0, 2, 8"),
-        ('checkpoint = "x"\n[gates]\nmargins = 1', r"\[gates\] has the unknown key 'margins'.*'margin'"),
-        ('checkpoint = "x"\n[gates]\nmargin = true', r"\[gates\]: 'margin' must be a number, found True"),
-        ('checkpoint = "x"\n[gates]\nmode = "maybe"', r"'mode' must be 'enforce' or 'report', found 'maybe'"),
-        ('checkpoint = "x"\n[gates]\nconfidence = 2', r"given.toml: confidence must lie between"),
-        ('checkpoint = "x"\n[gates]\nshapes = [1, 2]', r"must be a list of pairs"),
-        ('checkpoint = "x"\n[gates.limits.int8]\nagrement = 1', r"unknown key 'agrement'.*'agreement'"),
+        ('checkpoint = "x"\n[gates]\nmargins = 1', r"gates has the unknown field 'margins'.*'margin'"),
+        ('checkpoint = "x"\n[gates]\nmargin = true', r"gates.margin must be a number, found True"),
+        (
+            'checkpoint = "x"\n[gates]\nmode = "reprt"',
+            r"gates.mode must be .* found 'reprt'.*did you mean 'report'",
+        ),
+        ('checkpoint = "x"\n[gates]\nlatency = "of"', r"gates.latency must be 'judge' or 'report' or 'skip'"),
+        (
+            'checkpoint = "x"\n[gates]\nconfidence = 2',
+            r"given.toml: gates: confidence must lie between .*found 2",
+        ),
+        (
+            'checkpoint = "x"\n[gates]\nshapes = [1, 2]',
+            r"gates.shapes\[0\] must be a list of 2 whole numbers",
+        ),
+        (
+            'checkpoint = "x"\n[gates]\nshapes = [[1, 2, 3]]',
+            r"gates.shapes\[0\] must be a list of 2 whole numbers",
+        ),
+        (
+            'checkpoint = "x"\n[gates.limits.int8]\nagrement = 1',
+            r"gates.limits.int8 has the unknown field 'agrement'.*'agreement'",
+        ),
         (
             'checkpoint = "x"\n[gates.limits.int8]\nnoise = "of"',
-            r"'noise' must be a number, or 'off', found 'of'",
+            r"gates.limits.int8.noise must be a number, or 'off', found 'of'",
         ),
         (
             'checkpoint = "x"\n[gates.limits.int8]\nagreement = 98',
-            r"agreement must lie between 0 and 1, found 98",
+            r"gates.limits.int8: agreement must lie between 0 and 1, found 98",
         ),
-        ('checkpoint = "x"\n[gates.limits]\nint8 = 1', r"\[limits\]: 'int8' must be a table"),
-        ('checkpoint = "x"\ngates = 3', r"'gates' must be a table"),
+        ('checkpoint = "x"\n[gates.limits.in8]\nagreement = 1', r"gates.limits 'in8'.*did you mean 'int8'"),
+        ('checkpoint = "x"\n[gates.limits]\nint8 = 1', r"gates.limits.int8 must be a table, found 1"),
+        ('checkpoint = "x"\n[gates]\nlimits = 1', r"gates.limits must be a table, found 1"),
+        ('checkpoint = "x"\ngates = 3', r"gates must be a table, found 3"),
         ('checkpoint = "x"\nevaluation = "absent.jsonl"', r"no evaluation data at .*absent.jsonl"),
         ('checkpoint = "x"\nname = "a/b"', r"a release cannot be called 'a/b'"),
-        ("checkpoint = ", r"given.toml is no readable TOML file"),
+        ("checkpoint = ", r"given.toml is not a readable TOML file"),
     ],
 )
 def test_what_does_not_fit_is_named_with_file_and_key(folder: Path, text: str, message: str) -> None:

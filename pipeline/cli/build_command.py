@@ -1,0 +1,81 @@
+"""The building commands: each builds releases up to one stage."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from distilforge import release as releases
+
+from pipeline.build import Built, StageName, build
+from pipeline.cli import build_options, display, options, several
+from pipeline.cli.build_options import RECIPE_SUFFIX, BuildArguments
+from pipeline.cli.display import Display
+from pipeline.cli.reporting import report_errors
+from pipeline.cli.several import Failure
+from pipeline.cli.signature import with_options
+from pipeline.recipe.recipe import DEFAULT_VARIANTS, Recipe
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="CHECKPOINT_OR_RECIPE",
+        help="A Hugging Face DistilBERT folder, a hub id, or a recipe (.toml). Several are built one after another; "
+        "if one fails, the others are still built.",
+    ),
+]
+_SMALLER = (
+    f"only {DEFAULT_VARIANTS[0]} was built; to build a smaller and faster one beside it: "
+    f"--variant {DEFAULT_VARIANTS[0]} --variant onnxruntime-cpu:int8; `distilforge list targets` has all"
+)
+
+
+def command(until: StageName) -> Callable[..., None]:
+    """The command that builds up to the stage `until`."""
+
+    def build_releases(
+        sources: Sources,
+        arguments: BuildArguments,
+        artifacts: options.Artifacts = options.ARTIFACTS,
+        as_json: options.Json = False,
+        verbose: options.Verbose = False,
+    ) -> None:
+        with report_errors(verbose) as talk:
+
+            def read(source: str) -> Recipe:
+                return build_options.recipe(source, arguments)
+
+            def build_one(source: str, recipe: Recipe) -> Built:
+                talk.named(recipe.name)
+                built = build(recipe, artifacts, talk, until=until)
+                if until == "publish" and not arguments.variants and not source.endswith(RECIPE_SUFFIX):
+                    talk.note(_SMALLER)
+                _show(built, as_json, talk, verbose)
+                return built
+
+            if len(sources) == 1:
+                build_one(sources[0], read(sources[0]))
+                return
+            results = []
+            for result in several.build_each(
+                sources, read, build_one, name=arguments.name, talk=talk, verbose=verbose
+            ):
+                results.append(result)
+                if as_json and isinstance(result, Failure):
+                    display.result(result.to_json())
+            if not as_json:
+                display.releases([several.table_entry(result, until) for result in results])
+            if code := several.exit_code(results):
+                raise typer.Exit(code)
+
+    return with_options(build_releases)
+
+
+def _show(built: Built, as_json: bool, talk: Display, verbose: bool) -> None:
+    if not built.new:
+        talk.note("nothing to do: everything is up to date")
+    if not all(line.validated for line in built.lines):
+        talk.verdicts(releases.read_manifest(built.folder), everything=verbose)
+    values = {**asdict(built), "folder": str(built.folder)}
+    display.result(json.dumps(values, ensure_ascii=False) if as_json else str(built.folder))

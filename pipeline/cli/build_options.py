@@ -1,0 +1,163 @@
+"""The options of the building commands, each declared once, and the recipe that they give."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline import targets
+from pipeline.cli import options
+from pipeline.cli.signature import flag
+from pipeline.errors import UsageError
+from pipeline.recipe import toml as recipe_toml
+from pipeline.recipe.plan import PLAIN
+from pipeline.recipe.recipe import Recipe, VariantName
+from validation.gate import Latency
+
+RECIPE_SUFFIX = ".toml"
+
+
+# Repeated options are lists, since typer takes no tuple of any length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineArguments:
+    """Options that replace the fields of the recipe's EngineOptions that have their names."""
+
+    capabilities: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--capability",
+            metavar="MAJOR.MINOR",
+            help="A compute capability that engines are for, such as 8.6. May be given several times; default: the "
+            "recipe's, or all that the compiler supports.",
+            show_default=False,
+        ),
+    ] = None
+    buckets: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--bucket",
+            metavar="TOKENS",
+            help="A token count at which an engine's profile ends. May be given several times, rising; default: the "
+            "recipe's, or one profile over its spans.",
+            show_default=False,
+        ),
+    ] = None
+    timing_cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of kernel timings that builds of engines start with and add to.", show_default=False
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateArguments:
+    """Options that replace the fields of the recipe's Gates that have their names."""
+
+    mode: Annotated[
+        Literal["enforce", "report"] | None,
+        typer.Option(
+            "--gate",
+            help="enforce: if a check fails, nothing is published (exit 6). report: the release is published and "
+            "marked as not validated. Default: the recipe's, or enforce.",
+            show_default=False,
+        ),
+    ] = None
+    latency: Annotated[
+        Latency | None,
+        typer.Option(
+            help="judge: measure speeds and hold them to the gates. report: measure them and judge none. skip: "
+            "measure nothing. Default: the recipe's, or judge.",
+            show_default=False,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildArguments:
+    """Options that replace the fields of the recipe that have their names."""
+
+    name: Annotated[
+        str | None,
+        typer.Option(help="The release's name; default: the recipe's, or the folder's.", show_default=False),
+    ] = None
+    head: options.Head = None
+    variants: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variant",
+            metavar="TARGET:PRECISION",
+            help="What to build. May be given several times; default: the recipe's, or onnxruntime-cpu:fp32.",
+            show_default=False,
+        ),
+    ] = None
+    evaluation: options.Data = None
+    calibration: options.Calibration = None
+    plans: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of plans, as `distilforge tune` writes it; default: the recipe's, or the committed plans.",
+            show_default=False,
+        ),
+    ] = None
+    exclude: options.Exclude = None
+    engine: EngineArguments = field(default_factory=EngineArguments)
+    gates: GateArguments = field(default_factory=GateArguments)
+
+
+def recipe(source: str, arguments: BuildArguments) -> Recipe:
+    """The recipe in `source`, or the one for the checkpoint `source`, with every option that was given.
+
+    Modules to exclude are added to the recipe's; every other option replaces what the recipe has.
+    """
+    if source.endswith(RECIPE_SUFFIX):
+        base = recipe_toml.read(Path(source))
+    else:
+        base = Recipe(name=arguments.name or _folder_name(source), checkpoint=source)
+    values = _given(arguments)
+    values["exclude"] = tuple(dict.fromkeys([*base.exclude, *(arguments.exclude or ())]))
+    updated = recipe_toml.update(base, values)
+    _check_used(updated.variants, arguments)
+    return updated
+
+
+def _given(arguments: object) -> dict[str, object]:
+    """The options that were given, by the fields that they replace."""
+    assert is_dataclass(arguments)
+    values = {entry.name: getattr(arguments, entry.name) for entry in fields(arguments)}
+    nested = {name: _given(value) if is_dataclass(value) else value for name, value in values.items()}
+    return {name: value for name, value in nested.items() if value not in (None, [], {})}
+
+
+def _check_used(variants: Sequence[VariantName], arguments: BuildArguments) -> None:
+    """Raise UsageError for an option that was given and that none of `variants` uses."""
+    names = ", ".join(map(str, variants))
+    flavours = {
+        name: flavour
+        for name in targets.targets.names()
+        if (flavour := targets.targets.find(name).engine) is not None
+    }
+    given = tuple(_given(arguments.engine))
+    if given and not any(variant.target in flavours for variant in variants):
+        able = [name for name, flavour in flavours.items() if given[0] not in flavour.refused]
+        raise UsageError(
+            f"{flag(EngineArguments, given[0])} is for engines, and none is built: the variants are {names}",
+            hint=f"add one, such as --variant {able[-1]}:fp16; targets that take it: {', '.join(able)}",
+        )
+    if arguments.exclude and all(variant.precision == PLAIN for variant in variants):
+        raise UsageError(
+            f"--exclude {arguments.exclude[0]} keeps a module in floating point, and all of them are: "
+            f"the variants are {names}",
+            hint="add one that is not, such as --variant onnxruntime-cpu:int8",
+        )
+
+
+def _folder_name(source: str) -> str:
+    name = Path(source).resolve().name if Path(source).exists() else Path(source).name
+    if not name:
+        raise UsageError(f"{source!r} gives the release no name", hint="choose one with --name")
+    return name

@@ -1,0 +1,43 @@
+"""The manifest: what a release holds, how it was checked and where it came from.
+
+artifacts/README.md specifies the format; distilforge/manifest.schema.json is its JSON Schema.
+"""
+
+from distilforge.manifest.parts import (
+    read_measurement,
+    read_metric,
+    read_span,
+    read_steadiness,
+    read_tensor,
+    read_verdict,
+)
+from distilforge.manifest.release import SCHEMA, FileRecord, Manifest, Provenance, Withheld
+from distilforge.manifest.tensors import Span, Tensor
+from distilforge.manifest.timing import Measurement, Steadiness
+from distilforge.manifest.variant import CompiledEngine, PassRecord, Variant
+from distilforge.manifest.verdicts import Comparison, Metric, Outcome, Verdict
+
+__all__ = [
+    "SCHEMA",
+    "Comparison",
+    "CompiledEngine",
+    "FileRecord",
+    "Manifest",
+    "Measurement",
+    "Metric",
+    "Outcome",
+    "PassRecord",
+    "Provenance",
+    "Span",
+    "Steadiness",
+    "Tensor",
+    "Variant",
+    "Verdict",
+    "Withheld",
+    "read_measurement",
+    "read_metric",
+    "read_span",
+    "read_steadiness",
+    "read_tensor",
+    "read_verdict",
+]
