@@ -17,9 +17,9 @@ import transformers
 from distilforge.manifest import CompiledEngine, Span, Variant
 
 from model_src.checkpoint import load_checkpoint
+from pipeline import targets
 from pipeline.engines import context_model
 from pipeline.engines.build import build
-from pipeline.engines.flavours import FLAVOURS
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import MissingError
 from pipeline.graph.file import Graph, save
@@ -102,9 +102,9 @@ def engine_release(folder: Path, target: str, precision: str, **changes: object)
 def context_release(folder: Path, target: str, precision: str) -> Path:
     """A release with an engine for the target of one of ONNX Runtime's providers; skips where it cannot be built."""
     release = Path(shutil.copytree(wide().release, folder))
-    flavour = FLAVOURS[target]
+    compiler = targets.find_compiler(target)
     context, engine_file, graph_file = (
-        name(precision) for name in (flavour.context_file, flavour.engine_file, flavour.graph_file)
+        name(precision) for name in (compiler.context_file, compiler.engine_file, compiler.graph_file)
     )
     (release / graph_file).parent.mkdir()
     save(graph(precision), release / graph_file)
@@ -112,7 +112,7 @@ def context_release(folder: Path, target: str, precision: str) -> Path:
     try:
         made = build(
             release / graph_file,
-            flavour,
+            compiler,
             EngineOptions(),
             spans,
             release / engine_file,
@@ -121,7 +121,7 @@ def context_release(folder: Path, target: str, precision: str) -> Path:
     except MissingError as error:
         pytest.skip(error.message)
     context_model.write(
-        release / graph_file, release / engine_file, made, flavour.provider, release / context
+        release / graph_file, release / engine_file, made, compiler.provider, release / context
     )
     variant = Variant(
         target=target,

@@ -266,16 +266,17 @@ def tune(
 @app.command(epilog="Example: `distilforge check model.onnx --for tensorrt-rtx`")
 def check(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Any ONNX file.")],
-    flavour: Annotated[str, typer.Option("--for", metavar="TARGET", help="A target with engines.")],
+    target: Annotated[str, typer.Option("--for", metavar="TARGET", help="A target with engines.")],
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Say what keeps an engine from being built of an ONNX file, before any build; exit 5 where something does."""
     with report_errors(verbose):
+        from pipeline import targets
         from pipeline.engines.preflight import check
         from pipeline.engines.preflight import table as preflight_table
 
-        found = check.check(model, check.find(flavour))
+        found = check.check(model, targets.find_compiler(target))
         if as_json:
             display.result(json.dumps(found.to_json(), ensure_ascii=False))
         else:

@@ -229,15 +229,11 @@ def _refuse_idle(
 ) -> None:
     """UsageError for options that were given and that none of `variants` reads."""
     built = ", ".join(map(str, variants))
-    flavours = {
-        name: flavour
-        for name in targets.targets.names()
-        if (flavour := targets.targets.find(name).engine) is not None
-    }
+    compilers = targets.compilers()
     given = [option for option, value in engines.items() if value]
-    if given and not any(variant.target in flavours for variant in variants):
+    if given and not any(variant.target in compilers for variant in variants):
         able = [
-            name for name, flavour in flavours.items() if _ENGINE_OPTIONS[given[0]] not in flavour.refused
+            name for name, compiler in compilers.items() if _ENGINE_OPTIONS[given[0]] not in compiler.refused
         ]
         raise UsageError(
             f"{given[0]} is for engines, and none is built: the variants are {built}",

@@ -154,7 +154,7 @@ def test_cuda_graphs_are_really_kept(tmp_path: Path, target: str) -> None:
     engine = session._loaded.engine
     assert isinstance(engine, TensorRTEngine)
     with engine._lanes.borrow() as lane:
-        assert len(lane._captured) == 1
+        assert len(lane._graphs) == 1
 
 
 def test_kernels_are_kept_and_found_again(tmp_path: Path) -> None:

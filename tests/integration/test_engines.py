@@ -156,7 +156,7 @@ def test_what_needs_a_driver_is_refused_before_any_work(
     recipe = recipe_of("sequence_classification", tmp_path, make_checkpoint)
     stripped = replace(recipe, engine=EngineOptions(weights_stripped=True, capabilities=("8.6",)))
     listener = Listener()
-    with pytest.raises(MissingError, match="weights_stripped is built only where a device is"):
+    with pytest.raises(MissingError, match="weights_stripped is built only on a machine with a device"):
         build(stripped, tmp_path / "artifacts", listener)
     assert listener.worked == []
 
@@ -182,7 +182,7 @@ import os, signal, sys
 from pathlib import Path
 from distilforge.manifest import Span
 from pipeline.engines.build import build
-from pipeline.engines.flavours import RTX
+from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 from pipeline.engines.options import EngineOptions
 
 def tell(process):
@@ -191,7 +191,7 @@ def tell(process):
 
 spans = {"batch": Span(low=1, usual=2, high=4), "sequence": Span(low=1, usual=8, high=16)}
 graph, engine = map(Path, sys.argv[1:])
-build(graph, RTX, EngineOptions(), spans, engine, progress=print, watch=tell)
+build(graph, TENSORRT_RTX, EngineOptions(), spans, engine, progress=print, watch=tell)
 """
 
 

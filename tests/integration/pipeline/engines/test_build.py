@@ -9,12 +9,12 @@ from distilforge.manifest import CompiledEngine
 
 from model_src import heads
 from pipeline.engines.build import build
-from pipeline.engines.flavours import RTX
 from pipeline.engines.options import EngineOptions
-from pipeline.engines.worker import APART
+from pipeline.engines.worker import DECOMPOSED
 from pipeline.errors import StageError
 from pipeline.graph.file import load, save
 from pipeline.passes import base, fusions
+from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 from tests.engine_graphs import axes, graph_file
 from tests.graphs import LAYERS
 
@@ -25,7 +25,7 @@ HEAD = "sequence_classification"
 
 def compiled(graph: Path, output: Path, head: str = HEAD, **options: object) -> CompiledEngine:
     chosen = EngineOptions(**options)  # type: ignore[arg-type]
-    return build(graph, RTX, chosen, axes(head), output, progress=lambda text: None)
+    return build(graph, TENSORRT_RTX, chosen, axes(head), output, progress=lambda text: None)
 
 
 def with_attention(graph: Path, folder: Path) -> Path:
@@ -79,7 +79,7 @@ def test_without_a_capability_an_engine_is_for_those_that_nvidia_documents(tmp_p
 def test_an_engine_in_fp8_is_for_devices_that_have_it(tmp_path: Path) -> None:
     engine = build(
         graph_file(HEAD, "fp8"),
-        RTX.narrowed("fp8"),
+        TENSORRT_RTX.narrowed("fp8"),
         EngineOptions(),
         axes(HEAD),
         tmp_path / "x.engine",
@@ -94,7 +94,7 @@ def test_a_workspace_that_is_too_small_stops_the_build_with_tensorrts_words(tmp_
     with pytest.raises(StageError, match=r"OutOfMemory|workspace"):
         build(
             graph_file(HEAD, "fp32"),
-            RTX,
+            TENSORRT_RTX,
             small,
             axes(HEAD),
             tmp_path / "x.engine",
@@ -103,10 +103,10 @@ def test_a_workspace_that_is_too_small_stops_the_build_with_tensorrts_words(tmp_
     assert not (tmp_path / "x.engine").exists()
 
 
-def test_an_attention_without_a_fused_kernel_is_compiled_apart_and_said_so(tmp_path: Path) -> None:
+def test_an_attention_without_a_fused_kernel_is_compiled_as_operators_with_a_warning(tmp_path: Path) -> None:
     graph = with_attention(graph_file(HEAD, "fp32"), tmp_path)
     engine = compiled(graph, tmp_path / "x.engine")
-    assert APART in engine.warnings
+    assert DECOMPOSED in engine.warnings
     assert any("not supported by a dedicated kernel" in text for text in engine.warnings)
 
 
@@ -127,7 +127,7 @@ def test_an_operator_that_the_parser_refuses_is_named_with_its_module(tmp_path: 
 
 def test_a_file_that_is_no_graph_fails(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_text("no graph")
-    with pytest.raises(StageError, match=r"TensorRT-RTX made no x\.engine of x\.onnx"):
+    with pytest.raises(StageError, match=r"TensorRT-RTX could not compile x\.onnx to x\.engine"):
         compiled(tmp_path / "x.onnx", tmp_path / "x.engine")
 
 
@@ -135,7 +135,7 @@ def test_a_crash_of_the_compiler_is_a_failed_stage(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="its process was ended by the signal SIGKILL"):
         build(
             graph_file(HEAD, "fp32"),
-            RTX,
+            TENSORRT_RTX,
             EngineOptions(),
             axes(HEAD),
             tmp_path / "x.engine",
@@ -159,7 +159,7 @@ def test_interrupting_kills_the_compiler_and_leaves_nothing(tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt):
         build(
             graph_file(HEAD, "fp32"),
-            RTX,
+            TENSORRT_RTX,
             EngineOptions(),
             axes(HEAD),
             tmp_path / "x.engine",

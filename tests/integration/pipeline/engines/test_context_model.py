@@ -12,8 +12,9 @@ from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
 from model_src import heads
 from pipeline.engines import context_model
 from pipeline.engines.build import build
-from pipeline.engines.flavours import ONNXRUNTIME_RTX, ONNXRUNTIME_TENSORRT
 from pipeline.engines.options import EngineOptions
+from pipeline.targets.onnxruntime_rtx import ONNXRUNTIME_RTX
+from pipeline.targets.onnxruntime_tensorrt import ONNXRUNTIME_TENSORRT
 from tests.engine_graphs import axes, graph_file
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX has no wheel for this machine")

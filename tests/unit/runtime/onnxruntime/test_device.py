@@ -16,8 +16,9 @@ from distilforge.cuda.driver import Device, Driver
 from distilforge.finite import check_finite
 from distilforge.onnxruntime import device as onnxruntime_device
 from distilforge.onnxruntime import sizes as onnx_sizes
-from distilforge.onnxruntime.device import OnnxRuntimeDevice, Plugin, zip_shapes
+from distilforge.onnxruntime.device import OnnxRuntimeDevice, zip_shapes
 from distilforge.onnxruntime.placement import described
+from distilforge.onnxruntime.plugin import Plugin
 
 from tests.device_release import HEAD
 from tests.graphs import exported
@@ -53,8 +54,8 @@ class TestPlacement:
     def test_nodes_on_the_cpu_are_an_error(self, release: Path) -> None:
         with pytest.raises(
             UnavailableError,
-            match=r"(?s)[0-9]+ nodes of 'model.onnx' would run on the CPU, for AzureExecutionProvider does not take "
-            r"them: .*MatMul \(distilbert\.transformer\.layer\.0.*providers=\('AzureExecutionProvider', 'CPU",
+            match=r"(?s)[0-9]+ nodes of 'model.onnx' would run on the CPU, because AzureExecutionProvider does not "
+            r"support them: .*MatMul \(distilbert\.transformer\.layer\.0.*providers=\('AzureExecutionProvider', 'CPU",
         ) as raised:
             load(release, self.backend)
         # What computes sizes belongs on the host.
@@ -151,7 +152,7 @@ class TestObstacles:
         found = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
         assert found is not None
         assert (
-            "onnxruntime-gpu 1.31.1 is installed, too, and both write the same files; pip uninstall" in found
+            "onnxruntime-gpu 1.31.1 is installed too, and both write the same files; pip uninstall" in found
         )
 
     def test_a_plugin_that_is_absent(self, release: Path) -> None:
@@ -203,7 +204,7 @@ class TestObstacles:
         )
         found = backend.obstacle(variant, lambda: DRIVER)
         assert found is not None
-        assert "misses a library: libcublasLt.so.99: cannot open" in found
+        assert "needs a library that is absent: libcublasLt.so.99: cannot open" in found
 
 
 def test_the_order_of_backends() -> None:
@@ -241,8 +242,8 @@ def test_options_of_a_provider(release: Path, monkeypatch: pytest.MonkeyPatch, t
         provider=CPU,
         preference=1,
         options={"trt_engine_cache_enable": "True", "replaced": "0"},
-        profiles=("low", "usual", "high"),
-        kept=("trt_engine_cache_path",),
+        profile_options=("low", "usual", "high"),
+        cache_options=("trt_engine_cache_path",),
     )
     with pytest.raises(UnavailableError, match="CPUExecutionProvider does not start: no TensorRT here"):
         load(release, backend, **{"provider.replaced": "1"})

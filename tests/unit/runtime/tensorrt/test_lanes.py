@@ -74,7 +74,8 @@ def test_no_profile(cuda: FakeCuda) -> None:
     loaded = fake_engine(cuda, (profile(0, (1, 2), (8, 16)), profile(1, (1, 20), (8, 64))))
     with pytest.raises(
         EngineError,
-        match=r"no batch of input_ids 2x18, attention_mask 2x18; its profiles are input_ids 1x2 to 8x16, .*; input_ids",
+        match=r"does not take a batch of input_ids 2x18, attention_mask 2x18; its profiles are input_ids 1x2 to "
+        r"8x16, .*; input_ids",
     ):
         engine(cuda, loaded).run(feeds(2, 18))
 
@@ -164,7 +165,7 @@ class TestGraphs:
         with caplog.at_level(logging.WARNING, logger="distilforge"):
             for _ in range(4):
                 check(subject, feeds(2, 8))
-        assert caplog.text.count("no CUDA graphs") == 1
+        assert caplog.text.count("there will be no CUDA graphs") == 1
 
 
 class TestFailures:

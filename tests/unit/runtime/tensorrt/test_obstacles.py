@@ -4,11 +4,13 @@ import re
 from dataclasses import replace
 
 import pytest
+from distilforge.backends.tensorrt import TENSORRT
+from distilforge.backends.tensorrt_rtx import TENSORRT_RTX
 from distilforge.cuda import runtime
 from distilforge.cuda.driver import Device, Driver
 from distilforge.manifest import Variant
 from distilforge.tensorrt import obstacles
-from distilforge.tensorrt.flavours import RTX, TENSORRT, Flavour
+from distilforge.tensorrt.engine_runtime import EngineRuntime
 from distilforge.tensorrt.obstacles import numbers
 
 from tests.device_release import compiled, device_variant
@@ -20,11 +22,11 @@ HOPPER = Device(index=1, name="NVIDIA H100", capability=(9, 0))
 def obstacle(
     devices: tuple[Device, ...] = (AMPERE,),
     driver: tuple[int, int] = (13, 2),
-    flavour: Flavour = RTX,
+    engine_runtime: EngineRuntime = TENSORRT_RTX,
     **changes: object,
 ) -> str | None:
     variant: Variant = replace(device_variant("tensorrt-rtx"), compiled=compiled(**changes))
-    return obstacles.obstacle(variant, flavour, lambda: Driver(version=driver, devices=devices))
+    return obstacles.obstacle(variant, engine_runtime, lambda: Driver(version=driver, devices=devices))
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> str:
     """The version of TensorRT-RTX that is installed, beside bindings of CUDA that are said to be."""
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
     monkeypatch.setattr(runtime, "MODULE", "json")
-    found = obstacles.installed(RTX)
+    found = obstacles.installed(TENSORRT_RTX)
     assert found is not None
     return found
 
@@ -45,11 +47,11 @@ def test_another_capability() -> None:
 
 
 def test_a_toolkit_that_is_absent() -> None:
-    absent = replace(RTX, module="no_such_toolkit")
-    assert obstacle(flavour=absent) == (
+    absent = replace(TENSORRT_RTX, module="no_such_toolkit")
+    assert obstacle(engine_runtime=absent) == (
         "it needs TensorRT-RTX, which is not installed; pip install 'distilforge[tensorrt-rtx]'"
     )
-    jetson = obstacle(flavour=replace(TENSORRT, module="no_such_toolkit"))
+    jetson = obstacle(engine_runtime=replace(TENSORRT, module="no_such_toolkit"))
     assert jetson is not None
     assert jetson.endswith("on Jetson it comes with JetPack")
 
@@ -77,7 +79,9 @@ class TestVersions:
 
     def told(self, version: str, **options: str) -> str | None:
         variant = replace(device_variant("tensorrt-rtx"), compiled=compiled(version=version, options=options))
-        return obstacles.obstacle(variant, RTX, lambda: Driver(version=(13, 2), devices=(HOPPER, AMPERE)))
+        return obstacles.obstacle(
+            variant, TENSORRT_RTX, lambda: Driver(version=(13, 2), devices=(HOPPER, AMPERE))
+        )
 
     def test_the_same(self) -> None:
         assert self.told(self.installed) is None

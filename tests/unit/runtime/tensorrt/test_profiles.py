@@ -24,7 +24,7 @@ def test_of_several_the_smallest_whatever_the_order() -> None:
 
 @pytest.mark.parametrize("shape", [(33, 64), (0, 64), (1, 7), (1, 513), (1, 64, 1)])
 def test_outside(shape: tuple[int, ...]) -> None:
-    with pytest.raises(EngineError, match=r"takes no batch of ids .*profiles are ids 1x8 to 32x512"):
+    with pytest.raises(EngineError, match=r"does not take a batch of ids .*profiles are ids 1x8 to 32x512"):
         smallest(profiles((8, 512)), {"ids": shape})
 
 

@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 from model_src import heads
 from pipeline.cli import display
 from pipeline.cli.app import app
-from pipeline.engines.flavours import RTX, TENSORRT
+from pipeline.engines.compiler import EngineCompiler
 from pipeline.engines.preflight import check
 from pipeline.engines.preflight import table as preflight_table
 from pipeline.engines.preflight.check import Preflight
-from pipeline.engines.preflight.observations import Problem, module_of
+from pipeline.engines.preflight.inspection import Problem, module_of
 from pipeline.engines.preflight.rules import READ_BY_NAME, UNSUPPORTED
 from pipeline.errors import StageError, UsageError
 from pipeline.graph.file import Graph
@@ -30,11 +30,13 @@ from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan, preset
 from pipeline.stages.transform import transform
 from pipeline.store.versions import installed
+from pipeline.targets.tensorrt import TENSORRT
+from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 from tests.graphs import LAYERS, calibration, exported
 
 ABSENT = replace(TENSORRT, package="tensorrt-that-nobody-has", module="tensorrt_that_nobody_has")
 ask_the_parser = pytest.mark.skipif(
-    installed(RTX.package) is None or installed("polygraphy") is None,
+    installed(TENSORRT_RTX.package) is None or installed("polygraphy") is None,
     reason="tensorrt-rtx and polygraphy are not installed",
 )
 
@@ -61,11 +63,13 @@ def model(
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
-def checked(made: onnx.ModelProto | Graph, folder: Path, flavour: check.Flavour = RTX) -> Preflight:
+def checked(
+    made: onnx.ModelProto | Graph, folder: Path, compiler: EngineCompiler = TENSORRT_RTX
+) -> Preflight:
     path = folder / "model.onnx"
     proto = made if isinstance(made, onnx.ModelProto) else onnx_ir.to_proto(made)
     path.write_bytes(proto.SerializeToString())
-    return check.check(path, flavour)
+    return check.check(path, compiler)
 
 
 def about(found: Preflight, operator: str) -> Problem:
@@ -109,7 +113,7 @@ def test_fused_attention_passes_in_fp16_and_is_named_in_fp32(tmp_path: Path) -> 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_what_the_presets_make_for_engines_passes(precision: str, tmp_path: Path) -> None:
     graph, head = exported(), "sequence_classification"
-    transform(graph, preset(RTX.target, precision, head), calibration(head))
+    transform(graph, preset(TENSORRT_RTX.target, precision, head), calibration(head))
     found = checked(graph, tmp_path)
     assert not found.problems
 
@@ -278,7 +282,7 @@ def external(folder: Path) -> Path:
 
 @ask_the_parser
 def test_external_data_is_found_beside_the_model(tmp_path: Path) -> None:
-    found = check.check(external(tmp_path), RTX)
+    found = check.check(external(tmp_path), TENSORRT_RTX)
     assert found, found.problems
     assert found.facts.external == ("weights.bin",)
 
@@ -291,7 +295,7 @@ def test_external_data_that_is_not_whole_is_named(damage: str, tmp_path: Path) -
         data.unlink()
     else:
         data.write_bytes(data.read_bytes()[:-1])
-    found = check.check(path, RTX)
+    found = check.check(path, TENSORRT_RTX)
     assert "'weights.bin'" in about(found, "external data").problem
     assert found.parser == "not asked: external data is missing"
 
@@ -302,7 +306,7 @@ def test_what_is_no_onnx_is_refused(content: bytes | None, tmp_path: Path) -> No
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UsageError, match=r"model\.onnx"):
-        check.check(path, RTX)
+        check.check(path, TENSORRT_RTX)
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.9, 0.999])
@@ -311,7 +315,7 @@ def test_a_file_that_was_cut_off_is_refused(kept: float, tmp_path: Path) -> None
     path = tmp_path / "model.onnx"
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(UsageError, match="damaged"):
-        check.check(path, RTX)
+        check.check(path, TENSORRT_RTX)
 
 
 def test_modules_of_names() -> None:
@@ -332,7 +336,7 @@ def test_the_command_prints_a_table_and_ends_with_5(tmp_path: Path) -> None:
     out, error = run(path, "--for", "tensorrt", code=5)
     for said in ("stops", "transformer.layer.3.ffn", "Wobble", "1 Wobble", "batch x 4"):
         assert said in out
-    assert "1 problem stands in the way" in error
+    assert "1 problem prevents an engine" in error
     values = json.loads(run(path, "--for", "tensorrt", "--json", code=5)[0])
     assert values["passes"] is False
     assert values["problems"][0]["module"] == "transformer.layer.3.ffn"
@@ -341,21 +345,21 @@ def test_the_command_prints_a_table_and_ends_with_5(tmp_path: Path) -> None:
 def test_the_command_ends_with_0_where_nothing_stands_in_the_way(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(model(node("Relu", ["x"], ["y"])).SerializeToString())
-    assert "nothing stands in the way" in run(path, "--for", "tensorrt-rtx", code=0)[0]
-    assert "the rules found nothing" in run(path, "--for", "tensorrt", code=0)[0]
+    assert "there is no problem" in run(path, "--for", "tensorrt-rtx", code=0)[0]
+    assert "the rules found no problem" in run(path, "--for", "tensorrt", code=0)[0]
 
 
 def test_the_command_ends_with_2_for_what_is_no_onnx_and_for_no_compiler(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_text("text")
-    assert "no ONNX file" in run(path, "--for", "tensorrt", code=2)[1]
+    assert "is not an ONNX file" in run(path, "--for", "tensorrt", code=2)[1]
     assert "did you mean 'tensorrt-rtx'" in run(path, "--for", "tensorrt-rtxx", code=2)[1]
 
 
 def test_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     found = Preflight(
         model="m",
-        flavour="TensorRT",
+        compiler="TensorRT",
         facts=check.Facts(ir_version=1, opsets={}, operators={}, types={}, inputs={}, external=()),
         parser="not asked: pip install 'pipeline[tensorrt]'",
         problems=(),
@@ -364,7 +368,7 @@ def test_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> N
     assert found.parser in capsys.readouterr().out
     # Nobody who is told that nothing was found is to think that the parser agreed
     assert "the parser was not asked" in preflight_table.clear(found)
-    assert preflight_table.clear(replace(found, parser="TensorRT 10.3")) == "nothing stands in the way"
+    assert preflight_table.clear(replace(found, parser="TensorRT 10.3")) == "there is no problem"
 
 
 def test_many_modules_share_a_row() -> None:
@@ -372,7 +376,7 @@ def test_many_modules_share_a_row() -> None:
     problems = tuple(replace(problem, module=f"layer.{layer}") for layer in range(9))
     found = Preflight(
         model="m",
-        flavour="TensorRT",
+        compiler="TensorRT",
         facts=check.Facts(ir_version=1, opsets={}, operators={}, types={}, inputs={}, external=()),
         parser="",
         problems=problems,
@@ -380,5 +384,5 @@ def test_many_modules_share_a_row() -> None:
     (row,) = preflight_table.rows(found)
     assert row[2].splitlines()[0] == "layer.0"
     assert row[2].splitlines()[-1] == "and 3 more"
-    with pytest.raises(StageError, match="9 problems stand"):
+    with pytest.raises(StageError, match="9 problems prevent"):
         check.judge(found)
