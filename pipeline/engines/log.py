@@ -79,7 +79,7 @@ def narrowest(precisions: Iterable[str]) -> str:
     return names[0] if names else ""
 
 
-def computed(messages: Iterable[Message]) -> dict[str, int]:
+def layer_precisions(messages: Iterable[Message]) -> dict[str, int]:
     """The number of layers of the finished engine that compute in each type; empty where the log lists no types.
 
     TensorRT lists them if the profiling verbosity is DETAILED, also without a device.
@@ -98,7 +98,7 @@ def computed(messages: Iterable[Message]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def named(texts: Sequence[str], nodes: Iterable[str]) -> str:
+def node_in(texts: Sequence[str], nodes: Iterable[str]) -> str:
     """The ONNX node in the last of `texts` that names one, the longest name if several match; "" for none."""
     longest_first = sorted(set(nodes), key=len, reverse=True)
     for text in reversed(texts):

@@ -123,7 +123,7 @@ def _compile(job: Job, messages: list[Message]) -> Outcome:
             engine = build()
     except PolygraphyException as cause:
         errors = log.errors(messages)
-        node = log.named(errors, (layer.name for layer in layers))
+        node = log.node_in(errors, (layer.name for layer in layers))
         raise _FailedError(errors[-1] if errors else str(cause), node, _operator(layers, node)) from cause
     seconds = time.monotonic() - started
     with Path(job.output).open("wb") as file:
@@ -131,7 +131,7 @@ def _compile(job: Job, messages: list[Message]) -> Outcome:
     return Outcome(
         warnings=log.warnings(messages),
         version=tensorrt.__version__,
-        precisions=log.computed(messages) or precisions,
+        precisions=log.layer_precisions(messages) or precisions,
         activation_bytes=log.activation_bytes(messages),
         build_seconds=round(seconds, 3),
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

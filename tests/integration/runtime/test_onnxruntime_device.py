@@ -1,4 +1,4 @@
-"""Engines that the pipeline made for a provider of ONNX Runtime: a real one, which no provider here takes."""
+"""A real engine for a provider of ONNX Runtime, on a machine where no provider loads it."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ from tests.device_release import compiled, context_release, device_variant
 from tests.runtime_release import read_manifest
 
 DRIVER = Driver(version=(13, 0), devices=(Device(index=0, name="A GPU", capability=(8, 6)),))
-# A provider that every build of onnxruntime has, and that takes no node of ours
+# A provider that every onnxruntime has, and that supports none of our nodes
 AZURE = "AzureExecutionProvider"
 CPU = "CPUExecutionProvider"
 ENGINE = "onnxruntime-rtx"
@@ -35,7 +35,7 @@ def load(release: Path, backend: OnnxRuntimeDevice) -> object:
 
 @pytest.fixture(scope="module")
 def with_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release with an engine that was built here for ONNX Runtime's TensorRT-RTX provider; not to be changed."""
+    """A release with an engine for ONNX Runtime's TensorRT-RTX provider, compiled here; tests must not change it."""
     return context_release(tmp_path_factory.mktemp("context") / "release", ENGINE, "fp16")
 
 
@@ -46,9 +46,9 @@ def obstacle(
     capability: tuple[int, int] = (8, 6),
 ) -> str | None:
     driver = replace(DRIVER, devices=(replace(DRIVER.devices[0], capability=capability),))
-    found = backend or backends.get(ENGINE)
-    assert isinstance(found, OnnxRuntimeDevice)
-    return found.obstacle(read_manifest(with_engine).variants[0], lambda: driver)
+    chosen = backend or backends.get(ENGINE)
+    assert isinstance(chosen, OnnxRuntimeDevice)
+    return chosen.obstacle(read_manifest(with_engine).variants[0], lambda: driver)
 
 
 @needs_azure
@@ -85,8 +85,8 @@ def test_another_capability(with_engine: Path) -> None:
 def test_no_driver(with_engine: Path) -> None:
     backend = backends.get(ENGINE)
     assert isinstance(backend, OnnxRuntimeDevice)
-    found = backend.obstacle(read_manifest(with_engine).variants[0], lambda: "this machine has no driver")
-    assert found == (
+    clause = backend.obstacle(read_manifest(with_engine).variants[0], lambda: "this machine has no driver")
+    assert clause == (
         "it needs an NVIDIA GPU of compute capability 8.6, 8.9, or 12.0 and later, and this machine has no driver"
     )
 
@@ -95,11 +95,11 @@ def test_no_driver(with_engine: Path) -> None:
 def test_the_version_that_a_plugin_brings(
     with_engine: Path, brought: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = read_manifest(with_engine).variants[0].compiled
-    assert made is not None
-    built = ".".join(made.version.split(".")[:3])
+    engine = read_manifest(with_engine).variants[0].compiled
+    assert engine is not None
+    built = ".".join(engine.version.split(".")[:3])
     version = built if brought == "same" else brought
-    # The files of onnxruntime-ep-nv-tensorrt-rtx-cu13 0.5.0, with the links that it makes on its first import
+    # The files of onnxruntime-ep-nv-tensorrt-rtx-cu13 0.5.0, with the links that its first import creates
     package = tmp_path / "plugin_with_a_library"
     package.mkdir()
     for name in (
@@ -113,13 +113,13 @@ def test_the_version_that_a_plugin_brings(
     plugin = Plugin(module=package.name, install="", library="libtensorrt_rtx.so.")
     assert plugin.library_version() == version
     backend = OnnxRuntimeDevice(provider=CPU, preference=1, plugin=plugin, runtime=TENSORRT_RTX)
-    found = obstacle(with_engine, backend=backend)
+    clause = obstacle(with_engine, backend=backend)
     if brought == "same":
-        assert found is None
+        assert clause is None
     else:
-        assert found == (
-            f"it was built by TensorRT-RTX {made.version} and runs with that version alone, and "
-            f"plugin_with_a_library brings 1.2.0; install the one that brings {made.version}, or build the "
+        assert clause == (
+            f"it was built by TensorRT-RTX {engine.version} and runs with that version alone, and "
+            f"plugin_with_a_library brings 1.2.0; install the one that brings {engine.version}, or build the "
             "release with 1.2.0"
         )
 
@@ -130,14 +130,14 @@ def test_the_version_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         "onnxruntime-tensorrt", compiled=compiled(flavour="TensorRT", version="10.9.0.34")
     )
     backend = OnnxRuntimeDevice(provider=CPU, preference=1, runtime=TENSORRT)
-    found = backend.obstacle(variant, lambda: DRIVER)
-    assert found is not None
-    assert found.startswith(
+    clause = backend.obstacle(variant, lambda: DRIVER)
+    assert clause is not None
+    assert clause.startswith(
         "it was built by TensorRT 10.9.0.34 and runs with that version alone, and 10.3.0 is"
     )
 
 
-def test_a_provider_that_compiles_nothing_is_told_no_shapes(
+def test_a_provider_that_runs_an_engine_gets_no_shapes(
     with_engine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

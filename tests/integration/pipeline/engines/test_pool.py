@@ -1,4 +1,4 @@
-"""Several engines at once: the bound of memory and Ctrl-C."""
+"""Several engines at once: the limit of memory, and Ctrl-C."""
 
 import contextlib
 import os
@@ -62,7 +62,7 @@ def test_builds_that_do_not_fit_together_run_one_after_the_other(tmp_path: Path)
     with pytest.raises(StageError):
         pool.run(tasks, progress=said.append)
     (waited,) = (text for text in said if "waits for" in text)
-    # Which of the two threads comes first is the system's affair
+    # Either of the two threads can come first
     assert waited in ("a.engine waits for 0.4 GB of memory", "b.engine waits for 0.4 GB of memory")
 
 
@@ -103,7 +103,7 @@ def test_ctrl_c_kills_the_compilers_and_leaves_no_engine(tmp_path: Path) -> None
     building = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, str(graph_file(HEAD, "fp16")), *map(str, outputs)],
         cwd=ROOT,
-        # Where the workers' jobs lie, which their command lines name
+        # The workers' command lines contain this folder, where their jobs are
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -121,9 +121,9 @@ def test_ctrl_c_kills_the_compilers_and_leaves_no_engine(tmp_path: Path) -> None
 
 
 def compilers_of(folder: Path) -> list[str]:
-    """Command lines of workers that are still there and have their jobs in `folder`."""
-    found = []
+    """The command lines of running workers whose jobs are in `folder`."""
+    command_lines = []
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            found.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return [line for line in found if "pipeline.engines.worker" in line and str(folder) in line]
+            command_lines.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in command_lines if "pipeline.engines.worker" in line and str(folder) in line]

@@ -1,4 +1,4 @@
-"""A real engine and the real toolkit, as far as they go without a device; tests/gpu has the rest."""
+"""What can be tested of loading a real engine without a device; tests/gpu has the rest."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,7 @@ def variant_of(release: Path) -> Variant:
 @pytest.mark.skipif(
     not isinstance(survey(), str), reason="there is a device here: tests/gpu loads the engine"
 )
-def test_the_toolkits_own_words_where_it_refuses(release: Path) -> None:
+def test_a_refused_engine_is_an_error_with_the_toolkits_message(release: Path) -> None:
     toolkit = pytest.importorskip("tensorrt_rtx")
     with pytest.raises(
         UnavailableError,
@@ -44,14 +44,14 @@ def test_the_toolkits_own_words_where_it_refuses(release: Path) -> None:
         load_engine(toolkit, TENSORRT_RTX, variant_of(release), release, AMPERE, EngineSettings())
 
 
-def test_a_file_that_is_no_engine(release: Path) -> None:
+def test_a_file_that_is_not_an_engine(release: Path) -> None:
     toolkit = pytest.importorskip("tensorrt_rtx")
     (release / "tensorrt" / "rtx-fp16.engine").write_bytes(b"not an engine" * 100)
     with pytest.raises(UnavailableError, match="cannot run on this machine"):
         load_engine(toolkit, TENSORRT_RTX, variant_of(release), release, AMPERE, EngineSettings())
 
 
-def test_the_log_keeps_errors_and_says_them_once() -> None:
+def test_the_log_keeps_errors_and_returns_them_once() -> None:
     toolkit = pytest.importorskip("tensorrt_rtx")
     log = log_of(toolkit, "RTX")
     log.complaints()
@@ -63,8 +63,8 @@ def test_the_log_keeps_errors_and_says_them_once() -> None:
     assert log.complaints() == "RTX did not say why"
 
 
-def devices(monkeypatch: pytest.MonkeyPatch, *found: Device) -> None:
-    monkeypatch.setattr(backend, "survey", lambda: Driver(version=(13, 0), devices=found))
+def devices(monkeypatch: pytest.MonkeyPatch, *devices_found: Device) -> None:
+    monkeypatch.setattr(backend, "survey", lambda: Driver(version=(13, 0), devices=devices_found))
 
 
 class TestDevices:
@@ -96,7 +96,7 @@ class TestDevices:
             (("cuda:0", "cuda:1"), "runs on one device"),
         ],
     )
-    def test_asked_for(
+    def test_a_named_device(
         self, monkeypatch: pytest.MonkeyPatch, providers: tuple[str, ...], message: str
     ) -> None:
         devices(monkeypatch, AMPERE, HOPPER)

@@ -1,4 +1,4 @@
-"""The targets with engines: the graph that they hand to their compiler."""
+"""The targets with engines: their graphs, compilers and plans."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Why an engine does not run here: what it needs, what there is, and what to do."""
+"""Why an engine does not run here: what it needs, what the machine has, and what to do."""
 
 import re
 from dataclasses import replace
@@ -31,12 +31,12 @@ def obstacle(
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The version of TensorRT-RTX that is installed, beside bindings of CUDA that are said to be."""
+    """The installed version of TensorRT-RTX; CUDA's bindings are made to look installed."""
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
     monkeypatch.setattr(runtime, "MODULE", "json")
-    found = obstacles.installed(TENSORRT_RTX)
-    assert found is not None
-    return found
+    installed_version = obstacles.installed(TENSORRT_RTX)
+    assert installed_version is not None
+    return installed_version
 
 
 def test_another_capability() -> None:
@@ -62,14 +62,14 @@ def test_bindings_that_are_absent(installed: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_driver_that_is_too_old(installed: str) -> None:
-    found = obstacle(driver=(12, 4))
-    assert found is not None
-    # whichever package says so first
+    clause = obstacle(driver=(12, 4))
+    assert clause is not None
+    # Either package can be the first
     assert re.match(
         rf"it needs a driver for CUDA 13\.0 or later, which (tensorrt-rtx-cu13 {installed}|cuda-bindings 13\S+) is",
-        found,
+        clause,
     )
-    assert "this machine's driver is for CUDA 12.4" in found
+    assert "this machine's driver is for CUDA 12.4" in clause
 
 
 class TestVersions:
@@ -98,13 +98,13 @@ class TestVersions:
         assert self.told("1.0.0.1", version_compatible="false") is not None
 
     def test_compatible_with_none_before(self) -> None:
-        found = self.told("99.0.0.1", version_compatible="true")
-        assert found is not None
-        assert "runs with that version and later ones" in found
+        clause = self.told("99.0.0.1", version_compatible="true")
+        assert clause is not None
+        assert "runs with that version and later ones" in clause
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("1.7.1.116", (1, 7, 1, 116)),
         ("10.14.1.48.post1", (10, 14, 1, 48)),
@@ -113,5 +113,5 @@ class TestVersions:
         ("unknown", (0,)),
     ],
 )
-def test_numbers(text: str, found: tuple[int, ...]) -> None:
-    assert numbers(text) == found
+def test_numbers(text: str, expected: tuple[int, ...]) -> None:
+    assert numbers(text) == expected

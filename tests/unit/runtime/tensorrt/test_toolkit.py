@@ -1,4 +1,4 @@
-"""Loading, for both runtimes: what we call is there in the real toolkit, and is called as it wants to be."""
+"""Loading with both runtimes: the real toolkit has every method that is called, and they are called correctly."""
 
 import enum
 from dataclasses import replace
@@ -99,7 +99,7 @@ class Config:
 
 
 class Toolkit:
-    """The toolkit's classes around a context that computes in host memory."""
+    """The toolkit's classes, with a context that computes in host memory."""
 
     __version__ = "1.2.3.4"
     Severity = Severity
@@ -182,12 +182,12 @@ def load(
     variant: Variant | None = None,
     **options: str,
 ) -> tuple[LoadedEngine, KernelCache | None]:
-    found = variant or device_variant("tensorrt-rtx" if engine_runtime is TENSORRT_RTX else "tensorrt")
-    found = replace(found, compiled=compiled(flavour=engine_runtime.name, options=options))
-    path = folder / found.files[0]
+    chosen = variant or device_variant("tensorrt-rtx" if engine_runtime is TENSORRT_RTX else "tensorrt")
+    chosen = replace(chosen, compiled=compiled(flavour=engine_runtime.name, options=options))
+    path = folder / chosen.files[0]
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"engine")
-    return load_engine(toolkit, engine_runtime, found, folder, GPU, settings or EngineSettings())
+    return load_engine(toolkit, engine_runtime, chosen, folder, GPU, settings or EngineSettings())
 
 
 def check(loaded: LoadedEngine, cuda: FakeCuda, kernels: KernelCache | None, graphs: int = 0) -> None:
@@ -215,7 +215,7 @@ def test_graphs_of_tensorrt_have_contexts_of_their_own(tmp_path: Path, cuda: Fak
     assert kernels is None
 
 
-def test_rtx_is_told_by_its_configuration(tmp_path: Path, cuda: FakeCuda, cache: Path) -> None:
+def test_rtx_gets_its_settings_in_a_configuration(tmp_path: Path, cuda: FakeCuda, cache: Path) -> None:
     toolkit = Toolkit(cuda)
     loaded, kernels = load(tmp_path, toolkit, TENSORRT_RTX, EngineSettings(cuda_graphs=2, kernels="EAGER"))
     check(loaded, cuda, kernels, graphs=2)
@@ -240,7 +240,7 @@ def test_rtx_without_a_cache(tmp_path: Path, cuda: FakeCuda, cache: Path) -> Non
     assert not cache.exists()
 
 
-def test_what_the_toolkit_says_is_wrong(tmp_path: Path, cuda: FakeCuda) -> None:
+def test_diagnostics_of_the_toolkit(tmp_path: Path, cuda: FakeCuda) -> None:
     toolkit = Toolkit(cuda, (Validity.INVALID, 3))
     with pytest.raises(
         UnavailableError,
@@ -250,7 +250,7 @@ def test_what_the_toolkit_says_is_wrong(tmp_path: Path, cuda: FakeCuda) -> None:
         load(tmp_path, toolkit, TENSORRT_RTX)
 
 
-def test_an_engine_that_is_not_made(tmp_path: Path, cuda: FakeCuda) -> None:
+def test_an_engine_that_cannot_be_deserialized(tmp_path: Path, cuda: FakeCuda) -> None:
     toolkit = Toolkit(cuda)
     toolkit.loads = False
     with pytest.raises(

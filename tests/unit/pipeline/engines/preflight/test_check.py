@@ -1,4 +1,4 @@
-"""What is refused before any work."""
+"""The checks before any build."""
 
 from dataclasses import replace
 
@@ -101,7 +101,7 @@ def test_stripping_weights_without_a_driver_is_refused_before_the_build() -> Non
 @no_driver
 @pytest.mark.parametrize("compiler", [TENSORRT, ONNXRUNTIME_TENSORRT], ids=lambda compiler: compiler.target)
 def test_engines_for_the_device_at_hand_are_refused_without_one(compiler: EngineCompiler) -> None:
-    # With the package of a toolkit that is here, so that the device is what is missing
+    # With a package that is installed, so that only the device is missing
     with pytest.raises(MissingError, match=r"TensorRT builds only on a machine with a device: .*libcuda"):
         check(replace(compiler, package=TENSORRT_RTX.package), EngineOptions(), SPANS)
 
