@@ -91,7 +91,7 @@ class TestDevices:
             (("cuda:1",), r"for compute capability 8\.0, .* and cuda:1 is Another \(cuda:1\) of 9\.0"),
             (
                 ("CUDAExecutionProvider",),
-                "runs on one device; it cannot use the providers CUDAExecutionProvider",
+                "runs on one device, and cannot use the providers CUDAExecutionProvider",
             ),
             (("cuda:0", "cuda:1"), "runs on one device"),
         ],

@@ -27,7 +27,7 @@ def test_runs_on(named: tuple[str, ...], capability: tuple[int, int], runs: bool
 
 @pytest.mark.parametrize("named", ["", "8", "8.6-", "sm_86", "8.6 +"])
 def test_a_name_that_is_not_a_capability(named: str) -> None:
-    with pytest.raises(ReleaseError, match="is no compute capability"):
+    with pytest.raises(ReleaseError, match="is not a compute capability"):
         check((named,))
 
 

@@ -275,7 +275,7 @@ class TestStripped:
         assert toolkit.refitted == [str(tmp_path / "tensorrt/trt-fp16.onnx")]
 
     def test_no_graph(self, tmp_path: Path, cuda: FakeCuda) -> None:
-        with pytest.raises(ReleaseError, match="no weights in its engine, and no graph"):
+        with pytest.raises(ReleaseError, match="an engine without weights, and no graph"):
             load(tmp_path, Toolkit(cuda), TENSORRT, weights_stripped="true")
 
     def test_weights_that_do_not_fit(self, tmp_path: Path, cuda: FakeCuda) -> None:
