@@ -116,7 +116,7 @@ class OnnxRuntimeDevice:
             options.add_provider_for_devices(devices, own)
             listed = None
         try:
-            # By default ONNX Runtime tries again on the CPU, and tells only the standard output
+            # By default ONNX Runtime tries again on the CPU, and only prints that to the standard output
             session = onnxruntime_engine.new_session(
                 variant, folder, options, listed, enable_fallback=0, **session_arguments
             )
@@ -124,7 +124,7 @@ class OnnxRuntimeDevice:
             _explain(error, self.provider, variant)
             raise
         failures = _preload() if self.provider in built_in else ""
-        engine = onnxruntime_engine.engine_of(session, asked, guarded=True, said=failures)
+        engine = onnxruntime_engine.engine_of(session, asked, guarded=True, reason=failures)
         if not allowed:
             placement.check(session, folder / variant.files[0], self.provider)
         return engine

@@ -120,17 +120,17 @@ def new_session(
 
 
 def engine_of(
-    session: InferenceSession, asked: Sequence[str], *, guarded: bool = False, said: str = ""
+    session: InferenceSession, asked: Sequence[str], *, guarded: bool = False, reason: str = ""
 ) -> OnnxRuntimeEngine:
     """The engine of `session`; UnavailableError where the session uses other providers than `asked`.
 
-    `said` is a known reason for that, as a clause.
+    `reason` is a known reason for that, as a clause.
     """
     used = tuple(session.get_providers())
     if used[: len(asked)] != tuple(asked):
         raise UnavailableError(
             f"ONNX Runtime was asked for {', '.join(asked)} and uses {', '.join(used)} instead"
-            + (f": {said}" if said else ""),
+            + (f": {reason}" if reason else ""),
             hint="its log says why the provider did not start; the driver is often absent or too old",
         )
     outputs = tuple(output.name for output in session.get_outputs())

@@ -61,7 +61,7 @@ class Lane:
             self._graphs.move_to_end(key)
             self._cuda.launch(graph.handle, self._stream)
             shapes = graph.shapes
-        elif self._returns(key):
+        elif self._is_repeated(key):
             shapes = self._capture(key, feeds, profile)
         else:
             if self._profile != profile.index:
@@ -77,7 +77,7 @@ class Lane:
         return {name: self._staging[name].received(shape, dtypes[name]) for name, shape in shapes.items()}
 
     def close(self) -> None:
-        """Free everything. After a failure CUDA's functions may fail too, and the rest is freed nevertheless."""
+        """Free everything. Functions of CUDA may fail after another failure; the rest is still freed."""
         with suppress(EngineError):
             self._cuda.wait(self._stream)
         self._forget_graphs()
@@ -124,7 +124,7 @@ class Lane:
         if not done:
             raise EngineError(f"{self._loaded.name} failed on {what}: {self._loaded.complaints()}")
 
-    def _returns(self, key: Key) -> bool:
+    def _is_repeated(self, key: Key) -> bool:
         """Whether these shapes were fed before, so that a graph is worth its cost."""
         if not self._limit:
             return False
