@@ -14,7 +14,6 @@ from model_src.errors import CheckpointError, ConfigurationError
 from model_src.folder import ENCODER
 from model_src.heads.base import Head
 
-TIED = "vocab_projector.weight"
 LISTED = 8
 
 # Names that TensorFlow checkpoints, and the conversions made from them, carry
@@ -65,8 +64,8 @@ def save_checkpoint(model: Head, destination: Path) -> None:
     destination.mkdir(parents=True, exist_ok=True)
     state = model.state_dict()
     if _is_tied(model):
-        del state[TIED]
-    if model.name == "features":
+        del state[f"{model.tied_layer}.weight"]
+    if not _own_layers(model):
         state = {name.removeprefix(ENCODER): tensor for name, tensor in state.items()}
     tensors.write(state, destination / "model.safetensors")
     config = json.dumps(model.config.to_hugging_face(model.architecture), indent=2)
@@ -74,7 +73,7 @@ def save_checkpoint(model: Head, destination: Path) -> None:
 
 
 def rename(found: Mapping[str, Tensor], model: Head) -> dict[str, Tensor]:
-    """`found` under the names of `model`'s state; tensors of the other heads are left out for the bare encoder."""
+    """`found` under the names of `model`'s state; tensors of the other heads are left out for one without layers."""
     renamed: dict[str, Tensor] = {}
     for name, tensor in found.items():
         if name.endswith(_IGNORED_SUFFIX):
@@ -83,11 +82,13 @@ def rename(found: Mapping[str, Tensor], model: Head) -> dict[str, Tensor]:
             if name.endswith(old):
                 name = name.removesuffix(old) + new
         renamed[folder.in_model(name)] = tensor
-    if model.name == "features":
+    if not _own_layers(model):
         others = _head_layers(model.config)
         renamed = {name: tensor for name, tensor in renamed.items() if name.partition(".")[0] not in others}
     if _is_tied(model):
-        renamed[TIED] = renamed.get(f"{ENCODER}embeddings.word_embeddings.weight", torch.empty(0))
+        renamed[f"{model.tied_layer}.weight"] = renamed.get(
+            f"{ENCODER}embeddings.word_embeddings.weight", torch.empty(0)
+        )
     return renamed
 
 
@@ -96,7 +97,12 @@ def _head_layers(config: DistilBertConfig) -> set[str]:
     smallest = replace(config, n_layers=1, labels=("first", "second"))
     with torch.device("meta"):
         models = [heads.find(name)(smallest) for name in heads.names()]
-    return {name for model in models for name, _ in model.named_children() if name != ENCODER.rstrip(".")}
+    return {name for model in models for name in _own_layers(model)}
+
+
+def _own_layers(model: Head) -> set[str]:
+    """Names of the layers that the head puts on top of the encoder."""
+    return {name for name, _ in model.named_children()} - {ENCODER.rstrip(".")}
 
 
 def architecture(values: Mapping[str, object]) -> str:
@@ -111,13 +117,13 @@ def architecture(values: Mapping[str, object]) -> str:
 
 
 def _is_tied(model: Head) -> bool:
-    return model.name == "masked_lm" and model.config.tie_word_embeddings
+    return bool(model.tied_layer) and model.config.tie_word_embeddings
 
 
 def _tie(model: Head) -> None:
     if _is_tied(model):
         embedding = model.get_submodule("distilbert.embeddings.word_embeddings")
-        model.get_submodule("vocab_projector").weight = embedding.weight
+        model.get_submodule(model.tied_layer).weight = embedding.weight
 
 
 def _check(found: Mapping[str, Tensor], model: Head, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Releases whose variants need a device, and tiny engines that TensorRT-RTX really built."""
+"""Releases with variants for devices, and tiny engines that are really compiled."""
 
 import atexit
 import importlib
@@ -17,9 +17,9 @@ import transformers
 from distilforge.manifest import CompiledEngine, Span, Variant
 
 from model_src.checkpoint import load_checkpoint
+from pipeline import targets
 from pipeline.engines import context_model
 from pipeline.engines.build import build
-from pipeline.engines.flavours import FLAVOURS
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import MissingError
 from pipeline.graph.file import Graph, save
@@ -48,7 +48,7 @@ BUCKETS: tuple[Mapping[str, Span], ...] = (
 
 
 def compiled(**changes: object) -> CompiledEngine:
-    """An entry for an engine of the toolkit that is installed, or that would be."""
+    """A manifest entry for an engine of TensorRT-RTX, with `changes`."""
     entry = CompiledEngine(
         flavour="TensorRT-RTX",
         version="1.7.1.116",
@@ -77,7 +77,7 @@ def device_variant(target: str, precision: str = "fp16", **changes: object) -> V
 
 
 def with_variants(release: Path, *variants: Variant, content: bytes = b"no engine") -> Path:
-    """Have the release's manifest list `variants` before what it has; their files hold `content` where absent."""
+    """Add `variants` to the front of the manifest, and write `content` to those of their files that are absent."""
     for file in (file for variant in variants for file in variant.files):
         path = release / file
         if not path.exists():
@@ -90,7 +90,7 @@ def with_variants(release: Path, *variants: Variant, content: bytes = b"no engin
 
 
 def engine_release(folder: Path, target: str, precision: str, **changes: object) -> Path:
-    """A release with an engine of `target` that its toolkit builds here; skips the test where there is none."""
+    """A release with an engine of `target` that is compiled here; skips the test where the compiler is absent."""
     release = Path(shutil.copytree(wide().release, folder))
     module = target.replace("-", "_")
     variant = device_variant(target, precision)
@@ -100,19 +100,19 @@ def engine_release(folder: Path, target: str, precision: str, **changes: object)
 
 
 def context_release(folder: Path, target: str, precision: str) -> Path:
-    """A release with an engine for the target of one of ONNX Runtime's providers; skips where it cannot be built."""
+    """A release with an engine for `target`, a provider of ONNX Runtime; skips the test where it cannot be compiled."""
     release = Path(shutil.copytree(wide().release, folder))
-    flavour = FLAVOURS[target]
+    compiler = targets.find_compiler(target)
     context, engine_file, graph_file = (
-        name(precision) for name in (flavour.context_file, flavour.engine_file, flavour.graph_file)
+        name(precision) for name in (compiler.context_file, compiler.engine_file, compiler.graph_file)
     )
     (release / graph_file).parent.mkdir()
     save(graph(precision), release / graph_file)
     spans = {axis: SPANS[axis] for axis in ("batch", "sequence")}
     try:
-        made = build(
+        engine_entry = build(
             release / graph_file,
-            flavour,
+            compiler,
             EngineOptions(),
             spans,
             release / engine_file,
@@ -121,14 +121,14 @@ def context_release(folder: Path, target: str, precision: str) -> Path:
     except MissingError as error:
         pytest.skip(error.message)
     context_model.write(
-        release / graph_file, release / engine_file, made, flavour.provider, release / context
+        release / graph_file, release / engine_file, engine_entry, compiler.provider, release / context
     )
     variant = Variant(
         target=target,
         precision=precision,
         files=(context, engine_file, graph_file),
         oracle=graph_file,
-        compiled=made,
+        compiled=engine_entry,
         validated=True,
     )
     return with_variants(release, variant)
@@ -136,7 +136,7 @@ def context_release(folder: Path, target: str, precision: str) -> Path:
 
 @cache
 def engine(module: str, precision: str) -> bytes:
-    """The graph of `wide`, compiled by the toolkit `module` with a profile for each of BUCKETS."""
+    """The graph of `wide`, compiled by `module` with a profile for each of BUCKETS."""
     toolkit = importlib.import_module(module)
     log = toolkit.Logger(toolkit.Logger.ERROR)
     builder = toolkit.Builder(log)
@@ -157,13 +157,13 @@ def engine(module: str, precision: str) -> bytes:
 
 
 def graph(precision: str) -> Graph:
-    """The graph of `wide` with `precision` written in it."""
+    """The graph of `wide` in `precision`."""
     model = load_checkpoint(wide().checkpoint, attention="eager").model
-    made = export(model, {axis: SPANS[axis] for axis in model.axes})
+    exported = export(model, {axis: SPANS[axis] for axis in model.axes})
     if precision == "fp16":
-        base.apply(made, [fusions.find("attention_onnx")])
-        schemes.find("fp16").run(made, Plan(scheme="fp16"), _batches)
-    return made
+        base.apply(exported, [fusions.find("attention_onnx")])
+        schemes.find("fp16").run(exported, Plan(scheme="fp16"), _batches)
+    return exported
 
 
 @cache

@@ -12,11 +12,11 @@ from distilforge.manifest import Span
 
 from model_src import heads
 from model_src.initialize import initialize
-from pipeline.engines.flavours import RTX
 from pipeline.recipe import spans
 from pipeline.recipe.plan import preset
 from pipeline.stages.transform import transform
 from pipeline.targets import onnx_graph
+from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 from tests.exports import export
 from tests.graphs import CONFIG, calibration
 
@@ -46,7 +46,7 @@ def _exported(head: str) -> bytes:
 def graph_file(head: str, precision: str) -> Path:
     """The ONNX file that TensorRT-RTX is given of the tiny model of `head`, by the committed plans."""
     graph = onnx_ir.from_proto(onnx.load_from_string(_exported(head)))
-    transform(graph, preset(RTX.target, precision, head), calibration(head))
+    transform(graph, preset(TENSORRT_RTX.target, precision, head), calibration(head))
     folder = Path(_FOLDER.name) / f"{head}-{precision}"
-    (name,) = onnx_graph.write(graph, RTX.graph_file(precision), folder)
+    (name,) = onnx_graph.write(graph, TENSORRT_RTX.graph_file(precision), folder)
     return folder / name

@@ -1,7 +1,7 @@
-"""A device and an engine on it that exist in host memory alone, for the bookkeeping around real ones.
+"""A device and an engine in host memory, to test the code around real ones.
 
-Work on a stream is done when the stream is waited for, as late as on a device, so that memory given back or written
-over too early shows in the answers.
+Work on a stream is done only when the stream is waited for, so that memory which is freed or overwritten too early
+changes the answers, as on a device.
 """
 
 import ctypes
@@ -18,14 +18,14 @@ from distilforge.tensorrt.toolkit import LoadedEngine
 GPU = Device(index=0, name="A device", capability=(8, 6))
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
 NAN_ID = 666
-"""A token whose row the engine answers with NaN."""
+"""A token id for whose row the engine returns NaN."""
 
 Work = Callable[[], None]
 
 
 @dataclass
 class FakeCuda:
-    """Memory of this process behind CUDA's functions; `most` is how many bytes may be taken at once."""
+    """CUDA's functions on this process's memory; `most` is the number of bytes that can be allocated."""
 
     most: int = 1 << 30
     memory: dict[int, "ctypes.Array[ctypes.c_char]"] = field(default_factory=dict)
@@ -67,8 +67,8 @@ class FakeCuda:
 
     def wait(self, stream: int) -> None:
         work, self.streams[stream] = self.streams[stream], []
-        for each in work:
-            each()
+        for copy in work:
+            copy()
 
     def destroy_stream(self, stream: int) -> None:
         del self.streams[stream]
@@ -108,7 +108,7 @@ class FakeCuda:
 
 
 class FakeContext:
-    """Answers logits[row] = (sum of the row's unmasked ids, tokens, profile), as float16."""
+    """Computes logits[row] = (sum of the row's unmasked ids, number of tokens, profile), as float16."""
 
     def __init__(self, cuda: FakeCuda, profiles: tuple[Profile, ...], *, owns_memory: bool) -> None:
         self._cuda = cuda

@@ -10,15 +10,16 @@ from model_src.model import DistilBert
 
 
 class Head(nn.Module):
-    """A DistilBERT with a task's layers on top; one subclass a file of this package.
-
-    `architecture` is the class's name in transformers, `axes` the dynamic axes of both inputs, `output_axes` each
-    output's axes in the order of forward's tuple.
-    """
+    """A DistilBERT with a task's layers on top; one subclass per file of this package."""
 
     architecture: ClassVar[str]
+    """The name of the class in transformers, which config.json contains."""
     axes: ClassVar[tuple[str, ...]] = ("batch", "sequence")
+    """The dynamic axes of both inputs."""
     output_axes: ClassVar[Mapping[str, tuple[str, ...]]]
+    """The axes of each output, in the order of forward's tuple."""
+    tied_layer: ClassVar[str] = ""
+    """The layer whose weight is the word embeddings' if config.tie_word_embeddings is set; "" for none."""
 
     def __init__(self, config: DistilBertConfig, implementation: str = "sdpa") -> None:
         super().__init__()

@@ -12,6 +12,7 @@ class MaskedLM(Head):
 
     architecture = "DistilBertForMaskedLM"
     output_axes = {"logits": ("batch", "sequence", "vocabulary")}
+    tied_layer = "vocab_projector"
 
     def __init__(self, config: DistilBertConfig, implementation: str = "sdpa") -> None:
         super().__init__(config, implementation)

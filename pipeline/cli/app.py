@@ -180,16 +180,17 @@ def tune(
 @app.command(epilog="Example: `distilforge check model.onnx --for tensorrt-rtx`")
 def check(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Any ONNX file.")],
-    flavour: Annotated[str, typer.Option("--for", metavar="TARGET", help="A target with engines.")],
+    target: Annotated[str, typer.Option("--for", metavar="TARGET", help="A target with engines.")],
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Print what would keep an engine from being built of an ONNX file; exit 5 if anything would."""
     with report_errors(verbose):
+        from pipeline import targets
         from pipeline.engines.preflight import check
         from pipeline.engines.preflight import table as preflight_table
 
-        report = check.check(model, check.find(flavour))
+        report = check.check(model, targets.find_compiler(target))
         if as_json:
             display.result(json.dumps(report.to_json(), ensure_ascii=False))
         else:

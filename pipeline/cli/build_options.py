@@ -136,14 +136,10 @@ def _given(arguments: object) -> dict[str, object]:
 def _check_used(variants: Sequence[VariantName], arguments: BuildArguments) -> None:
     """Raise UsageError for an option that was given and that none of `variants` uses."""
     names = ", ".join(map(str, variants))
-    flavours = {
-        name: flavour
-        for name in targets.targets.names()
-        if (flavour := targets.targets.find(name).engine) is not None
-    }
+    compilers = targets.compilers()
     given = tuple(_given(arguments.engine))
-    if given and not any(variant.target in flavours for variant in variants):
-        able = [name for name, flavour in flavours.items() if given[0] not in flavour.refused]
+    if given and not any(variant.target in compilers for variant in variants):
+        able = [name for name, compiler in compilers.items() if given[0] not in compiler.refused]
         raise UsageError(
             f"{flag(EngineArguments, given[0])} is for engines, and none is built: the variants are {names}",
             hint=f"add one, such as --variant {able[-1]}:fp16; targets that take it: {', '.join(able)}",

@@ -1,5 +1,5 @@
-"""Engines: what TensorRT makes of a graph, in a process of its own.
+"""Engines: a compiler makes one from a graph, in a process of its own.
 
-What differs between TensorRT and TensorRT-RTX is data (flavours.py); everything else is one path: build.py checks,
-starts worker.py, which drives Polygraphy, and reads its result. context_model.py hands an engine to ONNX Runtime.
+What differs between TensorRT and TensorRT-RTX is data (compiler.py, and a target's file). build.py checks the options,
+starts worker.py, which calls Polygraphy, and reads its result. context_model.py gives an engine to ONNX Runtime.
 """

@@ -1,4 +1,4 @@
-"""Build one engine: refuse at once what cannot be, run the compiler in a process of its own, read how it went."""
+"""Builds one engine: checks the options, runs the compiler in a process of its own, and reads the outcome."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from distilforge.cuda import capabilities, driver
 from distilforge.manifest import CompiledEngine, Span
 
 from pipeline.engines import log
-from pipeline.engines.flavours import LEAST, Flavour
+from pipeline.engines.compiler import LOWEST_CAPABILITIES, EngineCompiler
 from pipeline.engines.job import PROGRESS, Job, Outcome
 from pipeline.engines.options import NO_COMPATIBILITY, EngineOptions
 from pipeline.engines.profiles import profiles
@@ -22,94 +22,94 @@ from pipeline.errors import MissingError, StageError, UsageError
 from pipeline.store.versions import installed
 
 STAGE = "engine"
-_NO_ROOM = "OutOfMemory"
+_OUT_OF_MEMORY = "OutOfMemory"
 _KILLED = signal.SIGKILL.name
 Progress = Callable[[str], None]
 Watch = Callable[[subprocess.Popen[str]], None]
 
 _POLYGRAPHY = "polygraphy"
-# Of the build machine's folders, which say nothing about an engine
+# A path on the build machine says nothing about an engine
 _NOT_RECORDED = ("timing_cache",)
 _ROOT = Path(__file__).parents[2]
 _DRIVER_NEEDED = "install NVIDIA's driver, or build on a machine that has a device"
 
 
-def check(flavour: Flavour, options: EngineOptions, spans: Mapping[str, Span]) -> None:
-    """Refuse what can be refused before any work.
+def check(compiler: EngineCompiler, options: EngineOptions, spans: Mapping[str, Span]) -> None:
+    """Check, before any work, that `compiler` can build engines here with `options`.
 
-    Raises UsageError for options that `flavour` has not or `spans` do not allow, MissingError where the toolkit, or
-    the driver that the options need, is absent.
+    Raises UsageError for options that `compiler` does not support or `spans` do not allow, and MissingError where the
+    compiler's package, or a driver that the options need, is not installed.
     """
-    runner = flavour.provider or flavour.name
+    runner = compiler.provider or compiler.name
     for name, value in options.changed.items():
-        if name in flavour.refused:
+        if name in compiler.refused:
             raise UsageError(
-                f"{runner} has no {name}, found {value}: {flavour.refused[name]}",
-                hint=f"leave {name} out of [engine] for the target {flavour.target}",
+                f"{runner} does not support {name}, found {value}: {compiler.refused[name]}",
+                hint=f"leave {name} out of [engine] for the target {compiler.target}",
             )
     for capability in options.capabilities:
-        if capability not in flavour.capabilities:
-            verb = "run on" if flavour.provider else "compile for"
-            precision = f" in {flavour.precision}" if flavour.precision else ""
+        if capability not in compiler.capabilities:
+            verb = "run on" if compiler.provider else "compile for"
+            precision = f" in {compiler.precision}" if compiler.precision else ""
             raise UsageError(
                 f"{runner} cannot {verb} compute capability {capability}{precision}",
-                hint=f"name some of {', '.join(flavour.capabilities)}",
+                hint=f"name some of {', '.join(compiler.capabilities)}",
             )
-    if options.weights_stripped and flavour.capabilities and len(options.capabilities) != 1:
-        found = ", ".join(options.capabilities) or "none"
+    if options.weights_stripped and compiler.capabilities and len(options.capabilities) != 1:
+        named = ", ".join(options.capabilities) or "none"
         raise UsageError(
-            f"{flavour.name} strips the weights of an engine for one compute capability, found {found}",
+            f"{compiler.name} strips the weights of an engine for one compute capability, found {named}",
             hint='name one: capabilities = ["8.6"]',
         )
     profiles(spans, options.buckets)
-    for package in (flavour.package, _POLYGRAPHY):
+    for package in (compiler.package, _POLYGRAPHY):
         if installed(package) is None:
             raise MissingError(
-                f"the target {flavour.target} needs the package {package}, which is not installed",
-                hint=f"pip install {flavour.extra}",
+                f"the target {compiler.target} needs the package {package}, which is not installed",
+                hint=f"pip install {compiler.install}",
             )
-    _check_compatibility(flavour, options)
-    if flavour.needs_device or options.weights_stripped:
-        driver_found = driver.survey()
-        if isinstance(driver_found, str):
-            what = f"{flavour.name} builds" if flavour.needs_device else "weights_stripped is built"
+    _check_compatibility(compiler, options)
+    if compiler.needs_device or options.weights_stripped:
+        surveyed = driver.survey()
+        if isinstance(surveyed, str):
+            what = f"{compiler.name} builds" if compiler.needs_device else "weights_stripped is built"
             raise MissingError(
-                f"{what} only where a device is: {driver_found}",
+                f"{what} only on a machine with a device: {surveyed}",
                 hint=_DRIVER_NEEDED
-                if flavour.needs_device
+                if compiler.needs_device
                 else f"{_DRIVER_NEEDED}; or leave weights_stripped out",
             )
-        if flavour.needs_device:
-            check_device(flavour, driver_found.devices[0])
+        if compiler.needs_device:
+            check_device(compiler, surveyed.devices[0])
 
 
-def _check_compatibility(flavour: Flavour, options: EngineOptions) -> None:
-    """UsageError where an engine would be for compute capabilities that lack its precision."""
-    if flavour.precision and options.hardware_compatibility == "ampere_plus":
+def _check_compatibility(compiler: EngineCompiler, options: EngineOptions) -> None:
+    """UsageError where the engine would be for compute capabilities that do not have its precision."""
+    if compiler.precision and options.hardware_compatibility == "ampere_plus":
         raise UsageError(
-            f"{flavour.precision} needs compute capability {_least(flavour)} or later, and hardware_compatibility is "
+            f"{compiler.precision} needs compute capability {_least(compiler)} or later, and hardware_compatibility is "
             "'ampere_plus', which is 8.0 and later",
             hint="leave hardware_compatibility out, or build another precision",
         )
 
 
-def check_device(flavour: Flavour, device: driver.Device) -> None:
-    """MissingError where the device that an engine is built on lacks its precision."""
-    if flavour.precision and device.capability < LEAST[flavour.precision]:
+def check_device(compiler: EngineCompiler, device: driver.Device) -> None:
+    """MissingError where `device`, on which the engine is to be built, does not have its precision."""
+    if compiler.precision and device.capability < LOWEST_CAPABILITIES[compiler.precision]:
         raise MissingError(
-            f"{flavour.precision} needs compute capability {_least(flavour)} or later; {device.name} has "
+            f"{compiler.precision} needs compute capability {_least(compiler)} or later; {device.name} has "
             f"{capabilities.text(device.capability)}",
             hint="build on another device, or another precision, such as int8",
         )
 
 
-def _least(flavour: Flavour) -> str:
-    return capabilities.text(LEAST[flavour.precision])
+def _least(compiler: EngineCompiler) -> str:
+    return capabilities.text(LOWEST_CAPABILITIES[compiler.precision])
 
 
 def build(
     graph: Path,
-    flavour: Flavour,
+    compiler: EngineCompiler,
     options: EngineOptions,
     spans: Mapping[str, Span],
     output: Path,
@@ -117,16 +117,19 @@ def build(
     progress: Progress,
     watch: Watch = lambda process: None,
 ) -> CompiledEngine:
-    """Compile the ONNX file `graph` into the file `output`, a plain serialized engine; what the manifest says of it.
+    """Compile the ONNX file `graph` to a serialized engine, the file `output`, and return its manifest entry.
 
-    `watch` is given the compiler's process as soon as it runs, and may kill it. Raises what `check` raises, StageError
-    with TensorRT's own last messages and the ONNX node that they name, and OSError where a file cannot be written.
+    `watch` is called with the compiler's process when it has started, and may kill it. Raises what `check` raises,
+    StageError with TensorRT's last messages and the ONNX node that they name, and OSError where a file cannot be
+    written.
     """
-    check(flavour, options, spans)
+    check(compiler, options, spans)
     output.parent.mkdir(parents=True, exist_ok=True)
     ranges = profiles(spans, options.buckets)
     job = Job(
-        target=flavour.target,
+        compiler=compiler.name,
+        module=compiler.module,
+        is_rtx=compiler.is_rtx,
         graph=str(graph),
         output=str(output),
         profiles=tuple(
@@ -142,20 +145,20 @@ def build(
         detailed=options.detailed,
         timing_cache=str(options.timing_cache or ""),
     )
-    written = False
+    complete = False
     try:
         outcome = _run(job, progress, watch)
         if outcome.failure:
-            _fail(flavour, job, outcome)
-        written = True
+            _fail(compiler, job, outcome)
+        complete = True
     finally:
-        if not written:
+        if not complete:
             output.unlink(missing_ok=True)
     assert outcome.precisions is not None
     return CompiledEngine(
-        flavour=flavour.name,
+        flavour=compiler.name,
         version=outcome.version,
-        capabilities=_capabilities(flavour, options),
+        capabilities=_capabilities(compiler, options),
         profiles=ranges,
         precisions=outcome.precisions,
         bytes=output.stat().st_size,
@@ -167,24 +170,24 @@ def build(
 
 
 def _run(job: Job, progress: Progress, watch: Watch) -> Outcome:
-    """The worker's outcome; it is killed where this is interrupted."""
-    # Beside the engine, where the next build finds and removes what a killed one left
+    """Run `job` in a worker and return its outcome; the worker is killed when this call is interrupted."""
+    # The folder lies beside the engine, so that the next build removes the files of one that was killed
     with tempfile.TemporaryDirectory(prefix=".job-", dir=Path(job.output).parent) as folder:
-        told, answered = Path(folder) / "job.json", Path(folder) / "outcome.json"
-        job.write(told)
-        # -P: a folder called pipeline where the user stands must not be taken for ours
+        job_file, outcome_file = Path(folder) / "job.json", Path(folder) / "outcome.json"
+        job.write(job_file)
+        # -P: a folder called pipeline in the user's current folder must not be imported
         command = [
             sys.executable,
             "-P",
             "-m",
             "pipeline.engines.worker",
-            str(told),
-            str(answered),
+            str(job_file),
+            str(outcome_file),
             str(os.getpid()),
         ]
         worker = subprocess.Popen(  # noqa: S603
             command,
-            env={**os.environ, "PYTHONPATH": _with(str(_ROOT), os.environ.get("PYTHONPATH"))},
+            env={**os.environ, "PYTHONPATH": _prepended(str(_ROOT), os.environ.get("PYTHONPATH"))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -206,30 +209,30 @@ def _run(job: Job, progress: Progress, watch: Watch) -> Outcome:
             worker.wait()
             if worker.stdout is not None:
                 worker.stdout.close()
-        if not answered.is_file():
-            return Outcome(failure=f"its process {_ended(code)}", errors=tuple(printed))
-        return Outcome.read(answered)
+        if not outcome_file.is_file():
+            return Outcome(failure=f"its process {_ending(code)}", errors=tuple(printed))
+        return Outcome.read(outcome_file)
 
 
-def _fail(flavour: Flavour, job: Job, outcome: Outcome) -> NoReturn:
+def _fail(compiler: EngineCompiler, job: Job, outcome: Outcome) -> NoReturn:
     if outcome.errno is not None:
         raise OSError(outcome.errno, outcome.failure)
-    said = [text for text in outcome.errors if text != outcome.failure][-log.LAST :]
-    last = f"; {flavour.name}'s last messages: {' | '.join(said)}" if said else ""
+    messages = [text for text in outcome.errors if text != outcome.failure][-log.LAST :]
+    last = f"; {compiler.name}'s last messages: {' | '.join(messages)}" if messages else ""
     raise StageError(
         STAGE,
-        f"{flavour.name} made no {Path(job.output).name} of {Path(job.graph).name}{_place(outcome)}: "
+        f"{compiler.name} could not compile {Path(job.graph).name} to {Path(job.output).name}{_place(outcome)}: "
         f"{outcome.failure}{last}",
-        hint=_hint(flavour, job, (outcome.failure, *outcome.errors)),
+        hint=_hint(compiler, job, (outcome.failure, *outcome.errors)),
     )
 
 
-def _hint(flavour: Flavour, job: Job, said: Sequence[str]) -> str:
-    if job.workspace_bytes is not None and any(_NO_ROOM in text for text in said):
-        return f"workspace_mb is {job.workspace_bytes // 10**6}: give more, or leave it out"
-    if any(_KILLED in text for text in said):
-        return "the system ends processes when memory runs out: free some, or build fewer variants at once"
-    return f"`distilforge check MODEL --for {flavour.target}` says what the parser refuses"
+def _hint(compiler: EngineCompiler, job: Job, messages: Sequence[str]) -> str:
+    if job.workspace_bytes is not None and any(_OUT_OF_MEMORY in text for text in messages):
+        return f"workspace_mb is {job.workspace_bytes // 10**6}: set a larger one, or leave it out"
+    if any(_KILLED in text for text in messages):
+        return "the system kills processes when memory runs out: free some, or build fewer variants at once"
+    return f"`distilforge check MODEL --for {compiler.target}` shows what the parser refuses"
 
 
 def _place(outcome: Outcome) -> str:
@@ -240,23 +243,23 @@ def _place(outcome: Outcome) -> str:
     return f", at the node {outcome.node}{operator}" + (f" of the module {module}" if module else "")
 
 
-def _capabilities(flavour: Flavour, options: EngineOptions) -> tuple[str, ...]:
+def _capabilities(compiler: EngineCompiler, options: EngineOptions) -> tuple[str, ...]:
     if options.capabilities:
         return options.capabilities
-    if not flavour.needs_device:
-        return flavour.unnamed
+    if not compiler.needs_device:
+        return compiler.default_capabilities
     if options.hardware_compatibility not in (NO_COMPATIBILITY, "same_compute_capability"):
         return ("8.0+",)
-    driver_found = driver.survey()
-    assert not isinstance(driver_found, str), "check() lets no build begin without a device"
-    return (capabilities.text(driver_found.devices[0].capability),)
+    surveyed = driver.survey()
+    assert not isinstance(surveyed, str), "check() refuses a build without a device"
+    return (capabilities.text(surveyed.devices[0].capability),)
 
 
-def _with(folder: str, path: str | None) -> str:
+def _prepended(folder: str, path: str | None) -> str:
     return f"{folder}{os.pathsep}{path}" if path else folder
 
 
-def _ended(code: int) -> str:
+def _ending(code: int) -> str:
     if code < 0:
         return f"was ended by the signal {signal.Signals(-code).name}"
-    return f"ended with exit code {code} and no result"
+    return f"ended with exit code {code} and without a result"

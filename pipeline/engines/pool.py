@@ -1,4 +1,4 @@
-"""Several engines at once, within a bound of memory."""
+"""Builds several engines at once, within a limit of memory."""
 
 import os
 import subprocess
@@ -12,24 +12,25 @@ from typing import TypeVar
 from distilforge.manifest import CompiledEngine, Span
 
 from pipeline.engines.build import Progress, build
-from pipeline.engines.flavours import Flavour
+from pipeline.engines.compiler import EngineCompiler
 from pipeline.engines.options import EngineOptions
 
 Result = TypeVar("Result")
 
-# A worker's peak memory, measured with TensorRT-RTX 1.7.1: 0.27 GB for a graph of next to nothing; for DistilBERT-base
-# 0.71 GB with a graph of 0.134 GB (fp16) 1.12 GB with one of 0.268 GB (fp32), 0.56 GB with one
-# of 0.067 GB (int8); 0.07 GB more for four profiles.
+# A worker's peak memory, measured with TensorRT-RTX 1.7.1: 0.27 GB for a graph that is nearly empty. For
+# DistilBERT-base 0.71 GB with a graph of 0.134 GB (fp16), 1.12 GB with one of 0.268 GB (fp32) and 0.56 GB with one of
+# 0.067 GB (int8); 0.07 GB more for four profiles.
 _TOOLKIT_BYTES = 350_000_000
 _BYTES_PER_GRAPH_BYTE = 4
-# Of what is free, so that the build itself and others on the machine keep some
+# Of the free memory, so that the build itself and other processes keep some
 _SHARE = 0.7
 
 
 class Pool:
     """Runs tasks that build engines, as many at once as `memory_bytes` and `workers` allow.
 
-    memory_bytes: what the compilers may use together; None for most of what is free. workers: None for one a core.
+    `memory_bytes` is what the compilers may use together, None for most of what is free. `workers` is the number of
+    threads, None for one per core.
     """
 
     def __init__(self, *, memory_bytes: int | None = None, workers: int | None = None) -> None:
@@ -43,14 +44,14 @@ class Pool:
     def build(
         self,
         graph: Path,
-        flavour: Flavour,
+        compiler: EngineCompiler,
         options: EngineOptions,
         spans: Mapping[str, Span],
         output: Path,
         *,
         progress: Progress,
     ) -> CompiledEngine:
-        """`pipeline.engines.build.build`, once there is room for it; a build too large for the bound runs alone."""
+        """Call `pipeline.engines.build.build` when its memory is free; a build larger than the limit runs alone."""
         started: list[subprocess.Popen[str]] = []
 
         def watch(process: subprocess.Popen[str]) -> None:
@@ -62,16 +63,16 @@ class Pool:
 
         with self._reserved(estimated_bytes(graph), output.name, progress):
             try:
-                return build(graph, flavour, options, spans, output, progress=progress, watch=watch)
+                return build(graph, compiler, options, spans, output, progress=progress, watch=watch)
             finally:
                 with self._room:
                     self._running.difference_update(started)
 
     def run(self, tasks: Mapping[str, Callable[[], Result]], *, progress: Progress) -> dict[str, Result]:
-        """What every task gives, by its name.
+        """Run `tasks` and return their results by name.
 
-        Where one fails, no further one is begun, those that run are waited for, `progress` is told which failed, and
-        the first failure is raised. Ctrl-C kills the compilers.
+        When one fails, no further one is started, the running ones finish, `progress` receives the names of those
+        that failed, and the first failure is raised. Ctrl-C kills the compilers.
         """
         with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="engine") as threads:
             futures = {name: threads.submit(task) for name, task in tasks.items()}
@@ -83,7 +84,7 @@ class Pool:
             for future in futures.values():
                 if _failed(future):
                     _cancel(futures)
-            # Threads that run are waited for; Ctrl-C must reach them meanwhile
+            # Running threads finish first, and Ctrl-C must reach them meanwhile
             try:
                 wait(futures.values())
             except BaseException:
@@ -123,14 +124,14 @@ class Pool:
 
 
 def estimated_bytes(graph: Path) -> int:
-    """The memory that a compiler of the ONNX file `graph` takes at most, from the size of its files."""
-    beside = graph.with_name(f"{graph.name}_data")
-    size = sum(path.stat().st_size for path in (graph, beside) if path.exists())
+    """An upper bound of the memory that compiling the ONNX file `graph` takes, from the size of its files."""
+    external_data = graph.with_name(f"{graph.name}_data")
+    size = sum(path.stat().st_size for path in (graph, external_data) if path.exists())
     return _TOOLKIT_BYTES + size * _BYTES_PER_GRAPH_BYTE
 
 
 def free_bytes() -> int:
-    """Memory that this process and its children can still have: the machine's, or its control group's where less."""
+    """The memory that this process and its children can still take: the machine's, or its control group's if less."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     group = Path("/sys/fs/cgroup")
@@ -138,7 +139,7 @@ def free_bytes() -> int:
         limit = int((group / "memory.max").read_text(encoding="ascii"))
         used = int((group / "memory.current").read_text(encoding="ascii"))
     except (OSError, ValueError):
-        # No control groups, an older kind, or no limit ("max")
+        # There are no control groups, or older ones, or there is no limit ("max")
         return free
     return min(free, max(limit - used, 0))
 

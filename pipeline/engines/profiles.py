@@ -1,4 +1,4 @@
-"""Optimization profiles: the sizes that an engine takes, from the recipe's spans and buckets of token counts."""
+"""Optimization profiles: the sizes that an engine accepts, from the recipe's spans and buckets of token counts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,10 +10,11 @@ TOKENS = "sequence"
 
 
 def profiles(spans: Mapping[str, Span], buckets: Sequence[int]) -> tuple[Mapping[str, Span], ...]:
-    """The span of every axis, a profile for each of `buckets`, which end at those token counts, and for what is left.
+    """The spans of all axes, one mapping per profile.
 
-    A bucket's usual size is the recipe's where that lies within, and otherwise its end, which short texts are padded
-    to. Raises UsageError for a bucket outside the tokens' span.
+    There is a profile for each of `buckets`, which are the highest token counts of the profiles, and one for the
+    longer texts. A profile's usual size is the recipe's if it lies in the profile, and otherwise the highest, to which
+    short texts are padded. Raises UsageError for a bucket outside the span of the tokens.
     """
     tokens = spans[TOKENS]
     for bucket in buckets:

@@ -1,7 +1,7 @@
 """The process that compiles one engine: `python -m pipeline.engines.worker JOB.json OUTCOME.json BUILD_PID`.
 
-A process of its own, since Polygraphy chooses between TensorRT and TensorRT-RTX once, when it is imported, and a crash
-of the compiler must not end the build.
+It is a process of its own because Polygraphy chooses between TensorRT and TensorRT-RTX once, when it is imported, and
+because a crash of the compiler must not end the build.
 """
 
 import ctypes
@@ -19,20 +19,21 @@ from types import ModuleType
 from typing import Any
 
 from pipeline.engines import log
-from pipeline.engines.flavours import FLAVOURS, RTX, Flavour
 from pipeline.engines.job import PROGRESS, Job, Outcome
 from pipeline.engines.log import Message
 from pipeline.engines.options import NO_COMPATIBILITY
 
 # <sys/prctl.h>
 _PR_SET_PDEATHSIG = 1
-# What a network of TensorRT holds besides computation
+# Layers of a network that do not compute
 _PASSIVE = ("CONSTANT", "SHAPE")
-APART = "attention without a dedicated kernel was compiled with its operators apart, which may cost speed and memory"
+DECOMPOSED = (
+    "attention without a dedicated kernel was compiled as separate operators, which may cost speed and memory"
+)
 
 
 class _FailedError(Exception):
-    """The compiler gave nothing; the reason, and the ONNX node that it is about."""
+    """The compiler did not write an engine, with the reason and the ONNX node that it is about."""
 
     def __init__(self, failure: str, node: str = "", operator: str = "") -> None:
         super().__init__(failure)
@@ -42,8 +43,8 @@ class _FailedError(Exception):
 
 
 def main(job_path: Path, outcome_path: Path, build: int) -> None:
-    """Do the job in `job_path` and leave its outcome in `outcome_path`, for the process `build`."""
-    # At once, also while native code runs: the build that was interrupted removes what was written
+    """Do the job in `job_path` and write its outcome to `outcome_path`, for the process with the id `build`."""
+    # Ctrl-C ends this process at once, also in native code; the build removes what was written
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _end_with(build)
     job = Job.read(job_path)
@@ -52,15 +53,15 @@ def main(job_path: Path, outcome_path: Path, build: int) -> None:
 
 
 def _end_with(build: int) -> None:
-    """Let the system kill this process when the one that began it is gone, however it ended."""
+    """Ask the system to kill this process when its parent `build` has ended, for whatever reason."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != build:
-        # It was gone before the system was asked
+        # The parent ended before the system was asked
         sys.exit(1)
 
 
 def compile_job(job: Job, messages: list[Message]) -> Outcome:
-    """Write the engine that `job` describes; TensorRT's messages are appended to `messages`."""
+    """Compile the engine that `job` describes, and append TensorRT's messages to `messages`."""
     try:
         return _compile(job, messages)
     except OSError as cause:
@@ -76,8 +77,7 @@ def compile_job(job: Job, messages: list[Message]) -> Outcome:
 
 
 def _compile(job: Job, messages: list[Message]) -> Outcome:
-    flavour = FLAVOURS[job.target]
-    tensorrt, logger = _load(flavour, messages)
+    tensorrt, logger = _load(job, messages)
     from polygraphy.backend.trt import (
         PostprocessConfig,
         create_network,
@@ -86,27 +86,27 @@ def _compile(job: Job, messages: list[Message]) -> Outcome:
     )
     from polygraphy.exception import PolygraphyException
 
-    _say(f"{flavour.name} {tensorrt.__version__} reads {Path(job.graph).name}")
+    _say(f"{job.compiler} {tensorrt.__version__} reads {Path(job.graph).name}")
     started = time.monotonic()
     builder, network = create_network(
-        # What has no such flag knows no other networks
+        # A version without this flag has strongly typed networks only
         strongly_typed=hasattr(tensorrt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
     )
     parser = tensorrt.OnnxParser(network, logger)
     if not parser.parse_from_file(job.graph):
         raise _unparsed(parser)
     layers = [network.get_layer(index) for index in range(network.num_layers)]
-    precisions = _in_network(tensorrt, layers)
+    precisions = _network_precisions(tensorrt, layers)
 
     def configure(builder: Any, network: Any, config: Any) -> None:
-        # TensorRT allows it by default, and Polygraphy leaves it so for TensorRT-RTX
+        # TensorRT allows TF32 by default, and for TensorRT-RTX Polygraphy does not change that
         (config.set_flag if job.tf32 else config.clear_flag)(tensorrt.BuilderFlag.TF32)
 
-    _say(f"{flavour.name} compiles {Path(job.output).name}: {network.num_layers} layers")
+    _say(f"{job.compiler} compiles {Path(job.output).name}: {network.num_layers} layers")
     build = partial(
         engine_bytes_from_network,
         (builder, network),
-        PostprocessConfig(_config(flavour, tensorrt, network, job), configure),
+        PostprocessConfig(_config(tensorrt, network, job), configure),
         save_timing_cache=job.timing_cache or None,
     )
     try:
@@ -116,39 +116,39 @@ def _compile(job: Job, messages: list[Message]) -> Outcome:
             if not log.lacks_kernel_for_attention(messages):
                 raise
             _say(
-                f"{flavour.name} has no dedicated kernel for an attention here, and compiles with its operators apart"
+                f"{job.compiler} has no dedicated kernel for this attention and compiles it as separate operators"
             )
             set_decomposable_attentions((builder, network))
-            messages[:] = [*log.as_warnings(messages), Message(severity="WARNING", text=APART)]
+            messages[:] = [*log.as_warnings(messages), Message(severity="WARNING", text=DECOMPOSED)]
             engine = build()
     except PolygraphyException as cause:
-        found = log.errors(messages)
-        node = log.named(found, (layer.name for layer in layers))
-        raise _FailedError(found[-1] if found else str(cause), node, _operator(layers, node)) from cause
+        errors = log.errors(messages)
+        node = log.node_in(errors, (layer.name for layer in layers))
+        raise _FailedError(errors[-1] if errors else str(cause), node, _operator(layers, node)) from cause
     seconds = time.monotonic() - started
     with Path(job.output).open("wb") as file:
         file.write(engine)
     return Outcome(
         warnings=log.warnings(messages),
         version=tensorrt.__version__,
-        precisions=log.computed(messages) or precisions,
+        precisions=log.layer_precisions(messages) or precisions,
         activation_bytes=log.activation_bytes(messages),
         build_seconds=round(seconds, 3),
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
 
 
-def _load(flavour: Flavour, messages: list[Message]) -> tuple[ModuleType, object]:
-    """The compiler's module, and the logger that Polygraphy passes to it, which adds to `messages`."""
+def _load(job: Job, messages: list[Message]) -> tuple[ModuleType, object]:
+    """The compiler's module, and the logger that Polygraphy passes to it, which appends to `messages`."""
     from polygraphy import config
 
-    config.USE_TENSORRT_RTX = flavour.module == RTX.module
+    config.USE_TENSORRT_RTX = job.is_rtx
     from polygraphy.backend.trt import util
     from polygraphy.logger import G_LOGGER
 
     G_LOGGER.module_severity = G_LOGGER.CRITICAL
     G_LOGGER.colors = False
-    tensorrt = importlib.import_module(flavour.module)
+    tensorrt = importlib.import_module(job.module)
     base: Any = tensorrt.ILogger
 
     class Collector(base):  # type: ignore[misc]
@@ -158,14 +158,14 @@ def _load(flavour: Flavour, messages: list[Message]) -> tuple[ModuleType, object
         def log(self, severity: Any, text: str) -> None:
             messages.append(Message(severity=severity.name, text=text))
 
-    # Polygraphy's own drops what is below its severity, and has no way to be replaced
+    # Polygraphy's own logger drops messages below its severity, and there is no other way to replace it
     logger = Collector()
     util.TRT_LOGGER = logger
     return tensorrt, logger
 
 
-def _config(flavour: Flavour, tensorrt: ModuleType, network: Any, job: Job) -> Any:
-    """Polygraphy's maker of the builder's configuration; what a flavour refuses is at its default here."""
+def _config(tensorrt: ModuleType, network: Any, job: Job) -> Any:
+    """Polygraphy's factory of the builder's configuration; options that the compiler refuses have their defaults."""
     verbosity = tensorrt.ProfilingVerbosity
     level = job.hardware_compatibility
     common: dict[str, Any] = {
@@ -182,22 +182,22 @@ def _config(flavour: Flavour, tensorrt: ModuleType, network: Any, job: Job) -> A
         common["hardware_compatibility_level"] = levels[level.upper()]
     if Path(job.timing_cache).is_file():
         common["load_timing_cache"] = job.timing_cache
-    if flavour.module == RTX.module:
+    if job.is_rtx:
         from polygraphy.backend.tensorrt_rtx import CreateConfigRTX
 
-        named = [tuple(map(int, capability.split("."))) for capability in job.capabilities]
-        return CreateConfigRTX(**common, compute_capabilities=named or None)
+        capabilities = [tuple(map(int, capability.split("."))) for capability in job.capabilities]
+        return CreateConfigRTX(**common, compute_capabilities=capabilities or None)
     from polygraphy.backend.trt import CreateConfig
 
     return CreateConfig(**common)
 
 
 def _profiles(network: Any, job: Job) -> list[Any]:
-    """The job's profiles over the inputs, whose dynamic axes carry the spans' names."""
+    """The job's profiles for the inputs, whose dynamic axes have the names of the spans."""
     from polygraphy.backend.trt import Profile
 
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
-    made = []
+    profiles = []
     for spans in job.profiles:
         profile = Profile()
         for value in inputs:
@@ -207,14 +207,14 @@ def _profiles(network: Any, job: Job) -> list[Any]:
                 for name, size in zip(names, value.shape, strict=True)
             ]
             profile.add(value.name, *(tuple(size[place] for size in sizes) for place in range(3)))
-        made.append(profile)
-    return made
+        profiles.append(profile)
+    return profiles
 
 
-def _in_network(tensorrt: ModuleType, layers: Sequence[Any]) -> dict[str, int]:
-    """The parsed network's layers by the type of what they give.
+def _network_precisions(tensorrt: ModuleType, layers: Sequence[Any]) -> dict[str, int]:
+    """The number of layers of the parsed network by the type of their outputs.
 
-    A product whose factors were dequantized computes in the type that they were quantized to.
+    A matrix product of two dequantized factors computes in the type that they were quantized to.
     """
     quantized: dict[str, str] = {}
     counts: Counter[str] = Counter()
@@ -234,9 +234,9 @@ def _in_network(tensorrt: ModuleType, layers: Sequence[Any]) -> dict[str, int]:
 
 
 def _unparsed(parser: Any) -> _FailedError:
-    """What the parser refused, the first node of it."""
+    """The error for the first node that the parser refused."""
     if not parser.num_errors:
-        return _FailedError("the file is no ONNX graph that TensorRT can read")
+        return _FailedError("the file is not an ONNX graph that TensorRT can read")
     error = parser.get_error(0)
     return _FailedError(error.desc(), error.node_name(), error.node_operator())
 
@@ -246,7 +246,7 @@ def _operator(layers: Sequence[Any], node: str) -> str:
 
 
 def _say(text: str) -> None:
-    # A build that has ended reads no more, and needs no engine
+    # Fails with an error when the build has ended, which is wanted: nobody needs the engine then
     print(f"{PROGRESS}{text}", flush=True)  # noqa: T201
 
 

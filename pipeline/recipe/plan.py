@@ -10,9 +10,7 @@ lowerings = ["integer_matmul"]
 [int8.heads.sequence_classification]
 fusions = ["attention_scale", "first_token", "flatten_tokens"]
 
-A committed file holds only the name of another target if both are given the same graphs:
-
-same_as = "tensorrt-rtx"
+A target can take the plans of another one: pipeline.targets.Target.plans.
 """
 
 import json
@@ -24,6 +22,7 @@ from pathlib import Path
 from distilforge.heads import heads as known_heads
 from distilforge.reader import MisfitError, Reader
 
+from pipeline import targets
 from pipeline.errors import UsageError
 from pipeline.registry import unknown
 
@@ -34,7 +33,6 @@ _WIDTHS = (7, BITS)
 PLAIN = "fp32"
 PRESETS = Path(__file__).parent / "presets"
 _HEADS = "heads"
-_SAME_AS = "same_as"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +102,8 @@ def preset(target: str, precision: str, head: str, own: Path | None = None) -> P
     In fp32, a plan that does nothing where the committed ones have none. Raises UsageError for a file that is damaged
     or has no such plan, and for one that would leave the graph in fp32 under another precision's name.
     """
-    path = own or PRESETS / f"{target}.toml"
+    path = own or PRESETS / f"{targets.plans_of(target)}.toml"
     tables = _tables(path) if own or path.is_file() else {}
-    if own is None and _SAME_AS in tables:
-        return preset(str(tables[_SAME_AS]), precision, head)
     if precision in tables:
         plan = from_table(tables[precision], head, f"{path}: {precision}")
     elif own is None and precision == PLAIN:

@@ -3,21 +3,16 @@
 from collections.abc import Mapping
 
 import jinja2
+from distilforge.heads import heads
 from distilforge.manifest import Manifest, Metric, Outcome, Variant
+from distilforge.session import Session
 from distilforge.timing import claims
 
+from validation import tasks
 from validation.report import AGREEMENT, EAGER, room
 
 # What every other precision is held against, where the release has it
 BASE = "fp32"
-
-# What to pass where it is not simply a list of texts
-_CALLS = {
-    "masked_lm": 'session(["A text with a [MASK]."])',
-    "question_answering": 'session([("A question?", "The text that holds the answer.")])',
-    "multiple_choice": 'session([("A context.", ["One option.", "Another option."])])',
-}
-_CALL = 'session(["A text."])'
 
 _OUTCOMES: Mapping[Outcome, str] = {"met": "yes", "not met": "**no**", "not settled": "not settled"}
 
@@ -30,7 +25,7 @@ A DistilBERT with the head {{ manifest.head }}, exported and validated by distil
 **Not validated.** It failed a check below and was published on request; `distilforge.open` refuses it unless told
 `allow_unvalidated=True`.
 {%- endif %}
-{% if manifest.head.endswith("classification") %}
+{% if classifies %}
 Labels: {{ manifest.labels | join(", ") }}
 {% endif %}
 ## How accurate
@@ -170,7 +165,8 @@ def render(manifest: Manifest, architecture: str) -> str:
         outcomes=_OUTCOMES,
         unsettled="" if claims.are_settled(manifest) else claims.unsettled_reason(manifest),
         timings=[row for variant in manifest.variants for row in _timings(manifest, variant)],
-        call=_CALLS.get(manifest.head, _CALL),
+        call=f"session({(heads.get(manifest.head) or Session).example_inputs})",
+        classifies=tasks.find(manifest.head).classifies,
         file=next((each.files[0] for each in manifest.variants if not each.compiled), ""),
         engines=[(each, each.compiled) for each in manifest.variants if each.compiled],
         optimum="ORTModelFor" + ("FeatureExtraction" if task == architecture else task),

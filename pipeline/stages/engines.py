@@ -1,4 +1,4 @@
-"""The stage that makes engines of compiled graphs: what can be refused before any work, and several at once."""
+"""The stage that compiles graphs to engines, several at once, and what it checks before any work."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -8,7 +8,7 @@ from pathlib import Path
 from distilforge.manifest import Span, Variant
 
 from pipeline import targets
-from pipeline.engines.flavours import Flavour
+from pipeline.engines.compiler import EngineCompiler
 from pipeline.engines.pool import Pool
 from pipeline.graph.interface import Interface
 from pipeline.recipe import spans
@@ -20,23 +20,26 @@ from pipeline.store import dependencies, storage, versions
 from pipeline.store.work import Stage, Talk, WorkFolder
 
 TF32 = (
-    "Its matrix products may round their factors to TF32, which keeps 10 bits; the graph that answers where there is "
-    "no device does not, so that on a device the error is larger than the one that was checked."
+    "Its matrix products may round their factors to TF32, which has 10 bits. The graph that was validated without a "
+    "device does not do so: on a device the error is larger than the one that was measured."
 )
 
 
 def check(recipe: Recipe, source: Source) -> None:
-    """Refuse, before any work, engines that cannot be built here; UsageError and MissingError say why."""
-    flavours = _flavours(recipe.variants)
-    if not flavours:
+    """Check, before any work, that every engine of `recipe` can be built here.
+
+    Raises UsageError and MissingError (pipeline.engines.build.check).
+    """
+    compilers = _compilers(recipe.variants)
+    if not compilers:
         return
     from pipeline.engines import build
 
     config = source.checkpoint.configuration()
     axes = dict.fromkeys([*spans.ALWAYS, *recipe.spans])
     sizes = spans.complete(recipe.spans, tuple(axes), config.max_position_embeddings)
-    for flavour in flavours.values():
-        build.check(flavour, recipe.engine, sizes)
+    for compiler in compilers.values():
+        build.check(compiler, recipe.engine, sizes)
 
 
 def make(
@@ -46,73 +49,69 @@ def make(
     compiled: Mapping[VariantName, Stage],
     talk: Talk,
 ) -> tuple[Stage, ...]:
-    """Every variant's files, with the engine that its target's compiler makes; several are made at once."""
-    flavours = _flavours(tuple(compiled))
-    if not flavours:
+    """The stages with the variants' files: for a target with a compiler, its engine and the graph; else `compiled`."""
+    compilers = _compilers(tuple(compiled))
+    if not compilers:
         return tuple(compiled.values())
     sizes = Interface.read(exported.folder / INTERFACE).spans
     pool = Pool()
-    made = pool.run(
+    stages = pool.run(
         {
             str(variant): partial(
-                _engine, work, recipe, variant, flavour, sizes, compiled[variant], talk, pool
+                _engine, work, recipe, variant, compiler, sizes, compiled[variant], talk, pool
             )
-            for variant, flavour in flavours.items()
+            for variant, compiler in compilers.items()
         },
         progress=talk.note,
     )
-    return tuple(made.get(str(variant), stage) for variant, stage in compiled.items())
+    return tuple(stages.get(str(variant), stage) for variant, stage in compiled.items())
 
 
 def _engine(
     work: WorkFolder,
     recipe: Recipe,
     variant: VariantName,
-    flavour: Flavour,
+    compiler: EngineCompiler,
     sizes: Mapping[str, Span],
     compiled: Stage,
     talk: Talk,
     pool: Pool,
 ) -> Stage:
     def make(folder: Path) -> None:
-        made = Variant.from_json((compiled.folder / VARIANT).read_text(encoding="utf-8"), VARIANT)
-        for file in made.files:
+        entry = Variant.from_json((compiled.folder / VARIANT).read_text(encoding="utf-8"), VARIANT)
+        for file in entry.files:
             storage.link_or_copy(compiled.folder / file, folder / file)
-        file = flavour.engine_file(variant.precision)
-        described = pool.build(
-            folder / made.files[0], flavour, recipe.engine, sizes, folder / file, progress=talk.note
-        )
+        graph, engine = folder / entry.files[0], compiler.engine_file(variant.precision)
+        engine_entry = pool.build(graph, compiler, recipe.engine, sizes, folder / engine, progress=talk.note)
         notes = (TF32,) if recipe.engine.tf32 and variant.precision == "fp32" else ()
-        files: tuple[str, ...] = (file, *made.files)
-        if flavour.provider:
+        files: tuple[str, ...] = (engine, *entry.files)
+        if compiler.provider:
             from pipeline.engines import context_model
 
-            context = flavour.context_file(variant.precision)
-            context_model.write(
-                folder / made.files[0], folder / file, described, flavour.provider, folder / context
-            )
+            context = compiler.context_file(variant.precision)
+            context_model.write(graph, folder / engine, engine_entry, compiler.provider, folder / context)
             files = (context, *files)
-        whole = replace(made, files=files, compiled=described, notes=(*made.notes, *notes))
-        (folder / VARIANT).write_text(whole.to_json(), encoding="utf-8")
+        entry = replace(entry, files=files, compiled=engine_entry, notes=(*entry.notes, *notes))
+        (folder / VARIANT).write_text(entry.to_json(), encoding="utf-8")
 
     return work.stage(
         "engine",
-        doing=f"building the {flavour.name} engine of {variant}",
+        doing=f"building the {compiler.name} engine of {variant}",
         inputs={
             "compiled": compiled.digest,
             "options": recipe.engine.to_json(),
             "spans": {axis: asdict(span) for axis, span in sizes.items()},
-            "tools": versions.of(flavour.package, "polygraphy"),
+            "tools": versions.of(compiler.package, "polygraphy"),
             "source": dependencies.digest_of(make),
         },
         make=make,
     )
 
 
-def _flavours(variants: Sequence[VariantName]) -> dict[VariantName, Flavour]:
-    """The compilers of those that have one."""
+def _compilers(variants: Sequence[VariantName]) -> dict[VariantName, EngineCompiler]:
+    """The compilers of the variants whose targets have one."""
     return {
-        variant: flavour.narrowed(variant.precision)
+        variant: compiler.narrowed(variant.precision)
         for variant in variants
-        if (flavour := targets.find(variant.target, variant.precision).engine) is not None
+        if (compiler := targets.find(variant.target, variant.precision).compiler) is not None
     }

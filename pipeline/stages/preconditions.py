@@ -1,7 +1,7 @@
-"""What can be refused of a checkpoint and its recipe before any work: options, modules, tokenizer, texts.
+"""Checks of a recipe and its checkpoint before any work: plans, engine options, modules, tokenizer and texts.
 
-PyTorch is not imported, so that a build with nothing to do starts at once. Stages refuse the same where they are run by
-themselves; here nobody waits for an export to learn of a misspelt name.
+They find a misspelt name before the export, which takes minutes. Each stage makes the same checks, since it can run
+alone. PyTorch is not imported here, so that a build with nothing to do ends at once.
 """
 
 import tempfile
@@ -21,15 +21,15 @@ _QUERIES = "q_lin"
 
 
 def check(recipe: Recipe, source: Source) -> None:
-    """Raise what a later stage would, of all that the recipe and the checkpoint's small files tell.
+    """Raise the errors of later stages that show in the recipe and in the checkpoint's small files.
 
-    UsageError for plans, engine options and excluded modules that are not there, MissingError for a toolkit
-    or a driver that is not, ConfigurationError and CheckpointError for config.json and the tokenizer, and, where
-    the recipe names the head, DataError for texts.
+    Raises UsageError for plans, engine options and excluded modules that do not exist, MissingError for a compiler or
+    a driver that is not installed, ConfigurationError and CheckpointError for config.json and the tokenizer, and
+    DataError for texts, if the recipe names the head.
     """
     if recipe.plans is not None:
         for variant in recipe.variants:
-            # What differs for a head that is not known yet is read after the export
+            # Where the head is not known yet, any head shows whether the plan can be read
             recipe.plan(variant, recipe.head or heads.names()[0])
     engines_stage.check(recipe, source)
     _check_modules(recipe, source.checkpoint)
@@ -49,7 +49,10 @@ def check_texts(recipe: Recipe, source: Source, head: str) -> None:
 
 
 def _check_modules(recipe: Recipe, checkpoint: CheckpointFolder) -> None:
-    """UsageError where `exclude` names no module of the checkpoint, or all; pickled weights tell theirs later."""
+    """UsageError where `exclude` matches no module of the checkpoint, or all of them.
+
+    The modules of pickled weights are not known before they are loaded.
+    """
     modules = _modules(checkpoint) if recipe.exclude else ()
     if not modules:
         return
@@ -59,25 +62,25 @@ def _check_modules(recipe: Recipe, checkpoint: CheckpointFolder) -> None:
 
 
 def _modules(checkpoint: CheckpointFolder) -> tuple[str, ...]:
-    """What a scheme may quantize: modules with a matrix, or with a tied one, and attentions."""
-    found: dict[str, None] = {}
+    """The modules that a scheme can quantize: those with a matrix, their own or a tied one, and attentions."""
+    modules: dict[str, None] = {}
     shapes = checkpoint.shapes()
     for name, shape in shapes.items():
         module, _, parameter = name.rpartition(".")
         parent, _, last = module.rpartition(".")
         if len(shape) > 1 or (parameter == "bias" and f"{module}.weight" not in shapes):
-            found[module] = None
+            modules[module] = None
         if last == _QUERIES:
-            found |= {f"{parent}.{_PACKED}": None, parent: None}
-    return tuple(found)
+            modules |= {f"{parent}.{_PACKED}": None, parent: None}
+    return tuple(modules)
 
 
 def _check_tokenizer(checkpoint: CheckpointFolder) -> None:
     config = checkpoint.configuration()
-    with tempfile.TemporaryDirectory(prefix="distilforge-") as written:
+    with tempfile.TemporaryDirectory(prefix="distilforge-") as folder:
         tokenizer.write(
             checkpoint,
-            Path(written),
+            Path(folder),
             vocab_size=config.vocab_size,
             longest=config.max_position_embeddings,
         )

@@ -1,6 +1,6 @@
-"""Targets: one file here each. A target compiles the graph it is given; precision is in the graph.
+"""Targets: one file each. A target compiles the graph that it is given; the precision is already in the graph.
 
-Their engines are imported when they compile, so that what targets there are can be asked at once.
+A target imports its engine only when it compiles, so that listing the targets is quick.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.engines.flavours import Flavour
+from pipeline.engines.compiler import EngineCompiler
 from pipeline.errors import MissingError, UsageError
 from pipeline.registry import Registry, unknown
 from pipeline.store.versions import installed
@@ -17,24 +17,29 @@ if TYPE_CHECKING:
     from pipeline.graph.file import Graph
 
 Compile = Callable[["Graph", str, Path], tuple[str, ...]]
-"""(graph, precision, release folder) to the files written there, relative, the one to load first."""
+"""(graph, precision, release folder) to the files written there, as relative paths, the one to load first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What runs artifacts: the precisions and operator domains it accepts, the packages it needs, how to compile.
-
-    engine: the compiler that makes an engine of the graph that `compile` writes; None where that graph is the artifact.
-    device: its artifacts run on a device only; where there is none, the graph that `compile` wrote answers for them.
-    """
+    """Something that runs artifacts, and how to make artifacts for it."""
 
     name: str
+    """As users write it, such as "onnxruntime-cpu"."""
     precisions: tuple[str, ...]
+    """The precisions that it runs."""
     domains: frozenset[str]
+    """The operator domains that it runs; "" is ONNX's own."""
     packages: tuple[str, ...]
+    """The packages that must be installed to compile for it."""
     compile: Compile
-    engine: Flavour | None = None
+    """Writes the artifact."""
+    compiler: EngineCompiler | None = None
+    """Compiles the graph that `compile` wrote to an engine; None where that graph is the artifact."""
     device: bool = False
+    """Whether artifacts run on a device only. Without one, the graph that `compile` wrote is validated instead."""
+    plans: str = ""
+    """The name of the target whose plans it takes; "" for its own."""
 
 
 targets: Registry[Target] = Registry("target", __name__)
@@ -46,8 +51,8 @@ def target(
     precisions: tuple[str, ...],
     domains: frozenset[str],
     packages: tuple[str, ...],
-    engine: Flavour | None = None,
     device: bool = False,
+    plans: str = "",
 ) -> Callable[[Compile], Compile]:
     """Register the decorated function as the target `name`."""
 
@@ -59,8 +64,8 @@ def target(
                 domains=domains,
                 packages=packages,
                 compile=function,
-                engine=engine,
-                device=device or engine is not None,
+                device=device,
+                plans=plans,
             )
         )
         return function
@@ -69,41 +74,64 @@ def target(
 
 
 def precisions() -> tuple[str, ...]:
-    """Every precision that some target accepts, sorted."""
+    """Every precision that some target runs, sorted."""
     return tuple(
         sorted({precision for name in targets.names() for precision in targets.find(name).precisions})
     )
 
 
 def find(name: str, precision: str) -> Target:
-    """The target `name`, which takes `precision` and whose packages are installed.
+    """The target `name`, which runs `precision` and whose packages are installed.
 
-    Raises UsageError for an unknown name and for a precision that it does not take, MissingError for a package.
+    Raises UsageError for an unknown name and for a precision that the target does not run, and MissingError for a
+    package that is not installed.
     """
-    found = targets.find(name)
-    if precision not in found.precisions:
+    chosen = targets.find(name)
+    if precision not in chosen.precisions:
         if precision not in precisions():
             raise unknown("precision", precision, precisions())
         raise UsageError(
-            f"the target {name} has no precision {precision}", hint=f"it has {', '.join(found.precisions)}"
+            f"the target {name} has no precision {precision}", hint=f"it has {', '.join(chosen.precisions)}"
         )
-    for package in found.packages:
+    for package in chosen.packages:
         if installed(package) is None:
             raise MissingError(
                 f"the target {name} needs the package {package}, which is not installed",
-                hint=f"pip install {found.engine.extra if found.engine else package}",
+                hint=f"pip install {chosen.compiler.install if chosen.compiler else package}",
             )
-    return found
+    return chosen
 
 
-def compile_graph(found: Target, graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
-    """Compile `graph` into `folder`; ValueError for operators of a domain that the target does not know."""
+def compilers() -> dict[str, EngineCompiler]:
+    """The compilers of engines, by the names of their targets."""
+    every = (targets.find(name) for name in targets.names())
+    return {chosen.name: chosen.compiler for chosen in every if chosen.compiler is not None}
+
+
+def find_compiler(name: str) -> EngineCompiler:
+    """The compiler of the target `name`; UsageError where it does not have one."""
+    known = compilers()
+    if name not in known:
+        raise unknown("target with engines", name, tuple(known))
+    return known[name]
+
+
+def plans_of(name: str) -> str:
+    """The name of the target whose plans the target `name` takes; UsageError for an unknown name."""
+    return targets.find(name).plans or name
+
+
+def compile_graph(chosen: Target, graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
+    """Compile `graph` for the target `chosen` into `folder`; the files, relative to it, the one to load first.
+
+    Raises ValueError for operators of a domain that the target does not run.
+    """
     from pipeline.graph.file import domains
 
-    foreign = domains(graph) - found.domains
+    foreign = domains(graph) - chosen.domains
     if foreign:
         raise ValueError(
-            f"{found.name} has no operators of the domains {', '.join(sorted(foreign))}; "
-            f"it accepts {', '.join(sorted(found.domains)) or 'ONNX only'}"
+            f"{chosen.name} has no operators of the domains {', '.join(sorted(foreign))}; "
+            f"it accepts {', '.join(sorted(chosen.domains)) or 'ONNX only'}"
         )
-    return found.compile(graph, precision, folder)
+    return chosen.compile(graph, precision, folder)

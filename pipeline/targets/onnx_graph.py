@@ -1,4 +1,4 @@
-"""A graph written where a release has it, and loaded once: proof that ONNX Runtime has every operator in it."""
+"""Writes a graph as an ONNX file, and loads it once as a proof that ONNX Runtime knows every operator in it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,9 +8,9 @@ if TYPE_CHECKING:
 
 
 def write(graph: "Graph", file: str, folder: Path) -> tuple[str, ...]:
-    """Write `graph` to `file` in `folder`; its files, relative to `folder`, the one to load first.
+    """Write `graph` to `file` in `folder`; the files written, relative to `folder`, the one to load first.
 
-    Raises what ONNX Runtime's CPU provider raises where it cannot load it.
+    Raises ONNX Runtime's own error where its CPU provider cannot load the graph.
     """
     import onnxruntime
 
@@ -19,7 +19,7 @@ def write(graph: "Graph", file: str, folder: Path) -> tuple[str, ...]:
     path = folder / file
     names = save(graph, path)
     options = onnxruntime.SessionOptions()
-    # Nothing is run here: neither weights laid out anew nor constants folded, which would hold them twice
+    # The session is not run. Repacking weights or folding constants would keep them in memory twice.
     options.add_session_config_entry("session.disable_prepacking", "1")
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -23,5 +23,5 @@ _FILES = {
     packages=("onnxruntime",),
 )
 def compile_onnxruntime_cpu(graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
-    """Write `graph` where clients look for it, and load it once as proof that ONNX Runtime has every operator."""
+    """Write `graph` where clients look for it, and load it once as a proof that ONNX Runtime knows every operator."""
     return onnx_graph.write(graph, _FILES[precision], folder)

@@ -1,4 +1,4 @@
-"""ONNX Runtime on an NVIDIA GPU: the graph itself is the artifact, and where there is no GPU, its own oracle."""
+"""ONNX Runtime on an NVIDIA GPU: the graph itself is the artifact. Without a GPU, the CPU runs it to validate it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,5 +20,5 @@ _FILES = {"fp16": "onnx/model_fp16.onnx"}
     device=True,
 )
 def compile_onnxruntime_cuda(graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
-    """Write `graph` where clients look for it, and load it on the CPU as proof that ONNX Runtime has every operator."""
+    """Write `graph` where clients look for it, and load it on the CPU as a proof that every operator is known."""
     return onnx_graph.write(graph, _FILES[precision], folder)

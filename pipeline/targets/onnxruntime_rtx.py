@@ -1,22 +1,22 @@
 """ONNX Runtime's provider for TensorRT-RTX: engines that are compiled ahead of time, without a device."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from pipeline.engines.flavours import ONNXRUNTIME_RTX
-from pipeline.targets import onnx_graph, target
+from pipeline.engines.compiler import REFUSED_FOR_PROVIDERS
+from pipeline.targets.engine_target import engine_target
+from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 
-if TYPE_CHECKING:
-    from pipeline.graph.file import Graph
-
-
-@target(
-    ONNXRUNTIME_RTX.target,
+ONNXRUNTIME_RTX = engine_target(
+    replace(
+        TENSORRT_RTX,
+        target="onnxruntime-rtx",
+        file_prefix="onnxruntime-rtx",
+        # onnxruntime-ep-nv-tensorrt-rtx 0.5 supports fewer than its engines run on
+        capabilities=("8.6", "8.9", "12.0", "12.1"),
+        default_capabilities=("8.6", "8.9", "12.0+"),
+        refused={**TENSORRT_RTX.refused, **REFUSED_FOR_PROVIDERS},
+        provider="NvTensorRTRTXExecutionProvider",
+    ),
     precisions=("fp32", "fp16", "int8"),
-    domains=frozenset({""}),
-    packages=("onnxruntime", ONNXRUNTIME_RTX.package, "polygraphy"),
-    engine=ONNXRUNTIME_RTX,
+    plans="tensorrt-rtx",
 )
-def compile_onnxruntime_rtx(graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
-    """Write the graph that the engine is made of."""
-    return onnx_graph.write(graph, ONNXRUNTIME_RTX.graph_file(precision), folder)

@@ -1,22 +1,23 @@
-"""ONNX Runtime's provider for TensorRT: engines for the device that they are compiled on."""
+"""ONNX Runtime's provider for TensorRT: engines for the device that compiles them."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from pipeline.engines.flavours import ONNXRUNTIME_TENSORRT
-from pipeline.targets import onnx_graph, target
+from pipeline.engines.compiler import REFUSED_FOR_PROVIDERS
+from pipeline.targets.engine_target import engine_target
+from pipeline.targets.tensorrt import TENSORRT
 
-if TYPE_CHECKING:
-    from pipeline.graph.file import Graph
-
-
-@target(
-    ONNXRUNTIME_TENSORRT.target,
+ONNXRUNTIME_TENSORRT = engine_target(
+    replace(
+        TENSORRT,
+        target="onnxruntime-tensorrt",
+        file_prefix="onnxruntime-trt",
+        refused={
+            **TENSORRT.refused,
+            **REFUSED_FOR_PROVIDERS,
+            "version_compatible": "it is not known to accept an engine that contains a runtime",
+        },
+        provider="TensorrtExecutionProvider",
+    ),
     precisions=("fp32", "fp16", "int8"),
-    domains=frozenset({""}),
-    packages=("onnxruntime", ONNXRUNTIME_TENSORRT.package, "polygraphy"),
-    engine=ONNXRUNTIME_TENSORRT,
+    plans="tensorrt-rtx",
 )
-def compile_onnxruntime_tensorrt(graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
-    """Write the graph that the engine is made of."""
-    return onnx_graph.write(graph, ONNXRUNTIME_TENSORRT.graph_file(precision), folder)

@@ -1,22 +1,22 @@
-"""TensorRT: engines for the device that they are compiled on, in data centres and on Jetson."""
+"""TensorRT: engines for the device that compiles them, in data centres and on Jetson."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pipeline.engines.compiler import EngineCompiler
+from pipeline.targets.engine_target import engine_target
 
-from pipeline.engines.flavours import TENSORRT
-from pipeline.targets import onnx_graph, target
-
-if TYPE_CHECKING:
-    from pipeline.graph.file import Graph
-
-
-@target(
-    TENSORRT.target,
+TENSORRT = engine_target(
+    EngineCompiler(
+        target="tensorrt",
+        name="TensorRT",
+        package="tensorrt",
+        module="tensorrt",
+        file_prefix="trt",
+        install="'distilforge-pipeline[tensorrt]'",
+        needs_device=True,
+        refused={
+            "capabilities": "TensorRT builds for the device at hand; "
+            'hardware_compatibility = "ampere_plus" widens that to compute capability 8.0 and later',
+        },
+    ),
     precisions=("fp32", "fp16", "int8", "fp8"),
-    domains=frozenset({""}),
-    packages=("onnxruntime", TENSORRT.package, "polygraphy"),
-    engine=TENSORRT,
+    plans="tensorrt-rtx",
 )
-def compile_tensorrt(graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
-    """Write the graph that the engine is made of."""
-    return onnx_graph.write(graph, TENSORRT.graph_file(precision), folder)

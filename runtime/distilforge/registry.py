@@ -1,4 +1,4 @@
-"""Extension points: one file in a package is one entry, and nothing else needs an edit."""
+"""Extension points: each file of a package adds an entry, and nothing else has to be edited."""
 
 import importlib
 import pkgutil
@@ -9,8 +9,8 @@ T = TypeVar("T")
 
 
 def nearest(name: str, names: tuple[str, ...]) -> str:
-    """A sentence that lists `names` and points at the one most like `name`."""
-    from difflib import get_close_matches  # only on the way to an error, so that importing stays cheap
+    """A sentence that lists `names` and suggests the one most like `name`."""
+    from difflib import get_close_matches  # here, since only errors need it and imports must stay quick
 
     close = get_close_matches(name, names, n=1, cutoff=0.4)
     suggestion = f"; did you mean {close[0]!r}?" if close else ""
@@ -18,9 +18,9 @@ def nearest(name: str, names: tuple[str, ...]) -> str:
 
 
 class Registry(Generic[T]):
-    """The entries that the modules of `package` register; they are imported when first asked for.
+    """The entries that the modules of `package` register when they are imported, which happens when needed.
 
-    An import error propagates: an extension that does not import is a bug, never an absent entry.
+    An import error propagates: an extension that cannot be imported must not be silently absent.
     """
 
     def __init__(self, package: str) -> None:
@@ -28,7 +28,7 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that adds an entry; ValueError where the name is taken."""
+        """A decorator that adds an entry; ValueError where the name is taken."""
 
         def add(entry: T) -> T:
             if name in self._entries:
@@ -39,13 +39,14 @@ class Registry(Generic[T]):
         return add
 
     def names(self) -> tuple[str, ...]:
+        """The names of all entries, sorted."""
         self._import_modules()
         return tuple(sorted(self._entries))
 
     def get(self, name: str) -> T | None:
-        """The entry, or None where there is none of that name."""
+        """The entry `name`, or None where there is none."""
         if name not in self._entries:
-            # An entry's module most often bears its name; importing that one alone keeps starting quick.
+            # Most modules have the name of their entry; importing only that one makes opening a release quick
             self._import_modules(only=name.replace("-", "_"))
         if name not in self._entries:
             self._import_modules()

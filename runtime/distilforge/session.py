@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +32,9 @@ class Session:
 
     Calling it on text is its head's affair: see the classes in `distilforge.heads`.
     """
+
+    example_inputs: ClassVar[str] = '["A text."]'
+    """What an example passes when it calls the session, as Python code; the model card has it."""
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded

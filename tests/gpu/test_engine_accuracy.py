@@ -1,4 +1,4 @@
-"""Engines of a demo release on this machine's GPU, against eager PyTorch on the evaluation set, through validation.
+"""The engines of the demo releases on this machine's GPU, validated against eager PyTorch on the evaluation data.
 
 `make` builds the releases, here or on a machine without a GPU; bring `artifacts/` and `demo/checkpoints/` along.
 """
@@ -35,7 +35,7 @@ def _release(name: str) -> Path:
 
 
 def _engines(manifest: Manifest) -> tuple[str, ...]:
-    """The engines that this machine runs; skips, with each one's reason, where there are none."""
+    """The engines that run on this machine; skips the test with the reasons where there are none."""
     engines = [variant for variant in manifest.variants if variant.compiled is not None]
     obstacles = {variant.name: oracle.obstacle(variant) for variant in engines}
     able = tuple(name for name, obstacle in obstacles.items() if obstacle is None)
@@ -49,7 +49,7 @@ def _engines(manifest: Manifest) -> tuple[str, ...]:
 def _report(name: str) -> Report:
     recipe = recipe_toml.read(ROOT / "recipes" / f"{name}.toml")
     manifest = read_manifest(_release(name))
-    # Latency is measured as briefly as can be: `make bench-gpu` is for that, and no test asserts it
+    # Latency is measured as briefly as possible, since no test asserts it; `make bench-gpu` measures it
     gates = replace(recipe.gates, shapes=((1, 8),), seconds_per_shape=0.0, speedup=0.0, sibling_speedup=0.0)
     return validate(
         _release(name),
@@ -64,22 +64,22 @@ def _report(name: str) -> Report:
 @pytest.mark.parametrize("name", NAMES)
 def test_engines_answer_as_eager_does_on_the_evaluation_set(name: str) -> None:
     engines = _engines(read_manifest(_release(name)))
-    found = {variant.name: variant for variant in _report(name).variants if variant.name in engines}
-    assert set(found) == set(engines)
+    reports = {variant.name: variant for variant in _report(name).variants if variant.name in engines}
+    assert set(reports) == set(engines)
     failures = {
         engine: [
             f"{verdict.check}: {verdict.observed:.4g}, {verdict.comparison} {verdict.limit:.4g} {verdict.unit}"
             for verdict in variant.verdicts
             if not verdict
         ]
-        for engine, variant in found.items()
+        for engine, variant in reports.items()
     }
     assert not any(failures.values()), failures
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_engines_ran_themselves(name: str) -> None:
-    """The graph that an engine was made of answers for it only where there is no device; its notes would say so."""
+    """Without a device, the engine's graph would be validated instead, and its notes would say so."""
     engines = _engines(read_manifest(_release(name)))
     for variant in _report(name).variants:
         if variant.name in engines:

@@ -28,9 +28,9 @@ from tests.runtime_release import read_manifest, record_again, write_manifest
 
 DRIVER = survey()
 TARGETS = ("tensorrt-rtx", "tensorrt")
-# fp16 has 11 bits; the logits of these models are of the order of 1, and a dozen roundings follow each other
+# fp16 has 11 bits; the logits of these models are about 1, and are rounded about twelve times
 FP16 = {"rtol": 2e-2, "atol": 2e-2}
-# TensorRT-RTX and TensorRT sum in other orders; TF32 is off
+# TensorRT-RTX and TensorRT add in another order than the CPU; TF32 is off
 FP32 = {"rtol": 1e-3, "atol": 1e-3}
 TOLERANCES: Mapping[str, Mapping[str, float]] = {"fp16": FP16, "fp32": FP32}
 
@@ -60,7 +60,7 @@ def feeds(batch: int, tokens: int, seed: int = 0) -> Feeds:
 
 
 def built(folder: Path, target: str, precision: str = "fp16", **session: str) -> Path:
-    """A release with an engine for this machine's first device that fits; skips where the toolkit has none for it."""
+    """A release with an engine for this machine; skips the test where it cannot be compiled for its devices."""
     assert isinstance(DRIVER, Driver)
     named = compiled().capabilities
     own = tuple(f"{major}.{minor}" for major, minor in (device.capability for device in DRIVER.devices))
@@ -74,7 +74,7 @@ def built(folder: Path, target: str, precision: str = "fp16", **session: str) ->
 
 
 def change(release: Path, **session: str) -> None:
-    """Give the engine's variant the settings `session`."""
+    """Set `session` in the engine's variant."""
     manifest: Manifest = read_manifest(release)
     first, *rest = manifest.variants
     write_manifest(release, replace(manifest, variants=(replace(first, session=session), *rest)))
@@ -92,17 +92,17 @@ def oracle(precision: str) -> onnxruntime.InferenceSession:
 
 
 def check(session: distilforge.Session, fed: Feeds, precision: str = "fp16") -> None:
-    found = session.run(fed)["logits"]
+    logits = session.run(fed)["logits"]
     (expected,) = oracle(precision).run(None, dict(fed))
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, **TOLERANCES[precision])
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, expected, **TOLERANCES[precision])
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 def test_answers(tmp_path: Path, target: str, precision: str) -> None:
     session = opened(built(tmp_path / "release", target, precision), target, precision)
-    # both profiles, their ends, growing and shrinking
+    # Both profiles and their ends, with batches that grow and shrink
     for number, (batch, tokens) in enumerate(((1, 2), (8, 16), (8, 17), (3, 40), (8, 64), (1, 16))):
         check(session, feeds(batch, tokens, number), precision)
 
@@ -154,7 +154,7 @@ def test_cuda_graphs_are_really_kept(tmp_path: Path, target: str) -> None:
     engine = session._loaded.engine
     assert isinstance(engine, TensorRTEngine)
     with engine._lanes.borrow() as lane:
-        assert len(lane._captured) == 1
+        assert len(lane._graphs) == 1
 
 
 def test_kernels_are_kept_and_found_again(tmp_path: Path) -> None:
@@ -163,17 +163,17 @@ def test_kernels_are_kept_and_found_again(tmp_path: Path) -> None:
     check(session, feeds(2, 8))
     kept = list((tmp_path / "cache" / "distilforge" / "tensorrt-rtx").glob("*.cache"))
     assert len(kept) == 1
-    found: list[bool] = []
+    were_loaded: list[bool] = []
     real = loading.KernelCache.load
 
     def load(cache: loading.KernelCache) -> bool:
-        found.append(real(cache))
-        return found[-1]
+        were_loaded.append(real(cache))
+        return were_loaded[-1]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading.KernelCache, "load", load)
         check(opened(release, "tensorrt-rtx"), feeds(2, 8))
-    assert found == [True]
+    assert were_loaded == [True]
 
 
 @pytest.mark.parametrize("target", TARGETS)

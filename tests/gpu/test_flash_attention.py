@@ -1,4 +1,4 @@
-"""Flash attention against eager, where a GPU and the flash-attn package are."""
+"""Flash attention against eager attention, on a machine with a GPU and the flash-attn package."""
 
 import pytest
 import torch
@@ -19,10 +19,10 @@ def test_flash_equals_eager_on_ragged_rows(dtype: torch.dtype) -> None:
     q, k, v = (torch.randn(3, 4, 64, 32, device="cuda", dtype=dtype) for _ in range(3))
     eager, flash = Eager(), Flash()
     expected = eager.attend(q, k, v, eager.prepare(mask, dtype), 0.0)
-    found = flash.attend(q, k, v, flash.prepare(mask, dtype), 0.0)
+    attended = flash.attend(q, k, v, flash.prepare(mask, dtype), 0.0)
     real = mask.bool()[:, None, :, None].expand_as(expected)
-    # two half-precision accumulations of unit-variance values
-    assert (found - expected)[real].abs().max().item() < 2e-2
+    # Two sums in half precision, of values with variance 1
+    assert (attended - expected)[real].abs().max().item() < 2e-2
 
 
 def test_float32_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Releases with engines, built on a machine without a device: what is published, chosen, shown, and made again."""
+"""Releases with engines, built without a device: what is published, opened and shown, and what is built again."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from tests.engine_graphs import graph_file
 from tests.integration.conftest import QUICK, Listener, run_command, write_evaluation
 from validation.gate import LIMITS, Limits
 
-# Eight texts cannot show a loss below a point, and labels of a random model are near ties
+# Eight texts cannot show a loss below a point, and the scores of a random model nearly tie
 LENIENT = replace(QUICK, margin=0.3, limits={**LIMITS, "fp16": Limits(noise=0.05), "int8": Limits(noise=0.9)})
 PRECISIONS = ("fp16", "int8")
 without_a_device = pytest.mark.skipif(not isinstance(survey(), str), reason="this machine has a device")
@@ -110,10 +110,10 @@ def test_engines_for_a_provider_of_onnxruntime_are_judged_and_published_alike(
         assert variant.measurements == ()
         (note,) = [note for note in variant.notes if note.startswith("Not run on a device, since ")]
         assert f"those of {stem}.onnx, the graph that TensorRT-RTX was given" in note
-        made = variant.compiled
-        assert made is not None
-        assert made.capabilities == ("8.6", "8.9", "12.0+")
-        assert made.bytes == manifest.files[f"{stem}.engine"].bytes
+        compiled = variant.compiled
+        assert compiled is not None
+        assert compiled.capabilities == ("8.6", "8.9", "12.0+")
+        assert compiled.bytes == manifest.files[f"{stem}.engine"].bytes
 
         model = onnx.load(built.folder / f"{stem}_ctx.onnx").graph
         for values, tensors in ((model.input, manifest.inputs), (model.output, manifest.outputs)):
@@ -150,13 +150,13 @@ def test_another_capability_builds_engines_again_and_quantizes_nothing(
 
 
 @without_a_device
-def test_what_needs_a_driver_is_refused_before_any_work(
+def test_an_option_that_needs_a_driver_is_refused_before_any_work(
     tmp_path: Path, make_checkpoint: MakeCheckpoint
 ) -> None:
     recipe = recipe_of("sequence_classification", tmp_path, make_checkpoint)
     stripped = replace(recipe, engine=EngineOptions(weights_stripped=True, capabilities=("8.6",)))
     listener = Listener()
-    with pytest.raises(MissingError, match="weights_stripped is built only where a device is"):
+    with pytest.raises(MissingError, match="weights_stripped is built only on a machine with a device"):
         build(stripped, tmp_path / "artifacts", listener)
     assert listener.worked == []
 
@@ -182,7 +182,7 @@ import os, signal, sys
 from pathlib import Path
 from distilforge.manifest import Span
 from pipeline.engines.build import build
-from pipeline.engines.flavours import RTX
+from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 from pipeline.engines.options import EngineOptions
 
 def tell(process):
@@ -191,7 +191,7 @@ def tell(process):
 
 spans = {"batch": Span(low=1, usual=2, high=4), "sequence": Span(low=1, usual=8, high=16)}
 graph, engine = map(Path, sys.argv[1:])
-build(graph, RTX, EngineOptions(), spans, engine, progress=print, watch=tell)
+build(graph, TENSORRT_RTX, EngineOptions(), spans, engine, progress=print, watch=tell)
 """
 
 
@@ -204,7 +204,7 @@ def test_a_compiler_ends_with_a_build_that_is_killed(tmp_path: Path) -> None:
         assert worker.name
         assert worker.exists()
         process.kill()
-    # It was stopped before it could ask for its end, which it now notices by itself
+    # It was stopped before it could ask the system to kill it, and now notices that its parent has ended
     os.kill(int(worker.name), signal.SIGCONT)
     end = time.monotonic() + 20
     while worker.exists() and time.monotonic() < end:
@@ -213,7 +213,7 @@ def test_a_compiler_ends_with_a_build_that_is_killed(tmp_path: Path) -> None:
     assert not (tmp_path / "rtx.engine").exists()
 
 
-def test_the_command_line_says_what_it_cannot_compile_for(
+def test_a_capability_that_cannot_be_compiled_for_is_a_usage_error(
     tmp_path: Path, make_checkpoint: MakeCheckpoint
 ) -> None:
     checkpoint = make_checkpoint("sequence_classification", n_layers=1)

@@ -1,1 +1,1 @@
-"""What keeps an engine from being built of a graph, told before any build."""
+"""Checks of an ONNX file before any build: what prevents an engine, and what to do about it."""

@@ -1,4 +1,4 @@
-"""A look at any ONNX file before an engine is built of it: what stands in the way, where, and what to do about it."""
+"""Checks any ONNX file before an engine is built from it: which nodes prevent that, and what to do about them."""
 
 import json
 import os
@@ -13,11 +13,18 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from pipeline.engines.flavours import FLAVOURS, Flavour
-from pipeline.engines.preflight import observations, rules
-from pipeline.engines.preflight.observations import Kind, Problem, module_of, type_name
+from pipeline.engines.compiler import EngineCompiler
+from pipeline.engines.preflight import rules
+from pipeline.engines.preflight.inspection import (
+    Inspection,
+    Kind,
+    Problem,
+    graphs,
+    inspect_model,
+    module_of,
+    type_name,
+)
 from pipeline.errors import StageError, UsageError
-from pipeline.registry import unknown
 from pipeline.store.versions import installed
 
 _ORDER: tuple[Kind, ...] = ("refused", "wrong", "note")
@@ -25,76 +32,78 @@ _ORDER: tuple[Kind, ...] = ("refused", "wrong", "note")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a file holds: operators by domain, values and weights by type, the axes of every input, external data."""
+    """What a file contains."""
 
     ir_version: int
+    """The version of ONNX's file format."""
     opsets: Mapping[str, int]
+    """The version of each operator domain; "" is ONNX's own."""
     operators: Mapping[str, Mapping[str, int]]
+    """The number of nodes with each operator, by domain."""
     types: Mapping[str, int]
+    """The number of values and weights of each element type."""
     inputs: Mapping[str, tuple[int | str, ...] | None]
+    """The axes of each input, with a number, a name or "?"; None for an input without a shape."""
     external: tuple[str, ...]
+    """The files of external data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
-    """What was found; true where nothing stands in the way.
-
-    parser: the toolkit whose parser was asked, with its version, or why none was.
-    """
+    """The result of a check; true where nothing prevents an engine."""
 
     model: str
-    flavour: str
+    """The file that was checked."""
+    compiler: str
+    """The name of the compiler that it was checked for."""
     facts: Facts
+    """What the file contains."""
     parser: str
+    """The compiler with its version, if its parser was asked; otherwise why it was not."""
     problems: tuple[Problem, ...]
+    """All problems, those that prevent an engine first."""
 
     @property
     def obstacles(self) -> tuple[Problem, ...]:
-        return tuple(each for each in self.problems if each.kind != "note")
+        """The problems that prevent an engine."""
+        return tuple(problem for problem in self.problems if problem.kind != "note")
 
     def __bool__(self) -> bool:
         return not self.obstacles
 
     def to_json(self) -> dict[str, object]:
-        """The same as JSON."""
+        """The result as JSON."""
         return {**asdict(self), "passes": bool(self)}
 
 
-def check(path: Path, flavour: Flavour) -> Preflight:
-    """Look at the model in `path`; UsageError where it is no ONNX."""
+def check(path: Path, compiler: EngineCompiler) -> Preflight:
+    """Check the model in `path` for `compiler`; UsageError where the file is not an ONNX model."""
     model = _read(path)
     external, problems = _external_data(model, path.parent)
-    seen = observations.look(model, flavour)
-    problems += rules.problems(seen)
-    if any(each.operator == _EXTERNAL for each in problems):
+    inspection = inspect_model(model, compiler)
+    problems += rules.problems(inspection)
+    if any(problem.operator == _EXTERNAL for problem in problems):
         parser = "not asked: external data is missing"
     else:
-        parser, problems = _ask(path, flavour, problems)
+        parser, problems = _ask(path, compiler, problems)
     return Preflight(
         model=str(path),
-        flavour=flavour.name,
-        facts=_facts(seen, external),
+        compiler=compiler.name,
+        facts=_facts(inspection, external),
         parser=parser,
-        problems=tuple(sorted(problems, key=lambda each: _ORDER.index(each.kind))),
+        problems=tuple(sorted(problems, key=lambda problem: _ORDER.index(problem.kind))),
     )
 
 
-def find(target: str) -> Flavour:
-    """The flavour of the target's name; UsageError for any other."""
-    if target not in FLAVOURS:
-        raise unknown("compiler of engines", target, tuple(FLAVOURS))
-    return FLAVOURS[target]
-
-
-def judge(found: Preflight) -> None:
-    """StageError where something stands in the way."""
-    if not found:
-        count = len(found.obstacles)
+def judge(preflight: Preflight) -> None:
+    """Raise StageError where something prevents an engine."""
+    if not preflight:
+        count = len(preflight.obstacles)
         raise StageError(
             "check",
-            f"{count} {'problem stands' if count == 1 else 'problems stand'} in the way of an engine of "
-            f"{found.flavour} from {found.model}",
-            hint="the table says what to do about each; --json names every node",
+            f"{count} {'problem prevents' if count == 1 else 'problems prevent'} an engine of {preflight.compiler} "
+            f"from {preflight.model}",
+            hint="the table says what to do about each; --json lists every node",
         )
 
 
@@ -109,12 +118,12 @@ def _read(path: Path) -> onnx.ModelProto:
         raise UsageError(f"{path} is a folder", hint="name the .onnx file in it") from cause
     except (DecodeError, ValueError) as cause:
         raise UsageError(
-            f"{path} is no ONNX file, or a damaged one: {cause}", hint="copy or export it again"
+            f"{path} is not an ONNX file, or it is damaged: {cause}", hint="copy or export it again"
         ) from cause
     if not model.ir_version or not model.graph.output:
-        # protocol buffers take an empty file, and many a text, for a message without fields
+        # Protocol buffers read an empty file, and some text files, as a message without fields
         raise UsageError(
-            f"{path} is no ONNX file, or a damaged one: it holds no graph with an output",
+            f"{path} is not an ONNX file, or it is damaged: it does not contain a graph with an output",
             hint="copy or export it again",
         )
     return model
@@ -124,10 +133,10 @@ _EXTERNAL = "external data"
 
 
 def _external_data(model: onnx.ModelProto, folder: Path) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
-    """The files that hold weights, and what is wrong with each of them."""
+    """The files that contain weights, and the problems with them."""
     ends: dict[str, int] = {}
     first: dict[str, str] = {}
-    for tensor in (tensor for graph in observations.graphs(model) for tensor in graph.initializer):
+    for tensor in (tensor for graph in graphs(model) for tensor in graph.initializer):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             entries = {entry.key: entry.value for entry in tensor.external_data}
             name = entries.get("location", "")
@@ -142,8 +151,8 @@ def _external_data(model: onnx.ModelProto, folder: Path) -> tuple[tuple[str, ...
         elif not path.is_file():
             text, advice = f"{name!r} is not beside the model", f"put it into {folder}"
         elif path.stat().st_size < end:
-            text = f"{name!r} ends after {path.stat().st_size} bytes, and weights reach to {end}"
-            advice = "copy it again: it is cut off"
+            text = f"{name!r} has {path.stat().st_size} bytes, and the weights need {end}"
+            advice = "copy it again: it is incomplete"
         else:
             continue
         problems.append(
@@ -163,63 +172,65 @@ def _number(text: str | None) -> int:
     return int(text) if text and text.isdecimal() else 0
 
 
-def _ask(path: Path, flavour: Flavour, problems: tuple[Problem, ...]) -> tuple[str, tuple[Problem, ...]]:
-    """What the toolkit's parser adds to `problems`, or why it was not asked."""
-    missing = [package for package in (flavour.package, "polygraphy") if installed(package) is None]
+def _ask(
+    path: Path, compiler: EngineCompiler, problems: tuple[Problem, ...]
+) -> tuple[str, tuple[Problem, ...]]:
+    """The compiler with its version, or why its parser was not asked; and `problems` with what the parser adds."""
+    missing = [package for package in (compiler.package, "polygraphy") if installed(package) is None]
     if missing:
         needs = " and ".join(missing)
-        return f"not asked: {needs} is not installed; pip install {flavour.extra}", problems
-    command = (sys.executable, "-m", "pipeline.engines.preflight.parser", flavour.module, str(path))
-    # Polygraphy picks the toolkit as it is imported
+        return f"not asked: {needs} is not installed; pip install {compiler.install}", problems
+    command = (sys.executable, "-m", "pipeline.engines.preflight.parser", compiler.module, str(path))
+    # Polygraphy chooses the compiler when it is imported
     environment = {
         **os.environ,
-        "POLYGRAPHY_USE_TENSORRT_RTX": "1" if flavour.module == "tensorrt_rtx" else "0",
+        "POLYGRAPHY_USE_TENSORRT_RTX": "1" if compiler.is_rtx else "0",
     }
-    done = subprocess.run(  # noqa: S603 - a module of ours
+    done = subprocess.run(  # noqa: S603 - the arguments are ours
         command, capture_output=True, text=True, errors="replace", env=environment, check=False
     )
-    name = f"{flavour.name} {installed(flavour.package)}"
+    name = f"{compiler.name} {installed(compiler.package)}"
     if done.returncode != 0:
-        return f"{name}, which ended without an answer", (*problems, _crash(name, done))
+        return f"{name}, which ended without a result", (*problems, _crash(name, done))
     reply = json.loads(done.stdout.strip().splitlines()[-1])
-    return f"{flavour.name} {reply['version']}", _merged(flavour, problems, reply["errors"])
+    return f"{compiler.name} {reply['version']}", _merged(compiler, problems, reply["errors"])
 
 
 def _crash(name: str, done: "subprocess.CompletedProcess[str]") -> Problem:
-    said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-    how = f"exit code {done.returncode}"
+    last_line = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+    ending = f"exit code {done.returncode}"
     if done.returncode < 0:
-        how = signal.Signals(-done.returncode).name
+        ending = signal.Signals(-done.returncode).name
     return Problem(
         kind="refused",
-        problem=f"the parser of {name} ended with {how}: {said}",
+        problem=f"the parser of {name} ended with {ending}: {last_line}",
         module="",
         node="",
         operator="",
-        advice="onnx.checker.check_model(path) says whether the graph is whole; "
-        "if it is, this is a fault of the parser's",
+        advice="onnx.checker.check_model(path) says whether the graph is valid; "
+        "if it is, this is an error in the parser",
     )
 
 
-# What the parser gives as its reason for some operators
+# The parser's reasons that say nothing
 _SILENT = ("", "false")
-# What follows from another node's error
+# An error that follows from another node's error
 _CONSEQUENCE = "Node input was not registered"
 
 
 def _merged(
-    flavour: Flavour, problems: Sequence[Problem], errors: Sequence[Mapping[str, object]]
+    compiler: EngineCompiler, problems: Sequence[Problem], errors: Sequence[Mapping[str, object]]
 ) -> tuple[Problem, ...]:
-    """The rules' problems with the parser's words, and what only the parser found."""
+    """The rules' problems, with the parser's messages, and the problems that only the parser reports."""
     if not errors:
-        taken = f"; the parser of {flavour.name} takes it"
+        accepted = f"; the parser of {compiler.name} accepts it"
         return tuple(
-            replace(each, kind="note", problem=each.problem + taken)
-            if each.settled_by_parser and each.kind == "refused"
-            else each
-            for each in problems
+            replace(problem, kind="note", problem=problem.problem + accepted)
+            if problem.settled_by_parser and problem.kind == "refused"
+            else problem
+            for problem in problems
         )
-    found = list(problems)
+    merged = list(problems)
     own = [error for error in errors if _CONSEQUENCE not in str(error["message"])]
     for error in own or errors:
         node = str(error["node"]) or (f"#{error['index']}" if error["operator"] else "")
@@ -227,16 +238,16 @@ def _merged(
         places = sorted(
             (
                 place
-                for place, each in enumerate(found)
-                if each.kind != "note" and (each.node == node if node else _names(each, error))
+                for place, problem in enumerate(merged)
+                if problem.kind != "note" and (problem.node == node if node else _names(problem, error))
             ),
-            key=lambda place: found[place].kind,
+            key=lambda place: merged[place].kind,
         )
         for place in places[:1]:
             if message not in _SILENT:
-                found[place] = replace(found[place], parser=message)
+                merged[place] = replace(merged[place], parser=message)
         if not places:
-            found.append(
+            merged.append(
                 Problem(
                     kind="refused",
                     problem="the parser refuses it",
@@ -244,34 +255,34 @@ def _merged(
                     module=module_of(node) if node else "",
                     node=node,
                     operator=str(error["operator"]),
-                    advice=f"see {flavour.name}'s table of ONNX operators: github.com/onnx/onnx-tensorrt, "
+                    advice=f"see {compiler.name}'s table of ONNX operators: github.com/onnx/onnx-tensorrt, "
                     "docs/operators.md",
                 )
             )
-    return tuple(found)
+    return tuple(merged)
 
 
 def _names(problem: Problem, error: Mapping[str, object]) -> bool:
-    """Whether an error about no node is about the tensor that `problem` is about."""
+    """Whether an error that names no node is about the tensor of `problem`."""
     stored = str(error["message"]).rpartition("Failed to import initializer: ")[2]
     return problem.node in (stored, error["tensor"])
 
 
-def _facts(seen: observations.Seen, external: tuple[str, ...]) -> Facts:
+def _facts(inspection: Inspection, external: tuple[str, ...]) -> Facts:
     operators: dict[str, Counter[str]] = {}
-    for _, node in seen.nodes:
+    for _, node in inspection.nodes:
         operators.setdefault(node.domain.removeprefix("ai.onnx"), Counter())[node.op_type] += 1
-    stored = {tensor.name for tensor in seen.model.graph.initializer}
+    stored = {tensor.name for tensor in inspection.model.graph.initializer}
     inputs: dict[str, tuple[int | str, ...] | None] = {}
-    for value in seen.model.graph.input:
+    for value in inspection.model.graph.input:
         if value.name not in stored:
             tensor = value.type.tensor_type
             inputs[value.name] = _shape(tensor.shape) if tensor.HasField("shape") else None
     return Facts(
-        ir_version=seen.model.ir_version,
-        opsets={each.domain: each.version for each in seen.model.opset_import},
+        ir_version=inspection.model.ir_version,
+        opsets={opset.domain: opset.version for opset in inspection.model.opset_import},
         operators={domain: dict(counts.most_common()) for domain, counts in sorted(operators.items())},
-        types=dict(Counter(type_name(element) for element in seen.types.values()).most_common()),
+        types=dict(Counter(type_name(element) for element in inspection.types.values()).most_common()),
         inputs=inputs,
         external=external,
     )

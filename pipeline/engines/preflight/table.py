@@ -1,28 +1,29 @@
-"""What a pre-flight found, as rows for people."""
+"""The result of a check, as rows of tables for people."""
 
 from collections.abc import Mapping, Sequence
 
 from pipeline.engines.preflight.check import Preflight
-from pipeline.engines.preflight.observations import Problem
+from pipeline.engines.preflight.inspection import Problem
 
 COLUMNS = ("", "problem", "module", "node", "operator", "what to do")
 SHOWN = 6
 NOT_ASKED = "not asked"
-_WORDS = 200
+_MOST_CHARACTERS = 200
 _MEANINGS = {"refused": "stops", "wrong": "stops", "note": "note"}
 
 
-def rows(found: Preflight) -> list[tuple[str, ...]]:
-    """A row for each kind of problem, with the first modules that have it."""
+def rows(preflight: Preflight) -> list[tuple[str, ...]]:
+    """A row for each kind of problem, with the first modules and nodes that have it."""
     groups: dict[tuple[str, ...], list[Problem]] = {}
-    for each in found.problems:
-        groups.setdefault((each.kind, each.problem, each.operator, each.advice), []).append(each)
+    for entry in preflight.problems:
+        groups.setdefault((entry.kind, entry.problem, entry.operator, entry.advice), []).append(entry)
     return [
         (
             _MEANINGS[kind],
-            problem + "".join(f"\nthe parser: {each.parser}" for each in group if each.parser)[:_WORDS],
-            _first([each.module for each in group]),
-            _first([each.node for each in group]),
+            problem
+            + "".join(f"\nthe parser: {entry.parser}" for entry in group if entry.parser)[:_MOST_CHARACTERS],
+            _first([entry.module for entry in group]),
+            _first([entry.node for entry in group]),
             operator,
             advice,
         )
@@ -30,31 +31,34 @@ def rows(found: Preflight) -> list[tuple[str, ...]]:
     ]
 
 
-def facts(found: Preflight) -> tuple[tuple[str, str], ...]:
-    """What the file holds, as a row each."""
-    held = found.facts
+def facts(preflight: Preflight) -> tuple[tuple[str, str], ...]:
+    """What the file contains, as rows of a name and a value."""
+    contents = preflight.facts
     return (
-        ("opsets", ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in held.opsets.items())),
-        ("IR version", str(held.ir_version)),
+        (
+            "opsets",
+            ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in contents.opsets.items()),
+        ),
+        ("IR version", str(contents.ir_version)),
         *(
             (f"operators of {domain or 'ai.onnx'}", _counts(operators))
-            for domain, operators in held.operators.items()
+            for domain, operators in contents.operators.items()
         ),
-        ("values by type", _counts(held.types)),
+        ("values by type", _counts(contents.types)),
         *(
             (f"input {name}", "no shape" if shape is None else " x ".join(map(str, shape)))
-            for name, shape in held.inputs.items()
+            for name, shape in contents.inputs.items()
         ),
-        ("external data", ", ".join(held.external) or "none"),
-        ("parser", found.parser),
+        ("external data", ", ".join(contents.external) or "none"),
+        ("parser", preflight.parser),
     )
 
 
-def clear(found: Preflight) -> str:
-    """What to say where there is no problem: how much that is worth depends on who looked."""
-    if found.parser.startswith(NOT_ASKED):
-        return f"the rules found nothing that stands in the way; the parser was {found.parser}"
-    return "nothing stands in the way"
+def clear(preflight: Preflight) -> str:
+    """The sentence for a result without problems; it says whether the parser agreed."""
+    if preflight.parser.startswith(NOT_ASKED):
+        return f"the rules found no problem; the parser was {preflight.parser}"
+    return "there is no problem"
 
 
 def _first(texts: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Inference engines: one file a target. A new file here is a new target; nothing else needs an edit."""
+"""Backends: what runs the variants of a target, one file per target. To add one, add a file and edit nothing else."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,25 +21,25 @@ class Engine(Protocol):
 
 
 class Backend(Protocol):
-    """What can load the variants of one target."""
+    """Loads the variants of one target."""
 
     @property
     def preference(self) -> int:
-        """Among variants that can run here, the backend with the highest is chosen."""
+        """Of the variants that can run on this machine, one of the backend with the highest preference is chosen."""
 
     def obstacle(self, variant: Variant) -> str | None:
-        """Why this variant cannot run here, or None where it can; quick, for it is asked of every variant."""
+        """Why `variant` cannot run on this machine, None if it can; quick, since it is called for every variant."""
 
     def prepare(self) -> None:
-        """Import the engine's package, which `open` does while files are checked; UnavailableError where it fails."""
+        """Import the engine's package, while `open` checks the files; UnavailableError where the import fails."""
 
     def load(
         self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
     ) -> Engine:
-        """Load the variant's files, whose checksums have been verified.
+        """Load the variant's files, whose checksums were verified.
 
-        `providers` are the engine's own names and must all be used; `threads` is how many threads one run may use,
-        None for the engine's default. Raises UnavailableError and ReleaseError.
+        `providers` are the engine's own names and must all be used; None for the default. `threads` is how many
+        threads one run may use, None for the engine's default. Raises UnavailableError and ReleaseError.
         """
 
 

@@ -1,4 +1,4 @@
-"""ONNX graphs through ONNX Runtime on the CPU."""
+"""ONNX graphs in ONNX Runtime, on the CPU."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,10 @@ DEFAULT_PROVIDERS = (onnxruntime_engine.CPU,)
 
 @dataclass(frozen=True, slots=True)
 class OnnxRuntimeCpu:
-    """Runs wherever the onnxruntime package does."""
+    """Runs ONNX graphs on the CPU."""
 
     preference: int = 100
+    """See distilforge.backends.Backend."""
 
     def obstacle(self, variant: Variant) -> str | None:
         if not find_spec("onnxruntime"):
@@ -28,7 +29,7 @@ class OnnxRuntimeCpu:
         if not variant.needs:
             return None
         try:
-            self.prepare()  # needs are observed through the engine
+            self.prepare()  # the needs are tested with onnxruntime
         except UnavailableError as error:
             return error.message
         return machine.lacking(variant.needs)
@@ -44,8 +45,8 @@ class OnnxRuntimeCpu:
         asked = DEFAULT_PROVIDERS if providers is None else tuple(providers)
         onnxruntime_engine.check_available(asked, onnxruntime.get_available_providers())
         options = onnxruntime_engine.new_options(threads)
-        besides = Settings.of(variant).apply(options)
-        session = onnxruntime_engine.new_session(variant, folder, options, asked, **besides)
+        session_arguments = Settings.of(variant).apply(options)
+        session = onnxruntime_engine.new_session(variant, folder, options, asked, **session_arguments)
         return onnxruntime_engine.engine_of(session, asked)
 
 

@@ -1,4 +1,4 @@
-"""ONNX graphs through ONNX Runtime's CUDA provider."""
+"""ONNX graphs in ONNX Runtime, with its CUDA provider."""
 
 from distilforge.backends import backends
 from distilforge.onnxruntime.device import OnnxRuntimeDevice

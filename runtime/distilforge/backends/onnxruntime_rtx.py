@@ -1,8 +1,8 @@
-"""Engines of TensorRT-RTX, or ONNX graphs, through ONNX Runtime's provider for it, which a plugin brings."""
+"""ONNX Runtime's provider for TensorRT-RTX, which comes in a plugin: it runs engines, and ONNX graphs."""
 
 from distilforge.backends import backends
+from distilforge.backends.tensorrt_rtx import TENSORRT_RTX
 from distilforge.onnxruntime.device import OnnxRuntimeDevice, Plugin
-from distilforge.tensorrt.flavours import RTX
 
 backends.register("onnxruntime-rtx")(
     OnnxRuntimeDevice(
@@ -13,8 +13,8 @@ backends.register("onnxruntime-rtx")(
             install="pip install onnxruntime-ep-nv-tensorrt-rtx",
             library="libtensorrt_rtx.so.",
         ),
-        compiler=RTX,
-        kernels=("nv_runtime_cache_path",),
-        profiles=("nv_profile_min_shapes", "nv_profile_opt_shapes", "nv_profile_max_shapes"),
+        runtime=TENSORRT_RTX,
+        kernel_options=("nv_runtime_cache_path",),
+        profile_options=("nv_profile_min_shapes", "nv_profile_opt_shapes", "nv_profile_max_shapes"),
     )
 )

@@ -2,6 +2,15 @@
 
 from distilforge.backends import backends
 from distilforge.tensorrt.backend import TensorRT
-from distilforge.tensorrt.flavours import TENSORRT
+from distilforge.tensorrt.engine_runtime import EngineRuntime
 
-backends.register(TENSORRT.target)(TensorRT(flavour=TENSORRT, preference=300))
+TENSORRT = EngineRuntime(
+    name="TensorRT",
+    module="tensorrt",
+    package="tensorrt",
+    cuda_package="tensorrt-cu",
+    install="pip install 'distilforge[tensorrt]'; on Jetson it comes with JetPack",
+    compiles_kernels=False,
+)
+
+backends.register("tensorrt")(TensorRT(runtime=TENSORRT, preference=300))

@@ -1,1 +1,1 @@
-"""NVIDIA's driver and devices, as far as engines need them; importing this imports no package of NVIDIA's."""
+"""NVIDIA's driver and devices. Importing this package imports no package of NVIDIA's."""

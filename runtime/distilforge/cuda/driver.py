@@ -1,4 +1,4 @@
-"""What CUDA's driver says of this machine, asked through ctypes: no package is needed and no device is set up."""
+"""Asks CUDA's driver about this machine, through ctypes: no package is needed, and no device is initialized."""
 
 import ctypes
 import sys
@@ -16,35 +16,41 @@ LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
 class Ask(Protocol):
-    """Calls one of the driver's functions by its name; the answer is an error's number, 0 for none."""
+    """Calls a function of the driver by its name, and returns the number of an error, 0 for success."""
 
     def __call__(self, function: str, *arguments: object) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One GPU; `index` is CUDA's number of it."""
+    """One GPU."""
 
     index: int
+    """CUDA's number of it."""
     name: str
+    """Its name, such as "NVIDIA H100"."""
     capability: Capability
+    """Its compute capability."""
 
     @property
     def provider(self) -> str:
+        """The device's name in `providers`."""
         return f"cuda:{self.index}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """`version` is the newest CUDA that the driver runs, major and minor; there is at least one device."""
+    """A driver with at least one device."""
 
     version: tuple[int, int]
+    """The newest version of CUDA that the driver runs, major and minor."""
     devices: tuple[Device, ...]
+    """The devices."""
 
 
 @cache
 def survey() -> Driver | str:
-    """The driver and its devices, or a clause on what this machine lacks; asked once a process."""
+    """The driver and its devices, or a clause that says what this machine lacks; cached for the process."""
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError as cause:
@@ -53,7 +59,7 @@ def survey() -> Driver | str:
 
 
 def asked(ask: Ask) -> Driver | str:
-    """What the driver answers; a clause where it has no device or does not start."""
+    """The driver and its devices, or a clause where it has no device or does not start."""
     number = ctypes.c_int()
     if ask("cuDriverGetVersion", ctypes.byref(number)) != _SUCCESS:
         return "this machine's NVIDIA driver does not say its version"

@@ -1,4 +1,4 @@
-"""CUDA's memory, streams and graphs through cuda-python, and what engines need of them."""
+"""CUDA's memory, streams and graphs, through cuda-python."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -10,16 +10,19 @@ PACKAGE, MODULE = "cuda-bindings", "cuda.bindings.runtime"
 
 
 class Cuda(Protocol):
-    """Addresses and handles are whole numbers, sizes are bytes; every function raises EngineError."""
+    """The functions of CUDA that engines need.
+
+    Addresses and handles are whole numbers, and sizes are in bytes. Every function raises EngineError.
+    """
 
     def use(self, device: int) -> None:
-        """Make `device` this thread's."""
+        """Make `device` the current device of this thread."""
 
     def allocate(self, size: int) -> int: ...
     def free(self, address: int) -> None: ...
 
     def allocate_pinned(self, size: int) -> int:
-        """Host memory that the device reads and writes directly."""
+        """Allocate host memory that the device reads and writes directly."""
 
     def free_pinned(self, address: int) -> None: ...
 
@@ -30,18 +33,18 @@ class Cuda(Protocol):
     def destroy_stream(self, stream: int) -> None: ...
 
     def capture(self, stream: int, enqueue: Callable[[], None]) -> int:
-        """A graph of what `enqueue` puts on `stream`, which is not run."""
+        """Record the work that `enqueue` puts on `stream` as a graph, without running it."""
 
     def launch(self, graph: int, stream: int) -> None: ...
     def destroy_graph(self, graph: int) -> None: ...
 
 
 class CudaPython:
-    """cuda-python's bindings of the CUDA runtime; UnavailableError where they do not import."""
+    """cuda-python's bindings of the CUDA runtime; the constructor raises UnavailableError where they do not import."""
 
     def __init__(self) -> None:
         try:
-            # Any: the package need not be installed, and has no types where it is
+            # Any: the package may not be installed, and has no types
             self._runtime: Any = import_module(MODULE)
         except ImportError as cause:
             raise UnavailableError(
@@ -72,7 +75,7 @@ class CudaPython:
         self._call("cudaMemcpyAsync", host, device, size, kind, stream)
 
     def create_stream(self) -> int:
-        # The default stream would wait for every other one.
+        # The default stream would wait for all others
         return self._number("cudaStreamCreateWithFlags", self._runtime.cudaStreamNonBlocking)
 
     def wait(self, stream: int) -> None:
@@ -82,15 +85,14 @@ class CudaPython:
         self._call("cudaStreamDestroy", stream)
 
     def capture(self, stream: int, enqueue: Callable[[], None]) -> int:
-        # Thread-local: what other threads do meanwhile, allocations too, neither enters the graph nor breaks it.
+        # Thread-local: calls of other threads, such as allocations, neither enter the graph nor break it
         mode = self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call("cudaStreamBeginCapture", stream, mode)
         try:
             enqueue()
         except BaseException:
-            self._runtime.cudaStreamEndCapture(
-                stream
-            )  # else the stream stays in capture and can do nothing else
+            # Otherwise the stream would stay in capture mode
+            self._runtime.cudaStreamEndCapture(stream)
             raise
         (graph,) = self._call("cudaStreamEndCapture", stream)
         try:
@@ -112,9 +114,9 @@ class CudaPython:
         error, *values = getattr(self._runtime, function)(*arguments)
         if int(error) != 0:
             _, text = self._runtime.cudaGetErrorString(error)
-            memory = error == self._runtime.cudaError_t.cudaErrorMemoryAllocation
+            is_memory = error == self._runtime.cudaError_t.cudaErrorMemoryAllocation
             raise EngineError(
                 f"CUDA's {function} failed: {error.name}, {text.decode()}",
-                hint="smaller batches need less memory" if memory else "",
+                hint="smaller batches need less memory" if is_memory else "",
             )
         return tuple(values)

@@ -47,6 +47,8 @@ class FilledMask:
 class MaskedLanguageModel(Session):
     """Fills masks, as transformers' FillMaskPipeline does."""
 
+    example_inputs = '["A text with a [MASK]."]'
+
     @property
     def mask(self) -> str:
         """What to write in a text where a token is to be filled in."""

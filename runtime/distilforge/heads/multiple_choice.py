@@ -36,6 +36,8 @@ class ChosenOption:
 class MultipleChoice(Session):
     """Chooses among options, each read together with the context."""
 
+    example_inputs = '[("A context.", ["One option.", "Another option."])]'
+
     @overload
     def __call__(self, inputs: ChoiceQuestion, *, truncation: Truncation = "error") -> ChosenOption: ...
     @overload

@@ -71,6 +71,8 @@ class _Options:
 class QuestionAnswering(Session):
     """Finds answers in contexts of any length, as transformers' QuestionAnsweringPipeline does."""
 
+    example_inputs = '[("A question?", "The text that holds the answer.")]'
+
     @overload
     def __call__(
         self,

@@ -1,6 +1,6 @@
-"""What this machine can do, asked by the names in a variant's `needs`: one file a need, nothing else needs an edit.
+"""What a variant can need of a machine, by the names in `needs`: one file each; to add one, edit nothing else.
 
-A need is answered by observation, never from a table of processors, so that one nobody has heard of is answered too.
+A need is tested by an experiment, not looked up in a table of processors, so that unknown processors work too.
 """
 
 from collections.abc import Callable, Iterable
@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 from distilforge.registry import Registry, nearest
 
 Need = Callable[[], str | None]
-"""None where the machine meets the need, else what was observed instead; quick, and asked once a process."""
+"""Returns None where the machine meets the need, and otherwise what was observed, as a clause; quick."""
 
 needs: Registry[Need] = Registry(__name__)
 
 
 def lacking(names: Iterable[str]) -> str | None:
-    """The first of `names` that this machine does not meet, with what was observed; None where it meets them all."""
+    """The first of `names` that this machine does not meet, with what was observed; None if it meets them all."""
     for name in names:
         need = needs.get(name)
         if need is None:

@@ -1,6 +1,6 @@
-"""A graph of one matrix product, written without the onnx package, which applications do not install.
+"""Writes a graph of one matrix product without the onnx package, which applications do not have.
 
-ONNX files are protocol buffers; the numbers are the fields of onnx/onnx.proto (IR version 8, opset 13).
+ONNX files are protocol buffers; the numbers here are the fields of onnx/onnx.proto (IR version 8, opset 13).
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ _UINT8, _INT8, _INT32 = 2, 3, 6
 
 
 def matmul_integer(weights: npt.NDArray[np.int8]) -> bytes:
-    """A model that multiplies its input "activations" (rows, K), uint8, with the constant `weights` (K, columns)."""
+    """A model that multiplies its input "activations" (rows, K), uint8, by the constant `weights` (K, columns)."""
     inner, columns = weights.shape
     tensor = _message(
         (1, inner), (1, columns), (2, _INT8), (8, b"weights"), (9, np.ascontiguousarray(weights).tobytes())
@@ -34,7 +34,7 @@ def _matrix(name: bytes, kind: int, columns: int) -> bytes:
 
 
 def _message(*fields: tuple[int, int | bytes]) -> bytes:
-    """Fields by number: whole numbers as varints, bytes (text and messages too) with their length before them."""
+    """Encode fields by number: whole numbers as varints; bytes, texts and messages after their length."""
     encoded = bytearray()
     for number, value in fields:
         if isinstance(value, int):
@@ -45,7 +45,7 @@ def _message(*fields: tuple[int, int | bytes]) -> bytes:
 
 
 def varint(value: int) -> bytes:
-    """A whole number of at least 0, seven bits a byte, the lowest first; all bytes but the last have the high bit."""
+    """Encode a whole number of at least 0: seven bits per byte, lowest first; the high bit says that more follow."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)

@@ -1,1 +1,1 @@
-"""ONNX Runtime's engines: on the CPU, and through the providers of devices."""
+"""Engines of ONNX Runtime: on the CPU, and with the providers of devices."""

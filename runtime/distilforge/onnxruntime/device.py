@@ -1,4 +1,4 @@
-"""ONNX graphs through ONNX Runtime on an NVIDIA GPU: one backend a provider, the difference as data."""
+"""ONNX Runtime on an NVIDIA GPU: one backend for all providers, which differ in data."""
 
 import contextlib
 import ctypes
@@ -7,12 +7,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any
 
 from distilforge import machine, user_cache
 from distilforge.cuda.driver import Driver, survey
@@ -21,61 +18,39 @@ from distilforge.manifest import Manifest, Span, Variant
 from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime import placement
 from distilforge.onnxruntime.engine import CPU, OnnxRuntimeEngine
+from distilforge.onnxruntime.plugin import Plugin, devices_of
 from distilforge.onnxruntime.settings import Settings
 from distilforge.release import read_manifest
 from distilforge.tensorrt import obstacles
-from distilforge.tensorrt.flavours import Flavour
-
-if TYPE_CHECKING:
-    import onnxruntime
+from distilforge.tensorrt.engine_runtime import EngineRuntime
 
 _GPU_PACKAGE = "onnxruntime-gpu"
 _INSTALL = "pip uninstall -y onnxruntime; pip install --force-reinstall 'onnxruntime-gpu[cuda,cudnn]'"
-_plugins = Lock()
 _logger = logging.getLogger("distilforge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plugin:
-    """A package beside onnxruntime that brings a provider, and the library of its compiler.
-
-    library: how the name of that library's file begins, before its version; "" where the package has none.
-    """
-
-    module: str
-    install: str
-    library: str = ""
-
-    def brings(self) -> str | None:
-        """The version of the library in the package, None where none is seen."""
-        spec = find_spec(self.module)
-        if not self.library or spec is None or spec.origin is None:
-            return None
-        names = (path.name for path in Path(spec.origin).parent.glob(f"{self.library}*"))
-        # Links beside the file have less of its version
-        return max((name.removeprefix(self.library) for name in names), key=len, default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxRuntimeDevice:
-    """Runs where ONNX Runtime has `provider`, by itself or from a plugin, and a device.
-
-    library: of the provider, in onnxruntime's package, None where it has none there. compiler: whose engines it runs,
-    None where it runs none. kernels: its options that take a folder in which it keeps what it compiles for any
-    variant. What follows is for graphs, which it compiles where they run, and not for engines. options: the
-    provider's own, which a variant's settings override. profiles: the names of its options for the smallest, the
-    usual and the largest shapes. kept: its options that take a folder in which it keeps what it compiled.
-    """
+    """Runs variants with one provider of ONNX Runtime, on a device."""
 
     provider: str
+    """The provider's name."""
     preference: int
+    """See distilforge.backends.Backend."""
     plugin: Plugin | None = None
+    """The package that brings the provider; None where onnxruntime itself has it."""
     library: str | None = None
-    compiler: Flavour | None = None
-    kernels: tuple[str, ...] = ()
+    """The provider's library in the package onnxruntime; None where that has none."""
+    runtime: EngineRuntime | None = None
+    """The runtime whose engines the provider runs; None where it runs ONNX graphs only."""
+    kernel_options: tuple[str, ...] = ()
+    """The provider's options that name a folder for the kernels that it compiles."""
     options: Mapping[str, str] = field(default_factory=dict)
-    profiles: tuple[str, str, str] | None = None
-    kept: tuple[str, ...] = ()
+    """The provider's options for ONNX graphs; a variant's settings override them."""
+    profile_options: tuple[str, str, str] | None = None
+    """The provider's options for the smallest, the usual and the largest shapes of ONNX graphs."""
+    cache_options: tuple[str, ...] = ()
+    """The provider's options that name a folder for what it compiles from ONNX graphs."""
 
     def obstacle(self, variant: Variant, ask: Callable[[], Driver | str] = survey) -> str | None:
         driver = ask()
@@ -87,7 +62,7 @@ class OnnxRuntimeDevice:
             return f"it needs an NVIDIA GPU, and {driver}"
         if not find_spec("onnxruntime"):
             return f"onnxruntime is not installed; {_INSTALL}"
-        if self.plugin is not None and find_spec(self.plugin.module):
+        if self.plugin is not None and self.plugin.is_installed:
             return self._other_version(variant) or machine.lacking(variant.needs)
         try:
             onnxruntime_engine.prepare()
@@ -110,23 +85,26 @@ class OnnxRuntimeDevice:
 
         if self.provider in onnxruntime.get_available_providers():
             _preload()
-        elif self.plugin is not None and find_spec(self.plugin.module):
-            _register(self.plugin, self.provider)
+        elif self.plugin is not None and self.plugin.is_installed:
+            self.plugin.register(self.provider)
 
     def load(
         self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
     ) -> OnnxRuntimeEngine:
-        """As Backend has it; naming the CPU's provider, too, allows it for what the device does not take."""
+        """See distilforge.backends.Backend.
+
+        If `providers` names the CPU's provider too, that runs the nodes that the device does not support.
+        """
         import onnxruntime
 
         self.prepare()
         asked = (self.provider,) if providers is None else tuple(providers)
         built_in = onnxruntime.get_available_providers()
-        devices = [] if self.provider in built_in else _devices(self.provider)
+        devices = [] if self.provider in built_in else devices_of(self.provider)
         onnxruntime_engine.check_available(asked, [*built_in, *({self.provider} if devices else ())])
         settings = Settings.of(variant)
         options = onnxruntime_engine.new_options(threads)
-        besides = settings.apply(options)
+        session_arguments = settings.apply(options)
         allowed = settings.cpu_fallback or CPU in asked
         if not allowed:
             placement.watch(options)
@@ -138,34 +116,37 @@ class OnnxRuntimeDevice:
             options.add_provider_for_devices(devices, own)
             listed = None
         try:
-            # By default ONNX Runtime tries again on the CPU, and says so on the standard output alone.
+            # By default ONNX Runtime tries again on the CPU, and only prints that to the standard output
             session = onnxruntime_engine.new_session(
-                variant, folder, options, listed, enable_fallback=0, **besides
+                variant, folder, options, listed, enable_fallback=0, **session_arguments
             )
         except ReleaseError as error:
             _explain(error, self.provider, variant)
             raise
-        said = _preload() if self.provider in built_in else ""
-        engine = onnxruntime_engine.engine_of(session, asked, guarded=True, said=said)
+        failures = _preload() if self.provider in built_in else ""
+        engine = onnxruntime_engine.engine_of(session, asked, guarded=True, reason=failures)
         if not allowed:
             placement.check(session, folder / variant.files[0], self.provider)
         return engine
 
-    def _absent(self, found: str) -> str:
-        """Why the provider is not there, and what to install."""
+    def _absent(self, onnxruntime_version: str) -> str:
+        """Why onnxruntime does not have the provider, and what to install."""
         if self.plugin is not None:
-            return f"onnxruntime {found} has no {self.provider}; {self.plugin.install}"
+            return f"onnxruntime {onnxruntime_version} has no {self.provider}; {self.plugin.install}"
         try:
             gpu = version(_GPU_PACKAGE)
         except PackageNotFoundError:
-            return f"onnxruntime {found} has no {self.provider}; {_INSTALL}"
+            return f"onnxruntime {onnxruntime_version} has no {self.provider}; {_INSTALL}"
         return (
-            f"onnxruntime {found} has no {self.provider}: {_GPU_PACKAGE} {gpu} is installed, too, and both write the "
-            f"same files; {_INSTALL}"
+            f"onnxruntime {onnxruntime_version} has no {self.provider}: {_GPU_PACKAGE} {gpu} is installed too, and "
+            f"both write the same files; {_INSTALL}"
         )
 
     def _lacking_library(self) -> str | None:
-        """The library that the provider misses: ONNX Runtime lists providers whose libraries nobody installed."""
+        """The library that the provider needs and that is absent, as a clause, or None.
+
+        ONNX Runtime lists providers also where their libraries are not installed.
+        """
         import onnxruntime
 
         path = Path(onnxruntime.__file__).parent / "capi" / f"lib{self.library}.so"
@@ -175,68 +156,73 @@ class OnnxRuntimeDevice:
         try:
             ctypes.CDLL(str(path))
         except OSError as cause:
-            # Other failures may be this way of loading alone.
+            # Other errors may come from this way of loading only
             if "cannot open shared object file" in str(cause):
                 return (
-                    f"{self.provider} misses a library: {cause}; pip install 'onnxruntime-gpu[cuda,cudnn]' "
-                    "brings CUDA's, pip install tensorrt TensorRT's, which then must be on LD_LIBRARY_PATH"
+                    f"{self.provider} needs a library that is absent: {cause}; pip install "
+                    "'onnxruntime-gpu[cuda,cudnn]' brings CUDA's, and pip install tensorrt TensorRT's, which must "
+                    "then be on LD_LIBRARY_PATH"
                 )
         return None
 
     def _other_version(self, variant: Variant) -> str | None:
-        """Why the provider's compiler does not run the variant's engine: engines run with one version alone."""
-        if variant.compiled is None or self.compiler is None:
+        """Why the installed version does not run the variant's engine, as a clause, or None if it does.
+
+        An engine runs with the version that built it only.
+        """
+        if variant.compiled is None or self.runtime is None:
             return None
-        made = variant.compiled
         if self.plugin is None:
-            return obstacles.other_version(self.compiler, made)
-        found = self.plugin.brings()
-        if found is None or not made.version:
+            return obstacles.other_version(self.runtime, variant.compiled)
+        engine, version = variant.compiled, self.plugin.library_version()
+        if version is None or not engine.version:
             return None
-        has, built = obstacles.numbers(found), obstacles.numbers(made.version)
+        has, built = obstacles.numbers(version), obstacles.numbers(engine.version)
         shared = min(len(has), len(built))
         if has[:shared] == built[:shared]:
             return None
         return (
-            f"it was built by {made.flavour} {made.version} and runs with that version alone, and "
-            f"{self.plugin.module} brings {found}; install the one that brings {made.version}, or build the release "
-            f"with {found}"
+            f"it was built by {engine.flavour} {engine.version} and runs with that version alone, and "
+            f"{self.plugin.module} brings {version}; install the one that brings {engine.version}, or build the "
+            f"release with {version}"
         )
 
     def _own_options(self, variant: Variant, folder: Path) -> dict[str, str]:
-        graph = variant.compiled is None
-        own = dict(self.options) if graph else {}
-        for name in (*self.kernels, *(self.kept if graph else ())):
-            kept = user_cache.folder("onnxruntime")
-            kept.mkdir(mode=0o700, parents=True, exist_ok=True)  # code is loaded from here
-            own[name] = str(kept)
-        if graph and self.profiles is not None:
-            own |= zip_shapes(self.profiles, read_manifest(folder))
+        is_graph = variant.compiled is None
+        own = dict(self.options) if is_graph else {}
+        for name in (*self.kernel_options, *(self.cache_options if is_graph else ())):
+            cache_folder = user_cache.folder("onnxruntime")
+            cache_folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the kernels in it are code
+            own[name] = str(cache_folder)
+        if is_graph and self.profile_options is not None:
+            own |= zip_shapes(self.profile_options, read_manifest(folder))
         return own
 
 
 def _explain(error: ReleaseError, provider: str, variant: Variant) -> None:
-    """Raise UnavailableError where what failed to load is the provider, not the graph."""
+    """Raise UnavailableError in place of `error` where the graph is not the cause."""
     cause = error.__cause__
-    if isinstance(cause, RuntimeError):  # ONNX Runtime has classes of its own for what is wrong with graphs
+    # ONNX Runtime has its own classes for errors in graphs; others mean that the provider does not start
+    if isinstance(cause, RuntimeError):
         raise UnavailableError(f"{provider} does not start: {cause}", hint="install what it names") from error
     if placement.refused(cause):
         raise UnavailableError(
-            f"some nodes would run on the CPU, for {provider} does not take them: {cause}",
-            hint="pip install --upgrade onnxruntime-gpu, which says which nodes; or open another variant",
+            f"some nodes would run on the CPU, because {provider} does not support them: {cause}",
+            hint="pip install --upgrade onnxruntime-gpu, since a later one says which nodes; or open another variant",
         ) from error
     if variant.compiled is not None:
         raise UnavailableError(
-            f"ONNX Runtime cannot hand the engine of {variant.name!r} to {provider}: {cause}",
+            f"{provider} does not load the engine of {variant.name!r}: {cause}",
             hint=f"it was built by {obstacles.built(variant.compiled)}; build the release with what this machine has, "
             "or open another variant",
         ) from error
 
 
 def zip_shapes(names: tuple[str, str, str], manifest: Manifest) -> dict[str, str]:
-    """Each option's shapes of all inputs, as ONNX Runtime reads them: "input_ids:1x8,attention_mask:1x8".
+    """The values of the options `names`: the smallest, the usual and the largest shapes of all inputs.
 
-    Without them such a provider compiles again whenever a batch is larger than all before.
+    A value reads "input_ids:1x8,attention_mask:1x8". Without it, the provider compiles the graph again for each batch
+    that is larger than all before.
     """
 
     def shapes(of: Callable[[Span], int]) -> str:
@@ -257,6 +243,7 @@ def zip_shapes(names: tuple[str, str, str], manifest: Manifest) -> dict[str, str
 
 
 def _old_driver(driver: Driver) -> str | None:
+    """Why the driver is too old for onnxruntime, as a clause, or None if it is not."""
     import onnxruntime
 
     built_for = str(getattr(onnxruntime, "cuda_version", ""))
@@ -271,48 +258,19 @@ def _old_driver(driver: Driver) -> str | None:
 
 @cache
 def _preload() -> str:
-    """Load CUDA's libraries from the packages that brought them; what failed of that, as a clause.
+    """Load CUDA's libraries from their packages, and return what failed, as a clause.
 
-    The system's own serve where there are no such packages.
+    Without such packages, the system's libraries are used.
     """
     import onnxruntime
 
     if not hasattr(onnxruntime, "preload_dlls"):
         return ""
     printed = io.StringIO()
-    with contextlib.redirect_stdout(
-        printed
-    ):  # what it cannot load it prints there, which is the application's
+    # It prints what it cannot load to the standard output, which belongs to the application
+    with contextlib.redirect_stdout(printed):
         onnxruntime.preload_dlls()
-    said = "; ".join(line for line in printed.getvalue().splitlines() if line.strip("\x1b[m "))
-    if said:
-        _logger.info("onnxruntime: %s", said)
-    return said
-
-
-def _register(plugin: Plugin, provider: str) -> None:
-    """Have ONNX Runtime load the plugin; UnavailableError where it does not."""
-    import onnxruntime
-
-    with _plugins:
-        if _devices(provider):
-            return
-        try:
-            # Any: the package need not be installed
-            module: Any = import_module(plugin.module)
-            onnxruntime.register_execution_provider_library(provider, module.get_library_path())
-        except Exception as cause:
-            raise UnavailableError(f"{plugin.module} does not load: {cause}", hint=plugin.install) from cause
-        if not _devices(provider):
-            raise UnavailableError(
-                f"{plugin.module} finds no device that it can use",
-                hint="it wants an RTX GPU, Ampere or later, and a driver for CUDA 13",
-            )
-
-
-def _devices(provider: str) -> "list[onnxruntime.OrtEpDevice]":
-    import onnxruntime
-
-    if not hasattr(onnxruntime, "get_ep_devices"):
-        return []
-    return [device for device in onnxruntime.get_ep_devices() if device.ep_name == provider]
+    failures = "; ".join(line for line in printed.getvalue().splitlines() if line.strip("\x1b[m "))
+    if failures:
+        _logger.info("onnxruntime: %s", failures)
+    return failures

@@ -1,4 +1,4 @@
-"""ONNX graphs in ONNX Runtime, whatever provider computes them: what its backends share."""
+"""Sessions of ONNX Runtime, which its backends share, whichever provider computes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ CPU = "CPUExecutionProvider"
 INSTALL = "pip install onnxruntime"
 
 Provider = str | tuple[str, dict[str, str]]
-"""A provider's name, with options where it has any."""
+"""A provider's name, or a name and options."""
 
 
 class _Named(Protocol):
@@ -28,7 +28,7 @@ class _Named(Protocol):
 
 
 class InferenceSession(Protocol):
-    """ONNX Runtime's own class, as far as it is used."""
+    """The methods of ONNX Runtime's class that are used here."""
 
     def get_providers(self) -> list[str]: ...
     def get_outputs(self) -> list[_Named]: ...
@@ -38,12 +38,16 @@ class InferenceSession(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxRuntimeEngine:
-    """One ONNX Runtime session, which may be run from several threads at once; `guarded`, only numbers are answers."""
+    """One session of ONNX Runtime, which several threads can run at once."""
 
     session: InferenceSession
+    """The session."""
     providers: tuple[str, ...]
+    """The providers that the session uses, first choice first."""
     outputs: tuple[str, ...]
+    """The names of the outputs."""
     guarded: bool = False
+    """Whether NaN and infinity in an output are an error."""
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         try:
@@ -53,10 +57,10 @@ class OnnxRuntimeEngine:
             raise EngineError(
                 f"ONNX Runtime failed on {shapes}: {cause}", hint="smaller batches need less memory"
             ) from cause
-        answered = dict(zip(self.outputs, arrays, strict=True))
+        outputs = dict(zip(self.outputs, arrays, strict=True))
         if self.guarded:
-            check_finite(answered, self.providers[0])
-        return answered
+            check_finite(outputs, self.providers[0])
+        return outputs
 
 
 def prepare() -> None:
@@ -80,11 +84,13 @@ def check_available(providers: Sequence[str], available: Sequence[str]) -> None:
 
 
 def new_options(threads: int | None) -> "onnxruntime.SessionOptions":
-    """Options for one chain of layers, whose operators use `threads` threads, ONNX Runtime's default where None."""
+    """Session options, with `threads` threads for each operator, None for ONNX Runtime's default."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.inter_op_num_threads = 1  # the graph is one chain of layers; only its operators run in parallel
+    options.inter_op_num_threads = (
+        1  # the graph is one chain of layers, so its operators cannot run in parallel
+    )
     if threads is not None:
         options.intra_op_num_threads = threads
     return options
@@ -95,42 +101,42 @@ def new_session(
     folder: Path,
     options: "onnxruntime.SessionOptions",
     providers: Sequence[Provider] | None,
-    **besides: object,
+    **session_arguments: object,
 ) -> InferenceSession:
-    """The variant's first file in a session, which never changes its providers; ReleaseError where it does not load."""
+    """Load the variant's first file into a session with fixed providers; ReleaseError where it does not load."""
     import onnxruntime
 
     try:
         session: InferenceSession = onnxruntime.InferenceSession(
-            folder / variant.files[0], options, **_given(providers), **besides
+            folder / variant.files[0], options, **_provider_argument(providers), **session_arguments
         )
     except Exception as cause:
         raise ReleaseError(
             f"ONNX Runtime {onnxruntime.__version__} cannot load {variant.files[0]!r}: {cause}",
-            hint="a graph newer than the installed onnxruntime loads after `pip install --upgrade onnxruntime`",
+            hint="a newer graph may need `pip install --upgrade onnxruntime`",
         ) from cause
     session.disable_fallback()
     return session
 
 
 def engine_of(
-    session: InferenceSession, asked: Sequence[str], *, guarded: bool = False, said: str = ""
+    session: InferenceSession, asked: Sequence[str], *, guarded: bool = False, reason: str = ""
 ) -> OnnxRuntimeEngine:
-    """The engine of a session that uses `asked`, first choice first; UnavailableError where it uses others instead.
+    """The engine of `session`; UnavailableError where the session uses other providers than `asked`.
 
-    `said` is what is known of why it would.
+    `reason` is a known reason for that, as a clause.
     """
     used = tuple(session.get_providers())
     if used[: len(asked)] != tuple(asked):
         raise UnavailableError(
             f"ONNX Runtime was asked for {', '.join(asked)} and uses {', '.join(used)} instead"
-            + (f": {said}" if said else ""),
+            + (f": {reason}" if reason else ""),
             hint="its log says why the provider did not start; the driver is often absent or too old",
         )
     outputs = tuple(output.name for output in session.get_outputs())
     return OnnxRuntimeEngine(session=session, providers=used, outputs=outputs, guarded=guarded)
 
 
-def _given(providers: Sequence[Provider] | None) -> dict[str, list[Provider]]:
-    """None leaves the choice to what the options name."""
+def _provider_argument(providers: Sequence[Provider] | None) -> dict[str, list[Provider]]:
+    """The argument `providers` of a session; no argument where the session options name the devices."""
     return {} if providers is None else {"providers": list(providers)}

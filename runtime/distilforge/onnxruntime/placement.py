@@ -1,4 +1,4 @@
-"""Where ONNX Runtime put a graph's nodes: what a device's provider does not take falls back to the CPU in silence."""
+"""Checks where a graph's nodes run: ONNX Runtime silently moves nodes to the CPU that a provider does not support."""
 
 import logging
 from collections import defaultdict
@@ -18,59 +18,59 @@ _SHOWN = 3
 _logger = logging.getLogger("distilforge")
 
 Node = tuple[str, str]
-"""A node's name and its operator, with the domain where that is not ONNX's own."""
+"""A node's name and its operator, with the domain unless it is ONNX's own."""
 
 
 def watch(options: "onnxruntime.SessionOptions") -> None:
-    """Have a session made with `options` record its placement, or refuse the CPU by itself where it cannot record.
+    """Make a session with `options` record where its nodes run, or, in older versions, refuse nodes on the CPU.
 
-    Recording says which nodes; the other way is older, names none, and refuses graphs that compute sizes there.
+    A refusal names no nodes, and also refuses graphs that compute sizes on the CPU.
     """
     import onnxruntime
 
-    recorded = hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info")
-    options.add_session_config_entry(_RECORD if recorded else _REFUSE, "1")
+    can_record = hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info")
+    options.add_session_config_entry(_RECORD if can_record else _REFUSE, "1")
 
 
 def refused(cause: BaseException | None) -> bool:
-    """Whether a session was not made because nodes would have run on the CPU."""
+    """Whether a session failed because nodes would have run on the CPU."""
     return cause is not None and "assigned to the default CPU EP" in str(cause)
 
 
 def check(session: InferenceSession, graph: Path, provider: str) -> None:
-    """UnavailableError naming the nodes of the file `graph` that run on the CPU instead of `provider`.
+    """Raise UnavailableError with the nodes of the file `graph` that run on the CPU instead of `provider`.
 
-    Nodes that only compute sizes belong on the host and are no fallback.
+    Nodes that only compute sizes belong on the CPU.
     """
-    placed = on_cpu(session)
-    sizes = onnx_sizes.names(graph) if placed else frozenset()
-    fallen = [(name, operator) for name, operator in placed if name not in sizes]
-    if fallen:
+    cpu_nodes = on_cpu(session)
+    sizes = onnx_sizes.names(graph) if cpu_nodes else frozenset()
+    fallbacks = [(name, operator) for name, operator in cpu_nodes if name not in sizes]
+    if fallbacks:
         raise UnavailableError(
-            f"{len(fallen)} nodes of {graph.name!r} would run on the CPU, for {provider} does not take them: "
-            f"{described(fallen)}",
-            hint=f"open another variant; providers=({provider!r}, {CPU!r}) allows it, at the price of copies "
-            "between device and host",
+            f"{len(fallbacks)} nodes of {graph.name!r} would run on the CPU, because {provider} does not support them: "
+            f"{described(fallbacks)}",
+            hint=f"open another variant; providers=({provider!r}, {CPU!r}) allows it, and copies between device and "
+            "host",
         )
-    _logger.debug("%d nodes of %s, which compute sizes, run on the CPU", len(placed), graph.name)
+    _logger.debug("%d nodes of %s run on the CPU, where they compute sizes", len(cpu_nodes), graph.name)
 
 
 def on_cpu(session: InferenceSession) -> list[Node]:
-    """The nodes that the CPU's provider was given; none where ONNX Runtime is too old to say."""
-    # Any: newer than the oldest ONNX Runtime that serves, so not in InferenceSession
-    recorded = cast("Any", session)
-    if not hasattr(recorded, "get_provider_graph_assignment_info"):
+    """The nodes that run on the CPU; empty where ONNX Runtime is too old to tell."""
+    # Any: older versions of InferenceSession do not have this method
+    recent = cast("Any", session)
+    if not hasattr(recent, "get_provider_graph_assignment_info"):
         return []
     return [
         (node.name, f"{node.domain}.{node.op_type}" if node.domain else node.op_type)
-        for part in recorded.get_provider_graph_assignment_info()
+        for part in recent.get_provider_graph_assignment_info()
         if part.ep_name == CPU
         for node in part.get_nodes()
     ]
 
 
 def described(nodes: Sequence[Node]) -> str:
-    """Operators, the most frequent first, each with a few of its nodes."""
+    """The operators of `nodes`, the most frequent first, each with a few of its nodes."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for name, operator in nodes:
         groups[operator].append(name)

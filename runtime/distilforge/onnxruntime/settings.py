@@ -1,4 +1,4 @@
-"""ONNX Runtime's settings in a variant's `session`, which it was measured and validated with."""
+"""The settings of ONNX Runtime in a variant's `session`, with which the variant was validated and measured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,25 +29,27 @@ LEVELS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Names of ONNX Runtime's graph optimizers to leave out, its name of an optimization level, config entries.
-
-    provider_options: of the first provider, by ONNX Runtime's names. cpu_fallback: nodes that a device's provider
-    does not take may run on the CPU.
-    """
+    """How a session of ONNX Runtime is set up."""
 
     disabled_optimizers: tuple[str, ...] = ()
+    """The graph optimizers that do not run, by ONNX Runtime's names."""
     level: str | None = None
+    """ONNX Runtime's name of the optimization level; None for its default."""
     entries: Mapping[str, str] = field(default_factory=dict)
+    """Session configuration entries."""
     provider_options: Mapping[str, str] = field(default_factory=dict)
+    """Options of the variant's provider."""
     cpu_fallback: bool = False
+    """Whether nodes that a device's provider does not support may run on the CPU."""
 
     @classmethod
     def of(cls, variant: Variant) -> "Settings":
         """The settings in `variant.session`; ReleaseError for one that this distilforge does not know.
 
-        "disabled_optimizers" is a list with commas, "graph_optimization_level" one of LEVELS, "allow_cpu_fallback" 0
-        or 1; what begins with "session." goes to ONNX Runtime as it is
-        (onnxruntime_session_options_config_keys.h), and what begins with "provider." to the variant's provider.
+        "disabled_optimizers" is a list separated by commas, "graph_optimization_level" is one of LEVELS, and
+        "allow_cpu_fallback" is 0 or 1. Names that begin with "session." are entries of ONNX Runtime's session
+        configuration (onnxruntime_session_options_config_keys.h), and names that begin with "provider." are options of
+        the variant's provider.
         """
         entries: dict[str, str] = {}
         provider_options: dict[str, str] = {}
@@ -73,7 +75,7 @@ class Settings:
         )
 
     def apply(self, options: "onnxruntime.SessionOptions") -> dict[str, list[str]]:
-        """Set `options` up, and return what InferenceSession wants besides them."""
+        """Apply the settings to `options`, and return the other arguments for InferenceSession."""
         import onnxruntime
 
         if self.level is not None:

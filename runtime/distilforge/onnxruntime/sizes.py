@@ -1,6 +1,6 @@
-"""Which nodes of an ONNX file only compute sizes, read without the onnx package, which applications do not install.
+"""Finds the nodes of an ONNX file that only compute sizes, without the onnx package, which applications do not have.
 
-ONNX files are protocol buffers; the numbers are the fields of onnx/onnx.proto. Weights are skipped, not read.
+ONNX files are protocol buffers; the numbers here are the fields of onnx/onnx.proto. Weights are skipped.
 """
 
 import mmap
@@ -24,10 +24,10 @@ class _Node:
 
 
 def names(path: Path) -> frozenset[str]:
-    """The names of nodes whose values come from nothing but tensors' sizes and small constants.
+    """The names of the nodes whose values depend only on tensors' sizes and on small constants.
 
-    Such values are a handful of whole numbers that the host needs to launch anything at all, so engines for devices
-    keep them there. ValueError where the file is no ONNX model.
+    Their values are a few whole numbers that the host needs for launching kernels, so engines for devices compute them
+    on the host. Raises ValueError where the file is not an ONNX model.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         view = memoryview(content)
@@ -53,17 +53,17 @@ def _names(model: Bytes) -> frozenset[str]:
             part.release()
         value.release()
     sizes: set[str] = set()
-    found = []
-    for node in nodes:  # a graph's nodes are sorted: what feeds a node comes before it
+    names_of_nodes = []
+    for node in nodes:  # an ONNX graph is sorted: a node comes after the nodes that feed it
         if node.operator == "Constant":
             small.update(node.outputs)
-        fed = [name for name in node.inputs if name]
+        inputs = [name for name in node.inputs if name]
         if node.operator in _SOURCES or (
-            any(name in sizes for name in fed) and all(name in sizes or name in small for name in fed)
+            any(name in sizes for name in inputs) and all(name in sizes or name in small for name in inputs)
         ):
             sizes.update(node.outputs)
-            found.append(node.name)
-    return frozenset(found)
+            names_of_nodes.append(node.name)
+    return frozenset(names_of_nodes)
 
 
 def _node(message: Bytes) -> _Node:
@@ -82,7 +82,7 @@ def _node(message: Bytes) -> _Node:
 
 
 def _small_constant(tensor: Bytes) -> str | None:
-    """The name of a TensorProto of few elements, None for another."""
+    """The name of a TensorProto with few elements; None for a larger one."""
     elements, name = 1, ""
     for number, value in _fields(tensor):
         if number == 1 and isinstance(value, int):
@@ -104,7 +104,7 @@ def _text(value: Bytes) -> str:
 
 
 def _fields(message: Bytes) -> Iterator[tuple[int, int | Bytes]]:
-    """Every field's number with its value: a whole number, or the bytes of a text, a message or packed numbers."""
+    """The number and the value of every field: a whole number, or the bytes of a text, a message or packed numbers."""
     place, end = 0, len(message)
     while place < end:
         tag, place = _varint(message, place)

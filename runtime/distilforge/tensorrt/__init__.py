@@ -1,1 +1,1 @@
-"""Engines of TensorRT and TensorRT-RTX, one implementation; what differs between the two is data (flavours.py)."""
+"""Engines of TensorRT and TensorRT-RTX: one implementation; what differs between the two is data (EngineRuntime)."""

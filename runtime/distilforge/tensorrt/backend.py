@@ -1,4 +1,4 @@
-"""What loads the engines of one flavour."""
+"""The backend of one runtime of engines."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import UnavailableError
 from distilforge.manifest import Variant
 from distilforge.tensorrt.engine import TensorRTEngine
-from distilforge.tensorrt.flavours import Flavour
+from distilforge.tensorrt.engine_runtime import EngineRuntime
 from distilforge.tensorrt.loading import load_engine
 from distilforge.tensorrt.obstacles import compiled, having, obstacle, suitable
 from distilforge.tensorrt.settings import EngineSettings
@@ -25,13 +25,15 @@ _PROVIDER = re.compile(r"cuda:[0-9]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorRT:
-    """Engines of `flavour`, on a device that `providers` may name, as "cuda:1", and else on the first that fits."""
+    """Runs engines on the device that `providers` names, as "cuda:1", or on the first that they were built for."""
 
-    flavour: Flavour
+    runtime: EngineRuntime
+    """What loads the engines."""
     preference: int
+    """See distilforge.backends.Backend."""
 
     def obstacle(self, variant: Variant) -> str | None:
-        return obstacle(variant, self.flavour)
+        return obstacle(variant, self.runtime)
 
     def prepare(self) -> None:
         self._toolkit()
@@ -40,42 +42,42 @@ class TensorRT:
     def load(
         self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
     ) -> TensorRTEngine:
-        """As Backend has it; `threads` means nothing to a device."""
+        """See distilforge.backends.Backend; `threads` is ignored, since a device computes."""
         settings = EngineSettings.of(variant)
         device = _device(variant, providers)
         toolkit, cuda = self._toolkit(), CudaPython()
         cuda.use(device.index)
-        loaded, kernels = load_engine(toolkit, self.flavour, variant, folder, device, settings)
+        loaded, kernels = load_engine(toolkit, self.runtime, variant, folder, device, settings)
         _logger.info("%s runs on %s with %s", variant.name, having([device]), loaded.name)
         return TensorRTEngine(loaded, cuda, device, settings, kernels)
 
-    # Any: the package need not be installed, and has no types where it is
+    # Any: the package may not be installed, and has no types
     def _toolkit(self) -> Any:
         try:
-            return import_module(self.flavour.module)
+            return import_module(self.runtime.module)
         except (ImportError, OSError) as cause:
             raise UnavailableError(
-                f"{self.flavour.module} does not import: {cause}", hint=self.flavour.install
+                f"{self.runtime.module} does not import: {cause}", hint=self.runtime.install
             ) from cause
 
 
 def _device(variant: Variant, providers: Sequence[str] | None) -> Device:
-    made = compiled(variant)
+    capabilities = compiled(variant).capabilities
     driver = survey()
     if isinstance(driver, str):
         raise UnavailableError(f"the variant {variant.name!r} needs an NVIDIA GPU, and {driver}")
-    fitting = suitable(driver.devices, made)
+    fitting = suitable(driver.devices, compiled(variant))
     if providers is None:
         if not fitting:
             raise UnavailableError(
-                f"the variant {variant.name!r} is for compute capability {described(made.capabilities)}, "
+                f"the variant {variant.name!r} is for compute capability {described(capabilities)}, "
                 f"and this machine has {having(driver.devices)}",
                 hint="build the release for this machine",
             )
         return fitting[0]
     if len(providers) != 1 or not _PROVIDER.fullmatch(providers[0]):
         raise UnavailableError(
-            f"an engine runs on one device; it cannot use the providers {', '.join(providers)}",
+            f"an engine runs on one device, and cannot use the providers {', '.join(providers)}",
             hint=f"pass one of {', '.join(device.provider for device in driver.devices)}",
         )
     chosen = next((device for device in driver.devices if device.provider == providers[0]), None)
@@ -86,7 +88,7 @@ def _device(variant: Variant, providers: Sequence[str] | None) -> Device:
         )
     if chosen not in fitting:
         raise UnavailableError(
-            f"the variant {variant.name!r} is for compute capability {described(made.capabilities)}, "
+            f"the variant {variant.name!r} is for compute capability {described(capabilities)}, "
             f"and {providers[0]} is {having([chosen])}",
             hint=f"pass one of {', '.join(device.provider for device in fitting)}" if fitting else "",
         )

@@ -1,4 +1,4 @@
-"""Memory that grows as it is needed: every tensor has some on the device and some that is pinned on the host."""
+"""Memory that grows when needed: each tensor has memory on the device and pinned memory on the host."""
 
 import ctypes
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from distilforge.cuda.runtime import Cuda
 from distilforge.feeds import Array
 
-_PIECE_BYTES = 4096
+_PAGE_BYTES = 4096
 
 
 class Buffer:
-    """Memory of one kind: nothing at first, and never less than what was asked for."""
+    """Memory of one kind, which is empty at first."""
 
     def __init__(self, allocate: Callable[[int], int], free: Callable[[int], None]) -> None:
         self._allocate = allocate
@@ -22,14 +22,14 @@ class Buffer:
         self.size = 0
 
     def hold(self, size: int) -> bool:
-        """Have at least `size` bytes; whether they moved, and what they held was lost."""
+        """Have at least `size` bytes, and return whether the memory moved and lost its content."""
         if self.address and size <= self.size:
             return False
-        # The old piece goes first: old and new together might not fit.
-        wanted = grown(self.size, size)
+        # The old memory is freed first: both together might not fit
+        larger = grown(self.size, size)
         self.close()
-        self.address = self._allocate(wanted)
-        self.size = wanted
+        self.address = self._allocate(larger)
+        self.size = larger
         return True
 
     def close(self) -> None:
@@ -39,13 +39,13 @@ class Buffer:
 
 
 def grown(size: int, needed: int) -> int:
-    """Half as much again as `size`, or `needed` where that is more, in whole pieces: slow growth would move often."""
-    most = max(needed, size + size // 2, 1)
-    return -(-most // _PIECE_BYTES) * _PIECE_BYTES
+    """The new size, in whole pages: `needed`, but at least half more than `size`, so that memory rarely moves."""
+    larger = max(needed, size + size // 2, 1)
+    return -(-larger // _PAGE_BYTES) * _PAGE_BYTES
 
 
 class Staging:
-    """One tensor's memory on both sides."""
+    """One tensor's memory, on the host and on the device."""
 
     def __init__(self, cuda: Cuda) -> None:
         self._cuda = cuda
@@ -57,21 +57,21 @@ class Staging:
         return self._device.address
 
     def hold(self, size: int) -> bool:
-        """Have at least `size` bytes on both sides; whether the device's moved."""
+        """Have at least `size` bytes on both sides, and return whether the device's memory moved."""
         self._host.hold(size)
         return self._device.hold(size)
 
     def send(self, array: Array, stream: int) -> None:
-        """Begin to copy `array`, which fits, to the device."""
+        """Start copying `array`, which must fit, to the device."""
         self._view(array.shape, array.dtype)[...] = array
         self._cuda.copy_in(self._device.address, self._host.address, array.nbytes, stream)
 
     def fetch(self, size: int, stream: int) -> None:
-        """Begin to copy `size` bytes from the device; `received` has them once the stream was waited for."""
+        """Start copying `size` bytes from the device; when the stream is done, `received` returns them."""
         self._cuda.copy_out(self._host.address, self._device.address, size, stream)
 
     def received(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
-        """What was fetched, as an array of its own; float16 comes as float32."""
+        """The data of the last `fetch`, as a new array; float16 becomes float32."""
         view = self._view(shape, dtype)
         if np.issubdtype(dtype, np.floating):
             return view.astype(np.float32)

@@ -1,4 +1,4 @@
-"""A loaded engine that answers, from any thread."""
+"""A loaded engine, which can be run from any thread."""
 
 import weakref
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from distilforge.tensorrt.toolkit import LoadedEngine
 
 
 class TensorRTEngine:
-    """One engine on one device; safe to run from several threads, of which as many run at once as it has contexts."""
+    """An engine on a device. Several threads can run it, as many at once as there are contexts."""
 
     def __init__(
         self,
@@ -31,9 +31,9 @@ class TensorRTEngine:
         self._cuda = cuda
         self._device = device
         self._kernels = kernels
-        self._kept = False
+        self._kernels_saved = False
         self._lanes = Pool(lambda: Lane(loaded, cuda, settings.cuda_graphs), settings.contexts)
-        # Also when the interpreter ends, while the device can still be spoken to.
+        # Runs at the interpreter's exit too, while the device is still usable
         self._finalizer = weakref.finalize(self, _close, self._lanes, cuda, device, kernels)
 
     @property
@@ -45,17 +45,17 @@ class TensorRTEngine:
             name: feeds[name].astype(self._loaded.dtypes[name], copy=False) for name in self._loaded.inputs
         }
         profile = smallest(self._loaded.profiles, {name: array.shape for name, array in cast.items()})
-        self._cuda.use(self._device.index)  # CUDA's device is a thread's own
+        self._cuda.use(self._device.index)  # each thread has its own current device
         with self._lanes.borrow() as lane:
             outputs = lane.run(cast, profile)
-        if self._kernels is not None and not self._kept:
-            self._kept = True
-            self._kernels.save()  # a process that is killed later has kept what its start cost
+        if self._kernels is not None and not self._kernels_saved:
+            self._kernels_saved = True
+            self._kernels.save()  # at once, since the process may be killed later
         check_finite(outputs, self._loaded.name)
         return outputs
 
     def close(self) -> None:
-        """Free the device; what still runs ends first. A closed engine is not to be run."""
+        """Free the device when the running batches have ended. A closed engine must not be run."""
         self._finalizer()
 
 
@@ -63,7 +63,7 @@ def _close(lanes: Pool[Lane], cuda: Cuda, device: Device, kernels: KernelCache |
     try:
         cuda.use(device.index)
     except EngineError:
-        return  # the device is gone, and everything on it
+        return  # the device is lost, and its memory with it
     if kernels is not None:
         kernels.save()
     lanes.close()

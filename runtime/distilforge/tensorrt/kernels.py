@@ -1,4 +1,4 @@
-"""The kernels that TensorRT-RTX compiled on this machine, kept for the next process."""
+"""Keeps the kernels that TensorRT-RTX compiled on this machine for the next process."""
 
 import hashlib
 import logging
@@ -19,7 +19,7 @@ class RuntimeCache(Protocol):
 
 
 def path_for(folder: Path, engine: Path, made_by: str, device: str) -> Path:
-    """A name for each engine's content, toolkit and device; TensorRT-RTX checks the rest itself."""
+    """The file for one engine, one version of the runtime and one device; TensorRT-RTX checks everything else."""
     digest = hashlib.sha256()
     with engine.open("rb") as file:
         while piece := file.read(4 << 20):
@@ -29,7 +29,7 @@ def path_for(folder: Path, engine: Path, made_by: str, device: str) -> Path:
 
 
 class KernelCache:
-    """A runtime cache and its file; whatever goes wrong with the file costs time, not answers, and is logged."""
+    """A runtime cache and its file. A failure to read or write the file is only logged: it costs time, not answers."""
 
     def __init__(self, cache: RuntimeCache, path: Path) -> None:
         self._cache = cache
@@ -38,42 +38,42 @@ class KernelCache:
         self._lock = threading.Lock()
 
     def load(self) -> bool:
-        """Take what the file has; whether it had something that fits this machine."""
+        """Read the file, and return whether it had kernels for this machine."""
         try:
             blob = self._path.read_bytes()
         except FileNotFoundError:
             return False
         except OSError as cause:
-            _logger.warning("kernels kept at %s cannot be read: %s", self._path, cause)
+            _logger.warning("the kernels in %s cannot be read: %s", self._path, cause)
             return False
         if not self._cache.deserialize(blob):
             _logger.info(
-                "kernels kept at %s are from another driver or version; they are made anew", self._path
+                "the kernels in %s are from another driver or version; they are compiled again", self._path
             )
             return False
         self._saved = hashlib.sha256(blob).digest()
         return True
 
     def save(self) -> bool:
-        """Write the file where there are new kernels; whether it was written. Readers see the old file or the new."""
+        """Write the file if there are new kernels, and return whether it was written. It is replaced atomically."""
         with self._lock:
             blob = bytes(self._cache.serialize())
             digest = hashlib.sha256(blob).digest()
             if not blob or digest == self._saved:
                 return False
             try:
-                # Code is loaded from here: nobody else may write it.
+                # The kernels are code: other users must not be able to write them
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                handle, aside = tempfile.mkstemp(dir=self._path.parent, prefix=".kernels-")
+                handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".kernels-")
                 try:
                     with os.fdopen(handle, "wb") as file:
                         file.write(blob)
-                    Path(aside).replace(self._path)
+                    Path(temporary).replace(self._path)
                 except BaseException:
-                    Path(aside).unlink(missing_ok=True)
+                    Path(temporary).unlink(missing_ok=True)
                     raise
             except OSError as cause:
-                _logger.warning("kernels cannot be kept at %s: %s", self._path, cause)
+                _logger.warning("kernels cannot be kept in %s: %s", self._path, cause)
                 return False
             self._saved = digest
             return True

@@ -1,4 +1,4 @@
-"""One line of runs on a device: a context, its stream, its memory and its CUDA graphs. Used by one thread at a time."""
+"""A lane runs batches on a device, one after the other: a context, its stream, its memory and its CUDA graphs."""
 
 import logging
 from collections import OrderedDict
@@ -21,16 +21,22 @@ Key = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Captured:
-    """A CUDA graph, the outputs' shapes, and the context it was captured from, which must live on untouched."""
+class CudaGraph:
+    """A CUDA graph of one run."""
 
-    graph: int
+    handle: int
+    """CUDA's handle."""
     shapes: Mapping[str, tuple[int, ...]]
+    """The shapes of the outputs."""
     context: Context
+    """The context of the run, which must stay alive and unchanged."""
 
 
 class Lane:
-    """Runs `loaded` on this thread's device; `graphs` is of how many shapes it keeps a CUDA graph."""
+    """Runs `loaded` on this thread's device, for one thread at a time.
+
+    `graphs` is the number of shapes for which it keeps a CUDA graph.
+    """
 
     def __init__(self, loaded: LoadedEngine, cuda: Cuda, graphs: int) -> None:
         self._loaded = loaded
@@ -41,21 +47,21 @@ class Lane:
         self._staging = {name: Staging(cuda) for name in (*loaded.inputs, *loaded.outputs)}
         self._scratch = Buffer(cuda.allocate, cuda.free)
         self._limit = graphs if loaded.new_borrower is not None else 0
-        self._captured: OrderedDict[Key, Captured] = OrderedDict()
-        self._seen: OrderedDict[Key, None] = OrderedDict()
+        self._graphs: OrderedDict[Key, CudaGraph] = OrderedDict()
+        self._recent_keys: OrderedDict[Key, None] = OrderedDict()
 
     def run(self, feeds: Mapping[str, Array], profile: Profile) -> dict[str, Array]:
-        """The outputs for inputs of the engine's own types, which `profile` takes."""
+        """The outputs for `feeds`, which have the engine's own types and shapes that `profile` holds."""
         for name in self._loaded.inputs:
             self._hold(name, feeds[name].nbytes)
             self._staging[name].send(feeds[name], self._stream)
         key = tuple(feeds[name].shape for name in self._loaded.inputs)
-        captured = self._captured.get(key)
-        if captured is not None:
-            self._captured.move_to_end(key)
-            self._cuda.launch(captured.graph, self._stream)
-            shapes = captured.shapes
-        elif self._returns(key):
+        graph = self._graphs.get(key)
+        if graph is not None:
+            self._graphs.move_to_end(key)
+            self._cuda.launch(graph.handle, self._stream)
+            shapes = graph.shapes
+        elif self._is_repeated(key):
             shapes = self._capture(key, feeds, profile)
         else:
             if self._profile != profile.index:
@@ -71,12 +77,12 @@ class Lane:
         return {name: self._staging[name].received(shape, dtypes[name]) for name, shape in shapes.items()}
 
     def close(self) -> None:
-        """Give everything back, also after a failure, which may have taken the device's other functions with it."""
+        """Free everything. Functions of CUDA may fail after another failure; the rest is still freed."""
         with suppress(EngineError):
             self._cuda.wait(self._stream)
         self._forget_graphs()
-        held: list[Closable] = [*self._staging.values(), self._scratch]
-        for closable in held:
+        memory: list[Closable] = [*self._staging.values(), self._scratch]
+        for closable in memory:
             with suppress(EngineError):
                 closable.close()
         with suppress(EngineError):
@@ -84,7 +90,7 @@ class Lane:
 
     def _hold(self, name: str, size: int) -> None:
         if self._staging[name].hold(size):
-            self._forget_graphs()  # they read and write where the tensor was
+            self._forget_graphs()  # they use the old address
 
     def _size(self, name: str, shape: tuple[int, ...]) -> int:
         size = self._loaded.dtypes[name].itemsize
@@ -93,13 +99,15 @@ class Lane:
         return size
 
     def _bind(self, context: Context, feeds: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
-        """Tell the context its inputs' shapes and every tensor's place; the outputs' shapes."""
+        """Set the inputs' shapes and the addresses of all tensors in `context`, and return the outputs' shapes."""
         for name in self._loaded.inputs:
             done = context.set_input_shape(name, feeds[name].shape)
             self._require(done, f"the shape {feeds[name].shape} of {name!r}")
         shapes = {name: tuple(context.get_tensor_shape(name)) for name in self._loaded.outputs}
         for name, shape in shapes.items():
-            self._require(all(size >= 0 for size in shape), f"what shape {name!r} has: it says {shape}")
+            self._require(
+                all(size >= 0 for size in shape), f"the shape of {name!r}, which it gives as {shape}"
+            )
             self._hold(name, self._size(name, shape))
         for name, staging in self._staging.items():
             self._require(context.set_tensor_address(name, staging.device), f"the memory of {name!r}")
@@ -116,49 +124,51 @@ class Lane:
         if not done:
             raise EngineError(f"{self._loaded.name} failed on {what}: {self._loaded.complaints()}")
 
-    def _returns(self, key: Key) -> bool:
-        """Whether this shape was fed before, and so is worth a graph."""
+    def _is_repeated(self, key: Key) -> bool:
+        """Whether these shapes were fed before, so that a graph is worth its cost."""
         if not self._limit:
             return False
-        if key in self._seen:
+        if key in self._recent_keys:
             return True
-        self._seen[key] = None
-        while len(self._seen) > 4 * self._limit:
-            self._seen.popitem(last=False)
+        self._recent_keys[key] = None
+        while len(self._recent_keys) > 4 * self._limit:
+            self._recent_keys.popitem(last=False)
         return False
 
     def _capture(self, key: Key, feeds: Mapping[str, Array], profile: Profile) -> dict[str, tuple[int, ...]]:
-        """Run the batch in a context of its own, and keep a graph of that run for the next batch of this shape.
+        """Run the batch in a new context, and keep a graph of the run for the next batch of these shapes.
 
-        A graph is bound to its context as it was (NVIDIA, "CUDA Graphs": what changes the context makes the graph
-        undefined), so each has one, all in one piece of memory, for a lane's runs follow each other.
+        Changing a context makes its graphs undefined (NVIDIA, "CUDA Graphs"), so each graph has its own context. All
+        contexts share one piece of memory, since the runs of a lane follow each other.
         """
         assert self._loaded.new_borrower is not None
-        while len(self._captured) >= self._limit:
-            self._forget(self._captured.popitem(last=False)[1])
+        while len(self._graphs) >= self._limit:
+            self._forget(self._graphs.popitem(last=False)[1])
         self._scratch.hold(self._loaded.scratch_bytes)
         context = self._loaded.new_borrower()
         context.set_device_memory(self._scratch.address, self._scratch.size)
         self._set_profile(context, profile)
         shapes = self._bind(context, feeds)
-        # The first run of a shape does work that must not be in the graph.
+        # The first run with a shape does work that must not be in the graph
         self._enqueue(context)
         self._cuda.wait(self._stream)
         try:
-            graph = self._cuda.capture(self._stream, lambda: self._enqueue(context))
+            handle = self._cuda.capture(self._stream, lambda: self._enqueue(context))
         except EngineError as error:
             _logger.warning(
-                "%s: no CUDA graphs, for capturing one failed: %s", self._loaded.name, error.message
+                "%s: there will be no CUDA graphs, since capturing one failed: %s",
+                self._loaded.name,
+                error.message,
             )
             self._limit = 0
             return shapes
-        self._captured[key] = Captured(graph=graph, shapes=shapes, context=context)
+        self._graphs[key] = CudaGraph(handle=handle, shapes=shapes, context=context)
         return shapes
 
     def _forget_graphs(self) -> None:
-        while self._captured:
-            self._forget(self._captured.popitem()[1])
+        while self._graphs:
+            self._forget(self._graphs.popitem()[1])
 
-    def _forget(self, captured: Captured) -> None:
+    def _forget(self, graph: CudaGraph) -> None:
         with suppress(EngineError):
-            self._cuda.destroy_graph(captured.graph)
+            self._cuda.destroy_graph(graph.handle)

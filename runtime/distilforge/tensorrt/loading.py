@@ -1,4 +1,4 @@
-"""From an engine's file to one that can be run: checks, weights, kernels, contexts."""
+"""Loads an engine's file: checks, weights, kernels and contexts."""
 
 import logging
 import mmap
@@ -13,7 +13,7 @@ from distilforge import user_cache
 from distilforge.cuda.driver import Device
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Variant
-from distilforge.tensorrt.flavours import Flavour
+from distilforge.tensorrt.engine_runtime import EngineRuntime
 from distilforge.tensorrt.kernels import KernelCache, path_for
 from distilforge.tensorrt.log import Log, log_of
 from distilforge.tensorrt.obstacles import VERSION_COMPATIBLE, built, compiled, having
@@ -26,16 +26,22 @@ _logger = logging.getLogger("distilforge")
 
 
 def load_engine(
-    toolkit: Any, flavour: Flavour, variant: Variant, folder: Path, device: Device, settings: EngineSettings
+    toolkit: Any,
+    engine_runtime: EngineRuntime,
+    variant: Variant,
+    folder: Path,
+    device: Device,
+    settings: EngineSettings,
 ) -> tuple[LoadedEngine, KernelCache | None]:
-    """The variant's engine on `device`, which is this thread's already, and what keeps its kernels.
+    """Load the variant's engine on `device`, which must be this thread's device.
 
-    Raises UnavailableError where the toolkit refuses it, with the toolkit's own words.
+    `toolkit` is the module of `engine_runtime`. Returns the engine, and the file of its kernels, if they are kept.
+    Raises UnavailableError, with the toolkit's message, where the toolkit refuses the engine.
     """
-    name = f"{flavour.name} {toolkit.__version__}"
+    name = f"{engine_runtime.name} {toolkit.__version__}"
     log = log_of(toolkit, name)
     runtime = toolkit.Runtime(log)
-    # Such an engine brings the runtime that it was built with, which is code.
+    # Such an engine contains its runtime, which is code
     if compiled(variant).options.get(VERSION_COMPATIBLE) == "true":
         runtime.engine_host_code_allowed = True
     path = folder / variant.files[0]
@@ -43,24 +49,24 @@ def load_engine(
     if compiled(variant).options.get(WEIGHTS_STRIPPED) == "true":
         _refit(toolkit, engine, variant, folder, log)
     kernels = None
-    if flavour.jit:
+    if engine_runtime.compiles_kernels:
         config, kernels = _runtime_config(toolkit, engine, path, name, device, settings)
         new_context = _factory(lambda: engine.create_execution_context(config), name, log)
     else:
         new_context = _factory(engine.create_execution_context, name, log)
     strategy = toolkit.ExecutionContextAllocationStrategy.USER_MANAGED
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    inputs = tuple(each for each in names if engine.get_tensor_mode(each) == toolkit.TensorIOMode.INPUT)
+    inputs = tuple(tensor for tensor in names if engine.get_tensor_mode(tensor) == toolkit.TensorIOMode.INPUT)
     loaded = LoadedEngine(
         name=f"{name} on {device.name}",
         inputs=inputs,
-        outputs=tuple(each for each in names if each not in inputs),
-        dtypes={each: np.dtype(toolkit.nptype(engine.get_tensor_dtype(each))) for each in names},
+        outputs=tuple(tensor for tensor in names if tensor not in inputs),
+        dtypes={tensor: np.dtype(toolkit.nptype(engine.get_tensor_dtype(tensor))) for tensor in names},
         profiles=tuple(_profile(engine, inputs, index) for index in range(engine.num_optimization_profiles)),
         scratch_bytes=int(engine.device_memory_size_v2),
         new_context=new_context,
         new_borrower=None
-        if flavour.jit
+        if engine_runtime.compiles_kernels
         else _factory(lambda: engine.create_execution_context(strategy), name, log),
         complaints=log.complaints,
         kept=(runtime, log, engine),
@@ -88,13 +94,13 @@ def _deserialized(
     if engine is None:
         raise UnavailableError(
             f"{name} cannot load {variant.files[0]!r} on {having([device])}: {log.complaints()}",
-            hint=f"it was built by {built(compiled(variant))}; build the release again where what is named differs",
+            hint=f"it was built by {built(compiled(variant))}; if this machine differs, build the release again",
         )
     return engine
 
 
 def _diagnoses(toolkit: Any, diagnostics: int) -> str:
-    """The names of the bits in `diagnostics`, as words."""
+    """The meanings of the bits in `diagnostics`, in words."""
     members = toolkit.EngineInvalidityDiagnostics.__members__
     return ", ".join(
         name.lower().replace("_", " ") for name, member in members.items() if int(diagnostics) & member.value
@@ -102,10 +108,10 @@ def _diagnoses(toolkit: Any, diagnostics: int) -> str:
 
 
 def _refit(toolkit: Any, engine: Any, variant: Variant, folder: Path, log: Log) -> None:
-    """Put the weights of the release's own graph into an engine that was built without."""
+    """Put the weights of the release's graph into an engine that was built without weights."""
     if not variant.oracle:
         raise ReleaseError(
-            f"the variant {variant.name!r} has no weights in its engine, and no graph to take them from",
+            f"the variant {variant.name!r} has an engine without weights, and no graph to take them from",
             hint="publish the release again",
         )
     refitter = toolkit.Refitter(engine, log)
@@ -113,7 +119,7 @@ def _refit(toolkit: Any, engine: Any, variant: Variant, folder: Path, log: Log) 
     if not parser.refit_from_file(str(folder / variant.oracle)) or not refitter.refit_cuda_engine():
         raise ReleaseError(
             f"the weights of {variant.oracle!r} do not fit the engine {variant.files[0]!r}: {log.complaints()}",
-            hint="both must be of one build; publish the release again",
+            hint="both must come from one build; publish the release again",
         )
 
 
@@ -147,7 +153,7 @@ def _factory(create: Callable[[], Any], name: str, log: Log) -> Callable[[], Con
         if context is None:
             raise UnavailableError(
                 f"{name} cannot make an execution context: {log.complaints()}",
-                hint="the device's memory may be taken; a variant's setting 'contexts' bounds how many there are",
+                hint="the device's memory may be full; a variant's setting 'contexts' limits their number",
             )
         return context
 

@@ -1,4 +1,4 @@
-"""TensorRT's log: passed on to Python's, and its last complaints kept for our errors."""
+"""TensorRT's log: its messages go to Python's logging, and its last errors are kept for our exceptions."""
 
 import logging
 from collections import deque
@@ -10,16 +10,16 @@ _KEPT = 8
 
 
 class Log(Protocol):
-    """TensorRT's logger, as the toolkit wants it, which remembers."""
+    """A logger for TensorRT that keeps the last errors."""
 
     def complaints(self) -> str:
-        """What it said of what went wrong, oldest first; said once."""
+        """Return the errors since the last call, oldest first."""
 
 
-# Any: a toolkit need not be installed, and has no types where it is
+# Any: the toolkit may not be installed, and has no types
 @cache
 def log_of(toolkit: Any, name: str) -> Log:
-    """The logger of this process for the `toolkit`, which takes no second; `name` begins what is passed on."""
+    """The logger for `toolkit`, of which there can be one per process; `name` begins each message."""
     severity = toolkit.ILogger.Severity
     levels = {
         severity.INTERNAL_ERROR: logging.ERROR,
@@ -34,18 +34,18 @@ def log_of(toolkit: Any, name: str) -> Log:
             toolkit.ILogger.__init__(self)
             self._complaints: deque[str] = deque(maxlen=_KEPT)
 
-        # The toolkit's name for it; it is called from the toolkit's own threads, too.
+        # TensorRT calls this method, from its own threads too
         def log(self, severity: object, message: str) -> None:
             level = levels.get(severity, logging.DEBUG)
             if level == logging.ERROR:
                 self._complaints.append(message)
-            # An error is raised with these words; whoever catches it decides what is shown.
+            # An exception carries the message of an error; the code that catches it decides whether to show it
             _logger.log(min(level, logging.WARNING), "%s: %s", name, message)
 
         def complaints(self) -> str:
-            found = "; ".join(dict.fromkeys(self._complaints))
+            text = "; ".join(dict.fromkeys(self._complaints))
             self._complaints.clear()
-            return found or f"{name} did not say why"
+            return text or f"{name} did not say why"
 
     recorder: Log = Recorder()
     return recorder

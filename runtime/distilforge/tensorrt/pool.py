@@ -1,4 +1,4 @@
-"""A bounded number of things that one thread uses at a time."""
+"""A limited number of resources, each of which one thread at a time uses."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ T = TypeVar("T", bound=Closable)
 
 
 class Pool(Generic[T]):
-    """At most `limit` of what `make` returns, made when they are first needed, the last used handed out first."""
+    """At most `limit` resources, which `make` creates when they are needed; the last used is lent first."""
 
     def __init__(self, make: Callable[[], T], limit: int) -> None:
         self._make = make
@@ -25,11 +25,11 @@ class Pool(Generic[T]):
 
     @contextmanager
     def borrow(self) -> Iterator[T]:
-        """One of them, for this thread alone; waits for one. What failed is closed, and is not handed out again."""
+        """Wait for a resource and lend it to this thread; one that raised an exception is closed and not lent again."""
         with self._free:
             with self._lock:
-                found = self._idle.pop() if self._idle else None
-            entry = self._make() if found is None else found
+                idle = self._idle.pop() if self._idle else None
+            entry = self._make() if idle is None else idle
             try:
                 yield entry
             except BaseException:
@@ -42,7 +42,7 @@ class Pool(Generic[T]):
             entry.close()
 
     def close(self) -> None:
-        """Close those that are idle now, and the others when they come back."""
+        """Close the idle resources now, and the others when they are returned."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []

@@ -1,4 +1,4 @@
-"""Which optimization profile of an engine takes a batch."""
+"""The optimization profiles of an engine, and which one to use for a batch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,22 @@ from math import prod
 from distilforge.errors import EngineError
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""Sizes of every input, by its name."""
+"""The shape of every input, by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The smallest and the largest sizes of every input in the engine's profile number `index`."""
+    """One profile of an engine."""
 
     index: int
+    """Its number in the engine."""
     lows: Shapes
+    """The smallest shapes."""
     highs: Shapes
+    """The largest shapes."""
 
     def holds(self, shapes: Shapes) -> bool:
+        """Whether inputs of `shapes` can run in this profile."""
         return all(
             len(low) == len(shapes[name]) == len(self.highs[name])
             and all(
@@ -30,7 +34,7 @@ class Profile:
 
     @property
     def elements(self) -> int:
-        """How many the largest inputs have together."""
+        """The number of elements of the largest inputs together."""
         return sum(prod(high) for high in self.highs.values())
 
     def __str__(self) -> str:
@@ -40,13 +44,13 @@ class Profile:
 
 
 def smallest(profiles: Sequence[Profile], shapes: Shapes) -> Profile:
-    """Of those that hold `shapes` the one with the smallest inputs; EngineError where none does."""
+    """The profile with the smallest inputs among those that hold `shapes`; EngineError where none does."""
     holding = [profile for profile in profiles if profile.holds(shapes)]
     if not holding:
         fed = ", ".join(f"{name} {_sizes(shape)}" for name, shape in shapes.items())
         raise EngineError(
-            f"the engine takes no batch of {fed}; its profiles are {'; '.join(map(str, profiles))}",
-            hint="feed sizes inside a profile, or build the engine with profiles that leave no gap",
+            f"the engine does not take a batch of {fed}; its profiles are {'; '.join(map(str, profiles))}",
+            hint="feed sizes inside one profile, or build the engine with profiles that have no gap between them",
         )
     return min(holding, key=lambda profile: profile.elements)
 

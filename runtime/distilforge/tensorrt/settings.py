@@ -1,4 +1,4 @@
-"""An engine's settings in a variant's `session`."""
+"""The settings of an engine, which a variant's `session` contains."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,18 +18,16 @@ _SWITCH: Mapping[str, bool] = {"on": True, "off": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """How an engine is run.
-
-    contexts: how many runs go on at once, each with activation memory of its own. cuda_graphs: of how many shapes a
-    context keeps a CUDA graph, 0 for none; TensorRT-RTX bounds their number by itself. runtime_cache: TensorRT-RTX
-    keeps the kernels that it compiles on this machine, in the user's cache folder. kernels: when TensorRT-RTX
-    compiles kernels for one shape, its own name of it, None for its default.
-    """
+    """How an engine is run."""
 
     contexts: int = 2
+    """How many runs can go on at once; each has its own memory for activations."""
     cuda_graphs: int = 0
+    """For how many shapes each context keeps a CUDA graph, 0 for none; TensorRT-RTX limits their number itself."""
     runtime_cache: bool = True
+    """Whether TensorRT-RTX keeps the kernels that it compiles on this machine, in the user's cache folder."""
     kernels: str | None = None
+    """When TensorRT-RTX compiles kernels for one shape: its own name for the strategy, None for its default."""
 
     @classmethod
     def of(cls, variant: Variant) -> "EngineSettings":

@@ -1,4 +1,4 @@
-"""What is used of the toolkits' classes, whose packages have no types."""
+"""The methods of TensorRT's classes that are used here, since its packages have no types."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from distilforge.tensorrt.profiles import Profile
 
 
 class Context(Protocol):
-    """One execution context; used by one thread at a time. Whatever is asked of it answers whether it was done."""
+    """An execution context, for one thread at a time; the methods that return a bool say whether they succeeded."""
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool: ...
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool: ...
@@ -22,21 +22,25 @@ class Context(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedEngine:
-    """A deserialized engine: its tensors, and how to make contexts of it.
-
-    name: what errors call it. dtypes: numpy's, of all inputs and outputs. new_context: with activation memory of its
-    own; new_borrower: with memory that the caller gives, `scratch_bytes` of it, None where CUDA graphs are the
-    toolkit's own affair. complaints: what its log last said went wrong. kept: what must outlive
-    the contexts.
-    """
+    """A deserialized engine."""
 
     name: str
+    """How errors name it."""
     inputs: tuple[str, ...]
+    """The names of the inputs."""
     outputs: tuple[str, ...]
+    """The names of the outputs."""
     dtypes: Mapping[str, np.dtype[np.generic]]
+    """The types of all inputs and outputs."""
     profiles: tuple[Profile, ...]
+    """The optimization profiles."""
     scratch_bytes: int
+    """The memory that a context needs for activations."""
     new_context: Callable[[], Context]
+    """Creates a context that owns its memory for activations."""
     new_borrower: Callable[[], Context] | None
+    """Creates a context that uses memory of the caller's; None where the toolkit makes its own CUDA graphs."""
     complaints: Callable[[], str]
+    """Returns the last errors in the toolkit's log."""
     kept: tuple[object, ...] = ()
+    """Objects that must live as long as the contexts."""

@@ -49,9 +49,9 @@ def test_it_times_every_variant_without_torch(release: Path, tmp_path: Path) -> 
     assert "imported:\n" in done.stderr
     assert "round 1, after" in done.stderr
     outcome = json.loads(done.stdout)
-    assert [each["variant"] for each in outcome["variants"]] == [FP32, INT8]
+    assert [variant["variant"] for variant in outcome["variants"]] == [FP32, INT8]
     # The usual shapes, held within the release's spans
-    shapes = [(each["batch"], each["tokens"]) for each in outcome["shapes"]]
+    shapes = [(shape["batch"], shape["tokens"]) for shape in outcome["shapes"]]
     assert shapes == [(1, 16), (1, 64), (8, 64)]
     assert len(outcome["speeds"]) == len(outcome["measurements"]) == 6
     # A busy machine is no failure, and says why
@@ -120,7 +120,7 @@ def test_the_pipelines_command_is_the_same(
         app, ["bench", str(release), "--seconds", "0.3", "--shape", "1x8", "--json", "--no-remember"]
     )
     assert done.exit_code == 0, done.output
-    assert [each["variant"] for each in json.loads(done.stdout)["variants"]] == [FP32, INT8]
+    assert [variant["variant"] for variant in json.loads(done.stdout)["variants"]] == [FP32, INT8]
     assert shell.invoke(app, ["bench", str(release), "--shape", "nonsense"]).exit_code == 2
     forgotten = shell.invoke(app, ["bench", str(release), "--forget"])
     assert forgotten.stdout == "forgot 0 measurements of random-sequence_classification 0123456789ab\n"

@@ -51,7 +51,7 @@ def test_a_kernel_that_saturates_is_seen(monkeypatch: pytest.MonkeyPatch) -> Non
     activations, weights = exact_int8.extremes()
     observed = exact_int8.deviation(activations, weights)
     assert observed is not None
-    assert f"made {32 * 32767} of a sum that is {64 * 255 * 127}" in observed
+    assert f"computed {32 * 32767} for a sum that is {64 * 255 * 127}" in observed
     # With 7-bit weights the same kernel is exact.
     assert exact_int8.deviation(activations, (weights // 2).astype(np.int8)) is None
 

@@ -1,4 +1,4 @@
-"""Engines of tiny models, compiled by TensorRT-RTX itself."""
+"""Engines of tiny models, which TensorRT-RTX really compiles."""
 
 import subprocess
 from pathlib import Path
@@ -9,12 +9,12 @@ from distilforge.manifest import CompiledEngine
 
 from model_src import heads
 from pipeline.engines.build import build
-from pipeline.engines.flavours import RTX
 from pipeline.engines.options import EngineOptions
-from pipeline.engines.worker import APART
+from pipeline.engines.worker import DECOMPOSED
 from pipeline.errors import StageError
 from pipeline.graph.file import load, save
 from pipeline.passes import base, fusions
+from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 from tests.engine_graphs import axes, graph_file
 from tests.graphs import LAYERS
 
@@ -25,11 +25,11 @@ HEAD = "sequence_classification"
 
 def compiled(graph: Path, output: Path, head: str = HEAD, **options: object) -> CompiledEngine:
     chosen = EngineOptions(**options)  # type: ignore[arg-type]
-    return build(graph, RTX, chosen, axes(head), output, progress=lambda text: None)
+    return build(graph, TENSORRT_RTX, chosen, axes(head), output, progress=lambda text: None)
 
 
 def with_attention(graph: Path, folder: Path) -> Path:
-    """`graph`, in fp32, with attention as ONNX's operator, which TensorRT-RTX has no kernel for in fp32."""
+    """`graph`, which is in fp32, with ONNX's Attention, for which TensorRT-RTX has no kernel in fp32."""
     loaded = load(graph)
     base.apply(loaded, [fusions.find("attention_onnx")])
     save(loaded, folder / "attention.onnx")
@@ -49,7 +49,7 @@ def test_every_head_compiles_in_every_precision(head: str, precision: str, tmp_p
 def test_the_file_is_a_plain_serialized_engine(tmp_path: Path) -> None:
     engine = compiled(graph_file(HEAD, "fp16"), tmp_path / "x.engine")
     content = (tmp_path / "x.engine").read_bytes()
-    # TensorRT's own header: its tag, and at byte 16 the length of all
+    # TensorRT's own header: its tag, and at byte 16 the length of the file
     assert content[:4] == b"vtrt"
     assert int.from_bytes(content[16:24], "little") == len(content) == engine.bytes
 
@@ -59,7 +59,7 @@ def test_attention_is_one_kernel_in_every_layer() -> None:
     assert operators.count("Attention") == LAYERS
 
 
-def test_the_manifest_gets_what_was_chosen_and_what_was_warned_of(tmp_path: Path) -> None:
+def test_the_manifest_entry_has_the_options_and_the_warnings(tmp_path: Path) -> None:
     engine = compiled(
         graph_file(HEAD, "fp16"), tmp_path / "x.engine", capabilities=("8.6", "12.0"), buckets=(8,), tf32=True
     )
@@ -70,7 +70,7 @@ def test_the_manifest_gets_what_was_chosen_and_what_was_warned_of(tmp_path: Path
     assert len(set(engine.warnings)) == len(engine.warnings)
 
 
-def test_without_a_capability_an_engine_is_for_those_that_nvidia_documents(tmp_path: Path) -> None:
+def test_without_capabilities_an_engine_is_for_those_that_nvidia_documents(tmp_path: Path) -> None:
     engine = compiled(graph_file(HEAD, "fp16"), tmp_path / "x.engine")
     assert engine.capabilities == ("8.0", "8.6", "8.9", "12.0+")
     assert engine.options == {}
@@ -79,7 +79,7 @@ def test_without_a_capability_an_engine_is_for_those_that_nvidia_documents(tmp_p
 def test_an_engine_in_fp8_is_for_devices_that_have_it(tmp_path: Path) -> None:
     engine = build(
         graph_file(HEAD, "fp8"),
-        RTX.narrowed("fp8"),
+        TENSORRT_RTX.narrowed("fp8"),
         EngineOptions(),
         axes(HEAD),
         tmp_path / "x.engine",
@@ -89,12 +89,12 @@ def test_an_engine_in_fp8_is_for_devices_that_have_it(tmp_path: Path) -> None:
     assert engine.precisions["fp8"] >= 4 * LAYERS
 
 
-def test_a_workspace_that_is_too_small_stops_the_build_with_tensorrts_words(tmp_path: Path) -> None:
+def test_a_workspace_that_is_too_small_is_an_error_with_tensorrts_message(tmp_path: Path) -> None:
     small = EngineOptions(workspace_mb=1)
     with pytest.raises(StageError, match=r"OutOfMemory|workspace"):
         build(
             graph_file(HEAD, "fp32"),
-            RTX,
+            TENSORRT_RTX,
             small,
             axes(HEAD),
             tmp_path / "x.engine",
@@ -103,10 +103,10 @@ def test_a_workspace_that_is_too_small_stops_the_build_with_tensorrts_words(tmp_
     assert not (tmp_path / "x.engine").exists()
 
 
-def test_an_attention_without_a_fused_kernel_is_compiled_apart_and_said_so(tmp_path: Path) -> None:
+def test_an_attention_without_a_fused_kernel_is_compiled_as_operators_with_a_warning(tmp_path: Path) -> None:
     graph = with_attention(graph_file(HEAD, "fp32"), tmp_path)
     engine = compiled(graph, tmp_path / "x.engine")
-    assert APART in engine.warnings
+    assert DECOMPOSED in engine.warnings
     assert any("not supported by a dedicated kernel" in text for text in engine.warnings)
 
 
@@ -125,9 +125,9 @@ def test_an_operator_that_the_parser_refuses_is_named_with_its_module(tmp_path: 
     )
 
 
-def test_a_file_that_is_no_graph_fails(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_graph_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_text("no graph")
-    with pytest.raises(StageError, match=r"TensorRT-RTX made no x\.engine of x\.onnx"):
+    with pytest.raises(StageError, match=r"TensorRT-RTX could not compile x\.onnx to x\.engine"):
         compiled(tmp_path / "x.onnx", tmp_path / "x.engine")
 
 
@@ -135,7 +135,7 @@ def test_a_crash_of_the_compiler_is_a_failed_stage(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="its process was ended by the signal SIGKILL"):
         build(
             graph_file(HEAD, "fp32"),
-            RTX,
+            TENSORRT_RTX,
             EngineOptions(),
             axes(HEAD),
             tmp_path / "x.engine",
@@ -159,7 +159,7 @@ def test_interrupting_kills_the_compiler_and_leaves_nothing(tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt):
         build(
             graph_file(HEAD, "fp32"),
-            RTX,
+            TENSORRT_RTX,
             EngineOptions(),
             axes(HEAD),
             tmp_path / "x.engine",

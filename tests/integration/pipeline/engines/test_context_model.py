@@ -1,4 +1,4 @@
-"""Models that hand engines to ONNX Runtime: around real engines, and what ONNX Runtime itself makes of them."""
+"""Models that give engines to ONNX Runtime: with real engines, and loaded by ONNX Runtime."""
 
 import hashlib
 from pathlib import Path
@@ -12,8 +12,9 @@ from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
 from model_src import heads
 from pipeline.engines import context_model
 from pipeline.engines.build import build
-from pipeline.engines.flavours import ONNXRUNTIME_RTX, ONNXRUNTIME_TENSORRT
 from pipeline.engines.options import EngineOptions
+from pipeline.targets.onnxruntime_rtx import ONNXRUNTIME_RTX
+from pipeline.targets.onnxruntime_tensorrt import ONNXRUNTIME_TENSORRT
 from tests.engine_graphs import axes, graph_file
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX has no wheel for this machine")
@@ -23,29 +24,29 @@ CPU = ["CPUExecutionProvider"]
 
 
 def written(head: str, precision: str, folder: Path) -> tuple[Path, CompiledEngine]:
-    """The model around an engine that TensorRT-RTX builds, and what is said of the engine."""
+    """The model for an engine that TensorRT-RTX compiles here, and the engine's manifest entry."""
     graph, engine = graph_file(head, precision), folder / "x.engine"
-    made = build(graph, ONNXRUNTIME_RTX, EngineOptions(), axes(head), engine, progress=lambda text: None)
+    compiled = build(graph, ONNXRUNTIME_RTX, EngineOptions(), axes(head), engine, progress=lambda text: None)
     model = folder / "x_ctx.onnx"
-    context_model.write(graph, engine, made, ONNXRUNTIME_RTX.provider, model)
-    return model, made
+    context_model.write(graph, engine, compiled, ONNXRUNTIME_RTX.provider, model)
+    return model, compiled
 
 
 def attributes(model: Path) -> dict[str, object]:
     (node,) = onnx.load(model).graph.node
-    return {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
 @pytest.fixture(scope="module")
 def around_bytes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a file in place of an engine, for what does not depend on its content."""
+    """A folder with a file in place of an engine, for tests that do not depend on its content."""
     folder = tmp_path_factory.mktemp("context")
     (folder / "x.engine").write_bytes(b"engine!")
     return folder
 
 
 def around(folder: Path, *capabilities: str, provider: str = ONNXRUNTIME_RTX.provider) -> Path:
-    made = CompiledEngine(
+    compiled = CompiledEngine(
         flavour="TensorRT-RTX",
         version="1.7.1.116",
         capabilities=capabilities,
@@ -56,7 +57,7 @@ def around(folder: Path, *capabilities: str, provider: str = ONNXRUNTIME_RTX.pro
         build_seconds=1.0,
     )
     model = folder / f"{provider}_ctx.onnx"
-    context_model.write(graph_file(HEAD, "fp16"), folder / "x.engine", made, provider, model)
+    context_model.write(graph_file(HEAD, "fp16"), folder / "x.engine", compiled, provider, model)
     return model
 
 
@@ -65,16 +66,16 @@ def around(folder: Path, *capabilities: str, provider: str = ONNXRUNTIME_RTX.pro
 def test_every_head_is_one_node_around_a_real_engine_with_the_tensors_of_its_graph(
     head: str, precision: str, tmp_path: Path
 ) -> None:
-    model, made = written(head, precision, tmp_path)
-    assert made.capabilities == ("8.6", "8.9", "12.0+")
+    model, compiled = written(head, precision, tmp_path)
+    assert compiled.capabilities == ("8.6", "8.9", "12.0+")
     said = attributes(model)
     assert said["embed_mode"] == 0
     named = tmp_path / said["ep_cache_context"].decode()  # type: ignore[attr-defined]
     content = named.read_bytes()
-    # TensorRT's own header, and nothing around it: what the providers give to deserializeCudaEngine as it is
+    # The file begins with TensorRT's header: the providers pass it to deserializeCudaEngine unchanged
     assert content[:4] == b"vtrt"
-    assert int.from_bytes(content[16:24], "little") == len(content) == made.bytes
-    assert said["ep_sdk_version"] == made.version.encode()
+    assert int.from_bytes(content[16:24], "little") == len(content) == compiled.bytes
+    assert said["ep_sdk_version"] == compiled.version.encode()
     assert said["partition_name"] == f"engine_{hashlib.sha256(content).hexdigest()[:16]}".encode()
     assert model.stat().st_size < 2000
 
@@ -83,13 +84,13 @@ def test_every_head_is_one_node_around_a_real_engine_with_the_tensors_of_its_gra
     assert list(loaded.input) == list(graph.input)
     assert list(loaded.output) == list(graph.output)
     (node,) = loaded.node
-    # Providers map an engine's tensors to the node's by their names
+    # Providers match the tensors of the engine and of the node by name
     assert list(node.input) == [value.name for value in graph.input]
     assert list(node.output) == [value.name for value in graph.output]
 
 
 def test_the_engine_has_the_tensors_that_the_node_has(around_bytes: Path) -> None:
-    """Engines say their tensors' names only on a device; the network that one is built from has the same."""
+    """Without a device an engine does not tell the names of its tensors; its network has the same ones."""
     import tensorrt_rtx
 
     model = around(around_bytes, "8.6")
@@ -110,18 +111,16 @@ def test_the_engine_has_the_tensors_that_the_node_has(around_bytes: Path) -> Non
 
 
 def test_the_attributes_are_those_of_onnxruntimes_operator(around_bytes: Path) -> None:
-    (schema,) = [each for each in get_all_operator_schema() if each.name == "EPContext"]
+    (schema,) = [schema for schema in get_all_operator_schema() if schema.name == "EPContext"]
     node = onnx.load(around(around_bytes, "8.6")).graph.node[0]
     assert (node.domain, node.op_type) == (schema.domain, schema.name)
-    for each in node.attribute:
-        assert each.name in schema.attributes
-        assert each.type == schema.attributes[each.name].type.value
+    for attribute in node.attribute:
+        assert attribute.name in schema.attributes
+        assert attribute.type == schema.attributes[attribute.name].type.value
 
 
 @pytest.mark.parametrize("provider", [ONNXRUNTIME_RTX.provider, ONNXRUNTIME_TENSORRT.provider])
-def test_onnxruntime_knows_whose_engine_it_is_and_runs_it_on_no_other_provider(
-    provider: str, around_bytes: Path
-) -> None:
+def test_onnxruntime_runs_the_engine_with_its_own_provider_only(provider: str, around_bytes: Path) -> None:
     model = around(around_bytes, "8.6", provider=provider)
     with pytest.raises(
         Exception, match=f"EPContext node generated by '{provider}' is not compatible"
@@ -140,13 +139,13 @@ def test_onnxruntime_knows_whose_engine_it_is_and_runs_it_on_no_other_provider(
         ((), None),
     ],
 )
-def test_an_architecture_is_named_where_there_is_one(
+def test_a_single_capability_is_written_as_the_architecture(
     capabilities: tuple[str, ...], architecture: bytes | None, around_bytes: Path
 ) -> None:
     assert attributes(around(around_bytes, *capabilities)).get("hardware_architecture") == architecture
 
 
-def test_engines_that_differ_keep_their_kernels_apart(tmp_path: Path) -> None:
+def test_different_engines_have_different_names_for_their_kernels(tmp_path: Path) -> None:
     names = set()
     for content in (b"engine!", b"another"):
         (tmp_path / "x.engine").write_bytes(content)

@@ -1,4 +1,4 @@
-"""Several engines at once: the bound of memory and Ctrl-C."""
+"""Several engines at once: the limit of memory, and Ctrl-C."""
 
 import contextlib
 import os
@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from distilforge.manifest import CompiledEngine
 
-from pipeline.engines.flavours import RTX
 from pipeline.engines.options import EngineOptions
 from pipeline.engines.pool import Pool, estimated_bytes
 from pipeline.errors import StageError
+from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 from tests.engine_graphs import axes, graph_file
 
 HEAD = "sequence_classification"
@@ -33,7 +33,7 @@ def test_several_capabilities_are_built_at_once(tmp_path: Path) -> None:
     def task(capability: str) -> CompiledEngine:
         options = EngineOptions(capabilities=(capability,))
         output = tmp_path / f"{capability}.engine"
-        return pool.build(graph_file(HEAD, "fp16"), RTX, options, axes(HEAD), output, progress=quiet)
+        return pool.build(graph_file(HEAD, "fp16"), TENSORRT_RTX, options, axes(HEAD), output, progress=quiet)
 
     graph_file(HEAD, "fp16")
     built = pool.run({name: partial(task, name) for name in ("8.6", "8.9", "12.0")}, progress=quiet)
@@ -51,7 +51,7 @@ def test_builds_that_do_not_fit_together_run_one_after_the_other(tmp_path: Path)
         name: partial(
             pool.build,
             graph,
-            RTX,
+            TENSORRT_RTX,
             EngineOptions(),
             axes(HEAD),
             tmp_path / f"{name}.engine",
@@ -62,7 +62,7 @@ def test_builds_that_do_not_fit_together_run_one_after_the_other(tmp_path: Path)
     with pytest.raises(StageError):
         pool.run(tasks, progress=said.append)
     (waited,) = (text for text in said if "waits for" in text)
-    # Which of the two threads comes first is the system's affair
+    # Either of the two threads can come first
     assert waited in ("a.engine waits for 0.4 GB of memory", "b.engine waits for 0.4 GB of memory")
 
 
@@ -70,7 +70,7 @@ def test_a_build_larger_than_the_bound_runs_alone(tmp_path: Path) -> None:
     graph = tmp_path / "broken.onnx"
     graph.write_bytes(b"no graph")
     build = partial(
-        Pool(memory_bytes=1).build, graph, RTX, EngineOptions(), axes(HEAD), tmp_path / "x.engine"
+        Pool(memory_bytes=1).build, graph, TENSORRT_RTX, EngineOptions(), axes(HEAD), tmp_path / "x.engine"
     )
     with pytest.raises(StageError):
         build(progress=quiet)
@@ -80,7 +80,7 @@ INTERRUPTED = """
 import signal, sys
 from functools import partial
 from pathlib import Path
-from pipeline.engines.flavours import RTX
+from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 from pipeline.engines.options import EngineOptions
 from pipeline.engines.pool import Pool
 from distilforge.manifest import Span
@@ -90,7 +90,7 @@ spans = {"batch": Span(low=1, usual=8, high=32), "sequence": Span(low=2, usual=1
 pool = Pool(workers=2)
 say = partial(print, flush=True)
 tasks = {
-    name: partial(pool.build, Path(sys.argv[1]), RTX, EngineOptions(), spans, Path(name), progress=say)
+    name: partial(pool.build, Path(sys.argv[1]), TENSORRT_RTX, EngineOptions(), spans, Path(name), progress=say)
     for name in sys.argv[2:]
 }
 pool.run(tasks, progress=say)
@@ -103,7 +103,7 @@ def test_ctrl_c_kills_the_compilers_and_leaves_no_engine(tmp_path: Path) -> None
     building = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, str(graph_file(HEAD, "fp16")), *map(str, outputs)],
         cwd=ROOT,
-        # Where the workers' jobs lie, which their command lines name
+        # The workers' command lines contain this folder, where their jobs are
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -121,9 +121,9 @@ def test_ctrl_c_kills_the_compilers_and_leaves_no_engine(tmp_path: Path) -> None
 
 
 def compilers_of(folder: Path) -> list[str]:
-    """Command lines of workers that are still there and have their jobs in `folder`."""
-    found = []
+    """The command lines of running workers whose jobs are in `folder`."""
+    command_lines = []
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            found.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return [line for line in found if "pipeline.engines.worker" in line and str(folder) in line]
+            command_lines.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in command_lines if "pipeline.engines.worker" in line and str(folder) in line]

@@ -1,16 +1,16 @@
-"""A real engine and the real toolkit, as far as they go without a device; tests/gpu has the rest."""
+"""What can be tested of loading a real engine without a device; tests/gpu has the rest."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from distilforge import UnavailableError
+from distilforge.backends.tensorrt_rtx import TENSORRT_RTX
 from distilforge.cuda import runtime
 from distilforge.cuda.driver import Device, Driver, survey
 from distilforge.manifest import Variant
 from distilforge.tensorrt import backend
 from distilforge.tensorrt.backend import TensorRT
-from distilforge.tensorrt.flavours import RTX
 from distilforge.tensorrt.loading import load_engine
 from distilforge.tensorrt.log import log_of
 from distilforge.tensorrt.settings import EngineSettings
@@ -34,24 +34,24 @@ def variant_of(release: Path) -> Variant:
 @pytest.mark.skipif(
     not isinstance(survey(), str), reason="there is a device here: tests/gpu loads the engine"
 )
-def test_the_toolkits_own_words_where_it_refuses(release: Path) -> None:
+def test_a_refused_engine_is_an_error_with_the_toolkits_message(release: Path) -> None:
     toolkit = pytest.importorskip("tensorrt_rtx")
     with pytest.raises(
         UnavailableError,
         match=r"(?s)TensorRT-RTX 1\.[0-9.]+ says that 'tensorrt/rtx-fp16.engine' cannot run on this machine: "
         r".*cudaError 35.*built by TensorRT-RTX 1.* for 8\.0, 8\.6, 8\.9, 12\.0\+.*has A GPU \(cuda:0\) of 8\.6",
     ):
-        load_engine(toolkit, RTX, variant_of(release), release, AMPERE, EngineSettings())
+        load_engine(toolkit, TENSORRT_RTX, variant_of(release), release, AMPERE, EngineSettings())
 
 
-def test_a_file_that_is_no_engine(release: Path) -> None:
+def test_a_file_that_is_not_an_engine(release: Path) -> None:
     toolkit = pytest.importorskip("tensorrt_rtx")
     (release / "tensorrt" / "rtx-fp16.engine").write_bytes(b"not an engine" * 100)
     with pytest.raises(UnavailableError, match="cannot run on this machine"):
-        load_engine(toolkit, RTX, variant_of(release), release, AMPERE, EngineSettings())
+        load_engine(toolkit, TENSORRT_RTX, variant_of(release), release, AMPERE, EngineSettings())
 
 
-def test_the_log_keeps_errors_and_says_them_once() -> None:
+def test_the_log_keeps_errors_and_returns_them_once() -> None:
     toolkit = pytest.importorskip("tensorrt_rtx")
     log = log_of(toolkit, "RTX")
     log.complaints()
@@ -63,8 +63,8 @@ def test_the_log_keeps_errors_and_says_them_once() -> None:
     assert log.complaints() == "RTX did not say why"
 
 
-def devices(monkeypatch: pytest.MonkeyPatch, *found: Device) -> None:
-    monkeypatch.setattr(backend, "survey", lambda: Driver(version=(13, 0), devices=found))
+def devices(monkeypatch: pytest.MonkeyPatch, *devices_found: Device) -> None:
+    monkeypatch.setattr(backend, "survey", lambda: Driver(version=(13, 0), devices=devices_found))
 
 
 class TestDevices:
@@ -91,12 +91,12 @@ class TestDevices:
             (("cuda:1",), r"for compute capability 8\.0, .* and cuda:1 is Another \(cuda:1\) of 9\.0"),
             (
                 ("CUDAExecutionProvider",),
-                "runs on one device; it cannot use the providers CUDAExecutionProvider",
+                "runs on one device, and cannot use the providers CUDAExecutionProvider",
             ),
             (("cuda:0", "cuda:1"), "runs on one device"),
         ],
     )
-    def test_asked_for(
+    def test_a_named_device(
         self, monkeypatch: pytest.MonkeyPatch, providers: tuple[str, ...], message: str
     ) -> None:
         devices(monkeypatch, AMPERE, HOPPER)
@@ -113,9 +113,9 @@ def test_preparing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(
         UnavailableError, match=r"(?s)no_such_toolkit does not import.*distilforge\[tensorrt-rtx\]"
     ):
-        TensorRT(flavour=replace(RTX, module="no_such_toolkit"), preference=1).prepare()
+        TensorRT(runtime=replace(TENSORRT_RTX, module="no_such_toolkit"), preference=1).prepare()
     monkeypatch.setattr(runtime, "MODULE", "no_such_bindings.runtime")
     with pytest.raises(
         UnavailableError, match=r"(?s)no_such_bindings.runtime does not import.*pip install cuda-bindings"
     ):
-        TensorRT(flavour=replace(RTX, module="json"), preference=1).prepare()
+        TensorRT(runtime=replace(TENSORRT_RTX, module="json"), preference=1).prepare()

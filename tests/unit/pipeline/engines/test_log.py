@@ -1,4 +1,4 @@
-"""Reading the log; its lines are TensorRT-RTX 1.7.1's own, shortened."""
+"""Reading the log. The lines are shortened lines of TensorRT-RTX 1.7.1."""
 
 from pipeline.engines import log
 from pipeline.engines.log import Message
@@ -39,28 +39,28 @@ def test_a_log_that_names_no_activation_memory_gives_none() -> None:
 
 
 def test_a_layer_computes_in_the_narrowest_type_of_its_tensors() -> None:
-    found = listing(
+    messages = listing(
         layer("gemm", INT8, "", HALF),
         layer("kgen", f"{HALF}, {FLOAT}", FLOAT, FLOAT),
         layer("kgen", IDS, HALF, FLOAT),
     )
-    assert log.computed(found) == {"fp16": 1, "fp32": 1, "int8": 1}
+    assert log.layer_precisions(messages) == {"fp16": 1, "fp32": 1, "int8": 1}
 
 
-def test_weights_that_are_only_kept_in_int8_do_not_count_as_int8() -> None:
-    assert log.computed(listing(layer("gemm", HALF, INT8, HALF))) == {"fp16": 1}
+def test_weights_that_are_only_stored_in_int8_do_not_count_as_int8() -> None:
+    assert log.layer_precisions(listing(layer("gemm", HALF, INT8, HALF))) == {"fp16": 1}
 
 
-def test_layers_that_compute_nothing_are_not_counted() -> None:
-    assert log.computed(listing(layer("signal", "", "", ""), layer("wait", "", "", ""))) == {}
+def test_layers_that_do_not_compute_are_not_counted() -> None:
+    assert log.layer_precisions(listing(layer("signal", "", "", ""), layer("wait", "", "", ""))) == {}
 
 
 def test_the_node_of_the_last_error_is_found_by_its_whole_name() -> None:
     nodes = ("layer.0/MatMul", "layer.0/MatMul_1", "layer.1/MatMul")
-    assert log.named(["at layer.1/MatMul", "in node layer.0/MatMul_1: no"], nodes) == "layer.0/MatMul_1"
-    assert log.named(["in node layer.0/MatMul: no"], nodes) == "layer.0/MatMul"
+    assert log.node_in(["at layer.1/MatMul", "in node layer.0/MatMul_1: no"], nodes) == "layer.0/MatMul_1"
+    assert log.node_in(["in node layer.0/MatMul: no"], nodes) == "layer.0/MatMul"
 
 
 def test_a_range_of_nodes_that_were_compiled_together_names_none() -> None:
     text = "Could not find any implementation for node {ForeignNode[layer.0/MatMul...layer.1/MatMul]}"
-    assert log.named([text], ("layer.0/MatMul", "layer.1/MatMul")) == ""
+    assert log.node_in([text], ("layer.0/MatMul", "layer.1/MatMul")) == ""

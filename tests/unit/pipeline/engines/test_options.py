@@ -1,4 +1,4 @@
-"""Options of engines: what cannot be is refused with the value and the bound."""
+"""Options of engines: impossible values are refused with the value and the bound."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -26,20 +26,20 @@ from pipeline.targets import targets
         ({"hardware_compatibility": "hopper"}, "found 'hopper'"),
     ],
 )
-def test_what_no_engine_can_have_is_refused(options: dict[str, object], said: str) -> None:
+def test_impossible_values_are_refused(options: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError) as caught:
         EngineOptions(**options)  # type: ignore[arg-type]
     assert said in caught.value.message
     assert caught.value.hint
 
 
-def test_what_was_changed_is_listed_as_text() -> None:
+def test_changed_options_are_listed_as_text() -> None:
     options = EngineOptions(capabilities=("8.6", "8.9"), detailed=False, workspace_mb=64)
     assert options.changed == {"capabilities": "8.6,8.9", "workspace_mb": "64", "detailed": "false"}
     assert EngineOptions().changed == {}
 
 
-def test_where_kernel_timings_are_kept_decides_nothing_about_an_engine() -> None:
+def test_the_timing_cache_does_not_change_the_digest() -> None:
     assert EngineOptions(timing_cache=Path("a")).to_json() == EngineOptions().to_json()
     assert EngineOptions(tf32=True).to_json() != EngineOptions().to_json()
 

@@ -1,4 +1,4 @@
-"""Several tasks at once: results by name, failures, and the memory that is thought to be needed and free."""
+"""Several tasks at once: results by name, failures, and estimates of memory."""
 
 import threading
 from functools import partial
@@ -14,7 +14,7 @@ def quiet(text: str) -> None:
     pass
 
 
-def test_tasks_overlap_and_results_come_by_name() -> None:
+def test_tasks_overlap_and_results_have_their_names() -> None:
     both = threading.Barrier(2, timeout=30)
 
     def task(number: int) -> int:
@@ -27,7 +27,7 @@ def test_tasks_overlap_and_results_come_by_name() -> None:
     }
 
 
-def test_the_failed_task_is_named_and_no_further_one_begins() -> None:
+def test_the_failed_task_is_named_and_no_further_one_starts() -> None:
     said: list[str] = []
     begun: list[str] = []
 
@@ -38,7 +38,7 @@ def test_the_failed_task_is_named_and_no_further_one_begins() -> None:
     with pytest.raises(StageError, match="no"):
         Pool(workers=1).run(tasks, progress=said.append)
     assert said == ["bad failed"]
-    # The one thread may have taken the next before the failure was seen
+    # The thread may have started the next one before the failure was noticed
     assert len(begun) < 8
 
 

@@ -10,8 +10,8 @@ SPANS = {"batch": Span(low=1, usual=8, high=32), "sequence": Span(low=8, usual=1
 
 
 def tokens(*buckets: int) -> list[tuple[int, int, int]]:
-    made = [profile["sequence"] for profile in profiles(SPANS, buckets)]
-    return [(span.low, span.usual, span.high) for span in made]
+    spans = [profile["sequence"] for profile in profiles(SPANS, buckets)]
+    return [(span.low, span.usual, span.high) for span in spans]
 
 
 def test_without_buckets_the_spans_are_the_only_profile() -> None:

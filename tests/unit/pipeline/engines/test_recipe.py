@@ -31,7 +31,7 @@ def read(folder: Path, text: str) -> Recipe:
     return recipe_toml.read(path)
 
 
-def test_every_option_is_read_and_the_cache_lies_beside_the_recipe(tmp_path: Path) -> None:
+def test_every_option_is_read_and_the_cache_is_relative_to_the_recipe(tmp_path: Path) -> None:
     assert read(tmp_path, FULL).engine == EngineOptions(
         capabilities=("8.6", "8.9"),
         buckets=(64, 128),
@@ -66,14 +66,14 @@ def test_without_the_table_the_defaults_hold(tmp_path: Path) -> None:
         ("buckets = [128, 64]", "engine: buckets must rise"),
     ],
 )
-def test_what_does_not_fit_names_file_key_and_value(text: str, said: str, tmp_path: Path) -> None:
+def test_an_error_names_the_file_the_key_and_the_value(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read(tmp_path, f"[engine]\n{text}")
     assert str(tmp_path / "given.toml") in caught.value.message
     assert said in caught.value.message
 
 
-def test_options_decide_about_the_release_and_the_cache_does_not(tmp_path: Path) -> None:
+def test_options_change_the_digest_and_the_cache_does_not(tmp_path: Path) -> None:
     recipe = read(tmp_path, "")
     changed = replace(recipe, engine=EngineOptions(buckets=(64,)))
     cached = replace(recipe, engine=EngineOptions(timing_cache=tmp_path / "kernels.cache"))

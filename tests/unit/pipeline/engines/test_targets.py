@@ -1,14 +1,14 @@
-"""The targets with engines: the graph that they hand to their compiler."""
+"""The targets with engines: their graphs, compilers and plans."""
 
 from pathlib import Path
 
 import onnxruntime
 import pytest
 from distilforge.backends import backends
+from distilforge.tensorrt.engine_runtime import EngineRuntime
 
 from pipeline import targets
-from pipeline.engines.flavours import FLAVOURS
-from pipeline.errors import MissingError
+from pipeline.errors import MissingError, UsageError
 from pipeline.graph.file import load
 from pipeline.store.versions import installed
 from tests.graphs import exported
@@ -26,24 +26,46 @@ from tests.graphs import exported
 def test_the_graph_is_written_for_the_compiler_and_runs_in_onnxruntime(
     target: str, file: str, tmp_path: Path
 ) -> None:
-    found = targets.targets.find(target)
     graph = exported()
-    assert targets.compile_graph(found, graph, "fp32", tmp_path) == (f"tensorrt/{file}",)
+    assert targets.compile_graph(targets.targets.find(target), graph, "fp32", tmp_path) == (
+        f"tensorrt/{file}",
+    )
     assert load(tmp_path / "tensorrt" / file).graph.num_nodes() == graph.graph.num_nodes()
     onnxruntime.InferenceSession(str(tmp_path / "tensorrt" / file), providers=["CPUExecutionProvider"])
 
 
-def test_a_target_and_its_flavour_have_one_name() -> None:
-    for name, flavour in FLAVOURS.items():
-        assert targets.targets.find(name).engine is flavour
-    assert targets.targets.find("onnxruntime-cpu").engine is None
+def test_targets_with_engines_are_known_by_their_compilers() -> None:
+    assert set(targets.compilers()) == {"onnxruntime-rtx", "onnxruntime-tensorrt", "tensorrt", "tensorrt-rtx"}
+    with pytest.raises(
+        UsageError, match=r"unknown target with engines 'tensorrt-rt'\D*did you mean 'tensorrt-rtx'"
+    ):
+        targets.find_compiler("tensorrt-rt")
+    with pytest.raises(UsageError, match="unknown target with engines 'onnxruntime-cpu'"):
+        targets.find_compiler("onnxruntime-cpu")
 
 
-def test_the_runtime_asks_the_provider_that_the_engine_is_for() -> None:
-    for name, flavour in FLAVOURS.items():
+def test_the_runtime_and_the_pipeline_name_the_same_providers_and_packages() -> None:
+    for name, compiler in targets.compilers().items():
         backend = backends.get(name)
-        assert backend is not None
-        assert getattr(backend, "provider", "") == flavour.provider
+        assert getattr(backend, "provider", "") == compiler.provider
+        runtime = getattr(backend, "runtime", None)
+        assert isinstance(runtime, EngineRuntime)
+        assert (runtime.name, runtime.module, runtime.package) == (
+            compiler.name,
+            compiler.module,
+            compiler.package,
+        )
+
+
+def test_targets_can_take_the_plans_of_another() -> None:
+    assert {name: targets.plans_of(name) for name in targets.targets.names()} == {
+        "onnxruntime-cpu": "onnxruntime-cpu",
+        "onnxruntime-cuda": "onnxruntime-cuda",
+        "onnxruntime-rtx": "tensorrt-rtx",
+        "onnxruntime-tensorrt": "tensorrt-rtx",
+        "tensorrt": "tensorrt-rtx",
+        "tensorrt-rtx": "tensorrt-rtx",
+    }
 
 
 @pytest.mark.parametrize("target", ["tensorrt", "onnxruntime-tensorrt"])

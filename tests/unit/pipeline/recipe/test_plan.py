@@ -11,6 +11,7 @@ from model_src import heads
 from pipeline.errors import UsageError
 from pipeline.passes import fusions
 from pipeline.precision import schemes
+from pipeline.recipe import plan as plans
 from pipeline.recipe.plan import PRESETS, Plan, from_table, preset, to_toml
 from pipeline.recipe.recipe import Recipe, VariantName
 from pipeline.targets import targets
@@ -128,12 +129,17 @@ def test_fp32_takes_no_scheme(tmp_path: Path) -> None:
         preset(CPU, "fp32", HEAD, path)
 
 
-def test_an_absent_file_and_an_absent_preset() -> None:
+def test_an_absent_file_and_an_absent_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"no file of plans nowhere.toml\n  hint: .*distilforge tune"):
         preset(CPU, "int8", HEAD, Path("nowhere.toml"))
-    assert preset("a-target-without-presets", "fp32", HEAD) == Plan()
+    with pytest.raises(
+        UsageError, match=r"unknown target 'onnxruntime-cpi'\D*did you mean 'onnxruntime-cpu'"
+    ):
+        preset("onnxruntime-cpi", "fp32", HEAD)
+    monkeypatch.setattr(plans, "PRESETS", tmp_path)
+    assert preset(CPU, "fp32", HEAD) == Plan()
     with pytest.raises(UsageError, match="has no plan for int8"):
-        preset("a-target-without-presets", "int8", HEAD)
+        preset(CPU, "int8", HEAD)
 
 
 def test_excluding_adds_each_module_once_and_leaves_fp32_alone() -> None:

@@ -1,4 +1,4 @@
-"""Targets: what they accept, and ONNX Runtime on the CPU."""
+"""Targets: what they accept, and the one for ONNX Runtime on the CPU."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,11 +42,13 @@ def test_unknown_names_suggest_the_nearest(target: str, precision: str, message:
 
 
 def test_a_missing_package_is_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = replace(targets.find("onnxruntime-cpu", "fp32"), name="imaginary", packages=("no-such-engine",))
-    # A registry of its own, so that no later test meets this target.
+    imaginary = replace(
+        targets.find("onnxruntime-cpu", "fp32"), name="imaginary", packages=("no-such-engine",)
+    )
+    # A new registry, so that later tests do not have this target
     registry = targets.Registry[targets.Target]("target", "pipeline.targets")
     monkeypatch.setattr(targets, "targets", registry)
-    registry.add(found)
+    registry.add(imaginary)
     registry._imported = True
     with pytest.raises(
         MissingError, match=r"needs the package no-such-engine(?s:.*)pip install no-such-engine"
@@ -55,21 +57,21 @@ def test_a_missing_package_is_named_before_any_work(monkeypatch: pytest.MonkeyPa
 
 
 def test_onnxruntime_cpu_writes_what_clients_look_for(tmp_path: Path) -> None:
-    found = targets.find("onnxruntime-cpu", "fp32")
-    assert targets.compile_graph(found, graph(), "fp32", tmp_path) == ("onnx/model.onnx",)
+    cpu = targets.find("onnxruntime-cpu", "fp32")
+    assert targets.compile_graph(cpu, graph(), "fp32", tmp_path) == ("onnx/model.onnx",)
     session = onnxruntime.InferenceSession(tmp_path / "onnx" / "model.onnx")
     (y,) = session.run(None, {"x": np.array([-1, 2], np.float32)})
     assert y.tolist() == [0, 2]
 
 
 def test_a_graph_that_onnxruntime_cannot_load_fails_the_stage(tmp_path: Path) -> None:
-    found = targets.find("onnxruntime-cpu", "fp32")
+    cpu = targets.find("onnxruntime-cpu", "fp32")
     with pytest.raises(Exception, match="NoSuchOperator"):
-        targets.compile_graph(found, graph("NoSuchOperator"), "fp32", tmp_path)
+        targets.compile_graph(cpu, graph("NoSuchOperator"), "fp32", tmp_path)
 
 
 def test_operators_of_a_domain_that_the_target_does_not_know_are_refused(tmp_path: Path) -> None:
-    found = targets.find("onnxruntime-cpu", "fp32")
+    cpu = targets.find("onnxruntime-cpu", "fp32")
     with pytest.raises(ValueError, match=r"has no operators of the domains trt\.plugins"):
-        targets.compile_graph(found, graph("Attention", "trt.plugins"), "fp32", tmp_path)
+        targets.compile_graph(cpu, graph("Attention", "trt.plugins"), "fp32", tmp_path)
     assert list(tmp_path.iterdir()) == []

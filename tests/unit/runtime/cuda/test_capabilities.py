@@ -16,7 +16,7 @@ from distilforge.cuda.capabilities import check, described, runs_on
         (("8.0+",), (7, 5), False),
         (("8.0", "8.6", "8.9", "12.0+"), (9, 0), False),
         (("8.0", "8.6", "8.9", "12.0+"), (12, 1), True),
-        # numbers, not text: 10.0 comes after 9.0
+        # Compared as numbers, not as text: 10.0 comes after 9.0
         (("9.0+",), (10, 0), True),
         ((), (5, 0), True),
     ],
@@ -26,8 +26,8 @@ def test_runs_on(named: tuple[str, ...], capability: tuple[int, int], runs: bool
 
 
 @pytest.mark.parametrize("named", ["", "8", "8.6-", "sm_86", "8.6 +"])
-def test_no_capability(named: str) -> None:
-    with pytest.raises(ReleaseError, match="is no compute capability"):
+def test_a_name_that_is_not_a_capability(named: str) -> None:
+    with pytest.raises(ReleaseError, match="is not a compute capability"):
         check((named,))
 
 

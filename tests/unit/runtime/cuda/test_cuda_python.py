@@ -1,4 +1,4 @@
-"""cuda-python takes what we pass it; without a driver every function says so, none complains of its arguments."""
+"""cuda-python accepts our arguments: without a driver, every function fails for that reason and for no other."""
 
 import pytest
 from distilforge.cuda import runtime

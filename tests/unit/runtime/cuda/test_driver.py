@@ -1,4 +1,4 @@
-"""What the driver says becomes devices, or a clause that says what is missing."""
+"""The driver's answers become devices, or a clause that says what is missing."""
 
 import ctypes
 import re
@@ -28,8 +28,8 @@ class Answering:
     def __call__(self, function: str, *arguments: object) -> int:
         if function in self._errors:
             return self._errors[function]
-        found = getattr(self, f"_{function}")(*arguments)
-        return int(found or 0)
+        result = getattr(self, f"_{function}")(*arguments)
+        return int(result or 0)
 
     def _cuInit(self, flags: int) -> None:
         assert flags == 0
@@ -59,15 +59,15 @@ class Answering:
 
 
 def test_devices() -> None:
-    found = asked(Answering())
-    assert found == Driver(
+    driver_and_devices = asked(Answering())
+    assert driver_and_devices == Driver(
         version=(13, 5),
         devices=(
             Device(index=0, name="A GPU", capability=(8, 6)),
             Device(index=1, name="Another", capability=(12, 0)),
         ),
     )
-    assert [device.provider for device in found.devices] == ["cuda:0", "cuda:1"]
+    assert [device.provider for device in driver_and_devices.devices] == ["cuda:0", "cuda:1"]
 
 
 @pytest.mark.parametrize(
@@ -84,23 +84,23 @@ def test_devices() -> None:
     ],
 )
 def test_what_is_missing(driver: Answering, clause: str) -> None:
-    found = asked(driver)
-    assert isinstance(found, str)
-    assert re.search(clause, found)
+    answer = asked(driver)
+    assert isinstance(answer, str)
+    assert re.search(clause, answer)
 
 
 def test_this_machine() -> None:
-    """Real: a driver with devices, or a clause; nothing else, and the same when asked again."""
-    found = survey()
-    assert survey() is found
-    if isinstance(found, str):
-        assert "this machine" in found
+    """The real driver, if there is one: devices or a clause, and the same in the second call."""
+    answer = survey()
+    assert survey() is answer
+    if isinstance(answer, str):
+        assert "this machine" in answer
     else:
-        assert found.devices
+        assert answer.devices
 
 
 def test_a_machine_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "LIBRARY", "libno-such-driver.so.1")
-    found = survey.__wrapped__()
-    assert isinstance(found, str)
-    assert found.startswith("this machine has no NVIDIA driver (libno-such-driver.so.1")
+    answer = survey.__wrapped__()
+    assert isinstance(answer, str)
+    assert answer.startswith("this machine has no NVIDIA driver (libno-such-driver.so.1")

@@ -1,4 +1,4 @@
-"""ONNX Runtime's providers for devices: what they need, where nodes went, and what falls back to the CPU."""
+"""ONNX Runtime's providers for devices: what they need, and which nodes fall back to the CPU."""
 
 import ctypes
 from collections.abc import Mapping
@@ -16,15 +16,16 @@ from distilforge.cuda.driver import Device, Driver
 from distilforge.finite import check_finite
 from distilforge.onnxruntime import device as onnxruntime_device
 from distilforge.onnxruntime import sizes as onnx_sizes
-from distilforge.onnxruntime.device import OnnxRuntimeDevice, Plugin, zip_shapes
+from distilforge.onnxruntime.device import OnnxRuntimeDevice, zip_shapes
 from distilforge.onnxruntime.placement import described
+from distilforge.onnxruntime.plugin import Plugin
 
 from tests.device_release import HEAD
 from tests.graphs import exported
 from tests.runtime_release import copied, read_manifest
 
 DRIVER = Driver(version=(13, 0), devices=(Device(index=0, name="A GPU", capability=(8, 6)),))
-# A provider that every build of onnxruntime has, and that takes no node of ours
+# A provider that every onnxruntime has, and that supports none of our nodes
 AZURE = "AzureExecutionProvider"
 CPU = "CPUExecutionProvider"
 ENGINE = "onnxruntime-rtx"
@@ -53,11 +54,11 @@ class TestPlacement:
     def test_nodes_on_the_cpu_are_an_error(self, release: Path) -> None:
         with pytest.raises(
             UnavailableError,
-            match=r"(?s)[0-9]+ nodes of 'model.onnx' would run on the CPU, for AzureExecutionProvider does not take "
-            r"them: .*MatMul \(distilbert\.transformer\.layer\.0.*providers=\('AzureExecutionProvider', 'CPU",
+            match=r"(?s)[0-9]+ nodes of 'model.onnx' would run on the CPU, because AzureExecutionProvider does not "
+            r"support them: .*MatMul \(distilbert\.transformer\.layer\.0.*providers=\('AzureExecutionProvider', 'CPU",
         ) as raised:
             load(release, self.backend)
-        # What computes sizes belongs on the host.
+        # Nodes that compute sizes belong on the CPU
         assert " Shape (" not in str(raised.value)
         assert "embeddings/Range" not in str(raised.value)
         assert "word_embeddings/Gather" in str(raised.value)
@@ -104,16 +105,16 @@ class TestSizes:
         return tmp_path / "model.onnx"
 
     def test_nodes_that_compute_sizes(self, model: Path) -> None:
-        found = onnx_sizes.names(model)
-        assert {"sequence_classification/Shape", "sequence_classification/Squeeze"} <= found
-        assert "distilbert.embeddings/Range" in found
-        assert "distilbert.transformer.layer.0.attention/Concat" in found
-        # These have a size among their inputs, and weights or activations as well.
-        assert not [name for name in found if "position_embeddings/Gather" in name or "Reshape" in name]
-        assert not [name for name in found if "MatMul" in name or "word_embeddings" in name]
+        names = onnx_sizes.names(model)
+        assert {"sequence_classification/Shape", "sequence_classification/Squeeze"} <= names
+        assert "distilbert.embeddings/Range" in names
+        assert "distilbert.transformer.layer.0.attention/Concat" in names
+        # These have a size among their inputs, but also weights or activations
+        assert not [name for name in names if "position_embeddings/Gather" in name or "Reshape" in name]
+        assert not [name for name in names if "MatMul" in name or "word_embeddings" in name]
 
     def test_as_the_graph_library_sees_it(self, model: Path) -> None:
-        """The same reckoning over onnx_ir's graph, which has another parser."""
+        """Oracle: the same rule applied to the graph of onnx_ir, which has its own parser."""
         graph = onnx_ir.load(model).graph
         sizes: set[str] = set()
         expected = set()
@@ -131,7 +132,7 @@ class TestSizes:
         assert onnx_sizes.names(model) == expected
 
     @pytest.mark.parametrize("content", [b"\xff" * 20, b"\x3a\x7f", b"\x0b\x00"])
-    def test_no_model(self, tmp_path: Path, content: bytes) -> None:
+    def test_a_file_that_is_not_a_model(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "x.onnx").write_bytes(content)
         with pytest.raises(ValueError, match=r"cut short|unknown kind"):
             onnx_sizes.names(tmp_path / "x.onnx")
@@ -140,18 +141,18 @@ class TestSizes:
 class TestObstacles:
     def test_an_onnxruntime_without_the_provider(self, release: Path) -> None:
         backend = OnnxRuntimeDevice(provider="NoSuchExecutionProvider", preference=1)
-        found = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
-        assert found is not None
-        assert found.startswith(f"onnxruntime {onnxruntime.__version__} has no NoSuchExecutionProvider")
-        assert "onnxruntime-gpu[cuda,cudnn]" in found
+        clause = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
+        assert clause is not None
+        assert clause.startswith(f"onnxruntime {onnxruntime.__version__} has no NoSuchExecutionProvider")
+        assert "onnxruntime-gpu[cuda,cudnn]" in clause
 
     def test_both_packages_installed(self, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(onnxruntime_device, "version", lambda package: "1.31.1")
         backend = OnnxRuntimeDevice(provider="NoSuchExecutionProvider", preference=1)
-        found = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
-        assert found is not None
+        clause = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
+        assert clause is not None
         assert (
-            "onnxruntime-gpu 1.31.1 is installed, too, and both write the same files; pip uninstall" in found
+            "onnxruntime-gpu 1.31.1 is installed too, and both write the same files; pip uninstall" in clause
         )
 
     def test_a_plugin_that_is_absent(self, release: Path) -> None:
@@ -160,8 +161,8 @@ class TestObstacles:
             preference=1,
             plugin=Plugin(module="no_such_plugin", install="pip install no-such-plugin"),
         )
-        found = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
-        assert found == (
+        clause = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
+        assert clause == (
             f"onnxruntime {onnxruntime.__version__} has no NoSuchExecutionProvider; pip install no-such-plugin"
         )
 
@@ -180,10 +181,10 @@ class TestObstacles:
         monkeypatch.setattr(onnxruntime, "cuda_version", "13.0", raising=False)
         backend = OnnxRuntimeDevice(provider=CPU, preference=1)
         variant = read_manifest(release).variants[0]
-        found = backend.obstacle(variant, lambda: replace(DRIVER, version=(12, 8)))
-        assert found is not None
-        assert "needs a driver for CUDA 13.0 or later" in found
-        assert "this machine's driver is for CUDA 12.8" in found
+        clause = backend.obstacle(variant, lambda: replace(DRIVER, version=(12, 8)))
+        assert clause is not None
+        assert "needs a driver for CUDA 13.0 or later" in clause
+        assert "this machine's driver is for CUDA 12.8" in clause
         assert backend.obstacle(variant, lambda: DRIVER) is None
 
     def test_a_library_that_is_absent(
@@ -196,14 +197,14 @@ class TestObstacles:
         assert backend.obstacle(variant, lambda: DRIVER) is None
         real = ctypes.CDLL
         (tmp_path / "capi" / "libprovider.so").write_bytes(b"no library")
-        # one that exists and does not load for another reason is left to ONNX Runtime
+        # A library that is present and fails for another reason is left to ONNX Runtime
         assert backend.obstacle(variant, lambda: DRIVER) is None
         monkeypatch.setattr(
             ctypes, "CDLL", lambda path: real("libcublasLt.so.99" if "libprovider" in path else path)
         )
-        found = backend.obstacle(variant, lambda: DRIVER)
-        assert found is not None
-        assert "misses a library: libcublasLt.so.99: cannot open" in found
+        clause = backend.obstacle(variant, lambda: DRIVER)
+        assert clause is not None
+        assert "needs a library that is absent: libcublasLt.so.99: cannot open" in clause
 
 
 def test_the_order_of_backends() -> None:
@@ -241,8 +242,8 @@ def test_options_of_a_provider(release: Path, monkeypatch: pytest.MonkeyPatch, t
         provider=CPU,
         preference=1,
         options={"trt_engine_cache_enable": "True", "replaced": "0"},
-        profiles=("low", "usual", "high"),
-        kept=("trt_engine_cache_path",),
+        profile_options=("low", "usual", "high"),
+        cache_options=("trt_engine_cache_path",),
     )
     with pytest.raises(UnavailableError, match="CPUExecutionProvider does not start: no TensorRT here"):
         load(release, backend, **{"provider.replaced": "1"})

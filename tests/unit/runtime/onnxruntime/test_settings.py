@@ -1,4 +1,4 @@
-"""A variant's session settings reach ONNX Runtime; one that nobody knows stops the release from opening."""
+"""A variant's session settings reach ONNX Runtime; an unknown one is an error."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -57,6 +57,6 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ({"graph_optimization_level": "ful"}, r"graph_optimization_level 'ful'\n.*'disable', 'basic'"),
     ],
 )
-def test_settings_that_nobody_knows(tmp_path: Path, settings: Mapping[str, str], message: str) -> None:
+def test_unknown_settings(tmp_path: Path, settings: Mapping[str, str], message: str) -> None:
     with pytest.raises(ReleaseError, match=message):
         opened(tmp_path, settings)

@@ -1,4 +1,4 @@
-"""An engine's settings, and the ones that stop a release from opening."""
+"""An engine's settings, and those that are refused."""
 
 from collections.abc import Mapping
 
@@ -19,8 +19,10 @@ def test_defaults() -> None:
 
 
 def test_all() -> None:
-    found = settings({"contexts": "4", "cuda_graphs": "8", "runtime_cache": "off", "kernels": "eager"})
-    assert found == EngineSettings(contexts=4, cuda_graphs=8, runtime_cache=False, kernels="EAGER")
+    session = {"contexts": "4", "cuda_graphs": "8", "runtime_cache": "off", "kernels": "eager"}
+    assert settings(session) == EngineSettings(
+        contexts=4, cuda_graphs=8, runtime_cache=False, kernels="EAGER"
+    )
 
 
 @pytest.mark.parametrize(

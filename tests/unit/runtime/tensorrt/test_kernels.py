@@ -1,4 +1,4 @@
-"""Kernels that were compiled here are kept in the user's folder; a file that is no good costs time, not answers."""
+"""Compiled kernels are kept in the user's folder; a bad file costs time, not answers."""
 
 import logging
 import stat
@@ -9,7 +9,7 @@ from distilforge.tensorrt.kernels import KernelCache, path_for
 
 
 class Cache:
-    """As TensorRT-RTX's: takes blobs that it wrote itself."""
+    """Like TensorRT-RTX's cache: it accepts its own blobs only."""
 
     def __init__(self, content: bytes = b"") -> None:
         self.content = content
@@ -51,12 +51,12 @@ def test_a_file_that_does_not_fit_is_replaced(tmp_path: Path, caplog: pytest.Log
     kept = KernelCache(Cache(b"kernels"), path)
     with caplog.at_level(logging.INFO, logger="distilforge"):
         assert not kept.load()
-    assert "made anew" in caplog.text
+    assert "compiled again" in caplog.text
     assert kept.save()
     assert path.read_bytes() == b"kernels"
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     kept = KernelCache(Cache(b"kernels"), tmp_path / "file" / "x.cache")
     with caplog.at_level(logging.WARNING, logger="distilforge"):
@@ -65,7 +65,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptur
     assert "cannot be kept" in caplog.text
 
 
-def test_every_engine_toolkit_and_device_has_its_own(tmp_path: Path) -> None:
+def test_every_engine_version_and_device_has_its_own_file(tmp_path: Path) -> None:
     for name, content in (("a", b"1"), ("same", b"1"), ("b", b"2")):
         (tmp_path / name).write_bytes(content)
     first = path_for(tmp_path, tmp_path / "a", "RTX 1.7", "A device")

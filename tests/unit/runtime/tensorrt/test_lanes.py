@@ -1,4 +1,4 @@
-"""Runs, memory, CUDA graphs and threads of an engine, on a device that exists in host memory alone."""
+"""Runs, memory, CUDA graphs and threads of an engine, on a device in host memory."""
 
 import gc
 import logging
@@ -38,9 +38,9 @@ def engine(cuda: FakeCuda, loaded: LoadedEngine | None = None, **settings: int) 
 
 
 def check(subject: TensorRTEngine, fed: Feeds, profile_index: int = 0) -> None:
-    found = subject.run(fed)
-    assert found["logits"].dtype == np.float32
-    np.testing.assert_array_equal(found["logits"], expected(fed, profile_index))
+    outputs = subject.run(fed)
+    assert outputs["logits"].dtype == np.float32
+    np.testing.assert_array_equal(outputs["logits"], expected(fed, profile_index))
 
 
 @pytest.fixture
@@ -74,15 +74,16 @@ def test_no_profile(cuda: FakeCuda) -> None:
     loaded = fake_engine(cuda, (profile(0, (1, 2), (8, 16)), profile(1, (1, 20), (8, 64))))
     with pytest.raises(
         EngineError,
-        match=r"no batch of input_ids 2x18, attention_mask 2x18; its profiles are input_ids 1x2 to 8x16, .*; input_ids",
+        match=r"does not take a batch of input_ids 2x18, attention_mask 2x18; its profiles are input_ids 1x2 to "
+        r"8x16, .*; input_ids",
     ):
         engine(cuda, loaded).run(feeds(2, 18))
 
 
 def test_ids_of_another_type_are_cast(cuda: FakeCuda) -> None:
     fed = feeds(2, 5)
-    found = engine(cuda).run({name: array.astype(np.int32) for name, array in fed.items()})
-    np.testing.assert_array_equal(found["logits"], expected(fed))
+    outputs = engine(cuda).run({name: array.astype(np.int32) for name, array in fed.items()})
+    np.testing.assert_array_equal(outputs["logits"], expected(fed))
 
 
 def test_threads(cuda: FakeCuda) -> None:
@@ -96,7 +97,7 @@ def test_threads(cuda: FakeCuda) -> None:
     assert len(cuda.streams) <= 3
 
 
-def test_everything_is_given_back(cuda: FakeCuda) -> None:
+def test_everything_is_freed(cuda: FakeCuda) -> None:
     subject = engine(cuda, cuda_graphs=2)
     for _ in range(3):
         check(subject, feeds(2, 8))
@@ -116,11 +117,11 @@ def test_closing_twice(cuda: FakeCuda) -> None:
 
 
 class TestGraphs:
-    def test_a_shape_that_returns_is_captured_once(self, cuda: FakeCuda) -> None:
+    def test_a_repeated_shape_is_captured_once(self, cuda: FakeCuda) -> None:
         subject = engine(cuda, contexts=1, cuda_graphs=4)
         for number in range(5):
             check(subject, feeds(2, 8, number))
-        # seen, captured while it ran, launched three times
+        # Run once, captured in the second run, launched three times
         assert (len(cuda.graphs), cuda.launches) == (1, 3)
 
     def test_as_many_as_allowed_are_kept(self, cuda: FakeCuda) -> None:
@@ -138,7 +139,7 @@ class TestGraphs:
         check(subject, feeds(2, 20))
         assert cuda.launches == before + 1
 
-    def test_memory_that_moves_takes_the_graphs_along(self, cuda: FakeCuda) -> None:
+    def test_graphs_are_dropped_when_memory_moves(self, cuda: FakeCuda) -> None:
         subject = engine(cuda, contexts=1, cuda_graphs=4)
         for batch, tokens in ((1, 2), (1, 2), (1, 2), (8, 64), (1, 2), (1, 2)):
             check(subject, feeds(batch, tokens))
@@ -156,7 +157,7 @@ class TestGraphs:
             check(subject, feeds(2, 8))
         assert not cuda.graphs
 
-    def test_a_capture_that_fails_costs_no_answer(
+    def test_a_failed_capture_does_not_change_the_answers(
         self, cuda: FakeCuda, caplog: pytest.LogCaptureFixture
     ) -> None:
         cuda.captures_fail = True
@@ -164,11 +165,11 @@ class TestGraphs:
         with caplog.at_level(logging.WARNING, logger="distilforge"):
             for _ in range(4):
                 check(subject, feeds(2, 8))
-        assert caplog.text.count("no CUDA graphs") == 1
+        assert caplog.text.count("there will be no CUDA graphs") == 1
 
 
 class TestFailures:
-    def test_memory_that_runs_out_frees_the_lane(self, cuda: FakeCuda) -> None:
+    def test_the_lane_is_freed_when_memory_runs_out(self, cuda: FakeCuda) -> None:
         subject = engine(cuda, fake_engine(cuda, (profile(0, (1, 2), (8, 640)),)), contexts=1)
         check(subject, feeds(1, 8))
         cuda.most = cuda.taken + 100
@@ -184,7 +185,7 @@ class TestFailures:
             inputs=loaded.inputs,
             outputs=loaded.outputs,
             dtypes=loaded.dtypes,
-            # promises more than its context takes
+            # Larger than its context accepts
             profiles=(profile(0, (1, 2), (8, 99)),),
             scratch_bytes=loaded.scratch_bytes,
             new_context=loaded.new_context,

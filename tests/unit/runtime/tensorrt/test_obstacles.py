@@ -1,14 +1,16 @@
-"""Why an engine does not run here: what it needs, what there is, and what to do."""
+"""Why an engine does not run here: what it needs, what the machine has, and what to do."""
 
 import re
 from dataclasses import replace
 
 import pytest
+from distilforge.backends.tensorrt import TENSORRT
+from distilforge.backends.tensorrt_rtx import TENSORRT_RTX
 from distilforge.cuda import runtime
 from distilforge.cuda.driver import Device, Driver
 from distilforge.manifest import Variant
 from distilforge.tensorrt import obstacles
-from distilforge.tensorrt.flavours import RTX, TENSORRT, Flavour
+from distilforge.tensorrt.engine_runtime import EngineRuntime
 from distilforge.tensorrt.obstacles import numbers
 
 from tests.device_release import compiled, device_variant
@@ -20,21 +22,21 @@ HOPPER = Device(index=1, name="NVIDIA H100", capability=(9, 0))
 def obstacle(
     devices: tuple[Device, ...] = (AMPERE,),
     driver: tuple[int, int] = (13, 2),
-    flavour: Flavour = RTX,
+    engine_runtime: EngineRuntime = TENSORRT_RTX,
     **changes: object,
 ) -> str | None:
     variant: Variant = replace(device_variant("tensorrt-rtx"), compiled=compiled(**changes))
-    return obstacles.obstacle(variant, flavour, lambda: Driver(version=driver, devices=devices))
+    return obstacles.obstacle(variant, engine_runtime, lambda: Driver(version=driver, devices=devices))
 
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The version of TensorRT-RTX that is installed, beside bindings of CUDA that are said to be."""
+    """The installed version of TensorRT-RTX; CUDA's bindings are made to look installed."""
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
     monkeypatch.setattr(runtime, "MODULE", "json")
-    found = obstacles.installed(RTX)
-    assert found is not None
-    return found
+    installed_version = obstacles.installed(TENSORRT_RTX)
+    assert installed_version is not None
+    return installed_version
 
 
 def test_another_capability() -> None:
@@ -45,11 +47,11 @@ def test_another_capability() -> None:
 
 
 def test_a_toolkit_that_is_absent() -> None:
-    absent = replace(RTX, module="no_such_toolkit")
-    assert obstacle(flavour=absent) == (
+    absent = replace(TENSORRT_RTX, module="no_such_toolkit")
+    assert obstacle(engine_runtime=absent) == (
         "it needs TensorRT-RTX, which is not installed; pip install 'distilforge[tensorrt-rtx]'"
     )
-    jetson = obstacle(flavour=replace(TENSORRT, module="no_such_toolkit"))
+    jetson = obstacle(engine_runtime=replace(TENSORRT, module="no_such_toolkit"))
     assert jetson is not None
     assert jetson.endswith("on Jetson it comes with JetPack")
 
@@ -60,14 +62,14 @@ def test_bindings_that_are_absent(installed: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_driver_that_is_too_old(installed: str) -> None:
-    found = obstacle(driver=(12, 4))
-    assert found is not None
-    # whichever package says so first
+    clause = obstacle(driver=(12, 4))
+    assert clause is not None
+    # Either package can be the first
     assert re.match(
         rf"it needs a driver for CUDA 13\.0 or later, which (tensorrt-rtx-cu13 {installed}|cuda-bindings 13\S+) is",
-        found,
+        clause,
     )
-    assert "this machine's driver is for CUDA 12.4" in found
+    assert "this machine's driver is for CUDA 12.4" in clause
 
 
 class TestVersions:
@@ -77,7 +79,9 @@ class TestVersions:
 
     def told(self, version: str, **options: str) -> str | None:
         variant = replace(device_variant("tensorrt-rtx"), compiled=compiled(version=version, options=options))
-        return obstacles.obstacle(variant, RTX, lambda: Driver(version=(13, 2), devices=(HOPPER, AMPERE)))
+        return obstacles.obstacle(
+            variant, TENSORRT_RTX, lambda: Driver(version=(13, 2), devices=(HOPPER, AMPERE))
+        )
 
     def test_the_same(self) -> None:
         assert self.told(self.installed) is None
@@ -94,13 +98,13 @@ class TestVersions:
         assert self.told("1.0.0.1", version_compatible="false") is not None
 
     def test_compatible_with_none_before(self) -> None:
-        found = self.told("99.0.0.1", version_compatible="true")
-        assert found is not None
-        assert "runs with that version and later ones" in found
+        clause = self.told("99.0.0.1", version_compatible="true")
+        assert clause is not None
+        assert "runs with that version and later ones" in clause
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("1.7.1.116", (1, 7, 1, 116)),
         ("10.14.1.48.post1", (10, 14, 1, 48)),
@@ -109,5 +113,5 @@ class TestVersions:
         ("unknown", (0,)),
     ],
 )
-def test_numbers(text: str, found: tuple[int, ...]) -> None:
-    assert numbers(text) == found
+def test_numbers(text: str, expected: tuple[int, ...]) -> None:
+    assert numbers(text) == expected

@@ -1,4 +1,4 @@
-"""A bounded number of things, each in one thread at a time."""
+"""A limited number of resources, each used by one thread at a time."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +16,12 @@ class Thing:
         self.closed = True
 
 
-def test_bound_and_exclusiveness() -> None:
-    made: list[Thing] = []
+def test_the_limit_and_exclusive_use() -> None:
+    things: list[Thing] = []
 
     def make() -> Thing:
-        made.append(Thing())
-        return made[-1]
+        things.append(Thing())
+        return things[-1]
 
     pool = Pool(make, 2)
     pairs = threading.Barrier(2)
@@ -35,10 +35,10 @@ def test_bound_and_exclusiveness() -> None:
 
     with ThreadPoolExecutor(max_workers=6) as threads:
         list(threads.map(work, range(20)))
-    assert len(made) == 2
+    assert len(things) == 2
 
 
-def test_the_last_used_is_handed_out() -> None:
+def test_the_last_used_is_lent_first() -> None:
     pool = Pool(Thing, 3)
     with pool.borrow() as first, pool.borrow():
         pass
@@ -46,7 +46,7 @@ def test_the_last_used_is_handed_out() -> None:
         assert again is first
 
 
-def test_what_failed_is_closed_and_replaced() -> None:
+def test_a_failed_resource_is_closed_and_replaced() -> None:
     pool = Pool(Thing, 1)
     with pytest.raises(RuntimeError), pool.borrow() as failed:
         raise RuntimeError
@@ -55,7 +55,7 @@ def test_what_failed_is_closed_and_replaced() -> None:
     assert (failed.closed, other.closed) == (True, False)
 
 
-def test_making_may_fail_without_losing_a_place() -> None:
+def test_a_failed_creation_does_not_use_up_the_limit() -> None:
     def fail() -> Thing:
         raise OSError
 
@@ -65,7 +65,7 @@ def test_making_may_fail_without_losing_a_place() -> None:
             pass
 
 
-def test_what_is_out_is_closed_when_it_comes_back() -> None:
+def test_a_lent_resource_is_closed_when_it_is_returned() -> None:
     pool = Pool(Thing, 2)
     with pool.borrow() as idle:
         pass

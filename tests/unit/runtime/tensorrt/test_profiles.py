@@ -1,4 +1,4 @@
-"""The profile that a batch runs in, and memory that grows."""
+"""The choice of a profile for a batch, and memory that grows."""
 
 import pytest
 from distilforge.errors import EngineError
@@ -18,13 +18,13 @@ def test_buckets(tokens: int, index: int) -> None:
     assert smallest(profiles((8, 64), (65, 128), (129, 512)), {"ids": (4, tokens)}).index == index
 
 
-def test_of_several_the_smallest_whatever_the_order() -> None:
+def test_the_smallest_is_chosen_in_any_order() -> None:
     assert smallest(profiles((8, 512), (8, 64), (8, 128)), {"ids": (4, 50)}).index == 1
 
 
 @pytest.mark.parametrize("shape", [(33, 64), (0, 64), (1, 7), (1, 513), (1, 64, 1)])
 def test_outside(shape: tuple[int, ...]) -> None:
-    with pytest.raises(EngineError, match=r"takes no batch of ids .*profiles are ids 1x8 to 32x512"):
+    with pytest.raises(EngineError, match=r"does not take a batch of ids .*profiles are ids 1x8 to 32x512"):
         smallest(profiles((8, 512)), {"ids": shape})
 
 
@@ -38,7 +38,7 @@ def test_growth_is_never_less_than_needed_and_rarely_happens() -> None:
     assert grown(0, 0) > 0
 
 
-def test_the_old_piece_is_freed_before_the_new_one_is_taken() -> None:
+def test_old_memory_is_freed_before_new_memory_is_allocated() -> None:
     taken: list[int] = []
     peak = 0
 
@@ -58,7 +58,7 @@ def test_the_old_piece_is_freed_before_the_new_one_is_taken() -> None:
     assert (taken, peak, buffer.address) == ([], 1, 0)
 
 
-def test_memory_that_cannot_be_had_leaves_nothing_behind() -> None:
+def test_a_failed_allocation_leaves_the_buffer_empty() -> None:
     def refuse(size: int) -> int:
         raise EngineError("out of memory")
 

@@ -1,4 +1,4 @@
-"""Loading, for both flavours: what we call is there in the real toolkit, and is called as it wants to be."""
+"""Loading with both runtimes: the real toolkit has every method that is called, and they are called correctly."""
 
 import enum
 from dataclasses import replace
@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from distilforge import ReleaseError, UnavailableError
+from distilforge.backends.tensorrt import TENSORRT
+from distilforge.backends.tensorrt_rtx import TENSORRT_RTX
 from distilforge.manifest import Variant
 from distilforge.tensorrt.engine import TensorRTEngine
-from distilforge.tensorrt.flavours import RTX, TENSORRT, Flavour
+from distilforge.tensorrt.engine_runtime import EngineRuntime
 from distilforge.tensorrt.kernels import KernelCache
 from distilforge.tensorrt.loading import load_engine
 from distilforge.tensorrt.settings import EngineSettings
@@ -97,7 +99,7 @@ class Config:
 
 
 class Toolkit:
-    """The toolkit's classes around a context that computes in host memory."""
+    """The toolkit's classes, with a context that computes in host memory."""
 
     __version__ = "1.2.3.4"
     Severity = Severity
@@ -175,17 +177,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def load(
     folder: Path,
     toolkit: Toolkit,
-    flavour: Flavour,
+    engine_runtime: EngineRuntime,
     settings: EngineSettings | None = None,
     variant: Variant | None = None,
     **options: str,
 ) -> tuple[LoadedEngine, KernelCache | None]:
-    found = variant or device_variant(flavour.target)
-    found = replace(found, compiled=compiled(flavour=flavour.name, options=options))
-    path = folder / found.files[0]
+    chosen = variant or device_variant("tensorrt-rtx" if engine_runtime is TENSORRT_RTX else "tensorrt")
+    chosen = replace(chosen, compiled=compiled(flavour=engine_runtime.name, options=options))
+    path = folder / chosen.files[0]
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"engine")
-    return load_engine(toolkit, flavour, found, folder, GPU, settings or EngineSettings())
+    return load_engine(toolkit, engine_runtime, chosen, folder, GPU, settings or EngineSettings())
 
 
 def check(loaded: LoadedEngine, cuda: FakeCuda, kernels: KernelCache | None, graphs: int = 0) -> None:
@@ -197,10 +199,10 @@ def check(loaded: LoadedEngine, cuda: FakeCuda, kernels: KernelCache | None, gra
     engine.close()
 
 
-@pytest.mark.parametrize("flavour", [RTX, TENSORRT])
-def test_loaded(tmp_path: Path, cuda: FakeCuda, flavour: Flavour) -> None:
-    loaded, kernels = load(tmp_path, Toolkit(cuda), flavour)
-    assert loaded.name == f"{flavour.name} 1.2.3.4 on A device"
+@pytest.mark.parametrize("engine_runtime", [TENSORRT_RTX, TENSORRT])
+def test_loaded(tmp_path: Path, cuda: FakeCuda, engine_runtime: EngineRuntime) -> None:
+    loaded, kernels = load(tmp_path, Toolkit(cuda), engine_runtime)
+    assert loaded.name == f"{engine_runtime.name} 1.2.3.4 on A device"
     assert (loaded.inputs, loaded.outputs, loaded.profiles) == (INPUTS, (OUTPUT,), PROFILES)
     check(loaded, cuda, kernels)
 
@@ -213,9 +215,9 @@ def test_graphs_of_tensorrt_have_contexts_of_their_own(tmp_path: Path, cuda: Fak
     assert kernels is None
 
 
-def test_rtx_is_told_by_its_configuration(tmp_path: Path, cuda: FakeCuda, cache: Path) -> None:
+def test_rtx_gets_its_settings_in_a_configuration(tmp_path: Path, cuda: FakeCuda, cache: Path) -> None:
     toolkit = Toolkit(cuda)
-    loaded, kernels = load(tmp_path, toolkit, RTX, EngineSettings(cuda_graphs=2, kernels="EAGER"))
+    loaded, kernels = load(tmp_path, toolkit, TENSORRT_RTX, EngineSettings(cuda_graphs=2, kernels="EAGER"))
     check(loaded, cuda, kernels, graphs=2)
     assert toolkit.config.cuda_graph_strategy == "whole"
     assert toolkit.config.dynamic_shapes_kernel_specialization_strategy == "eager"
@@ -224,31 +226,31 @@ def test_rtx_is_told_by_its_configuration(tmp_path: Path, cuda: FakeCuda, cache:
     (kept,) = cache.iterdir()
     assert kept.read_bytes() == b"kernels"
     again = Toolkit(cuda)
-    load(tmp_path, again, RTX)
+    load(tmp_path, again, TENSORRT_RTX)
     assert again.config.cache is not None
     assert again.config.cache.content == b"kernels"
 
 
 def test_rtx_without_a_cache(tmp_path: Path, cuda: FakeCuda, cache: Path) -> None:
     toolkit = Toolkit(cuda)
-    loaded, kernels = load(tmp_path, toolkit, RTX, EngineSettings(runtime_cache=False))
+    loaded, kernels = load(tmp_path, toolkit, TENSORRT_RTX, EngineSettings(runtime_cache=False))
     check(loaded, cuda, kernels)
     assert kernels is None
     assert toolkit.config.cache is None
     assert not cache.exists()
 
 
-def test_what_the_toolkit_says_is_wrong(tmp_path: Path, cuda: FakeCuda) -> None:
+def test_diagnostics_of_the_toolkit(tmp_path: Path, cuda: FakeCuda) -> None:
     toolkit = Toolkit(cuda, (Validity.INVALID, 3))
     with pytest.raises(
         UnavailableError,
         match=r"cannot run on this machine: version mismatch, unsupported cc; it was built by TensorRT-RTX "
         r"1\.7\.1\.116 for 8\.0, .* and this machine has A device \(cuda:0\) of 8\.6",
     ):
-        load(tmp_path, toolkit, RTX)
+        load(tmp_path, toolkit, TENSORRT_RTX)
 
 
-def test_an_engine_that_is_not_made(tmp_path: Path, cuda: FakeCuda) -> None:
+def test_an_engine_that_cannot_be_deserialized(tmp_path: Path, cuda: FakeCuda) -> None:
     toolkit = Toolkit(cuda)
     toolkit.loads = False
     with pytest.raises(
@@ -273,7 +275,7 @@ class TestStripped:
         assert toolkit.refitted == [str(tmp_path / "tensorrt/trt-fp16.onnx")]
 
     def test_no_graph(self, tmp_path: Path, cuda: FakeCuda) -> None:
-        with pytest.raises(ReleaseError, match="no weights in its engine, and no graph"):
+        with pytest.raises(ReleaseError, match="an engine without weights, and no graph"):
             load(tmp_path, Toolkit(cuda), TENSORRT, weights_stripped="true")
 
     def test_weights_that_do_not_fit(self, tmp_path: Path, cuda: FakeCuda) -> None:

@@ -1,4 +1,4 @@
-"""The pre-flight on real graphs and the real parser: what passes, and what is named with its module."""
+"""The check of ONNX files on real graphs with the real parser: what passes, and which modules problems name."""
 
 import json
 import subprocess
@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 from model_src import heads
 from pipeline.cli import display
 from pipeline.cli.app import app
-from pipeline.engines.flavours import RTX, TENSORRT
+from pipeline.engines.compiler import EngineCompiler
 from pipeline.engines.preflight import check
 from pipeline.engines.preflight import table as preflight_table
 from pipeline.engines.preflight.check import Preflight
-from pipeline.engines.preflight.observations import Problem, module_of
+from pipeline.engines.preflight.inspection import Problem, module_of
 from pipeline.engines.preflight.rules import READ_BY_NAME, UNSUPPORTED
 from pipeline.errors import StageError, UsageError
 from pipeline.graph.file import Graph
@@ -30,11 +30,13 @@ from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan, preset
 from pipeline.stages.transform import transform
 from pipeline.store.versions import installed
+from pipeline.targets.tensorrt import TENSORRT
+from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 from tests.graphs import LAYERS, calibration, exported
 
 ABSENT = replace(TENSORRT, package="tensorrt-that-nobody-has", module="tensorrt_that_nobody_has")
 ask_the_parser = pytest.mark.skipif(
-    installed(RTX.package) is None or installed("polygraphy") is None,
+    installed(TENSORRT_RTX.package) is None or installed("polygraphy") is None,
     reason="tensorrt-rtx and polygraphy are not installed",
 )
 
@@ -61,25 +63,29 @@ def model(
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
-def checked(made: onnx.ModelProto | Graph, folder: Path, flavour: check.Flavour = RTX) -> Preflight:
+def checked(
+    model_or_graph: onnx.ModelProto | Graph, folder: Path, compiler: EngineCompiler = TENSORRT_RTX
+) -> Preflight:
     path = folder / "model.onnx"
-    proto = made if isinstance(made, onnx.ModelProto) else onnx_ir.to_proto(made)
+    proto = (
+        model_or_graph if isinstance(model_or_graph, onnx.ModelProto) else onnx_ir.to_proto(model_or_graph)
+    )
     path.write_bytes(proto.SerializeToString())
-    return check.check(path, flavour)
+    return check.check(path, compiler)
 
 
-def about(found: Preflight, operator: str) -> Problem:
+def about(preflight: Preflight, operator: str) -> Problem:
     """The first problem with a node of `operator`."""
-    return next(each for each in found.problems if each.operator == operator)
+    return next(problem for problem in preflight.problems if problem.operator == operator)
 
 
 @ask_the_parser
 @pytest.mark.parametrize("head", heads.names())
 def test_every_exported_head_passes_in_fp32(head: str, tmp_path: Path) -> None:
-    found = checked(exported(head), tmp_path)
-    assert found, found.problems
-    assert found.parser.startswith("TensorRT-RTX ")
-    assert found.facts.inputs["input_ids"] == tuple(
+    preflight = checked(exported(head), tmp_path)
+    assert preflight, preflight.problems
+    assert preflight.parser.startswith("TensorRT-RTX ")
+    assert preflight.facts.inputs["input_ids"] == tuple(
         ["batch", "choices", "sequence"] if head == "multiple_choice" else ["batch", "sequence"]
     )
 
@@ -94,24 +100,24 @@ def fused(head: str = "sequence_classification") -> Graph:
 def test_fused_attention_passes_in_fp16_and_is_named_in_fp32(tmp_path: Path) -> None:
     graph = fused()
     refused = checked(graph, tmp_path)
-    attention = [each for each in refused.obstacles if each.operator == "Attention"]
-    assert [each.module for each in attention] == [
+    attention = [problem for problem in refused.obstacles if problem.operator == "Attention"]
+    assert [problem.module for problem in attention] == [
         f"distilbert.transformer.layer.{layer}.attention" for layer in range(LAYERS)
     ]
     assert "fp32" in attention[0].problem
     assert "fp16" in attention[0].advice
     schemes.find("fp16").run(graph, Plan(scheme="fp16"), calibration())
-    found = checked(graph, tmp_path)
-    assert found, found.problems
+    preflight = checked(graph, tmp_path)
+    assert preflight, preflight.problems
 
 
 @ask_the_parser
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_what_the_presets_make_for_engines_passes(precision: str, tmp_path: Path) -> None:
     graph, head = exported(), "sequence_classification"
-    transform(graph, preset(RTX.target, precision, head), calibration(head))
-    found = checked(graph, tmp_path)
-    assert not found.problems
+    transform(graph, preset(TENSORRT_RTX.target, precision, head), calibration(head))
+    preflight = checked(graph, tmp_path)
+    assert not preflight.problems
 
 
 @ask_the_parser
@@ -120,12 +126,18 @@ def test_an_int8_graph_for_the_cpu_is_named_by_module(tmp_path: Path) -> None:
     plan = Plan(scheme="int8_static")
     schemes.find("int8_static").run(graph, plan, calibration())
     base.apply(graph, [fusions.find("integer_matmul")])
-    found = checked(graph, tmp_path)
-    foreign = [each for each in found.obstacles if each.operator == "com.microsoft.MatMulIntegerToFloat"]
-    assert "distilbert.transformer.layer.1.ffn.lin2" in {each.module for each in foreign}
+    preflight = checked(graph, tmp_path)
+    foreign = [
+        problem for problem in preflight.obstacles if problem.operator == "com.microsoft.MatMulIntegerToFloat"
+    ]
+    assert "distilbert.transformer.layer.1.ffn.lin2" in {problem.module for problem in foreign}
     assert "com.microsoft" in foreign[0].problem
-    unsigned = [each for each in found.obstacles if "uint8" in each.problem or "zero point" in each.problem]
-    assert any(each.module.startswith("distilbert.transformer.layer.0") for each in unsigned)
+    unsigned = [
+        problem
+        for problem in preflight.obstacles
+        if "uint8" in problem.problem or "zero point" in problem.problem
+    ]
+    assert any(problem.module.startswith("distilbert.transformer.layer.0") for problem in unsigned)
 
 
 def quantized(zero_point: object, dtype: type[np.generic]) -> onnx.ModelProto:
@@ -147,9 +159,9 @@ def quantized(zero_point: object, dtype: type[np.generic]) -> onnx.ModelProto:
 def test_zero_points_must_be_signed_and_zero(
     zero_point: int, dtype: type[np.generic], value: str, tmp_path: Path
 ) -> None:
-    found = checked(quantized(zero_point, dtype), tmp_path)
-    assert value in {each.found for each in found.obstacles}
-    assert {each.module for each in found.obstacles} == {"layer.0"}
+    preflight = checked(quantized(zero_point, dtype), tmp_path)
+    assert value in {problem.value for problem in preflight.obstacles}
+    assert {problem.module for problem in preflight.obstacles} == {"layer.0"}
 
 
 @ask_the_parser
@@ -159,13 +171,13 @@ def test_signed_symmetric_pairs_pass(tmp_path: Path) -> None:
 
 def test_quantization_without_a_zero_point_is_unsigned(tmp_path: Path) -> None:
     pair = quantized(0, np.uint8)
-    for each in pair.graph.node:
-        del each.input[2]
+    for node in pair.graph.node:
+        del node.input[2]
     assert "uint8" in about(checked(pair, tmp_path, ABSENT), "QuantizeLinear").problem
 
 
 @ask_the_parser
-def test_branches_are_noted_and_what_they_hold_is_looked_at(tmp_path: Path) -> None:
+def test_branches_are_noted_and_checked(tmp_path: Path) -> None:
     def branch(name: str, op_type: str) -> onnx.GraphProto:
         out = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
         return helper.make_graph([node(op_type, ["x"], [name], "layer.1")], name, [], [out])
@@ -190,9 +202,11 @@ def test_float64_is_named_where_it_is_computed_and_stored(tmp_path: Path) -> Non
         node("Cast", ["product"], ["y"], "pre_classifier", to=TensorProto.FLOAT),
         weights=[numpy_helper.from_array(np.eye(4), "pre_classifier.weight")],
     )
-    found = checked(made, tmp_path)
-    assert found, "TensorRT-RTX computes it as float32"
-    named = {(each.module, each.operator) for each in found.problems if "float64" in each.problem}
+    preflight = checked(made, tmp_path)
+    assert preflight, "TensorRT-RTX computes it as float32"
+    named = {
+        (problem.module, problem.operator) for problem in preflight.problems if "float64" in problem.problem
+    }
     assert named == {("layer.0", "Cast"), ("pre_classifier", "MatMul"), ("pre_classifier", "weight")}
 
 
@@ -200,14 +214,14 @@ def test_float64_is_named_where_it_is_computed_and_stored(tmp_path: Path) -> Non
 @pytest.mark.parametrize("element", [TensorProto.INT16, TensorProto.UINT32, TensorProto.STRING])
 def test_types_that_tensorrt_lacks(element: int, tmp_path: Path) -> None:
     ends = [helper.make_tensor_value_info(name, element, ["batch", 4]) for name in "xy"]
-    found = checked(model(node("Identity", ["x"], ["y"]), inputs=ends[:1], outputs=ends[1:]), tmp_path)
-    assert "convertDtype" in about(found, "input").parser
-    assert about(found, "Identity").kind == "refused"
+    preflight = checked(model(node("Identity", ["x"], ["y"]), inputs=ends[:1], outputs=ends[1:]), tmp_path)
+    assert "convertDtype" in about(preflight, "input").parser
+    assert about(preflight, "Identity").kind == "refused"
 
 
 @ask_the_parser
 @pytest.mark.parametrize("domain", ["", "org.example"])
-def test_a_made_up_operator_is_named_with_the_parsers_words(domain: str, tmp_path: Path) -> None:
+def test_an_unknown_operator_is_a_problem_with_the_parsers_message(domain: str, tmp_path: Path) -> None:
     made = model(
         node("Relu", ["x"], ["a"]),
         node("Wobble", ["a"], ["y"], "transformer.layer.3.ffn", domain=domain),
@@ -222,20 +236,20 @@ def test_a_made_up_operator_is_named_with_the_parsers_words(domain: str, tmp_pat
 @ask_the_parser
 def test_an_operator_that_the_parser_reads_by_name_is_a_note(tmp_path: Path) -> None:
     made = model(node("Gelu", ["x"], ["y"], domain="com.microsoft"), domains=["com.microsoft"])
-    found = checked(made, tmp_path)
-    assert found
-    assert "by its name alone" in about(found, "com.microsoft.Gelu").problem
+    preflight = checked(made, tmp_path)
+    assert preflight
+    assert "since it ignores the domain" in about(preflight, "com.microsoft.Gelu").problem
 
 
 @ask_the_parser
 def test_a_crash_of_the_parser_is_a_problem(tmp_path: Path) -> None:
     without_outputs = helper.make_node("Relu", ["x"], [], name="layer.0/Relu")
-    found = checked(model(without_outputs), tmp_path)
-    assert any("SIGSEGV" in each.problem for each in found.obstacles), found.problems
+    preflight = checked(model(without_outputs), tmp_path)
+    assert any("SIGSEGV" in problem.problem for problem in preflight.obstacles), preflight.problems
 
 
 @ask_the_parser
-def test_what_the_rules_say_of_operators_is_what_the_parser_says() -> None:
+def test_the_rules_and_the_parser_agree_about_operators() -> None:
     asked = (
         "import json, sys, tensorrt_rtx as t; l = t.Logger(t.Logger.ERROR); "
         "b = t.Builder(l); n = b.create_network(); p = t.OnnxParser(n, l); "
@@ -248,25 +262,25 @@ def test_what_the_rules_say_of_operators_is_what_the_parser_says() -> None:
         )
         return set(json.loads(done.stdout.splitlines()[-1]))
 
-    own = sorted({each.name for each in onnx.defs.get_all_schemas() if each.domain == ""})
+    own = sorted({schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""})
     assert set(own) - supported(own) == UNSUPPORTED & set(own)
     assert supported(sorted(READ_BY_NAME)) == READ_BY_NAME
 
 
 def test_axes_without_a_name_and_inputs_without_a_shape(tmp_path: Path) -> None:
     unnamed = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 4])
-    found = checked(model(node("Relu", ["x"], ["y"]), inputs=[unnamed]), tmp_path, ABSENT)
-    assert found
-    assert "axis 0 of x has no name" in about(found, "input").problem
+    preflight = checked(model(node("Relu", ["x"], ["y"]), inputs=[unnamed]), tmp_path, ABSENT)
+    assert preflight
+    assert "axis 0 of x has no name" in about(preflight, "input").problem
     shapeless = helper.make_tensor_value_info("x", TensorProto.FLOAT, None)
     assert not checked(model(node("Relu", ["x"], ["y"]), inputs=[shapeless]), tmp_path, ABSENT)
 
 
-def test_without_the_toolkit_the_rules_still_work_and_say_that_no_parser_was_asked(tmp_path: Path) -> None:
-    found = checked(fused(), tmp_path, ABSENT)
-    assert found.parser.startswith("not asked: tensorrt-that-nobody-has")
-    assert "pip install" in found.parser
-    assert about(found, "Attention").kind == "note"
+def test_without_the_compiler_the_rules_work_and_say_that_no_parser_was_asked(tmp_path: Path) -> None:
+    preflight = checked(fused(), tmp_path, ABSENT)
+    assert preflight.parser.startswith("not asked: tensorrt-that-nobody-has")
+    assert "pip install" in preflight.parser
+    assert about(preflight, "Attention").kind == "note"
     assert not checked(model(node("MatMulInteger", ["x", "x"], ["y"])), tmp_path, ABSENT)
 
 
@@ -278,40 +292,40 @@ def external(folder: Path) -> Path:
 
 @ask_the_parser
 def test_external_data_is_found_beside_the_model(tmp_path: Path) -> None:
-    found = check.check(external(tmp_path), RTX)
-    assert found, found.problems
-    assert found.facts.external == ("weights.bin",)
+    preflight = check.check(external(tmp_path), TENSORRT_RTX)
+    assert preflight, preflight.problems
+    assert preflight.facts.external == ("weights.bin",)
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut off"])
-def test_external_data_that_is_not_whole_is_named(damage: str, tmp_path: Path) -> None:
+def test_incomplete_external_data_is_a_problem(damage: str, tmp_path: Path) -> None:
     path = external(tmp_path)
     data = tmp_path / "weights.bin"
     if damage == "missing":
         data.unlink()
     else:
         data.write_bytes(data.read_bytes()[:-1])
-    found = check.check(path, RTX)
-    assert "'weights.bin'" in about(found, "external data").problem
-    assert found.parser == "not asked: external data is missing"
+    preflight = check.check(path, TENSORRT_RTX)
+    assert "'weights.bin'" in about(preflight, "external data").problem
+    assert preflight.parser == "not asked: external data is missing"
 
 
 @pytest.mark.parametrize("content", [b"", b"no ONNX at all", b"\x08\x0a" * 300, None])
-def test_what_is_no_onnx_is_refused(content: bytes | None, tmp_path: Path) -> None:
+def test_a_file_that_is_not_onnx_is_refused(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UsageError, match=r"model\.onnx"):
-        check.check(path, RTX)
+        check.check(path, TENSORRT_RTX)
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.9, 0.999])
-def test_a_file_that_was_cut_off_is_refused(kept: float, tmp_path: Path) -> None:
+def test_an_incomplete_file_is_refused(kept: float, tmp_path: Path) -> None:
     content = onnx_ir.to_proto(exported()).SerializeToString()
     path = tmp_path / "model.onnx"
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(UsageError, match="damaged"):
-        check.check(path, RTX)
+        check.check(path, TENSORRT_RTX)
 
 
 def test_modules_of_names() -> None:
@@ -332,53 +346,53 @@ def test_the_command_prints_a_table_and_ends_with_5(tmp_path: Path) -> None:
     out, error = run(path, "--for", "tensorrt", code=5)
     for said in ("stops", "transformer.layer.3.ffn", "Wobble", "1 Wobble", "batch x 4"):
         assert said in out
-    assert "1 problem stands in the way" in error
+    assert "1 problem prevents an engine" in error
     values = json.loads(run(path, "--for", "tensorrt", "--json", code=5)[0])
     assert values["passes"] is False
     assert values["problems"][0]["module"] == "transformer.layer.3.ffn"
 
 
-def test_the_command_ends_with_0_where_nothing_stands_in_the_way(tmp_path: Path) -> None:
+def test_the_command_ends_with_0_where_there_is_no_problem(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(model(node("Relu", ["x"], ["y"])).SerializeToString())
-    assert "nothing stands in the way" in run(path, "--for", "tensorrt-rtx", code=0)[0]
-    assert "the rules found nothing" in run(path, "--for", "tensorrt", code=0)[0]
+    assert "there is no problem" in run(path, "--for", "tensorrt-rtx", code=0)[0]
+    assert "the rules found no problem" in run(path, "--for", "tensorrt", code=0)[0]
 
 
-def test_the_command_ends_with_2_for_what_is_no_onnx_and_for_no_compiler(tmp_path: Path) -> None:
+def test_the_command_ends_with_2_for_other_files_and_for_unknown_targets(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_text("text")
-    assert "no ONNX file" in run(path, "--for", "tensorrt", code=2)[1]
+    assert "is not an ONNX file" in run(path, "--for", "tensorrt", code=2)[1]
     assert "did you mean 'tensorrt-rtx'" in run(path, "--for", "tensorrt-rtxx", code=2)[1]
 
 
 def test_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    found = Preflight(
+    preflight = Preflight(
         model="m",
-        flavour="TensorRT",
+        compiler="TensorRT",
         facts=check.Facts(ir_version=1, opsets={}, operators={}, types={}, inputs={}, external=()),
         parser="not asked: pip install 'pipeline[tensorrt]'",
         problems=(),
     )
-    display.table(("", ""), preflight_table.facts(found))
-    assert found.parser in capsys.readouterr().out
-    # Nobody who is told that nothing was found is to think that the parser agreed
-    assert "the parser was not asked" in preflight_table.clear(found)
-    assert preflight_table.clear(replace(found, parser="TensorRT 10.3")) == "nothing stands in the way"
+    display.table(("", ""), preflight_table.facts(preflight))
+    assert preflight.parser in capsys.readouterr().out
+    # The sentence must not suggest that the parser agreed
+    assert "the parser was not asked" in preflight_table.clear(preflight)
+    assert preflight_table.clear(replace(preflight, parser="TensorRT 10.3")) == "there is no problem"
 
 
 def test_many_modules_share_a_row() -> None:
     problem = Problem(kind="refused", problem="p", module="", node="", operator="Wobble", advice="a")
     problems = tuple(replace(problem, module=f"layer.{layer}") for layer in range(9))
-    found = Preflight(
+    preflight = Preflight(
         model="m",
-        flavour="TensorRT",
+        compiler="TensorRT",
         facts=check.Facts(ir_version=1, opsets={}, operators={}, types={}, inputs={}, external=()),
         parser="",
         problems=problems,
     )
-    (row,) = preflight_table.rows(found)
+    (row,) = preflight_table.rows(preflight)
     assert row[2].splitlines()[0] == "layer.0"
     assert row[2].splitlines()[-1] == "and 3 more"
-    with pytest.raises(StageError, match="9 problems stand"):
-        check.judge(found)
+    with pytest.raises(StageError, match="9 problems prevent"):
+        check.judge(preflight)

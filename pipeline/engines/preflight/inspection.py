@@ -1,4 +1,4 @@
-"""A model as the pre-flight's rules look at it, and the problems that they find. No toolkit is needed."""
+"""What the rules of a check read of a model, and the problems that they report. No compiler is needed."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,46 +6,57 @@ from typing import Literal
 
 import onnx
 
-from pipeline.engines.flavours import Flavour
+from pipeline.engines.compiler import EngineCompiler
 
 Kind = Literal["refused", "wrong", "note"]
-"""No engine can be built; an engine would answer something else than the graph says; worth knowing."""
+"""No engine can be built; an engine would compute something else than the graph says; good to know."""
 
 ONNX_DOMAINS = ("", "ai.onnx")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that stands in the way, or is worth knowing, and what to do about it.
-
-    module: by its Hugging Face name where the node has one. found: the offending value, where there is one. parser: the
-    words of the toolkit's own parser. settled_by_parser: where that takes the graph, it knows better.
-    """
+    """Something in a model that prevents an engine or is good to know, and what to do about it."""
 
     kind: Kind
+    """How serious it is."""
     problem: str
+    """What is wrong."""
     module: str
+    """The module of the node, by its Hugging Face name; the node's name where that names no module."""
     node: str
+    """The name of the node, or of the tensor; "" for the whole model."""
     operator: str
+    """The node's operator."""
     advice: str
-    found: str = ""
+    """What to do about it."""
+    value: str = ""
+    """The offending value; "" where there is none."""
     parser: str = ""
+    """The message of the compiler's own parser; "" if it did not report this problem."""
     settled_by_parser: bool = False
+    """Whether this is no problem if the parser accepts the graph."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A model as the rules look at it: every node, those of branches too, and the type of every value that is known."""
+class Inspection:
+    """A model and what the rules look up in it."""
 
     model: onnx.ModelProto
-    flavour: Flavour
+    """The model, without the content of its weights."""
+    compiler: EngineCompiler
+    """The compiler that the model is checked for."""
     nodes: tuple[tuple[str, onnx.NodeProto], ...]
+    """Every node with its name, those of branches and functions too."""
     types: Mapping[str, int]
+    """The element types of values, as far as ONNX can infer them."""
     constants: Mapping[str, onnx.TensorProto]
+    """The weights and constants by name."""
 
     @property
     def opset(self) -> int:
-        return next((each.version for each in self.model.opset_import if each.domain in ONNX_DOMAINS), 0)
+        """The version of ONNX's own operators; 0 where the model does not import them."""
+        return next((opset.version for opset in self.model.opset_import if opset.domain in ONNX_DOMAINS), 0)
 
     def problem(
         self,
@@ -54,9 +65,10 @@ class Seen:
         advice: str,
         *,
         node: tuple[str, onnx.NodeProto],
-        found: str = "",
+        value: str = "",
         settled_by_parser: bool = False,
     ) -> Problem:
+        """A problem of `node`, which is a name and a node; the other arguments are fields of Problem."""
         name, proto = node
         return Problem(
             kind=kind,
@@ -65,15 +77,15 @@ class Seen:
             node=name,
             operator=operator_of(proto),
             advice=advice,
-            found=found,
+            value=value,
             settled_by_parser=settled_by_parser,
         )
 
 
-def look(model: onnx.ModelProto, flavour: Flavour) -> Seen:
-    """What the rules need of `model`, whose external data need not be there.
+def inspect_model(model: onnx.ModelProto, compiler: EngineCompiler) -> Inspection:
+    """Read what the rules need from `model`, whose external data may be absent.
 
-    The content of its weights is dropped from it: only sizes, axes and zero points are looked at.
+    Removes the content of large weights from `model`: the rules only need sizes, axes and zero points.
     """
     nodes = tuple(_nodes(model))
     for graph in graphs(model):
@@ -84,33 +96,33 @@ def look(model: onnx.ModelProto, flavour: Flavour) -> Seen:
         value = next((entry.t for entry in node.attribute if entry.name == "value"), None)
         if node.op_type == "Constant" and node.output and value is not None:
             constants[node.output[0]] = value
-    return Seen(
-        model=model, flavour=flavour, nodes=nodes, types=_types(model, constants), constants=constants
+    return Inspection(
+        model=model, compiler=compiler, nodes=nodes, types=_types(model, constants), constants=constants
     )
 
 
 def module_of(name: str) -> str:
-    """The module in a node's name: of `<module>/<operator>`, or of `/a/b/<operator>` as TorchScript writes it."""
+    """The module in a node's name, which is `<module>/<operator>`, or `/a/b/<operator>` from TorchScript."""
     module, _, _ = name.rpartition("/")
     return module.strip("/").replace("/", ".") or name
 
 
 def operator_of(node: onnx.NodeProto) -> str:
-    """`<domain>.<operator>`, without ONNX's own domain."""
+    """`<domain>.<operator>`, or `<operator>` for ONNX's own."""
     return node.op_type if node.domain in ONNX_DOMAINS else f"{node.domain}.{node.op_type}"
 
 
 def type_name(element: int) -> str:
-    """ONNX's name of an element type, in small letters."""
+    """ONNX's name of an element type, in lower case."""
     return str(onnx.TensorProto.DataType.Name(element)).lower()
 
 
 def is_here(tensor: onnx.TensorProto) -> bool:
-    """Whether a tensor's content was kept."""
+    """Whether the tensor has its content: large weights lost it, and external data is elsewhere."""
     return tensor.data_location != onnx.TensorProto.EXTERNAL and tensor.ByteSize() <= _LARGEST_KEPT_BYTES
 
 
-# The largest zero points, one a channel, are smaller
+# More than the largest zero points take, which have one value per channel
 _LARGEST_KEPT_BYTES = 1 << 16
 _CONTENT = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
 
@@ -122,7 +134,7 @@ def _drop_content(tensor: onnx.TensorProto) -> None:
 
 
 def graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
-    """The graph and those of its branches, however deep."""
+    """The model's graph and the graphs of all branches in it."""
     yield model.graph
     pending = [model.graph]
     while pending:
@@ -140,22 +152,22 @@ def _branches(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
 
 
 def _nodes(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.NodeProto]]:
-    """Every node with its name, or its place where it has none."""
+    """Every node with its name, or with its position where it has no name."""
     for owner in (*graphs(model), *model.functions):
         for place, node in enumerate(owner.node):
             yield node.name or f"#{place}", node
 
 
 def _types(model: onnx.ModelProto, constants: Mapping[str, onnx.TensorProto]) -> dict[str, int]:
-    """The element type of every value that ONNX's shape inference can tell, without the weights' content."""
+    """The element types that ONNX's shape inference can tell without the content of the weights."""
     try:
         inferred = onnx.shape_inference.infer_shapes(model)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
-        # A graph that cannot be inferred still has declared types; the parser says what is wrong with it
+        # The declared types remain; the parser says what is wrong with the graph
         inferred = model
-    found = {name: tensor.data_type for name, tensor in constants.items()}
+    types = {name: tensor.data_type for name, tensor in constants.items()}
     for graph in graphs(inferred):
         for value in (*graph.input, *graph.value_info, *graph.output):
             if value.type.HasField("tensor_type") and value.type.tensor_type.elem_type:
-                found[value.name] = value.type.tensor_type.elem_type
-    return found
+                types[value.name] = value.type.tensor_type.elem_type
+    return types
