@@ -15,8 +15,9 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from pipeline.engines.flavours import FLAVOURS, Flavour
 from pipeline.engines.preflight import observations, rules
-from pipeline.engines.preflight.observations import Kind, Problem, module_of, type_name
+from pipeline.engines.preflight.observations import Kind, Problem, type_name
 from pipeline.errors import StageError, UsageError
+from pipeline.graph.names import module_of
 from pipeline.registry import unknown
 from pipeline.store.versions import installed
 

@@ -7,6 +7,7 @@ from typing import Literal
 import onnx
 
 from pipeline.engines.flavours import Flavour
+from pipeline.graph.names import module_of
 
 Kind = Literal["refused", "wrong", "note"]
 """No engine can be built; an engine would answer something else than the graph says; worth knowing."""
@@ -87,12 +88,6 @@ def look(model: onnx.ModelProto, flavour: Flavour) -> Seen:
     return Seen(
         model=model, flavour=flavour, nodes=nodes, types=_types(model, constants), constants=constants
     )
-
-
-def module_of(name: str) -> str:
-    """The module in a node's name: of `<module>/<operator>`, or of `/a/b/<operator>` as TorchScript writes it."""
-    module, _, _ = name.rpartition("/")
-    return module.strip("/").replace("/", ".") or name
 
 
 def operator_of(node: onnx.NodeProto) -> str:
