@@ -12,12 +12,14 @@ from pipeline.graph import onnx_writer
 
 Graph = onnx_ir.Model
 
-LARGEST_SINGLE_FILE = 2**31 - 2**24
-"""Bytes of weights that fit into one file: a protocol buffer holds 2 GiB at most, and names and nodes need some."""
+LARGEST_SINGLE_FILE_BYTES = 2**31 - 2**24
+"""The most bytes of weights that fit into one file: a protocol buffer holds 2 GiB at most, and names and nodes need some."""
 
 
-def save(graph: Graph, path: Path, *, largest_single_file: int = LARGEST_SINGLE_FILE) -> tuple[str, ...]:
-    """Write `graph` to `path`, and weights of more than `largest_single_file` bytes to a second file beside it.
+def save(
+    graph: Graph, path: Path, *, largest_single_file_bytes: int = LARGEST_SINGLE_FILE_BYTES
+) -> tuple[str, ...]:
+    """Write `graph` to `path`, and weights of more than `largest_single_file_bytes` bytes to a second file beside it.
 
     Returns the names of the files; the first is the one to load. Raises OSError.
     """
@@ -25,7 +27,7 @@ def save(graph: Graph, path: Path, *, largest_single_file: int = LARGEST_SINGLE_
     weights = sum(
         value.const_value.nbytes for value in graph.graph.initializers.values() if value.const_value
     )
-    if weights <= largest_single_file:
+    if weights <= largest_single_file_bytes:
         onnx_writer.write(graph, path)
         return (path.name,)
     external = f"{path.name}_data"

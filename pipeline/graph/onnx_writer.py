@@ -25,7 +25,7 @@ _Write = Callable[[BinaryIO], None]
 def write(model: onnx_ir.Model, path: Path) -> None:
     """Write `model` to `path` with the weights of its main graph inside; `model` stays as it is. Raises OSError."""
     placeholder = onnx_ir.tensor([0.0])
-    with instead_of_weights(model, lambda name, tensor: placeholder):
+    with substituted_weights(model, lambda name, tensor: placeholder):
         proto = onnx_ir.to_proto(model)
     proto.graph.ClearField("initializer")
     parts = [_initializer(value) for value in model.graph.initializers.values()]
@@ -42,15 +42,15 @@ def write(model: onnx_ir.Model, path: Path) -> None:
 
 
 @contextmanager
-def instead_of_weights(
-    model: onnx_ir.Model, instead: Callable[[str, onnx_ir.TensorProtocol], onnx_ir.TensorProtocol]
+def substituted_weights(
+    model: onnx_ir.Model, substitute: Callable[[str, onnx_ir.TensorProtocol], onnx_ir.TensorProtocol]
 ) -> Iterator[None]:
-    """Replace each weight of the main graph by the result of `instead` for its name and tensor, inside the block."""
+    """Replace each weight of the main graph by the result of `substitute` for its name and tensor, inside the block."""
     stored = [(name, value, value.const_value) for name, value in model.graph.initializers.items()]
     try:
         for name, value, tensor in stored:
             assert tensor is not None, name
-            value.const_value = instead(name, tensor)
+            value.const_value = substitute(name, tensor)
         yield
     finally:
         for _, value, tensor in stored:

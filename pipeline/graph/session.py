@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir
 
 from pipeline.graph.file import Graph
-from pipeline.graph.onnx_writer import instead_of_weights
+from pipeline.graph.onnx_writer import substituted_weights
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -29,14 +29,14 @@ def session(
 
     separate: dict[str, onnxruntime.OrtValue] = {}
 
-    def instead(name: str, tensor: onnx_ir.TensorProtocol) -> onnx_ir.TensorProtocol:
+    def substitute(name: str, tensor: onnx_ir.TensorProtocol) -> onnx_ir.TensorProtocol:
         if not _is_separate(tensor):
             return _included(tensor, name)
         # ONNX Runtime accepts contiguous arrays only; it copies them when it loads the graph
         separate[name] = onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(tensor.numpy()))
         return _reference(tensor, name)
 
-    with instead_of_weights(graph, instead):
+    with substituted_weights(graph, substitute):
         model = onnx_ir.to_proto(graph).SerializeToString()
     options.add_external_initializers(list(separate), list(separate.values()))
     return onnxruntime.InferenceSession(

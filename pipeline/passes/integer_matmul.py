@@ -206,8 +206,8 @@ def _replace(graph: Graph, node: onnx_ir.Node, product: _Product) -> None:
         inputs.pop()
     output = last.outputs[0]
     insertion = Insertion.before(graph, last, module=module_of(str(node.name)))
-    fused = insertion.add(op_type, inputs, shape=output.shape, dtype=dtype_of(output), domain=MICROSOFT)
-    replace(graph, last, fused)
+    operator = insertion.add(op_type, inputs, shape=output.shape, dtype=dtype_of(output), domain=MICROSOFT)
+    replace(graph, last, operator)
     for value in (sums, *read):
         if value is not None and value.graph is not None:
             drop_if_unused(graph, value)

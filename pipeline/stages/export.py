@@ -32,7 +32,7 @@ def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:
         axes = spans.complete(recipe.spans, loaded.model.axes, loaded.config.max_position_embeddings)
         exported = exporter.export(loaded.model, axes)
         # Weights go to a separate file, which later stages map into memory instead of reading it whole
-        graph_file.save(exported, folder / GRAPH, largest_single_file=0)
+        graph_file.save(exported, folder / GRAPH, largest_single_file_bytes=0)
         Interface(
             head=loaded.head,
             architecture=loaded.model.architecture,
