@@ -67,7 +67,7 @@ class Builder(ABC):
 
         None in `inputs` stands for an input that is left out.
         """
-        output = Output(dtype=dtype or self.dtype, shape=shape)
+        output = Output(dtype=self.dtype if dtype is None else dtype, shape=shape)
         (value,) = self.add_all(op_type, inputs, [output], label=label, attributes=attributes, domain=domain)
         return value
 

@@ -13,7 +13,7 @@ from pipeline.graph import onnx_writer
 Graph = onnx_ir.Model
 
 LARGEST_SINGLE_FILE_BYTES = 2**31 - 2**24
-"""The most bytes of weights that fit into one file: a protocol buffer holds 2 GiB at most, and names and nodes need some."""
+"""The most weights that go into one file: a protocol buffer holds 2 GiB at most, and names and nodes need some."""
 
 
 def save(

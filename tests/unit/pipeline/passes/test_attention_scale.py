@@ -93,7 +93,7 @@ def weights_that_keys_share(graph: Graph) -> None:
 
 
 def a_weight_in_whole_numbers(graph: Graph) -> None:
-    """Read through a Cast, which is no constant of its own."""
+    """Read through a Cast, so that the weight itself is not constant."""
     product = node(graph, f"{ATTENTION}.q_lin/MatMul")
     insertion = Insertion.before(graph, product, module="extra")
     weight = product.inputs[1]
