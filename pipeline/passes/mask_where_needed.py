@@ -146,6 +146,7 @@ def _branch(
 def _copied(
     value: onnx_ir.Value | None, values: Mapping[onnx_ir.Value, onnx_ir.Value]
 ) -> onnx_ir.Value | None:
-    while value in values:
+    """The value that a copy reads instead of `value`; a replaced value may itself have a copy."""
+    while value is not None and value in values:
         value = values[value]
     return value
