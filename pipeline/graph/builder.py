@@ -123,9 +123,12 @@ class Insertion(Builder):
         place: Callable[[onnx_ir.Node], None],
         *,
         dtype: onnx_ir.DataType = onnx_ir.DataType.FLOAT,
+        numbered: bool = True,
     ) -> None:
         super().__init__(graph, module, dtype=dtype)
         self._place = place
+        self._numbered = numbered
+        """Whether a name that is taken gets a number at once; otherwise names repeat until the graph is tidied."""
 
     @classmethod
     def before(
@@ -135,10 +138,13 @@ class Insertion(Builder):
         *,
         module: str | None = None,
         dtype: onnx_ir.DataType = onnx_ir.DataType.FLOAT,
+        numbered: bool = True,
     ) -> "Insertion":
         """Insert ahead of `node`; the new nodes belong to its module where none is given."""
         module = module_of(str(node.name)) if module is None else module
-        return cls(graph, module, lambda new: graph.graph.insert_before(node, new), dtype=dtype)
+        return cls(
+            graph, module, lambda new: graph.graph.insert_before(node, new), dtype=dtype, numbered=numbered
+        )
 
     @classmethod
     def after(
@@ -148,12 +154,13 @@ class Insertion(Builder):
         *,
         module: str | None = None,
         dtype: onnx_ir.DataType = onnx_ir.DataType.FLOAT,
+        numbered: bool = True,
     ) -> "Insertion":
         """Insert right after the node that computes `value`, or ahead of all nodes where none does."""
         module = module_of_value(value) if module is None else module
         last = value.producer()
         if last is None:
-            return cls.before(graph, graph.graph[0], module=module, dtype=dtype)
+            return cls.before(graph, graph.graph[0], module=module, dtype=dtype, numbered=numbered)
 
         def place(new: onnx_ir.Node) -> None:
             nonlocal last
@@ -161,11 +168,11 @@ class Insertion(Builder):
             graph.graph.insert_after(last, new)
             last = new
 
-        return cls(graph, module, place, dtype=dtype)
+        return cls(graph, module, place, dtype=dtype, numbered=numbered)
 
     def in_module(self, module: str) -> "Insertion":
         """The same place, for nodes that belong to `module`."""
-        return Insertion(self.graph, module, self._place, dtype=self.dtype)
+        return Insertion(self.graph, module, self._place, dtype=self.dtype, numbered=self._numbered)
 
     def _make(
         self,
@@ -176,8 +183,9 @@ class Insertion(Builder):
         name: str,
         outputs: int,
     ) -> onnx_ir.Node:
-        unique = unique_name(name, {str(node.name) for node in self.graph.graph})
-        node = onnx_ir.node(op_type, inputs, attributes, domain=domain, name=unique, num_outputs=outputs)
+        if self._numbered:
+            name = unique_name(name, {str(node.name) for node in self.graph.graph})
+        node = onnx_ir.node(op_type, inputs, attributes, domain=domain, name=name, num_outputs=outputs)
         self._place(node)
         return node
 

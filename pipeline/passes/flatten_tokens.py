@@ -110,7 +110,7 @@ class _Flattening:
         source = producer.inputs[0] if producer is not None and producer.op_type == "Reshape" else value
         channels = shape_of(value)[_LAST]
         assert isinstance(channels, int)
-        insertion = Insertion.after(self._graph, value, dtype=dtype_of(value))
+        insertion = self._after(value, dtype_of(value))
         flat = insertion.add(
             "Reshape", [source, insertion.sizes(-1, channels)], label="flat", shape=_flat_shape(value)
         )
@@ -120,7 +120,7 @@ class _Flattening:
     def _restored(self, value: onnx_ir.Value) -> onnx_ir.Value:
         """`value` with its three axes, which takes its place among the graph's outputs."""
         sizes = self._sizes_of(shape_of(value))
-        insertion = Insertion.after(self._graph, value, dtype=dtype_of(value))
+        insertion = self._after(value, dtype_of(value))
         restored = insertion.add("Reshape", [value, sizes], label="tokens", shape=shape_of(value))
         if value.is_graph_output():
             outputs = self._graph.graph.outputs
@@ -135,7 +135,7 @@ class _Flattening:
             source = self._entered[key[:2]]
             channels = shape[_LAST]
             assert isinstance(channels, int)
-            insertion = Insertion.after(self._graph, source, dtype=onnx_ir.DataType.INT64)
+            insertion = self._after(source, onnx_ir.DataType.INT64)
             last = insertion.sizes(channels)
             axes = insertion.add(
                 "Shape", [source], attributes={"start": 0, "end": 2}, label="tokens", shape=[2]
@@ -144,6 +144,10 @@ class _Flattening:
                 "Concat", [axes, last], attributes={"axis": 0}, label="tokens", shape=[3]
             )
         return self._sizes[key]
+
+    def _after(self, value: onnx_ir.Value, dtype: onnx_ir.DataType) -> Insertion:
+        # Several values of one module get the same names, which `tidy` numbers in the order of the graph
+        return Insertion.after(self._graph, value, dtype=dtype, numbered=False)
 
 
 def _check(node: onnx_ir.Node) -> None:

@@ -8,6 +8,7 @@ import onnx_ir
 
 from pipeline.graph.builder import Insertion, describe
 from pipeline.graph.file import Graph
+from pipeline.graph.names import module_of
 from pipeline.graph.values import dtype_of, shape_of, sole_reader
 from pipeline.passes import graph_pass
 from pipeline.passes.base import Applied
@@ -96,9 +97,8 @@ def _choose(graph: Graph, softmax: onnx_ir.Node, masked: _MaskedScores, unmasked
         "then_branch": _branch(without_add, f"{name}_unmasked", {masked.add.outputs[0]: masked.scores}),
         "else_branch": _branch(nodes, f"{name}_masked", {}),
     }
-    choice = Insertion.after(graph, output, dtype=dtype_of(output)).add(
-        "If", [unmasked], attributes=branches, shape=shape_of(output)
-    )
+    insertion = Insertion.after(graph, output, module=module_of(name), dtype=dtype_of(output))
+    choice = insertion.add("If", [unmasked], attributes=branches, shape=shape_of(output))
     output.replace_all_uses_with(choice)
     graph.graph.remove(nodes, safe=True)
 
