@@ -1,6 +1,7 @@
-"""Graphs of tiny models, each exported once for all tests and processes that need it: an export takes seconds.
+"""Exports of models, each made once for all tests and processes that need it: an export takes seconds.
 
-What was exported before is used again as long as model, spans, our sources and the exporter's versions are the same.
+An export is used again as long as the model, the spans, our sources and the versions of the tools are the same. Tests
+that need a tiny graph take one of tests.graphs.
 """
 
 import hashlib
@@ -24,12 +25,12 @@ FOLDER = Path(__file__).parents[1] / ".pytest_cache" / "exports"
 
 
 def export(model: Head, spans: Mapping[str, Span]) -> Graph:
-    """As pipeline.graph.exporter.export; a fresh graph, which may be changed."""
+    """The result of pipeline.graph.exporter.export, as a graph of its own for the caller to change."""
     return onnx_ir.from_proto(onnx.load_from_string(exported(model, spans)))
 
 
 def exported(model: Head, spans: Mapping[str, Span]) -> bytes:
-    """The same as a serialized ModelProto."""
+    """The same graph as a serialized ModelProto."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{_digest(model, spans)}.onnx"
     with FileLock(path.with_suffix(".lock")):
@@ -41,7 +42,7 @@ def exported(model: Head, spans: Mapping[str, Span]) -> bytes:
 
 
 def _digest(model: Head, spans: Mapping[str, Span]) -> str:
-    """Of all that an export depends on."""
+    """A digest of everything that an export depends on."""
     digest = hashlib.sha256(_sources().encode())
     attention = type(model.distilbert.attention)
     digest.update(repr((str(model), model.config, attention, model.training, sorted(spans.items()))).encode())
@@ -54,11 +55,5 @@ def _digest(model: Head, spans: Mapping[str, Span]) -> str:
 @cache
 def _sources() -> str:
     tools = versions.of("torch", "onnx", "onnx-ir", "onnxscript", "numpy")
-    return repr(
-        (
-            versions.source(
-                "model_src", "pipeline.graph.exporter", "pipeline.graph.names", "pipeline.graph.file"
-            ),
-            tools,
-        )
-    )
+    modules = (f"pipeline.graph.{name}" for name in ("exporter", "builder", "values", "names", "file"))
+    return repr((versions.source("model_src", *modules), tools))

@@ -1,1 +1,1 @@
-"""Graphs: reading, writing and editing them, naming what is in them, and running them in memory."""
+"""Graphs: exporting, reading, writing and editing them, naming their nodes, and running them in memory."""

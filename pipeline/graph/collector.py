@@ -1,4 +1,4 @@
-"""Python's garbage collector, kept out of work that makes many objects and keeps them."""
+"""Pausing Python's garbage collector during work that makes many objects and keeps them."""
 
 import gc
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Collect nothing inside, and at the end all that became garbage.
+    """Do not collect garbage inside, and collect it once at the end.
 
-    Importing PyTorch and tracing a model make millions of objects that stay: looking through them again and again
-    takes a fifth of the time of an export, and frees next to nothing.
+    Importing PyTorch and tracing a model make millions of objects that stay alive. Scanning them again and again takes
+    a fifth of the time of an export and frees next to nothing.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""Stage 1: a PyTorch head becomes an ONNX graph with dynamic axes, the checkpoint's names and nothing superfluous."""
+"""Export of a PyTorch head as an ONNX graph with dynamic axes, the checkpoint's names and no superfluous nodes."""
 
 import logging
 import warnings
@@ -29,20 +29,21 @@ from onnxscript.rewriter.rules.common import (
 from model_src.heads.base import Head
 from pipeline.graph import collector
 from pipeline.graph import names as graph_names
+from pipeline.graph.builder import replace_initializer
 from pipeline.graph.file import Graph, check
 
 INPUTS = ("input_ids", "attention_mask")
 
 # 20 is the first opset with Gelu as one operator, and every consumer reads it: ONNX Runtime, Optimum and
-# transformers.js, TensorRT 10 and 11, TensorRT-RTX. Later opsets add Attention (23), which TensorRT-RTX refuses in
-# fp32, so attention stays in its parts here and is fused for those targets that gain by it.
+# transformers.js, TensorRT 10 and 11, TensorRT-RTX. Later opsets add Attention (23), which TensorRT-RTX rejects in
+# fp32, so the export writes attention in its parts, and passes replace it for those targets that gain by it.
 OPSET = 20
 
-# Sizes to trace with: all different, so that no axis is taken for another, and none is 1, which torch would fix.
+# Sizes to trace with. They differ, so that torch does not take one axis for another, and are not 1, which it would fix.
 _EXAMPLE = {"batch": 2, "choices": 3, "sequence": 5}
 
-# What the exporter writes in more operators than needed. onnxscript's default set also drops biases that are zero,
-# which would take parameters of a fresh model away; rules for convolutions have nothing to do here.
+# Rules for what the exporter writes in more operators than needed. onnxscript's default set also has rules that drop
+# biases that are zero, which a fresh model has, and rules for convolutions.
 _RULES = (
     no_op_cast_rule,
     no_op_expand_rule,
@@ -58,7 +59,7 @@ _RULES = (
     unsqueeze_unsqueeze_rule,
 )
 
-# What one round of folding leaves, the next round's rewrites can match; a third changes nothing.
+# The rewrites of one round make more constants, which the next round folds; a third round changes nothing.
 ROUNDS = 2
 
 
@@ -67,7 +68,7 @@ def export(model: Head, spans: Mapping[str, Span]) -> Graph:
 
     Inputs are input_ids and attention_mask, int64 of `model.axes`; outputs are named by `model.outputs`. Weights keep
     the names of `model.named_parameters()`; the weight of a linear layer is stored (in, out), as MatMul reads it.
-    Raises ValueError where the graph is not valid, and whatever torch raises where it cannot be traced.
+    Raises ValueError for a graph that is not valid, and the errors of torch for a model that cannot be traced.
     """
     example = torch.ones([_example_size(axis, spans[axis]) for axis in model.axes], dtype=torch.int64)
     dynamic = {
@@ -106,7 +107,7 @@ def _example_size(axis: str, span: Span) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's notes about its own internals away from the user; errors still come through."""
+    """Silence the exporter's log messages and warnings about its own internals; errors are still raised."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -119,10 +120,10 @@ def _quiet() -> Iterator[None]:
 
 
 def _restore_parameter_names(graph: Graph, model: Head) -> frozenset[str]:
-    """Give tied weights, which the exporter calls by their last name, their first, and return all names used."""
-    first: dict[int, str] = {}
+    """Give tied weights their first name instead of the last, which the exporter uses, and return all first names."""
+    first_names: dict[int, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        kept = first.setdefault(parameter.data_ptr(), name)
+        kept = first_names.setdefault(parameter.data_ptr(), name)
         if name != kept and name in graph.graph.initializers:
             value = graph.graph.initializers[name]
             if kept in graph.graph.initializers:
@@ -130,11 +131,11 @@ def _restore_parameter_names(graph: Graph, model: Head) -> frozenset[str]:
                 graph.graph.initializers.pop(name)
             else:
                 value.name = kept
-    return frozenset(first.values())
+    return frozenset(first_names.values())
 
 
 def _simplify(graph: Graph, parameters: frozenset[str]) -> None:
-    """Fold constants, drop what is dead and share what is equal. Parameters stay apart, even where they are equal."""
+    """Fold constants, remove unused nodes and share equal values. Equal parameters stay separate."""
     common.InlinePass()(graph)
     _store_transposed(graph, parameters)
     for _ in range(ROUNDS):
@@ -150,41 +151,32 @@ def _simplify(graph: Graph, parameters: frozenset[str]) -> None:
 
 
 def _store_transposed(graph: Graph, parameters: frozenset[str]) -> None:
-    """Store each weight whose only use is through a transpose already transposed, under its own name."""
+    """Store each weight that only a Transpose reads in transposed form, under its own name."""
     for node in list(graph.graph):
         weight = node.inputs[0] if node.op_type == "Transpose" else None
         if weight is None or weight.name not in parameters or len(weight.uses()) > 1:
             continue
         assert weight.const_value is not None
-        assert weight.name is not None
-        # A view: the weight is laid out anew where it is written, one at a time
-        stored = weight.const_value.numpy().transpose()
-        graph.graph.initializers.pop(weight.name)
-        tensor = onnx_ir.tensor(stored, name=weight.name)
-        replacement = onnx_ir.Value(
-            name=weight.name,
-            shape=onnx_ir.Shape(stored.shape),
-            type=onnx_ir.TensorType(tensor.dtype),
-            const_value=tensor,
-        )
+        # A view: weights are laid out when they are written, one at a time
+        transposed = weight.const_value.numpy().transpose()
+        replacement = replace_initializer(graph, weight, transposed)
         node.outputs[0].replace_all_uses_with(replacement)
         graph.graph.remove(node, safe=True)
-        graph.graph.register_initializer(replacement)
 
 
 def _may_fold(node: onnx_ir.Node) -> bool | None:
-    """Never a transpose: what is left of them reads a tied weight, which would be stored twice. Else no opinion."""
+    """False for a Transpose, since those left read a tied weight, which would be stored twice; None for the others."""
     return False if node.op_type == "Transpose" else None
 
 
 def _share_constants(graph: Graph, parameters: frozenset[str]) -> None:
     """Keep one of each group of equal constants."""
-    first: dict[tuple[str, tuple[int, ...], bytes], onnx_ir.Value] = {}
+    by_content: dict[tuple[str, tuple[int, ...], bytes], onnx_ir.Value] = {}
     for name, value in list(graph.graph.initializers.items()):
         if name in parameters or value.const_value is None:
             continue
         array = value.const_value.numpy()
-        kept = first.setdefault((str(array.dtype), array.shape, array.tobytes()), value)
+        kept = by_content.setdefault((str(array.dtype), array.shape, array.tobytes()), value)
         if kept is not value:
             value.replace_all_uses_with(kept)
             graph.graph.initializers.pop(name)

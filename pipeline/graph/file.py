@@ -1,4 +1,4 @@
-"""The graph that the stages hand on, and reading, writing and checking it."""
+"""The type of a graph, and reading, writing and checking graphs."""
 
 from pathlib import Path
 
@@ -12,20 +12,22 @@ from pipeline.graph import onnx_writer
 
 Graph = onnx_ir.Model
 
-# Protocol buffers cannot exceed 2 GiB; the rest is left to names, shapes and nodes.
-LARGEST_SINGLE_FILE = 2**31 - 2**24
+LARGEST_SINGLE_FILE_BYTES = 2**31 - 2**24
+"""The most weights that go into one file: a protocol buffer holds 2 GiB at most, and names and nodes need some."""
 
 
-def save(graph: Graph, path: Path, *, largest_single_file: int = LARGEST_SINGLE_FILE) -> tuple[str, ...]:
-    """Write `graph` to `path`, its weights beside it where they are too large for one file.
+def save(
+    graph: Graph, path: Path, *, largest_single_file_bytes: int = LARGEST_SINGLE_FILE_BYTES
+) -> tuple[str, ...]:
+    """Write `graph` to `path`, and weights of more than `largest_single_file_bytes` bytes to a second file beside it.
 
-    Returns the names of the files, the one to load first. Raises OSError.
+    Returns the names of the files; the first is the one to load. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = sum(
         value.const_value.nbytes for value in graph.graph.initializers.values() if value.const_value
     )
-    if weights <= largest_single_file:
+    if weights <= largest_single_file_bytes:
         onnx_writer.write(graph, path)
         return (path.name,)
     external = f"{path.name}_data"
@@ -34,15 +36,17 @@ def save(graph: Graph, path: Path, *, largest_single_file: int = LARGEST_SINGLE_
 
 
 def load(path: Path) -> Graph:
-    """The graph in `path`; its external data, if any, is read when used."""
+    """The graph in the file `path`; external data, if there is any, is read when it is used."""
     return onnx_ir.load(path)
 
 
 def check(graph: Graph) -> None:
-    """Raise ValueError where `graph` is no valid ONNX, or where a value's type or shape is not known."""
+    """Raise ValueError where `graph` is not valid ONNX, or where a value's type or shape is not known."""
     unknown = [value.name for node in graph.graph for value in node.outputs if not _is_known(value)]
     if unknown:
-        raise ValueError(f"{len(unknown)} values have no complete shape, the first is {unknown[0]}")
+        raise ValueError(
+            f"{len(unknown)} values do not have a complete type and shape, the first is {unknown[0]}"
+        )
     try:
         CheckerPass(full_check=True)(graph)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as cause:
@@ -50,12 +54,12 @@ def check(graph: Graph) -> None:
 
 
 def domains(graph: Graph) -> frozenset[str]:
-    """The operator domains that the graph's nodes come from; "" is ONNX itself."""
+    """The domains of the graph's operators; "" is ONNX's own."""
     return frozenset(node.domain for node in graph.graph.all_nodes())
 
 
 def describe(value: onnx_ir.Value) -> Tensor:
-    """A graph input or output as the manifest names it."""
+    """An input or output of a graph as the manifest records it."""
     assert value.name is not None
     assert value.dtype is not None
     assert value.shape is not None

@@ -1,35 +1,56 @@
 """Names in the graph: nodes and values carry their module's path, weights their name in the checkpoint.
 
-They are what a profile, a bisection of errors and a refit of an engine show their reader.
+Profiles, bisections of errors and refits of an engine show these names to their reader.
 """
 
 import ast
 from collections import Counter
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
 
-from pipeline.graph.file import Graph
+if TYPE_CHECKING:
+    from pipeline.graph.file import Graph
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
-# Scopes that torch makes up for nodes that belong to no module
-_MADE_UP = "_empty_nn_module_stack_from_metadata_hook"
+# The scope that torch writes for nodes that belong to no module
+_NO_MODULE = "_empty_nn_module_stack_from_metadata_hook"
 
 
-def name_nodes(graph: Graph, root: str) -> None:
+def module_of(node_name: str) -> str:
+    """The module in a node's name, `a.b` of `a.b/MatMul`; the whole name where it does not contain a module.
+
+    Of `/a/b/MatMul`, as TorchScript's exporter writes it, it is `a.b` too.
+    """
+    module, _, _ = node_name.rpartition("/")
+    return module.strip("/").replace("/", ".") or node_name
+
+
+def unique_name(name: str, taken: AbstractSet[str]) -> str:
+    """`name`, or where it is taken, `name` with the first number that makes it unique."""
+    number, unique = 0, name
+    while unique in taken:
+        number += 1
+        unique = f"{name}_{number}"
+    return unique
+
+
+def name_nodes(graph: "Graph", root: str) -> None:
     """Name each node `<module path>/<operator>` and each inner value after its node; `root` stands for the model."""
     fixed = {value.name for value in (*graph.graph.inputs, *graph.graph.outputs)} | set(
         graph.graph.initializers
     )
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for node in graph.graph:
-        base = f"{_module(node.metadata_props.get(_SCOPES), root)}/{node.op_type}"
-        node.name = base if not seen[base] else f"{base}_{seen[base]}"
-        seen[base] += 1
+        base = f"{_traced_module(node.metadata_props.get(_SCOPES), root)}/{node.op_type}"
+        node.name = f"{base}_{counts[base]}" if counts[base] else base
+        counts[base] += 1
         for index, value in enumerate(node.outputs):
             if value.name not in fixed:
                 value.name = f"{node.name}_output_{index}"
 
 
-def name_constants(graph: Graph, parameters: frozenset[str]) -> None:
-    """Number the initializers that are no parameter of the model, in the order of their first use."""
+def name_constants(graph: "Graph", parameters: frozenset[str]) -> None:
+    """Number the initializers that are not parameters of the model, in the order of their first use."""
     number = 0
     for node in graph.graph:
         for value in node.inputs:
@@ -40,8 +61,8 @@ def name_constants(graph: Graph, parameters: frozenset[str]) -> None:
                 number += 1
 
 
-def drop_exporter_notes(graph: Graph) -> None:
-    """Remove what the exporter noted on nodes and values: source lines and paths of the machine that exported."""
+def drop_exporter_notes(graph: "Graph") -> None:
+    """Remove the exporter's notes on nodes and values: source lines and paths of the machine that exported."""
     graph.metadata_props.clear()
     graph.graph.metadata_props.clear()
     graph.graph.doc_string = None
@@ -55,7 +76,7 @@ def drop_exporter_notes(graph: Graph) -> None:
         value.doc_string = None
 
 
-def _module(scopes: str | None, root: str) -> str:
-    """The path of the module a node was traced in; its scopes are a list written as text, the node's own name last."""
+def _traced_module(scopes: str | None, root: str) -> str:
+    """The path of the module that a node was traced in; its scopes are a list as text, with the node's name last."""
     paths = [] if scopes is None else [str(path) for path in ast.literal_eval(scopes)[:-1]]
-    return paths[-1] if paths and paths[-1] not in ("", _MADE_UP) else root
+    return paths[-1] if paths and paths[-1] not in ("", _NO_MODULE) else root

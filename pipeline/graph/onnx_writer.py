@@ -1,6 +1,6 @@
 """Writing an ONNX file with its weights inside, one weight in memory at a time.
 
-Protocol buffers' own writer needs all weights twice: once in the message, once in the text that the message becomes.
+Protocol buffers' own writer holds all weights twice: in the message, and in the bytes that the message becomes.
 Source: protobuf.dev, "Encoding" (a field is a tag, its length and its content); onnx.proto for the fields' numbers.
 """
 
@@ -23,9 +23,9 @@ _Write = Callable[[BinaryIO], None]
 
 
 def write(model: onnx_ir.Model, path: Path) -> None:
-    """Write `model` to `path`, the weights of its main graph inside; it is as it was afterwards. Raises OSError."""
-    nothing = onnx_ir.tensor([0.0])
-    with instead_of_weights(model, lambda name, tensor: nothing):
+    """Write `model` to `path` with the weights of its main graph inside; `model` stays as it is. Raises OSError."""
+    placeholder = onnx_ir.tensor([0.0])
+    with substituted_weights(model, lambda name, tensor: placeholder):
         proto = onnx_ir.to_proto(model)
     proto.graph.ClearField("initializer")
     parts = [_initializer(value) for value in model.graph.initializers.values()]
@@ -42,15 +42,15 @@ def write(model: onnx_ir.Model, path: Path) -> None:
 
 
 @contextmanager
-def instead_of_weights(
-    model: onnx_ir.Model, instead: Callable[[str, onnx_ir.TensorProtocol], onnx_ir.TensorProtocol]
+def substituted_weights(
+    model: onnx_ir.Model, substitute: Callable[[str, onnx_ir.TensorProtocol], onnx_ir.TensorProtocol]
 ) -> Iterator[None]:
-    """Put what `instead` makes of a weight's name and numbers in its place, in the main graph, for a while."""
+    """Replace each weight of the main graph by the result of `substitute` for its name and tensor, inside the block."""
     stored = [(name, value, value.const_value) for name, value in model.graph.initializers.items()]
     try:
         for name, value, tensor in stored:
             assert tensor is not None, name
-            value.const_value = instead(name, tensor)
+            value.const_value = substitute(name, tensor)
         yield
     finally:
         for _, value, tensor in stored:
@@ -58,7 +58,7 @@ def instead_of_weights(
 
 
 def _initializer(value: onnx_ir.Value) -> tuple[int, _Write]:
-    """How many bytes the initializer takes in the graph, and what writes them."""
+    """The number of bytes that the initializer takes in the graph, and a function that writes them."""
     tensor = value.const_value
     assert tensor is not None, value.name
     shape = tensor.shape.numpy()
@@ -77,5 +77,5 @@ def _initializer(value: onnx_ir.Value) -> tuple[int, _Write]:
 
 
 def _start(field: int, size: int) -> bytes:
-    """The tag of a field of `size` bytes, and its length."""
+    """The tag and the length that go ahead of a field of `size` bytes."""
     return varint(field << 3 | _LENGTH_DELIMITED) + varint(size)

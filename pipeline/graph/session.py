@@ -1,4 +1,4 @@
-"""A session of a graph that is in memory: its weights are handed to ONNX Runtime as they are, not by way of a file."""
+"""An ONNX Runtime session of a graph in memory, which gets the weights directly instead of from a file."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -7,56 +7,57 @@ import numpy as np
 import onnx_ir
 
 from pipeline.graph.file import Graph
-from pipeline.graph.onnx_writer import instead_of_weights
+from pipeline.graph.onnx_writer import substituted_weights
 
 if TYPE_CHECKING:
     import onnxruntime
 
-# What decides about shapes has to be in the model itself; no shape is as large, and no weight that matters as small
+# Constants that determine shapes have to be in the model. They are smaller than this; weights worth sharing are larger.
 _LEAST_BYTES = 1024
-_NOWHERE = "in memory"
+# The location of weights that ONNX Runtime gets separately; there is no such file
+_LOCATION = "in memory"
 
 
 def session(
     graph: Graph, options: "onnxruntime.SessionOptions", settings: Mapping[str, list[str]] | None = None
 ) -> "onnxruntime.InferenceSession":
-    """`graph` on the CPU provider with `options` and what else InferenceSession takes; it is as it was afterwards.
+    """`graph` on the CPU provider with `options` and other arguments of InferenceSession; `graph` stays as it is.
 
-    Raises what ONNX Runtime raises for a graph that it cannot load.
+    Raises the errors of ONNX Runtime for a graph that it cannot load.
     """
     import onnxruntime
 
-    handed: dict[str, onnxruntime.OrtValue] = {}
+    separate: dict[str, onnxruntime.OrtValue] = {}
 
-    def instead(name: str, tensor: onnx_ir.TensorProtocol) -> onnx_ir.TensorProtocol:
-        if not _is_handed_over(tensor):
-            return _inside(tensor, name)
-        # ONNX Runtime copies it when it loads the graph, and takes no other than a contiguous one
-        handed[name] = onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(tensor.numpy()))
-        return _elsewhere(tensor, name)
+    def substitute(name: str, tensor: onnx_ir.TensorProtocol) -> onnx_ir.TensorProtocol:
+        if not _is_separate(tensor):
+            return _included(tensor, name)
+        # ONNX Runtime accepts contiguous arrays only; it copies them when it loads the graph
+        separate[name] = onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(tensor.numpy()))
+        return _reference(tensor, name)
 
-    with instead_of_weights(graph, instead):
+    with substituted_weights(graph, substitute):
         model = onnx_ir.to_proto(graph).SerializeToString()
-    options.add_external_initializers(list(handed), list(handed.values()))
+    options.add_external_initializers(list(separate), list(separate.values()))
     return onnxruntime.InferenceSession(
         model, options, providers=["CPUExecutionProvider"], **(settings or {})
     )
 
 
-def _elsewhere(tensor: onnx_ir.TensorProtocol, name: str) -> onnx_ir.TensorProtocol:
-    """Stands for one that is handed over."""
+def _reference(tensor: onnx_ir.TensorProtocol, name: str) -> onnx_ir.TensorProtocol:
+    """The placeholder in the model for a tensor that ONNX Runtime gets separately."""
     shape = onnx_ir.Shape(tensor.shape.numpy())
-    return onnx_ir.ExternalTensor(_NOWHERE, 0, tensor.nbytes, tensor.dtype, shape=shape, name=name)
+    return onnx_ir.ExternalTensor(_LOCATION, 0, tensor.nbytes, tensor.dtype, shape=shape, name=name)
 
 
-def _inside(tensor: onnx_ir.TensorProtocol, name: str) -> onnx_ir.TensorProtocol:
-    """The same, which the model holds itself: a model without a file has nothing beside it."""
+def _included(tensor: onnx_ir.TensorProtocol, name: str) -> onnx_ir.TensorProtocol:
+    """`tensor` with its content inside the model: a model without a file cannot refer to files beside it."""
     if not isinstance(tensor, onnx_ir.ExternalTensor):
         return tensor
     return onnx_ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=name)
 
 
-def _is_handed_over(tensor: onnx_ir.TensorProtocol) -> bool:
-    """Whether it is large, and of a type that numpy has by itself."""
-    kind = tensor.dtype.numpy()
-    return tensor.nbytes >= _LEAST_BYTES and np.dtype(kind).isbuiltin == 1
+def _is_separate(tensor: onnx_ir.TensorProtocol) -> bool:
+    """Whether a tensor is large, and of one of numpy's built-in types."""
+    dtype = np.dtype(tensor.dtype.numpy())
+    return tensor.nbytes >= _LEAST_BYTES and dtype.isbuiltin == 1

@@ -1,4 +1,4 @@
-"""Fusions: one rewrite a file. Which of them a target applies is data (pipeline/recipe/presets)."""
+"""Passes over a graph, one a file. Which of them a target applies is data (pipeline/recipe/presets)."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 fusions: Registry[Pass] = Registry("pass", __name__)
 
 
-def fusion(
+def graph_pass(
     name: str,
     *,
     emits: frozenset[str] = frozenset(),
@@ -21,7 +21,10 @@ def fusion(
     per_graph: int | None = None,
     every: bool = False,
 ) -> "Callable[[Callable[[Graph], Applied]], Callable[[Graph], Applied]]":
-    """Register the decorated function, whose docstring's first line says what it does, as the fusion `name`."""
+    """Register the decorated function as the pass `name`; the first line of its docstring says what it does.
+
+    The other arguments are fields of `pipeline.passes.base.Pass`.
+    """
 
     def register(run: "Callable[[Graph], Applied]") -> "Callable[[Graph], Applied]":
         summary = (run.__doc__ or "").strip().partition("\n")[0]

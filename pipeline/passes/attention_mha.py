@@ -2,35 +2,39 @@
 
 import onnx_ir
 
+from pipeline.graph.builder import Builder
 from pipeline.graph.file import Graph
-from pipeline.passes import fusion
+from pipeline.passes import graph_pass
 from pipeline.passes.base import Applied
-from pipeline.passes.matching.eager_attention import EagerAttention, eager_attention_rule
+from pipeline.passes.matching.eager_attention import EagerAttention, rewrite_attention
 from pipeline.passes.matching.query_axis import with_query_axis
-from pipeline.passes.matching.rewriting import MICROSOFT, Operators, named, rewrite
+from pipeline.passes.matching.rewriting import MICROSOFT
 
 
-@fusion("attention_mha", emits=frozenset({MICROSOFT}), after=("first_token", "packed_qkv"), per_layer=1)
+@graph_pass("attention_mha", emits=frozenset({MICROSOFT}), after=("first_token", "packed_qkv"), per_layer=1)
 def attention_mha(graph: Graph) -> Applied:
     """Attention as com.microsoft MultiHeadAttention with the additive mask as its bias, pairwise masks too.
 
-    Expanding the mask once and handing it over as attention_bias beats key_padding_mask, which the operator turns into
-    an additive mask again in every layer.
+    The mask is expanded once and passed as attention_bias. This is faster than key_padding_mask, which the operator
+    turns into an additive mask again in every layer.
     """
-    masks: dict[onnx_ir.Value, onnx_ir.Value] = {}
+    expanded: dict[onnx_ir.Value, onnx_ir.Value] = {}
 
-    def build(found: EagerAttention, op: Operators) -> onnx_ir.Value:
-        context = op.MultiHeadAttention(
-            found.q,
-            found.k,
-            found.v,
-            None,
-            None,
-            with_query_axis(graph, op, found, masks),
-            num_heads=found.heads,
-            scale=found.scale,
-            _domain=MICROSOFT,
+    def build(attention: EagerAttention, builder: Builder) -> onnx_ir.Value:
+        no_bias = no_key_padding_mask = None
+        return builder.add(
+            "MultiHeadAttention",
+            [
+                attention.q,
+                attention.k,
+                attention.v,
+                no_bias,
+                no_key_padding_mask,
+                with_query_axis(builder, attention, expanded),
+            ],
+            attributes={"num_heads": attention.heads, "scale": attention.scale},
+            shape=attention.shape,
+            domain=MICROSOFT,
         )
-        return named(context, f"{found.module}/MultiHeadAttention", shape=found.shape)
 
-    return rewrite(graph, eager_attention_rule(build))
+    return rewrite_attention(graph, build)

@@ -1,96 +1,113 @@
-"""Attention as ONNX Runtime's MultiHeadAttention without a mask, which is what its CPU flash kernel asks for."""
+"""Attention as ONNX Runtime's MultiHeadAttention without a mask, as its CPU flash kernel requires."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir
-from onnxscript.rewriter.pattern import MatchResult
 
+from pipeline.graph.builder import Builder
 from pipeline.graph.file import Graph
-from pipeline.passes import fusion
+from pipeline.graph.values import module_of_value
+from pipeline.passes import graph_pass
 from pipeline.passes.base import Applied
-from pipeline.passes.matching.eager_attention import EagerAttention, eager_attention_rule
-from pipeline.passes.matching.rewriting import (
-    MICROSOFT,
-    Operators,
-    constant,
-    module_of,
-    named,
-    refuse,
-    rewrite,
+from pipeline.passes.matching.eager_attention import EagerAttention, rewrite_attention
+from pipeline.passes.matching.rewriting import MICROSOFT
+from pipeline.passes.refusal import RefusalError
+
+# From (B, 1, 1, T) to (B, T, 1, 1)
+_TO_COLUMN = {"perm": (0, 3, 1, 2)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Columns:
+    """The columns (B, T, N, 1) that carry a mask."""
+
+    ones: onnx_ir.Value
+    """The column that is appended to each head's queries."""
+
+    masks: onnx_ir.Value
+    """The column that is appended to each head's keys: the mask divided by the scale of the scores."""
+
+
+@graph_pass(
+    "attention_mha_flash", emits=frozenset({MICROSOFT}), after=("first_token", "packed_qkv"), per_layer=1
 )
-
-
-@fusion("attention_mha_flash", emits=frozenset({MICROSOFT}), after=("first_token", "packed_qkv"), per_layer=1)
 def attention_mha_flash(graph: Graph) -> Applied:
     """Attention as MultiHeadAttention whose mask is one more column of the keys, so that the flash kernel runs.
 
-    With q' = (q, 1) and k' = (k, mask / scale) the scores scale * q' k' are scale * q k + mask. A mask with a row for
-    each query is no column of the keys and is refused. -10000 / scale leaves fp16's range: fp32 only.
+    With q' = (q, 1) and k' = (k, mask / scale), the scores scale * q' k' are scale * q k + mask. A mask with a row for
+    each query does not fit into a column of the keys and is refused. -10000 / scale is beyond fp16: fp32 only.
     """
-    columns: dict[onnx_ir.Value, tuple[onnx_ir.Value, onnx_ir.Value]] = {}
+    columns: dict[onnx_ir.Value, _Columns] = {}
 
-    def check(found: EagerAttention) -> MatchResult:
-        if found.is_pairwise:
-            return refuse(
-                f"the mask {found.mask.name} has a row for each query, which a column of the keys cannot hold; "
-                "use attention_mha",
-                found.mask,
-            )
-        if found.is_one_query:
-            return refuse(
-                f"{found.q.name} has one query, which the flash kernel gains nothing by; use attention_mha",
-                found.q,
-            )
-        return MatchResult()
-
-    def build(found: EagerAttention, op: Operators) -> onnx_ir.Value:
-        if found.mask not in columns:
-            columns[found.mask] = _columns(graph, op, found)
-        ones, masks = columns[found.mask]
-        context = op.MultiHeadAttention(
-            _widened(graph, op, found, found.q, ones, "q"),
-            _widened(graph, op, found, found.k, masks, "k"),
-            found.v,
-            num_heads=found.heads,
-            scale=found.scale,
-            _domain=MICROSOFT,
+    def build(attention: EagerAttention, builder: Builder) -> onnx_ir.Value:
+        if attention.mask not in columns:
+            columns[attention.mask] = _columns(builder, attention)
+        mask = columns[attention.mask]
+        return builder.add(
+            "MultiHeadAttention",
+            [
+                _widened(builder, attention, attention.q, mask.ones, "q"),
+                _widened(builder, attention, attention.k, mask.masks, "k"),
+                attention.v,
+            ],
+            attributes={"num_heads": attention.heads, "scale": attention.scale},
+            shape=attention.shape,
+            domain=MICROSOFT,
         )
-        return named(context, f"{found.module}/MultiHeadAttention", shape=found.shape)
 
-    return rewrite(graph, eager_attention_rule(build, check))
+    return rewrite_attention(graph, build, _check)
 
 
-def _columns(graph: Graph, op: Operators, found: EagerAttention) -> tuple[onnx_ir.Value, onnx_ir.Value]:
-    """What each head's queries and keys are widened by, (B, T, N, 1): ones, and the mask over the scale."""
-    module = module_of(found.mask)
-    batch, tokens = found.shape[:2]
-    scaled = op.Mul(found.mask, constant(graph, np.array(1.0 / found.scale, dtype=np.float32)))
-    turned = op.Transpose(scaled, perm=[0, 3, 1, 2])
-    masks = op.Expand(turned, constant(graph, np.array([1, 1, found.heads, 1], dtype=np.int64)))
-    sizes = op.Shape(masks)
-    ones = op.ConstantOfShape(sizes, value=onnx_ir.tensor(np.ones(1, dtype=np.float32)))
-    named(scaled, f"{module}/Mul_scale", shape=[batch, 1, 1, tokens])
-    named(turned, f"{module}/Transpose_mask", shape=[batch, tokens, 1, 1])
-    named(masks, f"{module}/Expand_mask", shape=[batch, tokens, found.heads, 1])
-    named(sizes, f"{module}/Shape_mask", shape=[4], dtype=onnx_ir.DataType.INT64)
-    named(ones, f"{module}/ConstantOfShape", shape=[batch, tokens, found.heads, 1])
-    return ones, masks
+def _check(attention: EagerAttention) -> None:
+    if attention.is_pairwise:
+        raise RefusalError(
+            f"the mask {attention.mask.name} has a row for each query, which does not fit into a column of the keys; "
+            "use attention_mha",
+            attention.mask,
+        )
+    if attention.is_one_query:
+        raise RefusalError(
+            f"{attention.q.name} has one query, for which the flash kernel is not faster; use attention_mha",
+            attention.q,
+        )
+
+
+def _columns(builder: Builder, attention: EagerAttention) -> _Columns:
+    builder = builder.in_module(module_of_value(attention.mask))
+    heads, (batch, tokens) = attention.heads, attention.shape[:2]
+    factor = builder.constant(np.array(1.0 / attention.scale, dtype=np.float32))
+    repeats = builder.sizes(1, 1, heads, 1)
+    one = onnx_ir.tensor(np.ones(1, dtype=np.float32))
+    int64 = onnx_ir.DataType.INT64
+    scaled = builder.add("Mul", [attention.mask, factor], label="scale", shape=[batch, 1, 1, tokens])
+    turned = builder.add(
+        "Transpose", [scaled], attributes=_TO_COLUMN, label="mask", shape=[batch, tokens, 1, 1]
+    )
+    masks = builder.add("Expand", [turned, repeats], label="mask", shape=[batch, tokens, heads, 1])
+    sizes = builder.add("Shape", [masks], label="mask", shape=[4], dtype=int64)
+    ones = builder.add("ConstantOfShape", [sizes], attributes={"value": one}, shape=[batch, tokens, heads, 1])
+    return _Columns(ones=ones, masks=masks)
 
 
 def _widened(
-    graph: Graph,
-    op: Operators,
-    found: EagerAttention,
-    value: onnx_ir.Value,
-    column: onnx_ir.Value,
-    letter: str,
+    builder: Builder, attention: EagerAttention, value: onnx_ir.Value, column: onnx_ir.Value, letter: str
 ) -> onnx_ir.Value:
     """`value` (B, T, N * D) with `column` appended to each head, (B, T, N * (D + 1))."""
-    batch, tokens = found.shape[:2]
-    heads, width = found.heads, found.width + 1
-    split = op.Reshape(value, found.split)
-    wide = op.Concat(split, column, axis=-1)
+    batch, tokens = attention.shape[:2]
+    heads, width = attention.heads, attention.width
+    split = builder.add(
+        "Reshape", [value, attention.split], label=letter, shape=[batch, tokens, heads, width]
+    )
+    wide = builder.add(
+        "Concat",
+        [split, column],
+        attributes={"axis": -1},
+        label=letter,
+        shape=[batch, tokens, heads, width + 1],
+    )
     # 0 keeps an axis as it is
-    merged = op.Reshape(wide, constant(graph, np.array([0, 0, heads * width], dtype=np.int64)))
-    named(split, f"{found.module}/Reshape_{letter}", shape=[batch, tokens, heads, width - 1])
-    named(wide, f"{found.module}/Concat_{letter}", shape=[batch, tokens, heads, width])
-    return named(merged, f"{found.module}/Reshape_{letter}_wide", shape=[batch, tokens, heads * width])
+    merged = builder.sizes(0, 0, heads * (width + 1))
+    return builder.add(
+        "Reshape", [wide, merged], label=f"{letter}_wide", shape=[batch, tokens, heads * (width + 1)]
+    )

@@ -3,73 +3,66 @@
 import numpy as np
 import onnx_ir
 
-from pipeline.graph.builder import array_of, initializer, is_operator
+from pipeline.graph.builder import replace_initializer
 from pipeline.graph.file import Graph
-from pipeline.passes import fusion
+from pipeline.graph.values import array_of, is_operator
+from pipeline.passes import graph_pass
 from pipeline.passes.base import Applied
 from pipeline.passes.matching.rewriting import tidy
+from pipeline.passes.refusal import RefusalError, rewrite_each
 
-# What moves numbers about and changes none
+# Operators that move numbers and do not change any
 _MOVES = ("Transpose", "Reshape")
 
 
-@fusion("attention_scale", per_layer=1)
+@graph_pass("attention_scale", per_layer=1)
 def attention_scale(graph: Graph) -> Applied:
     """q / sqrt(D) becomes weight and bias of the projection, divided; exact where sqrt(D) is a power of two."""
-    rewrites = 0
-    refusals = []
-    for node in list(graph.graph):
-        divisor = array_of(node.inputs[1]) if is_operator(node, "Div") else None
+
+    def rewrite(divide: onnx_ir.Node) -> None:
+        divisor = array_of(divide.inputs[1])
         if divisor is None or divisor.ndim:
-            if is_operator(node, "Div"):
-                refusals.append(f"{node.name}: its divisor is no single constant")
-            continue
-        found = _projection(node) if float(divisor) > 0 else f"its divisor is {divisor}, must be positive"
-        if isinstance(found, str):
-            refusals.append(f"{node.name}: {found}")
-            continue
-        for reader, index in found:
-            old = reader.inputs[index]
-            array = array_of(old)
-            assert old is not None
+            raise RefusalError("its divisor is not a single constant")
+        if not float(divisor) > 0:
+            raise RefusalError(f"its divisor is {divisor}, must be positive")
+        for value in _weight_and_bias(divide):
+            array = array_of(value)
             assert array is not None
-            name = str(old.name)
-            graph.graph.initializers.pop(name)
-            reader.replace_input_with(index, initializer(graph, name, array / divisor.astype(array.dtype)))
-        source = node.inputs[0]
-        assert source is not None
-        node.outputs[0].replace_all_uses_with(source)
-        graph.graph.remove(node, safe=True)
-        rewrites += 1
-    if rewrites:
+            replace_initializer(graph, value, array / divisor.astype(array.dtype))
+        queries = divide.inputs[0]
+        assert queries is not None
+        divide.outputs[0].replace_all_uses_with(queries)
+        graph.graph.remove(divide, safe=True)
+
+    result = rewrite_each((node for node in list(graph.graph) if is_operator(node, "Div")), rewrite)
+    if result.rewrites:
         tidy(graph)
-    return Applied(rewrites=rewrites, refusals=tuple(refusals))
+    return result
 
 
-def _projection(divide: onnx_ir.Node) -> list[tuple[onnx_ir.Node, int]] | str:
-    """Where the weight and the bias of what `divide` divides are read, or why they cannot take its factor."""
+def _weight_and_bias(divide: onnx_ir.Node) -> tuple[onnx_ir.Value, onnx_ir.Value]:
+    """Weight and bias of the projection that `divide` divides; RefusalError where they cannot take its factor."""
     value = divide.inputs[0]
     while value is not None:
-        producer = value.producer()
-        if producer is None or len(value.uses()) > 1 or value.is_graph_output():
-            return f"{value.name} has other readers, or is not computed"
-        if is_operator(producer, *_MOVES):
-            value = producer.inputs[0]
+        node = value.producer()
+        if node is None or len(value.uses()) > 1 or value.is_graph_output():
+            raise RefusalError(f"{value.name} has other readers, or is not computed")
+        if is_operator(node, *_MOVES):
+            value = node.inputs[0]
             continue
-        product = producer.inputs[0].producer() if producer.inputs[0] is not None else None
-        if not is_operator(producer, "Add") or product is None or not is_operator(product, "MatMul"):
-            return f"{producer.name} is no bias added to a matrix product"
+        product = node.inputs[0].producer() if node.inputs[0] is not None else None
+        if not is_operator(node, "Add") or product is None or not is_operator(product, "MatMul"):
+            raise RefusalError(f"{node.name} does not add a bias to a matrix product")
         if len(product.outputs[0].uses()) > 1 or product.outputs[0].is_graph_output():
-            return f"{product.outputs[0].name} has other readers"
-        for reader in (product, producer):
-            read = reader.inputs[1]
-            array = array_of(read)
-            if (
-                read is None
-                or array is None
-                or len(read.uses()) > 1
-                or not np.issubdtype(array.dtype, np.floating)
-            ):
-                return f"input 1 of {reader.name} is no constant of its own"
-        return [(product, 1), (producer, 1)]
-    return "its first input is left out"
+            raise RefusalError(f"{product.outputs[0].name} has other readers")
+        return _own_constant(product), _own_constant(node)
+    raise RefusalError("its first input is left out")
+
+
+def _own_constant(node: onnx_ir.Node) -> onnx_ir.Value:
+    """The second input of `node`, a constant in floating point that nothing else reads."""
+    value = node.inputs[1]
+    array = array_of(value)
+    if value is None or array is None or len(value.uses()) > 1 or not np.issubdtype(array.dtype, np.floating):
+        raise RefusalError(f"input 1 of {node.name} is not a floating point constant of its own")
+    return value

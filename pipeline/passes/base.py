@@ -1,4 +1,4 @@
-"""A pass over a graph: what it does, what it must find, and applying several in their order."""
+"""A pass over a graph: what it does, how often it must match, and applying several passes in their order."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,60 +18,78 @@ _LAYER = re.compile(r"\btransformer\.layer\.(\d+)\.")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """How many rewrites a pass made; `refusals` says why the matcher turned down what looked nearly right."""
+    """The result of a pass on one graph."""
 
     rewrites: int
+    """How many places it rewrote."""
+
     refusals: tuple[str, ...] = ()
+    """One line for each place that looked nearly like its pattern and was left, `<node>: <reason>`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """One rewrite of a graph, in place.
-
-    emits: the operator domains that it may introduce. after: names of passes that go first where both are applied.
-    per_layer, per_graph: how many rewrites it must make in each encoder layer, or in all; fewer is an error. every: it
-    must rewrite all that looks nearly right; a refusal is an error, however many were made.
-    """
+    """One rewrite of a graph, in place."""
 
     name: str
+    """Its name in plans."""
+
     summary: str
+    """What it does, in one line, for `distilforge list passes`."""
+
     run: "Callable[[Graph], Applied]"
+    """Rewrites a graph wherever the pattern matches."""
+
     emits: frozenset[str] = frozenset()
+    """The operator domains, besides ONNX's own, that it may bring into a graph."""
+
     after: tuple[str, ...] = ()
+    """Names of passes that go first where both are applied."""
+
     per_layer: int | None = None
+    """The fewest rewrites that it must make for each encoder layer; None where there is no such number."""
+
     per_graph: int | None = None
+    """The fewest rewrites that it must make in the whole graph; None where there is no such number."""
+
     every: bool = False
+    """Whether it must rewrite every place that looks like its pattern, so that one refusal is an error."""
 
     def expected(self, layers: int) -> int:
         """The fewest rewrites that it may make in a graph of `layers` encoder layers.
 
-        Where no layer is known by its weights' names, a contract for each layer asks for one at least: an exporter
-        that renames the weights must not make it empty.
+        Where the weights' names show no layer, a contract for each layer asks for one layer: an exporter that renames
+        the weights must not make the contract empty.
         """
         return max((self.per_layer or 0) * max(layers, 1), self.per_graph or 0)
 
 
 def layers(graph: "Graph") -> int:
-    """How many encoder layers the names of the graph's weights tell of."""
+    """How many encoder layers the graph has, by the names of its weights."""
     names = " ".join(graph.graph.initializers)
     return len(set(_LAYER.findall(names)))
 
 
 def ordered(passes: Sequence[Pass]) -> tuple[Pass, ...]:
-    """`passes` with each after those that it names; among equals, the order given."""
-    named: Mapping[str, Pass] = {each.name: each for each in passes}
-    sorter = TopologicalSorter({each.name: [name for name in each.after if name in named] for each in passes})
-    return tuple(named[name] for name in sorter.static_order())
+    """`passes` in an order that their `after` allows, and otherwise in the order given.
+
+    Raises ValueError where passes wait for each other.
+    """
+    by_name: Mapping[str, Pass] = {entry.name: entry for entry in passes}
+    sorter = TopologicalSorter(
+        {entry.name: [name for name in entry.after if name in by_name] for entry in passes}
+    )
+    return tuple(by_name[name] for name in sorter.static_order())
 
 
 def apply(graph: "Graph", passes: Sequence[Pass]) -> tuple[PassRecord, ...]:
-    """Apply `passes` to `graph` in their order; ContractError where one found less than it must."""
+    """Apply `passes` to `graph` in their order; ContractError where one made fewer rewrites than it must."""
     count = layers(graph)
     records = []
-    for each in ordered(passes):
-        applied = each.run(graph)
-        expected = max(each.expected(count), applied.rewrites + len(applied.refusals) if each.every else 0)
-        if applied.rewrites < expected:
-            raise ContractError(each.name, applied.rewrites, expected, applied.refusals)
-        records.append(PassRecord(name=each.name, rewrites=applied.rewrites))
+    for entry in ordered(passes):
+        result = entry.run(graph)
+        expected = max(entry.expected(count), result.rewrites + len(result.refusals) if entry.every else 0)
+        if result.rewrites < expected:
+            raise ContractError(entry.name, result.rewrites, expected, result.refusals)
+        records.append(PassRecord(name=entry.name, rewrites=result.rewrites))
     return tuple(records)

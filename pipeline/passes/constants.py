@@ -1,24 +1,25 @@
-"""What can be computed before any input is known, and what is there twice."""
+"""Folding what can be computed before any input is known, and sharing what is there twice."""
 
 import onnxscript.optimizer
 from onnx_ir.passes import common
 
+from pipeline.graph.builder import shared_constant
 from pipeline.graph.file import Graph
-from pipeline.passes import fusion
+from pipeline.passes import graph_pass
 from pipeline.passes.base import Applied
-from pipeline.passes.matching.rewriting import constant, tidy
+from pipeline.passes.matching.rewriting import tidy
 
 
-@fusion(
+@graph_pass(
     "constants", after=("packed_qkv", "attention_mha", "attention_mha_flash", "attention_onnx", "transposes")
 )
 def constants(graph: Graph) -> Applied:
-    """Constants folded and shared, and nodes that compute the same thing merged; weights keep their names apart.
+    """Constants folded and shared, and nodes that compute the same value merged; equal weights stay separate.
 
-    Counts the nodes and constants that went.
+    Counts the nodes and constants that are removed.
     """
     before = _size(graph)
-    # A transpose that is left reads a tied weight, which would be stored twice
+    # The only transposes left read a tied weight: folding one would store that weight twice
     onnxscript.optimizer.fold_constants(
         graph, should_fold=lambda node: False if node.op_type == "Transpose" else None
     )
@@ -26,7 +27,7 @@ def constants(graph: Graph) -> Applied:
     for name, value in list(graph.graph.initializers.items()):
         if value.const_value is None or not _is_unnamed(name):
             continue
-        kept = constant(graph, value.const_value.numpy())
+        kept = shared_constant(graph, value.const_value.numpy())
         if kept is not value:
             value.replace_all_uses_with(kept)
             graph.graph.initializers.pop(name)
@@ -36,7 +37,7 @@ def constants(graph: Graph) -> Applied:
 
 
 def _is_unnamed(name: str) -> bool:
-    """Whether an initializer is no weight of the checkpoint: numbered, or named after the node that was folded."""
+    """Whether an initializer does not have a name of the checkpoint, but a number or that of a folded node."""
     return name.startswith("constant_") or "/" in name
 
 

@@ -1,22 +1,24 @@
-"""Hidden states as (batch * tokens, hidden) wherever no operator looks at more than one token."""
+"""Hidden states as (batch * tokens, hidden) wherever no operator combines tokens."""
 
-import numpy as np
 import onnx_ir
 
+from pipeline.graph.builder import Insertion, Size
 from pipeline.graph.file import Graph
-from pipeline.passes import fusion
+from pipeline.graph.values import dtype_of, node_of, shape_of
+from pipeline.passes import graph_pass
 from pipeline.passes.base import Applied
-from pipeline.passes.matching.rewriting import MICROSOFT, constant, describe, tidy
+from pipeline.passes.matching.rewriting import MICROSOFT, tidy
+from pipeline.passes.refusal import RefusalError
 
 _NORMS = {"LayerNormalization", "SkipLayerNormalization"}
-# Operators that treat each element, or each row of the last axis, by itself
+# Operators that compute each element, or each row of the last axis, from that element or row alone
 _BY_ELEMENT = {"Gelu", "Relu", "Tanh", "Erf", "Sigmoid", "BiasGelu", "FastGelu", "SkipLayerNormalization"}
 _BROADCASTING = {"Add", "Sub", "Mul", "Div"}
 _PRODUCTS = {"MatMul", "FusedMatMul"}
 _LAST = -1
 
 
-@fusion(
+@graph_pass(
     "flatten_tokens",
     after=(
         "attention_scale",
@@ -35,144 +37,148 @@ _LAST = -1
     per_layer=2,
 )
 def flatten_tokens(graph: Graph) -> Applied:
-    """Hidden states with two axes between attentions; counts the layer norms that then see two.
+    """Hidden states with two axes between attentions; counts the layer norms whose input then has two.
 
-    ONNX Runtime's SkipLayerNormFusion asks for three axes, so a session with default settings leaves Add and
-    LayerNormalization apart (its SkipLayerNormalization was measured to be the slower), and turns MatMul and Add into
+    ONNX Runtime's SkipLayerNormFusion asks for three axes. With two, a session with default settings leaves Add and
+    LayerNormalization separate (its SkipLayerNormalization was measured to be slower) and turns MatMul and Add into
     Gemm, which exists for two axes only.
     """
-    reasons = {node: _reason(node) for node in graph.graph}
-    region = [node for node, reason in reasons.items() if reason is None]
+    region: list[onnx_ir.Node] = []
+    refusals: list[str] = []
+    for node in graph.graph:
+        try:
+            _check(node)
+        except RefusalError as refusal:
+            if node.op_type in _NORMS:
+                refusals.append(f"{node.name}: {refusal}")
+        else:
+            region.append(node)
     flattening = _Flattening(graph, frozenset(region))
     for node in region:
         flattening.enter(node)
     for node in region:
         flattening.leave(node)
-    flattening.describe()
+    flattening.set_shapes()
     if region:
         tidy(graph)
-    return Applied(
-        rewrites=sum(node.op_type in _NORMS for node in region),
-        refusals=tuple(
-            f"{node.name}: {reason}" for node, reason in reasons.items() if reason and node.op_type in _NORMS
-        ),
-    )
+    return Applied(rewrites=sum(node.op_type in _NORMS for node in region), refusals=tuple(refusals))
 
 
 class _Flattening:
-    """Puts reshapes where values enter and leave the region of nodes that treat each token by itself."""
+    """Puts reshapes where values enter and leave the region of nodes that compute each token separately."""
 
     def __init__(self, graph: Graph, region: frozenset[onnx_ir.Node]) -> None:
         self._graph = graph
         self._region = region
-        self._flat: dict[onnx_ir.Value, onnx_ir.Value] = {}
         self._outputs = [value for node in graph.graph if node in region for value in node.outputs]
-        self._entered: dict[tuple[object, ...], onnx_ir.Value] = {}
-        self._sizes_of: dict[tuple[object, ...], onnx_ir.Value] = {}
+        self._flat: dict[onnx_ir.Value, onnx_ir.Value] = {}
+        """The flat form of each value that enters the region."""
+        self._entered: dict[tuple[Size, ...], onnx_ir.Value] = {}
+        """For each (batch, tokens), a value with these axes that enters the region."""
+        self._sizes: dict[tuple[Size, ...], onnx_ir.Value] = {}
+        """Shapes as values of the graph."""
 
     def enter(self, node: onnx_ir.Node) -> None:
         """Give `node` the flat form of each input with three axes that comes from outside."""
         for index, value in enumerate(node.inputs):
-            if value is None or _axes(value) != 3 or value.producer() in self._region:
+            if value is None or _rank(value) != 3 or value.producer() in self._region:
                 continue
             if value not in self._flat:
-                self._flat[value] = self._reshaped(value)
+                self._flat[value] = self._flattened(value)
             node.replace_input_with(index, self._flat[value])
 
     def leave(self, node: onnx_ir.Node) -> None:
         """Give readers outside the region the outputs of `node` with their three axes."""
         for value in node.outputs:
             outside = [(user, index) for user, index in value.uses() if user not in self._region]
-            # A reshape that names every size reads a flat value just as well
-            rest = [(user, index) for user, index in outside if not _names_every_size(user, index)]
-            if not rest and not value.is_graph_output():
+            # A reshape to sizes that are all named reads a flat value just as well
+            readers = [(user, index) for user, index in outside if not _names_every_size(user, index)]
+            if not readers and not value.is_graph_output():
                 continue
             restored = self._restored(value)
-            for user, index in rest:
+            for user, index in readers:
                 user.replace_input_with(index, restored)
 
-    def describe(self) -> None:
+    def set_shapes(self) -> None:
         """Give the region's outputs their new shapes."""
         for value in self._outputs:
             value.shape = onnx_ir.Shape(_flat_shape(value))
 
-    def _reshaped(self, value: onnx_ir.Value) -> onnx_ir.Value:
-        assert value.shape is not None
+    def _flattened(self, value: onnx_ir.Value) -> onnx_ir.Value:
         producer = value.producer()
-        # Of two reshapes in a row the second alone does the same
+        # Of two consecutive reshapes, the second alone does the same
         source = producer.inputs[0] if producer is not None and producer.op_type == "Reshape" else value
-        sizes = constant(self._graph, np.array([-1, value.shape[_LAST]], dtype=np.int64))
-        node = onnx_ir.node("Reshape", [source, sizes], name=f"{_base(value)}/Reshape_flat")
-        describe(node.outputs[0], _flat_shape(value), value.dtype)
-        self._insert_after(value, node)
-        self._entered.setdefault(tuple(value.shape[:2]), value)
-        return node.outputs[0]
+        channels = shape_of(value)[_LAST]
+        assert isinstance(channels, int)
+        insertion = self._after(value, dtype_of(value))
+        flat = insertion.add(
+            "Reshape", [source, insertion.sizes(-1, channels)], label="flat", shape=_flat_shape(value)
+        )
+        self._entered.setdefault(tuple(shape_of(value)[:2]), value)
+        return flat
 
     def _restored(self, value: onnx_ir.Value) -> onnx_ir.Value:
-        assert value.shape is not None
-        producer = value.producer()
-        assert producer is not None
-        node = onnx_ir.node(
-            "Reshape", [value, self._sizes(value.shape)], name=f"{_base(value)}/Reshape_tokens"
-        )
-        restored = describe(node.outputs[0], value.shape, value.dtype)
-        self._insert_after(value, node)
+        """`value` with its three axes, which takes its place among the graph's outputs."""
+        sizes = self._sizes_of(shape_of(value))
+        insertion = self._after(value, dtype_of(value))
+        restored = insertion.add("Reshape", [value, sizes], label="tokens", shape=shape_of(value))
         if value.is_graph_output():
             outputs = self._graph.graph.outputs
             outputs[outputs.index(value)] = restored
-            value.name, restored.name = f"{producer.name}_output_{value.index()}", value.name
+            value.name, restored.name = f"{node_of(value).name}_output_{value.index()}", value.name
         return restored
 
-    def _sizes(self, shape: onnx_ir.Shape) -> onnx_ir.Value:
-        """`shape` as a value: the axes of what entered the region, and the channels."""
+    def _sizes_of(self, shape: onnx_ir.Shape) -> onnx_ir.Value:
+        """`shape` as a value: the axes of a value that entered the region, and the channels."""
         key = tuple(shape)
-        if key not in self._sizes_of:
+        if key not in self._sizes:
             source = self._entered[key[:2]]
-            last = constant(self._graph, np.array([shape[_LAST]], dtype=np.int64))
-            axes = onnx_ir.node(
-                "Shape", [source], {"start": 0, "end": 2}, name=f"{_base(source)}/Shape_tokens"
+            channels = shape[_LAST]
+            assert isinstance(channels, int)
+            insertion = self._after(source, onnx_ir.DataType.INT64)
+            last = insertion.sizes(channels)
+            axes = insertion.add(
+                "Shape", [source], attributes={"start": 0, "end": 2}, label="tokens", shape=[2]
             )
-            sizes = onnx_ir.node(
-                "Concat", [axes.outputs[0], last], {"axis": 0}, name=f"{_base(source)}/Concat_tokens"
+            self._sizes[key] = insertion.add(
+                "Concat", [axes, last], attributes={"axis": 0}, label="tokens", shape=[3]
             )
-            describe(axes.outputs[0], [2], onnx_ir.DataType.INT64)
-            self._sizes_of[key] = describe(sizes.outputs[0], [3], onnx_ir.DataType.INT64)
-            self._insert_after(source, axes, sizes)
-        return self._sizes_of[key]
+        return self._sizes[key]
 
-    def _insert_after(self, value: onnx_ir.Value, *nodes: onnx_ir.Node) -> None:
-        producer = value.producer()
-        if producer is None:
-            self._graph.graph.insert_before(self._graph.graph[0], nodes)
-        else:
-            self._graph.graph.insert_after(producer, nodes)
+    def _after(self, value: onnx_ir.Value, dtype: onnx_ir.DataType) -> Insertion:
+        # Several values of one module get the same names, which `tidy` numbers in the order of the graph
+        return Insertion.after(self._graph, value, dtype=dtype, numbered=False)
 
 
-def _reason(node: onnx_ir.Node) -> str | None:
-    """Why `node` does not treat each token of (batch, tokens, channels) by itself; None where it does."""
-    out = node.outputs[0]
-    if (
-        _axes(out) != 3
-        or out.shape is None
-        or not all(isinstance(each.shape[_LAST], int) for each in node.outputs if each.shape)
-    ):
-        return f"its output has shape {out.shape}, must be (batch, tokens, channels)"
-    activations = [value for value in node.inputs if value is not None and _axes(value) == 3]
-    if not activations or any(tuple(value.shape or ())[:2] != tuple(out.shape[:2]) for value in activations):
-        return f"its inputs do not have the axes {out.shape[:2]}"
-    others = [value for value in node.inputs if value is not None and _axes(value) != 3]
+def _check(node: onnx_ir.Node) -> None:
+    """Raise RefusalError where `node` does not compute each token of (batch, tokens, channels) separately."""
+    output = node.outputs[0]
+    last_axes = [value.shape[_LAST] for value in node.outputs if value.shape]
+    if output.shape is None or _rank(output) != 3 or not all(isinstance(size, int) for size in last_axes):
+        raise RefusalError(f"its output has shape {output.shape}, must be (batch, tokens, channels)")
+    inputs = [value for value in node.inputs if value is not None]
+    activations = [value for value in inputs if _rank(value) == 3]
+    tokens = tuple(output.shape[:2])
+    if not activations or any(tuple(shape_of(value)[:2]) != tokens for value in activations):
+        raise RefusalError(f"its inputs do not have the axes {output.shape[:2]}")
+    if not _keeps_tokens_apart(node, activations, [value for value in inputs if _rank(value) != 3]):
+        raise RefusalError(f"{node.op_type} combines tokens here, or is not known not to")
+
+
+def _keeps_tokens_apart(
+    node: onnx_ir.Node, activations: list[onnx_ir.Value], others: list[onnx_ir.Value]
+) -> bool:
+    """Whether `node` computes each token from that token alone; `activations` are its inputs with three axes."""
     if node.op_type in _PRODUCTS:
-        fits = activations == [node.inputs[0]] and all(_axes(value) == 2 for value in others)
-        fits = fits and not node.attributes.get_int("transA", 0)
-    elif node.op_type == "LayerNormalization":
-        fits = node.attributes.get_int("axis", _LAST) == _LAST and activations == [node.inputs[0]]
-    elif node.op_type == "Split":
-        fits = node.attributes.get_int("axis", 0) == _LAST
-    elif node.op_type in _BROADCASTING:
-        fits = all((_axes(value) or 0) <= 1 for value in others)
-    else:
-        fits = node.op_type in _BY_ELEMENT and node.domain in ("", MICROSOFT)
-    return None if fits else f"{node.op_type} here mixes tokens, or is not known not to"
+        by_weight = activations == [node.inputs[0]] and all(_rank(value) == 2 for value in others)
+        return by_weight and not node.attributes.get_int("transA", 0)
+    if node.op_type == "LayerNormalization":
+        return node.attributes.get_int("axis", _LAST) == _LAST and activations == [node.inputs[0]]
+    if node.op_type == "Split":
+        return node.attributes.get_int("axis", 0) == _LAST
+    if node.op_type in _BROADCASTING:
+        return all((_rank(value) or 0) <= 1 for value in others)
+    return node.op_type in _BY_ELEMENT and node.domain in ("", MICROSOFT)
 
 
 def _names_every_size(user: onnx_ir.Node, index: int) -> bool:
@@ -187,9 +193,8 @@ def _names_every_size(user: onnx_ir.Node, index: int) -> bool:
     return user.attributes.get_int("allowzero", 0) == 1
 
 
-def _flat_shape(value: onnx_ir.Value) -> list[int | onnx_ir.SymbolicDim]:
-    assert value.shape is not None
-    batch, tokens, channels = value.shape
+def _flat_shape(value: onnx_ir.Value) -> list[Size]:
+    batch, tokens, channels = shape_of(value)
     if isinstance(batch, int) and isinstance(tokens, int):
         return [batch * tokens, channels]
     names = [
@@ -198,10 +203,5 @@ def _flat_shape(value: onnx_ir.Value) -> list[int | onnx_ir.SymbolicDim]:
     return [onnx_ir.SymbolicDim("*".join(names)), channels]
 
 
-def _axes(value: onnx_ir.Value) -> int | None:
+def _rank(value: onnx_ir.Value) -> int | None:
     return None if value.shape is None else len(value.shape)
-
-
-def _base(value: onnx_ir.Value) -> str:
-    producer = value.producer()
-    return "graph" if producer is None or producer.name is None else producer.name.rpartition("/")[0]

@@ -1,116 +1,118 @@
 """Adding attention's mask only where something is masked."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir
 
-from pipeline.graph.builder import sole_reader
+from pipeline.graph.builder import Insertion, describe
 from pipeline.graph.file import Graph
-from pipeline.passes import fusion
+from pipeline.graph.names import module_of
+from pipeline.graph.values import dtype_of, shape_of, sole_reader
+from pipeline.passes import graph_pass
 from pipeline.passes.base import Applied
-from pipeline.passes.matching.rewriting import constant, describe, tidy
+from pipeline.passes.matching.rewriting import tidy
+from pipeline.passes.refusal import RefusalError, rewrite_each
 
 _PRODUCTS = frozenset(("MatMul", "MatMulIntegerToFloat"))
 
 
-@fusion(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MaskedScores:
+    """The sum that a softmax reads."""
+
+    add: onnx_ir.Node
+    """The Add of scores and mask."""
+
+    scores: onnx_ir.Value
+    """(batch, heads, queries, keys)."""
+
+    mask: onnx_ir.Value
+    """(batch, 1, queries or 1, keys)."""
+
+
+@graph_pass(
     "mask_where_needed", after=("first_token", "flatten_tokens", "integer_matmul", "constants"), per_layer=1
 )
 def mask_where_needed(graph: Graph) -> Applied:
     """A batch without padding skips the sum of scores and mask, which reads and writes every score of every head.
 
-    Exact: there the mask is 0 everywhere. The choice is an If on the sum of the mask's magnitudes, once for all layers.
+    Exact: there the mask is 0 everywhere. An If on the sum of the mask's magnitudes, computed once for all layers,
+    chooses.
     """
     nothing_masked: dict[onnx_ir.Value, onnx_ir.Value] = {}
-    rewrites = 0
-    refusals = []
-    for softmax in list(graph.graph):
-        if softmax.op_type != "Softmax":
-            continue
-        found = _mask(softmax)
-        if isinstance(found, str):
-            refusals.append(f"{softmax.name}: {found}")
-            continue
-        added, scores, mask = found
-        if mask not in nothing_masked:
-            nothing_masked[mask] = _nothing_masked(graph, mask)
-        _choose(graph, softmax, added, scores, nothing_masked[mask])
-        rewrites += 1
-    if rewrites:
+
+    def rewrite(softmax: onnx_ir.Node) -> None:
+        masked = _masked_scores(softmax)
+        if masked.mask not in nothing_masked:
+            nothing_masked[masked.mask] = _nothing_masked(graph, masked.mask)
+        _choose(graph, softmax, masked, nothing_masked[masked.mask])
+
+    softmaxes = [node for node in graph.graph if node.op_type == "Softmax"]
+    result = rewrite_each(softmaxes, rewrite)
+    if result.rewrites:
         tidy(graph)
-    return Applied(rewrites=rewrites, refusals=tuple(refusals))
+    return result
 
 
-def _mask(softmax: onnx_ir.Node) -> tuple[onnx_ir.Node, onnx_ir.Value, onnx_ir.Value] | str:
-    """The sum that `softmax` reads, its scores and its mask, or why it has none."""
+def _masked_scores(softmax: onnx_ir.Node) -> _MaskedScores:
+    """The sum that `softmax` reads; RefusalError where it is not one of scores and a computed mask."""
     read = softmax.inputs[0]
-    added = None if read is None else read.producer()
-    if read is None or added is None or added.op_type != "Add" or sole_reader(read) is None:
-        return "no mask is added ahead of it, for it alone"
+    add = None if read is None else read.producer()
+    if read is None or add is None or add.op_type != "Add" or sole_reader(read) is None:
+        raise RefusalError("it does not read the sum of scores and mask, or is not the sum's only reader")
     if softmax.outputs[0].is_graph_output():
-        return "its output is an output of the graph"
-    scores, mask = added.inputs
-    # The mask has one row for all queries, or one head for all: the smaller of the two
+        raise RefusalError("its output is an output of the graph")
+    # The exporter writes the mask as the second term
+    scores, mask = add.inputs
     if scores is None or mask is None or scores.shape is None or mask.shape is None:
-        return "the shapes of scores and mask are not known"
+        raise RefusalError("the shapes of scores and mask are not known")
     if len(scores.shape) != 4 or len(mask.shape) != 4 or mask.shape[1] != 1:
-        return f"{mask.name} has shape {mask.shape}, must be (batch, 1, queries, keys)"
+        raise RefusalError(f"{mask.name} has shape {mask.shape}, must be (batch, 1, queries, keys)")
     if mask.producer() is None:
-        return f"{mask.name} is not computed, so whether it masks is known without looking"
-    return added, scores, mask
+        raise RefusalError(f"{mask.name} is not computed, so that it is the same for every batch")
+    return _MaskedScores(add=add, scores=scores, mask=mask)
 
 
 def _nothing_masked(graph: Graph, mask: onnx_ir.Value) -> onnx_ir.Value:
     """Whether `mask` is 0 everywhere, as a value of the graph."""
-    producer = mask.producer()
-    assert producer is not None
-    assert mask.dtype is not None
-    module = str(producer.name).rpartition("/")[0]
-    total = onnx_ir.node("ReduceL1", [mask], {"keepdims": 0}, name=f"{module}/ReduceL1_mask")
-    equal = onnx_ir.node(
-        "Equal",
-        [total.outputs[0], constant(graph, np.zeros((), dtype=mask.dtype.numpy()))],
-        name=f"{module}/Equal_mask",
-    )
-    describe(total.outputs[0], [], mask.dtype)
-    graph.graph.insert_after(producer, [total, equal])
-    return describe(equal.outputs[0], [], onnx_ir.DataType.BOOL)
+    insertion = Insertion.after(graph, mask, dtype=dtype_of(mask))
+    total = insertion.add("ReduceL1", [mask], attributes={"keepdims": 0}, label="mask", shape=[])
+    zero = insertion.constant(np.zeros((), dtype=dtype_of(mask).numpy()))
+    return insertion.add("Equal", [total, zero], label="mask", shape=[], dtype=onnx_ir.DataType.BOOL)
 
 
-def _choose(
-    graph: Graph, softmax: onnx_ir.Node, added: onnx_ir.Node, scores: onnx_ir.Value, unmasked: onnx_ir.Value
-) -> None:
-    """Put an If in the place of `softmax`, the sum `added` ahead of it, and what touches the scores besides.
+def _choose(graph: Graph, softmax: onnx_ir.Node, masked: _MaskedScores, unmasked: onnx_ir.Value) -> None:
+    """Replace `softmax`, the sum ahead of it and other nodes that read or write the scores by an If.
 
-    The product that makes the scores and the quantization of the softmax move into the branches: a branch may write
-    over its own values and not over the graph's, so that a softmax of outer scores would need memory of its own.
+    The product that computes the scores and the quantization of the softmax move into the branches: a branch may
+    write over its own values but not over the graph's, so the softmax of outer scores would need memory of its own.
     """
-    masked = [*_alone(scores, _PRODUCTS), added, softmax, *_alone_after(softmax)]
-    plain = [node for node in masked if node is not added]
-    output = masked[-1].outputs[0]
-    assert output.shape is not None
+    nodes = [*_sole_product(masked.scores), masked.add, softmax, *_sole_quantization(softmax)]
+    without_add = [node for node in nodes if node is not masked.add]
+    output = nodes[-1].outputs[0]
     name = str(softmax.name)
     branches = {
-        "then_branch": _branch(plain, f"{name}_unmasked", {added.outputs[0]: scores}),
-        "else_branch": _branch(masked, f"{name}_masked", {}),
+        "then_branch": _branch(without_add, f"{name}_unmasked", {masked.add.outputs[0]: masked.scores}),
+        "else_branch": _branch(nodes, f"{name}_masked", {}),
     }
-    choice = onnx_ir.node("If", [unmasked], branches, name=f"{name.rpartition('/')[0]}/If")
-    chosen = describe(choice.outputs[0], output.shape, output.dtype)
-    graph.graph.insert_after(masked[-1], choice)
-    output.replace_all_uses_with(chosen)
-    graph.graph.remove(masked, safe=True)
+    insertion = Insertion.after(graph, output, module=module_of(name), dtype=dtype_of(output))
+    choice = insertion.add("If", [unmasked], attributes=branches, shape=shape_of(output))
+    output.replace_all_uses_with(choice)
+    graph.graph.remove(nodes, safe=True)
 
 
-def _alone(value: onnx_ir.Value, operators: frozenset[str]) -> list[onnx_ir.Node]:
-    """What computes `value`, where it is one of `operators` and one node alone reads it."""
-    producer = value.producer()
-    known = producer is not None and producer.op_type in operators and sole_reader(value) is not None
-    return [producer] if producer is not None and known else []
+def _sole_product(scores: onnx_ir.Value) -> list[onnx_ir.Node]:
+    """The matrix product that computes `scores`, if only one node reads them."""
+    node = scores.producer()
+    if node is None or node.op_type not in _PRODUCTS or sole_reader(scores) is None:
+        return []
+    return [node]
 
 
-def _alone_after(softmax: onnx_ir.Node) -> list[onnx_ir.Node]:
-    """What quantizes the output of `softmax`, where nothing else reads it."""
+def _sole_quantization(softmax: onnx_ir.Node) -> list[onnx_ir.Node]:
+    """The node that quantizes the output of `softmax`, if nothing else reads that output."""
     reader = sole_reader(softmax.outputs[0])
     if reader is None or reader.op_type != "QuantizeLinear" or reader.outputs[0].is_graph_output():
         return []
@@ -118,23 +120,33 @@ def _alone_after(softmax: onnx_ir.Node) -> list[onnx_ir.Node]:
 
 
 def _branch(
-    nodes: Sequence[onnx_ir.Node], name: str, instead: Mapping[onnx_ir.Value, onnx_ir.Value]
+    nodes: Sequence[onnx_ir.Node], name: str, replaced: Mapping[onnx_ir.Value, onnx_ir.Value]
 ) -> onnx_ir.Graph:
-    """Copies of `nodes`, which follow one another, as a graph without inputs; `instead` says what replaces a value."""
+    """Copies of `nodes`, each of which reads the one before it, as a graph without inputs.
+
+    Where a node reads a key of `replaced`, its copy reads the value there.
+    """
     copies: list[onnx_ir.Node] = []
-    made = dict[onnx_ir.Value, onnx_ir.Value]()
+    values = dict(replaced)
     suffix = name.rpartition("_")[2]
     for node in nodes:
-        read = [None if value is None else instead.get(value, value) for value in node.inputs]
         copy = onnx_ir.node(
             node.op_type,
-            [None if value is None else made.get(value, value) for value in read],
+            [_copied(value, values) for value in node.inputs],
             domain=node.domain,
             name=f"{node.name}_{suffix}",
             attributes=dict(node.attributes),
         )
         output = node.outputs[0]
-        assert output.shape is not None
-        made[output] = describe(copy.outputs[0], output.shape, output.dtype)
+        values[output] = describe(copy.outputs[0], shape_of(output), dtype_of(output))
         copies.append(copy)
     return onnx_ir.Graph([], copies[-1].outputs, nodes=copies, name=name)
+
+
+def _copied(
+    value: onnx_ir.Value | None, values: Mapping[onnx_ir.Value, onnx_ir.Value]
+) -> onnx_ir.Value | None:
+    """The value that a copy reads instead of `value`; a replaced value may itself have a copy."""
+    while value is not None and value in values:
+        value = values[value]
+    return value

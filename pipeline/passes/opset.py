@@ -1,11 +1,11 @@
-"""Raising a graph's opset, where none of its operators means anything else afterwards."""
+"""Raising a graph's opset, if none of its operators means something else afterwards."""
 
 import onnx
 from onnx import defs
 
 from pipeline.graph.file import Graph
 
-# Each opset has the first IR version that it may be stored in (onnx.helper.OP_SET_ID_VERSION_MAP, the other way about)
+# The first IR version that a model of an opset may have (onnx.helper.OP_SET_ID_VERSION_MAP, in the other direction)
 _IR_VERSION = {23: 11}
 
 
@@ -17,20 +17,24 @@ def changed(graph: Graph, opset: int) -> tuple[str, ...]:
 
 
 def raise_opset(graph: Graph, opset: int) -> None:
-    """Declare `opset`, which none of the graph's operators may be changed by; never lowers it."""
+    """Declare `opset`, for which `changed` must be empty, unless the graph declares a higher one."""
     graph.graph.opset_imports[""] = max(opset, graph.opset_imports[""])
     graph.ir_version = max(graph.ir_version, _IR_VERSION[opset])
 
 
 def _signature(name: str, opset: int) -> tuple[object, ...] | None:
+    """Names of an operator's inputs and outputs, and its attributes with their defaults; None for an unknown one."""
     try:
         schema = defs.get_schema(name, opset)
     except onnx.defs.SchemaError:
         return None
     return (
-        tuple(each.name for each in schema.inputs),
-        tuple(each.name for each in schema.outputs),
+        tuple(value.name for value in schema.inputs),
+        tuple(value.name for value in schema.outputs),
         tuple(
-            sorted((each.name, each.default_value.SerializeToString()) for each in schema.attributes.values())
+            sorted(
+                (attribute.name, attribute.default_value.SerializeToString())
+                for attribute in schema.attributes.values()
+            )
         ),
     )

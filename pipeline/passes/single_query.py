@@ -6,102 +6,145 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir
 
-from pipeline.graph.builder import array_of, initializer, is_operator, other_input, producer, sole_reader
+from pipeline.graph.builder import Insertion, Size, replace_initializer
 from pipeline.graph.file import Graph
-from pipeline.passes import fusion
+from pipeline.graph.values import (
+    array_of,
+    dtype_of,
+    is_operator,
+    other_input,
+    producer,
+    shape_of,
+    sole_reader,
+)
+from pipeline.passes import graph_pass
 from pipeline.passes.base import Applied
-from pipeline.passes.matching.rewriting import constant, describe, tidy
+from pipeline.passes.matching.rewriting import tidy
+from pipeline.passes.refusal import RefusalError, rewrite_each
 
 _KEYS = (0, 2, 3, 1)
 """How keys (batch, tokens, heads, channels) are transposed for the scores."""
-_VALUES = (0, 2, 1, 3)
 
-Sizes = list[int | onnx_ir.SymbolicDim]
+_VALUES = (0, 2, 1, 3)
+"""How values (batch, tokens, heads, channels) are transposed for the context."""
+
+_SWAP = {"perm": (0, 2, 1)}
+"""Transposes the last two of three axes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Projection:
-    """hidden (batch, tokens, in) times weight (in, heads * channels) plus bias."""
+    """A linear layer from hidden states to all heads' keys or values."""
 
     hidden: onnx_ir.Value
+    """The hidden states that it reads, (batch, tokens, in)."""
+
     weight: onnx_ir.Value
+    """(in, heads * channels)."""
+
     bias: onnx_ir.Value
+    """(heads * channels)."""
 
     @property
     def array(self) -> npt.NDArray[np.generic]:
-        found = array_of(self.weight)
-        assert found is not None
-        return found
+        """The content of the weight."""
+        array = array_of(self.weight)
+        assert array is not None
+        return array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attention:
-    """One query a text: `scores` is q k^T, `context` is `weights` times v."""
+    """An attention with one query a text."""
 
-    module: str
     scores: onnx_ir.Node
-    context: onnx_ir.Node
+    """The product of the query and the keys, (batch, heads, 1, tokens)."""
+
     weights: onnx_ir.Value
+    """The softmax of the masked scores, (batch, heads, 1, tokens)."""
+
+    context: onnx_ir.Node
+    """The product of the weights and the values, (batch, heads, 1, channels)."""
+
     key: _Projection
+    """The projection that gives the keys."""
+
     value: _Projection
+    """The projection that gives the values."""
+
     heads: int
+    """How many heads there are."""
+
     channels: int
+    """The width of one head."""
+
+    @property
+    def batch(self) -> Size:
+        """The number of texts."""
+        return shape_of(self.weights)[0]
+
+    @property
+    def rows(self) -> Size:
+        """The number of texts times that of heads."""
+        if isinstance(self.batch, int):
+            return self.batch * self.heads
+        return onnx_ir.SymbolicDim(f"{self.batch.value}*{self.heads}")
+
+    @property
+    def square(self) -> tuple[Size, ...]:
+        """(batch, heads, heads, channels): each head's row has the channels of all heads."""
+        return self.batch, self.heads, self.heads, self.channels
 
 
-class _RefusedError(Exception):
-    """Why an attention keeps its keys and values."""
-
-
-@fusion("single_query", after=("attention_scale", "first_token"), per_graph=1)
+@graph_pass("single_query", after=("attention_scale", "first_token"), per_graph=1)
 def single_query(graph: Graph) -> Applied:
-    """Where a text has one query, the query is projected in place of the keys and the average in place of the values.
+    """Where a text has one query, that query is projected instead of the keys, and the average instead of the values.
 
-    q (x W_k + b_k)^T is (q W_k^T) x^T plus a number that is the same for all keys, which softmax does not notice; and
-    weights that sum to 1 average x W_v + b_v to the projection of their average of x. Each head has an average of its
-    own, so that both projections have a row a head and not a row a token.
+    q (x W_k + b_k)^T is (q W_k^T) x^T plus a number that is the same for all keys, which softmax ignores. Weights that
+    sum to 1 average x W_v + b_v to the projection of their average of x. Each head has its own average, so both
+    projections have one row for each head instead of one for each token.
     """
-    rewrites = 0
-    refusals = []
-    for softmax in list(graph.graph):
-        if not is_operator(softmax, "Softmax"):
-            continue
-        try:
-            found = _attention(softmax)
-        except _RefusedError as why:
-            refusals.append(f"{softmax.name}: {why}")
-            continue
-        _score(graph, found)
-        _average(graph, found)
-        rewrites += 1
-    if rewrites:
+
+    def rewrite(softmax: onnx_ir.Node) -> None:
+        attention = _attention(softmax)
+        _project_query(graph, attention)
+        _project_average(graph, attention)
+
+    softmaxes = [node for node in graph.graph if is_operator(node, "Softmax")]
+    result = rewrite_each(softmaxes, rewrite)
+    if result.rewrites:
         tidy(graph)
-    return Applied(rewrites=rewrites, refusals=tuple(refusals))
+    return result
 
 
 def _attention(softmax: onnx_ir.Node) -> _Attention:
-    """The attention around `softmax`."""
+    """The attention around `softmax`; RefusalError where it cannot be rewritten."""
     weights = softmax.outputs[0]
     if weights.shape is None or len(weights.shape) != 4:
-        raise _RefusedError(f"its output has shape {weights.shape}, must be (batch, heads, queries, keys)")
+        raise RefusalError(f"its output has shape {weights.shape}, must be (batch, heads, queries, keys)")
     if weights.shape[2] != 1:
-        raise _RefusedError(f"{weights.shape[2]} queries a text, must be 1; first_token makes it so")
+        raise RefusalError(
+            f"it has {weights.shape[2]} queries for each text, must be 1; apply first_token before"
+        )
     if softmax.attributes.get_int("axis", -1) not in (-1, 3):
-        raise _RefusedError("it does not sum to 1 over the keys")
+        raise RefusalError("it does not sum to 1 over the keys")
     context = sole_reader(weights)
     if context is None or not is_operator(context, "MatMul") or context.inputs[0] is not weights:
-        raise _RefusedError("no matrix product alone reads its output")
+        raise RefusalError("its only reader must be a MatMul with the values")
     scores = _scores(softmax)
     key, value = _projection(scores, _KEYS), _projection(context, _VALUES)
     assert scores.inputs[0] is not None
     query = scores.inputs[0].shape
     if query is None or not all(isinstance(query[axis], int) for axis in (1, 3)):
-        raise _RefusedError(f"its queries have shape {query}, must have heads and channels that are known")
+        raise RefusalError(f"its queries have shape {query}, must have known numbers of heads and channels")
     heads, channels = (size for size in (query[1], query[3]) if isinstance(size, int))
-    for each in (key, value):
-        if each.array.shape[1] != heads * channels:
-            raise _RefusedError(f"{each.weight.name} does not make {heads} heads of {channels} channels")
+    for projection in (key, value):
+        if projection.array.shape[1] != heads * channels:
+            raise RefusalError(
+                f"{projection.weight.name} has {projection.array.shape[1]} columns, must have {heads} heads of "
+                f"{channels} channels"
+            )
     return _Attention(
-        module=str(softmax.name).rpartition("/")[0],
         scores=scores,
         context=context,
         weights=weights,
@@ -113,138 +156,104 @@ def _attention(softmax: onnx_ir.Node) -> _Attention:
 
 
 def _scores(softmax: onnx_ir.Node) -> onnx_ir.Node:
-    """The product that `softmax` reads, with a mask added or without; what is added takes no part in the rewrite."""
-    added = producer(softmax, 0)
-    makers = (
-        [added] if added is None or not is_operator(added, "Add") else [producer(added, i) for i in (0, 1)]
+    """The product that `softmax` reads, directly or as a term of a sum with a mask."""
+    node = producer(softmax, 0)
+    candidates = (
+        [node] if node is None or not is_operator(node, "Add") else [producer(node, i) for i in (0, 1)]
     )
-    for node in makers:
-        if node is not None and is_operator(node, "MatMul"):
-            if sole_reader(node.outputs[0]) is None:
-                raise _RefusedError(f"its scores {node.outputs[0].name} have other readers")
-            return node
-    raise _RefusedError("it reads no matrix product, nor the sum of one and a mask")
+    for candidate in candidates:
+        if candidate is not None and is_operator(candidate, "MatMul"):
+            if sole_reader(candidate.outputs[0]) is None:
+                raise RefusalError(f"its scores {candidate.outputs[0].name} have other readers")
+            return candidate
+    raise RefusalError("it reads neither a MatMul nor the sum of a MatMul and a mask")
 
 
 def _projection(product: onnx_ir.Node, perm: tuple[int, ...]) -> _Projection:
     """The linear layer whose output `product` reads as heads, transposed by `perm`."""
-    moved = _alone(product, 1, "Transpose")
-    if tuple(moved.attributes.get_ints("perm", ())) != perm:
-        raise _RefusedError(f"{moved.name} transposes otherwise than by {perm}")
-    split = _alone(moved, 0, "Reshape")
-    added = _alone(split, 0, "Add")
-    shapes = split.outputs[0].shape, added.outputs[0].shape
+    transpose = _private_input(product, 1, "Transpose")
+    if tuple(transpose.attributes.get_ints("perm", ())) != perm:
+        raise RefusalError(f"{transpose.name} does not transpose by {perm}")
+    split = _private_input(transpose, 0, "Reshape")
+    add = _private_input(split, 0, "Add")
+    shapes = split.outputs[0].shape, add.outputs[0].shape
     if any(shape is None for shape in shapes) or len({tuple(shape or ())[:2] for shape in shapes}) > 1:
-        raise _RefusedError(f"{split.name} does not split channels alone")
-    linear = next((index for index in (0, 1) if array_of(added.inputs[index]) is None), 0)
-    multiplied = _alone(added, linear, "MatMul")
-    bias = other_input(added, multiplied.outputs[0])
-    hidden, weight = multiplied.inputs
+        raise RefusalError(f"{split.name} reshapes more than the channels")
+    computed = next((index for index in (0, 1) if array_of(add.inputs[index]) is None), 0)
+    matmul = _private_input(add, computed, "MatMul")
+    bias = other_input(add, matmul.outputs[0])
+    hidden, weight = matmul.inputs
     assert hidden is not None
     assert weight is not None
-    array, numbers = array_of(weight), array_of(bias)
+    array, bias_array = array_of(weight), array_of(bias)
     if array is None or array.ndim != 2 or len(weight.uses()) > 1:
-        raise _RefusedError(f"{weight.name} is no matrix of its own")
-    if bias is None or numbers is None or numbers.shape != array.shape[1:]:
-        raise _RefusedError(f"{added.name} adds no constant with one number a channel")
+        raise RefusalError(f"{weight.name} is not a matrix of its own")
+    if bias is None or bias_array is None or bias_array.shape != array.shape[1:]:
+        raise RefusalError(f"{add.name} does not add a constant with one number for each channel")
     if hidden.shape is None or len(hidden.shape) != 3:
-        raise _RefusedError(f"{hidden.name} has shape {hidden.shape}, must be (batch, tokens, channels)")
+        raise RefusalError(f"{hidden.name} has shape {hidden.shape}, must be (batch, tokens, channels)")
     return _Projection(hidden=hidden, weight=weight, bias=bias)
 
 
-def _alone(node: onnx_ir.Node, index: int, operator: str) -> onnx_ir.Node:
-    """What computes input `index` of `node`, which must be an `operator` that nothing else reads."""
-    found = producer(node, index)
-    if found is None or not is_operator(found, operator):
-        raise _RefusedError(f"input {index} of {node.name} is no output of {operator}")
-    if sole_reader(found.outputs[0]) is None:
-        raise _RefusedError(f"{found.outputs[0].name} has other readers")
-    return found
+def _private_input(node: onnx_ir.Node, index: int, operator: str) -> onnx_ir.Node:
+    """The node that computes input `index` of `node`, which must be an `operator` that nothing else reads."""
+    read = producer(node, index)
+    if read is None or not is_operator(read, operator):
+        raise RefusalError(f"input {index} of {node.name} is not computed by {operator}")
+    if sole_reader(read.outputs[0]) is None:
+        raise RefusalError(f"{read.outputs[0].name} has other readers")
+    return read
 
 
-def _score(graph: Graph, found: _Attention) -> None:
-    """Scores as the products of hidden states with a projected query a head."""
-    key = found.key
-    name = str(key.weight.name)
-    array = key.array
-    hidden, inner = array.shape
-    graph.graph.initializers.pop(name)
-    turned = initializer(graph, name, array.T)
-    query, scores = found.scores.inputs[0], found.scores.outputs[0]
-    assert query is not None
-    assert key.hidden.shape is not None
-    batch, tokens, _ = key.hidden.shape
-    add = _Adding(graph, found, found.scores)
-    alone = add("Mul", [query, _one_head_each(graph, found)], "queries", _square(found, batch))
-    rows = add("Reshape", [alone, _sizes(graph, -1, inner)], "queries", [_rows(found, batch), inner])
-    projected = add("MatMul", [rows, turned], "queries", [_rows(found, batch), hidden])
-    split = add(
-        "Reshape", [projected, _sizes(graph, -1, found.heads, hidden)], "heads", [batch, found.heads, hidden]
-    )
+def _project_query(graph: Graph, attention: _Attention) -> None:
+    """Compute the scores as products of hidden states with one projected query for each head."""
+    key, heads, batch, rows = attention.key, attention.heads, attention.batch, attention.rows
+    width, inner = key.array.shape
+    transposed = replace_initializer(graph, key.weight, key.array.T)
+    query, scores = attention.scores.inputs[0], attention.scores.outputs[0]
+    tokens = shape_of(key.hidden)[1]
+    at = Insertion.before(graph, attention.scores, dtype=dtype_of(attention.weights))
+    value = at.add("Mul", [query, _own_head(at, attention)], label="queries", shape=attention.square)
+    value = at.add("Reshape", [value, at.sizes(-1, inner)], label="queries", shape=[rows, inner])
+    value = at.add("MatMul", [value, transposed], label="queries", shape=[rows, width])
+    value = at.add("Reshape", [value, at.sizes(-1, heads, width)], label="heads", shape=[batch, heads, width])
     # Transposing the queries is cheaper than transposing the hidden states
-    turned = add("Transpose", [split], "heads", [batch, hidden, found.heads], perm=(0, 2, 1))
-    products = add("MatMul", [key.hidden, turned], "scores", [batch, tokens, found.heads])
-    products = add("Transpose", [products], "scores", [batch, found.heads, tokens], perm=(0, 2, 1))
-    one = add("Unsqueeze", [products, _sizes(graph, 2)], "scores", [batch, found.heads, 1, tokens])
-    scores.replace_all_uses_with(one)
+    value = at.add("Transpose", [value], attributes=_SWAP, label="heads", shape=[batch, width, heads])
+    value = at.add("MatMul", [key.hidden, value], label="scores", shape=[batch, tokens, heads])
+    value = at.add("Transpose", [value], attributes=_SWAP, label="scores", shape=[batch, heads, tokens])
+    value = at.add("Unsqueeze", [value, at.sizes(2)], label="scores", shape=[batch, heads, 1, tokens])
+    scores.replace_all_uses_with(value)
 
 
-def _average(graph: Graph, found: _Attention) -> None:
-    """The context as the projections of each head's average of hidden states, of which each head keeps its own."""
-    value = found.value
-    hidden, inner = value.array.shape
-    assert value.hidden.shape is not None
-    batch, tokens, _ = value.hidden.shape
-    heads, channels = found.heads, found.channels
-    add = _Adding(graph, found, found.context)
-    weights = add("Squeeze", [found.weights, _sizes(graph, 2)], "weights", [batch, heads, tokens])
-    average = add("MatMul", [weights, value.hidden], "average", [batch, heads, hidden])
-    rows = add("Reshape", [average, _sizes(graph, -1, hidden)], "average", [_rows(found, batch), hidden])
-    projected = add("MatMul", [rows, value.weight], "values", [_rows(found, batch), inner])
-    projected = add("Add", [projected, value.bias], "values", [_rows(found, batch), inner])
-    sizes = _sizes(graph, -1, heads, heads, channels)
-    split = add("Reshape", [projected, sizes], "values", _square(found, batch))
-    own = add("Mul", [split, _one_head_each(graph, found)], "values", _square(found, batch))
-    context = add("ReduceSum", [own, _sizes(graph, 2)], "values", [batch, heads, 1, channels], keepdims=1)
-    found.context.outputs[0].replace_all_uses_with(context)
+def _project_average(graph: Graph, attention: _Attention) -> None:
+    """Compute the context from the projections of each head's average of the hidden states.
+
+    A projected row has the channels of all heads, of which the head whose average it is keeps its own.
+    """
+    values, heads, batch, rows = attention.value, attention.heads, attention.batch, attention.rows
+    channels = attention.channels
+    width, inner = values.array.shape
+    tokens = shape_of(values.hidden)[1]
+    at = Insertion.before(graph, attention.context, dtype=dtype_of(attention.weights))
+    weights = [attention.weights, at.sizes(2)]
+    value = at.add("Squeeze", weights, label="weights", shape=[batch, heads, tokens])
+    value = at.add("MatMul", [value, values.hidden], label="average", shape=[batch, heads, width])
+    value = at.add("Reshape", [value, at.sizes(-1, width)], label="average", shape=[rows, width])
+    value = at.add("MatMul", [value, values.weight], label="values", shape=[rows, inner])
+    value = at.add("Add", [value, values.bias], label="values", shape=[rows, inner])
+    square = at.sizes(-1, heads, heads, channels)
+    value = at.add("Reshape", [value, square], label="values", shape=attention.square)
+    value = at.add("Mul", [value, _own_head(at, attention)], label="values", shape=attention.square)
+    value = at.add(
+        "ReduceSum",
+        [value, at.sizes(2)],
+        attributes={"keepdims": 1},
+        label="values",
+        shape=[batch, heads, 1, channels],
+    )
+    attention.context.outputs[0].replace_all_uses_with(value)
 
 
-class _Adding:
-    """Adds nodes of `found`'s module ahead of one of its products, in order."""
-
-    def __init__(self, graph: Graph, found: _Attention, before: onnx_ir.Node) -> None:
-        self._graph = graph
-        self._found = found
-        self._before = before
-
-    def __call__(
-        self,
-        operator: str,
-        inputs: list[onnx_ir.Value],
-        what: str,
-        shape: Sizes,
-        **attributes: int | tuple[int, ...],
-    ) -> onnx_ir.Value:
-        name = f"{self._found.module}/{operator}_{what}"
-        node = onnx_ir.node(operator, inputs, attributes, name=name)
-        self._graph.graph.insert_before(self._before, node)
-        return describe(node.outputs[0], shape, self._found.weights.dtype)
-
-
-def _one_head_each(graph: Graph, found: _Attention) -> onnx_ir.Value:
-    """(heads, heads, 1): 1 where row and head are the same."""
-    return constant(graph, np.eye(found.heads, dtype=found.key.array.dtype)[:, :, None])
-
-
-def _sizes(graph: Graph, *sizes: int) -> onnx_ir.Value:
-    return constant(graph, np.array(sizes, dtype=np.int64))
-
-
-def _square(found: _Attention, batch: int | onnx_ir.SymbolicDim) -> Sizes:
-    return [batch, found.heads, found.heads, found.channels]
-
-
-def _rows(found: _Attention, batch: int | onnx_ir.SymbolicDim) -> int | onnx_ir.SymbolicDim:
-    if isinstance(batch, int):
-        return batch * found.heads
-    return onnx_ir.SymbolicDim(f"{batch.value}*{found.heads}")
+def _own_head(at: Insertion, attention: _Attention) -> onnx_ir.Value:
+    """(heads, heads, 1): 1 where a row's head is that of the channels, otherwise 0."""
+    return at.constant(np.eye(attention.heads, dtype=attention.key.array.dtype)[:, :, None])

@@ -1,51 +1,67 @@
-"""Transposes that cancel, or that the product after them can take over."""
+"""Transposes that cancel each other, or that the matrix product after them can take over."""
+
+from dataclasses import dataclass
 
 import onnx_ir
 from onnx_ir.passes import common
-from onnxscript.rewriter.pattern import MatchResult, RewriteRule
 from onnxscript.rewriter.rules.common import no_op_transpose_rule, transpose_transpose_rule
 
-from pipeline.graph.builder import array_of
+from pipeline.graph.builder import Builder
 from pipeline.graph.file import Graph
-from pipeline.passes import fusion
+from pipeline.graph.values import array_of, shape_of
+from pipeline.passes import graph_pass
 from pipeline.passes.base import Applied
-from pipeline.passes.matching.rewriting import MICROSOFT, Operators, module_of, named, refuse, rewrite
+from pipeline.passes.matching.rewriting import MICROSOFT, Operators, apply_rule, rewrite
+from pipeline.passes.refusal import RefusalError
 
 
-@fusion("transposes", emits=frozenset({MICROSOFT}))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TransposedWeight:
+    """One match of the pattern."""
+
+    x: onnx_ir.Value
+    """(.., in)."""
+
+    weight: onnx_ir.Value
+    """(out, in)."""
+
+    output: onnx_ir.Value
+    """Their product, (.., out)."""
+
+
+@graph_pass("transposes", emits=frozenset({MICROSOFT}))
 def transposes(graph: Graph) -> Applied:
-    """Transposes after each other as one or none; one of a weight as an attribute of com.microsoft FusedMatMul.
+    """Consecutive transposes as one or none; that of a weight as an attribute of com.microsoft FusedMatMul.
 
-    The second keeps a tied weight, which embeddings read as it is stored, from being stored again at load.
+    FusedMatMul keeps one copy of a tied weight, which embeddings read as it is stored: a Transpose of it would be
+    folded into a second copy when the model is loaded.
     """
-    applied = [
-        rewrite(graph, rule)
-        for rule in (
-            transpose_transpose_rule,
-            no_op_transpose_rule,
-            RewriteRule(_pattern, _replacement, _check),
-        )
-    ]
+    results = (
+        apply_rule(graph, transpose_transpose_rule),
+        apply_rule(graph, no_op_transpose_rule),
+        rewrite(graph, _pattern, _TransposedWeight, check=_check, build=_build),
+    )
     common.IdentityEliminationPass()(graph)
     return Applied(
-        rewrites=sum(each.rewrites for each in applied),
-        refusals=tuple(reason for each in applied for reason in each.refusals),
+        rewrites=sum(result.rewrites for result in results),
+        refusals=tuple(reason for result in results for reason in result.refusals),
     )
 
 
 def _pattern(op: Operators, x: onnx_ir.Value, weight: onnx_ir.Value) -> onnx_ir.Value:
-    return op.MatMul(x, op.Transpose(weight, perm=[1, 0]), _outputs=["product"])
+    return op.MatMul(x, op.Transpose(weight, perm=[1, 0]), _outputs=["output"])
 
 
-def _check(op: Operators, x: onnx_ir.Value, weight: onnx_ir.Value, product: onnx_ir.Value) -> MatchResult:
-    if array_of(weight) is None:
-        return refuse(f"{weight.name} is no weight", product)
-    return MatchResult()
+def _check(match: _TransposedWeight) -> None:
+    if array_of(match.weight) is None:
+        raise RefusalError(f"{match.weight.name} is not a weight", match.output)
 
 
-def _replacement(
-    op: Operators, x: onnx_ir.Value, weight: onnx_ir.Value, product: onnx_ir.Value
-) -> onnx_ir.Value:
-    assert product.shape is not None
-    fused = op.FusedMatMul(x, weight, transB=1, _domain=MICROSOFT)
-    return named(fused, f"{module_of(product)}/FusedMatMul", shape=product.shape)
+def _build(match: _TransposedWeight, builder: Builder) -> onnx_ir.Value:
+    return builder.add(
+        "FusedMatMul",
+        [match.x, match.weight],
+        attributes={"transB": 1},
+        shape=shape_of(match.output),
+        domain=MICROSOFT,
+    )

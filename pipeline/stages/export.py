@@ -1,6 +1,6 @@
-"""Export: the checkpoint as an ONNX graph, and what that graph takes and gives.
+"""The stage that exports the checkpoint as an ONNX graph and writes the graph's interface.
 
-PyTorch is imported where the stage runs, so that a build with nothing to do starts at once.
+PyTorch is imported inside the stage, so that a build with nothing to do starts fast.
 """
 
 from dataclasses import asdict
@@ -19,7 +19,7 @@ INTERFACE = "interface.json"
 
 
 def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:
-    """The ONNX graph and its interface."""
+    """The stage whose folder holds the ONNX graph and its interface."""
 
     @collector.paused()
     def make(folder: Path) -> None:
@@ -27,12 +27,12 @@ def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:
         from pipeline.graph import exporter
         from pipeline.graph import file as graph_file
 
-        # Eager attention exports to the plain operators that every later rewrite starts from.
+        # Eager attention exports to the plain operators that passes match.
         loaded = load_checkpoint(source.checkpoint.path, head=recipe.head, attention="eager")
         axes = spans.complete(recipe.spans, loaded.model.axes, loaded.config.max_position_embeddings)
         exported = exporter.export(loaded.model, axes)
-        # Weights in a file of their own, which later stages map and need not read whole
-        graph_file.save(exported, folder / GRAPH, largest_single_file=0)
+        # Weights go to a separate file, which later stages map into memory instead of reading it whole
+        graph_file.save(exported, folder / GRAPH, largest_single_file_bytes=0)
         Interface(
             head=loaded.head,
             architecture=loaded.model.architecture,

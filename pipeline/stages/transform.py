@@ -1,4 +1,4 @@
-"""From the exported graph to what a target makes of it: passes, a scheme and lowerings, as the plan has them."""
+"""From the exported graph to a target's files: the plan's passes and its scheme, then the target's compiler."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 def make_variant(
     exported: Path, plan: Plan, calibration: Calibration, target: Target, precision: str, folder: Path
 ) -> Variant:
-    """Compile the graph in the file `exported` as `plan` says into `folder`; the manifest's entry for it so far.
+    """Transform the graph in the file `exported` by `plan`, compile it into `folder`, and return its manifest entry.
 
-    Raises what `transform` and the target raise.
+    Raises the errors of `transform` and of the target.
     """
-    from pipeline.graph import file as graph_file  # onnx, which the command line does without
+    from pipeline.graph import file as graph_file  # imports onnx, which most commands do not need
 
     loaded = graph_file.load(exported)
     transformed = transform(loaded, plan, calibration)
@@ -44,15 +44,16 @@ def make_variant(
 
 
 def transform(graph: "Graph", plan: Plan, calibration: Calibration) -> Transformed:
-    """Apply `plan` to `graph`, in place; `calibration` is only asked by schemes that look at values.
+    """Apply the passes and the scheme of `plan` to `graph`, in place.
 
-    Raises UsageError for a pass, scheme or module that is not known, ContractError where a pass found less than it
-    must, StageError where the graph or the data cannot be quantized.
+    `calibration` is read by those schemes only that need the values in the graph. Raises UsageError for a pass, scheme
+    or module that is not known, ContractError where a pass made fewer rewrites than it must, and StageError where the
+    graph or the data cannot be quantized.
     """
-    done = base.apply(graph, _find(plan.fusions))
-    written = schemes.find(plan.scheme).run(graph, plan, calibration) if plan.scheme else Transformed()
-    lowered = base.apply(graph, _find(plan.lowerings))
-    return replace(written, passes=done + written.passes + lowered)
+    before = base.apply(graph, _find(plan.fusions))
+    quantized = schemes.find(plan.scheme).run(graph, plan, calibration) if plan.scheme else Transformed()
+    after = base.apply(graph, _find(plan.lowerings))
+    return replace(quantized, passes=before + quantized.passes + after)
 
 
 def _find(names: Sequence[str]) -> tuple[Pass, ...]:

@@ -103,7 +103,7 @@ def test_what_is_no_ordinary_file_is_not_written_over(exported: Path, tmp_path: 
     (tmp_path / "folder").mkdir()
     for output in (tmp_path / "folder", Path("/dev/full")):
         error = run("fuse", exported, "--pass", "constants", "--output", output, code=2)
-        assert f"{output} cannot be written: it is no ordinary file" in error
+        assert f"{output} cannot be written: it exists and is not a file" in error
     assert Path("/dev/full").is_char_device()
 
 
@@ -198,7 +198,7 @@ def test_quantize_takes_all_that_a_plan_has(exported: Path, release_of: ReleaseO
             "there is no ONNX file absent.onnx",
         ),
         (("fuse", "MODEL", "--pass", "embedings", "--output", "o.onnx"), "did you mean 'embeddings'"),
-        (("fuse", "MODEL", "--pass", "embeddings", "--output", "MODEL"), "is the file to read"),
+        (("fuse", "MODEL", "--pass", "embeddings", "--output", "MODEL"), "is the file that is read"),
         (
             ("quantize", "MODEL", "--scheme", "int8_statik", "--checkpoint", "c", "--output", "o.onnx"),
             "did you mean 'int8_static'",

@@ -21,10 +21,10 @@ from pipeline.engines.preflight.inspection import (
     Problem,
     graphs,
     inspect_model,
-    module_of,
     type_name,
 )
 from pipeline.errors import StageError, UsageError
+from pipeline.graph.names import module_of
 from pipeline.store.versions import installed
 
 _ORDER: tuple[Kind, ...] = ("refused", "wrong", "note")

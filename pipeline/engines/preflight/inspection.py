@@ -7,6 +7,7 @@ from typing import Literal
 import onnx
 
 from pipeline.engines.compiler import EngineCompiler
+from pipeline.graph.names import module_of
 
 Kind = Literal["refused", "wrong", "note"]
 """No engine can be built; an engine would compute something else than the graph says; good to know."""
@@ -99,12 +100,6 @@ def inspect_model(model: onnx.ModelProto, compiler: EngineCompiler) -> Inspectio
     return Inspection(
         model=model, compiler=compiler, nodes=nodes, types=_types(model, constants), constants=constants
     )
-
-
-def module_of(name: str) -> str:
-    """The module in a node's name, which is `<module>/<operator>`, or `/a/b/<operator>` from TorchScript."""
-    module, _, _ = name.rpartition("/")
-    return module.strip("/").replace("/", ".") or name
 
 
 def operator_of(node: onnx.NodeProto) -> str:

@@ -1,1 +1,1 @@
-"""What passes share to find their patterns."""
+"""Patterns and rewriting by patterns, which several passes share."""

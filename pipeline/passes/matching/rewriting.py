@@ -1,10 +1,12 @@
-"""Applying one rewrite rule, and what the fusions share: names, constants, reasons for refusing."""
+"""Rewriting a graph by a pattern: onnxscript finds it, a check may refuse it, and a builder replaces it.
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+A pass that rewrites by a pattern defines a dataclass with a field for each value that its pattern names, `output` for
+the value that is replaced, and calls `rewrite` with three functions: the pattern, the check and what is built instead.
+"""
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
 import onnx_ir
 from onnx_ir.passes import common
 from onnxscript.rewriter.pattern import (
@@ -15,26 +17,91 @@ from onnxscript.rewriter.pattern import (
     RewriteRuleSet,
 )
 
-from pipeline.graph.builder import initializer
+from pipeline.graph.builder import Attributes, Builder
 from pipeline.graph.file import Graph
 from pipeline.graph.names import drop_exporter_notes
+from pipeline.graph.values import module_of_value, node_of
 from pipeline.passes.base import Applied
+from pipeline.passes.refusal import RefusalError
 
 MICROSOFT = "com.microsoft"
 
-Shape = Iterable[int | onnx_ir.SymbolicDim]
-
 
 class Operators(Protocol):
-    """What patterns and replacements are written with: any operator by its name, one output."""
+    """What a pattern is written with: any operator by its name, with one output."""
 
     def __getattr__(self, name: str) -> Callable[..., onnx_ir.Value]: ...
 
 
-def rewrite(graph: Graph, rule: RewriteRule) -> Applied:
-    """Apply `rule` wherever it matches; what looks nearly right comes back as refusals."""
+class Match(Protocol):
+    """The values of one match, by the names that the pattern gives them."""
+
+    @property
+    def output(self) -> onnx_ir.Value:
+        """The value that is replaced."""
+        ...
+
+
+MatchT = TypeVar("MatchT", bound=Match)
+
+
+class Replacement(Builder):
+    """Adds nodes that take the place of a match."""
+
+    def __init__(self, graph: Graph, module: str, operators: Operators) -> None:
+        super().__init__(graph, module)
+        self._operators = operators
+
+    def in_module(self, module: str) -> "Replacement":
+        """The same place, for nodes that belong to `module`."""
+        return Replacement(self.graph, module, self._operators)
+
+    def _make(
+        self,
+        op_type: str,
+        inputs: Sequence[onnx_ir.Value | None],
+        attributes: Attributes,
+        domain: str,
+        name: str,
+        outputs: int,
+    ) -> onnx_ir.Node:
+        made = self._operators.op(
+            op_type, *inputs, _domain=domain, _name=name, _outputs=outputs, **attributes
+        )
+        return node_of(made if isinstance(made, onnx_ir.Value) else made[0])
+
+
+def rewrite(
+    graph: Graph,
+    pattern: Callable[..., onnx_ir.Value],
+    match: Callable[..., MatchT],
+    *,
+    check: Callable[[MatchT], None],
+    build: Callable[[MatchT, Builder], onnx_ir.Value],
+) -> Applied:
+    """Replace each match of `pattern`, read as a `match`, by what `build` builds, unless `check` raises RefusalError.
+
+    `build` returns the value that takes the place of `match.output`. The builder's module is that of `match.output`.
+    """
+
+    def accepts(operators: Operators, **values: onnx_ir.Value) -> MatchResult:
+        try:
+            check(match(**values))
+        except RefusalError as refusal:
+            return MatchResult().fail(str(refusal), refusal.value)
+        return MatchResult()
+
+    def replacement(operators: Operators, **values: onnx_ir.Value) -> onnx_ir.Value:
+        matched = match(**values)
+        return build(matched, Replacement(graph, module_of_value(matched.output), operators))
+
+    return apply_rule(graph, RewriteRule(pattern, replacement, accepts))
+
+
+def apply_rule(graph: Graph, rule: RewriteRule) -> Applied:
+    """Apply onnxscript's `rule` wherever it matches; what matches in part becomes a refusal."""
     rewrites = RewriteRuleSet([rule]).apply_to_model(graph)
-    # The matcher applies nothing while it is traced, so what it says now is about what is left.
+    # The matcher changes nothing while it is traced, so that this second run sees the places that are left.
     refusals = _Refusals(len(rule._target_pattern))
     RewriteRuleSet([rule]).apply_to_model(graph, tracer=refusals)
     if rewrites:
@@ -43,7 +110,7 @@ def rewrite(graph: Graph, rule: RewriteRule) -> Applied:
 
 
 def tidy(graph: Graph) -> None:
-    """Drop what nothing reads any more, and give every new value a type and a shape."""
+    """Remove nodes and opsets that nothing uses, and give every new value a unique name, a type and a shape."""
     common.RemoveUnusedNodesPass()(graph)
     common.RemoveUnusedOpsetsPass()(graph)
     common.TopologicalSortPass()(graph)
@@ -52,68 +119,19 @@ def tidy(graph: Graph) -> None:
     common.ShapeInferencePass()(graph)
 
 
-def refuse(reason: str, source: onnx_ir.Value) -> MatchResult:
-    """What a rule's check returns to turn a match down."""
-    return MatchResult().fail(reason, source)
-
-
-def constant(graph: Graph, array: npt.NDArray[np.generic]) -> onnx_ir.Value:
-    """The graph's unnamed constant that equals `array`, made where there is none yet."""
-    initializers = graph.graph.initializers
-    for name, value in initializers.items():
-        if not name.startswith("constant_") or value.const_value is None:
-            continue
-        found = value.const_value.numpy()
-        if found.dtype == array.dtype and found.shape == array.shape and np.array_equal(found, array):
-            return value
-    number = 0
-    while f"constant_{number}" in initializers:
-        number += 1
-    return initializer(graph, f"constant_{number}", array)
-
-
-def module_of(value: onnx_ir.Value) -> str:
-    """The path of the module whose node computes `value`."""
-    producer = value.producer()
-    return "" if producer is None or producer.name is None else producer.name.rpartition("/")[0]
-
-
 def epsilon_of(normalized: onnx_ir.Value) -> float:
-    """What the LayerNormalization that computes `normalized` adds to the variance."""
-    node = normalized.producer()
-    assert node is not None
+    """The number that the LayerNormalization that computes `normalized` adds to the variance."""
     # ONNX's default (LayerNormalization, version 17)
-    return node.attributes.get_float("epsilon", 1e-5)
-
-
-def named(
-    value: onnx_ir.Value, name: str, *, shape: Shape, dtype: onnx_ir.DataType = onnx_ir.DataType.FLOAT
-) -> onnx_ir.Value:
-    """`value` after its node was called `name`, and it was described."""
-    node = value.producer()
-    assert node is not None
-    node.name = name
-    return describe(value, shape, dtype)
-
-
-def describe(value: onnx_ir.Value, shape: Shape, dtype: onnx_ir.DataType | None) -> onnx_ir.Value:
-    """`value` with a name after its node, and the type and shape that inference cannot know of it."""
-    node = value.producer()
-    assert node is not None
-    assert dtype is not None
-    value.name = f"{node.name}_output_{value.index()}"
-    value.shape = onnx_ir.Shape(shape)
-    value.type = onnx_ir.TensorType(dtype)
-    return value
+    return node_of(normalized).attributes.get_float("epsilon", 1e-5)
 
 
 class _Refusals(MatchingTracer):
-    """Keeps why candidates that matched at least a quarter of a pattern were turned down."""
+    """Keeps the reasons why candidates that matched at least a quarter of a pattern were refused."""
 
     def __init__(self, nodes: int) -> None:
         super().__init__()
         self.reasons: list[str] = []
-        self._enough = max(nodes // 4, 1)
+        self._fewest_matched = max(nodes // 4, 1)
 
     def log(
         self,
@@ -123,12 +141,12 @@ class _Refusals(MatchingTracer):
         match_result: MatchResult,
         status: MatchStatus,
     ) -> None:
-        if status == MatchStatus.SUCCESS or match_result.num_matched_nodes() < self._enough:
+        if status == MatchStatus.SUCCESS or match_result.num_matched_nodes() < self._fewest_matched:
             return
         computed = (
-            each.name
-            for each in match_result.failure_nodes_and_values
-            if isinstance(each, onnx_ir.Node) or each.producer() is not None
+            source.name
+            for source in match_result.failure_nodes_and_values
+            if isinstance(source, onnx_ir.Node) or source.producer() is not None
         )
-        where = next(computed, None) or node.name
-        self.reasons.append(f"{where}: {match_result.reason.rstrip('.')}")
+        place = next(computed, None) or node.name
+        self.reasons.append(f"{place}: {match_result.reason.rstrip('.')}")

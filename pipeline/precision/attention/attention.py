@@ -7,8 +7,9 @@ import numpy as np
 import onnx_ir
 
 from pipeline.errors import ContractError
-from pipeline.graph.builder import constant, insert, is_operator, producer, sole_reader
+from pipeline.graph.builder import constant, insert
 from pipeline.graph.file import Graph
+from pipeline.graph.values import is_operator, producer, sole_reader
 from pipeline.precision.ranges.grids import LARGEST
 from pipeline.precision.ranges.ranges import LEVELS, Range
 

@@ -7,8 +7,9 @@ import numpy as np
 import onnx_ir
 
 from pipeline.errors import StageError
-from pipeline.graph.builder import array_of, constant, drop_if_unused, is_operator
+from pipeline.graph.builder import constant, drop_if_unused
 from pipeline.graph.file import Graph
+from pipeline.graph.values import array_of, is_operator
 from pipeline.precision.layers import linear
 from pipeline.precision.layers.choose import named
 

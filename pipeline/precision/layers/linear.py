@@ -7,8 +7,8 @@ import numpy.typing as npt
 import onnx_ir
 
 from pipeline.errors import StageError
-from pipeline.graph.builder import array_of, is_operator
 from pipeline.graph.file import Graph
+from pipeline.graph.values import array_of, is_operator
 
 _WEIGHT = ".weight"
 

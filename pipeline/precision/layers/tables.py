@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir
 
-from pipeline.graph.builder import array_of, constant, drop_if_unused, insert, is_operator, replace
+from pipeline.graph.builder import constant, drop_if_unused, insert, replace
 from pipeline.graph.file import Graph
+from pipeline.graph.values import array_of, is_operator
 from pipeline.precision.ranges.grids import INTEGERS, Grid
 from pipeline.precision.weights import weights
 from pipeline.precision.weights.stored import dequantized

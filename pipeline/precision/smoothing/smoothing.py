@@ -16,8 +16,9 @@ import onnx_ir
 from distilforge.manifest import PassRecord
 
 from pipeline.errors import UsageError
-from pipeline.graph.builder import array_of, constant, insert, is_operator, other_input, sole_reader
+from pipeline.graph.builder import constant, insert
 from pipeline.graph.file import Graph
+from pipeline.graph.values import array_of, is_operator, other_input, sole_reader
 from pipeline.precision import Calibration
 from pipeline.precision.layers import linear as linear_layers
 from pipeline.precision.layers.choose import named

@@ -14,19 +14,15 @@ from pipeline.stages.export import GRAPH, INTERFACE, export
 from pipeline.stages.load import load
 from pipeline.store.work import WorkFolder
 from tests.conftest import save_checkpoint
+from tests.graphs import exported, renamed, torchscript
 from tests.integration.conftest import Listener, write_evaluation
-from tests.unit.pipeline.passes import graphs
-from tests.unit.pipeline.passes.test_other_exporters import torchscript
-from tests.unit.pipeline.stages.test_transform import renamed
 
 CPU = "onnxruntime-cpu"
 HEAD = "sequence_classification"
 PRECISIONS = ("fp32", "int8", "int8_7bit")
 
-__all__ = ["torchscript"]
 
-
-class _Replaced:
+class _OtherExport:
     """A stage of the work folder whose graph another exporter wrote."""
 
     def __init__(self, folder: Path) -> None:
@@ -44,12 +40,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(
-    "exporter", [lambda made: renamed(made, "Div"), None], ids=["renamed", "torchscript"]
+    "other_graph", [lambda: renamed(exported(), "Div"), torchscript], ids=["renamed", "torchscript"]
 )
 def test_the_stage_compile_stops_and_leaves_nothing(
-    exporter: Callable[[graph_file.Graph], graph_file.Graph] | None,
+    other_graph: Callable[[], graph_file.Graph],
     precision: str,
-    torchscript: graph_file.Graph,
     shared: Path,
     tmp_path: Path,
 ) -> None:
@@ -62,11 +57,10 @@ def test_the_stage_compile_stops_and_leaves_nothing(
     work = WorkFolder(shared / "work", Listener())
     exported_stage = export(work, recipe, source)
     interface = Interface.read(exported_stage.folder / INTERFACE)
-    broken = torchscript.clone() if exporter is None else exporter(graphs.exported())
     replaced = tmp_path / "replaced"
-    graph_file.save(broken, replaced / GRAPH)
+    graph_file.save(other_graph(), replaced / GRAPH)
     interface.write(replaced / INTERFACE)
     with pytest.raises(ContractError, match=r"matched \d times, must match at least \d") as caught:
-        compile_variant(work, recipe, source, variant, _Replaced(replaced))  # type: ignore[arg-type]
+        compile_variant(work, recipe, source, variant, _OtherExport(replaced))  # type: ignore[arg-type]
     assert caught.value.name in recipe.plan(variant, HEAD).fusions
     assert not list((shared / "work").rglob(VARIANT))

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph
 
-from pipeline.graph import file as graphs
+from pipeline.graph import file as graph_file
 from pipeline.graph import session as graph_session
 from tests.graphs import CONFIG, exported
 from validation.generated import random_feeds
@@ -17,34 +17,34 @@ FEEDS = random_feeds((3, 9), CONFIG.vocab_size, np.random.default_rng(0))
 
 
 def options() -> onnxruntime.SessionOptions:
-    made = onnxruntime.SessionOptions()
-    made.log_severity_level = 4
-    return made
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return options
 
 
 def test_it_answers_as_the_file_does_and_leaves_the_graph_as_it_was(tmp_path: Path) -> None:
     graph = exported()
     before = {name: value.const_value for name, value in graph.graph.initializers.items()}
-    graphs.save(graph, tmp_path / "model.onnx")
+    graph_file.save(graph, tmp_path / "model.onnx")
     by_file = onnxruntime.InferenceSession(
         tmp_path / "model.onnx", options(), providers=["CPUExecutionProvider"]
     )
-    found = graph_session.session(graph, options()).run(None, FEEDS)
-    for expected, answer in zip(by_file.run(None, FEEDS), found, strict=True):
-        np.testing.assert_array_equal(answer, expected)
+    outputs = graph_session.session(graph, options()).run(None, FEEDS)
+    for expected, output in zip(by_file.run(None, FEEDS), outputs, strict=True):
+        np.testing.assert_array_equal(output, expected)
     assert {name: value.const_value for name, value in graph.graph.initializers.items()} == before
 
 
 def test_weights_that_lie_beside_the_graphs_file_are_read_from_there(tmp_path: Path) -> None:
     graph = exported()
     (expected,) = graph_session.session(graph, options()).run(None, FEEDS)
-    names = graphs.save(graph, tmp_path / "model.onnx", largest_single_file=0)
+    names = graph_file.save(graph, tmp_path / "model.onnx", largest_single_file_bytes=0)
     assert len(names) == 2
-    loaded = graphs.load(tmp_path / "model.onnx")
+    loaded = graph_file.load(tmp_path / "model.onnx")
     small = [value for value in loaded.graph.initializers.values() if value.const_value.nbytes < 1024]
     assert any(isinstance(value.const_value, onnx_ir.ExternalTensor) for value in small)
-    (found,) = graph_session.session(loaded, options()).run(None, FEEDS)
-    np.testing.assert_array_equal(found, expected)
+    (output,) = graph_session.session(loaded, options()).run(None, FEEDS)
+    np.testing.assert_array_equal(output, expected)
 
 
 def test_weights_in_columns_order_and_of_types_that_numpy_lacks_are_the_same_numbers() -> None:
@@ -70,9 +70,10 @@ def test_weights_in_columns_order_and_of_types_that_numpy_lacks_are_the_same_num
         ir_version=10,
     )
     rows = np.eye(2, 64, dtype=np.float32)
-    (found,) = graph_session.session(graph, options()).run(None, {"read": rows})
+    (output,) = graph_session.session(graph, options()).run(None, {"read": rows})
     rounded = columns.astype(onnx_ir.DataType.BFLOAT16.numpy()).astype(np.float32)
-    np.testing.assert_allclose(found, (columns + rounded)[:2], rtol=1e-6)
+    # Two fp32 roundings
+    np.testing.assert_allclose(output, (columns + rounded)[:2], rtol=1e-6)
 
 
 def test_a_graph_that_does_not_load_keeps_its_weights() -> None:

@@ -5,17 +5,16 @@ import onnx_ir
 import pytest
 
 from pipeline.errors import ContractError
+from pipeline.graph.builder import initializer
 from pipeline.graph.file import Graph
 from pipeline.passes.base import Applied, Pass, apply, layers, ordered
 
 
 def graph_of(*weights: str) -> Graph:
-    tensors = [
-        onnx_ir.Value(name=name, const_value=onnx_ir.tensor(np.zeros(1, np.float32), name=name))
-        for name in weights
-    ]
-    inner = onnx_ir.Graph((), (), nodes=(), initializers=tensors, opset_imports={"": 20})
-    return onnx_ir.Model(inner, ir_version=10)
+    graph = onnx_ir.Model(onnx_ir.Graph((), (), nodes=(), opset_imports={"": 20}), ir_version=10)
+    for name in weights:
+        initializer(graph, name, np.zeros(1, np.float32))
+    return graph
 
 
 TWO_LAYERS = graph_of(
@@ -26,34 +25,34 @@ TWO_LAYERS = graph_of(
 )
 
 
-def making(rewrites: int, *refusals: str, name: str = "some", **rest: object) -> Pass:
+def pass_with(rewrites: int, *refusals: str, name: str = "some", **rest: object) -> Pass:
     return Pass(
         name=name, summary="", run=lambda graph: Applied(rewrites=rewrites, refusals=refusals), **rest
     )
 
 
-def test_layers_are_counted_by_the_weights_names() -> None:
+def test_layers_are_counted_by_the_names_of_weights() -> None:
     assert layers(TWO_LAYERS) == 2
     assert layers(graph_of("transformer.layer.10.ffn.lin1.weight")) == 1
     assert layers(graph_of("classifier.weight")) == 0
 
 
-def test_after_puts_passes_in_order_and_else_the_order_given_holds() -> None:
+def test_after_puts_passes_in_order_and_otherwise_the_given_order_holds() -> None:
     passes = [
-        making(0, name="third", after=("second", "absent")),
-        making(0, name="free"),
-        making(0, name="second", after=("first",)),
-        making(0, name="first"),
+        pass_with(0, name="third", after=("second", "absent")),
+        pass_with(0, name="free"),
+        pass_with(0, name="second", after=("first",)),
+        pass_with(0, name="first"),
     ]
-    names = [each.name for each in ordered(passes)]
+    names = [entry.name for entry in ordered(passes)]
     assert names.index("first") < names.index("second") < names.index("third")
-    unordered = [making(0, name=name) for name in "cab"]
-    assert [each.name for each in ordered(unordered)] == ["c", "a", "b"]
+    unordered = [pass_with(0, name=name) for name in "cab"]
+    assert [entry.name for entry in ordered(unordered)] == ["c", "a", "b"]
 
 
-def test_records_what_each_made() -> None:
-    found = apply(TWO_LAYERS, [making(3, name="one", per_layer=1), making(0, name="other")])
-    assert [(each.name, each.rewrites) for each in found] == [("one", 3), ("other", 0)]
+def test_records_how_often_each_rewrote() -> None:
+    records = apply(TWO_LAYERS, [pass_with(3, name="one", per_layer=1), pass_with(0, name="other")])
+    assert [(record.name, record.rewrites) for record in records] == [("one", 3), ("other", 0)]
 
 
 @pytest.mark.parametrize(
@@ -63,26 +62,26 @@ def test_records_what_each_made() -> None:
 def test_fewer_than_the_contract_is_an_error_with_the_reason(
     contract: dict[str, int], rewrites: int, fewest: int
 ) -> None:
-    apply(TWO_LAYERS, [making(fewest, **contract)])
+    apply(TWO_LAYERS, [pass_with(fewest, **contract)])
     with pytest.raises(
         ContractError,
         match=rf"some matched {rewrites} times, must match at least {fewest} times: lin1: too wide",
     ):
-        apply(TWO_LAYERS, [making(rewrites, "lin1: too wide", "lin1: too wide", **contract)])
+        apply(TWO_LAYERS, [pass_with(rewrites, "lin1: too wide", "lin1: too wide", **contract)])
 
 
 def test_one_that_must_rewrite_every_match_stops_at_a_refusal_however_many_it_made() -> None:
     enough = {"per_layer": 2, "per_graph": 1}
-    apply(TWO_LAYERS, [making(5, "lin1: too wide", **enough), making(5, every=True, **enough)])
+    apply(TWO_LAYERS, [pass_with(5, "lin1: too wide", **enough), pass_with(5, every=True, **enough)])
     with pytest.raises(
         ContractError, match="some matched 5 times, must match at least 6 times: lin1: too wide"
     ):
-        apply(TWO_LAYERS, [making(5, "lin1: too wide", every=True, **enough)])
+        apply(TWO_LAYERS, [pass_with(5, "lin1: too wide", every=True, **enough)])
 
 
 def test_a_contract_for_each_layer_is_broken_by_a_graph_in_which_no_layer_is_known() -> None:
     with pytest.raises(ContractError, match="some matched 0 times, must match at least 1 times"):
-        apply(graph_of("onnx::MatMul_17"), [making(0, per_layer=1)])
+        apply(graph_of("onnx::MatMul_17"), [pass_with(0, per_layer=1)])
 
 
 def test_nothing_after_a_broken_contract_is_run() -> None:
@@ -91,10 +90,13 @@ def test_nothing_after_a_broken_contract_is_run() -> None:
 
     with pytest.raises(ContractError, match="some"):
         apply(
-            TWO_LAYERS, [making(0, per_graph=1), Pass(name="later", summary="", run=never, after=("some",))]
+            TWO_LAYERS,
+            [pass_with(0, per_graph=1), Pass(name="later", summary="", run=never, after=("some",))],
         )
 
 
 def test_passes_that_wait_for_each_other_are_an_error() -> None:
     with pytest.raises(ValueError, match=r"first.*second|second.*first"):
-        ordered([making(0, name="first", after=("second",)), making(0, name="second", after=("first",))])
+        ordered(
+            [pass_with(0, name="first", after=("second",)), pass_with(0, name="second", after=("first",))]
+        )

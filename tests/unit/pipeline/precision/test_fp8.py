@@ -9,8 +9,8 @@ import pytest
 
 from model_src import heads
 from pipeline.errors import StageError, UsageError
-from pipeline.graph.builder import array_of
 from pipeline.graph.file import Graph, check
+from pipeline.graph.values import array_of
 from pipeline.passes import base, fusions
 from pipeline.precision import Transformed, schemes
 from pipeline.precision.floats.floating import LARGEST, floating_range

@@ -8,21 +8,27 @@ import pytest
 from model_src import heads
 from pipeline import targets
 from pipeline.errors import ContractError, UsageError
-from pipeline.graph import file as graph_file
+from pipeline.precision import Feeds
 from pipeline.recipe.plan import Plan, preset
 from pipeline.stages.transform import transform
-from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
-from tests.unit.pipeline.passes.test_other_exporters import torchscript
+from tests.graphs import (
+    LAYERS,
+    answer,
+    calibration,
+    exported,
+    feeds,
+    relative_error,
+    renamed,
+    torchscript,
+)
 
 CPU = "onnxruntime-cpu"
 HEAD = "sequence_classification"
 PRECISIONS = ("fp32", "int8", "int8_7bit")
 # Root mean square of the difference over that of the answers; 7 bits have half the steps
 NEAR = {"fp32": 1e-5, "int8": 0.1, "int8_7bit": 0.2}
-# The fusion that stops first where an exporter writes attention in other operators
+# The pass that stops first where an exporter writes attention in other operators
 FIRST = {"fp32": "attention_mha", "int8": "attention_scale", "int8_7bit": "attention_scale"}
-
-__all__ = ["torchscript"]
 
 
 @pytest.mark.parametrize("head", heads.names())
@@ -32,15 +38,16 @@ def test_the_committed_plans_answer_near_the_exported_graph(
 ) -> None:
     if precision == "int8":
         request.getfixturevalue("exact_int8")
-    made, inputs = exported(head), feeds(head, 3, 9, seed=50)
-    expected = answer(made, inputs)
-    done = transform(made, preset(CPU, precision, head), calibration(head))
-    assert all(record.rewrites >= LAYERS for record in done.passes if record.name.startswith("attention"))
-    (file,) = targets.compile_graph(targets.find(CPU, precision), made, precision, tmp_path)
+    graph, inputs = exported(head), feeds(head, 3, 9, seed=50)
+    expected = answer(graph, inputs)
+    transformed = transform(graph, preset(CPU, precision, head), calibration(head))
+    attentions = [record for record in transformed.passes if record.name.startswith("attention")]
+    assert all(record.rewrites >= LAYERS for record in attentions)
+    (file,) = targets.compile_graph(targets.find(CPU, precision), graph, precision, tmp_path)
     assert (tmp_path / file).is_file()
-    for found, wanted in zip(answer(made, inputs), expected, strict=True):
-        assert np.isfinite(found).all()
-        assert relative_error(found, wanted) < NEAR[precision]
+    for output, wanted in zip(answer(graph, inputs), expected, strict=True):
+        assert np.isfinite(output).all()
+        assert relative_error(output, wanted) < NEAR[precision]
 
 
 def test_records_are_in_the_order_of_the_work() -> None:
@@ -51,18 +58,18 @@ def test_records_are_in_the_order_of_the_work() -> None:
     assert names == ["attention_scale", "flatten_tokens", "int8_embeddings", "int8_static", "integer_matmul"]
 
 
-def test_fp32_asks_for_no_calibration() -> None:
-    def never() -> list[graph_file.Graph]:
+def test_fp32_does_not_ask_for_calibration() -> None:
+    def never() -> list[Feeds]:
         raise AssertionError("asked")
 
-    done = transform(exported(), Plan(fusions=("flatten_tokens",)), never)  # type: ignore[arg-type]
-    assert [record.name for record in done.passes] == ["flatten_tokens"]
-    assert (done.verdicts, done.notes) == ((), ())
+    transformed = transform(exported(), Plan(fusions=("flatten_tokens",)), never)
+    assert [record.name for record in transformed.passes] == ["flatten_tokens"]
+    assert (transformed.verdicts, transformed.notes) == ((), ())
 
 
-def test_the_notes_of_a_scheme_are_handed_on() -> None:
-    done = transform(exported(), Plan(scheme="int8_dynamic"), calibration())
-    assert any("batch" in note for note in done.notes)
+def test_the_notes_of_a_scheme_are_kept() -> None:
+    transformed = transform(exported(), Plan(scheme="int8_dynamic"), calibration())
+    assert any("batch" in note for note in transformed.notes)
 
 
 @pytest.mark.parametrize(
@@ -74,31 +81,20 @@ def test_the_notes_of_a_scheme_are_handed_on() -> None:
         (Plan(scheme="int8_static", exclude=("clasifier",)), "did you mean 'classifier'"),
     ],
 )
-def test_what_is_not_known_is_an_error_with_the_nearest_name(plan: Plan, message: str) -> None:
+def test_an_unknown_name_is_an_error_with_the_nearest_one(plan: Plan, message: str) -> None:
     with pytest.raises(UsageError, match=f"(?s){message}"):
         transform(exported(), plan, calibration())
 
 
-def renamed(made: graph_file.Graph, operator: str) -> graph_file.Graph:
-    """As if an exporter wrote `operator` under another name."""
-    for node in made.graph:
-        if node.op_type == operator:
-            node.op_type, node.domain = f"{operator}V2", "elsewhere"
-    made.opset_imports["elsewhere"] = 1
-    return made
-
-
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_graph_of_the_torchscript_exporter_stops_the_build_by_the_fusion(
-    precision: str, torchscript: graph_file.Graph
-) -> None:
+def test_a_graph_of_the_torchscript_exporter_stops_the_build_by_the_pass(precision: str) -> None:
     with pytest.raises(ContractError, match=r"matched \d times, must match at least \d") as caught:
-        transform(torchscript.clone(), preset(CPU, precision, HEAD), calibration())
+        transform(torchscript(), preset(CPU, precision, HEAD), calibration())
     assert caught.value.name in preset(CPU, precision, HEAD).fusions
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_renamed_operator_stops_the_build_by_the_fusion(precision: str) -> None:
+def test_a_renamed_operator_stops_the_build_by_the_pass(precision: str) -> None:
     for operator, name in (("Softmax", None), ("LayerNormalization", None), ("Div", FIRST[precision])):
         plan = preset(CPU, precision, HEAD)
         with pytest.raises(

@@ -21,10 +21,11 @@ from pipeline.engines.compiler import EngineCompiler
 from pipeline.engines.preflight import check
 from pipeline.engines.preflight import table as preflight_table
 from pipeline.engines.preflight.check import Preflight
-from pipeline.engines.preflight.inspection import Problem, module_of
+from pipeline.engines.preflight.inspection import Problem
 from pipeline.engines.preflight.rules import READ_BY_NAME, UNSUPPORTED
 from pipeline.errors import StageError, UsageError
 from pipeline.graph.file import Graph
+from pipeline.graph.names import module_of
 from pipeline.passes import base, fusions
 from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan, preset

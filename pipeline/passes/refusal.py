@@ -1,0 +1,36 @@
+"""How a pass says no: it raises RefusalError, and the reason is kept for the case that the pass breaks its contract."""
+
+from collections.abc import Callable, Iterable
+
+import onnx_ir
+
+from pipeline.passes.base import Applied
+
+
+class RefusalError(Exception):
+    """What looked like a pass's pattern cannot be rewritten; the message is the reason.
+
+    `rewrite_each` and `pipeline.passes.matching.rewriting.rewrite` catch it and add the reason to the pass's result.
+    """
+
+    def __init__(self, reason: str, value: onnx_ir.Value | None = None) -> None:
+        super().__init__(reason)
+        self.value = value
+        """The value that the reason is about; None where it is about the node that was looked at."""
+
+
+def rewrite_each(candidates: Iterable[onnx_ir.Node], rewrite: Callable[[onnx_ir.Node], None]) -> Applied:
+    """Call `rewrite` with each of `candidates`; one for which it raises RefusalError counts as refused.
+
+    `rewrite` must not have changed the graph when it raises.
+    """
+    rewrites = 0
+    refusals = []
+    for node in candidates:
+        try:
+            rewrite(node)
+        except RefusalError as refusal:
+            refusals.append(f"{node.name}: {refusal}")
+        else:
+            rewrites += 1
+    return Applied(rewrites=rewrites, refusals=tuple(refusals))

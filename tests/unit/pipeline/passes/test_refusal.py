@@ -1,0 +1,26 @@
+"""What a pass refuses is counted apart from what it rewrites, with the reason, and does not stop it."""
+
+import onnx_ir
+import pytest
+
+from pipeline.passes.base import Applied
+from pipeline.passes.refusal import RefusalError, rewrite_each
+from tests.graphs import exported
+
+
+def test_each_refusal_is_kept_with_the_name_of_its_node() -> None:
+    nodes = list(exported().graph)[:3]
+
+    def rewrite(node: onnx_ir.Node) -> None:
+        if node is nodes[1]:
+            raise RefusalError("too wide", node.outputs[0])
+
+    assert rewrite_each(nodes, rewrite) == Applied(rewrites=2, refusals=(f"{nodes[1].name}: too wide",))
+
+
+def test_any_other_error_is_raised() -> None:
+    def rewrite(node: onnx_ir.Node) -> None:
+        raise ValueError("planted")
+
+    with pytest.raises(ValueError, match="planted"):
+        rewrite_each(list(exported().graph), rewrite)
