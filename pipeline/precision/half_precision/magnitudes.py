@@ -14,38 +14,40 @@ from pipeline.precision.ranges import observe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Largest:
-    """A magnitude, and the name of the value that reached it."""
+class Magnitude:
+    """The magnitude of one value in a graph."""
 
     value: float
+    """The largest over all batches."""
     name: str
+    """The name of the value that reached it."""
 
 
-def largest(graph: Graph, values: Sequence[onnx_ir.Value], calibration: Calibration) -> Largest:
-    """The largest magnitude in `values` over all calibration batches, padding included: it is computed on too.
+def largest(graph: Graph, values: Sequence[onnx_ir.Value], calibration: Calibration) -> Magnitude:
+    """The largest magnitude in `values` over all calibration batches, padding included: it is computed too.
 
-    The graph itself takes the maxima, so that a batch's values need not all be in memory at once. Raises StageError
-    where there is no data, and for NaN and infinity.
+    Temporary nodes in the graph take the maxima, so that the values of a batch need not all be in memory at once.
+    Raises StageError where there is no data, and for NaN and infinity.
     """
-    found = Largest(value=0.0, name="none")
+    highest = Magnitude(value=0.0, name="none")
     with _maxima(graph, values) as maxima:
-        for _, arrays in observe.run(graph, maxima, calibration()):
+        for _, arrays in observe.run_batches(graph, maxima, calibration()):
             for value, array in zip(values, arrays, strict=True):
-                reached = float(array)
-                if not np.isfinite(reached):
+                magnitude = float(array)
+                if not np.isfinite(magnitude):
                     raise StageError(
                         "quantize",
                         f"in fp32, {value.name} holds NaN or infinity on the calibration data",
-                        hint="look for broken weights, or for calibration data that is no text of this model",
+                        hint="look for broken weights, or for calibration data that is not text for this model",
                     )
-                if reached > found.value:
-                    found = Largest(value=reached, name=str(value.name))
-    return found
+                if magnitude > highest.value:
+                    highest = Magnitude(value=magnitude, name=str(value.name))
+    return highest
 
 
 @contextmanager
 def _maxima(graph: Graph, values: Sequence[onnx_ir.Value]) -> Iterator[tuple[onnx_ir.Value, ...]]:
-    """The largest magnitude in each of `values`, computed by nodes that are in the graph for a while."""
+    """The largest magnitude in each of `values`, by nodes that are in the graph only within the context."""
     nodes = []
     for value in values:
         magnitude = onnx_ir.node("Abs", [value], name=f"{value.name}/Abs")
