@@ -11,15 +11,13 @@ import onnx_ir
 from pipeline.errors import UsageError
 from pipeline.graph.file import Graph
 from pipeline.precision.layers import linear as linear_layers
+from pipeline.precision.layers import packed
 from pipeline.precision.layers import tables as embedding_tables
 from pipeline.precision.layers.linear import Linear
 from pipeline.precision.layers.tables import Table
 
 _PREFIX = "distilbert."
 _LAYER = re.compile(r"\.\d+\.")
-# A packed projection answers to the names of its parts.
-_PACKED = "qkv_lin"
-_PARTS = ("q_lin", "k_lin", "v_lin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +91,6 @@ def _unknown(pattern: str, modules: Sequence[str]) -> UsageError:
 
 
 def _matches(pattern: str, module: str) -> bool:
-    names = [module]
-    head, _, last = module.rpartition(".")
-    if last == _PACKED:
-        names += [f"{head}.{part}" for part in _PARTS]
+    names = [module, *packed.parts(module)]
     names += [name.removeprefix(_PREFIX) for name in names]
     return any(fnmatchcase(name, pattern) for name in names)

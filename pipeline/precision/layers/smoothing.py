@@ -23,6 +23,7 @@ from pipeline.precision import Calibration
 from pipeline.precision.layers import linear as linear_layers
 from pipeline.precision.layers.choose import named
 from pipeline.precision.layers.linear import Linear
+from pipeline.precision.layers.packed import PACKED
 from pipeline.precision.ranges import observe
 from pipeline.recipe.plan import Plan
 
@@ -92,7 +93,7 @@ def _divide_values(
     prefix, _, last = group[0].module.rpartition(".")
     if last != "out_lin" or len(group) > 1 or sole_reader(activation) is None:
         return False
-    values = linears.get(f"{prefix}.qkv_lin") or linears.get(f"{prefix}.v_lin")
+    values = linears.get(f"{prefix}.{PACKED}") or linears.get(f"{prefix}.v_lin")
     if values is None or values.weight.shape[1] % len(factor_C):
         return False
     product = values.node.outputs[0]
