@@ -1,9 +1,8 @@
-"""Attention's two products in 8 bits: what is quantized, what is not, limits of 7 bits, and the arithmetic by hand."""
+"""Attention's two products in 8 bits: what is quantized, the limits of 7 bits, and the arithmetic by hand."""
 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir
 import onnxruntime
 import pytest
@@ -12,27 +11,26 @@ from pipeline.errors import ContractError, UsageError
 from pipeline.graph.builder import constant
 from pipeline.graph.file import Graph, check
 from pipeline.passes import base, fusions
-from pipeline.precision import Feeds, Transformed, schemes
+from pipeline.precision import Feeds, Transformed
 from pipeline.precision.ranges import observe
-from pipeline.recipe.plan import Plan
-from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
+from pipeline.precision.ranges.methods import integer_range
+from tests.graphs import LAYERS, answer, exported, feeds, relative_error
+from tests.unit.pipeline.precision import quantized
+from tests.unit.pipeline.precision.quantized import HEAD, Array, array, change_weight, linears, node_named
 
 LAST = "distilbert.transformer.layer.1.attention"
-HEADS = ("sequence_classification", "token_classification", "multiple_choice")
-# Linear layers beyond the encoder's six a layer
-OWN = {"sequence_classification": 2, "token_classification": 1, "multiple_choice": 2}
-Array = npt.NDArray[np.generic]
+HEADS = (HEAD, "token_classification", "multiple_choice")
 
 
-def fused(head: str = "sequence_classification", *names: str) -> Graph:
+def fused(head: str = HEAD, *names: str) -> Graph:
+    """The graph of `head` after the fusions that a preset applies before the scheme, and `names`."""
     graph = exported(head)
     base.apply(graph, [fusions.find(name) for name in ("attention_scale", "flatten_tokens", *names)])
     return graph
 
 
-def quantize(graph: Graph, head: str = "sequence_classification", **changes: object) -> Transformed:
-    plan = Plan(scheme="int8_static", quantize_attention=True, **changes)  # type: ignore[arg-type]
-    return schemes.find("int8_static").run(graph, plan, calibration(head))
+def quantize(graph: Graph, head: str = HEAD, **changes: object) -> Transformed:
+    return quantized.quantize(graph, "int8_static", head, quantize_attention=True, **changes)
 
 
 def lower(graph: Graph, *names: str) -> list[int]:
@@ -42,13 +40,8 @@ def lower(graph: Graph, *names: str) -> list[int]:
     ]
 
 
-def named(graph: Graph, name: str) -> onnx_ir.Node:
-    (found,) = (node for node in graph.graph if node.name == name)
-    return found
-
-
 def values(graph: Graph, inputs: Feeds, wanted: Sequence[onnx_ir.Value]) -> list[Array]:
-    """What `wanted` hold, with none of ONNX Runtime's own rewrites."""
+    """What `wanted` hold, without ONNX Runtime's own rewrites."""
     clone = graph.clone()
     by_name = {value.name: value for node in clone.graph for value in node.outputs}
     names = [str(value.name) for value in wanted]
@@ -59,14 +52,8 @@ def values(graph: Graph, inputs: Feeds, wanted: Sequence[onnx_ir.Value]) -> list
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     content = onnx_ir.to_proto(clone).SerializeToString()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    found: list[Array] = session.run(names, dict(inputs))
-    return found
-
-
-def array(graph: Graph, name: str) -> Array:
-    value = graph.graph.initializers[name].const_value
-    assert value is not None
-    return value.numpy()
+    arrays: list[Array] = session.run(names, dict(inputs))
+    return arrays
 
 
 @pytest.mark.usefixtures("exact_int8")
@@ -76,14 +63,14 @@ def test_both_products_read_8_bit_numbers_and_answers_stay_near(head: str) -> No
     inputs["attention_mask"][0] = 0
     expected = answer(graph, inputs)
     done = {record.name: record.rewrites for record in quantize(graph, head).passes}
-    assert done == {"int8_embeddings": 2, "int8_attention": LAYERS, "int8_static": 6 * LAYERS + OWN[head]}
+    assert done == {"int8_embeddings": 2, "int8_attention": LAYERS, "int8_static": linears(head)}
     check(graph)
     products = [node for node in graph.graph if node.op_type == "MatMul"]
     for node in products:
         assert [value.producer().op_type for value in node.inputs] == ["DequantizeLinear"] * 2
-    for found, wanted in zip(answer(graph, inputs), expected, strict=True):
-        assert np.isfinite(found).all()
-        assert relative_error(found[1:], wanted[1:]) < 0.1
+    for actual, wanted in zip(answer(graph, inputs), expected, strict=True):
+        assert np.isfinite(actual).all()
+        assert relative_error(actual[1:], wanted[1:]) < 0.1
 
 
 def test_softmax_and_mask_stay_in_floating_point() -> None:
@@ -115,15 +102,15 @@ def test_queries_and_weights_are_unsigned_keys_and_values_signed_about_zero() ->
 
 
 @pytest.mark.usefixtures("exact_int8")
-@pytest.mark.parametrize("head", ["sequence_classification", "multiple_choice"])
+@pytest.mark.parametrize("head", [HEAD, "multiple_choice"])
 def test_one_query_of_the_last_layer(head: str) -> None:
     graph, inputs = fused(head, "first_token"), feeds(head, 3, 9, seed=50)
     expected = answer(graph, inputs)
     quantize(graph, head)
-    assert lower(graph, "mask_where_needed") == [8 * LAYERS + OWN[head], LAYERS]
+    assert lower(graph, "mask_where_needed") == [2 * LAYERS + linears(head), LAYERS]
     # The scores' product of each layer is in both branches of its If
     products = [node for node in graph.graph.all_nodes() if node.domain == "com.microsoft"]
-    assert len(products) == 9 * LAYERS + OWN[head]
+    assert len(products) == 3 * LAYERS + linears(head)
     for node in graph.graph:
         for branch, added in (("then_branch", []), ("else_branch", ["Add"])):
             if node.op_type == "If":
@@ -133,26 +120,26 @@ def test_one_query_of_the_last_layer(head: str) -> None:
 
 
 @pytest.mark.usefixtures("exact_int8")
-@pytest.mark.parametrize("head", ["sequence_classification", "multiple_choice"])
+@pytest.mark.parametrize("head", [HEAD, "multiple_choice"])
 def test_one_query_in_place_of_the_keys_and_values_of_the_last_layer(head: str) -> None:
     graph, inputs = fused(head, "first_token", "single_query"), feeds(head, 3, 9, seed=50)
     expected = answer(graph, inputs)
     done = {record.name: record.rewrites for record in quantize(graph, head).passes}
     # All six weights of the last layer are in 8 bits, and its two products of activations are not
-    assert done["int8_static"] == 6 * LAYERS + OWN[head]
+    assert done["int8_static"] == linears(head)
     assert done["int8_attention"] == LAYERS - 1
     for part in ("k_lin", "v_lin"):
         assert array(graph, f"{LAST}.{part}.weight_quantized").dtype == np.int8
         assert f"{LAST}.{part}.weight" not in graph.graph.initializers
-    assert lower(graph, "mask_where_needed") == [8 * LAYERS - 2 + OWN[head], LAYERS]
+    assert lower(graph, "mask_where_needed") == [2 * LAYERS - 2 + linears(head), LAYERS]
     check(graph)
     assert relative_error(answer(graph, inputs)[0], expected[0]) < 0.1
 
 
 def test_with_one_query_attention_still_has_to_be_found_in_every_other_layer() -> None:
-    graph = fused("sequence_classification", "first_token", "single_query")
+    graph = fused(HEAD, "first_token", "single_query")
     graph.graph.outputs.append(
-        named(graph, "distilbert.transformer.layer.0.attention/Transpose_2").outputs[0]
+        node_named(graph, "distilbert.transformer.layer.0.attention/Transpose_2").outputs[0]
     )
     with pytest.raises(ContractError, match="int8_attention matched 0 times, must match at least 1 times"):
         quantize(graph)
@@ -161,29 +148,28 @@ def test_with_one_query_attention_still_has_to_be_found_in_every_other_layer() -
 @pytest.mark.parametrize("tokens", [4, 9])
 def test_rows_of_heads_are_not_taken_for_tokens(tokens: int) -> None:
     """Of 4 heads and 4 tokens, a padded token must not hide a head from calibration."""
-    graph = fused("sequence_classification", "first_token", "single_query")
-    rows = named(graph, f"{LAST}/Reshape_queries").outputs[0]
-    batch = feeds("sequence_classification", 3, tokens)
+    graph = fused(HEAD, "first_token", "single_query")
+    rows = node_named(graph, f"{LAST}/Reshape_queries").outputs[0]
+    batch = feeds(HEAD, 3, tokens)
     batch["attention_mask"][:, 1:] = 0
     (queries,) = values(graph, batch, [rows])
-    seen = observe.statistics(graph, [rows], lambda: [batch], histogram=False)[str(rows.name)].range("minmax")
+    calibrated = observe.ranges(graph, [rows], lambda: [batch], "minmax", integer_range)[str(rows.name)]
     # Ranges always hold 0
-    assert seen.low == pytest.approx(min(queries.min(), 0))
-    assert seen.high == pytest.approx(max(queries.max(), 0))
+    assert calibrated.low == pytest.approx(min(queries.min(), 0))
+    assert calibrated.high == pytest.approx(max(queries.max(), 0))
 
 
 def beyond(graph: Graph) -> None:
-    """Let the keys and the values of the last layer leave the range that calibration saw, in both directions."""
+    """Let the keys and the values of the last layer leave the calibrated range in both directions."""
     for part in ("k_lin", "v_lin"):
-        value = graph.graph.initializers[f"{LAST}.{part}.bias"]
-        bias = value.const_value.numpy() * 200
+        change_weight(graph, f"{LAST}.{part}.bias", lambda bias: bias * 200)
+        bias = array(graph, f"{LAST}.{part}.bias")
         assert bias.min() < 0 < bias.max()
-        value.const_value = onnx_ir.tensor(bias.astype(np.float32), name=value.name)
 
 
 def key_and_value_numbers(graph: Graph) -> list[Array]:
-    inputs = feeds("sequence_classification", 3, 9)
-    quantized = [named(graph, f"{LAST}.{kind}/QuantizeLinear").outputs[0] for kind in ("key", "value")]
+    inputs = feeds(HEAD, 3, 9)
+    quantized = [node_named(graph, f"{LAST}.{kind}/QuantizeLinear").outputs[0] for kind in ("key", "value")]
     return values(graph, inputs, quantized)
 
 
@@ -202,7 +188,7 @@ def test_without_the_clip_they_would_not() -> None:
     quantize(graph, weight_bits=7)
     beyond(graph)
     for kind in ("key", "value"):
-        clip = named(graph, f"{LAST}.{kind}/Clip")
+        clip = node_named(graph, f"{LAST}.{kind}/Clip")
         clip.outputs[0].replace_all_uses_with(clip.inputs[0])
     for numbers in key_and_value_numbers(graph):
         assert (numbers.min(), numbers.max()) == (-128, 127)
@@ -220,10 +206,10 @@ def test_the_lowered_products_are_those_that_q_dq_means_by_hand(bits: int) -> No
     quantize(graph, weight_bits=bits)
     assert lower(graph)[0] == 8 * LAYERS + 2
     wanted = [
-        named(graph, f"{LAST}.{kind}/QuantizeLinear").inputs[0]
+        node_named(graph, f"{LAST}.{kind}/QuantizeLinear").inputs[0]
         for kind in ("query", "key", "value", "weights")
     ]
-    softmax = named(graph, f"{LAST}/Softmax")
+    softmax = node_named(graph, f"{LAST}/Softmax")
     scores = softmax.inputs[0].producer().inputs[0]
     (context,) = (
         node.outputs[0]
@@ -232,8 +218,9 @@ def test_the_lowered_products_are_those_that_q_dq_means_by_hand(bits: int) -> No
         and node.name.startswith(f"{LAST}/")
         and node.outputs[0] is not scores
     )
-    found = values(graph, feeds("sequence_classification", 3, 9), [*wanted, scores, context])
-    query, key, value, weights, scores_found, context_found = found
+    query, key, value, weights, scores_array, context_array = values(
+        graph, feeds(HEAD, 3, 9), [*wanted, scores, context]
+    )
 
     def round_trip(values: Array, kind: str) -> Array:
         scale, zero = array(graph, f"{LAST}.{kind}_scale"), array(graph, f"{LAST}.{kind}_zero_point")
@@ -244,19 +231,20 @@ def test_the_lowered_products_are_those_that_q_dq_means_by_hand(bits: int) -> No
     def heads(flat: Array) -> Array:
         return flat.reshape(3, 9, 4, 8).transpose(0, 2, 1, 3)
 
+    # Rounding of float32 in sums of 8 and of 9 products
     by_hand = heads(round_trip(query, "query")) @ heads(round_trip(key, "key")).swapaxes(2, 3)
-    np.testing.assert_allclose(scores_found, by_hand, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(scores_array, by_hand, rtol=1e-5, atol=1e-5)
     by_hand = round_trip(weights, "weights") @ heads(round_trip(value, "value"))
-    np.testing.assert_allclose(context_found, by_hand, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(context_array, by_hand, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("fusion", ["first_token", "single_query"])
 def test_alone_in_a_batch_and_padded_a_text_gets_the_same_bits(fusion: str, masked: bool) -> None:
-    graph = fused("sequence_classification", *dict.fromkeys(("first_token", fusion)))
+    graph = fused(HEAD, *dict.fromkeys(("first_token", fusion)))
     quantize(graph)
     lower(graph, "mask_where_needed")
-    together = feeds("sequence_classification", 4, 12, seed=9)
+    together = feeds(HEAD, 4, 12, seed=9)
     if not masked:
         together["attention_mask"][:] = 1
     alone = {name: numbers[2:3] for name, numbers in together.items()}
@@ -269,16 +257,15 @@ def test_alone_in_a_batch_and_padded_a_text_gets_the_same_bits(fusion: str, mask
 def test_an_excluded_attention_keeps_its_products_and_its_projections_are_chosen_apart() -> None:
     graph = fused()
     done = {record.name: record.rewrites for record in quantize(graph, exclude=(LAST,)).passes}
-    assert done == {"int8_embeddings": 2, "int8_attention": LAYERS - 1, "int8_static": 6 * LAYERS + 2}
+    assert done == {"int8_embeddings": 2, "int8_attention": LAYERS - 1, "int8_static": linears(HEAD)}
     graph = fused()
     done = {record.name: record.rewrites for record in quantize(graph, exclude=(f"{LAST}*",)).passes}
-    assert done == {"int8_embeddings": 2, "int8_attention": LAYERS - 1, "int8_static": 6 * LAYERS - 2}
+    assert done == {"int8_embeddings": 2, "int8_attention": LAYERS - 1, "int8_static": linears(HEAD) - 4}
 
 
 def test_an_attention_cannot_be_excluded_that_nothing_quantizes() -> None:
-    plan = Plan(scheme="int8_static", exclude=(LAST,))
     with pytest.raises(UsageError, match="unknown module"):
-        schemes.find("int8_static").run(fused(), plan, calibration())
+        quantized.quantize(fused(), "int8_static", exclude=(LAST,))
 
 
 @pytest.mark.parametrize("name", ["attention_mha", "attention_onnx"])
@@ -290,22 +277,22 @@ def test_an_attention_that_is_fused_already_is_an_error(name: str) -> None:
 
 
 def test_a_division_that_is_left_is_an_error_that_names_the_pass() -> None:
-    with pytest.raises(ContractError, match=r"int8_attention matched 0 times.*let attention_scale go ahead"):
+    with pytest.raises(ContractError, match=r"int8_attention matched 0 times.*apply attention_scale before"):
         quantize(exported())
 
 
 def test_an_attention_whose_keys_something_else_reads_is_an_error() -> None:
     graph = fused()
-    graph.graph.outputs.append(named(graph, f"{LAST}/Transpose_2").outputs[0])
+    graph.graph.outputs.append(node_named(graph, f"{LAST}/Transpose_2").outputs[0])
     with pytest.raises(
         ContractError, match=rf"int8_attention matched 1 times.*{LAST}/Transpose_2.*several readers"
     ):
         quantize(graph)
 
 
-def test_an_operand_that_is_no_projection_is_an_error() -> None:
+def test_an_operand_that_is_not_a_projection_is_an_error() -> None:
     graph = fused()
-    product = named(graph, f"{LAST}/MatMul_1")
+    product = node_named(graph, f"{LAST}/MatMul_1")
     ones = constant(graph, "ones", np.ones((1, 4, 9, 8), dtype=np.float32))
     product.replace_input_with(1, ones)
     with pytest.raises(ContractError, match=r"int8_attention matched 1 times.*ones is not computed"):
