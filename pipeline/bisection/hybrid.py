@@ -22,6 +22,7 @@ from validation.batches import Feeds
 from validation.tasks.base import Floats
 
 _PREFIX = "variant:"
+_FLOAT, _HALF = onnx_ir.DataType.FLOAT, onnx_ir.DataType.FLOAT16
 
 
 class _Session(Protocol):
@@ -93,9 +94,9 @@ def merge(reference: Graph, variant: Graph, boundaries: Sequence[Boundary]) -> t
         exposed.extend(values)
         switched[boundary.reference] = chosen
     for name, value in results.items():
-        _output(reference, switched[value], f"result:{name}", value.shape)
-    for value in exposed:
-        reference.graph.outputs.append(value)
+        result = _append(reference, "Identity", [switched[value]], f"result:{name}", value.shape)
+        reference.graph.outputs.append(result)
+    reference.graph.outputs.extend(exposed)
     common.TopologicalSortPass()(reference)
     common.RemoveUnusedNodesPass()(reference)
     return tuple(results)
@@ -130,50 +131,55 @@ def _switch(
     graph: Graph, index: int, boundary: Boundary
 ) -> tuple[tuple[onnx_ir.Value, onnx_ir.Value], onnx_ir.Value]:
     """Add both switches of a boundary: both its values in float32, and the value that the reference's readers get."""
-    reference, variant = boundary.reference, boundary.variant
-    half = variant.dtype == onnx_ir.DataType.FLOAT16
+    reference, variant, shape = boundary.reference, boundary.variant, boundary.reference.shape
+    is_half = variant.dtype == _HALF
     readers = tuple(reference.uses()), tuple(variant.uses())
-    nodes = []
     quantized = variant
-    if half:
-        nodes.append(onnx_ir.node("Cast", [variant], {"to": int(onnx_ir.DataType.FLOAT)}))
-        quantized = nodes[-1].outputs[0]
-    values = []
-    for side, value in (("float", reference), ("quantized", quantized)):
-        nodes.append(onnx_ir.node("Identity", [value]))
-        values.append(_named(nodes[-1].outputs[0], f"{side}:{index}", reference.shape))
-    choices = []
-    for side in ("reference", "variant"):
-        flag = onnx_ir.Value(
-            name=f"{side}_reads:{index}",
-            shape=onnx_ir.Shape([]),
-            type=onnx_ir.TensorType(onnx_ir.DataType.BOOL),
+    if is_half:
+        quantized = _append(graph, "Cast", [variant], f"quantized_float:{index}", shape, to=_FLOAT)
+    values = (
+        _append(graph, "Identity", [reference], f"float:{index}", shape),
+        _append(graph, "Identity", [quantized], f"quantized:{index}", shape),
+    )
+    to_reference, to_variant = (
+        _append(
+            graph,
+            "Where",
+            [_flag(graph, f"{side}_reads:{index}"), quantized, reference],
+            f"{side}_read:{index}",
+            shape,
         )
-        graph.graph.inputs.append(flag)
-        nodes.append(onnx_ir.node("Where", [flag, quantized, reference]))
-        choices.append(_named(nodes[-1].outputs[0], f"{side}_read:{index}", reference.shape))
-    to_reference, to_variant = choices
-    if half:
-        nodes.append(onnx_ir.node("Cast", [to_variant], {"to": int(onnx_ir.DataType.FLOAT16)}))
-        to_variant = nodes[-1].outputs[0]
-        to_variant.name = f"variant_read:{index}:half"
-    graph.graph.extend(nodes)
+        for side in ("reference", "variant")
+    )
+    if is_half:
+        to_variant = _append(graph, "Cast", [to_variant], f"variant_read:{index}:half", shape, to=_HALF)
     for uses, value in zip(readers, (to_reference, to_variant), strict=True):
         for use in uses:
             use.node.replace_input_with(use.idx, value)
-    return (values[0], values[1]), to_reference
+    return values, to_reference
 
 
-def _output(graph: Graph, value: onnx_ir.Value, name: str, shape: onnx_ir.Shape | None) -> None:
-    """Make `value` an output of the graph called `name`."""
-    node = onnx_ir.node("Identity", [value])
+def _flag(graph: Graph, name: str) -> onnx_ir.Value:
+    """A new input of the graph, true or false."""
+    flag = onnx_ir.Value(name=name, shape=onnx_ir.Shape([]), type=onnx_ir.TensorType(onnx_ir.DataType.BOOL))
+    graph.graph.inputs.append(flag)
+    return flag
+
+
+def _append(
+    graph: Graph,
+    op_type: str,
+    inputs: Sequence[onnx_ir.Value],
+    name: str,
+    shape: onnx_ir.Shape | None,
+    *,
+    to: onnx_ir.DataType | None = None,
+) -> onnx_ir.Value:
+    """The output, called `name`, of a new node at the end of the graph; float32, or what a Cast goes `to`."""
+    node = onnx_ir.node(op_type, inputs, {} if to is None else {"to": int(to)})
     graph.graph.append(node)
-    graph.graph.outputs.append(_named(node.outputs[0], name, shape))
-
-
-def _named(value: onnx_ir.Value, name: str, shape: onnx_ir.Shape | None) -> onnx_ir.Value:
-    """`value` with a name, a shape and the type float32."""
-    value.name = name
-    value.shape = None if shape is None else onnx_ir.Shape(shape)
-    value.type = onnx_ir.TensorType(onnx_ir.DataType.FLOAT)
-    return value
+    (output,) = node.outputs
+    output.name = name
+    output.shape = None if shape is None else onnx_ir.Shape(shape)
+    output.type = onnx_ir.TensorType(_FLOAT if to is None else to)
+    return output

@@ -40,8 +40,9 @@ def factors(activation_C: Floats, weight_C: Floats, alpha: float) -> Floats:
     """
     usable = (activation_C > 0) & (weight_C > 0)
     x, w = np.where(usable, activation_C, 1.0), np.where(usable, weight_C, 1.0)
-    clipped = np.clip(x**alpha / w ** (1.0 - alpha), 1 / LARGEST_FACTOR, LARGEST_FACTOR)
-    return clipped.astype(np.float32)
+    unlimited = x**alpha / w ** (1.0 - alpha)
+    limited: Floats = np.clip(unlimited, 1 / LARGEST_FACTOR, LARGEST_FACTOR).astype(np.float32)
+    return limited
 
 
 def apply(

@@ -1,5 +1,7 @@
 """The merged graph computes what each graph computes alone, and exchanges one module at a time."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from distilforge.manifest import Variant
@@ -9,7 +11,7 @@ from pipeline.bisection.hybrid import Hybrid, load
 from pipeline.bisection.measure import local_noise
 from pipeline.graph.file import Graph
 from tests.graphs import answer, exported, feeds
-from tests.unit.pipeline.precision.quantized import HEAD, change_weight, quantized
+from tests.unit.pipeline.precision.quantized import HEAD, change_weight, quantize
 
 LIN2 = "distilbert.transformer.layer.0.ffn.lin2"
 SETTINGS = Variant(target="onnxruntime-cpu", precision="int8", files=("onnx/model.onnx",), validated=True)
@@ -28,17 +30,22 @@ def wrong_lin2() -> Graph:
     return graph
 
 
-def variants() -> dict[str, Graph]:
-    return {
-        "int8": quantized("int8_static", weight_bits=7).graph.clone(),
-        "fp16": quantized("fp16").graph.clone(),
-        "wrong": wrong_lin2(),
-    }
+def quantized(scheme: str, **changes: object) -> Graph:
+    graph = exported()
+    quantize(graph, scheme, **changes)
+    return graph
 
 
-@pytest.mark.parametrize("name", ["int8", "fp16", "wrong"])
+VARIANTS: dict[str, Callable[[], Graph]] = {
+    "int8": lambda: quantized("int8_static", weight_bits=7),
+    "fp16": lambda: quantized("fp16"),
+    "wrong": wrong_lin2,
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
 def test_all_switches_at_one_side_give_the_answer_of_that_graph(name: str) -> None:
-    variant, inputs = variants()[name], feeds(HEAD, 3, 9)
+    variant, inputs = VARIANTS[name](), feeds(HEAD, 3, 9)
     expected = answer(variant, inputs)[0]
     hybrid, names = merged(variant)
     # Other optimizations of ONNX Runtime, on logits around 1: 1e-4 in fp16, far below the effect of a module
