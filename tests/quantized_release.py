@@ -1,4 +1,4 @@
-"""Releases with a second, quantized variant, made by ONNX Runtime's own dynamic quantizer: a real artifact."""
+"""Releases with a second variant, which ONNX Runtime's own dynamic quantizer writes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,13 +18,13 @@ INT8 = "onnxruntime-cpu:int8"
 
 
 def add_int8(release: Path, *, passes: tuple[PassRecord, ...] = (DYNAMIC,)) -> Path:
-    """Add `release`'s graph with 8-bit weights and activations as a variant; `passes` are what its manifest says."""
+    """Add the graph of `release` with 8-bit weights and activations as a variant, with `passes` in its manifest."""
     model = onnx.load(release / GRAPH)
     del model.graph.value_info[:]
-    aside = release.with_name(f"{release.name}.onnx")
-    onnx.save(model, aside)
-    quantize_dynamic(aside, release / QUANTIZED, weight_type=QuantType.QInt8, per_channel=True)
-    aside.unlink()
+    float_graph = release.with_name(f"{release.name}.onnx")
+    onnx.save(model, float_graph)
+    quantize_dynamic(float_graph, release / QUANTIZED, weight_type=QuantType.QInt8, per_channel=True)
+    float_graph.unlink()
     manifest = read_manifest(release)
     variant = Variant(
         target="onnxruntime-cpu", precision="int8", files=(QUANTIZED,), passes=passes, validated=True
@@ -37,7 +37,7 @@ def add_int8(release: Path, *, passes: tuple[PassRecord, ...] = (DYNAMIC,)) -> P
 def change_weight(
     release: Path, name: str, change: Callable[[np.ndarray], np.ndarray], graph: str = GRAPH
 ) -> None:
-    """Edit one initializer of a graph of the release, as a faulty conversion would."""
+    """Change one initializer in a graph of the release, as a faulty conversion would."""
     model = onnx.load(release / graph)
     (initializer,) = [tensor for tensor in model.graph.initializer if tensor.name == name]
     initializer.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(initializer).copy()), name))

@@ -1,1 +1,1 @@
-"""Which modules cost a variant its accuracy: both graphs in one, with a switch at every module's end."""
+"""Which modules cost a variant its accuracy: both graphs in one, with a switch at the end of every module."""

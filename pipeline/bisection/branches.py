@@ -1,4 +1,4 @@
-"""A graph without branches: where an If chooses, what its else branch computes, whatever the inputs are."""
+"""A graph without branches: the else branch of every If takes its place."""
 
 import onnx_ir
 
@@ -6,10 +6,10 @@ from pipeline.graph.file import Graph
 
 
 def keep_else(graph: Graph) -> int:
-    """Put every If's else branch in its place, and return how many there were.
+    """Put the else branch of every If in its place, and return how many there were.
 
-    The pass mask_where_needed writes them: its else branch adds the mask, which is right for every input, and its then
-    branch leaves out a mask of zeros. A module's values cannot be exchanged inside of a branch.
+    The pass mask_where_needed writes these If nodes. The else branch adds the mask, which is right for every input; the
+    then branch leaves out a mask of zeros. Values of a module inside a branch could not be exchanged.
     """
     choices = [node for node in graph.graph if node.op_type == "If" and not node.domain]
     for choice in choices:
@@ -22,12 +22,12 @@ def keep_else(graph: Graph) -> int:
         for output, result in zip(choice.outputs, results, strict=True):
             output.replace_all_uses_with(result, replace_graph_outputs=True)
         graph.graph.remove(choice, safe=True)
-        _forget(choice.attributes["then_branch"].as_graph())
+        _dismantle(choice.attributes["then_branch"].as_graph())
     return len(choices)
 
 
-def _forget(branch: onnx_ir.Graph) -> None:
-    """Take a branch apart, so that it no longer counts among the readers of what it read."""
+def _dismantle(branch: onnx_ir.Graph) -> None:
+    """Remove the nodes of `branch`, so that they no longer count as readers of values outside."""
     branch.outputs.clear()
     for node in reversed(list(branch)):
         branch.remove(node, safe=True)

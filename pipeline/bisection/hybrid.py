@@ -1,8 +1,8 @@
-"""Two graphs of one checkpoint as one, in which every module may be computed by either.
+"""Two graphs of one checkpoint merged into one, in which either graph may compute each module.
 
-At each boundary a switch chooses whose value the reference's readers get, and another for the variant's readers. With
-all switches at the reference, each of the variant's modules computes from float inputs, so that its own error shows;
-with one switch at the variant, that module alone is quantized; with all but one, that module alone is restored.
+Each boundary has two switches: one chooses the value for the reference's readers, one that for the variant's readers.
+With all switches at the reference, every module of the variant computes from float inputs, which shows its own error.
+With one switch at the variant, that module alone is quantized. With all but one, that module alone is restored.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,6 +22,7 @@ from validation.batches import Feeds
 from validation.tasks.base import Floats
 
 _PREFIX = "variant:"
+_FLOAT, _HALF = onnx_ir.DataType.FLOAT, onnx_ir.DataType.FLOAT16
 
 
 class _Session(Protocol):
@@ -30,40 +31,44 @@ class _Session(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hybrid:
-    """The merged graph, loaded. Boundaries are numbered; `outputs` are the graph's own."""
+    """A session of the merged graph; its boundaries have the numbers from 0."""
 
     session: _Session
+    """ONNX Runtime's session."""
     outputs: tuple[str, ...]
+    """The names of the reference's outputs."""
     boundaries: int
+    """How many boundaries there are."""
 
     def run(
-        self, feeds: Feeds, *, quantized: Collection[int], apart: Collection[int] = ()
+        self, feeds: Feeds, *, quantized: Collection[int], unpaired: Collection[int] = ()
     ) -> dict[str, Floats]:
-        """The outputs with the boundaries `quantized` computed by the variant; at those `apart`, each reads its own."""
+        """The outputs where the variant computes the boundaries `quantized`.
+
+        At the boundaries `unpaired` nothing is exchanged: the readers in each graph get its own value.
+        """
         results = self.session.run(
-            [f"result:{name}" for name in self.outputs], {**feeds, **self._switches(quantized, apart)}
+            [f"result:{name}" for name in self.outputs], {**feeds, **self._switches(quantized, unpaired)}
         )
         return dict(zip(self.outputs, results, strict=True))
 
-    def ends(self, feeds: Feeds, *, apart: Collection[int]) -> list[tuple[Floats, Floats]]:
-        """Each boundary's value by the reference and by the variant, which computes it from the reference's values."""
+    def ends(self, feeds: Feeds, *, unpaired: Collection[int]) -> list[tuple[Floats, Floats]]:
+        """The value at each boundary by the reference, and by the variant from the reference's values."""
         names = [f"{side}:{index}" for index in range(self.boundaries) for side in ("float", "quantized")]
-        values = self.session.run(names, {**feeds, **self._switches((), apart)})
+        values = self.session.run(names, {**feeds, **self._switches((), unpaired)})
         return list(zip(values[::2], values[1::2], strict=True))
 
-    def _switches(self, quantized: Collection[int], apart: Collection[int]) -> dict[str, object]:
-        count = range(self.boundaries)
-        reference = {
-            f"reference_reads:{index}": np.array(index in quantized and index not in apart) for index in count
-        }
-        variant = {
-            f"variant_reads:{index}": np.array(index in quantized or index in apart) for index in count
-        }
-        return {**reference, **variant}
+    def _switches(self, quantized: Collection[int], unpaired: Collection[int]) -> dict[str, object]:
+        """The value of every switch; true is the variant's side."""
+        switches: dict[str, object] = {}
+        for index in range(self.boundaries):
+            switches[f"reference_reads:{index}"] = np.array(index in quantized and index not in unpaired)
+            switches[f"variant_reads:{index}"] = np.array(index in quantized or index in unpaired)
+        return switches
 
 
 def load(reference: Graph, variant: Graph, boundaries: Sequence[Boundary], settings: Variant) -> Hybrid:
-    """Merge the two graphs, which are used up, and load the result with the engine settings of `settings`."""
+    """Merge the two graphs, which are not valid afterwards, and load the result with the settings of a variant."""
     import onnxruntime
 
     outputs = merge(reference, variant, boundaries)
@@ -75,9 +80,9 @@ def load(reference: Graph, variant: Graph, boundaries: Sequence[Boundary], setti
 
 
 def merge(reference: Graph, variant: Graph, boundaries: Sequence[Boundary]) -> tuple[str, ...]:
-    """Move the variant's nodes into `reference` and put a switch at each boundary; the names of the outputs.
+    """Move the variant's nodes into `reference`, add the switches, and return the names of the outputs.
 
-    Every output of the reference has to be a boundary.
+    Every output of the reference must be a boundary.
     """
     results = {str(value.name): value for value in reference.graph.outputs}
     _move(variant, reference)
@@ -89,16 +94,16 @@ def merge(reference: Graph, variant: Graph, boundaries: Sequence[Boundary]) -> t
         exposed.extend(values)
         switched[boundary.reference] = chosen
     for name, value in results.items():
-        _output(reference, switched[value], f"result:{name}", value.shape)
-    for value in exposed:
-        reference.graph.outputs.append(value)
+        result = _append(reference, "Identity", [switched[value]], f"result:{name}", value.shape)
+        reference.graph.outputs.append(result)
+    reference.graph.outputs.extend(exposed)
     common.TopologicalSortPass()(reference)
     common.RemoveUnusedNodesPass()(reference)
     return tuple(results)
 
 
 def _move(variant: Graph, reference: Graph) -> None:
-    """Give the variant's nodes and weights names of their own and let them read the reference's inputs."""
+    """Move the variant's nodes and weights under new names; the nodes read the reference's inputs."""
     inputs = {value.name: value for value in reference.graph.inputs}
     for value in variant.graph.inputs:
         value.replace_all_uses_with(inputs[value.name])
@@ -125,49 +130,56 @@ def _move(variant: Graph, reference: Graph) -> None:
 def _switch(
     graph: Graph, index: int, boundary: Boundary
 ) -> tuple[tuple[onnx_ir.Value, onnx_ir.Value], onnx_ir.Value]:
-    """Both values of a boundary as outputs in float32, and what the reference's readers now read."""
-    reference, variant = boundary.reference, boundary.variant
-    half = variant.dtype == onnx_ir.DataType.FLOAT16
+    """Add both switches of a boundary: both its values in float32, and the value that the reference's readers get."""
+    reference, variant, shape = boundary.reference, boundary.variant, boundary.reference.shape
+    is_half = variant.dtype == _HALF
     readers = tuple(reference.uses()), tuple(variant.uses())
-    nodes = []
     quantized = variant
-    if half:
-        nodes.append(onnx_ir.node("Cast", [variant], {"to": int(onnx_ir.DataType.FLOAT)}))
-        quantized = nodes[-1].outputs[0]
-    values = []
-    for side, value in (("float", reference), ("quantized", quantized)):
-        nodes.append(onnx_ir.node("Identity", [value]))
-        values.append(_named(nodes[-1].outputs[0], f"{side}:{index}", reference.shape))
-    chosen = []
-    for side in ("reference", "variant"):
-        flag = onnx_ir.Value(
-            name=f"{side}_reads:{index}",
-            shape=onnx_ir.Shape([]),
-            type=onnx_ir.TensorType(onnx_ir.DataType.BOOL),
+    if is_half:
+        quantized = _append(graph, "Cast", [variant], f"quantized_float:{index}", shape, to=_FLOAT)
+    values = (
+        _append(graph, "Identity", [reference], f"float:{index}", shape),
+        _append(graph, "Identity", [quantized], f"quantized:{index}", shape),
+    )
+    to_reference, to_variant = (
+        _append(
+            graph,
+            "Where",
+            [_flag(graph, f"{side}_reads:{index}"), quantized, reference],
+            f"{side}_read:{index}",
+            shape,
         )
-        graph.graph.inputs.append(flag)
-        nodes.append(onnx_ir.node("Where", [flag, quantized, reference]))
-        chosen.append(_named(nodes[-1].outputs[0], f"{side}_read:{index}", reference.shape))
-    to_reference, to_variant = chosen
-    if half:
-        nodes.append(onnx_ir.node("Cast", [to_variant], {"to": int(onnx_ir.DataType.FLOAT16)}))
-        to_variant = nodes[-1].outputs[0]
-        to_variant.name = f"variant_read:{index}:half"
-    graph.graph.extend(nodes)
+        for side in ("reference", "variant")
+    )
+    if is_half:
+        to_variant = _append(graph, "Cast", [to_variant], f"variant_read:{index}:half", shape, to=_HALF)
     for uses, value in zip(readers, (to_reference, to_variant), strict=True):
         for use in uses:
             use.node.replace_input_with(use.idx, value)
-    return (values[0], values[1]), to_reference
+    return values, to_reference
 
 
-def _output(graph: Graph, value: onnx_ir.Value, name: str, shape: onnx_ir.Shape | None) -> None:
-    node = onnx_ir.node("Identity", [value])
+def _flag(graph: Graph, name: str) -> onnx_ir.Value:
+    """A new input of the graph, true or false."""
+    flag = onnx_ir.Value(name=name, shape=onnx_ir.Shape([]), type=onnx_ir.TensorType(onnx_ir.DataType.BOOL))
+    graph.graph.inputs.append(flag)
+    return flag
+
+
+def _append(
+    graph: Graph,
+    op_type: str,
+    inputs: Sequence[onnx_ir.Value],
+    name: str,
+    shape: onnx_ir.Shape | None,
+    *,
+    to: onnx_ir.DataType | None = None,
+) -> onnx_ir.Value:
+    """The output, called `name`, of a new node at the end of the graph; float32, or what a Cast goes `to`."""
+    node = onnx_ir.node(op_type, inputs, {} if to is None else {"to": int(to)})
     graph.graph.append(node)
-    graph.graph.outputs.append(_named(node.outputs[0], name, shape))
-
-
-def _named(value: onnx_ir.Value, name: str, shape: onnx_ir.Shape | None) -> onnx_ir.Value:
-    value.name = name
-    value.shape = None if shape is None else onnx_ir.Shape(shape)
-    value.type = onnx_ir.TensorType(onnx_ir.DataType.FLOAT)
-    return value
+    (output,) = node.outputs
+    output.name = name
+    output.shape = None if shape is None else onnx_ir.Shape(shape)
+    output.type = onnx_ir.TensorType(_FLOAT if to is None else to)
+    return output

@@ -1,4 +1,4 @@
-"""What a bisection starts from: the variant, the graph in float, and the texts."""
+"""The inputs of a bisection: the variant, the reference graph in float, and the texts."""
 
 from itertools import accumulate
 from pathlib import Path
@@ -18,24 +18,26 @@ from validation.data import demo_texts, read
 from validation.tasks.base import Served
 
 REFERENCE = "fp32"
-# Tokens read for the numbers: every module takes a pass over them, through both graphs.
+# Tokens that are run for every module, through both graphs: more would take minutes.
 TOKENS = 1024
 MOST_EXAMPLES = 256
 FEWEST_EXAMPLES = 8
-# Fusions that decide which tokens a module's output holds, and how they lie: both graphs must have them
+# Fusions that change which tokens the outputs of modules hold, or their shapes: both graphs must have them.
 SHAPING = ("first_token", "flatten_tokens")
 
 
 def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Variant:
-    """The variant to bisect; UsageError where there is none, or where it is the reference itself."""
+    """The variant called `name`, or the first quantized one.
+
+    Raises UsageError where there is no such variant, where it is a compiled engine, or where it is the reference.
+    """
     variants = {variant.name: variant for variant in manifest.variants if variant.compiled is None}
     quantized = [variant for variant in variants.values() if variant.precision != REFERENCE]
-    engine = next((each for each in manifest.variants if each.name == name and each.compiled), None)
-    if engine is not None:
+    if any(variant.name == name and variant.compiled for variant in manifest.variants):
         raise UsageError(
-            f"{name} is an engine, whose layers cannot be exchanged one by one",
+            f"{name} is an engine, and layers of an engine cannot be exchanged one by one",
             hint="bisect a quantized ONNX variant: "
-            f"{', '.join(each.name for each in quantized) or 'this release has none'}",
+            f"{', '.join(variant.name for variant in quantized) or 'this release does not have any'}",
         )
     if name is not None and name not in variants:
         raise UsageError(
@@ -46,21 +48,24 @@ def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Var
     if chosen is None or (chosen.precision == REFERENCE and checkpoint is None):
         raise UsageError(
             f"{manifest.name} {manifest.version} has nothing to bisect: "
-            f"{chosen.name if chosen else 'its only variant'} is in fp32, which is what others are compared with",
-            hint="name a quantized variant with --variant, or compare with a fresh export of --checkpoint",
+            f"{chosen.name if chosen else 'its only variant'} is in fp32, the reference for other variants",
+            hint="name a quantized variant with --variant, or compare with a fresh export by --checkpoint",
         )
     return chosen
 
 
 def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen: Variant) -> Graph:
-    """What `chosen` is compared with; UsageError where the release has no fp32 and no checkpoint is given."""
+    """The graph in float that `chosen` is compared with: an export of `checkpoint`, or else the fp32 variant.
+
+    Raises UsageError where there is neither.
+    """
     if checkpoint is not None:
         from model_src.checkpoint import load_checkpoint
         from pipeline.graph.exporter import export
 
         loaded = load_checkpoint(checkpoint, head=manifest.head, attention="eager")
         exported = export(loaded.model, manifest.spans)
-        shaping = [each.name for each in chosen.passes if each.name in SHAPING]
+        shaping = [record.name for record in chosen.passes if record.name in SHAPING]
         base.apply(exported, [fusions.find(name) for name in shaping])
         return exported
     for variant in manifest.variants:
@@ -73,10 +78,15 @@ def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen:
 
 
 def evaluation(folder: Path, manifest: Manifest, data: Path | None) -> Evaluation:
-    """As many texts, spread over the data, as come to TOKENS; of one's own texts each has to fit."""
+    """Texts of up to TOKENS tokens in total, spread over `data` or over the texts that validation carries.
+
+    Raises UsageError where there is no text, or none fits the model, and DataError for a text of `data` that does not.
+    """
     path = demo_texts(manifest.head, "evaluation") if data is None else data
     if path is None:
-        raise UsageError(f"there are no texts here for the head {manifest.head}", hint="give some: --data")
+        raise UsageError(
+            f"there are no texts here for the head {manifest.head}", hint="give some: --data texts.jsonl"
+        )
     task = tasks.find(manifest.head)(
         labels=manifest.labels, problem_type=manifest.problem_type, labelled=data is not None
     )
@@ -87,16 +97,16 @@ def evaluation(folder: Path, manifest: Manifest, data: Path | None) -> Evaluatio
     )
     spread = examples[:: max(1, -(-len(examples) // MOST_EXAMPLES))]
     if data is None:
-        found = Evaluation.of_those_that_fit(task, spread, served)
-        if found is None:
+        fitting = Evaluation.of_those_that_fit(task, spread, served)
+        if fitting is None:
             raise UsageError(
-                f"none of the {len(spread)} texts in {path} fits the model", hint="give some: --data"
+                f"none of the {len(spread)} texts in {path} fits the model",
+                hint="give shorter ones: --data texts.jsonl",
             )
     else:
-        found = Evaluation.of(task, spread, served)
-    tokens = [0] * len(found.examples)
-    for row in found.rows:
+        fitting = Evaluation.of(task, spread, served)
+    tokens = [0] * len(fitting.examples)
+    for row in fitting.rows:
         tokens[row.example] += row.tokens * len(row.encodings)
-    enough = sum(total <= TOKENS for total in accumulate(tokens))
-    kept = found.examples[: max(FEWEST_EXAMPLES, enough)]
-    return Evaluation.of(task, kept, served)
+    count = sum(total <= TOKENS for total in accumulate(tokens))
+    return Evaluation.of(task, fitting.examples[: max(FEWEST_EXAMPLES, count)], served)

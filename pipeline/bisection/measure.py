@@ -1,4 +1,4 @@
-"""What each module's error is, and what it does to the answers."""
+"""The error of each module, and its effect on the answers."""
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ from validation.gate import Gates
 from validation.sequential import single_look
 from validation.tasks.base import Floats
 
-# Below 20 dB something is wrong: 7-bit numbers keep 30 and more, with outliers too.
+# A signal-to-noise ratio below 20 dB: 7-bit numbers reach 30 dB and more, even with outliers.
 SUSPICIOUS = 1e-2
 
 Progress = Callable[[int, int], None]
@@ -21,33 +21,38 @@ Progress = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class Noise:
-    """Energy of errors beside the energy of what should have been there, added up batch by batch."""
+    """Energy, a sum of squares, of errors and of the expected values, added up batch by batch."""
 
     error: float = 0.0
+    """Energy of the differences."""
     signal: float = 0.0
+    """Energy of the expected values."""
 
-    def add(self, expected: Floats, found: Floats) -> None:
-        difference = found - expected
+    def add(self, expected: Floats, actual: Floats) -> None:
+        """Add the values of one batch."""
+        difference = actual - expected
         self.error += float(np.vdot(difference, difference))
         self.signal += float(np.vdot(expected, expected))
 
     @property
     def share(self) -> float:
-        """Error energy as a share of the signal's; 0 for what is exact."""
+        """The energy of errors as a share of the signal's; 0 where there is no error."""
         return self.error / self.signal if self.signal else float(self.error > 0)
 
 
 def decibels(share: float) -> float | None:
-    """Signal-to-noise ratio in dB of a noise that is `share` of the signal's energy; None for no noise at all."""
+    """The signal-to-noise ratio in dB of noise that is `share` of the signal's energy; None without noise."""
     return -10 * math.log10(share) if share > 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a set of quantized modules does: noise in the outputs, and how answers compare with all in float."""
+    """The effect of a set of quantized modules."""
 
     noise: float
+    """Noise in the model's outputs, as a share of their energy in float."""
     comparison: Comparison
+    """The answers against those with all modules in float."""
 
     @property
     def flips(self) -> int:
@@ -55,43 +60,49 @@ class Outcome:
         return self.comparison.decisions - self.comparison.agreed
 
 
-def local_noise(hybrid: Hybrid, feeds: Sequence[Feeds], *, apart: Collection[int]) -> list[float]:
-    """The noise that each boundary's module adds itself, computing from float inputs."""
-    found = [Noise() for _ in range(hybrid.boundaries)]
+def local_noise(hybrid: Hybrid, feeds: Sequence[Feeds], *, unpaired: Collection[int]) -> list[float]:
+    """The noise that the module of each boundary adds when it computes from float inputs."""
+    noises = [Noise() for _ in range(hybrid.boundaries)]
     for batch in feeds:
-        for noise, (expected, quantized) in zip(found, hybrid.ends(batch, apart=apart), strict=True):
-            noise.add(*_where(batch["attention_mask"] != 0, expected, quantized))
-    return [noise.share for noise in found]
+        for noise, (expected, quantized) in zip(noises, hybrid.ends(batch, unpaired=unpaired), strict=True):
+            noise.add(*_at_tokens(batch["attention_mask"] != 0, expected, quantized))
+    return [noise.share for noise in noises]
 
 
 def mispaired(hybrid: Hybrid, feeds: Feeds) -> frozenset[int]:
-    """Boundaries at which the two graphs do not mean the same value, so that nothing may be exchanged there.
+    """Boundaries at which the two graphs hold different values, so that nothing may be exchanged there.
 
-    A bias added later, or a scale moved into the weights after it, looks like a large error of the module. But then
-    what reads the float value errs as well, and stops when it is left its own; behind a real error it is the reverse.
+    A bias that is added later, or a scale that moved into the next weights, looks like a large error of the module.
+    In that case the variant's next modules err too when they read the float value, and stop when they read their own.
+    After a real error it is the other way round.
     """
-    before = local_noise(hybrid, [feeds], apart=())
-    found = set()
+    before = local_noise(hybrid, [feeds], unpaired=())
+    boundaries = set()
     for index, noise in enumerate(before):
         if noise < SUSPICIOUS:
             continue
-        after = local_noise(hybrid, [feeds], apart={index})
-        if _others(after, index) < _others(before, index):
-            found.add(index)
-    return frozenset(found)
+        after = local_noise(hybrid, [feeds], unpaired={index})
+        if _sum_of_others(after, index) < _sum_of_others(before, index):
+            boundaries.add(index)
+    return frozenset(boundaries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """Runs the hybrid with some boundaries quantized, and keeps the noise in its outputs."""
+    """A set of quantized boundaries, and the noise that it causes in the outputs."""
 
     hybrid: Hybrid
+    """The merged graph."""
     quantized: frozenset[int]
-    apart: frozenset[int]
+    """Boundaries that the variant computes."""
+    unpaired: frozenset[int]
+    """Boundaries at which nothing is exchanged."""
     noise: Noise = field(default_factory=Noise)
+    """The noise of the batches so far."""
 
     def run(self, feeds: Feeds) -> Mapping[str, Floats]:
-        return self.hybrid.run(feeds, quantized=self.quantized, apart=self.apart)
+        """The outputs for one batch."""
+        return self.hybrid.run(feeds, quantized=self.quantized, unpaired=self.unpaired)
 
 
 def try_all(
@@ -99,50 +110,49 @@ def try_all(
     evaluation: Evaluation,
     sets: Mapping[str, frozenset[int]],
     *,
-    apart: frozenset[int],
+    unpaired: frozenset[int],
     progress: Progress,
 ) -> dict[str, Outcome]:
-    """The outcome of each set of quantized boundaries, by its name, on the same texts."""
+    """The outcome of each set of quantized boundaries on the same texts, by the set's name."""
     trials = {
-        name: Trial(hybrid=hybrid, quantized=quantized, apart=apart) for name, quantized in sets.items()
+        name: Trial(hybrid=hybrid, quantized=quantized, unpaired=unpaired) for name, quantized in sets.items()
     }
     expected: dict[str, Floats] = {}
-    chosen: list[Bools] = []
+    tokens: list[Bools] = []
     steps = _Steps(progress, len(tuple(batches(evaluation.rows, evaluation.served))) * (len(trials) + 1))
 
     def eager(feeds: Feeds, kept: Bools | None) -> Mapping[str, Floats]:
         steps.done()
-        expected.update(hybrid.run(feeds, quantized=(), apart=apart))
-        where = (feeds["attention_mask"] != 0) if kept is None else kept
-        chosen[:] = [where]
+        expected.update(hybrid.run(feeds, quantized=(), unpaired=unpaired))
+        tokens[:] = [(feeds["attention_mask"] != 0) if kept is None else kept]
         return expected
 
-    def tried(trial: Trial) -> Run:
+    def run_of(trial: Trial) -> Run:
         def run(feeds: Feeds) -> Mapping[str, Floats]:
             steps.done()
             outputs = trial.run(feeds)
             for name, output in outputs.items():
-                trial.noise.add(*_where(chosen[0], expected[name], output))
+                trial.noise.add(*_at_tokens(tokens[0], expected[name], output))
             return outputs
 
         return run
 
-    # One worker, for `expected` and `chosen` are those of the batch under way.
-    compared = evaluation.compare(
+    # One worker, because `expected` and `tokens` belong to the current batch.
+    comparisons = evaluation.compare(
         eager,
-        {name: tried(trial) for name, trial in trials.items()},
+        {name: run_of(trial) for name, trial in trials.items()},
         dict.fromkeys(trials, ()),
         looks=(single_look(len(evaluation.examples), Gates().confidence),),
         workers=1,
         progress=lambda done, of: None,
     )
     return {
-        name: Outcome(noise=trial.noise.share, comparison=compared[name]) for name, trial in trials.items()
+        name: Outcome(noise=trial.noise.share, comparison=comparisons[name]) for name, trial in trials.items()
     }
 
 
 class _Steps:
-    """Counts runs for a progress display."""
+    """Counts runs for progress messages."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total, self._count = progress, total, 0
@@ -152,13 +162,13 @@ class _Steps:
         self._progress(self._count, self._total)
 
 
-def _others(noises: Sequence[float], index: int) -> float:
+def _sum_of_others(noises: Sequence[float], index: int) -> float:
     return sum(noise for other, noise in enumerate(noises) if other != index)
 
 
-def _where(kept: Bools, expected: Floats, found: Floats) -> tuple[Floats, Floats]:
-    """Only the tokens `kept` of values with a token axis: what stands at padding is read by nobody."""
-    kept = kept.reshape(-1, kept.shape[-1])
-    if expected.shape[:2] != kept.shape or bool(kept.all()):
-        return expected, found
-    return expected[kept], found[kept]
+def _at_tokens(tokens: Bools, expected: Floats, actual: Floats) -> tuple[Floats, Floats]:
+    """Both arrays at `tokens` only, where they have a token axis: no answer depends on the padding."""
+    tokens = tokens.reshape(-1, tokens.shape[-1])
+    if expected.shape[:2] != tokens.shape or bool(tokens.all()):
+        return expected, actual
+    return expected[tokens], actual[tokens]

@@ -1,8 +1,9 @@
-"""A bisection as a table, a few sentences, and talk while it runs."""
+"""A bisection as a table and a few sentences, and its progress messages."""
 
 from collections.abc import Iterator
 
-from pipeline.bisection.bisect import Bisection, Module, Progress
+from pipeline.bisection.result import Bisection, Module
+from pipeline.bisection.search import Progress
 from pipeline.store.work import Talk
 
 COLUMNS = (
@@ -13,50 +14,54 @@ COLUMNS = (
     "noise, this restored",
     "flips",
 )
-SHOWN = 15
+MOST_ROWS = 15
 _PARTS = 4
 
 
-def rows(found: Bisection) -> Iterator[tuple[str, ...]]:
-    """The costliest modules, a row each, then the rest in one."""
-    for module in found.modules[:SHOWN]:
+def rows(bisection: Bisection) -> Iterator[tuple[str, ...]]:
+    """A row for each of the costliest modules, then one row for the rest."""
+    for module in bisection.modules[:MOST_ROWS]:
         yield _row(module)
-    rest = found.modules[SHOWN:]
+    rest = bisection.modules[MOST_ROWS:]
     if rest:
         yield (f"and {len(rest)} more", "", f"{sum(module.alone for module in rest):.2e}", "", "", "")
 
 
-def summary(found: Bisection) -> Iterator[str]:
-    """What the whole variant loses, and what to exclude."""
+def summary(bisection: Bisection) -> Iterator[str]:
+    """The noise of the whole variant, and what to exclude."""
     yield (
-        f"{found.release}, {found.variant}: noise {found.noise:.2e} of the outputs' energy, {found.flips} of "
-        f"{found.decisions} decisions flipped, over {found.examples} texts ({found.tokens} tokens)"
+        f"{bisection.release}, {bisection.variant}: noise {bisection.noise:.2e} of the outputs' energy, "
+        f"{bisection.flips} of {bisection.decisions} decisions flipped, over {bisection.examples} texts "
+        f"({bisection.tokens} tokens)"
     )
-    if found.metric is not None and found.float_metric is not None:
-        yield f"{found.metric_name}: {found.float_metric:.4f} in float, {found.metric:.4f} in the variant"
-    if found.not_compared:
-        yield f"counted to the modules after them: {', '.join(found.not_compared)}"
-    if found.exclude:
+    if bisection.metric is not None and bisection.float_metric is not None:
         yield (
-            f"excluding these leaves noise {found.excluded_noise:.2e} and {found.excluded_flips} flipped; "
+            f"{bisection.metric_name}: {bisection.float_metric:.4f} in float, "
+            f"{bisection.metric:.4f} in the variant"
+        )
+    if bisection.not_compared:
+        yield f"counted to the modules after them: {', '.join(bisection.not_compared)}"
+    if bisection.exclude:
+        yield (
+            f"excluding these leaves noise {bisection.excluded_noise:.2e} and {bisection.excluded_flips} flipped; "
             "for the recipe or preset:"
         )
-        yield found.line
+        yield bisection.line
     else:
-        yield "no few modules make up half of the noise: nothing to exclude"
+        yield "the noise is spread over many modules: there is nothing to exclude"
 
 
 def telling(talk: Talk) -> Progress:
-    """Progress that says when something new begins, and every quarter of it."""
-    told: set[tuple[str, int]] = set()
+    """Reports to `talk` when a step begins and after each quarter of it."""
+    reported: set[tuple[str, int]] = set()
 
-    def tell(doing: str, done: int, of: int) -> None:
+    def report(doing: str, done: int, of: int) -> None:
         part = (doing, _PARTS * done // max(of, 1))
-        if part not in told:
-            told.add(part)
+        if part not in reported:
+            reported.add(part)
             talk.started("bisect", doing if of < _PARTS else f"{doing}, {done} of {of} runs")
 
-    return tell
+    return report
 
 
 def _row(module: Module) -> tuple[str, ...]:

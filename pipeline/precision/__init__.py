@@ -1,9 +1,9 @@
-"""Schemes that write a precision into a graph: one a file. Which a target uses is data (pipeline/recipe/presets)."""
+"""Schemes that write a precision into a graph, one a file. A target's presets say which it uses (pipeline/recipe)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,44 +17,55 @@ if TYPE_CHECKING:
 
 Feeds = Mapping[str, npt.NDArray[np.int64]]
 Calibration = Callable[[], Iterable[Feeds]]
-"""Batches of real inputs, from the start each time it is called."""
+"""Returns batches of real inputs; each call starts again at the first batch."""
+SchemeFunction: TypeAlias = "Callable[[Graph, Plan, Calibration], Transformed]"
 
 
 def when_asked(make: Callable[[], Calibration]) -> Calibration:
-    """What `make` gives, made when batches are first asked for, since not every scheme looks at values, and kept."""
+    """The calibration that `make` returns; `make` runs at the first call, since not every scheme needs the data."""
     kept = cache(make)
     return lambda: kept()()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transformed:
-    """What was done to a graph: its records, what was proved on the way, what a reader must know before deploying."""
+    """What was done to a graph."""
 
     passes: tuple[PassRecord, ...] = ()
+    """The rewrites, in their order."""
     verdicts: tuple[Verdict, ...] = ()
+    """What was checked on the calibration data."""
     notes: tuple[str, ...] = ()
+    """What a user must know before deploying the graph."""
+
+    def then(self, later: "Transformed") -> "Transformed":
+        """This and what was done after it."""
+        return Transformed(
+            passes=self.passes + later.passes,
+            verdicts=self.verdicts + later.verdicts,
+            notes=self.notes + later.notes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheme:
-    """One way to write a precision into a graph, in place."""
+    """One way to write a precision into a graph."""
 
     name: str
+    """The name in plans and on the command line."""
     summary: str
-    run: "Callable[[Graph, Plan, Calibration], Transformed]"
+    """One line for `distilforge list`."""
+    run: SchemeFunction
+    """Changes the graph in place."""
 
 
 schemes: Registry[Scheme] = Registry("scheme", __name__)
 
 
-def scheme(
-    name: str,
-) -> "Callable[[Callable[[Graph, Plan, Calibration], Transformed]], Callable[[Graph, Plan, Calibration], Transformed]]":
-    """Register the decorated function, whose docstring's first line says what it does, as the scheme `name`."""
+def scheme(name: str) -> Callable[[SchemeFunction], SchemeFunction]:
+    """Register the decorated function as the scheme `name`; the first line of its docstring is the summary."""
 
-    def register(
-        run: "Callable[[Graph, Plan, Calibration], Transformed]",
-    ) -> "Callable[[Graph, Plan, Calibration], Transformed]":
+    def register(run: SchemeFunction) -> SchemeFunction:
         schemes.add(Scheme(name=name, summary=(run.__doc__ or "").strip().partition("\n")[0], run=run))
         return run
 

@@ -1,5 +1,6 @@
-"""Half precision written into the graph by casts, with a proof on real texts that nothing leaves its range."""
+"""Half precision written into the graph as casts, with a check on real texts that no value leaves its range."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord, Verdict
@@ -17,22 +18,27 @@ CHECK = "largest value cast to fp16 on the calibration data"
 @scheme(NAME)
 def fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
     """Weights and activations in fp16; layer norm, softmax, ids and outputs keep their types."""
-    from pipeline.precision.floats import half
-    from pipeline.precision.ranges import magnitudes
+    from pipeline.precision.half_precision import conversion, magnitudes
 
-    kept = half.kept_in_float32(graph, plan.exclude)
-    bound_for_fp16 = half.activations(graph, kept)
-    found = magnitudes.largest(graph, bound_for_fp16, calibration)
-    weights = half.convert(graph, kept)
+    float32_nodes = conversion.float32_nodes(graph, plan.exclude)
+    activations = conversion.half_activations(graph, float32_nodes)
+    largest = magnitudes.largest(graph, activations, calibration)
+    counts = conversion.convert(graph, float32_nodes)
     verdict = Verdict(
         check=CHECK,
-        observed=found.value,
+        observed=largest.value,
         comparison="at most",
-        limit=half.LARGEST,
+        limit=conversion.LARGEST,
         unit="",
-        reason=f"beyond it fp16 is infinite; the largest is in {found.name}, of {len(bound_for_fp16)} values looked at",
+        reason=f"a larger value is infinite in fp16; {largest.name} holds the largest of {len(activations)} values",
     )
-    notes = (weights.note,) if weights.underflowed else ()
     return Transformed(
-        passes=(PassRecord(name=NAME, rewrites=weights.nodes),), verdicts=(verdict,), notes=notes
+        passes=(PassRecord(name=NAME, rewrites=counts.nodes),),
+        verdicts=(verdict,),
+        notes=(counts.note,) if counts.underflowed else (),
     )
+
+
+def write_around_products(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
+    """fp16 for the rest of a graph with 8-bit products, and for the layers that `plan` excludes from those."""
+    return fp16(graph, replace(plan, exclude=()), calibration)

@@ -1,6 +1,5 @@
-"""8-bit floating matrix products on calibrated scales, and half precision for what is around them."""
+"""8-bit floating-point (e4m3) matrix products on calibrated scales, and fp16 around them."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord
@@ -17,37 +16,30 @@ NAME = "fp8_static_fp16"
 
 @scheme(NAME)
 def fp8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
-    """Linear layers in fp8 (e4m3), embeddings in 8-bit whole numbers, the rest in fp16; so is what `exclude` names.
+    """Linear layers in fp8 (e4m3), embeddings in 8-bit integers, the rest and what `exclude` names in fp16.
 
-    Activations have a scale a tensor, weights one an output channel. A table that a decoder reads too is e4m3.
+    An activation has one scale, a weight one for each output channel. A table that a decoder reads too is e4m3.
     """
     from pipeline.precision import fp16
-    from pipeline.precision.floats import floating
-    from pipeline.precision.layers import choose, static, tables
-    from pipeline.precision.ranges import grids, observe
-    from pipeline.precision.smoothing import smoothing
+    from pipeline.precision.layers import choose, smoothing, static
+    from pipeline.precision.numbers import grids
+    from pipeline.precision.ranges import methods, observe
 
-    _refuse(plan)
-    chosen = choose.choose(graph, plan.exclude)
-    smoothed = smoothing.apply(graph, plan, chosen.linears, calibration)
-    activations = tuple(dict.fromkeys(each.activation for each in chosen.linears))
-    seen = observe.statistics(graph, activations, calibration, histogram=plan.calibration != "minmax")
-    ranges = {
-        name: floating.floating_range(statistics, plan.calibration) for name, statistics in seen.items()
-    }
-    for table in chosen.tables:
-        tables.quantize(graph, table, grid=grids.E4M3, half=True)
-    static.quantize(graph, chosen.linears, ranges, grid=grids.E4M3, half=True)
-    halves = fp16.fp16(graph, replace(plan, exclude=()), calibration)
+    _refuse_integer_options(plan)
+    selection = choose.choose(graph, plan.exclude)
+    smoothed = smoothing.apply(graph, plan, selection.linears, calibration)
+    ranges = observe.ranges(graph, selection.activations, calibration, plan.calibration, methods.e4m3_range)
+    static.quantize(graph, selection, ranges, grid=grids.E4M3, half_scales=True)
     records = (
-        PassRecord(name="int8_embeddings", rewrites=len(chosen.tables)),
-        PassRecord(name="fp8_static", rewrites=len(chosen.linears)),
+        PassRecord(name="int8_embeddings", rewrites=len(selection.tables)),
+        PassRecord(name="fp8_static", rewrites=len(selection.linears)),
     )
-    return replace(halves, passes=smoothed + records + halves.passes)
+    products = Transformed(passes=smoothed + records)
+    return products.then(fp16.write_around_products(graph, plan, calibration))
 
 
-def _refuse(plan: "Plan") -> None:
-    """UsageError for what a plan may ask of whole numbers alone."""
+def _refuse_integer_options(plan: "Plan") -> None:
+    """Raise UsageError for an option of `plan` that only integer schemes have."""
     for name, given in (
         ("weight_bits", plan.weight_bits != type(plan)().weight_bits),
         ("quantize_attention", plan.quantize_attention),
@@ -55,6 +47,6 @@ def _refuse(plan: "Plan") -> None:
     ):
         if given:
             raise UsageError(
-                f"the scheme {NAME} has no {name}, found {getattr(plan, name)!r}",
-                hint=f"leave {name} out: it is for whole numbers",
+                f"the scheme {NAME} does not take {name}, found {getattr(plan, name)!r}",
+                hint=f"leave {name} out: only the int8 schemes take it",
             )

@@ -1,4 +1,4 @@
-"""8-bit matrix products whose ranges are taken from each batch as it comes, in standard ONNX."""
+"""8-bit integer matrix products whose activation scales are computed for each batch, in standard ONNX."""
 
 from typing import TYPE_CHECKING
 
@@ -21,18 +21,14 @@ NOTE = (
 @scheme(NAME)
 def int8_dynamic(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
     """Linear layers and embeddings in 8 bits, activations on scales of each batch; the rest stays in fp32."""
-    from pipeline.precision.layers import choose, dynamic, tables
-    from pipeline.precision.ranges import grids
-    from pipeline.precision.smoothing import smoothing
+    from pipeline.precision.layers import choose, dynamic, smoothing
+    from pipeline.precision.numbers import grids
 
-    chosen = choose.choose(graph, plan.exclude)
-    smoothed = smoothing.apply(graph, plan, chosen.linears, calibration)
-    grid = grids.INTEGERS[plan.weight_bits]
-    for table in chosen.tables:
-        tables.quantize(graph, table, grid=grid)
-    dynamic.quantize(graph, chosen.linears, grid=grid)
+    selection = choose.choose(graph, plan.exclude)
+    smoothed = smoothing.apply(graph, plan, selection.linears, calibration)
+    dynamic.quantize(graph, selection, grid=grids.INTEGERS[plan.weight_bits])
     records = (
-        PassRecord(name="int8_embeddings", rewrites=len(chosen.tables)),
-        PassRecord(name=NAME, rewrites=len(chosen.linears)),
+        PassRecord(name="int8_embeddings", rewrites=len(selection.tables)),
+        PassRecord(name=NAME, rewrites=len(selection.linears)),
     )
     return Transformed(passes=smoothed + records, notes=(NOTE,))

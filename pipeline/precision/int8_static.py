@@ -1,5 +1,6 @@
-"""8-bit matrix products with ranges that calibration fixed, written as QuantizeLinear and DequantizeLinear."""
+"""8-bit integer matrix products on calibrated scales, written as QuantizeLinear and DequantizeLinear."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord
@@ -17,44 +18,37 @@ NAME = "int8_static"
 def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
     """Linear layers and embeddings in 8 bits, activations on scales fixed by calibration; the rest stays in fp32.
 
-    With `quantize_attention` the products of attention are in 8 bits too, but for the attentions that `exclude` names.
+    With `quantize_attention`, the two products of every attention that `exclude` does not name are in 8 bits too.
     """
     return write(graph, plan, calibration)
 
 
-def write(graph: "Graph", plan: "Plan", calibration: Calibration, *, half: bool = False) -> Transformed:
-    """As above; with `half` on scales that fp16 holds, so that the rest may become fp16."""
+def write(
+    graph: "Graph", plan: "Plan", calibration: Calibration, *, half_scales: bool = False
+) -> Transformed:
+    """As `int8_static`; with `half_scales`, fp16 holds every scale exactly, so that the rest may become fp16."""
     from pipeline.passes.base import layers
-    from pipeline.precision.attention import attention
-    from pipeline.precision.layers import choose, static, tables
-    from pipeline.precision.ranges import grids, observe
-    from pipeline.precision.smoothing import smoothing
+    from pipeline.precision.attention import products, rounding
+    from pipeline.precision.layers import choose, smoothing, static
+    from pipeline.precision.numbers import grids
+    from pipeline.precision.ranges import methods, observe
 
-    found = attention.find(graph, layers(graph)) if plan.quantize_attention else ()
-    chosen = choose.choose(graph, plan.exclude, [each.module for each in found])
-    products = tuple(each for each in found if each.module not in chosen.left_out)
-    smoothed = smoothing.apply(graph, plan, chosen.linears, calibration)
-    activations = tuple(
-        dict.fromkeys(
-            [
-                *(each.activation for each in chosen.linears),
-                *(value for each in products for value in each.activations),
-            ]
-        )
+    attentions = products.find(graph, layers(graph)) if plan.quantize_attention else ()
+    selection = choose.choose(graph, plan.exclude, [attention.module for attention in attentions])
+    attentions = tuple(attention for attention in attentions if attention.module not in selection.excluded)
+    smoothed = smoothing.apply(graph, plan, selection.linears, calibration)
+    ranges = observe.ranges(
+        graph,
+        [*selection.activations, *(value for attention in attentions for value in attention.activations)],
+        calibration,
+        plan.calibration,
+        partial(methods.integer_range, signed=plan.signed_activations),
     )
-    seen = observe.statistics(graph, activations, calibration, histogram=plan.calibration != "minmax")
-    ranges = {
-        name: statistics.range(plan.calibration, signed=plan.signed_activations)
-        for name, statistics in seen.items()
-    }
-    grid = grids.INTEGERS[plan.weight_bits]
-    for table in chosen.tables:
-        tables.quantize(graph, table, grid=grid, half=half)
-    static.quantize(graph, chosen.linears, ranges, grid=grid, half=half)
-    attention.quantize(graph, products, ranges, bits=plan.weight_bits)
+    static.quantize(graph, selection, ranges, grid=grids.INTEGERS[plan.weight_bits], half_scales=half_scales)
+    rounding.quantize(graph, attentions, ranges, bits=plan.weight_bits)
     records = (
-        PassRecord(name="int8_embeddings", rewrites=len(chosen.tables)),
-        *([PassRecord(name="int8_attention", rewrites=len(products))] if products else []),
-        PassRecord(name=NAME, rewrites=len(chosen.linears)),
+        PassRecord(name="int8_embeddings", rewrites=len(selection.tables)),
+        *([PassRecord(name="int8_attention", rewrites=len(attentions))] if attentions else []),
+        PassRecord(name=NAME, rewrites=len(selection.linears)),
     )
     return Transformed(passes=smoothed + records)

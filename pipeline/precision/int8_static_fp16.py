@@ -1,6 +1,5 @@
-"""8-bit matrix products on calibrated scales, and half precision for what is around them."""
+"""8-bit integer matrix products on calibrated scales, and fp16 around them."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.precision import Calibration, Transformed, scheme
@@ -14,16 +13,11 @@ NAME = "int8_static_fp16"
 
 @scheme(NAME)
 def int8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
-    """As int8_static, and the rest in fp16 as the scheme fp16 has it; what `exclude` names is in fp16.
+    """As int8_static, with the rest in fp16 as in the scheme fp16; modules that `exclude` names are in fp16.
 
-    The proof that nothing leaves fp16's range is made on the graph that has 8-bit products already.
+    The check that nothing leaves fp16's range runs on the graph with the 8-bit products.
     """
     from pipeline.precision import fp16, int8_static
 
-    integers = int8_static.write(graph, plan, calibration, half=True)
-    halves = fp16.fp16(graph, replace(plan, exclude=()), calibration)
-    return Transformed(
-        passes=integers.passes + halves.passes,
-        verdicts=integers.verdicts + halves.verdicts,
-        notes=integers.notes + halves.notes,
-    )
+    products = int8_static.write(graph, plan, calibration, half_scales=True)
+    return products.then(fp16.write_around_products(graph, plan, calibration))

@@ -1,4 +1,4 @@
-"""Calibration data: real texts as the batches that a release would be fed, for ranges and for proofs about them."""
+"""Calibration data: real texts, encoded and batched as the runtime does it, for ranges and for checks on them."""
 
 import contextlib
 import tempfile
@@ -18,20 +18,20 @@ from validation.data import demo_texts, read
 from validation.errors import DataError
 from validation.tasks.base import Row, Served
 
-# Ranges hardly move beyond a few hundred texts, and a build waits for each of them.
+# More texts hardly change the ranges, and each one takes time in a build.
 MOST_TEXTS = 128
-# Of a text that a short model can only read in windows, the first ones say enough.
+# A short model reads a long text in windows; the first ones are enough.
 MOST_WINDOWS = 4
 
 
 def feeds(
     checkpoint: Path, head: str, spans: Mapping[str, Span], data: Path | None, *, most: int = MOST_TEXTS
 ) -> Calibration:
-    """Batches of up to `most` texts of `data`, spread over it, each time they are asked for.
+    """Batches of up to `most` texts, spread over `data`; each call of the result starts again at the first batch.
 
-    Texts are encoded and padded as the runtime and validation do it; labels are not read. `data` None takes the
-    texts that validation carries for the head. Raises UsageError where there are none, DataError for data that is
-    damaged or of another head, and what model_src raises for a checkpoint.
+    Texts are encoded and padded as the runtime and validation do it; labels are not read. Without `data`, the texts
+    that validation carries for the head are used. Raises UsageError where there is no text, or none fits the model,
+    DataError for data that is damaged or of another head, and what model_src raises for a checkpoint.
     """
     path = demo_texts(head, "calibration") if data is None else data
     if path is None:
@@ -44,19 +44,19 @@ def feeds(
     served = _served(checkpoint, head, spans)
     rows: list[Row] = []
     for index, example in enumerate(examples[:: -(-len(examples) // most)]):
-        # Somebody else's texts may be too long for this model, or offer more choices than it takes.
+        # A text may be too long for this model, or offer more choices than it takes.
         with contextlib.suppress(DataError):
             rows += task.rows(example, index, served)[:MOST_WINDOWS]
     if not rows:
         raise UsageError(
             f"none of the {len(examples)} texts in {path} fits the model",
-            hint=f"a text may have {served.longest} tokens",
+            hint=f"give texts of at most {served.longest} tokens",
         )
 
-    def again() -> Iterator[Feeds]:
+    def calibration() -> Iterator[Feeds]:
         return (batch.feeds for batch in batches(rows, served))
 
-    return again
+    return calibration
 
 
 def _served(checkpoint: Path, head: str, spans: Mapping[str, Span]) -> Served:

@@ -1,6 +1,6 @@
-"""A CPU whose int8 products saturate, emulated by QEMU: the variant with 7-bit weights is chosen, and is right there.
+"""A CPU whose int8 products saturate, emulated by QEMU: the variant with 7-bit weights is chosen, and is exact.
 
-`apt-get install qemu-user` brings the emulator. Haswell has AVX2 but no VNNI; its kernels add two products in 16 bits.
+`apt-get install qemu-user` installs the emulator. Haswell has AVX2 but no VNNI: kernels add two products in 16 bits.
 """
 
 import json
@@ -32,7 +32,7 @@ pytestmark = [
     ),
 ]
 
-# What distilforge.open chooses and answers, then the logits of every file, by force
+# What distilforge.open chooses and answers, then the logits of every file in plain ONNX Runtime
 SCRIPT = """
 import json, logging, sys
 from pathlib import Path
@@ -49,8 +49,8 @@ except distilforge.UnavailableError as error:
     refused = str(error)
 logits = {}
 for path in sorted((release / "onnx").glob("*.onnx")):
-    by_force = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    logits[f"onnx/{path.name}"] = by_force.run(["logits"], feeds)[0].tolist()
+    plain = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    logits[f"onnx/{path.name}"] = plain.run(["logits"], feeds)[0].tolist()
 print(json.dumps({
     "variant": session.variant.name,
     "answer": session.run(feeds)["logits"].tolist(),
@@ -61,17 +61,22 @@ print(json.dumps({
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What the script saw on one machine."""
+class Report:
+    """The results of the script on one machine."""
 
     variant: str
+    """The variant that distilforge.open chose."""
     answer: np.ndarray
+    """Its logits."""
     refused: str
+    """The error for the 8-bit variant; empty where it opened."""
     logits: dict[str, np.ndarray]
+    """The logits of every file, by its name in the release."""
     log: str
+    """stderr."""
 
 
-def see(release: Path, *emulator: str) -> Seen:
+def run_script(release: Path, *emulator: str) -> Report:
     finished = subprocess.run(
         [*emulator, sys.executable, "-c", SCRIPT, str(release), json.dumps(TEXTS[:6])],
         capture_output=True,
@@ -80,19 +85,19 @@ def see(release: Path, *emulator: str) -> Seen:
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    seen = json.loads(finished.stdout)
-    return Seen(
-        variant=seen["variant"],
-        answer=np.array(seen["answer"]),
-        refused=seen["refused"],
-        logits={name: np.array(values) for name, values in seen["logits"].items()},
+    printed = json.loads(finished.stdout)
+    return Report(
+        variant=printed["variant"],
+        answer=np.array(printed["answer"]),
+        refused=printed["refused"],
+        logits={name: np.array(values) for name, values in printed["logits"].items()},
         log=finished.stderr,
     )
 
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release with 8-bit and 7-bit variants, which say what they need; the 8-bit one is the first choice."""
+    """A release with 8-bit and 7-bit variants; the 8-bit one comes first and needs a CPU with exact products."""
     folder = copied("sequence_classification", tmp_path_factory.mktemp("emulation") / "release")
     feeds = [random_feeds((4, 16), 100, np.random.default_rng(seed)) for seed in range(4)]
     for file, bits in ((INT8, 8), (INT8_7BIT, 7)):
@@ -113,17 +118,17 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def native(release: Path) -> Seen:
-    return see(release)
+def native(release: Path) -> Report:
+    return run_script(release)
 
 
 @pytest.fixture(scope="module")
-def emulated(release: Path) -> Seen:
+def emulated(release: Path) -> Report:
     assert EMULATOR is not None
-    return see(release, EMULATOR, "-cpu", "Haswell")
+    return run_script(release, EMULATOR, "-cpu", "Haswell")
 
 
-def test_the_7_bit_variant_is_chosen_for_a_reason(emulated: Seen) -> None:
+def test_the_7_bit_variant_is_chosen_for_a_reason(emulated: Report) -> None:
     assert emulated.variant == "onnxruntime-cpu:int8_7bit"
     assert (
         "onnxruntime-cpu:int8 cannot run here: it needs 'exact-int8', and int8 matrix products saturate"
@@ -131,21 +136,23 @@ def test_the_7_bit_variant_is_chosen_for_a_reason(emulated: Seen) -> None:
     )
 
 
-def test_asking_for_the_8_bit_variant_names_the_other(emulated: Seen) -> None:
+def test_asking_for_the_8_bit_variant_names_the_other(emulated: Report) -> None:
     assert "the variant 'onnxruntime-cpu:int8' cannot run on this machine" in emulated.refused
     assert "pass variant='onnxruntime-cpu:int8_7bit'" in emulated.refused
 
 
 @pytest.mark.usefixtures("exact_int8")
-def test_the_8_bit_file_saturates_there(native: Seen, emulated: Seen) -> None:
-    """Without this, the tests beside it would prove nothing."""
+def test_the_8_bit_file_saturates_there(native: Report, emulated: Report) -> None:
+    """Otherwise the other tests would prove nothing."""
     assert np.abs(native.logits[INT8] - emulated.logits[INT8]).max() > 1e-2
 
 
-def test_the_answers_are_those_of_a_machine_that_is_exact(native: Seen, emulated: Seen) -> None:
+def test_the_answers_are_those_of_a_machine_that_is_exact(native: Report, emulated: Report) -> None:
+    # Integer sums are exact; sums of float32 may be in another order on another CPU
     np.testing.assert_allclose(emulated.answer, native.logits[INT8_7BIT], atol=1e-5)
     np.testing.assert_allclose(emulated.answer, emulated.logits[INT8_7BIT], atol=1e-6)
 
 
-def test_fp32_does_not_depend_on_it(native: Seen, emulated: Seen) -> None:
+def test_fp32_does_not_depend_on_it(native: Report, emulated: Report) -> None:
+    # Other kernels add in another order
     np.testing.assert_allclose(emulated.logits[GRAPH], native.logits[GRAPH], atol=1e-4)

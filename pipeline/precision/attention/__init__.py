@@ -1,1 +1,1 @@
-"""Attention's own products in 8 bits."""
+"""The two matrix products of attention in 8 bits."""

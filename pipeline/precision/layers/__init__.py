@@ -1,1 +1,1 @@
-"""Which layers are quantized, and how each kind of layer is written."""
+"""Linear layers and embeddings: which are quantized, and how each kind is written."""

@@ -1,4 +1,4 @@
-"""Which modules of a graph are quantized: all that can be, less those that the plan keeps in floating point."""
+"""Which modules of a graph are quantized: all that can be, except those that the plan keeps in floating point."""
 
 import difflib
 import re
@@ -6,60 +6,69 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+import onnx_ir
+
 from pipeline.errors import UsageError
 from pipeline.graph.file import Graph
-from pipeline.precision.layers import linear, tables
+from pipeline.precision.layers import linear as linear_layers
+from pipeline.precision.layers import packed
+from pipeline.precision.layers import tables as embedding_tables
 from pipeline.precision.layers.linear import Linear
 from pipeline.precision.layers.tables import Table
 
 _PREFIX = "distilbert."
 _LAYER = re.compile(r"\.\d+\.")
-# A packed projection answers to the names of those that it was made of.
-_PACKED = "qkv_lin"
-_PARTS = ("q_lin", "k_lin", "v_lin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Selection:
     """What to quantize."""
 
     linears: tuple[Linear, ...]
+    """Linear layers, in the graph's order."""
     tables: tuple[Table, ...]
-    left_out: frozenset[str] = frozenset()
+    """Embedding tables, in the graph's order."""
+    excluded: frozenset[str] = frozenset()
+    """All modules that the plan excludes, by Hugging Face's names."""
+
+    @property
+    def activations(self) -> tuple[onnx_ir.Value, ...]:
+        """The values that the linear layers read, each once."""
+        return tuple(dict.fromkeys(linear.activation for linear in self.linears))
 
 
-def choose(graph: Graph, exclude: Sequence[str], others: Sequence[str] = ()) -> Chosen:
-    """Linear layers and embedding tables of `graph` that `exclude` does not name, and all modules that it names.
+def choose(graph: Graph, exclude: Sequence[str], other_modules: Sequence[str] = ()) -> Selection:
+    """Linear layers and embedding tables of `graph` that `exclude` does not name.
 
-    `others` are modules beside those that may be named. Raises UsageError for what names nothing.
+    `exclude` may name `other_modules` too. Raises UsageError for a pattern that names nothing.
     """
-    linears, embeddings = linear.find(graph), tables.find(graph)
-    modules = [*(each.module for each in linears), *(each.module for each in embeddings), *others]
-    left_out = named(exclude, modules)
-    return Chosen(
-        linears=tuple(each for each in linears if each.module not in left_out),
-        tables=tuple(each for each in embeddings if each.module not in left_out),
-        left_out=left_out,
+    linears, tables = linear_layers.find(graph), embedding_tables.find(graph)
+    modules = [*(linear.module for linear in linears), *(table.module for table in tables), *other_modules]
+    excluded = named(exclude, modules)
+    return Selection(
+        linears=tuple(linear for linear in linears if linear.module not in excluded),
+        tables=tuple(table for table in tables if table.module not in excluded),
+        excluded=excluded,
     )
 
 
 def named(patterns: Iterable[str], modules: Sequence[str]) -> frozenset[str]:
-    """Those of `modules` that `patterns` name; "*" stands for anything.
+    """The `modules` that `patterns` name; "*" stands for anything.
 
-    The prefix "distilbert." may be left away, and a packed projection answers to the name of any of its parts. Raises
+    The prefix "distilbert." may be left out, and a packed projection answers to the name of any of its parts. Raises
     UsageError with the nearest name for a pattern that names nothing.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     for pattern in patterns:
         matching = {module for module in modules if _matches(pattern, module)}
         if not matching:
             raise _unknown(pattern, modules)
-        found |= matching
-    return frozenset(found)
+        names |= matching
+    return frozenset(names)
 
 
 def check_exclude(patterns: Sequence[str], modules: Sequence[str]) -> None:
-    """UsageError where a user's `patterns` name none of `modules`, or all of them."""
+    """Raise UsageError where a user's `patterns` name none of `modules`, or all of them."""
     if len(named(patterns, modules)) == len(set(modules)):
         raise UsageError(
             f"excluding {', '.join(patterns)} leaves nothing to quantize",
@@ -68,7 +77,7 @@ def check_exclude(patterns: Sequence[str], modules: Sequence[str]) -> None:
 
 
 def _unknown(pattern: str, modules: Sequence[str]) -> UsageError:
-    """What a pattern that names nothing may have meant; the layers, which are alike, are listed once."""
+    """The error for a pattern that names nothing; it lists the modules of all layers once, with * for the number."""
     kinds = dict.fromkeys(_LAYER.sub(".*.", module) for module in modules)
     parts = [kind.split(".") for kind in kinds]
     shortened = dict.fromkeys(
@@ -82,9 +91,6 @@ def _unknown(pattern: str, modules: Sequence[str]) -> UsageError:
 
 
 def _matches(pattern: str, module: str) -> bool:
-    names = [module]
-    head, _, last = module.rpartition(".")
-    if last == _PACKED:
-        names += [f"{head}.{part}" for part in _PARTS]
+    names = [module, *packed.parts(module)]
     names += [name.removeprefix(_PREFIX) for name in names]
     return any(fnmatchcase(name, pattern) for name in names)

@@ -1,89 +1,83 @@
-"""Q/DQ around linear layers: standard ONNX that says in the graph which numbers are 8 bits wide."""
+"""QuantizeLinear and DequantizeLinear around linear layers: standard ONNX that says which numbers have 8 bits."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir
 
 from pipeline.graph.builder import constant, drop_if_unused, insert
 from pipeline.graph.file import Graph
-from pipeline.precision.layers.linear import Linear
-from pipeline.precision.ranges.grids import Grid
-from pipeline.precision.ranges.scales import in_half
-from pipeline.precision.weights.stored import add_bias, dequantized, store
-
-
-class Scaled(Protocol):
-    """How an activation becomes 8-bit numbers: real value = scale x (number - zero point)."""
-
-    @property
-    def scale(self) -> np.float32: ...
-
-    @property
-    def zero_point(self) -> np.generic | npt.NDArray[np.generic]: ...
-
-    @property
-    def dtype(self) -> onnx_ir.DataType: ...
+from pipeline.precision.layers import tables
+from pipeline.precision.layers.choose import Selection
+from pipeline.precision.layers.linear import Linear, replace_with_product
+from pipeline.precision.numbers.grids import Grid
+from pipeline.precision.numbers.scales import ActivationRange, rounded_up_to_half
+from pipeline.precision.weights import initializers
 
 
 def quantize(
     graph: Graph,
-    linears: Sequence[Linear],
-    ranges: Mapping[str, Scaled],
+    selection: Selection,
+    ranges: Mapping[str, ActivationRange],
     *,
     grid: Grid,
-    half: bool = False,
+    half_scales: bool = False,
 ) -> None:
-    """Let each of `linears` read its activation and its weight through DequantizeLinear, in place.
+    """Let each layer in `selection` read activation and weight through DequantizeLinear, in place.
 
-    An activation that several layers read is quantized once, ahead of the first. `ranges` are by the activations'
-    names. Only the layers read what DequantizeLinear gives: residual sums keep the float value. With `half`, scales are
-    such as fp16 holds.
+    `ranges` are by the activations' names. An activation that several layers read is quantized once, before the first.
+    Only layers read the dequantized value: residual sums keep the float one. Tables are stored in 8 bits. With
+    `half_scales`, fp16 holds every scale exactly.
     """
+    for table in selection.tables:
+        tables.quantize(graph, table, grid=grid, half_scales=half_scales)
     activations: dict[onnx_ir.Value, onnx_ir.Value] = {}
-    for linear in linears:
+    for linear in selection.linears:
         activation = linear.activation
         if activation not in activations:
-            activations[activation] = _round_trip(graph, linear, ranges[str(activation.name)], half)
-        _quantize(graph, linear, activations[activation], grid, half)
+            activations[activation] = _round_trip(
+                graph, linear, ranges[str(activation.name)], half_scales=half_scales
+            )
+        _quantize(graph, linear, activations[activation], grid=grid, half_scales=half_scales)
 
 
-def _round_trip(graph: Graph, linear: Linear, found: Scaled, half: bool) -> onnx_ir.Value:
+def _round_trip(
+    graph: Graph, linear: Linear, activation_range: ActivationRange, *, half_scales: bool
+) -> onnx_ir.Value:
     """The activation of `linear` after QuantizeLinear and DequantizeLinear."""
     activation, module = linear.activation, linear.module
-    step = in_half(found.scale) if half else np.asarray(found.scale)
-    scale = constant(graph, f"{module}.input_scale", step)
-    zero_point = constant(graph, f"{module}.input_zero_point", np.asarray(found.zero_point))
-    quantized = insert(
-        graph,
-        linear.node,
-        "QuantizeLinear",
-        [activation, scale, zero_point],
-        name=f"{module}/QuantizeLinear",
-        dtype=found.dtype,
-        shape=activation.shape,
-    )
-    return insert(
-        graph,
-        linear.node,
-        "DequantizeLinear",
-        [quantized, scale, zero_point],
-        name=f"{module}/DequantizeLinear",
-        dtype=onnx_ir.DataType.FLOAT,
-        shape=activation.shape,
-    )
+    step = rounded_up_to_half(activation_range.scale) if half_scales else np.asarray(activation_range.scale)
+    parameters = [
+        constant(graph, f"{module}.input_scale", step),
+        constant(graph, f"{module}.input_zero_point", np.asarray(activation_range.zero_point)),
+    ]
+    value = activation
+    for op_type, dtype in (
+        ("QuantizeLinear", activation_range.dtype),
+        ("DequantizeLinear", onnx_ir.DataType.FLOAT),
+    ):
+        value = insert(
+            graph,
+            linear.node,
+            op_type,
+            [value, *parameters],
+            name=f"{module}/{op_type}",
+            dtype=dtype,
+            shape=activation.shape,
+        )
+    return value
 
 
-def _quantize(graph: Graph, linear: Linear, activation: onnx_ir.Value, grid: Grid, half: bool) -> None:
-    node, read = linear.node, linear.node.inputs[1]
-    numbers, scale = store(graph, linear, grid=grid, half=half)
-    turn = numbers.producer()
-    if half and turn is not None:
-        weight = _turned_afterwards(graph, linear, turn, scale, grid)
+def _quantize(
+    graph: Graph, linear: Linear, activation: onnx_ir.Value, *, grid: Grid, half_scales: bool
+) -> None:
+    node, operand = linear.node, linear.operand
+    numbers, scale = initializers.add_quantized(graph, linear, grid=grid, half_scales=half_scales)
+    transpose = numbers.producer()
+    if half_scales and transpose is not None:
+        weight = _transposed_after_dequantizing(graph, linear, transpose, scale, grid)
     else:
-        weight = dequantized(graph, node, f"{linear.module}.weight", numbers, scale, grid, axis=1)
+        weight = initializers.dequantize(graph, node, f"{linear.module}.weight", numbers, scale, grid, axis=1)
     if node.op_type == "MatMul":
         node.replace_input_with(0, activation)
         node.replace_input_with(1, weight)
@@ -97,20 +91,18 @@ def _quantize(graph: Graph, linear: Linear, activation: onnx_ir.Value, grid: Gri
             dtype=onnx_ir.DataType.FLOAT,
             shape=node.outputs[0].shape,
         )
-        add_bias(graph, linear, product)
-    assert read is not None
-    drop_if_unused(graph, read)
+        replace_with_product(graph, linear, product)
+    drop_if_unused(graph, operand)
 
 
-def _turned_afterwards(
-    graph: Graph, linear: Linear, turn: onnx_ir.Node, scale: onnx_ir.Value, grid: Grid
+def _transposed_after_dequantizing(
+    graph: Graph, linear: Linear, transpose: onnx_ir.Node, scale: onnx_ir.Value, grid: Grid
 ) -> onnx_ir.Value:
-    """A weight that `turn` transposes in 8 bits, transposed as floats: TensorRT dequantizes stored constants only."""
-    (turned,) = turn.outputs
-    stored = turn.inputs[0]
+    """The output of `transpose`, moved behind DequantizeLinear: TensorRT dequantizes stored constants only."""
+    stored = transpose.inputs[0]
     assert stored is not None
-    turn.replace_input_with(
-        0, dequantized(graph, turn, f"{linear.module}.weight", stored, scale, grid, axis=0)
-    )
-    turned.dtype = onnx_ir.DataType.FLOAT
-    return turned
+    weight = initializers.dequantize(graph, transpose, f"{linear.module}.weight", stored, scale, grid, axis=0)
+    transpose.replace_input_with(0, weight)
+    (output,) = transpose.outputs
+    output.dtype = onnx_ir.DataType.FLOAT
+    return output

@@ -1,4 +1,4 @@
-"""Embedding tables, stored as 8-bit numbers; only the rows that a batch reads become floats."""
+"""Embedding tables stored as 8-bit numbers; only the rows that a batch reads become floats."""
 
 from dataclasses import dataclass
 
@@ -8,116 +8,114 @@ import onnx_ir
 
 from pipeline.graph.builder import constant, drop_if_unused, insert, replace
 from pipeline.graph.file import Graph
-from pipeline.graph.values import array_of, is_operator
-from pipeline.precision.ranges.grids import INTEGERS, Grid
-from pipeline.precision.weights import weights
-from pipeline.precision.weights.stored import dequantized
+from pipeline.precision.numbers.grids import INTEGERS, Grid
+from pipeline.precision.weights import initializers, rounding
 
 _WEIGHT = ".weight"
+_FLOAT = onnx_ir.DataType.FLOAT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One embedding: the Gather that reads rows of the initializer `stored`; `tied` where a linear layer does too."""
+    """One embedding of a graph."""
 
     module: str
+    """Hugging Face's name of the embedding."""
     node: onnx_ir.Node
+    """The Gather that reads rows of the table."""
     stored: onnx_ir.Value
+    """The initializer that holds the table, (rows, columns)."""
     tied: bool
+    """Whether a linear layer reads `stored` too."""
 
     @property
     def array(self) -> npt.NDArray[np.float32]:
-        found = array_of(self.stored)
-        assert found is not None
-        return found.astype(np.float32, copy=False)
+        """The table, (rows, columns)."""
+        array = array_of(self.stored)
+        assert array is not None
+        return array.astype(np.float32, copy=False)
 
 
 def find(graph: Graph) -> tuple[Table, ...]:
     """Every embedding table in floating point, in the graph's order."""
-    return tuple(found for node in graph.graph if (found := _table(node)) is not None)
+    return tuple(table for node in graph.graph if (table := _table(node)) is not None)
 
 
-def quantize(graph: Graph, table: Table, *, grid: Grid, half: bool = False) -> None:
-    """Let `table` be stored in whole numbers of 8 bits, a tied one in those of `grid`.
+def quantize(graph: Graph, table: Table, *, grid: Grid, half_scales: bool = False) -> None:
+    """Store `table` in 8-bit integers, or in numbers of `grid` where it is tied.
 
-    It has a scale a row or a column, whichever loses less.
+    A tied table has a scale for each row: its rows are the output channels of the linear layer that shares it. Another
+    table has a scale for each row or for each column, whichever gives the smaller error.
 
-    A tied table has a scale a row, since its rows are the output channels of the linear layer that shares it. With
-    `half`, scales are such as fp16 holds, and the whole table is dequantized ahead of the Gather: TensorRT takes 8-bit
-    constants nowhere else, and its kernel dequantizes the rows that it reads.
+    With `half_scales`, fp16 holds every scale exactly, and the whole table is dequantized before the Gather: TensorRT
+    reads 8-bit constants nowhere else, and its kernel dequantizes only the rows that it reads.
     """
-    array = table.array
-    # Nothing is summed up, so an embedding of its own can have all 8 bits on every CPU, and needs no product's type.
+    # Rows of an untied table enter no sum of products, which could saturate, so 8 bits are safe on every CPU.
     grid = grid if table.tied else INTEGERS[8]
-    axis = 0
-    if not table.tied and weights.error(array, axis=1, grid=grid) < weights.error(array, axis=0, grid=grid):
-        axis = 1
-    numbers, scales = weights.quantize(table.module, array, axis=axis, grid=grid, half=half)
-    stored = constant(graph, f"{table.stored.name}_quantized", numbers)
-    node, shape = table.node, table.node.outputs[0].shape
-    if half:
-        scale = constant(graph, f"{table.stored.name}_scale", scales)
-        node.replace_input_with(0, dequantized(graph, node, table.module, stored, scale, grid, axis=axis))
-        drop_if_unused(graph, table.stored)
-        return
-    rows = insert(
-        graph,
-        node,
-        "Gather",
-        [stored, node.inputs[1]],
-        name=f"{table.module}/Gather",
-        dtype=onnx_ir.DataType.INT8,
-        shape=shape,
-        attributes={"axis": 0},
+    axis = 0 if table.tied else _better_axis(table.array, grid)
+    numbers, scales = rounding.quantize(
+        table.module, table.array, axis=axis, grid=grid, half_scales=half_scales
     )
-    if axis == 1:
-        values = insert(
-            graph,
-            node,
-            "DequantizeLinear",
-            [rows, constant(graph, f"{table.stored.name}_scale", scales)],
-            name=f"{table.module}/DequantizeLinear",
-            dtype=onnx_ir.DataType.FLOAT,
-            shape=shape,
-            attributes={"axis": -1},
-        )
+    stored = constant(graph, f"{table.stored.name}_quantized", numbers)
+    if half_scales:
+        scale = constant(graph, f"{table.stored.name}_scale", scales)
+        floats = initializers.dequantize(graph, table.node, table.module, stored, scale, grid, axis=axis)
+        table.node.replace_input_with(0, floats)
     else:
-        column = constant(graph, f"{table.stored.name}_row_scale", scales[:, None])
-        values = _scaled_rows(graph, table, rows, column)
-    replace(graph, node, values)
+        _dequantize_rows(graph, table, stored, scales, axis=axis)
     drop_if_unused(graph, table.stored)
 
 
-def _scaled_rows(graph: Graph, table: Table, rows: onnx_ir.Value, column: onnx_ir.Value) -> onnx_ir.Value:
-    """Rows times each one's own scale. DequantizeLinear takes scales along one axis; a batch's rows lie on two."""
-    ids, shape = table.node.inputs[1], table.node.outputs[0].shape
+def _better_axis(array: npt.NDArray[np.float32], grid: Grid) -> int:
+    """The axis along which scales give the smaller error; 0 where both give the same."""
+    errors = [rounding.mean_squared_error(array, axis=axis, grid=grid) for axis in (0, 1)]
+    return int(np.argmin(errors))
+
+
+def _dequantize_rows(
+    graph: Graph, table: Table, stored: onnx_ir.Value, scales: npt.NDArray[np.float32], *, axis: int
+) -> None:
+    """Let Gather read 8-bit rows of `stored`, and make floats of them after it."""
+    node = table.node
+    ids, shape = node.inputs[1], node.outputs[0].shape
     assert ids is not None
-    float32 = onnx_ir.DataType.FLOAT
 
     def add(
-        op_type: str, inputs: list[onnx_ir.Value], shape: onnx_ir.Shape | None, **attributes: int
+        op_type: str,
+        inputs: list[onnx_ir.Value],
+        shape: onnx_ir.Shape | None,
+        dtype: onnx_ir.DataType = _FLOAT,
+        **attributes: int,
     ) -> onnx_ir.Value:
         return insert(
             graph,
-            table.node,
+            node,
             op_type,
             inputs,
             name=f"{table.module}/{op_type}",
-            dtype=float32,
+            dtype=dtype,
             shape=shape,
             attributes=attributes,
         )
 
-    scales_shape = None if shape is None else onnx_ir.Shape([*list(shape)[:-1], 1])
-    scales = add("Gather", [column, ids], scales_shape, axis=0)
-    return add("Mul", [add("Cast", [rows], shape, to=int(float32)), scales], shape)
+    rows = add("Gather", [stored, ids], shape, onnx_ir.DataType.INT8, axis=0)
+    if axis == 1:
+        scale = constant(graph, f"{table.stored.name}_scale", scales)
+        floats = add("DequantizeLinear", [rows, scale], shape, axis=-1)
+    else:
+        # DequantizeLinear takes scales along one axis, and the rows of a batch lie on two.
+        column = constant(graph, f"{table.stored.name}_row_scale", scales[:, None])
+        scales_shape = None if shape is None else onnx_ir.Shape([*list(shape)[:-1], 1])
+        row_scales = add("Gather", [column, ids], scales_shape, axis=0)
+        floats = add("Mul", [add("Cast", [rows], shape, to=int(_FLOAT)), row_scales], shape)
+    replace(graph, node, floats)
 
 
 def _table(node: onnx_ir.Node) -> Table | None:
     stored = node.inputs[0] if is_operator(node, "Gather") else None
     if stored is None or not stored.is_initializer() or stored.const_value is None:
         return None
-    if len(stored.const_value.shape) != 2 or stored.dtype != onnx_ir.DataType.FLOAT:
+    if len(stored.const_value.shape) != 2 or stored.dtype != _FLOAT:
         return None
     if node.attributes.get_int("axis", 0) != 0:
         return None

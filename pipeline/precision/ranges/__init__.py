@@ -1,1 +1,1 @@
-"""The ranges of activations: observing them and choosing what is clipped."""
+"""Ranges of activations: statistics on calibration data, and the methods that choose a range from them."""

@@ -1,7 +1,8 @@
-"""Running the float graph on calibration data and looking at values inside it, batch by batch; nothing is kept."""
+"""Running the float graph on calibration data to look at values inside it, one batch at a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,25 @@ from pipeline.errors import StageError
 from pipeline.graph import session as graph_session
 from pipeline.graph.file import Graph
 from pipeline.precision import Calibration, Feeds
-from pipeline.precision.ranges.ranges import Statistics
+from pipeline.precision.ranges.statistics import Statistics
 
 Floats = npt.NDArray[np.float32]
+ChosenRange = TypeVar("ChosenRange")
+
+
+def ranges(
+    graph: Graph,
+    values: Sequence[onnx_ir.Value],
+    calibration: Calibration,
+    method: str,
+    choose: Callable[[Statistics, str], ChosenRange],
+) -> dict[str, ChosenRange]:
+    """The range of each of `values`, by its name; `choose` takes its statistics and the calibration method.
+
+    Raises what `statistics` and `choose` raise.
+    """
+    gathered = statistics(graph, values, calibration, histogram=method != "minmax")
+    return {name: choose(of_value, method) for name, of_value in gathered.items()}
 
 
 def statistics(
@@ -21,22 +38,25 @@ def statistics(
 ) -> dict[str, Statistics]:
     """Statistics of `values` over the real tokens of the calibration data, by the values' names.
 
-    Padding is left out: what it holds reaches no answer, and its values would widen the ranges. Raises StageError
-    where there is no data, and for NaN and infinity.
+    Padding is left out: no answer depends on it, and its values would widen the ranges. Raises StageError for
+    calibration without a batch or for another graph, and for NaN and infinity.
     """
-    names = [str(value.name) for value in values]
-    found = {name: Statistics(name, histogram=histogram) for name in names}
-    for feeds, arrays in run(graph, values, calibration()):
-        real = feeds["attention_mask"].reshape(-1) != 0
-        for value, name, array in zip(values, names, arrays, strict=True):
-            found[name].add(_of_real_tokens(array, real) if _has_tokens(graph, value) else _rows(array))
-    return found
+    by_name = {str(value.name): value for value in values}
+    gathered = {name: Statistics(name, histogram=histogram) for name in by_name}
+    for feeds, arrays in run_batches(graph, tuple(by_name.values()), calibration()):
+        is_real = feeds["attention_mask"].reshape(-1) != 0
+        for (name, value), array in zip(by_name.items(), arrays, strict=True):
+            gathered[name].add(_real_rows(array, is_real) if _has_tokens(graph, value) else _rows(array))
+    return gathered
 
 
-def run(
+def run_batches(
     graph: Graph, values: Sequence[onnx_ir.Value], batches: Iterable[Feeds]
 ) -> Iterator[tuple[Feeds, list[Floats]]]:
-    """Each batch with what `values` held; nothing where there are no values, StageError where there is no batch."""
+    """Each batch with the arrays of `values`; no batch is run where `values` is empty.
+
+    Raises StageError where there is no batch, or where the batches do not have the graph's inputs.
+    """
     import onnxruntime
 
     if not values:
@@ -45,27 +65,27 @@ def run(
     options = onnxruntime.SessionOptions()
     # Repacked copies of the weights would double the memory.
     options.add_session_config_entry("session.disable_prepacking", "1")
-    # Products of 8-bit numbers are those of their floats; ONNX Runtime would fuse e4m3 ones into an operator that
-    # does not take them
+    # Products of 8-bit numbers stay products of floats: ONNX Runtime would fuse e4m3 ones into an operator that
+    # does not take them.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
-    # In the graph's own order, a value that is looked at goes as soon as what comes after it has been computed.
+    # In the graph's own order, a value is freed as soon as the nodes that read it have run.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     options.log_severity_level = 3
-    with _also_outputs(graph, values):
+    with _as_outputs(graph, values):
         session = graph_session.session(graph, options)
     names = [str(value.name) for value in values]
-    needed = onnxruntime.RunOptions()
-    # What comes after the values, such as logits over a vocabulary, need not be computed
-    needed.only_execute_path_to_fetches = True
+    run_options = onnxruntime.RunOptions()
+    # Nodes after the values, such as logits over a vocabulary, need not run.
+    run_options.only_execute_path_to_fetches = True
     inputs = [str(value.name) for value in graph.graph.inputs]
     for batch in batches:
         if set(inputs) != set(batch):
             raise StageError(
                 "quantize",
-                f"the graph reads {', '.join(inputs)}, and calibration texts become {', '.join(batch)}",
+                f"the graph reads {', '.join(inputs)}, and the calibration texts give {', '.join(batch)}",
                 hint="give a graph of a DistilBERT, with the head that --head or the checkpoint names",
             )
-        yield batch, session.run(names, dict(batch), needed)
+        yield batch, session.run(names, dict(batch), run_options)
     if batch is None:
         raise StageError(
             "quantize",
@@ -75,8 +95,8 @@ def run(
 
 
 @contextmanager
-def _also_outputs(graph: Graph, values: Sequence[onnx_ir.Value]) -> Iterator[None]:
-    """Make `values` outputs of the graph for a while."""
+def _as_outputs(graph: Graph, values: Sequence[onnx_ir.Value]) -> Iterator[None]:
+    """Make `values` outputs of the graph within the context."""
     outputs = graph.graph.outputs
     added = [value for value in values if not value.is_graph_output()]
     outputs.extend(added)
@@ -88,21 +108,22 @@ def _also_outputs(graph: Graph, values: Sequence[onnx_ir.Value]) -> Iterator[Non
 
 
 def _has_tokens(graph: Graph, value: onnx_ir.Value) -> bool:
-    """Whether the sizes of `value` name the tokens, as far as names tell.
+    """Whether an axis of `value` is named after the tokens; True where the names are not known.
 
-    A value with a row a head has as many rows as there are tokens where a batch happens to be as long.
+    The number of rows is not enough: a value with a row for each head may have as many rows as the batch has tokens.
     """
-    mask = next((each for each in graph.graph.inputs if each.name == "attention_mask"), None)
+    mask = next((known for known in graph.graph.inputs if known.name == "attention_mask"), None)
     if mask is None or mask.shape is None or value.shape is None or isinstance(mask.shape[-1], int):
         return True
     return any(str(mask.shape[-1]) in str(size).split("*") for size in value.shape)
 
 
 def _rows(array: Floats) -> Floats:
+    """(N, channels)."""
     return array.reshape(-1, array.shape[-1])
 
 
-def _of_real_tokens(array: Floats, real: npt.NDArray[np.bool_]) -> Floats:
-    """(N, channels): all rows, or those of real tokens where the array has one row a token."""
+def _real_rows(array: Floats, is_real: npt.NDArray[np.bool_]) -> Floats:
+    """(N, channels): the rows of real tokens, or all rows where the array does not have one for each token."""
     rows = _rows(array)
-    return rows[real] if len(rows) == len(real) and not real.all() else rows
+    return rows[is_real] if len(rows) == len(is_real) and not is_real.all() else rows

@@ -1,1 +1,1 @@
-"""Rounding weights, and writing them into the graph."""
+"""Weights as 8-bit numbers: the rounding, and the nodes that read them."""

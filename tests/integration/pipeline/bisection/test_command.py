@@ -1,4 +1,4 @@
-"""`distilforge bisect`: numbers on stdout, talk on stderr, errors with an exit code."""
+"""`distilforge bisect`: results on stdout, progress on stderr, errors with an exit code."""
 
 import json
 import shutil
@@ -6,8 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import onnx_ir
+from click.testing import Result
 from distilforge.manifest import Variant
+from typer.testing import CliRunner
 
+from pipeline.cli.app import app
 from pipeline.graph import file as graphs
 from pipeline.passes import fusions
 from pipeline.passes.base import apply
@@ -35,23 +38,28 @@ def release_with_a_fault(folder: Path) -> Path:
     return release
 
 
-def test_the_command(tmp_path: Path) -> None:
-    release = release_with_a_fault(tmp_path / "release")
-    shown = run_command("bisect", release)
+def test_a_table_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
+    shown = run_command("bisect", release_with_a_fault(tmp_path / "release"))
     assert shown.returncode == 0, shown.stderr
     assert f'exclude = ["{LIN2}"]' in shown.stdout
     assert "quantizing each module alone" in shown.stderr
-    found = json.loads(run_command("bisect", release, "--json").stdout)
-    assert found["variant"] == "onnxruntime-cpu:fused"
-    assert [module["name"] for module in found["modules"]] == [LIN2]
-    assert found["modules"][0]["own_decibels"] < 10
 
 
-def test_nothing_to_bisect(tmp_path: Path) -> None:
-    plain = published("sequence_classification").release
-    refused = run_command("bisect", plain)
-    assert (refused.returncode, refused.stdout) == (2, "")
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["bisect", *map(str, arguments)])
+
+
+def test_json_has_the_same(tmp_path: Path) -> None:
+    printed = json.loads(invoke(release_with_a_fault(tmp_path / "release"), "--json").stdout)
+    assert printed["variant"] == "onnxruntime-cpu:fused"
+    assert [module["name"] for module in printed["modules"]] == [LIN2]
+    assert printed["modules"][0]["own_decibels"] < 10
+
+
+def test_errors_have_an_exit_code_and_print_no_result(tmp_path: Path) -> None:
+    refused = invoke(published("sequence_classification").release)
+    assert (refused.exit_code, refused.stdout) == (2, "")
     assert "nothing to bisect" in refused.stderr
-    absent = run_command("bisect", tmp_path / "nowhere")
-    assert absent.returncode == 4
+    absent = invoke(tmp_path / "nowhere")
+    assert absent.exit_code == 4
     assert "there is no such folder" in absent.stderr

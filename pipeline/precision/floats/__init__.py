@@ -1,1 +1,0 @@
-"""Reduced floating point: fp16 and fp8."""

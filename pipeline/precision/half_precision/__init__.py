@@ -1,0 +1,1 @@
+"""A float32 graph in fp16."""

@@ -1,0 +1,171 @@
+"""Converting a float32 graph to fp16: weights are stored in it, and casts surround the nodes that stay in float32."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir
+
+from pipeline.errors import StageError
+from pipeline.graph.builder import constant, drop_if_unused
+from pipeline.graph.file import Graph
+from pipeline.graph.values import array_of, is_operator
+from pipeline.precision.layers import linear as linear_layers
+from pipeline.precision.layers.choose import named
+
+LARGEST = 65504.0
+"""The largest finite fp16 number."""
+
+_FLOAT, _HALF = onnx_ir.DataType.FLOAT, onnx_ir.DataType.FLOAT16
+# Sums over many values, and an epsilon of 1e-12 that fp16 would round to zero.
+_FLOAT32_OPERATORS = frozenset(
+    "LayerNormalization SkipLayerNormalization EmbedLayerNormalization Softmax LogSoftmax "
+    "ReduceSum ReduceMean ReduceL2 Pow Sqrt".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What a conversion changed."""
+
+    nodes: int
+    """Nodes that now compute in fp16."""
+    underflowed: int
+    """Weights that were not zero and became zero."""
+    weights: int
+    """Weights that were converted."""
+
+    @property
+    def note(self) -> str:
+        """The note about weights that became zero."""
+        return f"{self.underflowed} of {self.weights} weights are smaller than fp16 can hold (3e-8) and count as 0."
+
+
+def float32_nodes(graph: Graph, exclude: Sequence[str]) -> frozenset[onnx_ir.Node]:
+    """Nodes that stay in float32: those that sum many values, and the linear layers that `exclude` names.
+
+    Raises UsageError where a pattern names no linear layer.
+    """
+    linears = linear_layers.find(graph)
+    excluded = named(exclude, [linear.module for linear in linears])
+    return frozenset(
+        [
+            *(node for node in graph.graph if node.op_type in _FLOAT32_OPERATORS),
+            *(linear.node for linear in linears if linear.module in excluded),
+        ]
+    )
+
+
+def half_activations(graph: Graph, float32_nodes: frozenset[onnx_ir.Node]) -> tuple[onnx_ir.Value, ...]:
+    """Every computed float that `convert` makes fp16: a node computes it in fp16, or a cast converts it.
+
+    Outputs of DequantizeLinear are left out: they are no larger than the weight or the value that was quantized.
+    """
+    return tuple(
+        value
+        for node in graph.graph
+        if not is_operator(node, "DequantizeLinear")
+        for value in node.outputs
+        if value.dtype == _FLOAT
+        and (node not in float32_nodes or any(use.node not in float32_nodes for use in value.uses()))
+    )
+
+
+def convert(graph: Graph, float32_nodes: frozenset[onnx_ir.Node]) -> Counts:
+    """Let every node except `float32_nodes` compute in fp16, in place; the graph's inputs and outputs keep their types.
+
+    Raises StageError for a weight that fp16 cannot hold, naming it.
+    """
+    conversion = _Conversion(graph, float32_nodes)
+    nodes = tuple(graph.graph)
+    for node in nodes:
+        conversion.convert_inputs(node)
+    half_nodes = [node for node in nodes if node not in float32_nodes and _convert_outputs(node)]
+    for index, value in enumerate(graph.graph.outputs):
+        if value.dtype == _HALF:
+            _restore_output(graph, index)
+    return Counts(nodes=len(half_nodes), underflowed=conversion.underflowed, weights=conversion.weights)
+
+
+class _Conversion:
+    """Converts the inputs of nodes, each value at most once, and counts the weights."""
+
+    def __init__(self, graph: Graph, float32_nodes: frozenset[onnx_ir.Node]) -> None:
+        self._graph = graph
+        self._float32_nodes = float32_nodes
+        self._converted: dict[onnx_ir.Value, onnx_ir.Value] = {}
+        self.underflowed = 0
+        self.weights = 0
+
+    def convert_inputs(self, node: onnx_ir.Node) -> None:
+        """Let `node` read each of its float inputs in the precision that it computes in."""
+        wanted = _FLOAT if node in self._float32_nodes else _HALF
+        for index, value in enumerate(node.inputs):
+            if value is None or value.dtype != _FLOAT or self._later_dtype(value) == wanted:
+                continue
+            if value not in self._converted:
+                is_weight = value.is_initializer()
+                self._converted[value] = self._half_weight(value) if is_weight else self._cast(value, wanted)
+            node.replace_input_with(index, self._converted[value])
+            if value.is_initializer():
+                drop_if_unused(self._graph, value)
+
+    def _later_dtype(self, value: onnx_ir.Value) -> onnx_ir.DataType:
+        """The type of `value` after the conversion."""
+        producer = value.producer()
+        return _FLOAT if producer is None or producer in self._float32_nodes else _HALF
+
+    def _half_weight(self, value: onnx_ir.Value) -> onnx_ir.Value:
+        array = array_of(value)
+        assert array is not None
+        largest = np.abs(array).max(initial=0.0)
+        if not largest <= LARGEST:
+            raise StageError(
+                "quantize",
+                f"{value.name} holds {largest}, and the largest fp16 number is {LARGEST:.0f}",
+                hint=f"keep its module in float32: exclude = ['{str(value.name).rpartition('.')[0]}']",
+            )
+        halves = array.astype(np.float16)
+        self.weights += array.size
+        self.underflowed += int(np.count_nonzero((halves == 0) & (array != 0)))
+        return constant(self._graph, f"{value.name}_fp16", halves)
+
+    def _cast(self, value: onnx_ir.Value, dtype: onnx_ir.DataType) -> onnx_ir.Value:
+        """`value` in `dtype`, by a node right after the one that computes it."""
+        name = f"{value.name}_fp16" if dtype == _HALF else f"{value.name}_fp32"
+        return _cast(self._graph, value, dtype, name=name.replace("_output_0", "/Cast"), output=name)
+
+
+def _convert_outputs(node: onnx_ir.Node) -> bool:
+    """Mark the float outputs of `node` as fp16, and return whether there are any."""
+    if is_operator(node, "Cast") and node.attributes.get_int("to", 0) == _FLOAT:
+        node.attributes["to"] = onnx_ir.AttrInt64("to", int(_HALF))
+    floats = [value for value in node.outputs if value.dtype == _FLOAT]
+    for value in floats:
+        value.dtype = _HALF
+    return bool(floats)
+
+
+def _restore_output(graph: Graph, index: int) -> None:
+    """Cast an output of the graph back to float32, under its name."""
+    value = graph.graph.outputs[index]
+    producer, name = value.producer(), value.name
+    assert producer is not None
+    assert name is not None
+    value.name = f"{producer.name}_output_{value.index()}"
+    graph.graph.outputs[index] = _cast(graph, value, _FLOAT, name=f"{producer.name}/Cast", output=name)
+
+
+def _cast(
+    graph: Graph, value: onnx_ir.Value, dtype: onnx_ir.DataType, *, name: str, output: str
+) -> onnx_ir.Value:
+    """The output, called `output`, of a new Cast called `name`, right after the node that computes `value`."""
+    cast = onnx_ir.node("Cast", [value], {"to": int(dtype)}, name=name)
+    (result,) = cast.outputs
+    result.name, result.dtype, result.shape = output, dtype, value.shape
+    producer = value.producer()
+    if producer is None:
+        graph.graph.insert_before(graph.graph[0], cast)
+    else:
+        graph.graph.insert_after(producer, cast)
+    return result

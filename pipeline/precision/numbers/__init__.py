@@ -1,0 +1,1 @@
+"""The 8-bit numbers of a quantized graph, and their scales."""

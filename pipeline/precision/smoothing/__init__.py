@@ -1,1 +1,0 @@
-"""Moving outliers from activations into weights before both are rounded."""
