@@ -1,4 +1,4 @@
-"""Made-up timings of a release's variants on this machine, and what is remembered of them."""
+"""Made-up timings of a release's variants on this machine, and the memory of them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,18 +24,18 @@ BUSY = replace(
 
 
 def timing(seconds: Mapping[str, Mapping[Shape, float]], steadiness: Steadiness = STEADY) -> Timing:
-    """Every variant takes its seconds at its shapes, some rounds one in a hundred more and some less."""
+    """Each variant takes its seconds at its shapes; rounds differ by 1% to each side."""
     return Timing(
         measurements=tuple(
             Measurement(
                 subject=name,
                 batch=shape.batch,
                 tokens=shape.tokens,
-                seconds=tuple(taken * (1 + 0.01 * (number % 3 - 1)) for number in range(ROUNDS)),
+                seconds=tuple(duration * (1 + 0.01 * (number % 3 - 1)) for number in range(ROUNDS)),
                 runs=(1,) * ROUNDS,
             )
             for name, by_shape in seconds.items()
-            for shape, taken in by_shape.items()
+            for shape, duration in by_shape.items()
         ),
         steadiness=steadiness,
     )
@@ -43,19 +43,19 @@ def timing(seconds: Mapping[str, Mapping[Shape, float]], steadiness: Steadiness 
 
 def outcome(
     manifest: Manifest,
-    times: Mapping[str, float],
+    milliseconds: Mapping[str, float],
     steadiness: Steadiness = STEADY,
     threads: int | None = None,
 ) -> Outcome:
-    """Each variant's runs take so many milliseconds at every shape."""
-    seconds = {name: dict.fromkeys(SHAPES, 1e-3 * taken) for name, taken in times.items()}
+    """Each variant takes its `milliseconds` at every shape."""
+    seconds = {name: dict.fromkeys(SHAPES, 1e-3 * duration) for name, duration in milliseconds.items()}
     return bench.summarize(
-        manifest, tuple(times), timing(seconds, steadiness), threads=threads, cannot_run={}
+        manifest, tuple(milliseconds), timing(seconds, steadiness), threads=threads, cannot_run={}
     )
 
 
 def remembered(release: Path, speeds: Mapping[str, float], threads: int | None = None) -> Remembered:
-    """That the variants of `release` were so many times as fast as the first, on this machine."""
+    """The memory that the variants of `release` were so many times as fast as the first one, on this machine."""
     manifest = read_manifest(release)
     return Remembered(
         release=place.identity(manifest),
@@ -69,5 +69,5 @@ def remembered(release: Path, speeds: Mapping[str, float], threads: int | None =
 
 
 def with_choices(manifest: Manifest) -> Manifest:
-    """`manifest`, as of a head whose texts have choices, usually three."""
+    """`manifest` for a head whose texts have choices, usually three."""
     return replace(manifest, spans={**manifest.spans, "choices": Span(low=2, usual=3, high=5)})

@@ -1,4 +1,4 @@
-"""Made-up timings, for what is judged from them."""
+"""Made-up timings of a release's variants, to judge their speed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,7 +19,7 @@ BUSY = Steadiness(
 def timed(
     seconds: Mapping[str, float | Sequence[float]], steadiness: Steadiness = STEADY, wobble: float = 0.01
 ) -> Timed:
-    """Every subject takes its seconds, a figure for all shapes or one for each, with `wobble` between rounds."""
+    """Each subject takes its seconds, one number for all shapes or one for each, with `wobble` between rounds."""
     return Timed(
         measurements=tuple(
             Measurement(
@@ -27,14 +27,14 @@ def timed(
                 batch=batch,
                 tokens=tokens,
                 seconds=tuple(
-                    (taken if isinstance(taken, float) else taken[place])
-                    # Another order for every subject, as rounds do not slow all subjects alike
+                    (duration if isinstance(duration, float) else duration[place])
+                    # The order differs between subjects, because a slow round does not slow all subjects alike
                     * (1 + wobble * ((number * (index + 1)) % 5 - 2) / 2)
                     for number in range(ROUNDS)
                 ),
                 runs=(1,) * ROUNDS,
             )
-            for index, (subject, taken) in enumerate(seconds.items())
+            for index, (subject, duration) in enumerate(seconds.items())
             for place, (batch, tokens) in enumerate(SHAPES)
         ),
         steadiness=steadiness,

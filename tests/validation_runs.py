@@ -1,4 +1,4 @@
-"""Validating tiny releases: labelled data drawn at random, gates that are quick, and what failed."""
+"""Quick validations of tiny releases: labelled data drawn at random, gates, and the checks that failed."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,14 @@ from validation.gate import Gates
 from validation.report import Report, VariantReport
 from validation.validate import validate
 
-# Latency is measured here as briefly as can be and never asserted: any ratio will do. Of 40 examples
-# without a difference, the upper end of the loss is 0.075 at one look.
+# Latency is measured as briefly as possible and never asserted. If none of 40 examples differs, the upper end of the
+# loss is 0.075 at one look.
 GATES = Gates(looks=1, margin=0.1, shapes=((1, 8),), seconds_per_shape=0.0, threads=1)
 WORDS = "good bad great movie film plot food hotel room service doctor king city river game team".split()
 
 
 def evaluation(head: str, folder: Path, examples: int = 40) -> Path:
-    """Labelled data of `head`, drawn at random from the words that the tiny vocabulary has."""
+    """Labelled data of `head`, with random words from the tiny vocabulary."""
     random = np.random.default_rng(3)
 
     def text(count: int) -> str:
@@ -54,9 +54,11 @@ def evaluation(head: str, folder: Path, examples: int = 40) -> Path:
 
 
 def validated(head: str, release: Path, data: Path | None, gates: Gates = GATES) -> Report:
+    """The report on `release`, compared with the checkpoint of the same head."""
     checkpoint = published(head, LABELS.get(head, ())).checkpoint
     return validate(release, checkpoint, head, evaluation=data, gates=gates, progress=lambda line: None)
 
 
 def failed(variant: VariantReport) -> set[str]:
+    """The checks that the variant failed, without the numbers in their names."""
     return {verdict.check.partition(",")[0] for verdict in variant.verdicts if not verdict}

@@ -1,1 +1,1 @@
-"""Checks a release, opened as applications open it, against eager PyTorch."""
+"""Compares a release, opened as applications open it, with eager PyTorch."""

@@ -1,4 +1,4 @@
-"""Evaluation texts through eager PyTorch and every variant at once: answers, differences and metrics."""
+"""Evaluation texts through eager PyTorch and every variant: answers, differences and metrics."""
 
 import contextlib
 import functools
@@ -9,49 +9,52 @@ from dataclasses import dataclass, replace
 import numpy as np
 from distilforge.manifest import Metric
 
-from validation.agreement import Difference, Tally, difference, repaired
-from validation.batches import Batch, Bools, EagerRun, Run, batches
+from validation.agreement import Tally
+from validation.answering import answer
+from validation.batches import Batch, EagerRun, Run, batches
 from validation.errors import DataError
 from validation.gate import Gates
 from validation.metrics import Array, Indices, Score
-from validation.sequential import Look, plan, single_look
-from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task
+from validation.sequential import Look, plan_looks, single_look
+from validation.tasks.base import Answers, Example, Row, Served, Task
 
 MOST_PARTS = 16
-# Of the order in which examples are answered, so that every build looks at the same ones first
+"""A demo text with more parts is left out: to answer them would take a small model hours."""
 SEED = 0
-
-
-def undecided(name: str, comparison: "Comparison") -> bool:
-    """For those who want every example answered."""
-    return False
+"""The seed of the order in which examples are answered. Every build answers the same ones first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """How a variant answered the examples up to one look, beside eager."""
+    """A variant's answers beside eager PyTorch's, for the examples up to one look."""
 
     look: Look
-    """The look, which says how many examples these were."""
+    """The look, which says how many examples these are."""
     eager: tuple[Score, ...]
-    """Eager's metrics, the primary one first; none without labels."""
+    """Eager PyTorch's metrics, the primary one first; empty without labels."""
     variant: tuple[Score, ...]
-    """The variant's, in the same order."""
+    """The variant's metrics, in the same order."""
     agreed: int
     """How many decisions are the same."""
     decisions: int
-    """Of how many; 0 for heads that decide nothing."""
+    """How many decisions there are; 0 for heads that decide nothing."""
     classifies: bool = False
     """Whether decisions are labels."""
     cosines: tuple[float, ...] = ()
-    """Of embeddings with eager's."""
+    """The cosine of each embedding with eager PyTorch's."""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
+        """Both models' metrics, as a manifest holds them."""
         return tuple(
             Metric(name=eager.name, eager=eager.value, variant=variant.value, examples=len(eager.columns))
             for eager, variant in zip(self.eager, self.variant, strict=True)
         )
+
+
+def never_decided(name: str, comparison: Comparison) -> bool:
+    """Every variant answers every example."""
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +62,19 @@ class Evaluation:
     """Examples of one task, encoded for one release."""
 
     task: Task[Example]
+    """The task."""
     examples: tuple[Example, ...]
+    """The examples."""
     rows: tuple[Row, ...]
+    """Their rows."""
     served: Served
+    """The release, which reads the texts."""
     left_out: int = 0
+    """How many examples were left out because they do not fit the model."""
 
     @classmethod
     def of(cls, task: Task[Example], examples: tuple[Example, ...], served: Served) -> "Evaluation":
-        """Encode `examples`; DataError for one that the model's vocabulary or length cannot take."""
+        """Encode `examples`; raises DataError for one that does not fit the model's vocabulary or spans."""
         rows = (row for index, example in enumerate(examples) for row in task.rows(example, index, served))
         return cls(task=task, examples=examples, rows=tuple(rows), served=served)
 
@@ -74,10 +82,7 @@ class Evaluation:
     def of_those_that_fit(
         cls, task: Task[Example], examples: tuple[Example, ...], served: Served
     ) -> "Evaluation | None":
-        """Encode those of somebody else's `examples` that this model can take; None where it can take none.
-
-        One that falls into more than 16 windows counts as too long, since a model that small would spend hours.
-        """
+        """Encode those of `examples` that fit the model, for texts that were not written for it; None if none fits."""
         fitting = []
         for example in examples:
             with contextlib.suppress(DataError):
@@ -88,15 +93,17 @@ class Evaluation:
         return replace(cls.of(task, tuple(fitting), served), left_out=len(examples) - len(fitting))
 
     @property
-    def shortened(self) -> int:
+    def truncated(self) -> int:
         """How many examples were too long and lost their end."""
-        return len({row.example for row in self.rows if row.shortened})
+        return len({row.example for row in self.rows if row.truncated})
 
     def looks(self, gates: Gates) -> tuple[Look, ...]:
-        """When accuracy is judged: once where there are no labels, or where a score needs all examples."""
+        """When accuracy is judged: once if there are no labels, or if examples can only be scored together."""
         if not self.task.labelled or self.task.scored_together:
             return (single_look(len(self.examples), gates.confidence),)
-        return plan(len(self.examples), count=gates.looks, margin=gates.margin, confidence=gates.confidence)
+        return plan_looks(
+            len(self.examples), count=gates.looks, margin=gates.margin, confidence=gates.confidence
+        )
 
     def compare(
         self,
@@ -107,41 +114,47 @@ class Evaluation:
         looks: Sequence[Look],
         workers: int,
         progress: Callable[[int, int], None],
-        decided: Callable[[str, Comparison], bool] = undecided,
+        decided: Callable[[str, Comparison], bool] = never_decided,
     ) -> dict[str, Comparison]:
-        """Feed batches to eager once and to each variant, adding to its tallies, one an output in eager's order.
+        """Feed every batch to eager PyTorch once and to each variant, and add the differences to the tallies.
 
-        Examples are answered in a random order that is always the same, so that sorted data do no harm. At each of
-        `looks` every variant is compared on those that it has answered, and has no more to do where it is `decided`;
-        the last look is at all examples. `workers` batches are under way at once, each on its own threads: kernels
-        this small gain more by that than by sharing one batch, and do not wait for each other on a busy machine.
-        `progress` is told how many rows of how many are done. Raises UnusableReferenceError and ArtifactError.
+        A variant has one tally for each output, in eager PyTorch's order. Examples are answered in a random order that
+        is always the same, which makes sorted data harmless. At each of `looks` every variant is compared on the
+        examples that it has answered. A variant that is `decided` answers no more; the last look is at all examples.
+
+        `workers` batches are answered at once, each on threads of its own: small kernels are faster that way than with
+        all threads on one batch, and do not wait for each other on a busy machine. `progress` receives the number of
+        rows that are answered and the number of all rows. Raises UnusableReferenceError and ArtifactError.
         """
-        waiting = dict(variants)
+        undecided = dict(variants)
         reference: dict[int, Array] = {}
-        answered: dict[str, dict[int, Array]] = {name: {} for name in variants}
-        compared: dict[str, Comparison] = {}
+        arrays: dict[str, dict[int, Array]] = {name: {} for name in variants}
+        comparisons: dict[str, Comparison] = {}
         pool = ThreadPoolExecutor(workers)
         try:
             for look in looks:
                 part = self._part(look)
-                new = [position for position in part.positions if position not in reference]
-                ask = functools.partial(self._answer, eager=eager, variants=dict(waiting), tallies=tallies)
-                for done in pool.map(ask, self._batches(new)):
-                    reference |= done.eager
-                    for name, variant in done.variants.items():
-                        answered[name] |= variant.arrays
-                        for tally, apart in zip(tallies[name], variant.differences, strict=True):
-                            tally.add(apart)
+                missing = [position for position in part.positions if position not in reference]
+                answer_batch = functools.partial(
+                    answer, self.task, self.rows, eager=eager, variants=dict(undecided), tallies=tallies
+                )
+                for answers in pool.map(answer_batch, self._batches(missing)):
+                    reference |= answers.eager
+                    for name, variant in answers.variants.items():
+                        arrays[name] |= variant.arrays
+                        for tally, difference in zip(tallies[name], variant.differences, strict=True):
+                            tally.add(difference)
                     progress(len(reference), len(self.rows))
-                compared |= part.compared(reference, {name: answered[name] for name in waiting})
-                waiting = {name: run for name, run in waiting.items() if not decided(name, compared[name])}
-                if not waiting:
+                comparisons |= part.compared(reference, {name: arrays[name] for name in undecided})
+                undecided = {
+                    name: run for name, run in undecided.items() if not decided(name, comparisons[name])
+                }
+                if not undecided:
                     break
         finally:
-            # After an error or Ctrl-C, batches that wait are not begun.
+            # After an error or Ctrl-C, the batches that have not begun must not begin.
             pool.shutdown(cancel_futures=True)
-        return compared
+        return comparisons
 
     def _part(self, look: Look) -> "_Part":
         """The examples up to `look`."""
@@ -163,58 +176,16 @@ class Evaluation:
         )
 
     def _batches(self, positions: Sequence[int]) -> Iterator[Batch]:
-        """The rows at `positions`, each once."""
+        """Batches of the rows at `positions`, each row once."""
         for batch in batches([self.rows[place] for place in positions], self.served):
             yield replace(batch, positions=tuple(positions[place] for place in batch.positions))
 
-    def _answer(
-        self,
-        batch: Batch,
-        eager: EagerRun,
-        variants: Mapping[str, Run],
-        tallies: Mapping[str, Sequence[Tally]],
-    ) -> "_Answered":
-        kept = self._kept(batch)
-        expected = eager(batch.feeds, kept)
-        answered = {}
-        for name, run in variants.items():
-            found = run(batch.feeds)
-            differences = tuple(
-                difference(expected[tally.output], found[tally.output], batch.feeds, tally.axes, kept=kept)
-                for tally in tallies[name]
-            )
-            if any(each.non_finite for each in differences):
-                found = repaired(found)
-            answered[name] = _VariantAnswered(
-                arrays=self.reduced(batch.positions, found), differences=differences
-            )
-        return _Answered(eager=self.reduced(batch.positions, expected), variants=answered)
-
-    def _kept(self, batch: Batch) -> Bools | None:
-        """Which tokens of the batch are compared, as the task says; None where all are."""
-        chosen = [self.task.compared(self.rows[position]) for position in batch.positions]
-        if any(positions is None for positions in chosen):
-            return None
-        kept = np.zeros(batch.feeds["input_ids"].shape, dtype=np.bool_)
-        for index, positions in enumerate(chosen):
-            kept[index, list(positions or ())] = True
-        return kept
-
-    def reduced(self, positions: Sequence[int], outputs: Outputs) -> dict[int, Array]:
-        """What scoring needs of each row of a batch, by the row's position."""
-        return {
-            position: self.task.reduce(
-                self.rows[position], {name: array[index] for name, array in outputs.items()}
-            )
-            for index, position in enumerate(positions)
-        }
-
     def answers(self, arrays: Mapping[int, Array]) -> Answers:
-        """What was kept of every row, in the rows' order."""
+        """The answers to all rows, from what scoring needs of each row, by the row's position."""
         return Answers(rows=self.rows, arrays=tuple(arrays[position] for position in range(len(self.rows))))
 
     def compared(self, look: Look, eager: Answers, variants: Mapping[str, Answers]) -> dict[str, Comparison]:
-        """How the variants' answers to these examples compare with eager's."""
+        """Each variant's answers to these examples beside eager PyTorch's, by the variant's name."""
         scores = self._scores(eager, eager)
         expected = self.decisions(eager)
         return {
@@ -231,7 +202,7 @@ class Evaluation:
         }
 
     def decisions(self, answers: Answers) -> Indices:
-        """What an application would be told, as one whole number a decision."""
+        """The answers that an application would get, one whole number each."""
         return self.task.decisions(self.examples, answers, self.served)
 
     def _scores(self, answers: Answers, eager: Answers) -> tuple[Score, ...]:
@@ -247,35 +218,19 @@ class _Part:
     look: Look
     """The look."""
     positions: tuple[int, ...]
-    """Those of its rows in the whole evaluation, rising."""
+    """The positions of its rows in the whole evaluation, in rising order."""
     evaluation: Evaluation
-    """The examples and rows alone, in the same order."""
+    """These examples and rows alone, in the same order."""
 
     def compared(
-        self, reference: Mapping[int, Array], answered: Mapping[str, Mapping[int, Array]]
+        self, reference: Mapping[int, Array], variants: Mapping[str, Mapping[int, Array]]
     ) -> dict[str, Comparison]:
-        """Every variant beside the reference; arrays are by the row's position in the whole evaluation."""
+        """Each variant beside the reference; arrays are by the row's position in the whole evaluation."""
         return self.evaluation.compared(
             self.look,
             self._answers(reference),
-            {name: self._answers(arrays) for name, arrays in answered.items()},
+            {name: self._answers(arrays) for name, arrays in variants.items()},
         )
 
     def _answers(self, arrays: Mapping[int, Array]) -> Answers:
         return self.evaluation.answers(dict(enumerate(arrays[position] for position in self.positions)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _VariantAnswered:
-    """One batch by one variant: what scoring needs of each row, by its position, and a difference an output."""
-
-    arrays: Mapping[int, Array]
-    differences: tuple[Difference, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answered:
-    """One batch by eager PyTorch and by every variant."""
-
-    eager: Mapping[int, Array]
-    variants: Mapping[str, _VariantAnswered]

@@ -1,4 +1,4 @@
-"""What the numbers of a report were taken under: the machine, its threads and the versions."""
+"""The conditions under which a report's numbers were measured: machine, threads and versions."""
 
 import functools
 import importlib.metadata
@@ -10,7 +10,7 @@ _PACKAGES = ("torch", "onnxruntime", "onnxruntime-gpu", "numpy", "tokenizers", "
 
 
 def conditions(threads: int) -> dict[str, str]:
-    """Machine, threads and versions, by name, for people to read."""
+    """Machine, threads and versions, by name, for readers of the report."""
     return {
         "processor": processor(),
         "cores": f"{physical_cores()} this process may use",
@@ -23,7 +23,7 @@ def conditions(threads: int) -> dict[str, str]:
 
 @functools.cache
 def physical_cores() -> int:
-    """Cores this process may run on; two hardware threads of one core count once, since they share its arithmetic."""
+    """The cores on which this process may run; hardware threads of one core share its arithmetic and count once."""
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
     topology = Path("/sys/devices/system/cpu")
@@ -35,7 +35,7 @@ def physical_cores() -> int:
 
 
 def processor() -> str:
-    """The processor's name, as the system gives it."""
+    """The processor's name, as the system reports it."""
     for line in _text(Path("/proc/cpuinfo")).splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

@@ -1,4 +1,4 @@
-"""Evaluation and calibration data: JSONL, one example a line, with the schema of its head (validation/README.md)."""
+"""Evaluation and calibration data: JSONL with one example on each line (schemas in validation/README.md)."""
 
 import difflib
 import gzip
@@ -13,8 +13,8 @@ from validation.errors import DataError
 from validation.record import SCHEMAS, Record
 from validation.tasks.base import Example, Task
 
-# Of one, no interval can be given
 FEWEST_EXAMPLES = 2
+"""A single example has no interval."""
 DEMO = Path(__file__).parent / "data"
 
 Purpose = Literal["evaluation", "calibration"]
@@ -23,42 +23,43 @@ Purpose = Literal["evaluation", "calibration"]
 def load(
     path: Path, head: str, labels: tuple[str, ...], *, problem_type: str | None = None, labelled: bool = True
 ) -> tuple[Example, ...]:
-    """The examples of `head` in a .jsonl or .jsonl.gz file, in its order; lines that are blank are passed over.
+    """The examples of `head` in a .jsonl or .jsonl.gz file, in the file's order; blank lines are skipped.
 
-    `labels` and `problem_type` are the model's. `labelled` False reads texts alone, whatever the labels. Raises
-    DataError with file, line, field, value and what was expected there: for a file that is absent, empty or no JSONL,
-    for data of another head and for labels that the model does not have.
+    `labels` and `problem_type` are the model's. With `labelled` False only texts are read, whatever the labels. Raises
+    DataError, with file, line, field, value and what was expected, for a file that is absent, empty or not JSONL, for
+    data of another head, and for labels that the model does not have.
     """
     return read(path, tasks.find(head)(labels=labels, problem_type=problem_type, labelled=labelled), head)
 
 
 def check_enough(path: Path, examples: Sequence[Example]) -> None:
-    """DataError where `path` holds so few examples that a metric over them has no interval."""
+    """Raise DataError if `path` holds so few examples that a metric over them has no interval."""
     if len(examples) < FEWEST_EXAMPLES:
         raise DataError(
             f"{path} holds {len(examples)} example; an interval needs at least {FEWEST_EXAMPLES}",
-            hint="give a few hundred at least, for the accuracy gate to mean anything",
+            hint="give at least 300: fewer cannot show that the loss is within the usual margin of one point",
         )
 
 
 def read(path: Path, task: Task[Example], head: str) -> tuple[Example, ...]:
-    """The same for a task that is there already."""
+    """The examples of `task`, which is that of `head`, in a file; raises DataError as `load` does."""
     examples = []
     for record in _records(path):
         _check_head(record, head)
         examples.append(task.parse(record))
     if not examples:
-        raise DataError(f"{path} is empty: it holds no example", hint=SCHEMAS)
+        raise DataError(f"{path} is empty: it does not hold any example", hint=SCHEMAS)
     return tuple(examples)
 
 
 def demo_texts(head: str, purpose: Purpose) -> Path | None:
-    """The texts that this package carries for `head`, or None where it has none."""
+    """The file of texts that this package holds for `head`; None where there is none."""
     path = DEMO / head / f"{purpose}.jsonl.gz"
     return path if path.is_file() else None
 
 
 def _records(path: Path) -> Iterator[Record]:
+    """The JSON objects in the file, one for each line that is not blank."""
     for line, text in enumerate(_read(path).split("\n"), start=1):
         if not text.strip():
             continue
@@ -66,7 +67,7 @@ def _records(path: Path) -> Iterator[Record]:
             value = json.loads(text)
         except json.JSONDecodeError as cause:
             raise DataError(
-                f"{path}:{line}: not JSON: {cause.msg} at character {cause.pos + 1} of {text!r:.80}",
+                f"{path}:{line}: is not JSON: {cause.msg} at character {cause.pos + 1} of {text!r:.80}",
                 hint=SCHEMAS,
             ) from cause
         if not isinstance(value, dict):
@@ -75,6 +76,7 @@ def _records(path: Path) -> Iterator[Record]:
 
 
 def _read(path: Path) -> str:
+    """The text of a file, unpacked if it is gzip."""
     try:
         content = path.read_bytes()
         if content.startswith(b"\x1f\x8b"):
@@ -93,17 +95,17 @@ def _read(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
         line = content.count(b"\n", 0, cause.start) + 1
-        found = content[cause.start : cause.start + 1]
+        byte = content[cause.start : cause.start + 1]
         raise DataError(
-            f"{path}:{line}: not UTF-8: found the byte {found!r}", hint="save it as UTF-8"
+            f"{path}:{line}: is not UTF-8: found the byte {byte!r}", hint="save it as UTF-8"
         ) from cause
 
 
 def _check_head(record: Record, head: str) -> None:
-    """DataError where a record has the fields of another head, or a field that is one of this head's misspelt."""
-    known = {name: tasks.find(name) for name in _fitting(record.fields, head)}
-    others = {name: task for name, task in known.items() if name != head}
-    if head not in known or any(task.required > known[head].required for task in others.values()):
+    """Raise DataError if a record has the fields of another head, or a misspelt field of this head."""
+    candidates = {name: tasks.find(name) for name in _fitting_heads(record.fields)}
+    others = {name: task for name, task in candidates.items() if name != head}
+    if head not in candidates or any(task.required > candidates[head].required for task in others.values()):
         if others:
             other = max(others, key=lambda name: len(others[name].required))
             raise record.error(
@@ -123,14 +125,13 @@ def _check_head(record: Record, head: str) -> None:
             raise record.error(f"has the unknown field {field!r}", hint=f"did you mean {near[0]!r}?")
 
 
-def _fitting(fields: Mapping[str, object], head: str) -> list[str]:
-    """The heads whose required fields are all there."""
+def _fitting_heads(fields: Mapping[str, object]) -> list[str]:
+    """The heads whose required fields are all in `fields`."""
     return [name for name in tasks.names() if tasks.find(name).required <= set(fields)]
 
 
 def _described(head: str) -> str:
+    """The fields of `head`, in words."""
     task = tasks.find(head)
-    optional = (
-        f" and, if there is one, {', '.join(map(repr, sorted(task.optional)))}" if task.optional else ""
-    )
+    optional = f" and the optional {', '.join(map(repr, sorted(task.optional)))}" if task.optional else ""
     return f"the fields {', '.join(map(repr, sorted(task.required)))}{optional}"

@@ -1,4 +1,4 @@
-"""Eager PyTorch as a subject of a timing, in a process of its own."""
+"""Eager PyTorch as a subject of a timing, in its own process."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class EagerRunner(Runner):
 
 
 def subject(checkpoint: Path, head: str, *, choices: int | None, threads: int) -> Subject:
-    """The checkpoint with `head`, on `threads` threads."""
+    """The checkpoint with `head`, timed on `threads` threads; `choices` is None for heads without choices."""
     return Subject(
         name=EAGER,
         opener="validation.eager_subject:open_eager",
@@ -36,6 +36,6 @@ def subject(checkpoint: Path, head: str, *, choices: int | None, threads: int) -
 
 
 def open_eager(checkpoint: str, head: str, choices: int | None, threads: int) -> EagerRunner:
-    """What `subject` names, in its own process; raises what model_src raises for a checkpoint."""
+    """Open the subject in its own process; raises the errors of model_src for a checkpoint that does not open."""
     torch.set_num_threads(threads)
     return EagerRunner(Eager(Path(checkpoint), head), choices=choices)

@@ -1,15 +1,15 @@
-"""Every error the validation room raises.
+"""All errors of this package.
 
 ValidationError
 ├── DataError                evaluation or calibration data are absent, malformed, empty or of another head
-├── GatesError               the gates ask for something that makes no sense
-├── UnusableReferenceError   eager PyTorch gives no usable reference to compare with
-└── ArtifactError            a variant cannot be compared: its outputs are not those that its head declares
+├── GatesError               a setting of the gates is out of range
+├── UnusableReferenceError   eager PyTorch gives NaN or infinity, so nothing can be compared with it
+└── ArtifactError            a variant's outputs are not those that its head declares
 """
 
 
 class ValidationError(Exception):
-    """Base of all errors: what happened with the offending value, and a hint with the next step."""
+    """Base of all errors: what happened, with the offending value, and a hint with the next step."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(f"{message}\n  hint: {hint}" if hint else message)
@@ -22,12 +22,12 @@ class DataError(ValidationError):
 
 
 class GatesError(ValidationError):
-    """The gates ask for something that makes no sense."""
+    """A setting of the gates is out of range."""
 
 
 class UnusableReferenceError(ValidationError):
-    """Eager PyTorch gives no usable reference to compare with."""
+    """Eager PyTorch gives NaN or infinity, so nothing can be compared with it."""
 
 
 class ArtifactError(ValidationError):
-    """A variant cannot be compared: its outputs are not those that its head declares."""
+    """A variant's outputs are not those that its head declares."""

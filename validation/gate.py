@@ -1,4 +1,4 @@
-"""What a variant must meet to be published; cheap to import, since the command line needs it."""
+"""The limits that a variant must meet to be published. This module imports fast, because the command line needs it."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -7,20 +7,20 @@ from typing import Literal, get_args
 
 from validation.errors import GatesError
 
-# Passes that scale activations by whatever else is in the batch
 BATCH_DEPENDENT = ("int8_dynamic",)
+"""Passes that scale activations by what is in the batch."""
 
-
-# Of the limits of a precision, those that a distance may not exceed, and those that a likeness must reach
-_DISTANCES = ("error", "noise", "shift")
-_LEAST = ("agreement", "cosine")
-# An output without any information has a noise of about 1, since its unit is the spread of eager's.
+# Limits that an observed number must not exceed, and limits that it must reach
+_UPPER_LIMITS = ("error", "noise", "shift")
+_LOWER_LIMITS = ("agreement", "cosine")
+# Limits that every answer meets. An output without information has a noise of about 1, since the unit of noise is the
+# standard deviation of eager PyTorch's output.
 _MET_BY_ALL = {"noise": 1, "flips": 1, "agreement": 0, "cosine": 0}
 
 Latency = Literal["judge", "report", "skip"]
-"""What becomes of speed: held against limits, only told, or not measured."""
+"""Whether speeds are compared with limits, only reported, or not measured."""
 
-# More would look after so few further examples each that no variant is done much earlier
+# With more looks, too few examples lie between two of them for a variant to be decided much earlier
 MOST_LOOKS = 10
 
 WIDENED = "Held to wider limits than usual"
@@ -28,52 +28,54 @@ WIDENED = "Held to wider limits than usual"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one precision must meet; None for what is reported and not judged.
+    """What one precision must meet; None for a number that is reported and not judged.
 
-    error: largest absolute difference of any output from eager's. noise: root mean square of that difference, in
-    units of the spread (standard deviation) of eager's output. agreement: least share of classifications that are
-    eager's. cosine: least cosine of any text's embedding with eager's. shift: largest change of a score when the
-    same text is padded or batched with others. flips: largest share of classifications that change then.
-    faster_than: precisions of the same target; a variant that is not faster than the fastest of them is withheld.
-    Raises GatesError for a value out of range, and for one that every answer would meet.
+    Raises GatesError for a value that is out of range, and for one that every answer meets.
     """
 
     error: float | None = None
+    """The largest absolute difference of any output from eager PyTorch's."""
     noise: float | None = None
+    """The root mean square of the differences, divided by the standard deviation of eager PyTorch's output."""
     agreement: float | None = None
+    """The least share of classifications that agree with eager PyTorch's."""
     cosine: float | None = None
+    """The least cosine of any text's embedding with eager PyTorch's."""
     shift: float | None = None
+    """The largest change of a score when the same text is padded or batched with others."""
     flips: float | None = None
+    """The largest share of classifications that change when the same texts are padded or batched with others."""
     faster_than: tuple[str, ...] = ()
+    """Precisions of the same target; a variant that is not faster than the fastest of them is withheld."""
 
     def __post_init__(self) -> None:
-        for name in _DISTANCES:
+        for name in _UPPER_LIMITS:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise GatesError(f"{name} must be a finite number of at least 0, found {value!r}")
-        for name in (*_LEAST, "flips"):
+        for name in (*_LOWER_LIMITS, "flips"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise GatesError(f"{name} must lie between 0 and 1, found {value!r}")
-        for name, empty in _MET_BY_ALL.items():
+        for name, bound in _MET_BY_ALL.items():
             value = getattr(self, name)
-            if value is not None and (value <= empty if name in _LEAST else value >= empty):
-                bound = "above" if name in _LEAST else "below"
+            if value is not None and (value <= bound if name in _LOWER_LIMITS else value >= bound):
+                side = "above" if name in _LOWER_LIMITS else "below"
                 raise GatesError(
-                    f"{name} must lie {bound} {empty}, which any answer meets, found {value!r}",
-                    hint=f'write {name} = "off" for what is to be reported and not judged',
+                    f"{name} must lie {side} {bound}, which any answer meets, found {value!r}",
+                    hint=f'write {name} = "off" to report it without judging it',
                 )
 
     def widened(self, usual: "Limits") -> Iterator[str]:
-        """What these limits let pass and `usual` ones do not, a phrase each."""
-        for name in (*_DISTANCES, "flips", *_LEAST):
-            value, other = getattr(self, name), getattr(usual, name)
-            if other is None or value == other:
+        """A phrase for each of these limits that is wider than in `usual`."""
+        for name in (*_UPPER_LIMITS, "flips", *_LOWER_LIMITS):
+            value, usual_value = getattr(self, name), getattr(usual, name)
+            if usual_value is None or value == usual_value:
                 continue
             if value is None:
-                yield f"{name} not judged, where {other:g} is usual"
-            elif (value < other) if name in _LEAST else (value > other):
-                yield f"{name} {value:g}, where {other:g} is usual"
+                yield f"{name} not judged, where {usual_value:g} is usual"
+            elif (value < usual_value) if name in _LOWER_LIMITS else (value > usual_value):
+                yield f"{name} {value:g}, where {usual_value:g} is usual"
         if missing := [name for name in usual.faster_than if name not in self.faster_than]:
             yield f"not timed against {' and '.join(missing)}"
 
@@ -90,36 +92,43 @@ LIMITS: Mapping[str, Limits] = {
     "int8_7bit": _EIGHT_BITS,
     "fp8": _EIGHT_BITS,
 }
-"""By precision, each with its reason in validation/verdicts.py."""
+"""The usual limits of each precision; the reasons are in validation/verdicts.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
-    """The limits, and how the numbers held against them are taken.
+    """All limits, and how the numbers that are compared with them are measured.
 
-    limits: by precision; one that is not named is held to fp32's. margin: largest loss of the head's primary metric
-    (eager minus variant, 0.01 is a percentage point). confidence: of every one-sided interval. latency: "judge" holds
-    speeds against the next two limits, "report" only tells them, "skip" times nothing. speedup: least ratio
-    eager/variant, 0 to take any. sibling_speedup: the same over the precisions that the limits name. batch_dependent:
-    passes whose answers depend on what is in the batch by their nature; how much is noted and not judged. mode:
-    "enforce" refuses to publish, "report" publishes and marks. shapes: batch and tokens timed. seconds_per_shape: time
-    spent on each, warm-up left out. looks: after how many equal parts of the evaluation
-    accuracy is judged, at most; a variant that meets all that is asked of its answers, or whose loss is surely beyond
-    the margin, answers no more. threads: None for one a usable core. Raises GatesError for a value out of range.
+    Raises GatesError for a value that is out of range.
     """
 
     limits: Mapping[str, Limits] = field(default_factory=lambda: LIMITS)
+    """The limits by precision; a precision that is not in it has those of fp32."""
     margin: float = 0.01
+    """The largest loss of the head's primary metric, eager PyTorch less the variant; 0.01 is one percentage point."""
     confidence: float = 0.95
+    """The confidence of every interval, one-sided."""
     latency: Latency = "judge"
+    """Whether speeds are compared with the next two limits ("judge"), only reported ("report") or not measured."""
     speedup: float = 0.0
+    """The least speed-up over eager PyTorch; 0 allows any."""
     sibling_speedup: float = 1.0
+    """The least speed-up over the fastest of the precisions that the limits name in `faster_than`."""
     batch_dependent: tuple[str, ...] = BATCH_DEPENDENT
+    """Passes that make answers depend on the batch; how much they do is reported and not judged."""
     mode: Literal["enforce", "report"] = "enforce"
+    """Whether a release that fails is refused ("enforce"), or published and marked ("report")."""
     shapes: tuple[tuple[int, int], ...] = ((1, 16), (1, 128), (8, 128))
+    """The shapes that are timed: texts in the batch and tokens of each."""
     seconds_per_shape: float = 2.5
+    """How long each shape is timed, without warm-up."""
     looks: int = 3
+    """After how many equal parts of the evaluation data accuracy is judged, at most.
+
+    A variant answers no more once all checks of its answers are met, or once its loss is shown to be beyond the margin.
+    """
     threads: int | None = None
+    """The number of threads; None for one on each usable core."""
 
     def __post_init__(self) -> None:
         for name in ("margin", "speedup", "sibling_speedup", "seconds_per_shape"):
@@ -129,7 +138,7 @@ class Gates:
         if self.margin == 0:
             raise GatesError(
                 "margin must lie above 0, for no number of examples can show that nothing was lost",
-                hint="with 3,000 examples, 0.001 can be shown of a variant that answers as eager PyTorch does",
+                hint="3,000 examples can show 0.001, if the variant answers as eager PyTorch does",
             )
         if self.margin >= 1:
             raise GatesError(
@@ -160,9 +169,9 @@ class Gates:
         return self.limits.get(precision, _FP32)
 
     def widened(self, precision: str) -> str:
-        """A sentence on what these gates let pass and the usual ones do not; empty where there is nothing."""
+        """A sentence on the limits that are wider than usual; empty where none is."""
         usual = Gates()
-        found = [
+        phrases = [
             f"{name} {getattr(self, name):g}, where {getattr(usual, name):g} is usual"
             for name, wider in (
                 ("margin", self.margin > usual.margin),
@@ -171,5 +180,5 @@ class Gates:
             )
             if wider
         ]
-        found += self.of(precision).widened(usual.of(precision))
-        return f"{WIDENED}: {'; '.join(found)}." if found else ""
+        phrases += self.of(precision).widened(usual.of(precision))
+        return f"{WIDENED}: {'; '.join(phrases)}." if phrases else ""

@@ -1,4 +1,4 @@
-"""Whether a text's answer depends on its padding and on its company: alone, padded, and batched with others."""
+"""Whether the answer to a text depends on its padding or on the rest of its batch."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,95 +6,104 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from validation.accuracy import Evaluation
-from validation.agreement import repaired
-from validation.batches import Batch, Run, together
+from validation.agreement import without_non_finite
+from validation.answering import reduced
+from validation.batches import Batch, Run, padded_batch
 from validation.metrics import Array
 from validation.report import Stability
 
 TEXTS = 24
-TOGETHER = 8
+"""How many texts are answered in each way."""
+BATCH = 8
+"""How many rows share a batch, unless the span allows fewer."""
 ALONE, PADDED, BATCHED = "alone", "padded", "batched"
 
 
-def sample(evaluated: Evaluation) -> Evaluation:
+def sample(evaluation: Evaluation) -> Evaluation:
     """At most 24 of the examples, evenly spread over their lengths."""
-    rows = evaluated.rows
-    order = list(
-        dict.fromkeys(
-            rows[position].example
-            for position in sorted(range(len(rows)), key=lambda place: (rows[place].tokens, place))
-        )
-    )
+    rows = evaluation.rows
+    by_length = sorted(range(len(rows)), key=lambda place: (rows[place].tokens, place))
+    order = list(dict.fromkeys(rows[position].example for position in by_length))
     places = np.linspace(0, len(order) - 1, min(TEXTS, len(order))).round().astype(int)
-    chosen = tuple(evaluated.examples[order[place]] for place in places)
-    return Evaluation.of(evaluated.task, chosen, evaluated.served)
+    chosen = tuple(evaluation.examples[order[place]] for place in places)
+    return Evaluation.of(evaluation.task, chosen, evaluation.served)
 
 
 def measure(sampled: Evaluation, run: Run, *, workers: int) -> tuple[Stability, ...]:
-    """How much the scores and decisions of every text change when it is padded, and when it is batched with others.
+    """How much scores and decisions change when a text is padded, and when it is batched with others.
 
-    Alone means a batch of itself only. Padded is the same with half as many slots again, as far as the span allows. In
-    company, texts of all lengths share batches of up to 8.
+    Alone, a text is the only one in its batch and has no padding. Padded, it has half as many token slots again, but
+    no more than the span allows. Batched, texts of all lengths share batches of up to 8. `workers` batches are answered
+    at once.
     """
-    told: dict[str, dict[int, Array]] = {}
-    reduced: dict[str, dict[int, Array]] = {}
+    scores: dict[str, dict[int, Array]] = {}
+    arrays: dict[str, dict[int, Array]] = {}
 
     def answer(batch: Batch) -> tuple[dict[int, Array], dict[int, Array]]:
-        # Positions may be repeated to fill a batch that may not be smaller; the last answer stands.
-        found = repaired(run(batch.feeds))
-        numbers = {
-            position: sampled.task.told(
-                sampled.rows[position], {name: array[index] for name, array in found.items()}
+        """The scores of each row, and the numbers that determine its decision; a repeated row counts once."""
+        outputs = without_non_finite(run(batch.feeds))
+        row_scores = {
+            position: sampled.task.row_scores(
+                sampled.rows[position], {name: array[index] for name, array in outputs.items()}
             )
             for index, position in enumerate(batch.positions)
         }
-        return numbers, sampled.reduced(batch.positions, found)
+        return row_scores, reduced(sampled.task, sampled.rows, batch.positions, outputs)
 
     with ThreadPoolExecutor(workers) as pool:
-        for way, made in _ways(sampled).items():
-            told[way], reduced[way] = {}, {}
-            for numbers, arrays in pool.map(answer, made):
-                told[way] |= numbers
-                reduced[way] |= arrays
-    decided = {way: sampled.decisions(sampled.answers(arrays)) for way, arrays in reduced.items()}
+        for way, batches in _ways(sampled).items():
+            scores[way], arrays[way] = {}, {}
+            for batch_scores, batch_arrays in pool.map(answer, batches):
+                scores[way] |= batch_scores
+                arrays[way] |= batch_arrays
+    decisions = {way: sampled.decisions(sampled.answers(rows)) for way, rows in arrays.items()}
     return tuple(
         Stability(
             way=way,
             texts=len(sampled.examples),
             largest=max(
-                sampled.task.change(alone, told[way][position]) for position, alone in told[ALONE].items()
+                sampled.task.score_change(alone, scores[way][position])
+                for position, alone in scores[ALONE].items()
             ),
-            changed=int(np.count_nonzero(decided[way] != decided[ALONE])),
-            decisions=len(decided[way]),
+            changed=int(np.count_nonzero(decisions[way] != decisions[ALONE])),
+            decisions=len(decisions[way]),
         )
         for way in (PADDED, BATCHED)
     )
 
 
 def _ways(sampled: Evaluation) -> dict[str, list[Batch]]:
-    rows, spans = sampled.rows, sampled.served.manifest.spans
-    fewest, longest = spans["batch"].low, spans["sequence"].high
-    alone = [[position] * fewest for position in range(len(rows))]
+    """The batches of each way to feed the rows."""
+    rows, spans = sampled.rows, sampled.served.spans
+    smallest, longest = spans["batch"].low, spans["sequence"].high
     return {
-        ALONE: [together(each, rows, sampled.served) for each in alone],
+        # A batch that may not hold one row alone is filled up with the same row.
+        ALONE: [padded_batch([position] * smallest, rows, sampled.served) for position in range(len(rows))],
         PADDED: [
-            together(each, rows, sampled.served, tokens=min(longest, -(-3 * rows[each[0]].tokens // 2)))
-            for each in alone
+            padded_batch(
+                [position] * smallest, rows, sampled.served, tokens=min(longest, -(-3 * row.tokens // 2))
+            )
+            for position, row in enumerate(rows)
         ],
         BATCHED: [
-            together(each, rows, sampled.served)
-            for each in _mixed(sampled, max(fewest, min(TOGETHER, spans["batch"].high)))
+            padded_batch(positions, rows, sampled.served)
+            for positions in _mixed(sampled, max(smallest, min(BATCH, spans["batch"].high)))
         ],
     }
 
 
 def _mixed(sampled: Evaluation, size: int) -> Iterator[Sequence[int]]:
-    """Batches of at most `size` rows of many lengths and of as many choices; a short last one is filled up."""
-    fewest = sampled.served.manifest.spans["batch"].low
+    """Batches of at most `size` rows, of many lengths and the same number of choices.
+
+    A batch with fewer rows than the span allows is filled up with its last row.
+    """
+    smallest = sampled.served.spans["batch"].low
     for choices in sorted({len(row.encodings) for row in sampled.rows}):
-        alike = [position for position, row in enumerate(sampled.rows) if len(row.encodings) == choices]
-        alike.sort(key=lambda position: sampled.rows[position].tokens)
-        count = -(-len(alike) // size)
+        same_choices = [
+            position for position, row in enumerate(sampled.rows) if len(row.encodings) == choices
+        ]
+        same_choices.sort(key=lambda position: sampled.rows[position].tokens)
+        count = -(-len(same_choices) // size)
         for start in range(count):
-            group = alike[start::count]
-            yield [*group, *[group[-1]] * (fewest - len(group))]
+            group = same_choices[start::count]
+            yield [*group, *[group[-1]] * (smallest - len(group))]

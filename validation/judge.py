@@ -1,4 +1,4 @@
-"""One variant, judged: what was found about it, held against the limits of its precision."""
+"""The report on one variant: what was observed, compared with the limits of its precision."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,121 +14,139 @@ from validation.report import AGREEMENT, Agreement, Stability, VariantReport
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What was measured about one variant; `compared` is None without texts, `stability` empty.
-
-    absent: why it cannot run on this machine, where the graph it was made of answered for it; empty where it ran.
-    """
+    """What was observed of one variant's answers."""
 
     variant: Variant
+    """The variant."""
     tallies: Sequence[Tally]
+    """The differences of its outputs from eager PyTorch's, one tally for each output on each kind of inputs."""
     compared: Comparison | None
+    """Its answers to the evaluation texts beside eager PyTorch's; None without texts."""
     stability: tuple[Stability, ...]
-    absent: str = ""
+    """How its answers change when padded and batched; empty without texts."""
+    obstacle: str = ""
+    """Why it cannot run on this machine and its ONNX graph answered in its place; empty if the variant itself ran."""
 
 
-def judge(found: Found, gates: Gates) -> VariantReport:
-    """The report on one variant's answers; validation.speed adds how fast it is."""
-    compared = found.compared
-    look = compared.look if compared and compared.eager else None
-    absent = [oracle.note(found.variant, found.absent, look)] if found.absent else []
-    widened = [sentence] if (sentence := gates.widened(found.variant.precision)) else []
+def judge(observations: Found, gates: Gates) -> VariantReport:
+    """The report on one variant's answers; `validation.speed` adds its speed."""
+    comparison = observations.compared
     return VariantReport(
-        name=found.variant.name,
-        metrics=_metrics(compared),
-        agreements=_agreements(found),
-        label_agreement=compared.agreed / compared.decisions if compared and compared.decisions else None,
-        decisions=compared.decisions if compared else 0,
-        verdicts=judge_answers(found, gates),
-        stability=found.stability,
-        notes=(*absent, *widened, *_dependence(found.stability, _depends_on_batch(found.variant, gates))),
+        name=observations.variant.name,
+        metrics=_metrics(comparison),
+        agreements=_agreements(observations),
+        label_agreement=comparison.agreed / comparison.decisions
+        if comparison and comparison.decisions
+        else None,
+        decisions=comparison.decisions if comparison else 0,
+        verdicts=judge_answers(observations, gates),
+        stability=observations.stability,
+        notes=tuple(_notes(observations, gates)),
     )
 
 
-def decided(found: Found, gates: Gates) -> bool:
-    """Whether a variant need not answer more examples: all is met, or its loss is surely beyond the margin.
+def decided(observations: Found, gates: Gates) -> bool:
+    """Whether a variant need not answer more examples: all checks are met, or its loss is beyond the margin.
 
-    Stopping for a loss that is too large makes passing rarer, never more frequent.
+    To stop for a loss that is too large can only make it rarer that a variant passes.
     """
-    answers = judge_answers(found, gates)
-    return all(verdict.outcome == "met" for verdict in answers) or any(map(lost, answers))
+    answers = judge_answers(observations, gates)
+    return all(verdict.outcome == "met" for verdict in answers) or any(map(shows_loss, answers))
 
 
-def lost(verdict: Verdict) -> bool:
-    """Whether `verdict` shows that the loss is beyond the margin, and not only that it may be."""
+def shows_loss(verdict: Verdict) -> bool:
+    """Whether `verdict` shows that the loss is beyond the margin: the lower end of its interval is."""
     return (
         verdict.kind == verdicts.LOSS and verdict.interval is not None and verdict.interval[0] > verdict.limit
     )
 
 
-def judge_answers(found: Found, gates: Gates) -> tuple[Verdict, ...]:
-    """The checks of what a variant answers, and none of its speed."""
-    limits, compared = gates.of(found.variant.precision), found.compared
+def judge_answers(observations: Found, gates: Gates) -> tuple[Verdict, ...]:
+    """The checks of a variant's answers, without those of its speed."""
+    limits, comparison = gates.of(observations.variant.precision), observations.compared
     return (
-        verdicts.judge_finite(sum(tally.non_finite for tally in found.tallies)),
-        *_agreeing(_agreements(found), limits),
-        *(_answering(compared, limits, gates) if compared is not None else ()),
-        *(() if _depends_on_batch(found.variant, gates) else _stable(found, limits)),
+        verdicts.judge_finite(sum(tally.non_finite for tally in observations.tallies)),
+        *_judge_differences(_agreements(observations), limits),
+        *(_judge_comparison(comparison, limits, gates) if comparison is not None else ()),
+        *(
+            ()
+            if _batch_dependent_pass(observations.variant, gates)
+            else _judge_stability(observations, limits)
+        ),
     )
 
 
-def _agreements(found: Found) -> tuple[Agreement, ...]:
-    return tuple(tally.agreement for tally in found.tallies if tally.agreement.values)
+def _agreements(observations: Found) -> tuple[Agreement, ...]:
+    return tuple(tally.agreement for tally in observations.tallies if tally.agreement.values)
 
 
-def _metrics(compared: Comparison | None) -> tuple[Metric, ...]:
-    """The task's metrics, and how often the variant decides as eager does, which is a metric that eager meets whole."""
-    if compared is None or not compared.decisions:
-        return compared.metrics if compared else ()
+def _metrics(comparison: Comparison | None) -> tuple[Metric, ...]:
+    """The task's metrics, and the share of decisions that agree with eager PyTorch's, which for eager itself is 1."""
+    if comparison is None or not comparison.decisions:
+        return comparison.metrics if comparison else ()
     agreement = Metric(
         name=AGREEMENT,
         eager=1.0,
-        variant=compared.agreed / compared.decisions,
-        examples=compared.decisions,
+        variant=comparison.agreed / comparison.decisions,
+        examples=comparison.decisions,
     )
-    return (*compared.metrics, agreement)
+    return (*comparison.metrics, agreement)
 
 
-def _agreeing(agreements: Sequence[Agreement], limits: Limits) -> Iterator[Verdict]:
+def _judge_differences(agreements: Sequence[Agreement], limits: Limits) -> Iterator[Verdict]:
     for inputs in dict.fromkeys(agreement.inputs for agreement in agreements):
-        alike = [agreement for agreement in agreements if agreement.inputs == inputs]
+        same_inputs = [agreement for agreement in agreements if agreement.inputs == inputs]
         if limits.error is not None:
-            yield verdicts.judge_error(inputs, max(each.largest for each in alike), limits.error)
+            largest = max(agreement.largest for agreement in same_inputs)
+            yield verdicts.judge_error(inputs, largest, limits.error)
         if limits.noise is not None:
-            yield verdicts.judge_noise(inputs, max(each.noise for each in alike), limits.noise)
+            noise = max(agreement.noise for agreement in same_inputs)
+            yield verdicts.judge_noise(inputs, noise, limits.noise)
 
 
-def _answering(compared: Comparison, limits: Limits, gates: Gates) -> Iterator[Verdict]:
-    if compared.eager:
-        yield verdicts.judge_loss(compared.eager[0], compared.variant[0], compared.look, gates)
-    if compared.classifies and compared.decisions and limits.agreement is not None:
-        yield verdicts.judge_agreement(compared.agreed, compared.decisions, limits.agreement)
-    if compared.cosines and limits.cosine is not None:
-        yield verdicts.judge_cosine(compared.cosines, limits.cosine)
+def _judge_comparison(comparison: Comparison, limits: Limits, gates: Gates) -> Iterator[Verdict]:
+    if comparison.eager:
+        yield verdicts.judge_loss(comparison.eager[0], comparison.variant[0], comparison.look, gates)
+    if comparison.classifies and comparison.decisions and limits.agreement is not None:
+        yield verdicts.judge_agreement(comparison.agreed, comparison.decisions, limits.agreement)
+    if comparison.cosines and limits.cosine is not None:
+        yield verdicts.judge_cosine(comparison.cosines, limits.cosine)
 
 
-def _stable(found: Found, limits: Limits) -> Iterator[Verdict]:
-    classifies = found.compared is not None and found.compared.classifies
-    for stability in found.stability:
+def _judge_stability(observations: Found, limits: Limits) -> Iterator[Verdict]:
+    classifies = observations.compared is not None and observations.compared.classifies
+    for stability in observations.stability:
         if limits.shift is not None:
             yield verdicts.judge_shift(stability, limits.shift)
         if classifies and stability.decisions and limits.flips is not None:
             yield verdicts.judge_flips(stability, limits.flips)
 
 
-def _depends_on_batch(variant: Variant, gates: Gates) -> str:
-    """The pass by which the variant's answers depend on what is in the batch, or nothing."""
-    return next((each.name for each in variant.passes if each.name in gates.batch_dependent), "")
+def _notes(observations: Found, gates: Gates) -> Iterator[str]:
+    """What a reader must know of the variant, one sentence each."""
+    comparison = observations.compared
+    if observations.obstacle:
+        look = comparison.look if comparison and comparison.eager else None
+        yield oracle.note(observations.variant, observations.obstacle, look)
+    if sentence := gates.widened(observations.variant.precision):
+        yield sentence
+    dependent = _batch_dependent_pass(observations.variant, gates)
+    if dependent and observations.stability:
+        yield _dependence_note(observations.stability, dependent)
 
 
-def _dependence(stability: Sequence[Stability], dependent: str) -> Iterator[str]:
-    """For a variant that cannot be independent of the batch: by how much it is not."""
-    if not dependent or not stability:
-        return
-    changes = " and ".join(f"by up to {each.largest:.2g} when {each.way}" for each in stability)
-    flips = " and ".join(f"{each.changed} when {each.way}" for each in stability)
+def _batch_dependent_pass(variant: Variant, gates: Gates) -> str:
+    """The name of the pass that makes the variant's answers depend on the rest of the batch; empty without one."""
+    return next((applied.name for applied in variant.passes if applied.name in gates.batch_dependent), "")
+
+
+def _dependence_note(stability: Sequence[Stability], dependent: str) -> str:
+    """How much the answers of a variant depend on the batch, for one that cannot be independent of it."""
+    changes = " and ".join(f"by up to {way.largest:.2g} when {way.way}" for way in stability)
+    flips = " and ".join(f"{way.changed} when {way.way}" for way in stability)
     decisions = stability[0].decisions
-    yield (
-        f"The same text answers differently alone, padded and in a batch, because {dependent} scales activations by "
-        f"what is in the batch. Over {stability[0].texts} texts, scores change {changes}"
-        + (f"; of {decisions} answers, {flips} become others." if decisions else ".")
+    return (
+        f"The answer to a text depends on its padding and on the other texts in the batch, because {dependent} scales "
+        f"activations by what is in the batch. Over {stability[0].texts} texts, scores change {changes}"
+        + (f"; of {decisions} answers, {flips} change." if decisions else ".")
     )

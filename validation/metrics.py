@@ -1,9 +1,9 @@
-"""Task metrics as functions of summed columns, so that examples can be left out or drawn again cheaply.
+"""Metrics as functions of summed columns, which makes them cheap to compute without one example or on a resample.
 
-Each metric keeps, per example, a few numbers whose sums over any sample of examples determine it (its sufficient
-statistics). The tests hold every one against scikit-learn, seqeval, torchmetrics or scipy on the whole set.
+Each metric keeps a few numbers for each example. The sums of these numbers over any sample determine the metric on that
+sample. The tests compare every metric with scikit-learn, seqeval, torchmetrics or scipy.
 
-Shape suffixes: N examples, K columns, L labels; `...` is a batch of samples or nothing.
+Shape suffixes: N examples, K columns, L labels; `...` is a batch of samples, or nothing.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,16 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One metric of one model on N examples: per-example columns (N, K), and (..., K) sums to (...) values."""
+    """One metric of one model on N examples."""
 
     name: str
+    """The metric's name."""
     columns: Array
+    """A few numbers for each example, (N, K)."""
     of_sums: Callable[[Array], Array]
+    """The metric's values (...), for sums of the columns (..., K)."""
     higher_is_better: bool = True
+    """Whether a higher value is a better one."""
 
     @property
     def value(self) -> float:
@@ -32,18 +36,18 @@ class Score:
 
 
 def mean(name: str, values_N: Array) -> Score:
-    """The mean of a per-example value, such as exact match or F1 of an answer."""
+    """The mean of one value for each example, such as the exact match or the F1 of an answer."""
     return ratio(name, values_N, np.ones_like(values_N))
 
 
 def ratio(name: str, numerators_N: Array, denominators_N: Array) -> Score:
-    """The sum of numerators over the sum of denominators, 0 where that is 0 (accuracy over several per example)."""
+    """The sum of the numerators divided by that of the denominators; 0 where the latter is 0."""
     columns_NK = np.stack([numerators_N, denominators_N], axis=1).astype(np.float64)
     return Score(name=name, columns=columns_NK, of_sums=_ratio)
 
 
 def perplexity(name: str, negative_log_likelihoods_N: Array, counts_N: Array) -> Score:
-    """exp of the mean negative log-likelihood (natural logarithm) per predicted token; lower is better."""
+    """exp of the mean negative log-likelihood (natural logarithm) of a predicted token; lower is better."""
     columns_NK = np.stack([negative_log_likelihoods_N, counts_N], axis=1).astype(np.float64)
     return Score(
         name=name, columns=columns_NK, of_sums=lambda sums: np.exp(_ratio(sums)), higher_is_better=False
@@ -51,7 +55,10 @@ def perplexity(name: str, negative_log_likelihoods_N: Array, counts_N: Array) ->
 
 
 def micro_f1(name: str, correct_N: Array, predicted_N: Array, actual_N: Array) -> Score:
-    """F1 of counts pooled over examples, 0 where nothing is predicted and nothing actual (scikit-learn's default)."""
+    """F1 of counts that are summed over the examples.
+
+    0 where nothing is predicted and nothing is actual, as in scikit-learn.
+    """
 
     def of_sums(sums: Array) -> Array:
         return _divide(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
@@ -61,21 +68,25 @@ def micro_f1(name: str, correct_N: Array, predicted_N: Array, actual_N: Array) -
 
 
 def macro_f1(name: str, predicted_N: Indices, actual_N: Indices, labels: int) -> Score:
-    """Mean over labels of their F1; labels that are neither predicted nor actual count not (as in scikit-learn)."""
+    """The mean of the labels' F1, over the labels that are predicted or actual, as in scikit-learn."""
     identity_LL = np.eye(labels)
     predicted_NL, actual_NL = identity_LL[predicted_N], identity_LL[actual_N]
 
     def of_sums(sums: Array) -> Array:
-        correct, seen = sums[..., :labels], sums[..., labels:]
-        return _divide((2 * _divide(correct, seen)).sum(axis=-1), (seen > 0).sum(axis=-1).astype(np.float64))
+        correct, total = sums[..., :labels], sums[..., labels:]
+        occurring = (total > 0).sum(axis=-1).astype(np.float64)
+        return _divide((2 * _divide(correct, total)).sum(axis=-1), occurring)
 
     columns_NK = np.concatenate([predicted_NL * actual_NL, predicted_NL + actual_NL], axis=1)
     return Score(name=name, columns=columns_NK, of_sums=of_sums)
 
 
 def r2(name: str, predicted_N: Array, actual_N: Array) -> Score:
-    """Coefficient of determination; for a constant truth 1 where met exactly and else 0, as in scikit-learn."""
-    # A constant shift leaves the value and keeps the difference of two large sums from losing digits.
+    """Coefficient of determination.
+
+    For constant true values it is 1 if every prediction is exact, else 0, as in scikit-learn.
+    """
+    # Centring does not change the result, and avoids the difference of two large sums, which would lose digits.
     centred_N = actual_N - actual_N.mean()
 
     def of_sums(sums: Array) -> Array:
@@ -91,7 +102,7 @@ def r2(name: str, predicted_N: Array, actual_N: Array) -> Score:
 
 
 def pearson(name: str, predicted_N: Array, actual_N: Array) -> Score:
-    """Pearson's correlation, 0 where either side is constant."""
+    """Pearson's correlation; 0 where either side is constant."""
     x_N, y_N = predicted_N - predicted_N.mean(), actual_N - actual_N.mean()
 
     def of_sums(sums: Array) -> Array:

@@ -1,12 +1,12 @@
-"""How much worse a variant scores than eager PyTorch, as an interval that holds where few answers or none differ.
+"""How much worse a variant scores than eager PyTorch, as an interval that also holds if few or no answers differ.
 
-Each example adds its share to the difference of the two models' metric. Losses and gains are summed apart. Each sum
-gets limits that are exact for counts: Garwood's (1936) for a Poisson count, extended by Fay and Feuer (1997) to events
-of unequal weight. The upper limit adds one made-up event of the greatest weight, so that even without any loss in N
-examples a loss stays possible. The limits of the difference come from those of its parts (Newcombe 1998, method 10; Zou
-and Donner 2008).
+Each example contributes to the difference of the two models' metrics. Losses and gains are summed separately. Each sum
+has limits that are exact for counts: Garwood's (1936) for a Poisson count, extended by Fay and Feuer (1997) to events
+of unequal weight. The upper limit adds one hypothetical event of the greatest weight: a loss stays possible even if
+no example lost anything. The limits of the difference follow from those of the two sums (Newcombe 1998, method
+10; Zou and Donner 2008).
 
-Shape suffixes: N examples, K columns; `...` is a batch of samples or nothing.
+Shape suffixes: N examples, K columns; `...` is a batch of samples, or nothing.
 """
 
 from dataclasses import dataclass
@@ -16,44 +16,44 @@ from scipy import special, stats
 
 from validation.metrics import Array, Score
 
-# What one example loses of a metric between 0 and 1 whose answer turns from right to wrong
-WHOLE = 1.0
+WHOLE_ANSWER = 1.0
+"""The loss of one example whose answer turns from right to wrong, for a metric between 0 and 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sums:
-    """What the limits of a sum of weighted events need to know of them, each (...)."""
+class EventSum:
+    """A sum of weighted events, and the numbers that determine its limits; the arrays have the shape (...)."""
 
     total: Array
     """The sum of the weights."""
     squares: Array
-    """The sum of their squares."""
+    """The sum of the squared weights."""
     heaviest: Array
     """The greatest weight that an event can have."""
 
     @classmethod
-    def of(cls, weights_N: Array) -> "Sums":
-        """Of one sample; an event can weigh as much as a whole answer, or as the heaviest that is there."""
+    def of(cls, weights_N: Array) -> "EventSum":
+        """The sum of one sample; the greatest weight is that of a whole answer, or the greatest in the sample."""
         return cls(
             total=weights_N.sum(),
             squares=(weights_N**2).sum(),
-            heaviest=np.maximum(WHOLE, weights_N.max(initial=0.0)),
+            heaviest=np.maximum(WHOLE_ANSWER, weights_N.max(initial=0.0)),
         )
 
     @classmethod
-    def of_counts(cls, counts: Array) -> "Sums":
-        """Of so many whole answers."""
+    def of_counts(cls, counts: Array) -> "EventSum":
+        """The sums of `counts` whole answers."""
         return cls(total=counts, squares=counts, heaviest=np.ones_like(counts))
 
     def upper(self, tail: float) -> Array:
-        """What the expected sum exceeds with the chance `tail`."""
+        """The upper limit: the expected sum is larger with a probability of at most `tail`."""
         mean, variance = self.total + self.heaviest, self.squares + self.heaviest**2
         scale = variance / mean
         limit: Array = scale * special.gammainccinv(mean / scale, tail)
         return limit
 
     def lower(self, tail: float) -> Array:
-        """What the expected sum stays below with the chance `tail`; 0 where there was no event."""
+        """The lower limit: the expected sum is smaller with a probability of at most `tail`; 0 without events."""
         some = self.squares > 0
         total, squares = np.where(some, self.total, 1.0), np.where(some, self.squares, 1.0)
         scale = squares / total
@@ -61,27 +61,27 @@ class Sums:
 
 
 def loss_interval(eager: Score, variant: Score, *, critical: float) -> tuple[float, float]:
-    """The interval of how much worse `variant` is than `eager`, in the metric's own unit, on paired examples.
+    """The interval of how much worse `variant` is than `eager`, in the metric's unit, from paired examples.
 
-    Each end is one-sided: the loss lies beyond it with the chance that a standard normal value exceeds `critical`. At
-    least two examples are needed.
+    Each end is one-sided: the loss is beyond it with the probability that a standard normal value exceeds `critical`.
+    At least two examples are needed.
     """
-    losses_N = contributions(eager, variant)
-    lost, gained = Sums.of(np.maximum(losses_N, 0)), Sums.of(np.maximum(-losses_N, 0))
+    losses_N = pseudo_values(eager, variant)
+    lost, gained = EventSum.of(np.maximum(losses_N, 0)), EventSum.of(np.maximum(-losses_N, 0))
     low, high = difference_limits(lost, gained, critical)
     return float(low) / len(losses_N), float(high) / len(losses_N)
 
 
-def contributions(eager: Score, variant: Score) -> Array:
-    """What each example adds to the loss, (N,): the jackknife's pseudo-values (Tukey 1958), whose mean is the loss.
+def pseudo_values(eager: Score, variant: Score) -> Array:
+    """The contribution of each example to the loss, (N,): the jackknife's pseudo-values (Tukey 1958).
 
-    For a mean over examples they are the examples' own losses.
+    Their mean is the loss. For a metric that is a mean over examples they are the examples' own losses.
     """
     sign = 1.0 if eager.higher_is_better else -1.0
 
     def loss(eager_sums: Array, variant_sums: Array) -> Array:
-        lost: Array = sign * (eager.of_sums(eager_sums) - variant.of_sums(variant_sums))
-        return lost
+        difference: Array = sign * (eager.of_sums(eager_sums) - variant.of_sums(variant_sums))
+        return difference
 
     examples = len(eager.columns)
     eager_K, variant_K = eager.columns.sum(axis=0), variant.columns.sum(axis=0)
@@ -90,16 +90,29 @@ def contributions(eager: Score, variant: Score) -> Array:
     return pseudo_N
 
 
-def difference_limits(lost: Sums, gained: Sums, critical: float) -> tuple[Array, Array]:
-    """Both limits of the expected sum of losses less that of gains, each with the chance beyond `critical`."""
+def difference_limits(lost: EventSum, gained: EventSum, critical: float) -> tuple[Array, Array]:
+    """Both limits of the expected losses less the expected gains, each with the tail probability of `critical`."""
     tail = float(stats.norm.sf(critical))
-    loss = lost.total - gained.total
-    low = loss - np.hypot(lost.total - lost.lower(tail), gained.upper(tail) - gained.total)
-    high = loss + np.hypot(lost.upper(tail) - lost.total, gained.total - gained.lower(tail))
+    return square_and_add(
+        lost.total,
+        (lost.lower(tail), lost.upper(tail)),
+        gained.total,
+        (gained.lower(tail), gained.upper(tail)),
+    )
+
+
+def square_and_add(
+    first: Array, first_limits: tuple[Array, Array], second: Array, second_limits: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """Both limits of `first` less `second`, from the limits of each (Newcombe 1998; Zou and Donner 2008)."""
+    difference = first - second
+    low = difference - np.hypot(first - first_limits[0], second_limits[1] - second)
+    high = difference + np.hypot(first_limits[1] - first, second - second_limits[0])
     return low, high
 
 
-def unseen(examples: int, critical: float) -> float:
-    """The upper end of the loss where none of `examples` differs, (-ln tail)/N: the least that can be shown."""
-    _, high = difference_limits(Sums.of(np.zeros(1)), Sums.of(np.zeros(1)), critical)
+def smallest_upper_end(examples: int, critical: float) -> float:
+    """The upper end of the loss if none of `examples` differs, -ln(tail) / N: they cannot show a smaller one."""
+    no_events = EventSum.of(np.zeros(1))
+    _, high = difference_limits(no_events, no_events, critical)
     return float(high) / examples

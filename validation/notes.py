@@ -1,4 +1,4 @@
-"""What a reader must know to read a report's numbers."""
+"""What a reader must know of the evaluation to read a report's numbers."""
 
 import hashlib
 import math
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from validation.accuracy import Evaluation
 from validation.gate import Gates
-from validation.noninferiority import unseen
+from validation.noninferiority import smallest_upper_end
 from validation.sequential import single_look
 
 
@@ -20,34 +20,35 @@ def describe(path: Path | None, evaluated: Evaluation | None) -> str:
 
 
 def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tuple[str, ...]:
-    """Sentences on what was not judged, what was shortened, and what so few examples cannot show."""
-    found = []
+    """Sentences on what was not judged, what was truncated, and what so few examples cannot show."""
+    sentences = []
     if path is None:
-        found.append(
+        sentences.append(
             "No evaluation data were given, so that no metric was computed and accuracy was not judged."
         )
     if evaluated is None:
-        found.append("None of the demo's texts fits this model: only generated inputs were compared.")
-        return tuple(found)
+        sentences.append("None of the demo's texts fits this model: only generated inputs were compared.")
+        return tuple(sentences)
     if evaluated.left_out:
-        found.append(f"{evaluated.left_out} of the demo's texts do not fit this model and were left out.")
-    if evaluated.shortened:
-        found.append(
-            f"{evaluated.shortened} of {len(evaluated.examples)} texts had more than "
+        sentences.append(f"{evaluated.left_out} of the demo's texts do not fit this model and were left out.")
+    if evaluated.truncated:
+        sentences.append(
+            f"{evaluated.truncated} of {len(evaluated.examples)} texts had more than "
             f"{evaluated.served.longest} tokens and were cut off there."
         )
     if path is not None:
-        least = least_shown(len(evaluated.examples), gates.confidence)
+        examples = len(evaluated.examples)
+        least = smallest_provable_loss(examples, gates.confidence)
         if least > gates.margin:
-            needed = math.ceil(least * len(evaluated.examples) / gates.margin)
-            found.append(
-                f"{len(evaluated.examples)} examples are few: even where no answer differs, a loss of {least:.1%} "
-                f"cannot be excluded at {gates.confidence:.0%}, and the margin is {gates.margin:.1%}. So the loss is "
-                f"not settled: give {needed:,} examples or more."
+            needed = math.ceil(least * examples / gates.margin)
+            sentences.append(
+                f"{examples} examples are too few: even if no answer differs, they cannot exclude a loss of "
+                f"{least:.1%} at {gates.confidence:.0%} confidence, and the margin is {gates.margin:.1%}. So the loss "
+                f"is not settled: give {needed:,} examples or more."
             )
-    return tuple(found)
+    return tuple(sentences)
 
 
-def least_shown(examples: int, confidence: float) -> float:
-    """The upper end of the loss where none of `examples` differs."""
-    return unseen(examples, single_look(examples, confidence).critical)
+def smallest_provable_loss(examples: int, confidence: float) -> float:
+    """The smallest loss that `examples` can exclude: the interval's upper end if no answer differs."""
+    return smallest_upper_end(examples, single_look(examples, confidence).critical)

@@ -1,4 +1,4 @@
-"""Variants that need a device which is not here: their own graph answers for them, on ONNX Runtime's CPU provider."""
+"""Variants for a device that this machine does not have: their ONNX graph answers in their place, on a CPU."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ SETTINGS = {"session.disable_quant_qdq": "1"}
 
 
 def obstacle(variant: Variant) -> str | None:
-    """Why `variant` cannot run on this machine, None where it can."""
+    """Why `variant` cannot run on this machine; None where it can."""
     backend = backends.get(variant.target)
     if backend is None:
         return f"there is no backend for {variant.target}"
@@ -24,7 +24,7 @@ def obstacle(variant: Variant) -> str | None:
 
 
 def session(candidate: Path, variant: Variant, served: Served, *, threads: int) -> Session:
-    """Of the graph that `variant` was made of."""
+    """A session of the ONNX graph from which `variant` was compiled."""
     graph = replace(variant, target=CPU, files=(variant.oracle,), needs=(), session=SETTINGS, compiled=None)
     return Session(
         Loaded(
@@ -37,13 +37,13 @@ def session(candidate: Path, variant: Variant, served: Served, *, threads: int) 
     )
 
 
-def note(variant: Variant, why: str, look: Look | None) -> str:
-    """What a reader must know of a variant that has not run; `look` is None without labels."""
-    made = variant.compiled.flavour if variant.compiled else variant.target
+def note(variant: Variant, obstacle: str, look: Look | None) -> str:
+    """A sentence for readers of a variant that did not run; `look` is None without labels."""
+    compiler = variant.compiled.flavour if variant.compiled else variant.target
     return (
-        f"Not run on a device, since {why}. Its answers are those of {variant.oracle}, the graph that {made} was "
-        "given, run by ONNX Runtime's CPU provider"
-        + (f" on {look.examples:,} of the evaluation's {look.of:,} examples" if look else "")
+        f"Not run on a device, since {obstacle}. Its answers are those of {variant.oracle}, the graph from which "
+        f"{compiler} compiled it, run by ONNX Runtime's CPU provider"
+        + (f" on {look.examples:,} of the {look.of:,} evaluation examples" if look else "")
         + "; its speed was not measured."
     )
 

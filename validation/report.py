@@ -1,4 +1,4 @@
-"""What validation found: dataclasses, their JSON, and the table of what was observed against which limit."""
+"""The report of a validation: dataclasses and their JSON."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,6 @@ from distilforge.json_fields import Fields, read_number, read_text
 from distilforge.manifest import (
     Measurement,
     Metric,
-    Outcome,
     Steadiness,
     Verdict,
     read_measurement,
@@ -19,127 +18,146 @@ from distilforge.manifest import (
 
 SCHEMA = 1
 EAGER = "eager"
+"""Eager PyTorch as the subject of a timing."""
 AGREEMENT = "agreement with eager"
-"""The metric that needs no labels; a manifest has it after the task's own."""
+"""The metric that needs no labels; it is the last of a variant's metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """Absolute differences of one output from eager's on one kind of inputs; `values` is how many were compared.
-
-    noise: root mean square of the differences, by the standard deviation of eager's output.
-    """
+    """The absolute differences of one output from eager PyTorch's, on one kind of inputs."""
 
     inputs: str
+    """The kind of inputs."""
     output: str
+    """The output's name."""
     largest: float
+    """The largest difference."""
     mean: float
+    """The mean difference."""
     percentile_999: float
+    """The 99.9th percentile of the differences."""
     values: int
+    """How many values were compared."""
     noise: float = 0.0
+    """Root mean square of the differences, divided by the standard deviation of eager PyTorch's values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stability:
-    """How much the answers to the same texts change when they are fed another `way` than alone.
-
-    largest: the most that any score changed. changed: decisions that did, of all.
-    """
+    """How much the answers to the same texts change when these are not fed alone."""
 
     way: str
+    """How they are fed: "padded" or "batched"."""
     texts: int
+    """How many texts there are."""
     largest: float
+    """The largest change of a score."""
     changed: int
+    """How many decisions changed."""
     decisions: int
+    """How many decisions there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speedup:
-    """How many times as fast as another subject a variant is (distilforge.timing.ratios)."""
+    """How many times as fast a variant is as another subject (distilforge.timing.ratios)."""
 
     batch: int | None
     """Texts in the batch; None for the geometric mean over all timed shapes."""
     tokens: int | None
-    """Tokens of every text; None likewise."""
+    """Tokens of every text; None for the geometric mean over all timed shapes."""
     ratio: float
-    """Seconds of the other by the variant's."""
+    """Seconds of the other subject divided by the variant's."""
     interval: tuple[float, float]
-    """Each end one-sided."""
+    """The lower and the upper end, each one-sided."""
     over: str = EAGER
     """The other subject."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantReport:
-    """How one variant fared.
-
-    metrics: the primary one first, the agreement with eager last; only that without labelled data. agreements: one per
-    kind of inputs and output. label_agreement: share of `decisions` that are eager's, None where the head decides
-    nothing. measurements: of eager and of the variant in turns, a pair a shape. speedups: over eager and over siblings,
-    over all shapes and at each; none where the timing was not steady.
-    stability: when padded and when batched. notes: what a reader must know before deploying it. withheld: why it is not
-    published though nothing is known against its answers; empty where it is.
-    """
+    """The results of one variant."""
 
     name: str
+    """Target and precision."""
     metrics: tuple[Metric, ...] = ()
+    """The primary metric first, the agreement with eager PyTorch last; only the latter without labelled data."""
     agreements: tuple[Agreement, ...] = ()
+    """One for each output on each kind of inputs."""
     label_agreement: float | None = None
+    """The share of decisions that agree with eager PyTorch's; None where the head decides nothing."""
     decisions: int = 0
+    """How many decisions there are."""
     verdicts: tuple[Verdict, ...] = ()
+    """The checks, in the order judged."""
     speedups: tuple[Speedup, ...] = ()
+    """Over eager PyTorch and over other variants, over all shapes and at each; empty if the timing was not steady."""
     measurements: tuple[Measurement, ...] = ()
+    """Timed runs of eager PyTorch and of the variant, in turns."""
     stability: tuple[Stability, ...] = ()
+    """When padded and when batched."""
     notes: tuple[str, ...] = ()
+    """What a reader must know before deploying it, one sentence each."""
     withheld: str = ""
+    """Why it is left out of the release although no check of its answers failed; empty where it is published."""
 
     @property
     def passed(self) -> bool:
+        """Whether no check failed; a check that is not settled has not failed."""
         return all(self.verdicts)
 
     def over(self, subject: str) -> tuple[Speedup, ...]:
-        """The speed-ups over `subject`, one a shape."""
-        return tuple(one for one in self.speedups if one.over == subject and one.batch is not None)
+        """The speed-ups over `subject`, one for each shape."""
+        return tuple(
+            speedup for speedup in self.speedups if speedup.over == subject and speedup.batch is not None
+        )
 
     def overall(self, subject: str) -> Speedup | None:
-        """The speed-up over `subject` as geometric mean over the shapes; None where none is claimed."""
-        return next((one for one in self.speedups if one.over == subject and one.batch is None), None)
+        """The geometric mean of the speed-ups over `subject`; None where none is claimed."""
+        return next(
+            (speedup for speedup in self.speedups if speedup.over == subject and speedup.batch is None), None
+        )
 
     @property
     def siblings(self) -> tuple[str, ...]:
-        """The other variants that it was held against."""
+        """The other variants with which its speed was compared."""
         return tuple(dict.fromkeys(speedup.over for speedup in self.speedups if speedup.over != EAGER))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How a release fared; true figures only, so that the report of one that failed is as complete.
-
-    evaluation: what the texts were. examples: how many. conditions: machine, versions, threads, gates. notes: what a
-    reader must know to read the numbers. timing: whether the speeds can be relied on; None where nothing was timed.
-    """
+    """The results of one release; a report on a failed release is as complete as any other."""
 
     head: str
+    """The release's head."""
     evaluation: str
+    """Which texts were used: a file's name and digest, or the demo's texts."""
     examples: int
+    """How many examples they have."""
     variants: tuple[VariantReport, ...]
+    """The results of each variant."""
     conditions: Mapping[str, str]
+    """Machine, threads and versions, by name."""
     notes: tuple[str, ...] = ()
+    """What a reader must know to read the numbers, one sentence each."""
     timing: Steadiness | None = None
+    """Whether the speeds can be relied on; None where nothing was timed."""
     schema: int = SCHEMA
+    """The version of this format."""
 
     @property
     def passed(self) -> bool:
-        """Whether all that is to be published is sound; what is withheld does not count."""
+        """Whether no check failed of the variants that are to be published."""
         return all(variant.passed for variant in self.variants if not variant.withheld)
 
     def to_json(self) -> str:
-        """This report as JSON; ValueError where a number is NaN or infinite, which JSON cannot say."""
+        """This report as JSON; raises ValueError for NaN and infinity, which JSON cannot hold."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, path: str = "report.json") -> "Report":
-        """The report in `text`; distilforge's ReleaseError naming the field that is missing or misshapen."""
+        """The report in `text`; raises distilforge's ReleaseError, which names the field that does not fit."""
         fields = Fields.parse(text, path)
         return cls(
             schema=fields.integer("schema"),
@@ -153,63 +171,10 @@ class Report:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One verdict as a table shows it: every cell text, `outcome` for the mark.
-
-    room: how far the observed lies on the good side of the limit.
-    """
-
-    variant: str
-    check: str
-    observed: str
-    limit: str
-    unit: str
-    interval: str
-    room: str
-    outcome: Outcome
-    reason: str
-
-    @property
-    def mark(self) -> str:
-        return _MARKS[self.outcome]
-
-
-_MARKS: Mapping[Outcome, str] = {"met": "✓ pass", "not met": "✗ FAIL", "not settled": "? not settled"}
-
-
-def rows(report: Report) -> tuple[Line, ...]:
-    """Observed against limit, a line a verdict, in the order judged."""
-    return tuple(_line(variant.name, verdict) for variant in report.variants for verdict in variant.verdicts)
-
-
-def _line(variant: str, verdict: Verdict) -> Line:
-    # What is not settled is no claim, so that its numbers are left to the JSON
-    interval = verdict.interval if verdict.settled else None
-    return Line(
-        variant=variant,
-        check=verdict.check,
-        observed=number(verdict.observed) if verdict.settled else "-",
-        limit=f"{verdict.comparison} {number(verdict.limit)}",
-        unit=verdict.unit,
-        interval="" if interval is None else f"{number(interval[0])} to {number(interval[1])}",
-        room=number(room(verdict)) if verdict.settled else "-",
-        outcome=verdict.outcome,
-        reason=verdict.reason,
-    )
-
-
 def room(verdict: Verdict) -> float:
-    """How far the observed lies on the good side of the limit; negative where the verdict is not met."""
-    apart = verdict.limit - verdict.observed
-    return apart if verdict.comparison == "at most" else -apart
-
-
-def number(value: float) -> str:
-    """`value` in three significant digits; whole numbers and what is beyond 1000 without a fraction."""
-    if value == int(value) or 1000 <= abs(value) < 1e6:
-        return f"{value:.0f}"
-    return f"{value:.2e}" if abs(value) < 1e-3 or abs(value) >= 1e6 else f"{value:.3g}"
+    """How far the observed number is on the good side of the limit; negative where the check is not met."""
+    distance = verdict.limit - verdict.observed
+    return distance if verdict.comparison == "at most" else -distance
 
 
 def _variant(value: object, path: str) -> VariantReport:

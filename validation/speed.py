@@ -1,4 +1,4 @@
-"""How fast a release is beside eager PyTorch: timed by the runtime's one timing engine, and judged."""
+"""How fast a release is beside eager PyTorch: timed by the runtime's timing engine, and judged."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ from validation.conditions import physical_cores
 from validation.gate import Gates
 from validation.report import EAGER, Report, Speedup, VariantReport
 
-# Of the interval of every ratio: 5% tell which of two is faster where the difference matters to anyone
+# Of the interval of every ratio: 5% is enough to tell which of two is faster, where the difference matters
 WIDTH = 0.05
 
 
@@ -35,18 +35,19 @@ class Timed:
     """The timing of one release."""
 
     measurements: tuple[Measurement, ...]
-    """Of eager PyTorch and of every variant that runs on this machine."""
+    """The timed runs of eager PyTorch and of every variant that runs on this machine."""
     steadiness: Steadiness
     """Whether anything can be claimed."""
     threads: int
-    """Of every subject."""
+    """The number of threads of every subject."""
 
     def to_json(self) -> str:
+        """This timing as JSON."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str, path: str = "timing.json") -> "Timed":
-        """The timing in `text`; distilforge's ReleaseError naming the field that does not fit."""
+        """The timing in `text`; raises distilforge's ReleaseError, which names the field that does not fit."""
         fields = Fields.parse(text, path)
         return cls(
             measurements=fields.list("measurements", read_measurement),
@@ -75,9 +76,9 @@ def measure(
     gates: Gates,
     progress: Callable[[str], None],
 ) -> Timed | None:
-    """Time eager PyTorch on `checkpoint` and every variant of `candidate` that runs on this machine.
+    """Time eager PyTorch on `checkpoint`, and every variant of `candidate` that runs on this machine.
 
-    None where none does. Raises TimingError where a subject does not open.
+    None if no variant does. Raises TimingError where a subject does not open.
     """
     names = [variant.name for variant in manifest.variants if oracle.obstacle(variant) is None]
     if not names:
@@ -99,7 +100,7 @@ def measure(
 
 
 def judge(report: Report, variants: Sequence[Variant], timed: Timed | None, gates: Gates) -> Report:
-    """`report` with how fast each of `variants` is; nothing is added where nothing was timed."""
+    """`report` with the speed of each of `variants`; unchanged if nothing was timed."""
     if timed is None:
         return report
     by_name = {variant.name: variant for variant in variants}
@@ -107,8 +108,10 @@ def judge(report: Report, variants: Sequence[Variant], timed: Timed | None, gate
         report,
         timing=timed.steadiness,
         variants=tuple(
-            _judged(one, by_name[one.name], variants, timed, gates) if one.name in by_name else one
-            for one in report.variants
+            _with_speed(result, by_name[result.name], variants, timed, gates)
+            if result.name in by_name
+            else result
+            for result in report.variants
         ),
     )
 
@@ -116,47 +119,50 @@ def judge(report: Report, variants: Sequence[Variant], timed: Timed | None, gate
 def speed_verdicts(
     variant: Variant, variants: Sequence[Variant], timed: Timed, gates: Gates
 ) -> tuple[Verdict, ...]:
-    """The checks of the variant's speed; none of what was not timed."""
+    """The checks of the variant's speed; empty where it was not timed, or where speeds are not judged."""
     over_eager = timed.ratio(variant.name, EAGER, gates)
     if over_eager is None or gates.latency != "judge":
         return ()
     steady = timed.steadiness.steady
-    judged = []
+    checks = []
     if gates.speedup > 0:
-        judged.append(verdicts.judge_speedup(over_eager, gates, steady=steady))
+        checks.append(verdicts.judge_speedup(over_eager, gates, steady=steady))
     sibling = fastest_sibling(variant, variants, timed, gates)
     over_sibling = timed.ratio(variant.name, sibling, gates) if sibling else None
     if sibling and over_sibling is not None:
-        judged.append(verdicts.judge_sibling(over_sibling, sibling, gates, steady=steady))
-    return tuple(judged)
+        checks.append(verdicts.judge_sibling(over_sibling, sibling, gates, steady=steady))
+    return tuple(checks)
 
 
 def fastest_sibling(variant: Variant, variants: Sequence[Variant], timed: Timed, gates: Gates) -> str | None:
-    """The fastest of the variants that this one must beat; None where there is none that was timed."""
-    rivals = {
+    """The fastest of the variants that this one must beat; None where none of them was timed."""
+    siblings = {
         other.name: ratio.value
         for other in variants
         if other.target == variant.target and other.precision in gates.of(variant.precision).faster_than
         if (ratio := timed.ratio(other.name, EAGER, gates)) is not None
     }
-    return max(rivals, key=rivals.__getitem__, default=None)
+    return max(siblings, key=siblings.__getitem__, default=None)
 
 
-def _judged(
+def _with_speed(
     report: VariantReport, variant: Variant, variants: Sequence[Variant], timed: Timed, gates: Gates
 ) -> VariantReport:
+    """`report` with the variant's speed-ups, the checks of its speed, and whether it is withheld."""
     if timed.ratio(variant.name, EAGER, gates) is None:
         return report
-    judged = speed_verdicts(variant, variants, timed, gates)
+    checks = speed_verdicts(variant, variants, timed, gates)
     sibling = fastest_sibling(variant, variants, timed, gates)
-    rivals = [EAGER] if sibling is None else [EAGER, sibling]
+    subjects = [EAGER] if sibling is None else [EAGER, sibling]
     steady = timed.steadiness.steady
-    speedups = tuple(one for rival in rivals for one in _speedups(variant.name, rival, timed, gates))
+    speedups = tuple(speedup for over in subjects for speedup in _speedups(variant.name, over, timed, gates))
     report = replace(
         report,
-        verdicts=(*report.verdicts, *judged),
+        verdicts=(*report.verdicts, *checks),
         speedups=speedups if steady else (),
-        measurements=tuple(taken for taken in timed.measurements if taken.subject in (EAGER, variant.name)),
+        measurements=tuple(
+            measurement for measurement in timed.measurements if measurement.subject in (EAGER, variant.name)
+        ),
     )
     if not steady:
         note = f"Its speed is not settled: {'; '.join(timed.steadiness.reasons)}."
@@ -166,25 +172,27 @@ def _judged(
     if over_eager is not None and over_eager.interval[1] < 1:
         notes.append(f"It is slower than eager PyTorch on this machine: {_words(over_eager)} times as fast.")
     over_sibling = report.overall(sibling) if sibling else None
-    verdict = next((one for one in judged if one.kind == verdicts.SPEEDUP_OVER_SIBLING), None)
+    verdict = next((check for check in checks if check.kind == verdicts.SPEEDUP_OVER_SIBLING), None)
     if over_sibling is None or verdict is None:
         return replace(report, notes=(*report.notes, *notes))
     if verdict.outcome == "not settled":
         notes.append(f"It was not shown to be faster than {sibling}: {_words(over_sibling)} times as fast.")
-    # A variant whose answers are wrong fails, whatever its speed
-    slower = verdict.outcome == "not met" and all(one for one in report.verdicts if one is not verdict)
+    # A variant whose answers are wrong has failed, whatever its speed
+    withheld = verdict.outcome == "not met" and all(
+        check for check in report.verdicts if check is not verdict
+    )
     return replace(
         report,
         notes=(*report.notes, *notes),
         withheld=f"it is slower than {sibling}: {_words(over_sibling)} times as fast over the timed shapes, and it "
         f"must be at least {verdict.limit:g} times as fast"
-        if slower
+        if withheld
         else "",
     )
 
 
 def _speedups(name: str, over: str, timed: Timed, gates: Gates) -> Iterator[Speedup]:
-    """One over all the shapes at which both were timed, and one for each of them."""
+    """The speed-up over all the shapes at which both were timed, and the speed-up at each of them."""
     for shape in (None, *ratios.by_shape(timed.measurements, name)):
         ratio = timed.ratio(name, over, gates, [] if shape is None else [shape])
         if ratio is not None and ratio.interval is not None:

@@ -1,4 +1,4 @@
-"""Validation's table of contents: a release, opened as applications open it, held against eager PyTorch."""
+"""Validation's table of contents: a release, opened as applications open it, is compared with eager PyTorch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,11 +25,11 @@ from validation.tasks.base import Floats, Served
 GENERATED = "generated inputs"
 EVALUATED = "evaluation texts"
 DEMO = "the demo's texts"
-# Enough to see a disagreement with eager; more would tell nothing without labels.
 DEMO_TEXTS = 256
+"""So many demo texts are enough to see a difference from eager PyTorch; without labels, more would not show more."""
 PROGRESS_LINES = 4
-# Batches under way at once; each may hold a quarter of a gigabyte of logits over a vocabulary.
 MOST_WORKERS = 4
+"""Batches that are answered at once; the logits of one over a vocabulary can take a quarter of a gigabyte."""
 
 Progress = Callable[[str], None]
 
@@ -43,15 +43,15 @@ def validate(
     gates: Gates,
     progress: Progress,
 ) -> Report:
-    """Hold every variant of the release folder `candidate` against eager PyTorch on `checkpoint`.
+    """Compare every variant of the release folder `candidate` with eager PyTorch on `checkpoint`.
 
-    `evaluation` is labelled data of `head` (validation/README.md); without it, agreement on the texts that this
-    package carries still counts, and accuracy is not judged. A variant that needs what this machine lacks is judged by
-    the graph that it was made of, or withheld where it has none. `progress` gets a line now and then. The report tells
-    what failed; whether that stops anything is the caller's affair. validation.speed adds how fast the variants are.
+    `evaluation` is labelled data of `head` (validation/README.md). Without it, the texts that this package holds are
+    compared, and accuracy is not judged. A variant that cannot run on this machine is judged by its ONNX graph, or
+    withheld where it has none. `progress` receives a line from time to time. A failed check is in the report and raises
+    nothing. `validation.speed` adds the speed of the variants.
 
-    Raises DataError for unusable data, ArtifactError and UnusableReferenceError where nothing can be compared, and
-    what distilforge and model_src raise for a release or a checkpoint that does not open.
+    Raises DataError for unusable data, ArtifactError and UnusableReferenceError where nothing can be compared, and the
+    errors of distilforge and model_src for a release or a checkpoint that does not open.
     """
     manifest = read_manifest(resolve(candidate))
     if manifest.head != head:
@@ -59,40 +59,41 @@ def validate(
             f"{candidate} has the head {manifest.head!r}; it is to be validated as {head!r}",
             hint="export the checkpoint with that head",
         )
-    unable, absent = _unable(manifest.variants)
-    judged = tuple(variant for variant in manifest.variants if variant.name not in unable)
-    able = tuple(variant for variant in judged if variant.name not in absent)
+    unchecked, obstacles = _obstacles(manifest.variants)
+    checked = tuple(variant for variant in manifest.variants if variant.name not in unchecked)
     count = gates.threads or physical_cores()
     workers = min(count, MOST_WORKERS)
     with threads(count // workers):
         eager = Eager(checkpoint, head)
         served = Served(manifest=manifest, tokenizer=Tokenizer(candidate), vocabulary=eager.config.vocab_size)
         evaluated = encode(evaluation, served)
-        sessions = _open(candidate, able, count // workers) | {
-            variant.name: oracle.session(candidate, variant, served, threads=count // workers)
-            for variant in judged
-            if variant.name in absent
+        runs = {
+            variant.name: floats(
+                oracle.session(candidate, variant, served, threads=count // workers)
+                if variant.name in obstacles
+                else _open(candidate, variant, threads=count // workers)
+            )
+            for variant in checked
         }
-        runs = {name: floats(session) for name, session in sessions.items()}
         on_generated = {name: tallies(eager, GENERATED) for name in runs}
         on_texts = {name: tallies(eager, DEMO if evaluation is None else EVALUATED) for name in runs}
         compare_generated(eager.run, runs, served, on_generated)
         progress(f"compared {', '.join(runs)} with eager PyTorch on {GENERATED}")
-        compared: Mapping[str, Comparison] = {}
+        comparisons: Mapping[str, Comparison] = {}
         stability: Mapping[str, tuple[Stability, ...]] = {}
 
-        def found(variant: Variant, comparison: Comparison | None) -> Found:
+        def observations(variant: Variant, comparison: Comparison | None) -> Found:
             return Found(
                 variant=variant,
                 tallies=[*on_generated[variant.name], *on_texts[variant.name]],
                 compared=comparison,
                 stability=stability.get(variant.name, ()),
-                absent=absent.get(variant.name, ""),
+                obstacle=obstacles.get(variant.name, ""),
             )
 
-        def done(name: str, comparison: Comparison) -> bool:
-            (variant,) = (variant for variant in judged if variant.name == name)
-            if not decided(found(variant, comparison), gates):
+        def is_decided(name: str, comparison: Comparison) -> bool:
+            (variant,) = (variant for variant in checked if variant.name == name)
+            if not decided(observations(variant, comparison), gates):
                 return False
             look = comparison.look
             progress(f"{name} is decided after {look.examples:,} of {look.of:,} texts")
@@ -104,25 +105,24 @@ def validate(
                 name: invariance.measure(sampled, run, workers=workers) for name, run in runs.items()
             }
             progress(f"answered {len(sampled.examples)} texts alone, padded and batched")
-            tell = _now_and_then(progress)
-            compared = evaluated.compare(
+            comparisons = evaluated.compare(
                 eager.run,
                 runs,
                 on_texts,
                 looks=evaluated.looks(gates),
                 workers=workers,
-                progress=tell,
-                decided=done,
+                progress=_quarters(progress),
+                decided=is_decided,
             )
     return Report(
         head=head,
         evaluation=notes.describe(evaluation, evaluated),
         examples=len(evaluated.examples) if evaluated else 0,
         variants=(
-            *(judge(found(variant, compared.get(variant.name)), gates) for variant in judged),
+            *(judge(observations(variant, comparisons.get(variant.name)), gates) for variant in checked),
             *(
-                VariantReport(name=name, withheld=f"this machine cannot check it: {why}")
-                for name, why in unable.items()
+                VariantReport(name=name, withheld=f"this machine cannot check it: {obstacle}")
+                for name, obstacle in unchecked.items()
             ),
         ),
         conditions=conditions(count),
@@ -130,28 +130,27 @@ def validate(
     )
 
 
-def _unable(variants: Sequence[Variant]) -> tuple[dict[str, str], dict[str, str]]:
-    """By name, why some of `variants` cannot be checked here, and why others only by the graph they are made of."""
-    unable, absent = {}, {}
+def _obstacles(variants: Sequence[Variant]) -> tuple[dict[str, str], dict[str, str]]:
+    """Why variants cannot run on this machine, by name.
+
+    First those that cannot be checked, then those whose ONNX graph can answer in their place.
+    """
+    unchecked, by_graph = {}, {}
     for variant in variants:
-        why = oracle.obstacle(variant)
-        if why is not None and variant.oracle:
-            absent[variant.name] = why
-        elif why is not None:
-            unable[variant.name] = why
-    return unable, absent
+        obstacle = oracle.obstacle(variant)
+        if obstacle is not None and variant.oracle:
+            by_graph[variant.name] = obstacle
+        elif obstacle is not None:
+            unchecked[variant.name] = obstacle
+    return unchecked, by_graph
 
 
-def _open(candidate: Path, variants: Sequence[Variant], count: int) -> dict[str, Session]:
-    """Every one of `variants`, on `count` threads, by its name."""
-    return {
-        variant.name: distilforge.open(candidate, variant=variant.name, threads=count, allow_unvalidated=True)
-        for variant in variants
-    }
+def _open(candidate: Path, variant: Variant, *, threads: int) -> Session:
+    return distilforge.open(candidate, variant=variant.name, threads=threads, allow_unvalidated=True)
 
 
 def encode(evaluation: Path | None, served: Served) -> Evaluation | None:
-    """The evaluation data, or else the demo's texts, encoded; None where this package carries none for the head."""
+    """The evaluation data, or else the demo's texts, encoded; None if no demo text fits the release."""
     manifest = served.manifest
     path = data.demo_texts(manifest.head, "evaluation") if evaluation is None else evaluation
     if path is None:
@@ -177,32 +176,34 @@ def floats(session: Session) -> Run:
 
 
 def tallies(eager: Eager, inputs: str) -> tuple[Tally, ...]:
-    """One for each output of `eager`, in its order."""
+    """An empty tally for each output of `eager`, in its order."""
     return tuple(Tally(inputs, output, axes) for output, axes in eager.output_axes.items())
 
 
 def compare_generated(
     eager: EagerRun, runs: Mapping[str, Run], served: Served, tallies: Mapping[str, Sequence[Tally]]
 ) -> None:
-    """Feed the generated inputs to eager and to each of `runs`, adding to its tallies."""
-    for case in generated.cases(served.manifest.spans, served.vocabulary):
+    """Feed the generated inputs to eager PyTorch and to each of `runs`, and add the differences to its tallies."""
+    for case in generated.cases(served.spans, served.vocabulary):
         expected = eager(case.feeds, None)
         for name, run in runs.items():
-            found = run(case.feeds)
+            outputs = run(case.feeds)
             for tally in tallies[name]:
-                pair = expected[tally.output], found[tally.output]
+                pair = expected[tally.output], outputs[tally.output]
                 tally.add(difference(*pair, case.feeds, tally.axes, compared=case.compared))
 
 
-def _now_and_then(progress: Progress) -> Callable[[int, int], None]:
-    """A line for each quarter of the rows."""
-    told = 0
+def _quarters(progress: Progress) -> Callable[[int, int], None]:
+    """A function that receives how many rows of how many are answered, and passes on a line for each quarter."""
+    reported = 0
 
-    def tell(done: int, of: int) -> None:
-        nonlocal told
-        quarter = PROGRESS_LINES * done // of
-        if quarter > told:
-            told = quarter
-            progress(f"answered {done:,} of {of:,} rows of text, by eager PyTorch and by what is not decided")
+    def rows_answered(done: int, total: int) -> None:
+        nonlocal reported
+        quarter = PROGRESS_LINES * done // total
+        if quarter > reported:
+            reported = quarter
+            progress(
+                f"answered {done:,} of {total:,} rows of text, by eager PyTorch and the variants that are not decided"
+            )
 
-    return tell
+    return rows_answered

@@ -1,7 +1,7 @@
-"""What was observed, held against the gates.
+"""The checks: what was observed, compared with the limits of the gates.
 
-Every limit carries its reason; a verdict's `observed` is the number that is held against the limit, which for
-statistics is the unfavourable end of an interval and not the estimate.
+Each verdict has the reason for its limit. `observed` is the number that is compared with the limit: for a statistic,
+that is the unfavourable end of its interval and not the estimate.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from distilforge.timing.ratios import Estimate
 
 from validation.gate import Gates
 from validation.metrics import Score
-from validation.noninferiority import loss_interval, unseen
+from validation.noninferiority import loss_interval, smallest_upper_end
 from validation.report import EAGER, Stability
 from validation.sequential import Look
 
@@ -28,7 +28,7 @@ Kind = Literal[
     "speedup over eager",
     "speedup over sibling",
 ]
-"""Which check a verdict is of, for programs."""
+"""Which check a verdict belongs to, for programs."""
 LOSS: Kind = "loss"
 ERROR: Kind = "error"
 AGREEMENT: Kind = "agreement"
@@ -36,43 +36,45 @@ SPEEDUP_OVER_EAGER: Kind = "speedup over eager"
 SPEEDUP_OVER_SIBLING: Kind = "speedup over sibling"
 
 REASON_ERROR = (
-    "float32 keeps 24 bits; kernels that add the same products in another order differ by about 3e-5 on real "
-    "encoders, and a wrong mask, weight or epsilon by 1e-3 and more: 1e-4 tells the two apart"
+    "float32 keeps 24 bits; kernels that add the same products in another order differ by about 3e-5 on real encoders, "
+    "and a wrong mask, weight or epsilon changes outputs by 1e-3 and more: 1e-4 separates the two"
 )
 REASON_NOISE = (
-    "rounding to the precision's steps adds noise that is a share of the signal: fp16 rounds at 0.05% of a value and "
-    "ends near 0.1%, int8 rounds at 1% of an activation's spread in each of some forty products and ends near 5 to "
-    "20%; a wrong scale, a saturated layer or a fault in the graph gives 50% and more, for any head and without labels"
+    "rounding adds noise in proportion to the signal: fp16 rounds by 0.05% of a value and ends near 0.1%; int8 rounds "
+    "by 1% of an activation's spread in each of some forty products and ends near 5 to 20%; a wrong scale, a saturated "
+    "layer or a fault in the graph gives 50% and more, for any head and without labels"
 )
 REASON_AGREEMENT = (
-    "an application acts on the label, so that a label that changed counts even where the metric stayed: rounding "
-    "moves only those texts whose two best labels lie within its noise"
+    "an application acts on the label, so a changed label counts even if the metric stayed the same: rounding only "
+    "changes the labels of texts whose two best labels differ by less than the noise"
 )
-REASON_COSINE = "embeddings are compared by cosine: a text whose embedding turned away finds other neighbours"
+REASON_COSINE = (
+    "embeddings are compared by cosine: a text whose embedding points elsewhere has other nearest neighbours"
+)
 REASON_FINITE = (
-    "one NaN or infinity spoils every answer that it touches, padding and fully masked rows included"
+    "one NaN or infinity spoils every answer that it reaches, so padding and fully masked rows count too"
 )
 REASON_MARGIN = (
-    "non-inferiority: the metric's loss, estimated from the same examples for both models, stays within the margin at "
-    "the stated confidence, which holds over all looks together"
+    "non-inferiority: the loss of the metric, from the same examples for both models, is within the margin at the "
+    "stated confidence, which holds for all looks together"
 )
-REASON_SPEEDUP = "the recipe asks for it; the geometric mean weighs every timed shape alike"
+REASON_SPEEDUP = "the recipe sets this limit; the geometric mean gives every timed shape the same weight"
 REASON_SIBLING = (
-    "a variant that gives up precision and is slower than the one that does not has no reason to ship: where a steady "
-    "timing shows it, it is withheld, and the others are published"
+    "there is no reason to ship a variant of lower precision that is slower than one of higher precision: where a "
+    "steady timing shows that, the variant is withheld and the others are published"
 )
 REASON_SHIFT = (
-    "a text's answer may not depend on its padding or on its company; other kernels for other shapes add the same "
-    "products in another order, which in int8 may tip a value at a rounding boundary over to the next step, and no more"
+    "the answer to a text must not depend on its padding or on the other texts in the batch; kernels for other shapes "
+    "add the same products in another order, which in int8 can move a value to the next step, and no further"
 )
 REASON_FLIPS = (
-    "the same text has the same label alone and in a batch; only a text whose two best labels lie within the change "
-    "of a score may flip"
+    "a text must have the same label alone and in a batch; only a text whose two best labels differ by less than the "
+    "change of a score may get another one"
 )
 
 
 def judge_error(inputs: str, largest: float, limit: float) -> Verdict:
-    """Is the largest absolute difference from eager's outputs on `inputs` within the limit?"""
+    """Is the largest absolute difference from eager PyTorch's outputs within the limit?"""
     return Verdict(
         check=f"largest error on {inputs}",
         observed=largest,
@@ -85,7 +87,7 @@ def judge_error(inputs: str, largest: float, limit: float) -> Verdict:
 
 
 def judge_noise(inputs: str, noise: float, limit: float) -> Verdict:
-    """Is the root mean square of the differences small against the spread of eager's outputs?"""
+    """Is the root mean square of the differences small, compared with the spread of eager PyTorch's outputs?"""
     return Verdict(
         check=f"noise on {inputs}",
         observed=noise,
@@ -98,9 +100,9 @@ def judge_noise(inputs: str, noise: float, limit: float) -> Verdict:
 
 
 def judge_agreement(agreed: int, decisions: int, limit: float) -> Verdict:
-    """Are enough labels those that eager gives?"""
+    """Do enough labels agree with eager PyTorch's?"""
     return Verdict(
-        check=f"labels that are eager's, of {decisions:,}",
+        check=f"labels that agree with eager's, of {decisions:,}",
         observed=agreed / decisions,
         comparison="at least",
         limit=limit,
@@ -111,7 +113,7 @@ def judge_agreement(agreed: int, decisions: int, limit: float) -> Verdict:
 
 
 def judge_cosine(cosines: Sequence[float], limit: float) -> Verdict:
-    """Does every text's embedding point where eager's does?"""
+    """Does the embedding of every text point in the same direction as eager PyTorch's?"""
     return Verdict(
         check=f"lowest cosine with eager's embedding, of {len(cosines):,}",
         observed=min(cosines),
@@ -124,7 +126,7 @@ def judge_cosine(cosines: Sequence[float], limit: float) -> Verdict:
 
 
 def judge_shift(stability: Stability, limit: float) -> Verdict:
-    """Do the scores of a text stay when it is fed another way?"""
+    """Do the scores of a text stay the same when it is padded or batched?"""
     return Verdict(
         check=f"largest change of a score when {stability.way}",
         observed=stability.largest,
@@ -137,7 +139,7 @@ def judge_shift(stability: Stability, limit: float) -> Verdict:
 
 
 def judge_flips(stability: Stability, limit: float) -> Verdict:
-    """Do the labels of texts stay when they are fed another way?"""
+    """Do the labels of texts stay the same when these are padded or batched?"""
     return Verdict(
         check=f"labels that change when {stability.way}, of {stability.decisions:,}",
         observed=stability.changed / stability.decisions,
@@ -163,13 +165,13 @@ def judge_finite(count: int) -> Verdict:
 
 
 def judge_loss(eager: Score, variant: Score, look: Look, gates: Gates) -> Verdict:
-    """Is the variant not inferior to eager on this metric by more than the margin, as seen at this look?
+    """Is the variant's metric worse than eager PyTorch's by no more than the margin, as seen at this look?
 
-    Not settled where the examples are too few: not even a variant without any difference could be shown to be within
-    the margin, nor is this one shown to be beyond it.
+    The check is not settled where there are too few examples for any variant to show a loss within the margin, unless
+    this variant's loss is shown to be beyond it.
     """
     low, high = loss_interval(eager, variant, critical=look.critical)
-    enough = unseen(look.examples, look.critical) <= gates.margin
+    enough = smallest_upper_end(look.examples, look.critical) <= gates.margin
     return Verdict(
         check=f"loss of {eager.name}, upper end at {gates.confidence:.0%}",
         observed=high,
@@ -184,21 +186,35 @@ def judge_loss(eager: Score, variant: Score, look: Look, gates: Gates) -> Verdic
 
 
 def judge_speedup(ratio: Estimate, gates: Gates, *, steady: bool) -> Verdict:
-    """Is the variant as many times as fast as eager as the recipe asks?"""
-    return _speedup(ratio, EAGER, SPEEDUP_OVER_EAGER, gates.speedup, gates.confidence, REASON_SPEEDUP, steady)
+    """Is the variant as many times as fast as eager PyTorch as the recipe asks?"""
+    return _speedup(
+        ratio,
+        EAGER,
+        kind=SPEEDUP_OVER_EAGER,
+        limit=gates.speedup,
+        confidence=gates.confidence,
+        reason=REASON_SPEEDUP,
+        steady=steady,
+    )
 
 
 def judge_sibling(ratio: Estimate, sibling: str, gates: Gates, *, steady: bool) -> Verdict:
     """Is the variant faster than the variant `sibling`?"""
     return _speedup(
-        ratio, sibling, SPEEDUP_OVER_SIBLING, gates.sibling_speedup, gates.confidence, REASON_SIBLING, steady
+        ratio,
+        sibling,
+        kind=SPEEDUP_OVER_SIBLING,
+        limit=gates.sibling_speedup,
+        confidence=gates.confidence,
+        reason=REASON_SIBLING,
+        steady=steady,
     )
 
 
 def _speedup(
-    ratio: Estimate, over: str, kind: Kind, limit: float, confidence: float, reason: str, steady: bool
+    ratio: Estimate, over: str, *, kind: Kind, limit: float, confidence: float, reason: str, steady: bool
 ) -> Verdict:
-    """Met where the whole interval reaches the limit, not met where none of it does, else not settled."""
+    """Met if the whole interval is at or above the limit, not met if all of it is below, else not settled."""
     low, high = ratio.interval or (0.0, ratio.value)
     return Verdict(
         check=f"speed-up over {over}, lower end at {confidence:.0%}",

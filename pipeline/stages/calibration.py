@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from distilforge.manifest import Manifest, Provenance, Span
+from distilforge.manifest import Span
 from distilforge.tokenizer import Tokenizer
 
 from model_src import folder as checkpoint_folder
@@ -16,7 +16,7 @@ from validation import tasks
 from validation.batches import batches
 from validation.data import demo_texts, read
 from validation.errors import DataError
-from validation.tasks.base import Row, Served
+from validation.tasks.base import CheckpointReader, Row
 
 # More texts hardly change the ranges, and each one takes time in a build.
 MOST_TEXTS = 128
@@ -41,7 +41,7 @@ def feeds(
         )
     task = tasks.find(head)(labels=(), labelled=False)
     examples = read(path, task, head)
-    served = _served(checkpoint, head, spans)
+    served = _served(checkpoint, spans)
     rows: list[Row] = []
     for index, example in enumerate(examples[:: -(-len(examples) // most)]):
         # A text may be too long for this model, or offer more choices than it takes.
@@ -59,31 +59,15 @@ def feeds(
     return calibration
 
 
-def _served(checkpoint: Path, head: str, spans: Mapping[str, Span]) -> Served:
-    """What a release of `checkpoint` would read texts with."""
+def _served(checkpoint: Path, spans: Mapping[str, Span]) -> CheckpointReader:
+    """Reads texts as a release of `checkpoint` would."""
     source = checkpoint_folder.find(checkpoint)
     config = source.configuration()
-    with tempfile.TemporaryDirectory(prefix="distilforge-") as written:
+    with tempfile.TemporaryDirectory(prefix="distilforge-") as folder:
         tokenizer.write(
             source,
-            Path(written),
+            Path(folder),
             vocab_size=config.vocab_size,
             longest=config.max_position_embeddings,
         )
-        loaded = Tokenizer(Path(written))
-    manifest = Manifest(
-        name=head,
-        version="",
-        head=head,
-        labels=(),
-        problem_type=None,
-        inputs=(),
-        outputs=(),
-        spans=spans,
-        variants=(),
-        files={},
-        provenance=Provenance(
-            checkpoint_sha256="", recipe_sha256="", git_commit="", tools={}, host="", created=""
-        ),
-    )
-    return Served(manifest=manifest, tokenizer=loaded, vocabulary=config.vocab_size)
+        return CheckpointReader(tokenizer=Tokenizer(Path(folder)), spans=spans)

@@ -1,6 +1,6 @@
-"""Validate: answers compared, speed timed, and both held against the recipe's limits.
+"""Validate: compare answers with eager PyTorch's, time all variants, and check both against the recipe's limits.
 
-Answers are found again by what went into them; a timing depends on the moment too.
+The comparison depends on its inputs alone, so its result is kept. A timing also depends on the moment.
 """
 
 from dataclasses import asdict, replace
@@ -25,7 +25,7 @@ TIMING = "timing.json"
 
 
 def compare(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Talk) -> Stage:
-    """validation's report on the answers of every variant."""
+    """The report on the answers of every variant."""
 
     def make(folder: Path) -> None:
         from validation.validate import validate
@@ -63,9 +63,9 @@ def compare(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk:
 
 
 def time(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Talk) -> Stage | None:
-    """How long eager PyTorch and every variant take; None where the recipe skips it.
+    """The timing of eager PyTorch and every variant; None if the recipe skips it.
 
-    A timing depends on the moment: what was not steady, or showed that a limit is not met, is taken again.
+    A timing that was not steady, or that shows that a limit is not met, is repeated in the next build.
     """
     if recipe.gates.latency == "skip":
         return None
@@ -114,7 +114,7 @@ def time(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Ta
 
 
 def validate(work: WorkFolder, recipe: Recipe, made: Stage, compared: Stage, timed: Stage | None) -> Stage:
-    """The whole report, and the candidate's manifest with its verdicts."""
+    """The whole report, and the candidate's manifest with the verdicts."""
 
     def make(folder: Path) -> None:
         from validation import speed
@@ -129,7 +129,7 @@ def validate(work: WorkFolder, recipe: Recipe, made: Stage, compared: Stage, tim
 
     return work.stage(
         "validate",
-        doing="holding what was found against the limits",
+        doing="checking the results against the limits",
         inputs={
             "candidate": made.digest,
             "compared": compared.digest,
@@ -142,7 +142,7 @@ def validate(work: WorkFolder, recipe: Recipe, made: Stage, compared: Stage, tim
 
 
 def read_timing(folder: Path) -> "Timed | None":
-    """The timing in the stage's `folder`; None where no variant could be timed."""
+    """The timing in the stage's `folder`; None if no variant could be timed."""
     from validation.speed import Timed
 
     path = folder / TIMING
@@ -150,28 +150,29 @@ def read_timing(folder: Path) -> "Timed | None":
 
 
 def judged(manifest: Manifest, report: "Report") -> Manifest:
-    """`manifest` with what validation found about each of its variants, and without those that it withholds."""
-    by_name = {one.name: one for one in report.variants}
+    """`manifest` with the report's results for each variant, and without the variants that are withheld."""
+    reports = {result.name: result for result in report.variants}
     complete = replace(
         manifest,
         timing=report.timing,
         variants=tuple(
             replace(
                 variant,
-                notes=(*variant.notes, *by_name[variant.name].notes),
-                validated=by_name[variant.name].passed and all(variant.verdicts),
-                metrics=by_name[variant.name].metrics,
-                verdicts=(*variant.verdicts, *by_name[variant.name].verdicts),
-                measurements=by_name[variant.name].measurements,
+                notes=(*variant.notes, *reports[variant.name].notes),
+                validated=reports[variant.name].passed and all(variant.verdicts),
+                metrics=reports[variant.name].metrics,
+                verdicts=(*variant.verdicts, *reports[variant.name].verdicts),
+                measurements=reports[variant.name].measurements,
             )
             for variant in manifest.variants
         ),
     )
-    return assemble.without(complete, {one.name: one.withheld for one in report.variants if one.withheld})
+    withheld = {result.name: result.withheld for result in report.variants if result.withheld}
+    return assemble.without(complete, withheld)
 
 
 def _content(manifest: Manifest) -> str:
-    """Digest of a candidate, leaving out when and where it was put together."""
+    """Digest of a candidate without its provenance, which says when and where it was assembled."""
     values = asdict(manifest)
     del values["provenance"]
     return digests.of_value(values)

@@ -1,4 +1,4 @@
-"""The tasks, found by their module's name, which is the head's: a new head is a new file here, and nothing else."""
+"""The tasks. A task's module has the name of its head, so a new head needs one new file here and no other edit."""
 
 import difflib
 import functools
@@ -14,7 +14,7 @@ _NOT_TASKS = {"base"}
 
 @functools.cache
 def names() -> tuple[str, ...]:
-    """Every head that can be validated, sorted."""
+    """The heads that can be validated, sorted."""
     return tuple(
         sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_TASKS)
     )
@@ -22,11 +22,11 @@ def names() -> tuple[str, ...]:
 
 @functools.cache
 def find(head: str) -> type[Task[Example]]:
-    """The task of `head`; DataError with the nearest name where there is none."""
+    """The task of `head`; raises DataError with the nearest name for an unknown head."""
     if head not in names():
         near = difflib.get_close_matches(head, names(), n=1)
         raise DataError(
-            f"no head {head!r} can be validated; known: {', '.join(names())}",
+            f"the head {head!r} cannot be validated; the known heads are {', '.join(names())}",
             hint=f"did you mean {near[0]!r}?" if near else "",
         )
     module = importlib.import_module(f"{__name__}.{head}")
@@ -35,5 +35,5 @@ def find(head: str) -> type[Task[Example]]:
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Task) and value.__module__ == module.__name__
     )
-    # Each task is only ever given the examples that its own `parse` made.
+    # A task only gets the examples that its own `parse` returned.
     return cast(type[Task[Example]], task)

@@ -1,13 +1,13 @@
-"""What every head brings to validation: its data's schema, how an example is fed, and how answers are scored."""
+"""What every head defines for validation: its data's schema, the inputs of an example, and the scores of answers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from distilforge.manifest import Manifest
+from distilforge.manifest import Manifest, Span
 from distilforge.probabilities import softmax
 from distilforge.tokenizer import Encoding, Text, Tokenizer
 
@@ -20,43 +20,90 @@ Outputs = Mapping[str, Floats]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One line of evaluation data; `place` is its file and line, for messages."""
+    """One line of evaluation data."""
 
     place: str
+    """Its file and line, for messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What one example, or a part of one, puts into a batch.
-
-    `encodings` is one text, or one per choice. `marks` are the token positions that are scored and `targets` the
-    token ids expected there; which part of its example a row is, `part` counts.
-    """
+    """One row of a batch: an example, or a part of one."""
 
     example: int
+    """The index of the example."""
     encodings: tuple[Encoding, ...]
+    """One text, or one for each choice."""
     part: int = 0
-    marks: tuple[int, ...] = ()
+    """Which part of the example the row is, from 0."""
+    scored_positions: tuple[int, ...] = ()
+    """The positions of the tokens that are scored."""
     targets: tuple[int, ...] = ()
-    shortened: bool = False
+    """What belongs to each scored position; each task says what that is."""
+    truncated: bool = False
+    """Whether the text was too long and lost its end."""
 
     @property
     def tokens(self) -> int:
+        """The number of tokens of the longest encoding."""
         return max(map(len, self.encodings))
+
+
+class TextReader(Protocol):
+    """Everything that is needed to encode texts and to pad batches as a release does."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The release's tokenizer."""
+
+    @property
+    def spans(self) -> Mapping[str, Span]:
+        """The sizes that the graph takes, by axis."""
+
+    @property
+    def longest(self) -> int:
+        """The largest number of tokens in one text, special tokens included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointReader:
+    """Reads texts as a release of a checkpoint would, before there is a release."""
+
+    tokenizer: Tokenizer
+    """The checkpoint's tokenizer, as a release would hold it."""
+    spans: Mapping[str, Span]
+    """The sizes that the graph will take, by axis."""
+
+    @property
+    def longest(self) -> int:
+        """The largest number of tokens in one text, special tokens included."""
+        return _longest(self.spans, self.tokenizer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """What the release under validation reads texts with; `vocabulary` is how many token ids it has embeddings for."""
+    """Reads texts as a release does, and knows the release."""
 
     manifest: Manifest
+    """The release's manifest."""
     tokenizer: Tokenizer
+    """The release's tokenizer."""
     vocabulary: int
+    """The number of token ids for which the model has embeddings."""
+
+    @property
+    def spans(self) -> Mapping[str, Span]:
+        """The sizes that the graph takes, by axis."""
+        return self.manifest.spans
 
     @property
     def longest(self) -> int:
-        """The most tokens one text may have, special tokens included."""
-        return min(self.manifest.spans["sequence"].high, self.tokenizer.max_tokens)
+        """The largest number of tokens in one text, special tokens included."""
+        return _longest(self.spans, self.tokenizer)
+
+
+def _longest(spans: Mapping[str, Span], tokenizer: Tokenizer) -> int:
+    return min(spans["sequence"].high, tokenizer.max_tokens)
 
 
 E = TypeVar("E", bound=Example)
@@ -64,89 +111,95 @@ E = TypeVar("E", bound=Example)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What a model made of each row: one small array a row, in the rows' order."""
+    """A model's answers, reduced to what scoring needs."""
 
     rows: tuple[Row, ...]
+    """The rows that were answered."""
     arrays: tuple[Array, ...]
+    """One small array for each row, in the rows' order (`Task.reduce`)."""
 
     def of_part(self, part: int) -> tuple[Array, ...]:
         """The arrays of the rows that are `part` of their example, in the examples' order."""
-        found = [
+        pairs = [
             (row.example, array)
             for row, array in zip(self.rows, self.arrays, strict=True)
             if row.part == part
         ]
-        return tuple(array for _, array in sorted(found, key=lambda pair: pair[0]))
+        return tuple(array for _, array in sorted(pairs, key=lambda pair: pair[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task(ABC, Generic[E]):
-    """How one head is validated; one subclass a module of this package, found by the module's name.
-
-    `labels` and `problem_type` are the model's. With `labelled` False, examples of another model's data are read
-    for their texts only: what belongs to that model's labels or vocabulary is neither checked nor kept.
-
-    `classifies` says that decisions are labels out of a few, so that how many are eager's is judged. Where the best of
-    many near-equals is chosen (a word, a span, a continuation), agreement is reported, and the metric judges.
-
-    `scored_together` says that an example's score depends on which other examples there are, so that a part of them
-    would be scored by another measure than all.
-    """
+    """How one head is validated: one subclass in each module of this package, named as the head is."""
 
     required: ClassVar[frozenset[str]]
+    """The fields that every line of the data must have."""
     optional: ClassVar[frozenset[str]] = frozenset()
+    """The fields that a line may have."""
     classifies: ClassVar[bool] = False
+    """Whether a decision is one of a few labels.
+
+    Only then is the share of decisions that agree with eager PyTorch's judged. A head that chooses one word, span or
+    continuation out of many chooses among near-equals: its agreement is reported, and its metric is judged.
+    """
     scored_together: ClassVar[bool] = False
+    """Whether an example's score depends on the other examples. If it does, a part of them cannot be scored alone."""
 
     labels: tuple[str, ...]
+    """The model's labels."""
     problem_type: str | None = None
+    """The model's problem type, as in config.json."""
     labelled: bool = True
+    """Whether the labels in the data are read.
+
+    Without them, the texts may be another model's: no label and no target is checked or kept.
+    """
 
     @abstractmethod
     def parse(self, record: Record) -> E:
-        """The example in `record`; DataError where a field does not fit."""
+        """The example in `record`; raises DataError where a field does not fit."""
 
     @abstractmethod
-    def rows(self, example: E, index: int, served: Served) -> tuple[Row, ...]:
-        """What example number `index` is fed as, encoded as the release's own session encodes it."""
+    def rows(self, example: E, index: int, reader: TextReader) -> tuple[Row, ...]:
+        """The rows of example number `index`, encoded as the release's session encodes them."""
 
     @abstractmethod
     def reduce(self, row: Row, outputs: Outputs) -> Array:
-        """The little that scoring needs of one row's outputs, which have no batch axis but keep their padding."""
+        """The numbers that scoring needs of the outputs of one row, which have no batch axis but keep their padding."""
 
-    def told(self, row: Row, outputs: Outputs) -> Array:
-        """The numbers that an application is told of one row; by default the probabilities over the last axis."""
+    def row_scores(self, row: Row, outputs: Outputs) -> Array:
+        """The scores that an application gets for one row; by default the probabilities over the last axis."""
         return probabilities(outputs["logits"])
 
-    def change(self, told: Array, again: Array) -> float:
-        """How much the same row's numbers changed; by default the most that any of them did."""
-        return float(np.abs(told - again).max(initial=0.0))
+    def score_change(self, before: Array, after: Array) -> float:
+        """How much the scores of one row changed; by default the largest absolute change."""
+        return float(np.abs(before - after).max(initial=0.0))
 
-    def compared(self, row: Row) -> tuple[int, ...] | None:
-        """The token positions whose outputs are held against eager's; None for all, which few heads cannot afford."""
+    def compared_positions(self, row: Row) -> tuple[int, ...] | None:
+        """The positions of the tokens whose outputs are compared with eager PyTorch's; None for all of them."""
         return None
 
     def cosines(self, answers: Answers, eager: Answers) -> Array:
-        """Each text's cosine between the variant's embedding and eager's; empty for heads that give no embedding."""
+        """The cosine of each text's embedding with eager PyTorch's; empty for heads that give no embedding."""
         return np.zeros(0)
 
     @abstractmethod
     def scores(
         self, examples: Sequence[E], answers: Answers, eager: Answers, served: Served
     ) -> tuple[Score, ...]:
-        """The metrics of `answers`, the primary one first; `eager` is the same rows answered by eager PyTorch."""
+        """The metrics of `answers`, the primary one first; `eager` has eager PyTorch's answers to the same rows."""
 
     @abstractmethod
     def decisions(self, examples: Sequence[E], answers: Answers, served: Served) -> Indices:
-        """What an application would be told, as one whole number a decision; empty for heads that decide nothing."""
+        """The answers that an application would get, one whole number each; empty for heads that decide nothing."""
 
 
-def encoded(text: Text, served: Served) -> tuple[Encoding, bool]:
-    """`text` in as many tokens as fit, and whether it had to be shortened."""
-    encoding = served.tokenizer.encode([text])[0]
-    if len(encoding) <= served.longest:
+def encoded(text: Text, reader: TextReader) -> tuple[Encoding, bool]:
+    """The tokens of `text`, as many as fit, and whether it had to be truncated."""
+    encoding = reader.tokenizer.encode([text])[0]
+    if len(encoding) <= reader.longest:
         return encoding, False
-    return served.tokenizer.truncated(text, served.longest), True
+    return reader.tokenizer.truncated(text, reader.longest), True
 
 
 def probabilities(logits: Floats) -> Array:

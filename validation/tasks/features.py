@@ -1,4 +1,4 @@
-"""Embeddings of texts by the bare encoder."""
+"""Embeddings of texts by the encoder without a head."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,40 +8,42 @@ import numpy as np
 from validation import metrics
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
-from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, encoded
+from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, TextReader, encoded
 
 TEXT, MATCH = 0, 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchedText(Example):
-    """A text, and one that means the same."""
+    """A text, and perhaps another one that means the same."""
 
     text: str
+    """The text."""
     match: str | None
+    """The text that means the same; None where the data do not have one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features(Task[MatchedText]):
-    """Retrieval accuracy: of all matches, the nearest to a text is its own (cosine of mean token vectors).
+    """Retrieval accuracy: how often a text's own match is the nearest of all matches, by the cosine of mean vectors.
 
-    Without matches, the gate looks at the cosine between a text's embedding by eager and by the variant.
+    Without matches, the metric is the cosine of a text's embedding with eager PyTorch's.
     """
 
     required = frozenset({"text"})
     optional = frozenset({"match"})
-    # Of fewer matches, the nearest is more often the right one
+    # With fewer matches to choose from, the nearest is more often the right one
     scored_together = True
 
     def parse(self, record: Record) -> MatchedText:
         return MatchedText(place=record.place, text=record.text("text"), match=record.optional_text("match"))
 
-    def rows(self, example: MatchedText, index: int, served: Served) -> tuple[Row, ...]:
+    def rows(self, example: MatchedText, index: int, reader: TextReader) -> tuple[Row, ...]:
         parts = [(TEXT, example.text)] + ([] if example.match is None else [(MATCH, example.match)])
-        encodings = [(part, *encoded(text, served)) for part, text in parts]
+        encodings = [(part, *encoded(text, reader)) for part, text in parts]
         return tuple(
-            Row(example=index, encodings=(encoding,), part=part, shortened=shortened)
-            for part, encoding, shortened in encodings
+            Row(example=index, encodings=(encoding,), part=part, truncated=truncated)
+            for part, encoding, truncated in encodings
         )
 
     def reduce(self, row: Row, outputs: Outputs) -> Array:
@@ -49,12 +51,12 @@ class Features(Task[MatchedText]):
         unit_C: Array = mean_C / max(float(np.linalg.norm(mean_C)), 1e-12)
         return unit_C
 
-    def told(self, row: Row, outputs: Outputs) -> Array:
+    def row_scores(self, row: Row, outputs: Outputs) -> Array:
         return self.reduce(row, outputs)
 
-    def change(self, told: Array, again: Array) -> float:
-        # No cosine with any other text's embedding can change by more than the distance of the two unit vectors.
-        return float(np.linalg.norm(told - again))
+    def score_change(self, before: Array, after: Array) -> float:
+        # No cosine with another text's embedding can change by more than the distance of the two unit vectors.
+        return float(np.linalg.norm(before - after))
 
     def cosines(self, answers: Answers, eager: Answers) -> Array:
         cosines_N: Array = (np.stack(answers.of_part(TEXT)) * np.stack(eager.of_part(TEXT))).sum(axis=1)
@@ -63,14 +65,13 @@ class Features(Task[MatchedText]):
     def scores(
         self, examples: Sequence[MatchedText], answers: Answers, eager: Answers, served: Served
     ) -> tuple[Score, ...]:
-        cosines_N = self.cosines(answers, eager)
-        cosine = metrics.mean("embedding cosine", cosines_N)
+        cosine = metrics.mean("embedding cosine", self.cosines(answers, eager))
         matches = _matches(examples)
         if len(set(matches)) < 2:
             return (cosine,)
-        queried = [example for example in examples if example.match is not None]
+        queries = [example for example in examples if example.match is not None]
         nearest = self.decisions(examples, answers, served)
-        correct = [matches[index] == example.match for index, example in zip(nearest, queried, strict=True)]
+        correct = [matches[index] == query.match for index, query in zip(nearest, queries, strict=True)]
         return metrics.mean("retrieval accuracy", np.asarray(correct, dtype=np.float64)), cosine
 
     def decisions(self, examples: Sequence[MatchedText], answers: Answers, served: Served) -> Indices:

@@ -1,4 +1,4 @@
-"""Words that a text had masked."""
+"""Prediction of masked words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,26 +10,39 @@ from validation import metrics
 from validation.errors import DataError
 from validation.metrics import Array, Indices, Score
 from validation.record import SCHEMAS, Record
-from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, encoded, probabilities
+from validation.tasks.base import (
+    Answers,
+    Example,
+    Outputs,
+    Row,
+    Served,
+    Task,
+    TextReader,
+    encoded,
+    probabilities,
+)
 
 MASK = "[MASK]"
-# Of the tokens that are no masks, which ones are compared with eager's
-APART = 8
+COMPARED_EVERY = 8
+"""Besides the masks, one token in so many is compared with eager PyTorch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskedText(Example):
-    """A text with [MASK] in it, and the wordpiece behind each, in order."""
+    """A text in which words are masked."""
 
     text: str
+    """The text, with [MASK] for each masked word."""
     targets: tuple[str, ...]
+    """The masked wordpieces, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskedLM(Task[MaskedText]):
-    """Top-1 accuracy and pseudo-perplexity, both over the masked wordpieces of the data.
+    """Top-1 accuracy and pseudo-perplexity over the masked wordpieces of the data.
 
-    Pseudo-perplexity (Salazar et al. 2020) is taken over these masks and not over every token in turn.
+    Pseudo-perplexity (Salazar et al. 2020) is computed over these masks, and not over every token in turn. A row's
+    targets are the token ids of the masked wordpieces.
     """
 
     required = frozenset({"text", "targets"})
@@ -38,35 +51,36 @@ class MaskedLM(Task[MaskedText]):
         text, targets = record.text("text"), record.texts("targets")
         if text.count(MASK) != len(targets):
             raise record.error(
-                f"has {text.count(MASK)} {MASK} and {len(targets)} targets; each {MASK} needs one"
+                f"has {text.count(MASK)} {MASK} and {len(targets)} targets; each {MASK} needs one target"
             )
         return MaskedText(place=record.place, text=text, targets=targets)
 
-    def rows(self, example: MaskedText, index: int, served: Served) -> tuple[Row, ...]:
-        tokenizer = served.tokenizer
+    def rows(self, example: MaskedText, index: int, reader: TextReader) -> tuple[Row, ...]:
+        tokenizer = reader.tokenizer
         mask = tokenizer.special_id("mask")
         text = example.text.replace(MASK, tokenizer.special_token("mask"))
-        encoding, shortened = encoded(text, served)
-        marks = tuple(position for position, token in enumerate(encoding.ids) if token == mask)
-        if not shortened and len(marks) != len(example.targets):
+        encoding, truncated = encoded(text, reader)
+        masks = tuple(position for position, token in enumerate(encoding.ids) if token == mask)
+        if not truncated and len(masks) != len(example.targets):
             raise DataError(
-                f"{example.place}: the text has {len(marks)} mask tokens after tokenization and "
+                f"{example.place}: the text has {len(masks)} mask tokens after tokenization and "
                 f"{len(example.targets)} targets",
                 hint=SCHEMAS,
             )
-        targets = (_target(target, example, tokenizer) for target in example.targets[: len(marks)])
+        targets = (_target(target, example, tokenizer) for target in example.targets[: len(masks)])
         return (
             Row(
                 example=index,
                 encodings=(encoding,),
-                marks=marks,
+                scored_positions=masks,
                 targets=tuple(targets) if self.labelled else (),
-                shortened=shortened,
+                truncated=truncated,
             ),
         )
 
     def reduce(self, row: Row, outputs: Outputs) -> Array:
-        logits_MV = outputs["logits"][list(row.marks)].astype(np.float64)
+        """The best token id of each mask, and the negative log-likelihood of its target: (2, M)."""
+        logits_MV = outputs["logits"][list(row.scored_positions)].astype(np.float64)
         top_M = logits_MV.argmax(axis=-1)
         if not row.targets:
             return np.stack([top_M, np.zeros(len(top_M))])
@@ -74,23 +88,23 @@ class MaskedLM(Task[MaskedText]):
         log_sums_M = highest_M + np.log(np.exp(logits_MV - highest_M[:, None]).sum(axis=-1))
         return np.stack([top_M, log_sums_M - logits_MV[np.arange(len(top_M)), list(row.targets)]])
 
-    def told(self, row: Row, outputs: Outputs) -> Array:
-        return probabilities(outputs["logits"][list(row.marks)])
+    def row_scores(self, row: Row, outputs: Outputs) -> Array:
+        return probabilities(outputs["logits"][list(row.scored_positions)])
 
-    def compared(self, row: Row) -> tuple[int, ...]:
-        """The masks and every eighth token: over a whole vocabulary, all of them would cost more than the model."""
-        return tuple(sorted({*row.marks, *range(0, row.tokens, APART)}))
+    def compared_positions(self, row: Row) -> tuple[int, ...]:
+        """The masks and every eighth token: over a vocabulary, all tokens would cost more than the model itself."""
+        return tuple(sorted({*row.scored_positions, *range(0, row.tokens, COMPARED_EVERY)}))
 
     def scores(
         self, examples: Sequence[MaskedText], answers: Answers, eager: Answers, served: Served
     ) -> tuple[Score, ...]:
         pairs = tuple(zip(answers.rows, answers.arrays, strict=True))
         correct_N = np.asarray([(array[0] == row.targets).sum() for row, array in pairs], dtype=np.float64)
-        likelihoods_N = np.asarray([array[1].sum() for _, array in pairs])
+        negative_log_likelihoods_N = np.asarray([array[1].sum() for _, array in pairs])
         masks_N = np.asarray([len(row.targets) for row, _ in pairs], dtype=np.float64)
         return (
             metrics.ratio("masked top-1 accuracy", correct_N, masks_N),
-            metrics.perplexity("pseudo-perplexity", likelihoods_N, masks_N),
+            metrics.perplexity("pseudo-perplexity", negative_log_likelihoods_N, masks_N),
         )
 
     def decisions(self, examples: Sequence[MaskedText], answers: Answers, served: Served) -> Indices:

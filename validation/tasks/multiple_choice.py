@@ -9,16 +9,19 @@ from validation import metrics
 from validation.errors import DataError
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
-from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, encoded
+from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, TextReader, encoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Example):
-    """A context, what may follow it, and the index of what does."""
+    """A context and its possible continuations."""
 
     context: str
+    """The context."""
     choices: tuple[str, ...]
+    """The possible continuations."""
     label: int
+    """The index of the right one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,20 +39,20 @@ class MultipleChoice(Task[Choice]):
             label=record.index("label", len(choices)),
         )
 
-    def rows(self, example: Choice, index: int, served: Served) -> tuple[Row, ...]:
-        span = served.manifest.spans["choices"]
+    def rows(self, example: Choice, index: int, reader: TextReader) -> tuple[Row, ...]:
+        span = reader.spans["choices"]
         if len(example.choices) not in span:
             raise DataError(
-                f"{example.place}: field 'choices' has {len(example.choices)}; "
+                f"{example.place}: field 'choices' has {len(example.choices)} texts; "
                 f"the release takes {span.low} to {span.high}",
                 hint="widen the recipe's span of choices",
             )
-        encodings = [encoded((example.context, choice), served) for choice in example.choices]
+        encodings = [encoded((example.context, choice), reader) for choice in example.choices]
         return (
             Row(
                 example=index,
                 encodings=tuple(encoding for encoding, _ in encodings),
-                shortened=any(shortened for _, shortened in encodings),
+                truncated=any(truncated for _, truncated in encodings),
             ),
         )
 
@@ -60,12 +63,9 @@ class MultipleChoice(Task[Choice]):
         self, examples: Sequence[Choice], answers: Answers, eager: Answers, served: Served
     ) -> tuple[Score, ...]:
         labels_N = np.asarray([example.label for example in examples], dtype=np.int64)
-        return (
-            metrics.mean(
-                "accuracy", (self.decisions(examples, answers, served) == labels_N).astype(np.float64)
-            ),
-        )
+        correct_N = (self.decisions(examples, answers, served) == labels_N).astype(np.float64)
+        return (metrics.mean("accuracy", correct_N),)
 
     def decisions(self, examples: Sequence[Choice], answers: Answers, served: Served) -> Indices:
-        # One row at a time: examples may offer different numbers of choices.
+        # One row at a time, because examples may have different numbers of choices.
         return np.asarray([array.argmax() for array in answers.of_part(0)], dtype=np.int64)

@@ -6,31 +6,35 @@ from dataclasses import dataclass
 import distilforge
 import numpy as np
 from distilforge.errors import InputError
-from distilforge.feeds import Array as Fed
+from distilforge.feeds import Array as FeedArray
+from distilforge.manifest import Variant
 from distilforge.session import Loaded
 
 from validation import metrics
 from validation.errors import DataError
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
-from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, probabilities
+from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, TextReader, probabilities
 
-# What the runtime's session takes where the caller names no window, after transformers.
-WINDOW = 384
+WINDOW_TOKENS = 384
+"""The window of the runtime's session where the caller does not give one; transformers has the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question(Example):
-    """A question, a context, and the texts that answer it; none where the context holds no answer."""
+    """A question about a context."""
 
     question: str
+    """The question."""
     context: str
+    """The context."""
     answers: tuple[str, ...]
+    """The right answers; empty where the context does not answer the question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionAnswering(Task[Question]):
-    """F1 and exact match by SQuAD's rules (Rajpurkar et al. 2016), of the answers that the runtime's session gives."""
+    """F1 and exact match by SQuAD's rules (Rajpurkar et al. 2016), for the answers of the runtime's session."""
 
     required = frozenset({"question", "context", "answers"})
 
@@ -38,18 +42,23 @@ class QuestionAnswering(Task[Question]):
         context = record.text("context")
         answers = record.value("answers")
         if not isinstance(answers, list):
-            raise record.misfit("answers", answers, 'a list of {"text", "start"}')
+            raise record.invalid("answers", answers, 'a list of {"text", "start"}')
         return Question(
             place=record.place,
             question=record.text("question"),
             context=context,
-            answers=tuple(_answer(record, index, answer, context) for index, answer in enumerate(answers)),
+            answers=tuple(
+                _answer_text(record, index, answer, context) for index, answer in enumerate(answers)
+            ),
         )
 
-    def rows(self, example: Question, index: int, served: Served) -> tuple[Row, ...]:
+    def rows(self, example: Question, index: int, reader: TextReader) -> tuple[Row, ...]:
         try:
-            windows = served.tokenizer.windows(
-                example.question, example.context, max_tokens=min(served.longest, WINDOW), overlap=None
+            windows = reader.tokenizer.windows(
+                example.question,
+                example.context,
+                max_tokens=min(reader.longest, WINDOW_TOKENS),
+                overlap=None,
             )
         except InputError as cause:
             raise DataError(f"{example.place}: {cause.message}", hint=cause.hint) from cause
@@ -58,10 +67,11 @@ class QuestionAnswering(Task[Question]):
         )
 
     def reduce(self, row: Row, outputs: Outputs) -> Array:
-        both = [outputs[name][: row.tokens] for name in ("start_logits", "end_logits")]
-        return np.stack(both).astype(np.float64)
+        """The logits of starts and of ends, without padding: (2, tokens)."""
+        logits = [outputs[name][: row.tokens] for name in ("start_logits", "end_logits")]
+        return np.stack(logits).astype(np.float64)
 
-    def told(self, row: Row, outputs: Outputs) -> Array:
+    def row_scores(self, row: Row, outputs: Outputs) -> Array:
         return probabilities(self.reduce(row, outputs).astype(np.float32))
 
     def scores(
@@ -71,7 +81,7 @@ class QuestionAnswering(Task[Question]):
 
         exact, f1 = [], []
         for number, (example, answer) in enumerate(
-            zip(examples, _answered(examples, answers, served), strict=True)
+            zip(examples, _session_answers(examples, answers, served), strict=True)
         ):
             truths = list(example.answers) or [""]
             result = squad(
@@ -83,28 +93,33 @@ class QuestionAnswering(Task[Question]):
         return metrics.mean("answer F1", np.asarray(f1)), metrics.mean("exact match", np.asarray(exact))
 
     def decisions(self, examples: Sequence[Question], answers: Answers, served: Served) -> Indices:
-        spans = [(answer.start, answer.end) for answer in _answered(examples, answers, served)]
+        """The first and last character of each answer, in the upper and lower 32 bits."""
+        spans = [(answer.start, answer.end) for answer in _session_answers(examples, answers, served)]
         return np.asarray([(start << 32) + end for start, end in spans], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
-    """An engine that gives each row the outputs that were recorded for its tokens."""
+class _ReplayEngine:
+    """An engine that returns the outputs that a model gave before."""
 
     outputs: Mapping[bytes, Array]
+    """The logits of starts and ends (2, tokens), by the bytes of the row's token ids (int64)."""
     providers: tuple[str, ...] = ()
+    """No provider computes anything."""
 
-    def run(self, feeds: Mapping[str, Fed]) -> dict[str, Fed]:
+    def run(self, feeds: Mapping[str, FeedArray]) -> dict[str, FeedArray]:
         lengths = feeds["attention_mask"].astype(np.int64).sum(axis=1)
-        both = np.zeros((2, *feeds["input_ids"].shape), dtype=np.float32)
+        logits = np.zeros((2, *feeds["input_ids"].shape), dtype=np.float32)
         for row, length in enumerate(lengths):
             ids = feeds["input_ids"][row, :length].astype(np.int64)
-            both[:, row, :length] = self.outputs[ids.tobytes()]
-        return {"start_logits": both[0], "end_logits": both[1]}
+            logits[:, row, :length] = self.outputs[ids.tobytes()]
+        return {"start_logits": logits[0], "end_logits": logits[1]}
 
 
-def _answered(examples: Sequence[Question], answers: Answers, served: Served) -> list[distilforge.Answer]:
-    """What an application gets: the runtime's own session, on an engine that replays the recorded outputs."""
+def _session_answers(
+    examples: Sequence[Question], answers: Answers, served: Served
+) -> list[distilforge.Answer]:
+    """The answers that an application gets: those of the runtime's session, which reads the outputs of `answers`."""
     outputs = {
         np.asarray(row.encodings[0].ids, dtype=np.int64).tobytes(): array
         for row, array in zip(answers.rows, answers.arrays, strict=True)
@@ -112,30 +127,31 @@ def _answered(examples: Sequence[Question], answers: Answers, served: Served) ->
     session = distilforge.QuestionAnswering(
         Loaded(
             manifest=served.manifest,
-            variant=served.manifest.variants[0],
-            engine=_Recorded(outputs),
+            variant=Variant(target="replay", precision="fp32", files=()),
+            engine=_ReplayEngine(outputs),
             tokenizer=served.tokenizer,
             vocabulary=served.vocabulary,
         )
     )
-    found = session(
+    candidates = session(
         [(example.question, example.context) for example in examples],
         handle_impossible_answer=any(not example.answers for example in examples),
     )
-    return [answer.best for answer in found]
+    return [answer.best for answer in candidates]
 
 
-def _answer(record: Record, index: int, answer: object, context: str) -> str:
+def _answer_text(record: Record, index: int, answer: object, context: str) -> str:
+    """The text of answer number `index`, which must stand in `context` where it says."""
     place = f"answers[{index}]"
     if not isinstance(answer, dict) or not {"text", "start"} <= set(answer):
-        raise record.misfit(place, answer, 'an object {"text", "start"}')
+        raise record.invalid(place, answer, 'an object {"text", "start"}')
     text, start = answer["text"], answer["start"]
     if not isinstance(text, str) or not text.strip():
-        raise record.misfit(f"{place}.text", text, "text that is not blank")
+        raise record.invalid(f"{place}.text", text, "text that is not blank")
     if isinstance(start, bool) or not isinstance(start, int) or not 0 <= start < len(context):
-        raise record.misfit(f"{place}.start", start, f"a whole number from 0 to {len(context) - 1}")
+        raise record.invalid(f"{place}.start", start, f"a whole number from 0 to {len(context) - 1}")
     if context[start : start + len(text)] != text:
-        raise record.misfit(
+        raise record.invalid(
             f"{place}.text",
             text,
             f"the context's text at character {start}, {context[start : start + len(text)]!r:.80}",

@@ -1,4 +1,4 @@
-"""Evaluation data: every schema reads, and whatever does not fit is named with file, line, field and value."""
+"""Evaluation data: every schema reads, and what does not fit is named with file, line, field and value."""
 
 import gzip
 import json
@@ -8,7 +8,7 @@ import pytest
 
 import validation
 from validation import tasks
-from validation.data import demo_texts, load
+from validation.data import check_enough, demo_texts, load
 from validation.errors import DataError
 
 LABELS = ("negative", "neutral", "positive")
@@ -64,17 +64,17 @@ def test_gzip_byte_order_mark_and_carriage_returns_are_read(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("given", "head"),
-    [(given, head) for given in GOOD for head in GOOD if given != head],
+    ("written", "head"),
+    [(written, head) for written in GOOD for head in GOOD if written != head],
 )
-def test_data_of_another_head_is_recognised(given: str, head: str, tmp_path: Path) -> None:
-    error = refusal(write(tmp_path, GOOD[given]), head)
-    assert error.message.startswith(f"{tmp_path / 'data.jsonl'}:1: looks like data of the head {given!r}")
+def test_data_of_another_head_is_recognised(written: str, head: str, tmp_path: Path) -> None:
+    error = refusal(write(tmp_path, GOOD[written]), head)
+    assert error.message.startswith(f"{tmp_path / 'data.jsonl'}:1: looks like data of the head {written!r}")
     assert repr(head) in error.message
 
 
 @pytest.mark.parametrize(
-    ("head", "changes", "said"),
+    ("head", "changes", "message"),
     [
         ("sequence_classification", {"label": "positiv"}, "unknown label 'positiv'"),
         ("sequence_classification", {"label": 3}, "a whole number from 0 to 2, found 3"),
@@ -98,11 +98,11 @@ def test_data_of_another_head_is_recognised(given: str, head: str, tmp_path: Pat
     ],
 )
 def test_a_field_that_does_not_fit_is_named(
-    head: str, changes: dict[str, object], said: str, tmp_path: Path
+    head: str, changes: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     error = refusal(write(tmp_path, GOOD[head], GOOD[head] | changes), head)
     assert error.message.startswith(f"{tmp_path / 'data.jsonl'}:2: ")
-    assert said in error.message
+    assert message in error.message
 
 
 def test_an_unknown_label_lists_the_labels_and_names_the_nearest(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_an_unknown_label_lists_the_labels_and_names_the_nearest(tmp_path: Path)
     assert error.hint == "did you mean 'positive'?"
 
 
-def test_several_labels_and_numbers_are_read_where_the_model_gives_them(tmp_path: Path) -> None:
+def test_several_labels_and_numbers_are_read_for_models_that_give_them(tmp_path: Path) -> None:
     several = write(tmp_path, {"text": "a", "label": ["positive", "negative"]}, {"text": "b", "label": []})
     head = "sequence_classification"
     first, second = load(several, head, LABELS, problem_type="multi_label_classification")
@@ -139,20 +139,86 @@ def test_a_missing_field_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        (b"", "is empty: it holds no example"),
-        (b"\n \n", "is empty: it holds no example"),
-        (b'{"text": "a", "label": 1}\n{"text"', ":2: not JSON"),
+        (b"", "is empty: it does not hold any example"),
+        (b"\n \n", "is empty: it does not hold any example"),
+        (b'{"text": "a", "label": 1}\n{"text"', ":2: is not JSON"),
         (b'["a"]', ":1: must be a JSON object, found ['a']"),
-        (b'{"text": "a", "label": 1}\n{"text": "\xff"}', ":2: not UTF-8: found the byte b'\\xff'"),
+        (b'{"text": "a", "label": 1}\n{"text": "\xff"}', ":2: is not UTF-8: found the byte b'\\xff'"),
         (b"\x1f\x8b\x08broken", "is damaged gzip"),
     ],
 )
-def test_a_file_that_is_no_jsonl_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_jsonl_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     path.write_bytes(content)
-    assert said in refusal(path, "sequence_classification").message
+    assert message in refusal(path, "sequence_classification").message
+
+
+@pytest.mark.parametrize("kept", [2, 10, 30, -9, -4, -1])
+def test_a_gzip_file_that_was_cut_is_refused(kept: int, tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl.gz"
+    lines = "".join(f'{{"text": "film {number}", "label": 1}}\n' for number in range(50))
+    path.write_bytes(gzip.compress(lines.encode())[:kept])
+    assert "is damaged gzip" in refusal(path, "sequence_classification").message
+
+
+@pytest.mark.parametrize("place", [12, 40, -6])
+def test_a_gzip_file_with_a_flipped_bit_is_refused(place: int, tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl.gz"
+    lines = "".join(f'{{"text": "film {number}", "label": 1}}\n' for number in range(50))
+    packed = bytearray(gzip.compress(lines.encode()))
+    packed[place] ^= 0x10
+    path.write_bytes(packed)
+    assert "is damaged gzip" in refusal(path, "sequence_classification").message
+
+
+def test_plain_data_with_the_name_of_gzip_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl.gz"
+    path.write_text(json.dumps(GOOD["features"]), encoding="utf-8")
+    assert len(load(path, "features", ())) == 1
+
+
+def test_a_line_that_is_there_twice_is_two_examples(tmp_path: Path) -> None:
+    line = GOOD["sequence_classification"]
+    examples = load(write(tmp_path, line, line), "sequence_classification", LABELS)
+    assert [example.place.rpartition(":")[2] for example in examples] == ["1", "2"]
+
+
+def test_line_separators_inside_a_text_do_not_end_the_line(tmp_path: Path) -> None:
+    text = "one\u2028two\u0085three\x0bfour"
+    path = write(tmp_path, json.dumps({"text": text}, ensure_ascii=False), GOOD["features"])
+    first, second = load(path, "features", ())
+    assert getattr(first, "text", None) == text
+    assert second.place.endswith(":2")
+
+
+def test_labels_are_named_or_numbered(tmp_path: Path) -> None:
+    path = write(tmp_path, {"text": "a", "label": "positive"}, {"text": "a", "label": 2})
+    by_name, by_number = load(path, "sequence_classification", LABELS)
+    assert getattr(by_name, "truth", None) == getattr(by_number, "truth", None) == (0, 0, 1)
+
+
+def test_labels_of_another_model_are_not_read_where_labels_do_not_count(tmp_path: Path) -> None:
+    path = write(tmp_path, {"text": "a", "label": "of another model"})
+    (example,) = load(path, "sequence_classification", LABELS, labelled=False)
+    assert getattr(example, "truth", None) == ()
+
+
+def test_an_answer_may_stand_anywhere_in_the_context(tmp_path: Path) -> None:
+    context = "naïve café, naïve"
+    answers = [{"text": "naïve", "start": 0}, {"text": "naïve", "start": 12}, {"text": "café", "start": 6}]
+    path = write(tmp_path, {"question": "what", "context": context, "answers": answers})
+    (example,) = load(path, "question_answering", ())
+    assert getattr(example, "answers", None) == ("naïve", "naïve", "café")
+
+
+def test_one_example_is_too_few_and_two_are_enough(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD["features"], GOOD["features"])
+    examples = load(path, "features", ())
+    check_enough(path, examples)
+    with pytest.raises(DataError, match="holds 1 example; an interval needs at least 2"):
+        check_enough(path, examples[:1])
 
 
 def test_an_absent_file_and_a_folder_are_refused(tmp_path: Path) -> None:

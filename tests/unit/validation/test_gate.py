@@ -1,22 +1,29 @@
-"""Gates refuse settings that make no sense, and verdicts carry their numbers."""
+"""Gates refuse settings that make no sense, and say where they are wider than usual."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from validation.errors import GatesError
 from validation.gate import LIMITS, WIDENED, Gates, Limits
-from validation.notes import least_shown
-from validation.verdicts import judge_error, judge_finite
 
 
 @pytest.mark.parametrize(
-    ("build", "said"),
+    ("build", "message"),
     [
         (lambda: Limits(error=-1e-4), "error must be a finite number of at least 0, found -0.0001"),
         (lambda: Limits(noise=float("inf")), "noise must be a finite number of at least 0, found inf"),
         (lambda: Limits(agreement=98), "agreement must lie between 0 and 1, found 98"),
         (lambda: Limits(flips=-0.1), "flips must lie between 0 and 1, found -0.1"),
+        (lambda: Limits(error=float("nan")), "error must be a finite number of at least 0, found nan"),
+        (lambda: Limits(shift=-1.0), "shift must be a finite number of at least 0, found -1.0"),
+        (lambda: Limits(cosine=float("nan")), "cosine must lie between 0 and 1, found nan"),
+        (lambda: Gates(seconds_per_shape=-1.0), "seconds_per_shape must be a finite number of at least 0"),
+        (lambda: Gates(speedup=float("inf")), "speedup must be a finite number of at least 0, found inf"),
+        (lambda: Gates(confidence=0.5), "confidence must lie between 0.5 and 1, found 0.5"),
+        (lambda: Gates(confidence=1.0), "confidence must lie between 0.5 and 1, found 1.0"),
+        (lambda: Gates(shapes=((1, 16), (8, 0))), "shapes must be pairs"),
         (lambda: Gates(sibling_speedup=-1), "sibling_speedup must be a finite number"),
         (lambda: Gates(margin=float("nan")), "margin must be a finite number"),
         (lambda: Gates(confidence=95), "confidence must lie between 0.5 and 1, found 95"),
@@ -35,27 +42,37 @@ from validation.verdicts import judge_error, judge_finite
         (lambda: Limits(cosine=0.0), "cosine must lie above 0, which any answer meets, found 0.0"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(build: "type[Gates]", said: str) -> None:
+def test_settings_that_make_no_sense_are_refused(build: Callable[[], Gates | Limits], message: str) -> None:
     with pytest.raises(GatesError, match="must") as caught:
         build()
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_error_and_finiteness_are_judged_against_their_limits() -> None:
-    limit = Gates().of("fp32").error
-    assert limit is not None
-    assert judge_error("texts", 1e-4, limit)
-    assert not judge_error("texts", 1.01e-4, limit)
-    assert judge_finite(0)
-    assert not judge_finite(1)
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Limits(),
+        lambda: Limits(error=0.0, noise=0.0, agreement=1.0, cosine=1.0, shift=0.0, flips=0.0),
+        lambda: Gates(margin=0.999, confidence=0.501, looks=10, threads=1, seconds_per_shape=0.0),
+        lambda: Gates(margin=1e-9, confidence=0.999, looks=1, speedup=0.0, sibling_speedup=0.0),
+    ],
+)
+def test_the_ends_of_what_is_allowed_are_allowed(build: Callable[[], Gates | Limits]) -> None:
+    build()
 
 
-def test_a_precision_that_nobody_named_is_held_to_that_of_fp32() -> None:
+def test_a_limit_that_any_answer_meets_is_refused_with_a_hint() -> None:
+    with pytest.raises(GatesError) as caught:
+        Limits(noise=1.0)
+    assert caught.value.hint == 'write noise = "off" to report it without judging it'
+
+
+def test_a_precision_without_limits_of_its_own_has_those_of_fp32() -> None:
     assert Gates().of("bf8") == Gates().of("fp32")
     assert Gates().of("int8").agreement == 0.98
 
 
-def test_gates_say_what_they_let_pass_beyond_the_usual() -> None:
+def test_gates_say_which_limits_are_wider_than_usual() -> None:
     assert not any(Gates().widened(precision) for precision in LIMITS)
     stricter = {**LIMITS, "int8": replace(LIMITS["int8"], noise=0.1, agreement=0.99, faster_than=("fp32",))}
     gates = Gates(margin=0.001, confidence=0.99, speedup=2.0, sibling_speedup=1.1, limits=stricter)
@@ -71,6 +88,23 @@ def test_gates_say_what_they_let_pass_beyond_the_usual() -> None:
     assert "noise" not in gates.widened("fp32")
 
 
-def test_few_examples_cannot_show_much() -> None:
-    assert least_shown(60, 0.95) == pytest.approx(0.05, abs=1e-3)  # 3 / N, the rule of three
-    assert least_shown(300, 0.95) < 0.01 < least_shown(299, 0.95)
+@pytest.mark.parametrize(
+    ("name", "wider", "stricter"),
+    [
+        ("error", 2e-4, 1e-5),
+        ("agreement", 0.9, 0.9999),
+        ("shift", 1e-3, 1e-6),
+        ("flips", 0.1, 0.0),
+    ],
+)
+def test_each_limit_is_wider_on_its_own_side(name: str, wider: float, stricter: float) -> None:
+    usual = LIMITS["fp32"]
+    (phrase,) = replace(usual, **{name: wider}).widened(usual)
+    assert phrase == f"{name} {wider:g}, where {getattr(usual, name):g} is usual"
+    assert list(replace(usual, **{name: stricter}).widened(usual)) == []
+    (phrase,) = replace(usual, **{name: None}).widened(usual)
+    assert phrase == f"{name} not judged, where {getattr(usual, name):g} is usual"
+
+
+def test_a_limit_where_none_is_usual_is_not_wider() -> None:
+    assert list(replace(LIMITS["fp32"], noise=0.9, cosine=0.1).widened(LIMITS["fp32"])) == []

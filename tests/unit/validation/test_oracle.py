@@ -1,4 +1,4 @@
-"""Variants for devices that are not here: judged by the graph that they were made of."""
+"""Variants for devices that this machine does not have are judged by the graph from which they were compiled."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from validation.report import VariantReport
 HEAD = "sequence_classification"
 ENGINE, ORACLE = "tensorrt/rtx-fp32.engine", "tensorrt/rtx-fp32.onnx"
 NAME = "tensorrt-rtx:fp32"
-# Any loss is within this margin, so that the first look decides
+# Every loss is within this margin, so the first look decides
 WIDE = replace(GATES, looks=3, margin=0.99)
 FIRST, ALL = 13, 40
 COMPILED = CompiledEngine(
@@ -56,10 +56,10 @@ def test_its_graph_answers_for_an_engine_that_cannot_run_here(head: str, tmp_pat
     fp32, engine = report.variants
     assert (engine.name, failed(engine), engine.withheld) == (NAME, set(), "")
     assert engine.metrics[0].examples == fp32.metrics[0].examples == (ALL if head == "features" else FIRST)
-    # The same graph: what it answers differs from eager's as little
+    # The same graph: its answers differ from eager PyTorch's as little
     assert checks(engine) == [check for check in checks(fp32) if not check.startswith("speed")]
     assert (engine.measurements, engine.speedups) == ((), ())
-    assert [each.name for each in engine.metrics] == [each.name for each in fp32.metrics]
+    assert [metric.name for metric in engine.metrics] == [metric.name for metric in fp32.metrics]
     note, widened = engine.notes
     assert widened.startswith(WIDENED)
     assert note.startswith("Not run on a device, since ")
@@ -67,7 +67,7 @@ def test_its_graph_answers_for_an_engine_that_cannot_run_here(head: str, tmp_pat
     assert "TensorRT-RTX" in note
 
 
-def test_a_fault_in_the_graph_is_found(tmp_path: Path) -> None:
+def test_a_fault_in_the_graph_fails_the_engine(tmp_path: Path) -> None:
     release = with_engine(copied(HEAD, tmp_path / "release"))
     change_weight(release, "distilbert.embeddings.LayerNorm.weight", lambda numbers: numbers * 2, ORACLE)
     fp32, engine = validated(HEAD, release, evaluation(HEAD, tmp_path), WIDE).variants
@@ -95,4 +95,6 @@ def test_nothing_is_timed_where_nothing_can_run(tmp_path: Path) -> None:
     write_manifest(release, replace(manifest, variants=manifest.variants[1:]))
     record_again(release)
     report = validated(HEAD, release, evaluation(HEAD, tmp_path), WIDE)
-    assert [(each.name, each.passed, each.speedups) for each in report.variants] == [(NAME, True, ())]
+    assert [(variant.name, variant.passed, variant.speedups) for variant in report.variants] == [
+        (NAME, True, ())
+    ]

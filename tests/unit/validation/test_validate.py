@@ -1,4 +1,4 @@
-"""Validation from end to end, on real tiny releases: what is sound passes, planted faults are refused."""
+"""Validation as a whole, on real tiny releases: sound ones pass, and planted faults are refused."""
 
 import json
 import math
@@ -106,7 +106,7 @@ def _eager_labels(data: Path) -> list[str]:
     ]
 
 
-def test_nan_has_a_verdict_of_its_own_and_never_reaches_json(tmp_path: Path) -> None:
+def test_nan_has_its_own_check_and_never_reaches_json(tmp_path: Path) -> None:
     release = copied_release("token_classification", tmp_path / "release")
     change_weight(release, "classifier.bias", lambda bias: bias + np.float32([math.nan, 0, 0, 0, 0, 0]))
     report = validated("token_classification", release, evaluation("token_classification", tmp_path))
@@ -115,7 +115,7 @@ def test_nan_has_a_verdict_of_its_own_and_never_reaches_json(tmp_path: Path) -> 
     assert Report.from_json(report.to_json()) == report
 
 
-def test_eager_that_gives_nan_is_no_reference() -> None:
+def test_nan_from_eager_is_an_error() -> None:
     pair = published("sequence_classification", LABELS["sequence_classification"])
     eager = Eager(pair.checkpoint, "sequence_classification")
     with torch.no_grad():
@@ -159,11 +159,11 @@ def test_long_texts_are_cut_and_the_report_says_so(tmp_path: Path) -> None:
     )
     report = validated(head, published(head, LABELS[head]).release, path)
     assert any("1 of 3 texts had more than 64 tokens and were cut off there" in note for note in report.notes)
-    assert any("3 examples are few" in note for note in report.notes)
+    assert any("3 examples are too few" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(
-    ("head", "record", "said"),
+    ("head", "record", "message"),
     [
         (
             "masked_lm",
@@ -173,7 +173,7 @@ def test_long_texts_are_cut_and_the_report_says_so(tmp_path: Path) -> None:
         (
             "multiple_choice",
             {"context": "a", "choices": list("abcdef"), "label": 0},
-            "has 6; the release takes 2 to 5",
+            "has 6 texts; the release takes 2 to 5",
         ),
         (
             "question_answering",
@@ -183,14 +183,14 @@ def test_long_texts_are_cut_and_the_report_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_data_that_this_model_cannot_take_names_its_line(
-    head: str, record: dict[str, object], said: str, tmp_path: Path
+    head: str, record: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "data.jsonl"
     path.write_text("\n" + json.dumps(record) + "\n")
     with pytest.raises(DataError) as caught:
         validated(head, published(head).release, path)
     assert caught.value.message.startswith(f"{path}:2: ")
-    assert said in caught.value.message
+    assert message in caught.value.message
 
 
 def test_one_example_is_too_few_for_an_interval(tmp_path: Path) -> None:

@@ -1,0 +1,266 @@
+"""Metrics and decisions of every head, from answers that are worked out by hand."""
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from distilforge.tokenizer import Tokenizer
+
+from tests.runtime_release import LABELS, published, read_manifest
+from validation.batches import batches
+from validation.metrics import Score
+from validation.tasks.base import Answers, Row, Served
+from validation.tasks.features import Features, MatchedText
+from validation.tasks.masked_lm import MaskedLM, MaskedText
+from validation.tasks.multiple_choice import Choice, MultipleChoice
+from validation.tasks.question_answering import Question, QuestionAnswering
+from validation.tasks.sequence_classification import ClassifiedText, SequenceClassification
+from validation.tasks.token_classification import LabelledWords, TokenClassification
+
+
+@functools.cache
+def served(head: str) -> Served:
+    release = published(head, LABELS.get(head, ())).release
+    return Served(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
+
+
+def answers(
+    *arrays: object, targets: tuple[tuple[int, ...], ...] = (), parts: tuple[int, ...] = ()
+) -> Answers:
+    """One array for each row; every row is its own example, unless `parts` says that two rows make one."""
+    numbers = parts or (0,) * len(arrays)
+    examples = np.cumsum([part == 0 for part in numbers]) - 1
+    return Answers(
+        rows=tuple(
+            Row(
+                example=int(example),
+                encodings=(),
+                part=part,
+                targets=targets[index] if targets else (),
+            )
+            for index, (example, part) in enumerate(zip(examples, numbers, strict=True))
+        ),
+        arrays=tuple(np.asarray(array, dtype=np.float64) for array in arrays),
+    )
+
+
+def values(scores: tuple[Score, ...]) -> dict[str, float]:
+    return {score.name: score.value for score in scores}
+
+
+def classified(*truths: float | tuple[int, ...]) -> tuple[ClassifiedText, ...]:
+    return tuple(ClassifiedText(place="", text="a", text_pair=None, truth=truth) for truth in truths)
+
+
+def test_one_label_is_the_highest_logit() -> None:
+    head = "sequence_classification"
+    task = SequenceClassification(labels=("a", "b", "c"))
+    examples = classified((1, 0, 0), (0, 1, 0), (0, 1, 0), (0, 0, 1))
+    given = answers([2, 1, 0], [0, 3, 1], [9, 3, 1], [-3, -2, -1])
+    # Right but for the third. F1 of a: 1 of 2 predicted and 1 actual, 2/3; of b: 1 of 1 and 2, 2/3; of c: 1
+    scores = values(task.scores(examples, given, given, served(head)))
+    assert scores == pytest.approx({"accuracy": 3 / 4, "macro F1": (2 / 3 + 2 / 3 + 1) / 3})
+    assert task.decisions(examples, given, served(head)).tolist() == [0, 1, 0, 2]
+
+
+def test_several_labels_are_those_above_one_half() -> None:
+    head = "sequence_classification"
+    task = SequenceClassification(labels=("a", "b", "c"), problem_type="multi_label_classification")
+    examples = classified((1, 0, 1), (0, 0, 0))
+    given = answers([0.1, -0.1, -2], [-1, -1, -0.01])
+    # 1 label is right, of 1 predicted and 2 actual; the second text is right as a whole
+    scores = values(task.scores(examples, given, given, served(head)))
+    assert scores == pytest.approx({"micro F1": 2 / 3, "exact match": 1 / 2})
+    assert task.decisions(examples, given, served(head)).tolist() == [1, 0, 0, 0, 0, 0]
+
+
+def test_a_number_is_explained_and_decides_nothing() -> None:
+    head = "sequence_classification"
+    task = SequenceClassification(labels=("grade",))
+    assert task.kind == "regression"
+    examples = classified(1.0, 3.0, 5.0, 7.0)
+    given = answers([2], [3], [4], [9])
+    # Deviations from the means 4.5 and 4: products 7.5 + 1.5 - 0.5 + 13.5 = 22, squares 29 and 20
+    scores = values(task.scores(examples, given, given, served(head)))
+    assert scores == pytest.approx({"R2": 1 - 6 / 20, "Pearson r": 22 / (29 * 20) ** 0.5})
+    assert task.decisions(examples, given, served(head)).size == 0
+
+
+def test_the_change_of_a_large_number_is_relative_to_it() -> None:
+    numbers = SequenceClassification(labels=("grade",))
+    assert numbers.score_change(np.asarray([200.0]), np.asarray([210.0])) == pytest.approx(0.05)
+    assert numbers.score_change(np.asarray([0.2]), np.asarray([0.3])) == pytest.approx(0.1)
+    labels = SequenceClassification(labels=("a", "b"))
+    assert labels.score_change(np.asarray([0.2, 0.8]), np.asarray([0.5, 0.5])) == pytest.approx(0.3)
+
+
+def words(*labels: tuple[int, ...]) -> tuple[LabelledWords, ...]:
+    return tuple(LabelledWords(place="", tokens=("x",) * len(row), labels=row) for row in labels)
+
+
+def test_an_entity_is_right_only_as_a_whole() -> None:
+    head = "token_classification"
+    task = TokenClassification(labels=("O", "B-PER", "I-PER", "B-LOC", "I-LOC"))
+    # Actual: PER over two words, then LOC; and PER over two words. Predicted: the first PER ends a word too early
+    examples = words((1, 2, 0, 3), (1, 2))
+    given = answers([1, 0, 0, 3], [1, 2], targets=((0, 1, 2, 3), (0, 1)))
+    # 2 entities are right, of 3 predicted and 3 actual; 5 of 6 words are right
+    scores = values(task.scores(examples, given, given, served(head)))
+    assert scores == pytest.approx({"entity F1": 2 / 3, "token accuracy": 5 / 6})
+    assert task.decisions(examples, given, served(head)).tolist() == [1, 0, 0, 3, 1, 2]
+
+
+def test_labels_that_are_not_of_entities_count_by_word() -> None:
+    task = TokenClassification(labels=("O", "COMMA", "PERIOD"))
+    examples = words((0, 1, 2, 0, 1))
+    given = answers([0, 1, 1, 2, 0], targets=((0, 1, 2, 3, 4),))
+    # 1 mark is right, of 3 predicted and 3 actual; 2 of 5 words are right
+    scores = values(task.scores(examples, given, given, served("token_classification")))
+    assert scores == pytest.approx({"token F1": 1 / 3, "token accuracy": 2 / 5})
+
+
+def test_words_that_were_cut_off_are_not_scored() -> None:
+    task = TokenClassification(labels=("O", "COMMA", "PERIOD"))
+    given = answers([1, 0], targets=((0, 2),))
+    # Of the words 0 to 3 only the first and the third have a wordpiece within the longest input
+    scores = values(task.scores(words((1, 2, 2, 2)), given, given, served("token_classification")))
+    assert scores == pytest.approx({"token F1": 2 / 3, "token accuracy": 1 / 2})
+
+
+def test_masks_are_scored_by_their_best_word_and_its_likelihood() -> None:
+    task = MaskedLM(labels=())
+    row = Row(example=0, encodings=(), scored_positions=(1, 2), targets=(3, 0))
+    logits = np.log(np.asarray([[9, 9, 9, 9], [1, 1, 1, 5], [1, 5, 1, 1], [9, 9, 9, 9]], dtype=np.float32))
+    reduced = task.reduce(row, {"logits": logits})
+    # The first mask's word is the best and has 5/8; the second's is not, and has 1/8
+    assert reduced == pytest.approx(np.asarray([[3, 1], [np.log(8 / 5), np.log(8)]]), abs=1e-6)
+    given = Answers(rows=(row,), arrays=(reduced,))
+    examples = (MaskedText(place="", text="", targets=("a", "b")),)
+    scores = values(task.scores(examples, given, given, served("masked_lm")))
+    assert scores == pytest.approx({"masked top-1 accuracy": 0.5, "pseudo-perplexity": (8 * 8 / 5) ** 0.5})
+    assert task.decisions(examples, given, served("masked_lm")).tolist() == [3, 1]
+
+
+def test_the_masks_and_every_eighth_token_are_compared() -> None:
+    encoding = served("masked_lm").tokenizer.encode(["cat " * 17])[0]
+    row = Row(example=0, encodings=(encoding,), scored_positions=(3, 8))
+    assert MaskedLM(labels=()).compared_positions(row) == (0, 3, 8, 16)
+
+
+def test_the_highest_choice_is_taken_of_as_many_as_there_are() -> None:
+    task = MultipleChoice(labels=())
+    examples = tuple(
+        Choice(place="", context="", choices=("x",) * count, label=label)
+        for count, label in ((2, 1), (4, 3), (3, 0))
+    )
+    given = answers([1, 2], [0, 1, 2, 3], [1, 2, 1.5])
+    scores = values(task.scores(examples, given, given, served("multiple_choice")))
+    assert scores == pytest.approx({"accuracy": 2 / 3})
+    assert task.decisions(examples, given, served("multiple_choice")).tolist() == [1, 3, 1]
+
+
+def test_a_text_is_retrieved_where_its_own_match_is_the_nearest() -> None:
+    task = Features(labels=())
+    examples = tuple(MatchedText(place="", text="", match=match) for match in ("one", "two", None, "three"))
+    parts = (0, 1, 0, 1, 0, 0, 1)
+    given = answers([1, 0], [0.8, 0.6], [0, 1], [0.6, 0.8], [0, 1], [0.8, 0.6], [0, 1], parts=parts)
+    # Text, match: (1, 0) is nearest to (0.8, 0.6), its own; (0, 1) to (0, 1), not its own; (0.8, 0.6) to the first
+    scores = values(task.scores(examples, given, given, served("features")))
+    assert scores == pytest.approx({"retrieval accuracy": 1 / 3, "embedding cosine": 1.0})
+    assert task.decisions(examples, given, served("features")).tolist() == [0, 2, 0]
+
+
+def test_without_matches_the_cosine_with_eager_is_the_metric() -> None:
+    task = Features(labels=())
+    examples = tuple(MatchedText(place="", text="", match=None) for _ in range(2))
+    eager, variant = answers([1, 0], [0, 1]), answers([0.6, 0.8], [0, 1])
+    scores = values(task.scores(examples, variant, eager, served("features")))
+    assert scores == pytest.approx({"embedding cosine": 0.8})
+    assert task.cosines(variant, eager).tolist() == pytest.approx([0.6, 1.0])
+    assert task.decisions(examples, variant, served("features")).size == 0
+
+
+def test_an_embedding_is_the_unit_vector_of_the_mean_over_tokens_without_padding() -> None:
+    encoding = served("features").tokenizer.encode(["cat"])[0]
+    row = Row(example=0, encodings=(encoding,))
+    hidden = np.asarray([[3, 0], [3, 6], [3, 6], [99, 99]], dtype=np.float32)
+    task = Features(labels=())
+    assert task.reduce(row, {"last_hidden_state": hidden}) == pytest.approx([0.6, 0.8])
+    assert task.score_change(np.asarray([1.0, 0]), np.asarray([0, 1.0])) == pytest.approx(2**0.5)
+
+
+def asked(*pairs: tuple[str, str, tuple[str, ...]]) -> tuple[Question, ...]:
+    return tuple(
+        Question(place="", question=question, context=context, answers=right)
+        for question, context, right in pairs
+    )
+
+
+def pointing(task: QuestionAnswering, questions: tuple[Question, ...], *spans: tuple[int, int]) -> Answers:
+    """Answers of a model that is sure of the context's words `spans[n]`, first and last, for question n."""
+    rows, arrays = [], []
+    for index, (question, (first, last)) in enumerate(zip(questions, spans, strict=True)):
+        (row,) = task.rows(question, index, served("question_answering"))
+        encoding = row.encodings[0]
+        context = [place for place, part in enumerate(encoding.sequence_ids) if part == 1]
+        logits = np.full((2, len(encoding)), -20.0)
+        logits[0, context[first]] = logits[1, context[last]] = 20
+        rows.append(row)
+        arrays.append(logits)
+    return Answers(rows=tuple(rows), arrays=tuple(arrays))
+
+
+def test_answers_are_scored_by_squads_rules() -> None:
+    task = QuestionAnswering(labels=())
+    questions = asked(
+        ("who", "the dog won a game", ("dog",)),
+        ("what", "the dog won a game", ("dog won",)),
+        ("when", "the dog won a game", ("cat",)),
+        ("which", "the dog won a game", ("cat", "won a game")),
+    )
+    given = pointing(task, questions, (0, 1), (0, 1), (0, 1), (2, 4))
+    # Articles do not count: "the dog" is "dog". Then 1 of 1 and 2 words, none, and the second of two right answers
+    scores = values(task.scores(questions, given, given, served("question_answering")))
+    assert scores == pytest.approx({"answer F1": (1 + 2 / 3 + 0 + 1) / 4, "exact match": 2 / 4})
+    decisions = task.decisions(questions, given, served("question_answering")).tolist()
+    assert [(value >> 32, value & 0xFFFFFFFF) for value in decisions] == [(0, 7), (0, 7), (0, 7), (8, 18)]
+
+
+def test_no_answer_is_right_where_there_is_none() -> None:
+    task = QuestionAnswering(labels=())
+    questions = asked(("who", "the dog won", ()), ("what", "the dog won", ()))
+    one, none = (
+        pointing(task, questions, (1, 1), (1, 1)),
+        pointing(task, questions, (1, 1), (1, 1)),
+    )
+    for logits in none.arrays:
+        logits[:, 0] = 40  # [CLS], which stands for no answer
+    reader = served("question_answering")
+    assert values(task.scores(questions, one, one, reader))["exact match"] == 0
+    assert values(task.scores(questions, none, none, reader))["exact match"] == 1
+
+
+def test_answers_need_no_variant_in_the_manifest() -> None:
+    task = QuestionAnswering(labels=())
+    whole = served("question_answering")
+    bare = replace(whole, manifest=replace(whole.manifest, variants=()))
+    questions = asked(("who", "the dog won", ("dog",)))
+    given = pointing(task, questions, (1, 1))
+    assert values(task.scores(questions, given, given, bare))["exact match"] == 1
+
+
+@pytest.mark.parametrize("words_of_context", [5, 70, 200])
+def test_every_word_of_a_long_context_is_in_a_window(words_of_context: int) -> None:
+    task, reader = QuestionAnswering(labels=()), served("question_answering")
+    (question,) = asked(("who", "cat " * words_of_context, ()))
+    rows = task.rows(question, 0, reader)
+    assert [row.part for row in rows] == list(range(len(rows)))
+    covered = {
+        start
+        for row in rows
+        for (start, _), part in zip(row.encodings[0].offsets, row.encodings[0].sequence_ids, strict=True)
+        if part == 1
+    }
+    assert covered == set(range(0, 4 * words_of_context, 4))
+    assert all(batch.feeds["input_ids"].shape[1] <= reader.longest for batch in batches(rows, reader))
