@@ -1,0 +1,1 @@
+"""Checks around the engine: what applications pass (`arguments`)."""

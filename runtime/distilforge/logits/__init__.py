@@ -1,0 +1,1 @@
+"""From logits to answers: scored spans of tokens (`answer_spans`)."""
