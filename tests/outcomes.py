@@ -1,18 +1,16 @@
-"""Made-up timings of a release's variants on this machine, and what is remembered of them."""
+"""Made-up timings of a release's variants on this machine, and records of them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from distilforge.manifest import Manifest, Measurement, Span, Steadiness
-from distilforge.measured import bench, place
+from distilforge.measured import bench
 from distilforge.measured.conditions import present_conditions
-from distilforge.measured.memory import Remembered
-from distilforge.measured.outcome import Outcome
+from distilforge.measured.record_files import release_identity
+from distilforge.measured.records import BenchmarkRecord
+from distilforge.measured.result import BenchmarkResult
 from distilforge.timing.rounds import Timing
 from distilforge.timing.shape import Shape
-
-from tests.runtime_release import read_manifest
 
 FP32, INT8 = "onnxruntime-cpu:fp32", "onnxruntime-cpu:int8"
 ROUNDS = 12
@@ -24,7 +22,7 @@ BUSY = replace(
 
 
 def timing(seconds: Mapping[str, Mapping[Shape, float]], steadiness: Steadiness = STEADY) -> Timing:
-    """Every variant takes its seconds at its shapes, some rounds one in a hundred more and some less."""
+    """A timing in which each variant takes its seconds at its shapes; rounds differ by one in a hundred."""
     return Timing(
         measurements=tuple(
             Measurement(
@@ -41,33 +39,32 @@ def timing(seconds: Mapping[str, Mapping[Shape, float]], steadiness: Steadiness 
     )
 
 
-def outcome(
+def result(
     manifest: Manifest,
     times: Mapping[str, float],
     steadiness: Steadiness = STEADY,
     threads: int | None = None,
-) -> Outcome:
-    """Each variant's runs take so many milliseconds at every shape."""
+) -> BenchmarkResult:
+    """A result in which each variant's runs take `times` milliseconds at every shape."""
     seconds = {name: dict.fromkeys(SHAPES, 1e-3 * taken) for name, taken in times.items()}
     return bench.summarize(
         manifest, tuple(times), timing(seconds, steadiness), threads=threads, cannot_run={}
     )
 
 
-def remembered(release: Path, speeds: Mapping[str, float], threads: int | None = None) -> Remembered:
-    """That the variants of `release` were so many times as fast as the first, on this machine."""
-    manifest = read_manifest(release)
-    return Remembered(
-        release=place.identity(manifest),
+def record(manifest: Manifest, speeds: Mapping[str, float], threads: int | None = None) -> BenchmarkRecord:
+    """A record that the release's variants were so many times as fast as the first on this machine."""
+    return BenchmarkRecord(
+        release=release_identity(manifest),
         name=manifest.name,
         version=manifest.version,
-        conditions=present_conditions(threads),
-        measured="2026-11-25T12:00:00+00:00",
+        conditions=present_conditions(manifest, threads),
+        measured_at="2026-11-25T12:00:00+00:00",
         shapes=("1x16",),
         speeds=speeds,
     )
 
 
 def with_choices(manifest: Manifest) -> Manifest:
-    """`manifest`, as of a head whose texts have choices, usually three."""
+    """`manifest`, changed to a head whose texts have choices, usually three."""
     return replace(manifest, spans={**manifest.spans, "choices": Span(low=2, usual=3, high=5)})

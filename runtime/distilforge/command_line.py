@@ -134,6 +134,6 @@ def _parser() -> argparse.ArgumentParser:
         help="only measure; distilforge.open selects a variant as before",
     )
     bench_parser.add_argument(
-        "--forget", action="store_true", help="forget what was remembered of the release, and measure nothing"
+        "--forget", action="store_true", help="remove what is remembered of the release, and measure nothing"
     )
     return parser

@@ -50,7 +50,7 @@ def best(
     `threads` is the number of threads that one run will use; None means the engine's default.
     """
     if len(runnable) == 1:
-        return runnable[0], f"chose {runnable[0].name}, the one that can run here"
+        return runnable[0], f"chose {runnable[0].name}, the only one that can run here"
     candidates = [candidate for candidate in runnable if candidate.variant.validated] or runnable
     record = _benchmark_record(manifest, threads) if len(candidates) > 1 else None
     if not _covers(record, candidates):

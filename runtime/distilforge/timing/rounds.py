@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, count
 
 import numpy as np
 
@@ -30,7 +30,7 @@ _DISTANCE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """When a timing ends; it never ends before the fewest rounds that give an interval."""
+    """When a timing ends: not before the fewest rounds that give an interval, unless `most_rounds` is less."""
 
     seconds: float
     """It ends after this time, warming up not included."""
@@ -42,6 +42,32 @@ class Budget:
     """It ends after this many rounds in any case."""
     patience_seconds: float = 0.0
     """How much longer than `seconds` it may take if the cores shared a cache in too few rounds."""
+
+    def is_spent(
+        self, passed: float, measurements: Sequence[Measurement], round_trips: Sequence[float | None]
+    ) -> bool:
+        """Whether the timing ends after the rounds of `measurements`, which took `passed` seconds.
+
+        `round_trips` are the nanoseconds of a round trip between two cores in each round; None if it was not measured.
+        """
+        rounds = len(round_trips)
+        if not measurements or rounds >= self.most_rounds:
+            return True
+        fewest = ratios.fewest_rounds(self.confidence)
+        if rounds < fewest:
+            return False
+        near = steadiness.near_rounds(round_trips)
+        if near is not None and near < fewest:
+            return passed >= self.seconds + self.patience_seconds
+        return passed >= self.seconds or self._is_narrow(measurements)
+
+    def _is_narrow(self, measurements: Sequence[Measurement]) -> bool:
+        """Whether the ratio of every subject over the first has a narrow interval; False if there is one subject."""
+        first, *others = dict.fromkeys(measurement.subject for measurement in measurements)
+        comparisons = (
+            ratios.ratio(measurements, subject, first, confidence=self.confidence) for subject in others
+        )
+        return bool(others) and all(ratio is None or ratio.width <= self.width for ratio in comparisons)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +154,8 @@ def time_in_rounds(
     watch = Watch([worker.pid for worker in workers])
     distance = _CoreDistance()
     random = np.random.default_rng(SEED)
-    fewest = ratios.fewest_rounds(budget.confidence)
     start = time.monotonic()
-    for number in range(1, budget.most_rounds + 1):
+    for number in count(1):
         distance.begin_round()
         for index in _shuffled(possible, random):
             possible[index].take()
@@ -138,10 +163,10 @@ def time_in_rounds(
         distance.end_round()
         passed = time.monotonic() - start
         progress(f"round {number}, after {passed:.0f} of at most {budget.seconds:.0f} s")
-        if number >= fewest and _is_spent(budget, passed, possible, distance.round_trips):
+        measurements = tuple(turn.measurement for turn in possible)
+        if budget.is_spent(passed, measurements, distance.round_trips):
             break
     watch.look(last=True)
-    measurements = tuple(turn.measurement for turn in possible)
     return Timing(
         measurements=measurements,
         steadiness=steadiness.judge(watch.windows, measurements, distance.round_trips, budget.confidence),
@@ -217,22 +242,3 @@ def _shuffled(turns: Sequence[_Turns], random: np.random.Generator) -> Iterator[
         yield from random.permutation(
             [index for index, turn in enumerate(turns) if turn.shape == shapes[number]]
         )
-
-
-def _is_spent(
-    budget: Budget, passed: float, turns: Sequence[_Turns], round_trips: Sequence[float | None]
-) -> bool:
-    """Whether the timing ends after `passed` seconds; the fewest rounds are done."""
-    if not turns:
-        return True
-    near = steadiness.near_rounds(round_trips)
-    if near is not None and near < ratios.fewest_rounds(budget.confidence):
-        return passed >= budget.seconds + budget.patience_seconds
-    if passed >= budget.seconds:
-        return True
-    measurements = [turn.measurement for turn in turns]
-    first, *others = dict.fromkeys(measurement.subject for measurement in measurements)
-    comparisons = (
-        ratios.ratio(measurements, subject, first, confidence=budget.confidence) for subject in others
-    )
-    return bool(others) and all(ratio is None or ratio.width <= budget.width for ratio in comparisons)

@@ -174,7 +174,7 @@ def test_unlisted_file_in_a_linked_folder(release: Path) -> None:
 
 
 def test_unlisted_file_elsewhere_is_only_reported(release: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (release / "notes.txt").write_text("ours", encoding="utf-8")
+    (release / "notes.txt").write_text("mine", encoding="utf-8")
     verify(release)
     assert "notes.txt" in caplog.text
 
@@ -218,12 +218,4 @@ def test_graph_that_does_not_load(release: Path) -> None:
     (release / GRAPH).write_bytes(b"not a graph")
     record_again(release)
     with pytest.raises(ReleaseError, match=r"cannot load 'onnx/model.onnx'"):
-        distilforge.open(release)
-
-
-@pytest.mark.parametrize("content", ["{", "{}", '{"vocab_size": "many"}'])
-def test_config_that_does_not_read(release: Path, content: str) -> None:
-    (release / "config.json").write_text(content, encoding="utf-8")
-    record_again(release)
-    with pytest.raises(ReleaseError, match=r"config\.json"):
         distilforge.open(release)
