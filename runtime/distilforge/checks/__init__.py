@@ -1,1 +1,1 @@
-"""Checks around the engine: what applications pass (`arguments`)."""
+"""Checks before and after the engine: of what applications pass, of the arrays that are fed, and of the outputs."""

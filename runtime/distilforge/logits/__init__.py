@@ -1,1 +1,1 @@
-"""From logits to answers: scored spans of tokens (`answer_spans`)."""
+"""From logits to probabilities, and to answers."""

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from distilforge.backends import Backend
 from distilforge.manifest import Manifest, Variant
-from distilforge.measured import place
+from distilforge.measured import record_files
 from distilforge.timing import claims, ratios
 
 if TYPE_CHECKING:
-    from distilforge.measured.memory import Remembered
+    from distilforge.measured.records import BenchmarkRecord
 
 EAGER = "eager"
 """Name of eager PyTorch in a release's measurements; every variant was timed in turns with it."""
@@ -85,28 +85,28 @@ def speedups(variants: Sequence[Variant], *, apart: Sequence[int] = ()) -> dict[
     }
 
 
-def _benchmark_record(manifest: Manifest, threads: int | None) -> "Remembered | None":
-    if not place.is_remembered(manifest):
+def _benchmark_record(manifest: Manifest, threads: int | None) -> "BenchmarkRecord | None":
+    if not record_files.has_records(manifest):
         return None
     # Imported only if there is something to read, because opening a release must be quick
-    from distilforge.measured import memory
+    from distilforge.measured import records
 
-    return memory.recall(manifest, threads)
+    return records.read_record(manifest, threads)
 
 
-def _covers(record: "Remembered | None", candidates: Sequence[RunnableVariant]) -> bool:
+def _covers(record: "BenchmarkRecord | None", candidates: Sequence[RunnableVariant]) -> bool:
     return record is not None and all(candidate.name in record.speeds for candidate in candidates)
 
 
 def _fastest_here(
-    record: "Remembered", candidates: Sequence[RunnableVariant], runnable: Sequence[RunnableVariant]
+    record: "BenchmarkRecord", candidates: Sequence[RunnableVariant], runnable: Sequence[RunnableVariant]
 ) -> tuple[RunnableVariant, str]:
     first, second, *_ = sorted(candidates, key=lambda candidate: -record.speeds[candidate.name])
     times = record.speeds[first.name] / record.speeds[second.name]
     others = ", ".join(_others(runnable, (first.name, second.name), {}))
     return first, (
         f"chose {first.name}, {times:.1f} times as fast as {second.name} "
-        f"measured on this machine on {record.measured[:10]}" + (f", before {others}" if others else "")
+        f"measured on this machine on {record.measured_at[:10]}" + (f", before {others}" if others else "")
     )
 
 
