@@ -22,18 +22,18 @@ BUSY = replace(
 
 
 def timing(seconds: Mapping[str, Mapping[Shape, float]], steadiness: Steadiness = STEADY) -> Timing:
-    """A timing in which each variant takes its seconds at its shapes; rounds differ by one in a hundred."""
+    """Each variant takes its seconds at its shapes; rounds differ by 1% to each side."""
     return Timing(
         measurements=tuple(
             Measurement(
                 subject=name,
                 batch=shape.batch,
                 tokens=shape.tokens,
-                seconds=tuple(taken * (1 + 0.01 * (number % 3 - 1)) for number in range(ROUNDS)),
+                seconds=tuple(duration * (1 + 0.01 * (number % 3 - 1)) for number in range(ROUNDS)),
                 runs=(1,) * ROUNDS,
             )
             for name, by_shape in seconds.items()
-            for shape, taken in by_shape.items()
+            for shape, duration in by_shape.items()
         ),
         steadiness=steadiness,
     )
@@ -41,14 +41,14 @@ def timing(seconds: Mapping[str, Mapping[Shape, float]], steadiness: Steadiness 
 
 def result(
     manifest: Manifest,
-    times: Mapping[str, float],
+    milliseconds: Mapping[str, float],
     steadiness: Steadiness = STEADY,
     threads: int | None = None,
 ) -> BenchmarkResult:
-    """A result in which each variant's runs take `times` milliseconds at every shape."""
-    seconds = {name: dict.fromkeys(SHAPES, 1e-3 * taken) for name, taken in times.items()}
+    """Each variant takes its `milliseconds` at every shape."""
+    seconds = {name: dict.fromkeys(SHAPES, 1e-3 * duration) for name, duration in milliseconds.items()}
     return bench.summarize(
-        manifest, tuple(times), timing(seconds, steadiness), threads=threads, cannot_run={}
+        manifest, tuple(milliseconds), timing(seconds, steadiness), threads=threads, cannot_run={}
     )
 
 
@@ -66,5 +66,5 @@ def record(manifest: Manifest, speeds: Mapping[str, float], threads: int | None 
 
 
 def with_choices(manifest: Manifest) -> Manifest:
-    """`manifest`, changed to a head whose texts have choices, usually three."""
+    """`manifest` for a head whose texts have choices, usually three."""
     return replace(manifest, spans={**manifest.spans, "choices": Span(low=2, usual=3, high=5)})
