@@ -64,7 +64,8 @@ def _converted(array: object, tensor: Tensor) -> Array:
     if array.ndim != len(tensor.shape):
         axes = ", ".join(map(str, tensor.shape))
         raise InputError(
-            f"the input {tensor.name!r} has {array.ndim} axes; it must have {len(tensor.shape)} ({axes})"
+            f"the input {tensor.name!r} has {array.ndim} axes; it must have {len(tensor.shape)} ({axes})",
+            hint=f"reshape it to ({axes})",
         )
     return np.ascontiguousarray(array, dtype=declared)
 
@@ -76,7 +77,10 @@ def _check_sizes(
     for axis, size in zip(tensor.shape, array.shape, strict=True):
         if isinstance(axis, int):
             if size != axis:
-                raise InputError(f"the input {tensor.name!r} has size {size} where it must be {axis}")
+                raise InputError(
+                    f"the input {tensor.name!r} has size {size} where it must be {axis}",
+                    hint="`session.manifest.inputs` has every shape",
+                )
             continue
         span = spans[axis]
         if size not in span:
@@ -90,7 +94,8 @@ def _check_sizes(
         expected, other = sizes.setdefault(axis, (size, tensor.name))
         if size != expected:
             raise InputError(
-                f"the axis {axis!r} has size {size} in {tensor.name!r} and {expected} in {other!r}; it must be one size"
+                f"the axis {axis!r} has size {size} in {tensor.name!r} and {expected} in {other!r}; they must be equal",
+                hint="`session.encode` makes inputs that fit each other",
             )
 
 
@@ -98,4 +103,7 @@ def _check_range(name: str, array: Array, high: int, meaning: str) -> None:
     smallest, largest = int(array.min()), int(array.max())
     if smallest < 0 or largest > high:
         value = smallest if smallest < 0 else largest
-        raise InputError(f"{name!r} holds {value}; it must be between 0 and {high} ({meaning})")
+        raise InputError(
+            f"{name!r} holds {value}; it must be between 0 and {high} ({meaning})",
+            hint="`session.encode` makes both from text, with the release's own tokenizer",
+        )

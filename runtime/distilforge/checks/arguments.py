@@ -10,7 +10,7 @@ from distilforge.tokenizer import Text
 R = TypeVar("R")
 Truncation = Literal["error", "truncate"]
 
-# More than any machine has cores. An engine starts as many threads as it is told, and may crash over it
+# More than any machine has cores. An engine that is given a huge number starts that many threads and may crash
 MOST_THREADS = 1024
 
 
@@ -81,7 +81,9 @@ def check_option(name: str, value: str, options: tuple[str, ...]) -> None:
 def check_positive(name: str, value: object) -> None:
     """Raise InputError if the argument `name` is not a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name} must be a whole number of at least 1, found {value!r}")
+        raise InputError(
+            f"{name} must be a whole number of at least 1, found {value!r}", hint=f"for example {name}=1"
+        )
 
 
 def check_threads(value: object) -> None:

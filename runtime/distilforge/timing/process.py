@@ -145,7 +145,11 @@ class Worker:
         self._log.seek(0)
         lines = [line.strip() for line in self._log.read().splitlines() if line.strip()]
         last = lines[-1][:LAST_LINE_CHARACTERS] if lines else "it printed nothing"
-        return TimingError(f"the process of {self.name} ended with exit code {code}: {last}")
+        killed = CAN_STOP and code == -signal.SIGKILL
+        return TimingError(
+            f"the process of {self.name} ended with exit code {code}: {last}",
+            hint="the system killed it, most often for lack of memory" if killed else "",
+        )
 
     def _stop(self) -> None:
         if CAN_STOP:

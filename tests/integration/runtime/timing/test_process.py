@@ -68,6 +68,14 @@ def test_a_worker_that_dies_says_its_last_line(tmp_path: Path) -> None:
             worker.run(SHAPE, settle=False, warm_ups=0, runs=1)
 
 
+@linux
+def test_a_worker_that_the_system_kills_has_a_hint(tmp_path: Path) -> None:
+    with Worker(sleeper("one", 0.0, tmp_path / "log")) as worker:
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(TimingError, match=r"ended with exit code -9: .*\n  hint: .*lack of memory"):
+            worker.run(SHAPE, settle=False, warm_ups=0, runs=1)
+
+
 def test_a_subject_that_does_not_open_says_why() -> None:
     with pytest.raises(TimingError, match=r"the process of one ended with exit code 1: .*unexpected keyword"):
         Worker(Subject(name="one", opener=OPENER, arguments={"colour": "blue"}))
