@@ -1,18 +1,16 @@
-"""Made-up timings of a release's variants on this machine, and the memory of them."""
+"""Made-up timings of a release's variants on this machine, and records of them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from distilforge.manifest import Manifest, Measurement, Span, Steadiness
-from distilforge.measured import bench, place
+from distilforge.measured import bench
 from distilforge.measured.conditions import present_conditions
-from distilforge.measured.memory import Remembered
-from distilforge.measured.outcome import Outcome
+from distilforge.measured.record_files import release_identity
+from distilforge.measured.records import BenchmarkRecord
+from distilforge.measured.result import BenchmarkResult
 from distilforge.timing.rounds import Timing
 from distilforge.timing.shape import Shape
-
-from tests.runtime_release import read_manifest
 
 FP32, INT8 = "onnxruntime-cpu:fp32", "onnxruntime-cpu:int8"
 ROUNDS = 12
@@ -41,12 +39,12 @@ def timing(seconds: Mapping[str, Mapping[Shape, float]], steadiness: Steadiness 
     )
 
 
-def outcome(
+def result(
     manifest: Manifest,
     milliseconds: Mapping[str, float],
     steadiness: Steadiness = STEADY,
     threads: int | None = None,
-) -> Outcome:
+) -> BenchmarkResult:
     """Each variant takes its `milliseconds` at every shape."""
     seconds = {name: dict.fromkeys(SHAPES, 1e-3 * duration) for name, duration in milliseconds.items()}
     return bench.summarize(
@@ -54,15 +52,14 @@ def outcome(
     )
 
 
-def remembered(release: Path, speeds: Mapping[str, float], threads: int | None = None) -> Remembered:
-    """The memory that the variants of `release` were so many times as fast as the first one, on this machine."""
-    manifest = read_manifest(release)
-    return Remembered(
-        release=place.identity(manifest),
+def record(manifest: Manifest, speeds: Mapping[str, float], threads: int | None = None) -> BenchmarkRecord:
+    """A record that the release's variants were so many times as fast as the first on this machine."""
+    return BenchmarkRecord(
+        release=release_identity(manifest),
         name=manifest.name,
         version=manifest.version,
-        conditions=present_conditions(threads),
-        measured="2026-11-25T12:00:00+00:00",
+        conditions=present_conditions(manifest, threads),
+        measured_at="2026-11-25T12:00:00+00:00",
         shapes=("1x16",),
         speeds=speeds,
     )

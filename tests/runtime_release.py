@@ -1,4 +1,4 @@
-"""Release folders made without the pipeline's later stages: a checkpoint's files, its graph and a manifest."""
+"""Release folders that need only the pipeline's export: a checkpoint's files, its graph and a manifest."""
 
 import atexit
 import hashlib
@@ -51,7 +51,7 @@ TEXTS = (
 
 
 def write_release(checkpoint: Path, folder: Path, *, spans: Mapping[str, Span] = SPANS) -> Path:
-    """A validated release of `checkpoint` in the new folder `folder`, which is returned."""
+    """Write a validated release of `checkpoint` to the new folder `folder`, and return that."""
     loaded = load_checkpoint(checkpoint)
     model = loaded.model
     used = {axis: spans[axis] for axis in model.axes}
@@ -88,7 +88,7 @@ def write_release(checkpoint: Path, folder: Path, *, spans: Mapping[str, Span] =
 
 
 def record_files(folder: Path) -> dict[str, FileRecord]:
-    """A record of every file of `folder` but its manifest."""
+    """A record of every file in `folder` except the manifest."""
     return {
         path.relative_to(folder).as_posix(): FileRecord(
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(), bytes=path.stat().st_size
@@ -107,21 +107,23 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def record_again(folder: Path) -> None:
-    """Make the manifest agree with the files as they are now."""
+    """Update the manifest to the files as they are now."""
     write_manifest(folder, replace(read_manifest(folder), files=record_files(folder)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A random checkpoint that transformers reads, and the release made of it."""
+    """A random checkpoint and its release."""
 
     checkpoint: Path
+    """The checkpoint's folder, which transformers reads."""
     release: Path
+    """The release's folder."""
 
 
 @cache
 def published(head: str, labels: tuple[str, ...] = (), problem_type: str | None = None) -> Pair:
-    """A tiny random checkpoint and its release, made once a test run; not to be changed."""
+    """A tiny random checkpoint and its release, made once per test process; tests must not change them."""
     root = Path(tempfile.mkdtemp(prefix="distilforge-runtime-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     checkpoint = root / f"random-{head}"
@@ -146,6 +148,6 @@ def published(head: str, labels: tuple[str, ...] = (), problem_type: str | None 
 
 
 def copied(head: str, folder: Path) -> Path:
-    """A copy of the head's release, in the new folder `folder`, for a test to damage."""
+    """A copy of the head's release in the new folder `folder`, for a test to change."""
     labels = LABELS.get(head, ())
     return Path(shutil.copytree(published(head, labels).release, folder))

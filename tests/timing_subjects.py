@@ -12,11 +12,11 @@ from distilforge.timing.subject import Json, Runner, Subject
 
 OPENER = "tests.timing_subjects:open_sleeper"
 REFUSED, DEADLY = 13, 99
-"""Tokens of a text that a sleeper refuses, and that end its process."""
+"""Numbers of tokens: at one a sleeper refuses, at the other its process ends."""
 
 
 class Sleeper(Runner):
-    """It sleeps, writes its name and shape to a file at every run, and tells how often it ran."""
+    """Sleeps, writes its name and shape to a file at every run, and counts its runs."""
 
     def __init__(self, name: str, seconds: float, log: Path) -> None:
         self._name, self._seconds, self._log = name, seconds, log
@@ -43,27 +43,27 @@ class Sleeper(Runner):
 
 
 def open_sleeper(name: str, seconds: float, log: str) -> Sleeper:
-    """A sleeper; what it prints while it opens must not reach the replies."""
+    """The opener of a sleeper. What it prints must not reach the replies."""
     sys.stdout.write("a library says hello\n")
     return Sleeper(name, seconds, Path(log))
 
 
 def sleeper(name: str, seconds: float, log: Path) -> Subject:
-    """A subject that sleeps for `seconds`."""
+    """A subject that sleeps for `seconds` in every run."""
     return Subject(name=name, opener=OPENER, arguments={"name": name, "seconds": seconds, "log": str(log)})
 
 
 def measurement(subject: str, shape: Shape, rounds: tuple[tuple[float, ...], ...]) -> Measurement:
-    """Made-up runs, round by round."""
+    """A made-up measurement with these seconds in each round."""
     return Measurement(
         subject=subject,
         batch=shape.batch,
         tokens=shape.tokens,
-        seconds=tuple(seconds for turn in rounds for seconds in turn),
+        seconds=tuple(seconds for runs in rounds for seconds in runs),
         runs=tuple(map(len, rounds)),
     )
 
 
 def steady(rounds: int, *, apart: tuple[int, ...] = ()) -> Steadiness:
-    """What a quiet machine gives."""
+    """The steadiness of a timing on a quiet machine."""
     return Steadiness(steady=True, reasons=(), rounds=rounds, apart=apart)

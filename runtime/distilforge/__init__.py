@@ -1,14 +1,17 @@
-"""Run published DistilBERT releases: text in, typed results out, no torch.
+"""Run published DistilBERT releases: text in, typed results out, without torch.
+
+import distilforge
 
 session = distilforge.open("artifacts/sentiment")
-print(session(["great movie"]))
+for result in session(["great movie", "what a waste"]):
+    print(result.label, result.score)
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from distilforge.errors import DistilforgeError, EngineError, InputError, ReleaseError, UnavailableError
-from distilforge.opening import open_release as open
+from distilforge.opening.open import open_release as open
 from distilforge.session import Session
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ __all__ = [
     "open",
 ]
 
-# A session needs one head; importing all of them would take a tenth of the time to the first answer.
+# A session needs one head. Importing all of them would take a tenth of the time to the first answer.
 _HEADS = {
     "features": ("Features",),
     "masked_lm": ("Fill", "FilledMask", "MaskedLanguageModel"),

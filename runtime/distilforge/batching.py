@@ -1,4 +1,4 @@
-"""Which texts share a batch, and padding them to one length."""
+"""Group texts of similar length into batches, and pad each batch to one length."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,17 +12,20 @@ from distilforge.tokenizer import Encoding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Positions of its rows in the list they came from, and the arrays to feed."""
+    """Rows that the engine answers in one run."""
 
     rows: tuple[int, ...]
+    """For each row of the arrays, its index in the list that the rows came from."""
     feeds: dict[str, Array]
+    """The arrays to feed, by input name."""
 
 
 def batches(lengths: Sequence[int], batch: Span, sequence: Span) -> Iterator[tuple[int, ...]]:
-    """Positions of `lengths`, each once, in batches of similar length.
+    """Indices of `lengths`, each exactly once, grouped by similar length.
 
-    A batch holds about as many token slots as the usual batch of the usual length, so that many short texts go
-    together and long ones do not exhaust the memory.
+    `lengths` are in tokens. A group has at most `batch.high` rows. Its padded size, rows x longest row, is at most
+    that of the usual batch at the usual length, unless it is a single row: many short texts go together, and long
+    ones do not exhaust the memory.
     """
     order = sorted(range(len(lengths)), key=lambda row: lengths[row])
     slots = batch.usual * sequence.usual
@@ -37,7 +40,11 @@ def batches(lengths: Sequence[int], batch: Span, sequence: Span) -> Iterator[tup
 
 
 def pad(encodings: Sequence[Encoding], *, pad_id: int, at_least: int) -> dict[str, Array]:
-    """input_ids and attention_mask (int64; row, token) as long as the longest encoding, or `at_least`."""
+    """Pad `encodings` to the longest, and to `at_least` tokens.
+
+    Returns `input_ids` and `attention_mask`, int64 of shape (rows, tokens); the mask is 1 for a token and 0 for
+    padding.
+    """
     ids = [encoding.ids for encoding in encodings]
     length = max([at_least, *map(len, ids)])
     input_ids = np.full((len(ids), length), pad_id, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""`python -m distilforge`: parse, call one function, print its result."""
+"""`python -m distilforge`: parse the arguments, call one function, print its result."""
 
 import argparse
 import os
@@ -12,7 +12,8 @@ from distilforge.measured.bench import SECONDS, Options, bench, forget
 
 PROGRAM = "python -m distilforge"
 INTERRUPTED = 130
-# A reader that went away, as `| head` does, is no error of ours
+"""Exit code after Ctrl-C, 128 + SIGINT."""
+# Exit code when the reader of the output ends, as in `| head`: 128 + SIGPIPE
 _CLOSED_PIPE = 141
 EXIT_CODES: tuple[tuple[type[DistilforgeError], int], ...] = (
     (InputError, 2),
@@ -20,11 +21,11 @@ EXIT_CODES: tuple[tuple[type[DistilforgeError], int], ...] = (
     (ReleaseError, 4),
     (DistilforgeError, 5),
 )
-"""The first class that fits decides."""
+"""Exit codes by error class; the first class that fits counts."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command in `arguments`, the process' own where None; the exit code."""
+    """Run the command in `arguments`, or in `sys.argv` if None, and return the exit code."""
     parser = _parser()
     parsed = parser.parse_args(arguments)
     command: Callable[[argparse.Namespace], str] | None = getattr(parsed, "command", None)
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell("interrupted; nothing was remembered")
         return INTERRUPTED
     except BrokenPipeError:
-        # Python would complain once more as it flushes at its end
+        # Python would raise the error again when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _CLOSED_PIPE
     return 0
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _bench(parsed: argparse.Namespace) -> str:
     if parsed.forget:
         return forget(parsed.release)
-    outcome = bench(
+    result = bench(
         parsed.release,
         Options(
             variants=tuple(parsed.variant),
@@ -61,11 +62,11 @@ def _bench(parsed: argparse.Namespace) -> str:
         ),
         _tell,
     )
-    return outcome.to_json() if parsed.json else table.text(outcome)
+    return result.to_json() if parsed.json else table.text(result)
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the one place that talks
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the only place that prints progress and errors
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,51 +78,62 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND")
-    one = commands.add_parser(
+    bench_parser = commands.add_parser(
         "bench",
-        help="measure a release on this machine, so that distilforge.open takes what is fastest here",
+        help="time a release's variants on this machine, so that distilforge.open takes the fastest",
         description="Time every variant of a release that can run on this machine, each in a process of its own. "
-        "A steady outcome is remembered, and distilforge.open then takes the fastest.",
+        "A steady result is remembered, and distilforge.open then takes the fastest variant.",
         epilog=f"Example: {PROGRAM} bench artifacts/sentiment --threads 2 --plot speed.svg",
         allow_abbrev=False,
     )
-    one.set_defaults(command=_bench)
-    one.add_argument("release", metavar="RELEASE", help="artifacts/<name>, or a version folder inside it")
-    one.add_argument(
+    bench_parser.set_defaults(command=_bench)
+    bench_parser.add_argument(
+        "release", metavar="RELEASE", help="artifacts/<name>, or a version folder inside it"
+    )
+    bench_parser.add_argument(
         "--variant",
         metavar="T:P",
         action="append",
         default=[],
-        help="time this one, as onnxruntime-cpu:int8; several times; default: all that can run here",
+        help="a variant to time, such as onnxruntime-cpu:int8; may be repeated; default: all that can run here",
     )
-    one.add_argument(
+    bench_parser.add_argument(
         "--shape",
         metavar="TxT",
         action="append",
         default=[],
-        help="texts x tokens of a run; several times; default: 1x16, 1x128 and 8x128, as far as the release takes them",
+        help="texts x tokens of a run; may be repeated; default: 1x16, 1x128 and 8x128, or the nearest that "
+        "the release takes",
     )
-    one.add_argument(
-        "--threads", metavar="N", type=int, help="of a run; default: the engine's, as in distilforge.open"
+    bench_parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=int,
+        help="threads of a run, as in distilforge.open; default: the engine's",
     )
-    one.add_argument(
+    bench_parser.add_argument(
         "--seconds",
         metavar="S",
         type=float,
         default=SECONDS,
-        help="at most, a shape; default: %(default)g; an unsteady timing is repeated once",
+        help="time for each shape, all variants together; default: %(default)g; warming up and the first "
+        "5 rounds may take longer; an unsteady timing is repeated once",
     )
-    one.add_argument(
-        "--json", action="store_true", help="print everything, the samples too, as one JSON object"
+    bench_parser.add_argument(
+        "--json", action="store_true", help="print everything as one JSON object, with every sample"
     )
-    one.add_argument(
+    bench_parser.add_argument(
         "--plot",
         metavar="FILE",
         type=Path,
-        help="draw the times, .svg or .png; pip install 'distilforge[plot]'",
+        help="draw the times as .svg or .png; needs pip install 'distilforge[plot]'",
     )
-    one.add_argument("--no-remember", action="store_true", help="let distilforge.open choose as before")
-    one.add_argument(
+    bench_parser.add_argument(
+        "--no-remember",
+        action="store_true",
+        help="only measure; distilforge.open selects a variant as before",
+    )
+    bench_parser.add_argument(
         "--forget", action="store_true", help="remove what is remembered of the release, and measure nothing"
     )
     return parser

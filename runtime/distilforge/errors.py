@@ -1,38 +1,40 @@
 """Every error the runtime raises.
 
 DistilforgeError
-├── InputError        what the caller passed cannot be used (text too long, wrong shape, unknown option)
+├── InputError        an argument cannot be used (text too long, wrong shape, unknown option)
 ├── ReleaseError      the release is absent, damaged, too new or not trusted
-├── UnavailableError  what was asked for (variant, provider, package) cannot be had on this machine
-├── EngineError       the inference engine failed on input that was checked (out of memory, a device lost)
-└── TimingError       what was to be timed could not be opened, or its process ended
+├── UnavailableError  this machine does not have what was asked for (variant, provider, package, device)
+├── EngineError       the inference engine failed on input that passed the checks (out of memory, a lost device)
+└── TimingError       a variant that is timed could not be opened, or its process ended
 """
 
 
 class DistilforgeError(Exception):
-    """Base of all errors: what happened with the offending value, and a hint with the next step."""
+    """The base of all errors. `str(error)` is the message, followed by the hint if there is one."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(f"{message}\n  hint: {hint}" if hint else message)
         self.message = message
+        """What happened, with the offending value and the bound."""
         self.hint = hint
+        """What to do next; may be empty."""
 
 
 class InputError(DistilforgeError):
-    """What the caller passed cannot be used."""
+    """An argument cannot be used: it is not text, too long, of the wrong shape, or an unknown option."""
 
 
 class ReleaseError(DistilforgeError):
-    """The release is absent, damaged, too new or not trusted."""
+    """The release is absent, damaged, too new for this package, of another head, or not validated."""
 
 
 class UnavailableError(DistilforgeError):
-    """What was asked for cannot be had on this machine."""
+    """This machine does not have the variant, provider, package, driver or device that was asked for."""
 
 
 class EngineError(DistilforgeError):
-    """The inference engine failed on input that was checked."""
+    """The inference engine failed on input that passed the checks, or answered NaN or infinity."""
 
 
 class TimingError(DistilforgeError):
-    """What was to be timed could not be opened, or its process ended before it answered."""
+    """A variant that is timed could not be opened, or its process ended before it answered."""

@@ -1,4 +1,4 @@
-"""Checking the arrays a caller feeds, so that what is wrong with them is said before the engine sees them."""
+"""Check the arrays that a caller feeds before the engine sees them, so that errors name the input."""
 
 from collections.abc import Mapping
 
@@ -13,18 +13,19 @@ Array = NDArray[np.generic]
 
 
 def check_feeds(feeds: Mapping[str, Array], manifest: Manifest, vocabulary: int) -> dict[str, Array]:
-    """The feeds as contiguous arrays of the declared dtypes.
+    """Return the feeds as contiguous arrays of the dtypes that the manifest declares.
 
-    A dtype that converts without loss (int32, bool and the like into int64) is converted; no other is.
-    Raises InputError naming the input, the axis or the entry, the value and its bound: names missing or unknown,
-    dtype, rank, sizes outside the manifest's spans or different between inputs, token ids outside
-    [0, vocabulary), and an attention mask that holds anything but 0 and 1.
+    A dtype that converts without loss is converted, such as int32 or bool to int64. No other is. Token ids must lie
+    in [0, vocabulary), and an attention mask holds 0 and 1.
+
+    Raises InputError with the input, the value and its bound: for a name that is missing or unknown, a wrong dtype or
+    number of axes, a size outside the manifest's spans, sizes that differ between inputs, and values out of range.
     """
     names = tuple(tensor.name for tensor in manifest.inputs)
     if not isinstance(feeds, Mapping):
         raise InputError(
-            f"feeds must be arrays by name, found {type(feeds).__name__}",
-            hint=f"feed {', '.join(names)} as a dict",
+            f"feeds must be a dict of arrays by name, found {type(feeds).__name__}",
+            hint=f"feed {', '.join(names)}",
         )
     for name in feeds:
         if name not in names:
@@ -63,7 +64,8 @@ def _converted(array: object, tensor: Tensor) -> Array:
     if array.ndim != len(tensor.shape):
         axes = ", ".join(map(str, tensor.shape))
         raise InputError(
-            f"the input {tensor.name!r} has {array.ndim} axes; it must have {len(tensor.shape)} ({axes})"
+            f"the input {tensor.name!r} has {array.ndim} axes; it must have {len(tensor.shape)} ({axes})",
+            hint=f"reshape it to ({axes})",
         )
     return np.ascontiguousarray(array, dtype=declared)
 
@@ -71,10 +73,14 @@ def _converted(array: object, tensor: Tensor) -> Array:
 def _check_sizes(
     array: Array, tensor: Tensor, spans: Mapping[str, Span], sizes: dict[str, tuple[int, str]]
 ) -> None:
+    """Check the array's axes; `sizes` collects each dynamic axis's size, with the input that had it first."""
     for axis, size in zip(tensor.shape, array.shape, strict=True):
         if isinstance(axis, int):
             if size != axis:
-                raise InputError(f"the input {tensor.name!r} has size {size} where it must be {axis}")
+                raise InputError(
+                    f"the input {tensor.name!r} has size {size} where it must be {axis}",
+                    hint="`session.manifest.inputs` has every shape",
+                )
             continue
         span = spans[axis]
         if size not in span:
@@ -88,12 +94,16 @@ def _check_sizes(
         expected, other = sizes.setdefault(axis, (size, tensor.name))
         if size != expected:
             raise InputError(
-                f"the axis {axis!r} has size {size} in {tensor.name!r} and {expected} in {other!r}; it must be one size"
+                f"the axis {axis!r} has size {size} in {tensor.name!r} and {expected} in {other!r}; they must be equal",
+                hint="`session.encode` makes inputs that fit each other",
             )
 
 
 def _check_range(name: str, array: Array, high: int, meaning: str) -> None:
-    low_found, high_found = int(array.min()), int(array.max())
-    if low_found < 0 or high_found > high:
-        found = low_found if low_found < 0 else high_found
-        raise InputError(f"{name!r} holds {found}; it must be between 0 and {high} ({meaning})")
+    smallest, largest = int(array.min()), int(array.max())
+    if smallest < 0 or largest > high:
+        value = smallest if smallest < 0 else largest
+        raise InputError(
+            f"{name!r} holds {value}; it must be between 0 and {high} ({meaning})",
+            hint="`session.encode` makes both from text, with the release's own tokenizer",
+        )

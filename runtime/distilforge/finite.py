@@ -1,4 +1,4 @@
-"""The guard behind engines of reduced precision: an answer that is no number is an error, never an answer."""
+"""Refuse outputs that hold NaN or infinity, which engines of reduced precision can produce."""
 
 import math
 from collections.abc import Mapping
@@ -10,12 +10,15 @@ from distilforge.feeds import Array
 
 
 def check_finite(outputs: Mapping[str, Array], engine: str) -> None:
-    """EngineError naming the output that holds NaN or infinity, how many, and the rows they are in."""
+    """Raise EngineError if an output holds NaN or infinity; the message says how many values, in how many rows.
+
+    `outputs` are arrays by name, whose first axis is the batch. `engine` names the engine in the message.
+    """
     for name, array in outputs.items():
         if not np.issubdtype(array.dtype, np.floating):
             continue
         with np.errstate(over="ignore", invalid="ignore"):
-            # One pass without a temporary array: a sum of finite numbers that is finite hides none that is not.
+            # One pass without a temporary array: a finite sum has only finite terms
             if math.isfinite(float(array.sum(dtype=np.float64))):
                 continue
         bad = ~np.isfinite(array)

@@ -1,4 +1,4 @@
-"""Finding a release folder and proving that it holds exactly what its manifest says."""
+"""Find a release's folder, and check that it holds exactly what its manifest lists."""
 
 import hashlib
 import logging
@@ -11,7 +11,9 @@ from distilforge.errors import ReleaseError
 from distilforge.manifest import FileRecord, Manifest
 
 MANIFEST = "manifest.json"
+"""Name of the manifest in a version folder."""
 LATEST = "latest"
+"""Name of the link or folder that is the current version, beside the version folders."""
 
 _logger = logging.getLogger("distilforge")
 _COPY_AGAIN = "copy the release again, or publish it again"
@@ -20,10 +22,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def resolve(release: str | os.PathLike[str]) -> Path:
-    """The version folder that `release` names: the folder itself, or what its `latest` points at.
+    """The version folder that `release` names: the folder itself, or the one that its `latest` points to.
 
-    Links are followed once, here: a publisher that moves `latest` meanwhile cannot mix two versions.
-    Raises ReleaseError where there is no such folder or no manifest in it.
+    Links are followed here, once, so that a publisher who moves `latest` at the same time cannot mix two versions.
+    Raises ReleaseError if there is no such folder, or no manifest in it.
     """
     folder = Path(release)
     if not folder.is_dir():
@@ -39,17 +41,20 @@ def resolve(release: str | os.PathLike[str]) -> Path:
     if latest.is_symlink() or latest.exists():
         target = str(latest.readlink()) if latest.is_symlink() else "a folder or file"
         raise ReleaseError(
-            f"{str(latest)!r} names {target!r}, which holds no {MANIFEST}",
+            f"{str(latest)!r} names {target!r}, which does not have a {MANIFEST}",
             hint=f"open one of the versions beside it: {_having_manifest(folder)}",
         )
     raise ReleaseError(
         f"{str(folder)!r} is not a release: it has neither {MANIFEST} nor {LATEST}",
-        hint=f"release folders found just below it: {_having_manifest(folder)}",
+        hint=f"releases in it: {_having_manifest(folder)}",
     )
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a version folder; ReleaseError where it is absent, cut short, inconsistent or too new."""
+    """Read the manifest of a version folder.
+
+    Raises ReleaseError if it is absent, cannot be read, contradicts itself, or is too new for this package.
+    """
     path = folder / MANIFEST
     try:
         text = path.read_text(encoding="utf-8")
@@ -63,11 +68,15 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verify(folder: Path) -> Manifest:
-    """Check every file of the version folder `folder` against its manifest, which is returned.
+    """Check every file of a version folder against its manifest, and return the manifest.
 
-    Raises ReleaseError naming the file, what was expected and what was found: a path that leaves the folder, a
-    file that is absent or whose size or SHA-256 differs, a file in an engine's folder that is not listed (engines
-    load neighbours by name, so such a file would be run unchecked), and a manifest that does not read.
+    Raises ReleaseError with the file's name, the expected and the actual value, if
+
+    - the manifest cannot be read,
+    - a path leaves the folder,
+    - a file is absent, or its size in bytes or its SHA-256 differs,
+    - a variant's folder holds a file that is not listed. Engines load neighbouring files by name, so it could be used
+      without a check.
     """
     manifest = read_manifest(folder)
     check_files(folder, manifest, digests=manifest.files)
@@ -75,9 +84,9 @@ def verify(folder: Path) -> Manifest:
 
 
 def check_files(folder: Path, manifest: Manifest, *, digests: Iterable[str]) -> None:
-    """Check paths and sizes of all files of the manifest, and the SHA-256 of those named in `digests`.
+    """Check the path and size of every file in the manifest, and the SHA-256 of the files named in `digests`.
 
-    Raises ReleaseError as `verify` does.
+    Raises ReleaseError as `verify` does. Unlisted files outside of the variants' folders are logged as a warning.
     """
     root = folder.resolve()
     for name, record in manifest.files.items():
@@ -87,18 +96,22 @@ def check_files(folder: Path, manifest: Manifest, *, digests: Iterable[str]) -> 
 
 
 def check_digests(folder: Path, manifest: Manifest, names: Iterable[str]) -> None:
-    """Check the SHA-256 of the files `names`, whose paths have been checked; ReleaseError for one that differs."""
+    """Check the SHA-256 of the files `names`; raises ReleaseError if one differs.
+
+    `check_files` must have checked their paths.
+    """
     for name in names:
         expected = manifest.files[name].sha256
-        found = _sha256(folder / name)
-        if found != expected:
+        actual = _sha256(folder / name)
+        if actual != expected:
             raise ReleaseError(
-                f"{name!r} in {str(folder)!r} is damaged: SHA-256 should be {expected}, found {found}",
+                f"{name!r} in {str(folder)!r} is damaged: SHA-256 should be {expected}, found {actual}",
                 hint=_COPY_AGAIN,
             )
 
 
 def _having_manifest(folder: Path) -> str:
+    """Names of the releases and versions in `folder`, for a hint."""
     names = sorted(path.name for path in folder.iterdir() if (path / MANIFEST).is_file())
     below = sorted(path.name for path in folder.iterdir() if (path / LATEST / MANIFEST).is_file())
     return ", ".join(names + below) or "none"
@@ -108,7 +121,7 @@ def _check_path(root: Path, name: str, record: FileRecord) -> None:
     parts = name.split("/")
     if not name or "\\" in name or ":" in name or "\0" in name or set(parts) & {"", ".", ".."}:
         raise ReleaseError(
-            f"{MANIFEST} lists the path {name!r}; a path must be relative, inside the release, with '/' between parts",
+            f"{MANIFEST} lists the path {name!r}; a path must be relative, inside the release, and separated by '/'",
             hint="do not use this release unless you trust where it came from",
         )
     path = root.joinpath(*parts)
@@ -132,7 +145,7 @@ def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
     engines = {str(PurePosixPath(file).parent) for variant in manifest.variants for file in variant.files}
     unlisted = {path.relative_to(root).as_posix() for path in _files(root)} - listed
     for engine in sorted(engines):
-        # Walked apart from the rest, for the folder may be a link.
+        # The walk of the root does not enter an engine's folder that is a link
         beside = {path.relative_to(root).as_posix() for path in _files(root / engine)} - listed
         for name in sorted(beside):
             raise ReleaseError(
@@ -144,14 +157,14 @@ def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Everything below `folder` that is no plain folder; links to folders are not followed."""
+    """Everything in `folder` and its subfolders except plain folders; links to folders are not followed."""
     return (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
 
 
 def _sha256(path: Path) -> str:
     try:
         digest = hashlib.sha256()
-        # Large pieces: between two of them this thread waits for the interpreter, which imports may hold for long.
+        # Between two pieces this thread waits for the interpreter lock, which imports may hold for long
         buffer = memoryview(bytearray(min(_PIECE_BYTES, path.stat().st_size) or 1))
         with path.open("rb", buffering=0) as file:
             while count := file.readinto(buffer):
@@ -176,7 +189,7 @@ def _check_consistent(manifest: Manifest, path: Path) -> None:
             refuse(f"the variant {variant.name!r} has no files")
         for file in variant.files:
             if file not in manifest.files:
-                refuse(f"{file!r} of the variant {variant.name!r} is not among its files")
+                refuse(f"{file!r} of the variant {variant.name!r} is not among the release's files")
     for axis, span in manifest.spans.items():
         if not 0 < span.low <= span.usual <= span.high:
             refuse(

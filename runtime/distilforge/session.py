@@ -8,9 +8,9 @@ import numpy as np
 
 from distilforge.backends import Engine
 from distilforge.batching import Batch, batches, pad
+from distilforge.checks.arguments import Truncation, check_option, check_texts
 from distilforge.errors import InputError
 from distilforge.feeds import Array, check_feeds
-from distilforge.inputs import Truncation, check_option, check_texts
 from distilforge.manifest import Manifest, Span, Variant
 from distilforge.probabilities import Floats
 from distilforge.tokenizer import Encoding, Text, Tokenizer
@@ -18,66 +18,84 @@ from distilforge.tokenizer import Encoding, Text, Tokenizer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Everything a session is made of; `vocabulary` is how many token ids the model has embeddings for."""
+    """The parts of a session."""
 
     manifest: Manifest
+    """The release's manifest."""
     variant: Variant
+    """The variant that `engine` runs."""
     engine: Engine
+    """Runs the variant's graph."""
     tokenizer: Tokenizer
+    """The release's tokenizer."""
     vocabulary: int
+    """How many token ids the model has embeddings for; ids lie below it."""
 
 
 class Session:
     """A loaded variant of a release; safe to use from several threads at once.
 
-    Calling it on text is its head's affair: see the classes in `distilforge.heads`.
+    `distilforge.open` returns the subclass of the release's head, such as `distilforge.SequenceClassification`, which
+    is called on text. `run` and `encode` work for every head.
     """
 
     example_inputs: ClassVar[str] = '["A text."]'
     """What an example passes when it calls the session, as Python code; the model card has it."""
 
     def __init__(self, loaded: Loaded) -> None:
+        """Applications call `distilforge.open` instead."""
         self._loaded = loaded
 
     @property
     def manifest(self) -> Manifest:
+        """The release's manifest: its variants, verdicts, measurements and provenance."""
         return self._loaded.manifest
 
     @property
     def variant(self) -> Variant:
+        """The variant that was loaded; its name is `session.variant.name`."""
         return self._loaded.variant
 
     @property
     def head(self) -> str:
+        """The name of the release's head, such as "sequence_classification"."""
         return self._loaded.manifest.head
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """The checkpoint's labels, by their index in the logits; they mean something for classification heads only."""
         return self._loaded.manifest.labels
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """What computes, by the engine's own names."""
+        """What computes, by the engine's own names, first choice first, such as ("CPUExecutionProvider",)."""
         return self._loaded.engine.providers
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens one row may have, special tokens included."""
+        """The largest number of tokens in one row, special tokens included."""
         return self._span("sequence").high
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The graph's outputs by name, for arrays by name; shapes and dtypes are the manifest's.
+        """Run the graph on arrays by input name, and return its outputs by name.
 
-        Raises InputError for feeds the graph cannot take (a batch beyond the span, too, is not split) and
-        EngineError where the engine fails all the same.
+        For most heads the inputs are `input_ids` and `attention_mask`, int64 of shape (batch, tokens), as `encode`
+        makes them; for multiple choice the shape is (batch, choices, tokens). `manifest.inputs` and
+        `manifest.outputs` have every name, dtype and shape. A batch is never split here.
+
+        Raises InputError if the graph cannot take the arrays (name, dtype, shape, size or token id), and EngineError
+        if the engine fails.
         """
         return self._loaded.engine.run(check_feeds(feeds, self.manifest, self._loaded.vocabulary))
 
     def encode(self, texts: Sequence[Text], *, truncation: Truncation = "error") -> dict[str, Array]:
-        """input_ids and attention_mask (int64; text, token) for `texts`, padded to the longest.
+        """Encode `texts` as the arrays `input_ids` and `attention_mask`, int64 of shape (texts, tokens).
 
-        Each text is a string, or a pair encoded together. Raises InputError for what is no text and, unless
-        `truncation` is "truncate", for a text that is too long.
+        Each text is a string, or a pair of strings that is encoded together. Rows are padded to the longest one; the
+        mask is 1 for a token and 0 for padding.
+
+        Raises InputError if an input is not text, or if a text has more than `max_tokens` tokens and `truncation` is
+        "error"; "truncate" shortens it instead.
         """
         encodings = self._encodings(check_texts(texts), truncation)
         return pad(
@@ -94,6 +112,7 @@ class Session:
     def _encodings(
         self, texts: Sequence[Text], truncation: Truncation, name: str = "input"
     ) -> list[Encoding]:
+        """The encoding of each text with its special tokens; `name` and the row name a text in errors."""
         check_option("truncation", truncation, ("error", "truncate"))
         tokenizer = self._loaded.tokenizer
         encodings = tokenizer.encode(texts) if texts else []
@@ -111,7 +130,7 @@ class Session:
         return encodings
 
     def _batches(self, encodings: Sequence[Encoding]) -> Iterator[Batch]:
-        """The encodings, padded, in batches the release takes; each position once, shortest first."""
+        """The encodings, padded, in batches that the release takes: each row once, the shortest first."""
         sequence = self._span("sequence")
         pad_id = self._loaded.tokenizer.special_id("pad")
         lengths = [len(encoding) for encoding in encodings]

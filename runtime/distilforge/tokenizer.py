@@ -1,4 +1,4 @@
-"""Text to token ids, through one shared `tokenizers` tokenizer that is never changed after loading."""
+"""Text to token ids and back, through a `tokenizers` tokenizer that is never changed after it is loaded."""
 
 import json
 from collections.abc import Sequence
@@ -10,12 +10,14 @@ import tokenizers
 from distilforge.errors import InputError, ReleaseError
 
 Text = str | tuple[str, str]
+"""A text, or a pair of texts that is encoded together."""
 ROLES = ("pad", "unk", "cls", "sep", "mask")
+"""The special tokens of DistilBERT, by the names that tokenizer_config.json has for them."""
 _NO_LIMIT = 1 << 30
 
 
 class Encoding(Protocol):
-    """What this package uses of `tokenizers.Encoding`; offsets count characters of the original text."""
+    """The part of `tokenizers.Encoding` that this package uses; offsets count characters of the original text."""
 
     @property
     def ids(self) -> list[int]: ...
@@ -62,11 +64,12 @@ class _Tokenizer(Protocol):
 class Tokenizer:
     """The tokenizer of a release; safe to use from several threads at once.
 
-    Ids of special tokens come from special_tokens_map.json, tokenizer_config.json and tokenizer.json, in this order.
+    Special tokens come from special_tokens_map.json, tokenizer_config.json and tokenizer.json; the first file that
+    names one counts. Truncation and padding that are saved in tokenizer.json are ignored, as transformers does.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Read the tokenizer's files; ReleaseError naming the one that does not read."""
+        """Read the tokenizer from a release's folder; raises ReleaseError if a file cannot be read."""
         path = folder / "tokenizer.json"
         try:
             self._tokenizer: _Tokenizer = tokenizers.Tokenizer.from_file(str(path))
@@ -74,7 +77,7 @@ class Tokenizer:
             raise ReleaseError(
                 f"{str(path)!r} is not a tokenizer: {cause}", hint="publish the release again"
             ) from cause
-        # Truncation and padding saved in the file are somebody's training settings, and transformers resets them too.
+        # They are settings of the training
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         settings = _json_object(folder / "tokenizer_config.json")
@@ -83,63 +86,68 @@ class Tokenizer:
         )
         self._cleans_up = settings.get("clean_up_tokenization_spaces") is True
         limit = settings.get("model_max_length")
-        # Writers say "no limit" with 1e30, as a float.
+        # transformers saves "no limit" as the float 1e30
         self.max_tokens = (
             int(limit) if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT else _NO_LIMIT
         )
+        """The longest text in tokens, special tokens included, by tokenizer_config.json; 2**30 without a limit."""
 
     def special_id(self, role: str) -> int:
-        """Id of the token that is the `role` ("pad", "unk", "cls", "sep", "mask"); ReleaseError where there is none."""
+        """The id of the special token `role`, one of ROLES; raises ReleaseError if the tokenizer has no such token."""
         if role not in self._special:
-            raise ReleaseError(
-                f"the tokenizer names no {role} token", hint="add it to special_tokens_map.json"
-            )
+            raise ReleaseError(f"the tokenizer has no {role} token", hint="add it to special_tokens_map.json")
         return self._special[role]
 
     def special_token(self, role: str) -> str:
+        """The special token `role` as text, such as "[MASK]"; raises ReleaseError as `special_id` does."""
         return self.token(self.special_id(role))
 
     @property
     def unknown_id(self) -> int | None:
+        """The id of the token for unknown text; None if the tokenizer does not have one."""
         return self._special.get("unk")
 
     @property
     def marks_continuations(self) -> bool:
-        """Whether a token that continues a word is written with a prefix, as WordPiece does with ##."""
+        """Whether a token that continues a word has a prefix, such as the ## of WordPiece."""
         return bool(getattr(self._tokenizer.model, "continuing_subword_prefix", None))
 
     def token(self, token_id: int) -> str:
+        """The token with this id, as the vocabulary spells it; empty if there is none."""
         token = self._tokenizer.id_to_token(token_id)
         return "" if token is None else token
 
     def token_id(self, token: str) -> int | None:
+        """The id of a token; None if it is not in the vocabulary."""
         return self._tokenizer.token_to_id(token)
 
     def join(self, tokens: list[str]) -> str:
-        """Tokens as text, the way transformers' `convert_tokens_to_string` joins them."""
+        """Join tokens to text, as transformers' `convert_tokens_to_string` does."""
         decoder = self._tokenizer.decoder
         return " ".join(tokens) if decoder is None else decoder.decode(tokens)
 
     def decode(self, token_ids: list[int], *, skip_special_tokens: bool) -> str:
+        """The text of token ids, as transformers' `decode` gives it."""
         text = self._tokenizer.decode(token_ids, skip_special_tokens=skip_special_tokens)
         return _clean_up(text) if self._cleans_up else text
 
     def encode(self, texts: Sequence[Text]) -> list[Encoding]:
-        """Each text, or pair of texts encoded together, with its special tokens, however long."""
+        """Encode each text or pair with its special tokens, without truncation or padding."""
         if len(texts) == 1:
-            # One text alone does not need the library's thread pool, which takes time to start.
+            # A single text does not need the library's thread pool, which takes time to start
             text, pair = (texts[0], None) if isinstance(texts[0], str) else texts[0]
             return [self._tokenizer.encode(text, pair)]
         return self._tokenizer.encode_batch(list(texts))
 
     def encode_plain(self, text: str) -> Encoding:
-        """One text without special tokens."""
+        """Encode one text without special tokens."""
         return self._tokenizer.encode(text, add_special_tokens=False)
 
     def truncated(self, text: Text, max_tokens: int) -> Encoding:
-        """`text` in at most `max_tokens`, special tokens included; of a pair, the longer text gives way first.
+        """Encode `text` in at most `max_tokens` tokens, special tokens included.
 
-        InputError where not even the special tokens fit.
+        Of a pair, the longer text is shortened first, as in transformers. Raises InputError if `max_tokens` does not
+        even hold the special tokens.
         """
         room = self._room(max_tokens, is_pair=not isinstance(text, str))
         if isinstance(text, str):
@@ -153,10 +161,11 @@ class Tokenizer:
         return self._tokenizer.post_process(first, second)
 
     def windows(self, first: str, second: str, *, max_tokens: int, overlap: int | None) -> list[Encoding]:
-        """The pair in windows of at most `max_tokens`: each holds all of `first` and a piece of `second`.
+        """Encode a pair in windows of at most `max_tokens` tokens: all of `first` and a piece of `second` each.
 
-        Neighbouring pieces share `overlap` tokens, which None leaves to this function: half a window, at most 128.
-        InputError where `first` leaves no room, or no more room than the overlap.
+        Special tokens count. Neighbouring pieces of `second` share `overlap` tokens; None means half a window, at most
+        128, and less if there is less room. Raises InputError if `first` leaves no room for `second`, or only as much
+        as the overlap.
         """
         first_tokens, second_tokens = map(self.encode_plain, (first, second))
         room = self._room(max_tokens, is_pair=True) - len(first_tokens)
@@ -164,29 +173,33 @@ class Tokenizer:
             if room < 1:
                 raise InputError(
                     f"the first text has {len(first_tokens)} tokens and leaves no room for the second in a window of "
-                    f"{max_tokens}",
-                    hint="shorten it (for question answering: the question), or allow longer windows",
+                    f"{max_tokens} tokens",
+                    hint="shorten it, in question answering the question, or allow longer windows",
                 )
             stride = min(max_tokens // 2, 128, room - 1) if overlap is None else overlap
             if stride >= room:
                 raise InputError(
-                    f"windows cannot overlap by {stride} tokens: beside the first text's {len(first_tokens)} tokens, "
+                    f"windows cannot overlap by {stride} tokens: besides the first text's {len(first_tokens)} tokens, "
                     f"a window of {max_tokens} has room for {room}",
-                    hint=f"let them overlap by at most {room - 1}",
+                    hint=f"pass an overlap of at most {room - 1}",
                 )
             second_tokens.truncate(room, stride=stride)
         whole = self._tokenizer.post_process(first_tokens, second_tokens)
         return [whole, *whole.overflowing]
 
     def _room(self, max_tokens: int, *, is_pair: bool) -> int:
+        """How many of `max_tokens` are left besides the special tokens."""
         special = self._tokenizer.num_special_tokens_to_add(is_pair)
         if max_tokens < special:
-            raise InputError(f"{max_tokens} tokens cannot hold the {special} special tokens alone")
+            raise InputError(
+                f"{max_tokens} tokens cannot even hold the {special} special tokens",
+                hint="allow more tokens",
+            )
         return max_tokens - special
 
 
 def _longest_first(first: int, second: int, room: int) -> tuple[int, int]:
-    """Lengths after truncating the longer of two texts, and both once they are as long; as `tokenizers` does it."""
+    """Lengths of two texts after the longer is shortened, and then both alike; as `tokenizers` does it."""
     if first + second <= room:
         return first, second
     short = min(first, second)
@@ -198,7 +211,7 @@ def _longest_first(first: int, second: int, room: int) -> tuple[int, int]:
 
 
 def _json_object(path: Path) -> dict[str, object]:
-    """The JSON object in a file; empty where there is no file."""
+    """The JSON object in a file; empty if there is no such file."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -208,27 +221,32 @@ def _json_object(path: Path) -> dict[str, object]:
             f"{str(path)!r} is not valid JSON: {cause}", hint="publish the release again"
         ) from cause
     if not isinstance(value, dict):
-        raise ReleaseError(f"{str(path)!r} must hold a JSON object, found {type(value).__name__}")
+        raise ReleaseError(
+            f"{str(path)!r} must hold a JSON object, found {type(value).__name__}",
+            hint="publish the release again",
+        )
     return value
 
 
 def _special_ids(tokenizer: _Tokenizer, *sources: dict[str, object]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    """The id of each special token, by its role; `sources` are settings files, and the first that names it counts."""
+    ids: dict[str, int] = {}
     for role in ROLES:
         candidates = [source.get(f"{role}_token") for source in sources]
         candidates.append(getattr(tokenizer.model, "unk_token", None) if role == "unk" else None)
-        candidates.append(f"[{role.upper()}]")  # what a DistilBERT tokenizer has where no file says otherwise
+        # DistilBERT's own, if no file says otherwise
+        candidates.append(f"[{role.upper()}]")
         for candidate in candidates:
             token = candidate.get("content") if isinstance(candidate, dict) else candidate
             token_id = tokenizer.token_to_id(token) if isinstance(token, str) else None
             if token_id is not None:
-                found[role] = token_id
+                ids[role] = token_id
                 break
-    return found
+    return ids
 
 
 def _clean_up(text: str) -> str:
-    """What transformers does to decoded text where tokenizer_config.json has clean_up_tokenization_spaces."""
+    """transformers' change to decoded text if tokenizer_config.json has clean_up_tokenization_spaces."""
     for spaced, joined in (
         (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"),
         (" n't", "n't"), (" 'm", "'m"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),

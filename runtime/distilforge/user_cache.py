@@ -1,4 +1,4 @@
-"""Where what is slow to make and can be made again is kept for this user."""
+"""This user's cache: files that are slow to make and can be made again."""
 
 import os
 import sys
@@ -6,7 +6,11 @@ from pathlib import Path
 
 
 def folder(name: str) -> Path:
-    """`distilforge/NAME` in the user's cache folder, as the system has it: XDG_CACHE_HOME, ~/.cache, LOCALAPPDATA."""
+    """The folder `distilforge/NAME` in the user's cache, which may not exist yet.
+
+    The cache is XDG_CACHE_HOME or ~/.cache on Linux, ~/Library/Caches on macOS and LOCALAPPDATA on Windows. Raises
+    RuntimeError if this user has no home folder.
+    """
     home = Path.home()
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")

@@ -8,6 +8,7 @@ import onnx_ir
 
 from pipeline.graph.builder import constant, drop_if_unused, insert, replace
 from pipeline.graph.file import Graph
+from pipeline.graph.values import array_of, is_operator
 from pipeline.precision.numbers.grids import INTEGERS, Grid
 from pipeline.precision.weights import initializers, rounding
 

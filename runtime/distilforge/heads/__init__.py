@@ -1,4 +1,4 @@
-"""Sessions that answer: one file a head. A new file here is a new head; nothing else needs an edit."""
+"""The session classes that answer: one file per head. A new file here is a new head; nothing else needs an edit."""
 
 from distilforge.registry import Registry
 from distilforge.session import Session

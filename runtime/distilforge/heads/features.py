@@ -5,8 +5,8 @@ from typing import Literal, TypeVar, overload
 
 import numpy as np
 
+from distilforge.checks.arguments import Truncation, check_option, check_texts, one_or_many
 from distilforge.heads import heads
-from distilforge.inputs import Truncation, check_option, check_texts, one_or_many
 from distilforge.probabilities import Floats
 from distilforge.session import Session
 from distilforge.tokenizer import Text
@@ -18,7 +18,7 @@ T = TypeVar("T", bound=Text)
 
 @heads.register("features")
 class Features(Session):
-    """Embeds texts: the encoder's last hidden state, as transformers' FeatureExtractionPipeline gives it."""
+    """Embeds texts by the encoder's last hidden state, as transformers' FeatureExtractionPipeline does."""
 
     @overload
     def __call__(
@@ -46,11 +46,21 @@ class Features(Session):
         normalize: bool = False,
         truncation: Truncation = "error",
     ) -> Floats | list[Floats]:
-        """The embedding (float32) of a text, a (text, text) pair, or each of a list of them.
+        """Embed a text or a pair (text, text), or each of a list of them.
 
-        `pooling`: "mean" over the tokens, special ones included, and "cls", the first token's, have shape (dim,);
-        "token" has shape (tokens, dim), special tokens included. `normalize` scales every vector to length 1.
-        Raises InputError for what is no text and, unless `truncation` is "truncate", for a text that is too long.
+        Args:
+            inputs: one input gives one array, a list gives a list of arrays in the same order.
+            pooling: which vectors to return, with `dim` the model's hidden size. "mean" averages over the tokens,
+                special tokens included, and "cls" takes the first token: shape (dim,). "token" returns a vector for
+                each token, special tokens included: shape (tokens, dim).
+            normalize: scale each vector to length 1.
+            truncation: "error" refuses a text that is too long, "truncate" shortens it.
+
+        Returns:
+            float32 arrays, which do not share memory with the session.
+
+        Raises:
+            InputError: an input is not text or is too long, or an option is unknown.
         """
         check_option("pooling", pooling, ("mean", "cls", "token"))
 
@@ -69,8 +79,10 @@ class Features(Session):
 
 
 def _pool(states: Floats, pooling: Pooling) -> Floats:
+    """Pool `states`, (tokens, dim)."""
     if pooling == "token":
-        return states.copy()  # the caller keeps it, and must not keep the whole batch alive with it
+        # A view would keep the whole batch alive as long as the caller keeps its row
+        return states.copy()
     if pooling == "cls":
         first: Floats = states[0].copy()
         return first
@@ -79,6 +91,7 @@ def _pool(states: Floats, pooling: Pooling) -> Floats:
 
 
 def _unit(vectors: Floats) -> Floats:
+    """Scale to length 1 along the last axis; a zero vector stays zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     unit: Floats = vectors / np.maximum(length, np.finfo(np.float32).tiny)
     return unit

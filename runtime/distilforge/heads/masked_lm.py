@@ -1,4 +1,4 @@
-"""Filled masks: what might stand where a text has [MASK]."""
+"""Fill masks: the tokens that are most probable where a text has [MASK]."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from distilforge.checks.arguments import Truncation, check_positive, check_string, check_strings, one_or_many
 from distilforge.errors import InputError
 from distilforge.heads import heads
-from distilforge.inputs import Truncation, check_positive, check_string, check_strings, one_or_many
 from distilforge.probabilities import Floats, softmax
 from distilforge.session import Session
 from distilforge.tokenizer import Encoding
@@ -17,29 +17,37 @@ from distilforge.tokenizer import Encoding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One token for a mask: its id, its text, its probability, and the whole text with it filled in."""
+    """One candidate token for a mask."""
 
     token: int
+    """The token's id."""
     text: str
+    """The token as text."""
     score: float
+    """Its probability, from 0 to 1, over the whole vocabulary."""
     sequence: str
+    """The whole text with the token filled in; other masks in it stay masks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilledMask:
-    """Candidates for one mask, most probable first; `start` and `end` are the mask's characters in the text."""
+    """The candidates for one mask."""
 
     start: int
+    """Index of the mask's first character in the text."""
     end: int
+    """Index after the mask's last character: `text[start:end]` is the mask."""
     fills: tuple[Fill, ...]
+    """The candidates, most probable first; there is at least one."""
 
     @property
     def text(self) -> str:
-        """The most probable candidate."""
+        """The most probable token as text."""
         return self.fills[0].text
 
     @property
     def score(self) -> float:
+        """The probability of the most probable token, from 0 to 1."""
         return self.fills[0].score
 
 
@@ -51,7 +59,7 @@ class MaskedLanguageModel(Session):
 
     @property
     def mask(self) -> str:
-        """What to write in a text where a token is to be filled in."""
+        """The mask token, such as "[MASK]", to write in a text where a token is to be filled in."""
         return self._loaded.tokenizer.special_token("mask")
 
     @overload
@@ -75,14 +83,20 @@ class MaskedLanguageModel(Session):
         targets: tuple[str, ...] = (),
         truncation: Truncation = "error",
     ) -> tuple[FilledMask, ...] | list[tuple[FilledMask, ...]]:
-        """The masks of a text, or of each text of a list, in the order they stand in it, each filled on its own.
+        """Fill the masks of a text, or of each of a list of texts.
 
-        Every mask gets its `top_k` most probable tokens, of the whole vocabulary or of `targets`.
-        Raises InputError for a text without a mask, for a target that is not one token and, unless `truncation` is
-        "truncate", for a text that is too long.
+        Args:
+            inputs: one text gives a tuple with a result for each of its masks, in the order of the text; a list
+                gives a list of such tuples. Each mask is filled by itself, while the others stay masks.
+            top_k: how many candidates each mask gets.
+            targets: consider only these tokens; () considers the whole vocabulary.
+            truncation: "error" refuses a text that is too long, "truncate" shortens it.
+
+        Raises:
+            InputError: an input is not text, is too long or has no mask, or a target is not exactly one token.
         """
         check_positive("top_k", top_k)
-        chosen = self._target_ids(targets)
+        allowed = self._target_ids(targets)
 
         def answer(values: list[object]) -> list[tuple[FilledMask, ...]]:
             texts = check_strings(values)
@@ -93,7 +107,7 @@ class MaskedLanguageModel(Session):
                 logits = self._floats(batch.feeds, "logits")
                 for position, row in enumerate(batch.rows):
                     probabilities = softmax(logits[position, masks[row]])
-                    results[row] = self._fill(encodings[row], masks[row], probabilities, chosen, top_k)
+                    results[row] = self._fill(encodings[row], masks[row], probabilities, allowed, top_k)
             return [results[row] for row in range(len(texts))]
 
         return one_or_many(inputs, answer)
@@ -108,10 +122,12 @@ class MaskedLanguageModel(Session):
         return positions
 
     def _target_ids(self, targets: tuple[str, ...]) -> NDArray[np.int64] | None:
+        """The token id of each target; None stands for the whole vocabulary."""
         if not targets:
             return None
         tokenizer = self._loaded.tokenizer
-        found: dict[int, None] = {}
+        # A dict, to keep the order and drop duplicates
+        token_ids: dict[int, None] = {}
         for index, target in enumerate(targets):
             token_id = tokenizer.token_id(check_string(target, f"target {index}"))
             if token_id is None:
@@ -122,40 +138,41 @@ class MaskedLanguageModel(Session):
                         hint="choose targets that are in the model's vocabulary",
                     )
                 token_id = pieces.ids[0]
-            found[token_id] = None
-        return np.array(list(found), dtype=np.int64)
+            token_ids[token_id] = None
+        return np.array(list(token_ids), dtype=np.int64)
 
     def _fill(
         self,
         encoding: Encoding,
         masks: list[int],
         probabilities: Floats,
-        chosen: NDArray[np.int64] | None,
+        allowed: NDArray[np.int64] | None,
         top_k: int,
     ) -> tuple[FilledMask, ...]:
+        """Fill the masks at the token positions `masks`; `probabilities` has shape (masks, vocabulary)."""
         tokenizer = self._loaded.tokenizer
         pad_id = tokenizer.special_id("pad")
-        filled: list[FilledMask] = []
+        results: list[FilledMask] = []
         for position, mask_probabilities in zip(masks, probabilities, strict=True):
-            scores = mask_probabilities if chosen is None else mask_probabilities[chosen]
+            scores = mask_probabilities if allowed is None else mask_probabilities[allowed]
             fills: list[Fill] = []
             for best in _largest(scores, top_k):
-                token_id = int(best if chosen is None else chosen[best])
+                token_id = int(best if allowed is None else allowed[best])
                 token_ids = list(encoding.ids)
                 token_ids[position] = token_id
-                # Among several masks the others stay visible, as in transformers.
+                # If there are several masks, the others stay visible, as in transformers
                 sequence = tokenizer.decode(
                     [other for other in token_ids if other != pad_id], skip_special_tokens=len(masks) == 1
                 )
                 text = tokenizer.decode([token_id], skip_special_tokens=False)
                 fills.append(Fill(token=token_id, text=text, score=float(scores[best]), sequence=sequence))
             start, end = encoding.offsets[position]
-            filled.append(FilledMask(start=start, end=end, fills=tuple(fills)))
-        return tuple(filled)
+            results.append(FilledMask(start=start, end=end, fills=tuple(fills)))
+        return tuple(results)
 
 
 def _largest(scores: Floats, count: int) -> NDArray[np.intp]:
-    """Positions of the `count` largest, largest first; of equal ones the first."""
+    """Indices of the `count` largest scores, largest first; of equal scores the lower index goes first."""
     candidates = np.arange(len(scores))
     if count < len(scores):
         candidates = np.sort(np.argpartition(-scores, count)[:count])

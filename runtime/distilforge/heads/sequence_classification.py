@@ -1,4 +1,4 @@
-"""Labels for texts or pairs of texts."""
+"""Classify texts or pairs of texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import TypeVar, overload
 
 import numpy as np
 
+from distilforge.checks.arguments import Truncation, check_positive, check_texts, one_or_many
 from distilforge.heads import heads
-from distilforge.inputs import Truncation, check_positive, check_texts, one_or_many
 from distilforge.probabilities import Floats, sigmoid, softmax
 from distilforge.session import Session
 from distilforge.tokenizer import Text
@@ -17,17 +17,20 @@ T = TypeVar("T", bound=Text)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelScore:
-    """A label and its score: a probability, or for regression the number itself."""
+    """One label with its score."""
 
     label: str
+    """The label's name."""
     score: float
+    """Its probability, from 0 to 1; for regression, the model's raw output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
-    """The labels of one text, highest score first."""
+    """The labels of one text."""
 
     labels: tuple[LabelScore, ...]
+    """The best labels, as many as `top_k` asked for, highest score first."""
 
     @property
     def label(self) -> str:
@@ -59,11 +62,19 @@ class SequenceClassification(Session):
         top_k: int | None = 1,
         truncation: Truncation = "error",
     ) -> Classification | list[Classification]:
-        """The `top_k` labels (None for all) of a text, a (text, text) pair, or each of a list of them.
+        """Classify a text or a pair (text, text), or each of a list of them.
 
-        Scores are a softmax over the labels; a sigmoid a label where the release's problem type is
-        "multi_label_classification" or there is one label; the raw output where it is "regression".
-        Raises InputError for what is no text and, unless `truncation` is "truncate", for a text that is too long.
+        Scores depend on `session.manifest.problem_type`: by default they are a softmax over the labels. For
+        "multi_label_classification", or with a single label, each label has a sigmoid of its own. For "regression"
+        the score is the model's raw output.
+
+        Args:
+            inputs: one input gives one result, a list gives a list of results in the same order.
+            top_k: how many labels to return; None returns all.
+            truncation: "error" refuses a text that is too long, "truncate" shortens it.
+
+        Raises:
+            InputError: an input is not text or is too long, or an option is unknown.
         """
         if top_k is not None:
             check_positive("top_k", top_k)
@@ -81,6 +92,7 @@ class SequenceClassification(Session):
         return one_or_many(inputs, answer)
 
     def _scores(self, logits: Floats) -> Floats:
+        """The scores of (texts, labels), of the same shape."""
         problem = self.manifest.problem_type
         if problem == "regression":
             return logits

@@ -1,4 +1,4 @@
-"""Entities: labelled stretches of a text."""
+"""Find entities: stretches of a text with a label."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Literal, overload
 
 import numpy as np
 
+from distilforge.checks.arguments import Truncation, check_option, check_strings, one_or_many
 from distilforge.heads import heads
-from distilforge.inputs import Truncation, check_option, check_strings, one_or_many
 from distilforge.probabilities import Floats, softmax
 from distilforge.session import Session
 from distilforge.tokenizer import Encoding, Tokenizer
@@ -17,34 +17,41 @@ Aggregation = Literal["none", "simple", "first", "average", "max"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """A labelled stretch of a text.
-
-    `start` and `end` count characters of the text that was passed, and `text` is what stands there; `word` is the
-    same as the tokenizer spells it (lower-cased, say). `score` is a probability.
-    """
+    """A stretch of a text with a label."""
 
     label: str
+    """The label; without its B- or I- prefix if tokens were joined."""
     score: float
+    """Its probability, from 0 to 1; the mean over the tokens or words that were joined."""
     text: str
+    """The stretch as it stands in the text that was passed, `text[start:end]`."""
     word: str
+    """The stretch as the tokenizer spells it, for example in lower case."""
     start: int
+    """Index of its first character in the text."""
     end: int
+    """Index after its last character in the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Token:
-    """One token of the text and its probabilities by label."""
+    """One token of the text."""
 
     word: str
+    """The token as the tokenizer spells it."""
     scores: Floats
+    """Its probability for each label, (labels,)."""
     start: int
+    """Index of its first character in the text."""
     end: int
+    """Index after its last character in the text."""
     continues: bool
+    """Whether it continues the word of the token before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Labelled:
-    """A token or a whole word, with the one label it gets."""
+class _LabelSpan:
+    """A token, a word or several words, with one label; the fields are those of Entity."""
 
     label: str
     score: np.float32
@@ -83,12 +90,19 @@ class TokenClassification(Session):
         ignore_labels: tuple[str, ...] = ("O",),
         truncation: Truncation = "error",
     ) -> tuple[Entity, ...] | list[tuple[Entity, ...]]:
-        """The entities of a text, or of each text of a list, in the order they stand in it.
+        """Find the entities of a text, or of each of a list of texts.
 
-        `aggregation`: "none" gives every token its label; "simple" joins neighbouring tokens of one label, and reads
-        B- and I- prefixes; "first", "average" and "max" give a whole word one label, from its first token, the
-        average or the surest one, before joining words. Labels in `ignore_labels` are left out.
-        Raises InputError for what is no text and, unless `truncation` is "truncate", for a text that is too long.
+        Args:
+            inputs: one text gives a tuple of entities in the order of the text; a list gives a list of such tuples.
+            aggregation: how tokens become entities. "none" makes each token an entity. "simple" joins neighbouring
+                tokens of the same label, and reads B- and I- prefixes. "first", "average" and "max" first give each
+                whole word one label, then join words; the label comes from the word's first token, from the average
+                over its tokens, or from its token with the highest probability.
+            ignore_labels: labels to leave out.
+            truncation: "error" refuses a text that is too long, "truncate" shortens it.
+
+        Raises:
+            InputError: an input is not text or is too long, or an option is unknown.
         """
         check_option("aggregation", aggregation, ("none", "simple", "first", "average", "max"))
 
@@ -101,22 +115,23 @@ class TokenClassification(Session):
                 for row, row_logits in zip(batch.rows, logits, strict=True):
                     scores = softmax(row_logits[: len(encodings[row])])
                     tokens = _tokens(texts[row], encodings[row], scores, self._loaded.tokenizer)
-                    found = self._aggregate(tokens, aggregation)
                     results[row] = tuple(
-                        _entity(entity, texts[row]) for entity in found if entity.label not in ignore_labels
+                        _entity(span, texts[row])
+                        for span in self._aggregate(tokens, aggregation)
+                        if span.label not in ignore_labels
                     )
             return [results[row] for row in range(len(texts))]
 
         return one_or_many(inputs, answer)
 
-    def _aggregate(self, tokens: list[_Token], aggregation: Aggregation) -> list[_Labelled]:
+    def _aggregate(self, tokens: list[_Token], aggregation: Aggregation) -> list[_LabelSpan]:
         if aggregation in ("none", "simple"):
-            labelled = [self._label([token], token.scores) for token in tokens]
+            spans = [self._label([token], token.scores) for token in tokens]
         else:
-            labelled = [self._label_word(word, aggregation) for word in _words(tokens)]
-        return labelled if aggregation == "none" else self._join(labelled)
+            spans = [self._label_word(word, aggregation) for word in _words(tokens)]
+        return spans if aggregation == "none" else self._join(spans)
 
-    def _label_word(self, tokens: list[_Token], aggregation: Aggregation) -> _Labelled:
+    def _label_word(self, tokens: list[_Token], aggregation: Aggregation) -> _LabelSpan:
         if aggregation == "first":
             scores = tokens[0].scores
         elif aggregation == "max":
@@ -126,9 +141,9 @@ class TokenClassification(Session):
         word = self._loaded.tokenizer.join([token.word for token in tokens])
         return self._label(tokens, scores, word)
 
-    def _label(self, tokens: list[_Token], scores: Floats, word: str | None = None) -> _Labelled:
+    def _label(self, tokens: list[_Token], scores: Floats, word: str | None = None) -> _LabelSpan:
         best = int(scores.argmax())
-        return _Labelled(
+        return _LabelSpan(
             label=self.labels[best],
             score=scores[best],
             word=tokens[0].word if word is None else word,
@@ -136,19 +151,20 @@ class TokenClassification(Session):
             end=tokens[-1].end,
         )
 
-    def _join(self, labelled: list[_Labelled]) -> list[_Labelled]:
-        groups: list[list[_Labelled]] = []
-        for item in labelled:
-            begins, kind = _prefix_and_kind(item.label)
+    def _join(self, spans: list[_LabelSpan]) -> list[_LabelSpan]:
+        """Join neighbouring spans of the same entity."""
+        groups: list[list[_LabelSpan]] = []
+        for span in spans:
+            begins, kind = _prefix_and_kind(span.label)
             if groups and not begins and kind == _prefix_and_kind(groups[-1][-1].label)[1]:
-                groups[-1].append(item)
+                groups[-1].append(span)
             else:
-                groups.append([item])
+                groups.append([span])
         return [
-            _Labelled(
+            _LabelSpan(
                 label=group[0].label.split("-", 1)[-1],
-                score=np.nanmean(np.array([item.score for item in group])),
-                word=self._loaded.tokenizer.join([item.word for item in group]),
+                score=np.nanmean(np.array([span.score for span in group])),
+                word=self._loaded.tokenizer.join([span.word for span in group]),
                 start=group[0].start,
                 end=group[-1].end,
             )
@@ -164,7 +180,7 @@ def _tokens(text: str, encoding: Encoding, scores: Floats, tokenizer: Tokenizer)
         if special:
             continue
         if tokenizer.marks_continuations:
-            # transformers' rule: a piece written longer than the text it covers carries the prefix.
+            # transformers' rule: a token that is longer than the text it covers has the prefix
             continues = len(word) != end - start
         else:
             continues = start > 0 and " " not in text[start - 1 : start + 1]
@@ -175,6 +191,7 @@ def _tokens(text: str, encoding: Encoding, scores: Floats, tokenizer: Tokenizer)
 
 
 def _words(tokens: list[_Token]) -> list[list[_Token]]:
+    """Group the tokens by word."""
     words: list[list[_Token]] = []
     for token in tokens:
         if words and token.continues:
@@ -191,12 +208,12 @@ def _prefix_and_kind(label: str) -> tuple[bool, str]:
     return False, label
 
 
-def _entity(found: _Labelled, text: str) -> Entity:
+def _entity(span: _LabelSpan, text: str) -> Entity:
     return Entity(
-        label=found.label,
-        score=float(found.score),
-        text=text[found.start : found.end],
-        word=found.word,
-        start=found.start,
-        end=found.end,
+        label=span.label,
+        score=float(span.score),
+        text=text[span.start : span.end],
+        word=span.word,
+        start=span.start,
+        end=span.end,
     )

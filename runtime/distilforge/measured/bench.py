@@ -8,24 +8,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distilforge.choice import choose, survey
+from distilforge.checks.arguments import check_threads
 from distilforge.errors import InputError, UnavailableError
-from distilforge.inputs import check_threads
 from distilforge.manifest import Manifest
-from distilforge.measured import memory, place, plot
+from distilforge.measured import plot, records
 from distilforge.measured.conditions import present_conditions
-from distilforge.measured.outcome import Outcome, Overall, Refusal, Speed
-from distilforge.opening import read_vocabulary
+from distilforge.measured.record_files import release_identity
+from distilforge.measured.result import BenchmarkResult, OverallSpeed, ShapeRefusal, ShapeSpeed
+from distilforge.opening.open import read_vocabulary
+from distilforge.opening.selection import select_variant, survey_variants
 from distilforge.release import check_files, read_manifest, resolve
 from distilforge.timing.ratios import Estimate, by_shape
 from distilforge.timing.rounds import Budget, Timing, time_subjects
 from distilforge.timing.shape import Shape
-from distilforge.timing.variant import USUAL, subject, usable_shapes, usual_choices
+from distilforge.timing.variant import USUAL_SHAPES, subject, usable_shapes, usual_choices
 
 SECONDS = 5.0
-"""A shape, unless another time is asked for."""
+"""Default time for each shape, in seconds, for all variants together."""
 MOST_SECONDS = 3600.0
-# A line every so often is enough to see that it goes on
+"""The longest time for each shape, in seconds."""
 _PROGRESS_SECONDS = 1.0
 _SAME = Estimate(value=1.0, interval=(1.0, 1.0))
 
@@ -35,55 +36,55 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to time, and what to do with the outcome."""
+    """What to time, and what to do with the result."""
 
     variants: tuple[str, ...] = ()
-    """By name; empty for all that can run here."""
+    """Names of the variants to time; () means all that can run on this machine."""
     shapes: tuple[str, ...] = ()
-    """Texts x tokens, as 8x128; empty for the usual ones, held within the release's spans."""
+    """Texts x tokens of a run, such as `8x128`; () means USUAL_SHAPES, moved into the release's spans."""
     threads: int | None = None
-    """How many a run may use; None for the engine's default."""
+    """How many threads one run may use; None means the engine's default."""
     seconds: float = SECONDS
-    """How long a shape may take at most, all variants together; an unsteady timing is repeated once."""
+    """Time for each shape, for all variants together; warming up and the fewest rounds may take longer."""
     plot: Path | None = None
     """The picture to write, .svg or .png."""
     remember: bool = True
-    """Whether `distilforge.open` is to go by it."""
+    """Whether to keep a record, by which `distilforge.open` selects a variant."""
 
 
-def bench(release: Release, options: Options, progress: Progress) -> Outcome:
-    """Measure, draw and remember as `options` say; `progress` gets a line now and then.
+def bench(release: Release, options: Options, progress: Progress) -> BenchmarkResult:
+    """Time a release's variants, draw the result and keep a record, as `options` say.
 
-    Raises InputError for options that the release cannot be timed with, ReleaseError for a release that is absent or
-    damaged, UnavailableError where nothing, or not what was asked for, can run here, and TimingError where a variant
-    fails. Where the cache cannot be written, `progress` hears of it.
+    `progress` receives progress messages, one line each; one of them says whether a record was kept.
+
+    Raises InputError if the release cannot be timed with these options; ReleaseError if it is absent or damaged;
+    UnavailableError if no variant, or not the one that was asked for, can run on this machine; TimingError if a
+    variant fails.
     """
     if options.plot is not None:
         plot.check(options.plot)
-    outcome = measure(release, options, progress)
+    result = measure(release, options, progress)
     if options.plot is not None:
-        plot.write(outcome, options.plot)
+        plot.write(result, options.plot)
     if options.remember:
-        progress(_remember(outcome))
-    return outcome
+        progress(_remember(result))
+    return result
 
 
-def measure(release: Release, options: Options, progress: Progress) -> Outcome:
-    """Time the variants in processes of their own, in turns; raises what `bench` does."""
+def measure(release: Release, options: Options, progress: Progress) -> BenchmarkResult:
+    """Time the variants in turns, each in a process of its own; raises as `bench` does."""
     _check(options)
     folder = resolve(release)
     manifest = read_manifest(folder)
     shapes = _shapes(options.shapes, manifest)
-    seen = survey(manifest)
-    names = _names(options.variants, manifest) or tuple(variant.name for variant, _ in seen.able)
+    survey = survey_variants(manifest)
+    names = _names(options.variants, manifest) or tuple(candidate.name for candidate in survey.runnable)
     if not names:
-        # Says what every variant lacks
-        choose(manifest, None, allow_unvalidated=True)
-    timed = [variant for variant in manifest.variants if variant.name in names]
-    unused = {file for variant in manifest.variants for file in variant.files} - {
-        file for variant in timed for file in variant.files
-    }
-    check_files(folder, manifest, digests=set(manifest.files) - unused)
+        # Raises the error that says what each variant needs
+        select_variant(manifest, None, allow_unvalidated=True)
+    timed_files = {file for variant in manifest.variants if variant.name in names for file in variant.files}
+    all_files = {file for variant in manifest.variants for file in variant.files}
+    check_files(folder, manifest, digests=set(manifest.files) - (all_files - timed_files))
     vocabulary = read_vocabulary(folder)
     subjects = [
         subject(folder, manifest, name, vocabulary=vocabulary, threads=options.threads) for name in names
@@ -94,9 +95,9 @@ def measure(release: Release, options: Options, progress: Progress) -> Outcome:
         shapes,
         Budget(seconds=options.seconds * len(shapes)),
         progress=progress,
-        each_round=_now_and_then(progress),
+        round_progress=_at_most_every(_PROGRESS_SECONDS, progress),
     )
-    return summarize(manifest, names, timing, threads=options.threads, cannot_run=seen.obstacles)
+    return summarize(manifest, names, timing, threads=options.threads, cannot_run=survey.obstacles)
 
 
 def summarize(
@@ -106,13 +107,13 @@ def summarize(
     *,
     threads: int | None,
     cannot_run: Mapping[str, str],
-) -> Outcome:
-    """The outcome of `timing`, whose subjects are the variants `names` of the release."""
+) -> BenchmarkResult:
+    """The result of `timing`, whose subjects are the release's variants `names`."""
     choices = usual_choices(manifest)
     first = names[0]
     shapes = _shared_shapes(timing, names)
     speeds = [
-        Speed.of(
+        ShapeSpeed.of(
             name,
             shape,
             seconds,
@@ -123,22 +124,22 @@ def summarize(
         for shape in timing.shapes
         if (seconds := timing.seconds(name, shape)) is not None
     ]
-    return Outcome(
+    return BenchmarkResult(
         name=manifest.name,
         version=manifest.version,
-        release=place.identity(manifest),
-        measured=datetime.now(UTC).isoformat(timespec="seconds"),
-        conditions=present_conditions(threads),
+        release=release_identity(manifest),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        conditions=present_conditions(manifest, threads),
         choices=choices,
         shapes=shapes,
         variants=tuple(
-            Overall(variant=name, times_as_fast=_overall(timing, name, first, shapes)) for name in names
+            OverallSpeed(variant=name, times_as_fast=_overall(timing, name, first, shapes)) for name in names
         ),
         speeds=tuple(speeds),
         steadiness=timing.steadiness,
         cannot_run=cannot_run,
         refusals=tuple(
-            Refusal(variant=name, shape=shape, reason=reason)
+            ShapeRefusal(variant=name, shape=shape, reason=reason)
             for (name, shape), reason in timing.refused.items()
         ),
         measurements=timing.measurements,
@@ -146,23 +147,24 @@ def summarize(
 
 
 def forget(release: Release) -> str:
-    """Remove what is remembered of the release on this machine; a sentence that says how much that was."""
+    """Remove the records of the release on this machine, and return a sentence that says how many there were."""
     manifest = read_manifest(resolve(release))
-    count = memory.forget(manifest)
+    count = records.remove_records(manifest)
     return f"forgot {count} measurement{'' if count == 1 else 's'} of {manifest.name} {manifest.version}"
 
 
-def _remember(outcome: Outcome) -> str:
-    if not outcome.steadiness.steady:
+def _remember(result: BenchmarkResult) -> str:
+    """Keep a record if there is something to select by, and say so; a cache that cannot be written is not an error."""
+    if not result.steadiness.steady:
         return "not remembered, since the timing was not steady"
-    kept = outcome.to_remember()
-    if kept is None:
+    record = result.record()
+    if record is None:
         return "not remembered, since a choice needs two variants that were timed at the same shapes"
     try:
-        path = memory.remember(kept)
+        path = records.write_record(record)
     except UnavailableError as error:
         return f"not remembered: {error.message}; {error.hint}"
-    return f"remembered in {path}: distilforge.open takes {outcome.fastest} here"
+    return f"remembered in {path}: distilforge.open takes {result.fastest} here"
 
 
 def _overall(timing: Timing, name: str, first: str, shapes: Sequence[Shape]) -> Estimate | None:
@@ -172,21 +174,24 @@ def _overall(timing: Timing, name: str, first: str, shapes: Sequence[Shape]) -> 
 
 
 def _shared_shapes(timing: Timing, names: Sequence[str]) -> tuple[Shape, ...]:
-    taken = [by_shape(timing.measurements, name) for name in names]
-    return tuple(shape for shape in timing.shapes if all(shape in shapes for shapes in taken))
+    """The shapes at which all variants `names` were timed."""
+    shapes_by_variant = [by_shape(timing.measurements, name) for name in names]
+    return tuple(shape for shape in timing.shapes if all(shape in shapes for shapes in shapes_by_variant))
 
 
-def _names(asked: Sequence[str], manifest: Manifest) -> tuple[str, ...]:
-    for name in asked:
-        choose(manifest, name, allow_unvalidated=True)
-    return tuple(dict.fromkeys(asked))
+def _names(names: Sequence[str], manifest: Manifest) -> tuple[str, ...]:
+    """Check that each of the variants `names` can run on this machine."""
+    for name in names:
+        select_variant(manifest, name, allow_unvalidated=True)
+    return tuple(dict.fromkeys(names))
 
 
-def _shapes(asked: Sequence[str], manifest: Manifest) -> tuple[Shape, ...]:
-    if not asked:
-        return usable_shapes(USUAL, manifest)
+def _shapes(texts: Sequence[str], manifest: Manifest) -> tuple[Shape, ...]:
+    """The shapes that `texts` name, or the usual ones if there are none."""
+    if not texts:
+        return usable_shapes(USUAL_SHAPES, manifest)
     try:
-        shapes = tuple(dict.fromkeys(map(Shape.parse, asked)))
+        shapes = tuple(dict.fromkeys(map(Shape.parse, texts)))
     except ValueError as cause:
         raise InputError(str(cause), hint="for example --shape 1x16 --shape 8x128") from cause
     batch, tokens = manifest.spans["batch"], manifest.spans["sequence"]
@@ -195,7 +200,7 @@ def _shapes(asked: Sequence[str], manifest: Manifest) -> tuple[Shape, ...]:
             raise InputError(
                 f"the shape {shape} is outside of what the release takes: {batch.low} to {batch.high} texts of "
                 f"{tokens.low} to {tokens.high} tokens",
-                hint="name another, or leave --shape out",
+                hint="choose a shape within these bounds, or leave --shape out",
             )
     return shapes
 
@@ -206,17 +211,18 @@ def _check(options: Options) -> None:
     if not math.isfinite(options.seconds) or not 0 < options.seconds <= MOST_SECONDS:
         raise InputError(
             f"seconds must be above 0 and at most {MOST_SECONDS:g}, found {options.seconds:g}",
-            hint=f"{SECONDS:g} are enough on a quiet machine",
+            hint=f"{SECONDS:g} seconds are enough on a quiet machine",
         )
 
 
-def _now_and_then(progress: Progress) -> Progress:
+def _at_most_every(seconds: float, progress: Progress) -> Progress:
+    """`progress`, but lines that come sooner than `seconds` after the last one are dropped."""
     last = -math.inf
 
-    def tell(line: str) -> None:
+    def send(line: str) -> None:
         nonlocal last
-        if time.monotonic() - last >= _PROGRESS_SECONDS:
+        if time.monotonic() - last >= seconds:
             last = time.monotonic()
             progress(line)
 
-    return tell
+    return send

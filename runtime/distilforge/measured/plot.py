@@ -1,25 +1,26 @@
-"""An outcome as a picture; matplotlib is imported only where one is asked for."""
+"""Draw a benchmark's result; matplotlib is imported only if a picture is asked for."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
 from distilforge.errors import InputError, UnavailableError
-from distilforge.measured.outcome import Outcome
+from distilforge.measured.result import BenchmarkResult
 
 FORMATS = (".svg", ".png")
 INSTALL = "pip install 'distilforge[plot]'"
-# Of the space between two shapes, what the variants of one take
+# The share of the space between two shapes that the variants of one shape take
 _SPREAD = 0.5
 
 
 def check(path: Path) -> None:
-    """Whether a picture can be written at `path`, before anything is measured.
+    """Check before the measurement that a picture can be written to `path`.
 
-    Raises InputError for another format or for a folder that is not there, UnavailableError without matplotlib.
+    Raises InputError if the format is not one of FORMATS or if the folder does not exist, and UnavailableError if
+    matplotlib is not installed.
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError(
-            f"a picture is {' or '.join(FORMATS)}; found {str(path)!r}", hint="name it speed.svg, say"
+            f"a picture is {' or '.join(FORMATS)}, found {str(path)!r}", hint="for example speed.svg"
         )
     if not path.parent.is_dir():
         raise InputError(
@@ -29,27 +30,30 @@ def check(path: Path) -> None:
         raise UnavailableError("a picture needs matplotlib, which is not installed", hint=INSTALL)
 
 
-def write(outcome: Outcome, path: Path) -> None:
-    """Draw each variant's milliseconds at each shape, with their intervals; InputError where it cannot be written."""
+def write(result: BenchmarkResult, path: Path) -> None:
+    """Draw the milliseconds of each variant at each shape, with their intervals.
+
+    Raises InputError if the file cannot be written.
+    """
     from matplotlib.figure import Figure
 
-    shapes = list(dict.fromkeys(speed.shape for speed in outcome.speeds))
+    shapes = list(dict.fromkeys(speed.shape for speed in result.speeds))
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    for number, overall in enumerate(outcome.variants):
-        speeds = [speed for speed in outcome.speeds if speed.variant == overall.variant]
-        offset = _SPREAD * ((number + 0.5) / len(outcome.variants) - 0.5)
-        middles = [speed.milliseconds.value for speed in speeds]
+    for number, overall in enumerate(result.variants):
+        speeds = [speed for speed in result.speeds if speed.variant == overall.variant]
+        offset = _SPREAD * ((number + 0.5) / len(result.variants) - 0.5)
+        medians = [speed.milliseconds.value for speed in speeds]
         ends = [
-            speed.milliseconds.interval or (middle, middle)
-            for speed, middle in zip(speeds, middles, strict=True)
+            speed.milliseconds.interval or (median, median)
+            for speed, median in zip(speeds, medians, strict=True)
         ]
         axes.errorbar(
             [shapes.index(speed.shape) + offset for speed in speeds],
-            middles,
+            medians,
             yerr=(
-                [middle - low for middle, (low, _) in zip(middles, ends, strict=True)],
-                [high - middle for middle, (_, high) in zip(middles, ends, strict=True)],
+                [median - low for median, (low, _) in zip(medians, ends, strict=True)],
+                [high - median for median, (_, high) in zip(medians, ends, strict=True)],
             ),
             fmt="o",
             capsize=4,
@@ -61,14 +65,14 @@ def write(outcome: Outcome, path: Path) -> None:
     axes.set_ylabel("milliseconds, lower is better")
     axes.grid(axis="y", which="both", alpha=0.3)
     axes.legend()
-    settled = "" if outcome.steadiness.steady else ", not settled"
+    settled = "" if result.steadiness.steady else ", not settled"
     axes.set_title(
-        f"{outcome.name} on {outcome.conditions.processor.cores} x {outcome.conditions.processor.model}{settled}",
+        f"{result.name} on {result.conditions.processor.cores} x {result.conditions.processor.model}{settled}",
         fontsize="medium",
     )
     try:
         figure.savefig(path)
     except OSError as cause:
         raise InputError(
-            f"the picture cannot be written at {str(path)!r}: {cause}", hint="choose another place"
+            f"the picture cannot be written at {str(path)!r}: {cause}", hint="choose another path"
         ) from cause

@@ -1,65 +1,73 @@
-"""An outcome as text that fits 80 columns."""
+"""A benchmark's result as a text that fits 80 columns."""
 
 from collections.abc import Iterator
 from textwrap import wrap
 
-from distilforge.measured.outcome import Outcome, Speed
+from distilforge.measured.result import BenchmarkResult, ShapeSpeed
 from distilforge.timing.ratios import CONFIDENCE, Estimate
 
 WIDTH = 80
+"""The longest line, in columns."""
 _HEADINGS = ("shape", "ms", "interval", "texts/s", "tokens/s", "x first", "interval")
 _COLUMNS = (8, 9, 17, 9, 9, 8, 13)
 
 
-def text(outcome: Outcome) -> str:
-    """What was measured, a block a variant; where the timing was not steady, no variant is called faster."""
-    return "\n".join(_lines(outcome))
+def text(result: BenchmarkResult) -> str:
+    """The result as text, with a block for each variant.
+
+    If the timing was not steady, the text has the times, but does not say that a variant is faster.
+    """
+    return "\n".join(_lines(result))
 
 
-def _lines(outcome: Outcome) -> Iterator[str]:
-    processor = outcome.conditions.processor
-    threads = outcome.conditions.threads
-    versions = ", ".join(f"{name} {version}" for name, version in outcome.conditions.versions.items())
-    yield from _paragraph(f"{outcome.name} {outcome.version}, measured {outcome.measured}")
+def _lines(result: BenchmarkResult) -> Iterator[str]:
+    processor = result.conditions.processor
+    threads = result.conditions.threads
+    versions = ", ".join(f"{name} {version}" for name, version in result.conditions.versions.items())
+    yield from _paragraph(f"{result.name} {result.version}, measured {result.measured_at}")
     yield from _paragraph(
         f"on {processor.cores} core{'' if processor.cores == 1 else 's'} of {processor.model}, "
-        f"{'the engine decides on' if threads is None else threads} thread{'' if threads == 1 else 's'}"
+        f"{'the default number of' if threads is None else threads} thread{'' if threads == 1 else 's'}"
     )
-    sets = " ".join(processor.instruction_sets) or "not told by this system"
+    sets = " ".join(processor.instruction_sets) or "not listed by this system"
     yield from _paragraph(f"instruction sets: {sets}")
+    for gpu in result.conditions.gpus:
+        yield from _paragraph(f"GPU: {gpu}")
     yield from _paragraph(versions)
-    if not outcome.steadiness.steady:
+    if not result.steadiness.steady:
         yield ""
-        yield from _paragraph(f"NOT SETTLED: {'; '.join(outcome.steadiness.reasons)}.")
-        yield from _paragraph("The times below are what was seen; nothing is claimed and nothing remembered.")
-    for overall in outcome.variants:
+        yield from _paragraph(f"NOT SETTLED: {'; '.join(result.steadiness.reasons)}.")
+        yield from _paragraph(
+            "The times below are what was measured. Nothing is claimed, and nothing is remembered."
+        )
+    for overall in result.variants:
         yield ""
-        yield from _paragraph(f"{overall.variant}{_claim(outcome, overall.variant, overall.times_as_fast)}")
+        yield from _paragraph(f"{overall.variant}{_claim(result, overall.variant, overall.times_as_fast)}")
         yield _row(_HEADINGS)
-        for speed in outcome.speeds:
+        for speed in result.speeds:
             if speed.variant == overall.variant:
-                yield _row(_cells(speed, claimed=outcome.steadiness.steady))
+                yield _row(_cells(speed, claimed=result.steadiness.steady))
     yield ""
     yield from _paragraph(
         "shape: texts x tokens. Medians over rounds; each end of an interval holds at "
-        f"{CONFIDENCE:.0%}. x first: times as fast as {outcome.first}."
+        f"{CONFIDENCE:.0%}. x first: times as fast as {result.first}."
     )
-    if outcome.choices is not None:
-        yield from _paragraph(f"A text had {outcome.choices} choices; tokens are counted over all of them.")
-    for refusal in outcome.refusals:
+    if result.choices is not None:
+        yield from _paragraph(f"A text had {result.choices} choices; tokens are counted over all of them.")
+    for refusal in result.refusals:
         yield from _paragraph(f"{refusal.variant} does not take {refusal.shape}: {refusal.reason}")
-    for name, reason in outcome.cannot_run.items():
+    for name, reason in result.cannot_run.items():
         yield from _paragraph(f"{name} cannot run here: {reason}")
 
 
-def _claim(outcome: Outcome, variant: str, times: Estimate | None) -> str:
-    if variant == outcome.first or not outcome.steadiness.steady or times is None:
+def _claim(result: BenchmarkResult, variant: str, times: Estimate | None) -> str:
+    if variant == result.first or not result.steadiness.steady or times is None:
         return ""
-    low_high = f", {_span(times)}" if times.interval else ""
-    return f": {times.value:.2f} times as fast as {outcome.first} over all shapes{low_high}"
+    interval = f", {_span(times)}" if times.interval else ""
+    return f": {times.value:.2f} times as fast as {result.first} over all shapes{interval}"
 
 
-def _cells(speed: Speed, *, claimed: bool) -> tuple[str, ...]:
+def _cells(speed: ShapeSpeed, *, claimed: bool) -> tuple[str, ...]:
     times = speed.times_as_fast if claimed else None
     return (
         str(speed.shape),
@@ -80,7 +88,7 @@ def _span(estimate: Estimate) -> str:
 
 
 def _short(number: float) -> str:
-    """Three digits, or all of those before the point."""
+    """Three significant digits, or all digits before the point."""
     return f"{number:.0f}" if number >= 100 else f"{number:#.3g}"
 
 

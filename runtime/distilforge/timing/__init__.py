@@ -1,6 +1,10 @@
-"""The one timing engine: subjects in processes of their own, shuffled rounds, a watched machine, ratios with intervals.
+"""The timing engine: every speed that the project reports is measured here.
 
-A subject (`subject`) is opened in a process of its own (`worker`, `process`). All subjects answer all shapes once a
-round (`rounds`), while the machine is watched (`watch`, `cores`). What comes out (`timing`) says whether it is steady
-(`steadiness`); ratios and their intervals are computed from it in one place (`ratios`).
+- `subject`: what is timed; `variant` makes a release's variant a subject, `feeds` its inputs
+- `worker`, `process`: each subject runs in a process of its own, and is stopped while it waits for its turn
+- `rounds`: every subject has one turn at every shape in each round, in random order, until the budget is spent
+- `watch`, `cores`: what else the machine does meanwhile
+- `steadiness`: whether the machine was quiet enough for a claim
+- `ratios`: medians, ratios and their confidence intervals
+- `claims`: the speeds that a release's manifest claims
 """

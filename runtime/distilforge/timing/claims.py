@@ -1,4 +1,7 @@
-"""What a release says of its own speed: ratios and medians of its measurements, none where they are not settled."""
+"""The speeds that a release claims, from the measurements in its manifest.
+
+If the timing was not steady, the release does not claim any speed and these functions return None.
+"""
 
 from collections.abc import Sequence
 
@@ -9,20 +12,20 @@ from distilforge.timing.shape import Shape
 
 
 def are_settled(manifest: Manifest) -> bool:
-    """Whether the timing was steady; releases made before that was watched count as such."""
+    """Whether the timing was steady; older releases, which do not say, count as steady."""
     return manifest.timing is None or manifest.timing.steady
 
 
 def unsettled_reason(manifest: Manifest) -> str:
-    """Why no speed is claimed, in a clause; empty where it is."""
+    """Why the release does not claim any speed, in a clause; empty if it does."""
     return "; ".join(manifest.timing.reasons) if manifest.timing is not None else ""
 
 
 def speedup(manifest: Manifest, subject: str, over: str, *, shapes: Sequence[Shape] = ()) -> Estimate | None:
     """How many times as fast the variant `subject` is as `over`, another variant or `eager`.
 
-    The geometric mean over `shapes`, or over all that both were timed at. None where they were not timed together, or
-    the timing was not steady.
+    The number is the geometric mean over `shapes`; () means all shapes at which both were timed. None if the timing
+    was not steady, or if the two were not timed together.
     """
     if not are_settled(manifest):
         return None
@@ -30,21 +33,21 @@ def speedup(manifest: Manifest, subject: str, over: str, *, shapes: Sequence[Sha
 
 
 def seconds(manifest: Manifest, subject: str, shape: Shape) -> Estimate | None:
-    """Seconds of a run of `subject`; None where it was not timed at `shape`, or the timing was not steady."""
-    taken = ratios.by_shape(_measurements(manifest), subject).get(shape)
-    if taken is None or not are_settled(manifest):
+    """Seconds of one run of `subject` at `shape`; None if the timing was not steady or has no such run."""
+    measurement = ratios.by_shape(_measurements(manifest), subject).get(shape)
+    if measurement is None or not are_settled(manifest):
         return None
-    return ratios.seconds(taken, apart=_apart(manifest))
+    return ratios.seconds(measurement, apart=_apart(manifest))
 
 
 def shapes(manifest: Manifest, subject: str) -> tuple[Shape, ...]:
-    """At which the variant `subject` was timed."""
+    """The shapes at which the variant `subject` was timed."""
     return tuple(ratios.by_shape(_measurements(manifest), subject))
 
 
 def _measurements(manifest: Manifest) -> list[Measurement]:
-    """All of the release; eager's stand with every variant and are the same each time."""
-    return [taken for variant in manifest.variants for taken in variant.measurements]
+    """All measurements of the release; each variant has a copy of eager's, and the copies are equal."""
+    return [measurement for variant in manifest.variants for measurement in variant.measurements]
 
 
 def _apart(manifest: Manifest) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """How long a message takes from one core to another and back: `python -m distilforge.timing.cores` prints nanoseconds.
 
-A hypervisor moves virtual cores between groups that share a cache. While two are in different groups, what one writes
-and the other reads travels several times as long, and subjects that keep large values between operations are slower.
+A hypervisor moves virtual cores between groups of real cores that share a cache. While two virtual cores are in
+different groups, what one writes and the other reads travels several times as long, and subjects that pass large
+values between operations are slower.
 """
 
 import mmap
@@ -10,38 +11,41 @@ import subprocess
 import sys
 import time
 
-from distilforge.timing.environment import inherited
+from distilforge.timing.environment import child_environment
 
-# Of the shortest round trip of a timing; cores without a common cache were seen at twice as much
+# As a multiple of the shortest round trip of a timing. Cores without a common cache were observed at twice as much
 NEAR = 1.8
 _CHUNKS, _TRIPS, _PAUSES = 300, 40, 13
 
 
 def round_trip() -> float | None:
-    """Nanoseconds between the first two cores that this process has, the interpreter's time included.
+    """Nanoseconds of a round trip between the first two cores of this process, the interpreter's time included.
 
-    None where the process has one core, or the system does not say which it has.
+    None if the process has only one core, or if the system does not say which cores it has.
     """
     if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2:
         return None
     command = (sys.executable, "-m", "distilforge.timing.cores")
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=inherited())  # noqa: S603 - this module
-    return float(done.stdout)
+    finished = subprocess.run(  # noqa: S603 - this module
+        command, stdout=subprocess.PIPE, text=True, check=True, env=child_environment()
+    )
+    return float(finished.stdout)
 
 
 def is_near(trip: float, shortest: float) -> bool:
-    """Whether the cores share a cache, judged by the shortest round trip of the same timing."""
+    """Whether the two cores share a cache, if `shortest` is the shortest round trip of the same timing."""
     return trip <= NEAR * shortest
 
 
 def _measure() -> float:
-    """The fifth percentile over many short chunks of round trips: whatever else runs on a core only makes them longer.
+    """Nanoseconds of a round trip: the fifth percentile over many short chunks of them.
 
-    Two loops that wait for each other may fall into step, each always looking just too early, and a round trip then
-    takes one more turn of both. A pause before each chunk, each of another length, brings them out of it.
+    A low percentile, because other work on a core only ever makes a round trip longer. Two loops that wait for each
+    other may fall into step, so that each looks just too early and every round trip takes one more turn of both
+    loops. The pause before each chunk, which varies in length, breaks the step.
     """
     first, second = sorted(os.sched_getaffinity(0))[:2]
-    taken = []
+    trips = []
     with mmap.mmap(-1, mmap.PAGESIZE) as shared:
         child = os.fork()
         os.sched_setaffinity(0, {first if child else second})
@@ -59,9 +63,9 @@ def _measure() -> float:
                 shared[0] = 1
                 while shared[0]:
                     pass
-            taken.append((time.perf_counter() - start) / _TRIPS)
+            trips.append((time.perf_counter() - start) / _TRIPS)
         os.waitpid(child, 0)
-    return 1e9 * sorted(taken)[_CHUNKS // 20]
+    return 1e9 * sorted(trips)[_CHUNKS // 20]
 
 
 if __name__ == "__main__":

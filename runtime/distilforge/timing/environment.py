@@ -1,9 +1,9 @@
-"""What processes of a timing inherit."""
+"""The environment of the processes that a timing starts."""
 
 import os
 import sys
 
 
-def inherited() -> dict[str, str]:
-    """This process's environment, in which a child finds the same modules, whichever way they came in here."""
+def child_environment() -> dict[str, str]:
+    """This process's environment, with its whole module path, so that a child imports the same modules."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

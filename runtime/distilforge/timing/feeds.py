@@ -1,4 +1,4 @@
-"""Inputs to time with: random token ids of one shape, nothing masked, since padding is wasted work."""
+"""Inputs for timing: random token ids of one shape, without padding, because padding is wasted work."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,12 +7,14 @@ from distilforge.timing.shape import Shape
 
 SEED = 3
 Ids = npt.NDArray[np.int64]
+"""Token ids or a mask, (batch, tokens), or (batch, choices, tokens) for multiple choice."""
 
 
 def random_feeds(shape: Shape, *, vocabulary: int, choices: int | None) -> dict[str, Ids]:
-    """input_ids and attention_mask, (batch, tokens), or (batch, choices, tokens) where there are `choices`.
+    """Random `input_ids` below `vocabulary`, and an `attention_mask` of ones.
 
-    Ids lie below `vocabulary`. The same shape gives the same ids in every process.
+    Both have shape (batch, tokens), or (batch, choices, tokens) if `choices` is not None. The same arguments give the
+    same arrays in every process.
     """
     size = (shape.batch, shape.tokens) if choices is None else (shape.batch, choices, shape.tokens)
     ids = np.random.default_rng(SEED).integers(0, vocabulary, size=size, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Subjects as processes: each runs when it is asked and is stopped otherwise."""
+"""Subjects in processes of their own: each runs when it is asked, and is stopped otherwise."""
 
 import json
 import signal
@@ -11,37 +11,43 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from distilforge.errors import TimingError
-from distilforge.timing.environment import inherited
+from distilforge.timing.environment import child_environment
 from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Json, Subject
 
-LAST_WORDS = 300
+LAST_LINE_CHARACTERS = 300
+"""How much of the last line that a subject printed goes into an error message."""
 CAN_STOP = hasattr(signal, "SIGSTOP")
+"""Whether this system can stop processes; Windows cannot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What one turn of a subject gave."""
+    """A subject's answer to one request."""
 
     seconds: tuple[float, ...] = ()
-    """Of each run, in the order run."""
+    """Seconds of each run, in order."""
     facts: Mapping[str, Json] = field(default_factory=dict)
-    """What the runner says besides."""
+    """Other facts from the runner, by name."""
     refused: str = ""
-    """Why the subject cannot take the shape; empty where it can."""
+    """Why the subject cannot take the shape; empty if it can."""
 
 
 class Worker:
-    """A subject's process, opened; a context manager that ends it.
+    """An open subject in a process of its own; a context manager that ends the process.
 
-    Thread pools wait actively for a while after a run, some for 200 ms: stopped, they take no core from the next
-    subject. Where the system cannot stop processes (Windows) they are left running.
+    Thread pools keep spinning for a while after a run, some for 200 ms. The process is stopped between its turns so
+    that they do not take a core from the next subject. Windows cannot stop processes; there they run on.
     """
 
     def __init__(self, subject: Subject) -> None:
-        """Open `subject` in a process; TimingError, with the last line that it printed, where that fails."""
+        """Start the process and open `subject` in it.
+
+        Raises TimingError, with the last line that the process printed, if that fails.
+        """
         self.subject = subject
-        self._log = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed with us
+        """The subject that is open."""
+        self._log = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - `close` closes it
         command = (
             sys.executable,
             "-m",
@@ -49,15 +55,14 @@ class Worker:
             subject.opener,
             json.dumps(subject.arguments),
         )
-        self._process = subprocess.Popen(  # noqa: S603 - a module of ours
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             encoding="utf-8",
-            # `-m` adds the working folder, from which benchmarks are run
-            env=inherited(),
-            # Ctrl-C is for the parent, which then ends its workers
+            env=child_environment(),
+            # Ctrl-C goes to the parent alone, which then ends its workers
             start_new_session=True,
         )
         try:
@@ -69,15 +74,17 @@ class Worker:
 
     @property
     def name(self) -> str:
+        """The subject's name."""
         return self.subject.name
 
     @property
     def pid(self) -> int:
+        """The process's id."""
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process runs or is stopped; it has not ended."""
+        """Whether the process has not ended; it may be stopped."""
         return self._process.poll() is None
 
     def __enter__(self) -> "Worker":
@@ -94,12 +101,16 @@ class Worker:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._log):
             assert stream is not None
-            # Closing writes what is left of a request that a dead process did not take
+            # Closing flushes a request that the dead process did not read
             with suppress(BrokenPipeError):
                 stream.close()
 
     def run(self, shape: Shape, *, settle: bool, warm_ups: int, runs: int) -> Reply:
-        """`runs` timed runs at `shape`; before them untimed ones: until it is warm with `settle`, and `warm_ups`."""
+        """Time `runs` runs at `shape`, after untimed ones that warm the subject up.
+
+        With `settle` it first runs until it is warm, if the shape is new to it; then it runs `warm_ups` more times.
+        Raises TimingError if the process ends.
+        """
         request = {
             "batch": shape.batch,
             "tokens": shape.tokens,
@@ -133,8 +144,12 @@ class Worker:
         code = self._process.wait()
         self._log.seek(0)
         lines = [line.strip() for line in self._log.read().splitlines() if line.strip()]
-        last = lines[-1][:LAST_WORDS] if lines else "it printed nothing"
-        return TimingError(f"the process of {self.name} ended with exit code {code}: {last}")
+        last = lines[-1][:LAST_LINE_CHARACTERS] if lines else "it printed nothing"
+        killed = CAN_STOP and code == -signal.SIGKILL
+        return TimingError(
+            f"the process of {self.name} ended with exit code {code}: {last}",
+            hint="the system killed it, most often for lack of memory" if killed else "",
+        )
 
     def _stop(self) -> None:
         if CAN_STOP:
@@ -147,6 +162,6 @@ class Worker:
 
 @contextmanager
 def open_workers(subjects: Sequence[Subject]) -> Iterator[tuple[Worker, ...]]:
-    """All of `subjects`, opened one after another; TimingError where one does not open."""
+    """Open `subjects`, one after another; raises TimingError if one does not open."""
     with ExitStack() as stack:
         yield tuple(stack.enter_context(Worker(subject)) for subject in subjects)

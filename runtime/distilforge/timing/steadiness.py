@@ -1,4 +1,4 @@
-"""Whether a timing is steady: what was seen of the machine, held against what a quiet one shows."""
+"""Judge whether a timing is steady: compare what the watch recorded with the limits of a quiet machine."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -10,21 +10,22 @@ from distilforge.timing.cores import is_near
 from distilforge.timing.ratios import fewest_rounds, round_medians
 from distilforge.timing.watch import Window
 
-# Processor seconds a second: a quiet machine's housekeeping stays below a tenth of a core. Of many cores it may take
-# a fiftieth.
-OTHERS_CORES = 0.2
-OTHERS_SHARE = 0.02
-# On shared hosts a few hundredths are always gone; a fifth of a core slows one thread in five rounds
-STOLEN_CORES = 0.2
-# A second, of all threads of the subjects. Alone they are interrupted some ten times, beside another process that
-# wants the core a hundred times and more.
-INTERRUPTIONS = 60.0
-# Between the lowest and the highest clock
-CLOCK = 0.15
-# Interquartile range of a subject's rounds by their median
-SPREAD = 0.25
-# Medians of rounds bear this share of disturbed windows
-DISTURBED = 0.2
+# Processor seconds per second. Housekeeping takes less than a tenth of a core on a quiet machine, and up to a fiftieth
+# of all cores if there are many
+OTHERS_CORES_LIMIT = 0.2
+OTHERS_SHARE_LIMIT = 0.02
+# Processor seconds per second. On shared hosts a few hundredths are always gone; a fifth of a core slows one thread in
+# one of five rounds
+STOLEN_CORES_LIMIT = 0.2
+# Per second, over all threads of the subjects. Alone they are interrupted about ten times, and a hundred times or more
+# beside another process that wants the core
+INTERRUPTIONS_LIMIT = 60.0
+# Highest clock / lowest clock - 1
+CLOCK_CHANGE_LIMIT = 0.15
+# Interquartile range of a subject's rounds / their median
+SPREAD_LIMIT = 0.25
+# Share of the time. Medians of rounds are robust against this much disturbance
+DISTURBED_SHARE_LIMIT = 0.2
 
 
 def judge(
@@ -33,35 +34,47 @@ def judge(
     round_trips: Sequence[float | None],
     confidence: float,
 ) -> Steadiness:
-    """What `windows` and the rounds of `measurements` say; `round_trips` are the nanoseconds of each round's cores."""
-    rounds = max((len(taken.rounds) for taken in measurements), default=0)
-    apart, mixed = _apart(round_trips, confidence)
+    """Whether the timing is steady, with the reasons if it is not.
+
+    `windows` are what the watch recorded, and `round_trips` the nanoseconds of a round trip between two cores in each
+    round of `measurements`, None if it was not measured. `confidence` is that of the intervals that will be computed;
+    it says how many rounds must remain.
+    """
+    rounds = max((len(measurement.rounds) for measurement in measurements), default=0)
+    apart, too_few_near = _apart(round_trips, confidence)
     spread, widest = _spread(measurements, apart)
     clocks = [window.megahertz for window in windows if window.megahertz is not None]
     trips = [trip for trip in round_trips if trip is not None]
-    others = max(OTHERS_CORES, OTHERS_SHARE * _cores())
     reasons = [
-        *_disturbed(windows, lambda window: window.others_cores, others, "other processes took {:.1f} cores"),
         *_disturbed(
-            windows, lambda window: window.stolen_cores, STOLEN_CORES, "the host took {:.1f} cores away"
+            windows,
+            lambda window: window.others_cores,
+            max(OTHERS_CORES_LIMIT, OTHERS_SHARE_LIMIT * _cores()),
+            "other processes took {:.1f} cores",
+        ),
+        *_disturbed(
+            windows,
+            lambda window: window.stolen_cores,
+            STOLEN_CORES_LIMIT,
+            "the host took {:.1f} cores away",
         ),
         *_disturbed(
             windows,
             lambda window: window.interruptions,
-            INTERRUPTIONS,
+            INTERRUPTIONS_LIMIT,
             "subjects were interrupted {:.0f} times a second",
         ),
     ]
     if not windows:
         reasons.append("it was too short to watch the machine")
-    if clocks and max(clocks) > (1 + CLOCK) * min(clocks):
+    if clocks and max(clocks) > (1 + CLOCK_CHANGE_LIMIT) * min(clocks):
         reasons.append(f"the cores' clock went from {min(clocks):.0f} to {max(clocks):.0f} MHz")
-    if spread > SPREAD:
+    if spread > SPREAD_LIMIT:
         reasons.append(
-            f"the rounds of {widest} differ by {spread:.0%} (the middle half, by the median; at most {SPREAD:.0%})"
+            f"the rounds of {widest} differ by {spread:.0%} (interquartile range / median; at most {SPREAD_LIMIT:.0%})"
         )
-    if mixed:
-        near = rounds - sum(trip is not None and not is_near(trip, min(trips)) for trip in round_trips)
+    if too_few_near:
+        near = near_rounds(round_trips)
         reasons.append(f"the two cores shared a cache in only {near} of {rounds} rounds")
     return Steadiness(
         steady=not reasons,
@@ -77,30 +90,35 @@ def judge(
     )
 
 
-def _disturbed(
-    windows: Sequence[Window], figure: Callable[[Window], float | None], limit: float, words: str
-) -> list[str]:
-    """A reason where the figure was above `limit` for too much of the time."""
-    told = [(value, window.seconds) for window in windows if (value := figure(window)) is not None]
-    whole = sum(seconds for _, seconds in told)
-    over = [(value, seconds) for value, seconds in told if value > limit]
-    lost = sum(seconds for _, seconds in over)
-    if not whole or lost <= DISTURBED * whole:
-        return []
-    mean = sum(value * seconds for value, seconds in over) / lost
-    return [f"{words.format(mean)} for {lost:.0f} of {whole:.0f} s (quiet is at most {limit:g})"]
-
-
 def near_rounds(round_trips: Sequence[float | None]) -> int | None:
-    """In how many rounds the cores were near each other; None where that was not measured."""
+    """In how many rounds the two cores shared a cache; None if no round trip was measured.
+
+    A round without a measurement counts as near.
+    """
     trips = [trip for trip in round_trips if trip is not None]
     if not trips:
         return None
     return sum(trip is None or is_near(trip, min(trips)) for trip in round_trips)
 
 
+def _disturbed(
+    windows: Sequence[Window], figure: Callable[[Window], float | None], limit: float, words: str
+) -> list[str]:
+    """A reason if the figure was above `limit` for more of the time than DISTURBED_SHARE_LIMIT."""
+    figures = [(value, window.seconds) for window in windows if (value := figure(window)) is not None]
+    total_seconds = sum(seconds for _, seconds in figures)
+    above = [(value, seconds) for value, seconds in figures if value > limit]
+    above_seconds = sum(seconds for _, seconds in above)
+    if not total_seconds or above_seconds <= DISTURBED_SHARE_LIMIT * total_seconds:
+        return []
+    mean = sum(value * seconds for value, seconds in above) / above_seconds
+    return [
+        f"{words.format(mean)} for {above_seconds:.0f} of {total_seconds:.0f} s (quiet is at most {limit:g})"
+    ]
+
+
 def _apart(round_trips: Sequence[float | None], confidence: float) -> tuple[tuple[int, ...], bool]:
-    """The rounds to leave out, and whether too few would be left, so that none is left out."""
+    """Indices of the rounds to leave out, and whether too few rounds would remain; then none is left out."""
     near = near_rounds(round_trips)
     if near is None or near == len(round_trips):
         return (), False
@@ -109,8 +127,8 @@ def _apart(round_trips: Sequence[float | None], confidence: float) -> tuple[tupl
     shortest = min(trip for trip in round_trips if trip is not None)
     return (
         tuple(
-            place
-            for place, trip in enumerate(round_trips)
+            index
+            for index, trip in enumerate(round_trips)
             if trip is not None and not is_near(trip, shortest)
         ),
         False,
@@ -118,21 +136,21 @@ def _apart(round_trips: Sequence[float | None], confidence: float) -> tuple[tupl
 
 
 def _spread(measurements: Sequence[Measurement], apart: Sequence[int]) -> tuple[float, str]:
-    """The largest interquartile range by the median of any subject's rounds, and whose it is."""
+    """The largest interquartile range / median of any subject's rounds, and which subject at which shape has it."""
     spreads = []
-    for taken in measurements:
-        low, middle, high = np.quantile(round_medians(taken, apart=apart), (0.25, 0.5, 0.75))
-        spreads.append((float((high - low) / middle), f"{taken.subject} at {taken.batch}x{taken.tokens}"))
+    for measurement in measurements:
+        low, middle, high = np.quantile(round_medians(measurement, apart=apart), (0.25, 0.5, 0.75))
+        where = f"{measurement.subject} at {measurement.batch}x{measurement.tokens}"
+        spreads.append((float((high - low) / middle), where))
     return max(spreads, default=(0.0, ""))
 
 
 def _mean(windows: Sequence[Window], figure: Callable[[Window], float | None]) -> float | None:
-    told = [(value, window.seconds) for window in windows if (value := figure(window)) is not None]
-    return (
-        sum(value * seconds for value, seconds in told) / sum(seconds for _, seconds in told)
-        if told
-        else None
-    )
+    """The figure's mean over time; None if the system does not provide it."""
+    figures = [(value, window.seconds) for window in windows if (value := figure(window)) is not None]
+    if not figures:
+        return None
+    return sum(value * seconds for value, seconds in figures) / sum(seconds for _, seconds in figures)
 
 
 def _cores() -> int:

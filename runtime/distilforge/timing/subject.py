@@ -9,47 +9,51 @@ from dataclasses import dataclass, field
 from distilforge.timing.shape import Shape
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+"""A value that JSON can express."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One row of a comparison, before it is opened."""
+    """One row of a comparison, which is not open yet."""
 
     name: str
-    """What tables and measurements call it."""
+    """Its name in tables and measurements."""
     opener: str
-    """`package.module:function`: called with `arguments` in the subject's own process, it returns a `Runner`."""
+    """A function, `package.module:function`. It is called in the subject's own process and returns a `Runner`."""
     arguments: Mapping[str, Json] = field(default_factory=dict)
-    """Keyword arguments of the opener, as JSON can say them."""
+    """Keyword arguments of the opener."""
 
 
 class Runner(ABC):
-    """An opened subject, inside its own process."""
+    """An open subject, inside its own process. Subclass it to time something new."""
 
     @abstractmethod
     def feed(self, shape: Shape) -> None:
-        """Make inputs of `shape` ready; the next runs answer them. Raises where the subject cannot take the shape."""
+        """Prepare inputs of `shape` for the next runs; raise any exception if the subject cannot take the shape."""
 
     @abstractmethod
     def run(self) -> None:
-        """Answer the inputs once."""
+        """Answer the prepared inputs once."""
 
     def seconds(self, runs: int) -> tuple[float, ...]:
-        """Seconds of each of `runs` runs, one right after the other; wall time, unless a subclass knows better."""
-        taken = []
+        """Run `runs` times without a pause, and return the seconds of each run.
+
+        These are seconds of wall time. A subclass may measure in another way, such as on a device.
+        """
+        seconds = []
         for _ in range(runs):
             start = time.perf_counter()
             self.run()
-            taken.append(time.perf_counter() - start)
-        return tuple(taken)
+            seconds.append(time.perf_counter() - start)
+        return tuple(seconds)
 
     def facts(self) -> Mapping[str, Json]:
-        """What else is worth knowing after the runs at a shape, such as the answers or the memory that is held."""
+        """Other facts after the runs at a shape, by name, such as the answers or the memory in use."""
         return {}
 
 
 def open_runner(opener: str, arguments: Mapping[str, Json]) -> Runner:
-    """The runner that `opener` makes; raises what the opener raises."""
+    """Call `opener` with `arguments` and return its runner; raises what the opener raises."""
     module, _, name = opener.partition(":")
     make: Callable[..., Runner] = getattr(importlib.import_module(module), name)
     return make(**arguments)

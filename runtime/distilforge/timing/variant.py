@@ -1,23 +1,24 @@
-"""A variant of a release as a subject, opened as applications open it."""
+"""A release's variant as a subject of a timing, opened as applications open it."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from distilforge.manifest import Manifest, Span
-from distilforge.opening import open_release
+from distilforge.opening.open import open_release
 from distilforge.session import Session
 from distilforge.timing.feeds import Ids, random_feeds
 from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Runner, Subject
 
-USUAL = tuple(Shape.parse(text) for text in ("1x16", "1x128", "8x128"))
-"""What a release is timed at, as far as its spans allow: one short text, one of usual length, and a batch."""
+USUAL_SHAPES = tuple(Shape.parse(text) for text in ("1x16", "1x128", "8x128"))
+"""The shapes at which a release is timed: one short text, one of usual length, and a batch."""
 
 
 class SessionRunner(Runner):
-    """A session that answers random inputs."""
+    """Runs a session on random inputs."""
 
     def __init__(self, session: Session, *, vocabulary: int, choices: int | None) -> None:
+        """`vocabulary` bounds the random token ids; `choices` is as in `random_feeds`."""
         self._session = session
         self._vocabulary, self._choices = vocabulary, choices
         self._feeds: dict[str, Ids] = {}
@@ -30,7 +31,11 @@ class SessionRunner(Runner):
 
 
 def subject(folder: Path, manifest: Manifest, name: str, *, vocabulary: int, threads: int | None) -> Subject:
-    """The variant `name` of the release in `folder` on `threads` threads, the engine's default where None."""
+    """The variant `name` of the release in `folder`, as a subject.
+
+    `threads` is the number of threads of a run; None means the engine's default. `vocabulary` bounds the random token
+    ids.
+    """
     return Subject(
         name=name,
         opener="distilforge.timing.variant:open_variant",
@@ -47,23 +52,25 @@ def subject(folder: Path, manifest: Manifest, name: str, *, vocabulary: int, thr
 def open_variant(
     folder: str, variant: str, threads: int | None, vocabulary: int, choices: int | None
 ) -> SessionRunner:
-    """What `subject` names, in its own process; raises what `distilforge.open` raises."""
+    """The opener of `subject`, for its own process; raises what `distilforge.open` raises."""
     session = open_release(folder, variant=variant, threads=threads, allow_unvalidated=True)
     return SessionRunner(session, vocabulary=vocabulary, choices=choices)
 
 
 def usual_choices(manifest: Manifest) -> int | None:
-    """How many choices a text is timed with; None for heads that have none."""
+    """How many choices each text is timed with; None for heads without choices."""
     span = manifest.spans.get("choices")
     return None if span is None else span.usual
 
 
 def usable_shapes(shapes: Sequence[Shape], manifest: Manifest) -> tuple[Shape, ...]:
-    """`shapes` held within the release's spans, each once."""
+    """`shapes`, with sizes outside of the release's spans moved to the nearest bound, each shape once."""
     batch, tokens = manifest.spans["batch"], manifest.spans["sequence"]
-    held = (Shape(batch=_held(shape.batch, batch), tokens=_held(shape.tokens, tokens)) for shape in shapes)
-    return tuple(dict.fromkeys(held))
+    clamped = (
+        Shape(batch=_clamped(shape.batch, batch), tokens=_clamped(shape.tokens, tokens)) for shape in shapes
+    )
+    return tuple(dict.fromkeys(clamped))
 
 
-def _held(size: int, span: Span) -> int:
+def _clamped(size: int, span: Span) -> int:
     return min(max(size, span.low), span.high)

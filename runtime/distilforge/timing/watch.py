@@ -1,6 +1,7 @@
-"""The machine while it is timed: who else takes its cores, how often subjects are interrupted, how fast it clocks.
+"""Watch the machine during a timing: what else uses its cores, how often subjects are interrupted, and its clock.
 
-Linux tells all of it in /proc and /sys. Where a figure cannot be read it is None, and nothing is concluded from it.
+Linux has all of these figures in /proc and /sys. A figure that cannot be read is None, and nothing is concluded from
+it.
 """
 
 import os
@@ -9,59 +10,71 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# The kernel counts processor time in ticks of 10 ms: over a second, two cores' ticks are 1% apart
+# The kernel counts processor time in ticks of 10 ms, which is 1% of a second
 WINDOW_SECONDS = 1.0
 _PROC = Path("/proc")
 _FREQUENCIES = "/sys/devices/system/cpu/cpu{}/cpufreq/scaling_cur_freq"
-# Columns of a cpu line in /proc/stat (proc(5)): user, nice, system, irq, softirq; guests are part of user
+# Columns of a cpu line in /proc/stat (proc(5)): user, which includes guests, nice, system, irq, softirq
 _BUSY = (0, 1, 2, 5, 6)
 _STEAL = 7
-# Fields of /proc/PID/stat behind the command's closing bracket: utime and stime
+# Fields of /proc/PID/stat after the bracket that closes the command: utime and stime
 _OWN = (11, 12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """What was seen over about a second of a timing."""
+    """What the machine did during about a second of a timing."""
 
     seconds: float
-    """How long it was."""
+    """The window's length."""
     others_cores: float | None = None
-    """Processor seconds a second that went to anything but this process and the subjects."""
+    """Processor seconds per second of everything except this process, its children and the subjects."""
     stolen_cores: float | None = None
-    """Processor seconds a second that the hypervisor gave to other machines while this one had work."""
+    """Processor seconds per second that the hypervisor gave to other machines while this one had work."""
     interruptions: float | None = None
-    """How often a second a thread of a subject was made to give its core away (involuntary context switches)."""
+    """Involuntary context switches per second, over all threads of the subjects.
+
+    Whatever makes a thread give up its core counts: another process, this process, or another thread of the subject.
+    """
     megahertz: float | None = None
-    """The mean clock of the cores, at the end."""
+    """The mean clock of the cores at the end of the window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counters:
-    """Everything that is counted, at one moment."""
+    """Counters at one moment; a window is the difference between two moments."""
 
     at: float
+    """Seconds of the monotonic clock."""
     busy: float | None
+    """Processor seconds that the cores of this process were busy."""
     stolen: float | None
+    """Processor seconds that the hypervisor took from these cores."""
     own: float | None
+    """Processor seconds of this process, its children and the subjects."""
     interruptions: int | None
+    """Involuntary context switches of the subjects."""
 
 
 class Watch:
-    """Looks at the machine between turns; `pids` are the subjects' processes."""
+    """Reads the machine's counters between turns."""
 
     def __init__(self, pids: Sequence[int]) -> None:
+        """Start the first window; `pids` are the subjects' processes."""
         self._pids = tuple(pids)
         self._windows: list[Window] = []
         self._last = self._count()
 
     @property
     def windows(self) -> tuple[Window, ...]:
-        """All that was seen, in order."""
+        """The windows so far, in order."""
         return tuple(self._windows)
 
     def look(self, *, last: bool = False) -> None:
-        """Close the window where it is a second old, or where it is the last."""
+        """End the window and start the next, if it is at least a second old.
+
+        With `last` a shorter window ends too, if it would be the only one.
+        """
         seconds = time.monotonic() - self._last.at
         if seconds < WINDOW_SECONDS and not (last and not self._windows and seconds > 0):
             return
@@ -89,7 +102,7 @@ def _between(before: _Counters, after: _Counters) -> Window:
     busy, own = rate(before.busy, after.busy), rate(before.own, after.own)
     return Window(
         seconds=seconds,
-        # Ticks are counted, own time is measured: a difference below zero is rounding
+        # Both are rounded to ticks, so that the difference may be a little below zero
         others_cores=None if busy is None or own is None else max(0.0, busy - own),
         stolen_cores=rate(before.stolen, after.stolen),
         interruptions=rate(before.interruptions, after.interruptions),
@@ -98,7 +111,7 @@ def _between(before: _Counters, after: _Counters) -> Window:
 
 
 def _machine() -> tuple[float | None, float | None]:
-    """Processor seconds that the cores of this process were busy, and that were stolen from them, since the start."""
+    """Processor seconds since boot in which the cores of this process were busy, and which were stolen from them."""
     if not hasattr(os, "sched_getaffinity"):
         return None, None
     names = {f"cpu{core}" for core in os.sched_getaffinity(0)}
@@ -117,7 +130,7 @@ def _machine() -> tuple[float | None, float | None]:
 
 
 def _own(pids: Sequence[int]) -> float | None:
-    """Processor seconds of this process, of its children that ended, and of the subjects."""
+    """Processor seconds of this process, of its children that have ended, and of the subjects."""
     times = os.times()
     own = times.user + times.system + times.children_user + times.children_system
     tick = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0
@@ -132,7 +145,7 @@ def _own(pids: Sequence[int]) -> float | None:
 
 
 def _interruptions(pids: Sequence[int]) -> int | None:
-    """Involuntary context switches of every thread of the subjects."""
+    """Involuntary context switches of all threads of the subjects; None if a subject has ended."""
     total = 0
     for pid in pids:
         counts = list(_switches(pid))
@@ -143,18 +156,19 @@ def _interruptions(pids: Sequence[int]) -> int | None:
 
 
 def _switches(pid: int) -> Iterator[int]:
+    """The involuntary context switches of each thread of a process."""
     for status in (_PROC / str(pid) / "task").glob("*/status"):
         try:
             text = status.read_text(encoding="utf-8")
         except OSError:
-            continue  # a thread that ended in between
+            continue  # the thread has ended
         for line in text.splitlines():
             if line.startswith("nonvoluntary_ctxt_switches:"):
                 yield int(line.split()[1])
 
 
 def _megahertz() -> float | None:
-    """The mean clock of the cores that this process may use, where the system tells the present one."""
+    """The mean clock of the cores that this process may use; None if the system does not have it."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     try:

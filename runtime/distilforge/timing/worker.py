@@ -1,9 +1,10 @@
-"""A subject in a process of its own: `python -m distilforge.timing.worker OPENER ARGUMENTS`, arguments as JSON.
+"""A subject's own process: `python -m distilforge.timing.worker OPENER ARGUMENTS`, with the arguments as JSON.
 
-It answers each line of JSON on its standard input with one on its standard output; what libraries print goes to the
-standard error. A request is {"batch", "tokens",
-"settle", "warm_ups", "runs"}. The reply is {"seconds": [...], "facts": {...}}, or
-{"refused": "..."} where the subject cannot take that shape.
+The process answers each line of JSON on its standard input with one line on its standard output. The first line, {},
+says that the subject is open. Whatever libraries print goes to the standard error.
+
+A request is {"batch": int, "tokens": int, "settle": bool, "warm_ups": int, "runs": int}. The reply is
+{"seconds": [...], "facts": {...}}, or {"refused": "..."} if the subject cannot take that shape.
 """
 
 import ctypes
@@ -20,23 +21,23 @@ from typing import TextIO
 from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Json, Runner, open_runner
 
-# A subject is warm once its last runs differ no more than a quiet machine's runs do ...
+# A subject is warm once its last runs differ no more than they do on a quiet machine ...
 WARM_RUNS = 3
 WARM_SPREAD = 0.1
-# ... or once it had its time: some never settle on a busy machine
+# ... or after this time, because some never settle on a busy machine
 WARM_SECONDS = 2.0
 MOST_WARM_RUNS = 50
 _SET_PARENT_DEATH_SIGNAL = 1
 
 
 def main() -> None:
-    """Open the subject and serve until standard input ends."""
+    """Open the subject, and answer requests until the standard input ends."""
     opener, arguments = sys.argv[1:]
     _die_with_parent()
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as replies:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         runner = open_runner(opener, json.loads(arguments))
-        # A collection in the middle of a run would count as the subject's time
+        # Garbage collection during a run would count as the subject's time
         gc.collect()
         gc.disable()
         _reply(replies, {})
@@ -54,7 +55,7 @@ def _serve(runner: Runner, requests: TextIO, replies: TextIO) -> None:
                 runner.feed(shape)
                 if request["settle"]:
                     settle(runner)
-            except Exception as refusal:  # noqa: BLE001 - whatever a subject raises costs it this shape and no more
+            except Exception as refusal:  # noqa: BLE001 - a subject may raise anything, and loses only this shape
                 _reply(replies, {"refused": f"{type(refusal).__name__}: {refusal}"})
                 continue
             fed = shape
@@ -64,12 +65,12 @@ def _serve(runner: Runner, requests: TextIO, replies: TextIO) -> None:
 
 
 def settle(runner: Runner) -> None:
-    """Run until the last runs take the same time, or for two seconds."""
-    taken: list[float] = []
+    """Run until the last runs take the same time, but no longer than WARM_SECONDS."""
+    seconds: list[float] = []
     end = time.perf_counter() + WARM_SECONDS
-    while len(taken) < MOST_WARM_RUNS and time.perf_counter() < end:
-        taken += runner.seconds(1)
-        last = taken[-WARM_RUNS:]
+    while len(seconds) < MOST_WARM_RUNS and time.perf_counter() < end:
+        seconds += runner.seconds(1)
+        last = seconds[-WARM_RUNS:]
         if len(last) == WARM_RUNS and max(last) - min(last) <= WARM_SPREAD * statistics.median(last):
             return
 
@@ -80,7 +81,10 @@ def _reply(replies: TextIO, values: Mapping[str, Json]) -> None:
 
 
 def _die_with_parent() -> None:
-    """Where the system can: a parent that is killed cannot end its children, and a stopped one would stay for good."""
+    """Have Linux end this process when its parent ends.
+
+    A parent that is killed cannot end its children, and a child that is stopped at that moment would never end.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 

@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from distilforge.cuda.driver import survey
 
-from tests.runtime_release import LABELS, published
+from tests.device_release import device_variant, with_variants
+from tests.runtime_release import LABELS, copied, published
 
 SCRIPT = """
 import sys
@@ -60,6 +63,28 @@ def test_importing_is_cheap() -> None:
     # The engine and the heads are imported when a release is opened, and only those it needs.
     assert "onnxruntime" not in modules
     assert not [name for name in modules if name.startswith("distilforge.heads.")]
+
+
+OPENED = (
+    "import sys, distilforge; distilforge.open(sys.argv[1]); "
+    "print(*(name for name in sys.modules if name.startswith((%s))))"
+)
+DEVICE_TARGETS = ("tensorrt", "tensorrt-rtx", "onnxruntime-tensorrt", "onnxruntime-rtx", "onnxruntime-cuda")
+
+
+@pytest.mark.skipif(not isinstance(survey(), str), reason="there is a device here")
+def test_asking_why_an_engine_cannot_run_imports_no_toolkit(tmp_path: Path) -> None:
+    release = with_variants(
+        copied("sequence_classification", tmp_path / "release"), *map(device_variant, DEVICE_TARGETS)
+    )
+    finished = run(OPENED % "'tensorrt', 'cuda', 'onnx.', 'torch'", str(release))
+    assert (finished.returncode, finished.stdout.strip()) == (0, ""), finished.stderr
+
+
+def test_a_release_for_the_processor_alone_imports_nothing_of_devices() -> None:
+    release = published("sequence_classification").release
+    finished = run(OPENED % "'distilforge.tensorrt', 'distilforge.cuda'", str(release))
+    assert (finished.returncode, finished.stdout.strip()) == (0, ""), finished.stderr
 
 
 def test_every_public_name_is_there() -> None:

@@ -1,4 +1,4 @@
-"""Extension points find what their package holds, and complain about what is wrong with it."""
+"""A registry finds the modules of its package, and does not hide what is wrong with them."""
 
 import sys
 from pathlib import Path
@@ -21,9 +21,9 @@ def write_package(folder: Path, name: str, modules: dict[str, str]) -> None:
 
 def registry_of(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Registry[str]:
     monkeypatch.syspath_prepend(str(folder))
-    found = __import__(name).entries
-    assert isinstance(found, Registry)
-    return found
+    entries = __import__(name).entries
+    assert isinstance(entries, Registry)
+    return entries
 
 
 def test_a_file_is_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The README's examples run, as they stand, against releases of the names they use."""
+"""The README's examples run unchanged, on releases with the names that they use."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_examples(
     assert "great movie" in capsys.readouterr().out
 
 
-def test_every_error_and_option_is_there() -> None:
+def test_the_readme_has_every_error_and_option() -> None:
     text = README.read_text(encoding="utf-8")
     for name in distilforge.__all__:
         if name.endswith("Error") or name in ("SequenceClassification", "Features", "MultipleChoice"):

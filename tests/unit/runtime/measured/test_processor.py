@@ -1,11 +1,9 @@
-"""The processor as Linux tells of it, on x86 and on Arm, and where nothing tells."""
+"""The processor as Linux describes it, on x86 and on Arm, and without a description."""
 
-import importlib.metadata
 import platform
 from pathlib import Path
 
 import pytest
-from distilforge.measured.conditions import present_conditions
 from distilforge.measured.processor import this_processor
 
 X86 = """processor\t: 0
@@ -36,18 +34,12 @@ CPU part\t: 0xd4f
         ("", platform.processor() or platform.machine(), ()),
     ],
 )
-def test_what_is_told(tmp_path: Path, text: str, model: str, sets: tuple[str, ...]) -> None:
+def test_the_fields_of_cpuinfo(tmp_path: Path, text: str, model: str, sets: tuple[str, ...]) -> None:
     (tmp_path / "cpuinfo").write_text(text)
     processor = this_processor(tmp_path / "cpuinfo")
     assert (processor.model, processor.instruction_sets) == (model, sets)
     assert processor.cores >= 1
 
 
-def test_no_such_file(tmp_path: Path) -> None:
+def test_a_system_without_cpuinfo(tmp_path: Path) -> None:
     assert this_processor(tmp_path / "absent").instruction_sets == ()
-
-
-def test_versions_are_those_that_python_tells() -> None:
-    versions = present_conditions(None).versions
-    assert {"numpy", "onnxruntime"} <= set(versions)
-    assert versions == {name: importlib.metadata.version(name) for name in versions}

@@ -1,117 +1,96 @@
-"""Rounds with real worker processes that sleep: who has a turn when, what is kept, and when it ends."""
+"""When a budget is spent, and what a timing makes of its rounds, on made-up samples."""
 
-from itertools import groupby
-from pathlib import Path
+import math
+from dataclasses import replace
 
 import pytest
-from distilforge.errors import TimingError
-from distilforge.timing.process import open_workers
-from distilforge.timing.rounds import MOST_RUNS, Budget, Timing, time_in_rounds, time_subjects
+from distilforge.manifest import Measurement
+from distilforge.timing.rounds import Budget, Timing
 from distilforge.timing.shape import Shape
 
-from tests.timing_subjects import DEADLY, REFUSED, measurement, sleeper, steady
+from tests.timing_subjects import measurement, steady
 
-SHAPES = (Shape(batch=1, tokens=16), Shape(batch=2, tokens=8))
-# Width 0 is never reached by two clocks, and no time at all is over at once
-FEWEST = Budget(seconds=0.0, width=0.0)
-
-
-@pytest.fixture(scope="module")
-def timed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Timing, list[str]]:
-    """Three subjects at two shapes and one that the last refuses, and who ran at what, in order."""
-    log = tmp_path_factory.mktemp("rounds") / "log"
-    rows = [sleeper("quick", 0.001, log), sleeper("slow", 0.02, log)]
-    with open_workers(rows) as workers:
-        timing = time_in_rounds(workers, (*SHAPES, Shape(batch=1, tokens=REFUSED)), FEWEST)
-    return timing, log.read_text(encoding="utf-8").splitlines()
+SHAPE, OTHER = Shape(batch=1, tokens=16), Shape(batch=8, tokens=128)
+NEAR, APART = 150.0, 400.0
+BUDGET = Budget(seconds=10.0, width=0.05, patience_seconds=20.0)
 
 
-def test_every_subject_has_its_turn_at_every_shape_in_every_round(timed: tuple[Timing, list[str]]) -> None:
-    timing, _ = timed
-    assert [(taken.subject, f"{taken.batch}x{taken.tokens}") for taken in timing.measurements] == [
-        (name, str(shape)) for shape in SHAPES for name in ("quick", "slow")
-    ]
+def two_subjects(rounds: int, *, noise: float) -> tuple[Measurement, ...]:
+    """Two subjects whose ratio is 2 in even rounds, and 2 * (1 + noise) in odd ones."""
+    return (
+        measurement("one", SHAPE, ((2.0,),) * rounds),
+        measurement("two", SHAPE, tuple((1.0 / (1 + noise * (number % 2)),) for number in range(rounds))),
+    )
+
+
+def test_it_goes_on_until_an_interval_is_possible() -> None:
     # 5 rounds are the fewest for an interval at 95%
-    assert {len(taken.rounds) for taken in timing.measurements} == {5}
-    assert timing.steadiness.rounds == 5
-    assert timing.shapes == SHAPES
+    assert not BUDGET.is_spent(1e9, two_subjects(4, noise=0.0), [NEAR] * 4)
+    assert BUDGET.is_spent(0.0, two_subjects(5, noise=0.0), [NEAR] * 5)
+    surer = replace(BUDGET, confidence=0.975)
+    assert not surer.is_spent(1e9, two_subjects(5, noise=0.0), [NEAR] * 5)
+    assert surer.is_spent(0.0, two_subjects(6, noise=0.0), [NEAR] * 6)
 
 
-def test_a_quick_subject_runs_several_times_a_turn_and_a_slow_one_once(
-    timed: tuple[Timing, list[str]],
-) -> None:
-    runs = {taken.subject: set(taken.runs) for taken in timed[0].measurements}
-    # A turn is 30 ms: at most 10 runs of a millisecond, and one of 20
-    assert runs["slow"] == {1}
-    assert 1 < max(runs["quick"]) <= MOST_RUNS
+@pytest.mark.parametrize(("noise", "narrow"), [(0.04, True), (0.06, False)])
+def test_narrow_intervals_end_it_before_the_time(noise: float, narrow: bool) -> None:
+    measurements = two_subjects(8, noise=noise)
+    assert BUDGET.is_spent(9.9, measurements, [NEAR] * 8) == narrow
+    assert BUDGET.is_spent(10.0, measurements, [NEAR] * 8)
 
 
-def test_the_order_changes_from_round_to_round_and_shapes_take_turns(timed: tuple[Timing, list[str]]) -> None:
-    _, log = timed
-    # Warming up goes through all four once
-    turns = [turn for turn, _ in groupby(log)][4:]
-    shapes = [shape for shape, _ in groupby(turn.split()[1] for turn in turns)]
-    assert len(shapes) > 2
-    rounds = {tuple(turns[start : start + 4]) for start in range(0, len(turns) - 3, 4)}
-    assert len(rounds) > 1
+def test_every_ratio_must_be_narrow() -> None:
+    third = measurement("three", SHAPE, ((1.0,), (1.2,)) * 4)
+    assert not BUDGET.is_spent(9.9, (*two_subjects(8, noise=0.0), third), [NEAR] * 8)
 
 
-def test_a_refused_shape_is_told_and_costs_nothing_else(timed: tuple[Timing, list[str]]) -> None:
-    timing, _ = timed
-    refused = Shape(batch=1, tokens=REFUSED)
-    assert set(timing.refused) == {("quick", refused), ("slow", refused)}
-    assert timing.refused["quick", refused] == "ValueError: 13 tokens bring bad luck"
-    assert timing.seconds("quick", refused) is None
+def test_one_subject_does_not_have_a_ratio_that_could_be_narrow() -> None:
+    alone = two_subjects(8, noise=0.0)[:1]
+    assert not BUDGET.is_spent(9.9, alone, [NEAR] * 8)
+    assert BUDGET.is_spent(10.0, alone, [NEAR] * 8)
 
 
-def test_facts_are_those_of_the_last_turn(timed: tuple[Timing, list[str]]) -> None:
-    timing, log = timed
-    counts = [timing.facts["slow", shape]["runs"] for shape in SHAPES]
-    assert max(count for count in counts if isinstance(count, int)) == sum("slow" in line for line in log)
+def test_the_most_rounds_end_it_in_any_case() -> None:
+    few = replace(BUDGET, most_rounds=7)
+    noisy = two_subjects(7, noise=1.0)
+    assert few.is_spent(0.0, noisy, [NEAR, APART, APART, APART, APART, APART, APART])
+    assert not few.is_spent(0.0, two_subjects(6, noise=1.0), [NEAR] * 6)
 
 
-def test_it_ends_once_the_intervals_are_narrow_enough(tmp_path: Path) -> None:
-    rows = [sleeper(name, 0.001, tmp_path / "log") for name in ("one", "two")]
-    lines: list[str] = []
-    with open_workers(rows) as workers:
-        timing = time_in_rounds(workers, SHAPES[:1], Budget(seconds=60.0, width=1e9), progress=lines.append)
-    assert timing.steadiness.rounds == len(lines) == 5
-    assert lines[0].startswith("round 1, after ")
+def test_it_is_patient_if_the_cores_shared_a_cache_in_too_few_rounds() -> None:
+    measurements = two_subjects(8, noise=0.0)
+    few_near, enough_near = [NEAR] * 4 + [APART] * 4, [NEAR] * 5 + [APART] * 3
+    assert not BUDGET.is_spent(29.9, measurements, few_near)
+    assert BUDGET.is_spent(30.0, measurements, few_near)
+    assert BUDGET.is_spent(0.0, measurements, enough_near)
+    # A system that does not measure the distance needs no patience
+    assert BUDGET.is_spent(0.0, measurements, [None] * 8)
 
 
-def test_the_budget_ends_it(tmp_path: Path) -> None:
-    with open_workers([sleeper("one", 0.001, tmp_path / "log")]) as workers:
-        by_rounds = time_in_rounds(workers, SHAPES[:1], Budget(seconds=60.0, most_rounds=7))
-        by_time = time_in_rounds(workers, SHAPES[:1], Budget(seconds=0.5))
-    # One subject has no ratio that could become narrow
-    assert by_rounds.steadiness.rounds == 7
-    assert 5 <= by_time.steadiness.rounds < 200
-
-
-def test_where_no_subject_takes_a_shape_nothing_is_timed(tmp_path: Path) -> None:
-    with open_workers([sleeper("one", 0.001, tmp_path / "log")]) as workers:
-        timing = time_in_rounds(workers, [Shape(batch=1, tokens=REFUSED)], Budget(seconds=60.0))
-    assert timing.measurements == ()
-    assert len(timing.refused) == 1
-
-
-def test_a_subject_that_dies_ends_the_timing(tmp_path: Path) -> None:
-    rows = [sleeper("one", 0.0, tmp_path / "log")]
-    with pytest.raises(TimingError, match="the process of one ended with exit code 3: a last word"):
-        time_subjects(rows, [Shape(batch=1, tokens=DEADLY)], FEWEST, progress=lambda line: None)
+def test_without_measurements_it_ends_at_once() -> None:
+    assert BUDGET.is_spent(0.0, (), [NEAR])
 
 
 def test_ratios_and_seconds_leave_out_the_rounds_in_which_the_cores_were_apart() -> None:
     near, apart = (1.0,), (9.0,)
     timing = Timing(
         measurements=(
-            measurement("one", SHAPES[0], (near, apart, near, near, near, near)),
-            measurement("two", SHAPES[0], ((2.0,),) * 6),
+            measurement("one", SHAPE, (near, apart, near, near, near, near)),
+            measurement("two", SHAPE, ((2.0,),) * 6),
         ),
         steadiness=steady(6, apart=(1,)),
     )
-    seconds, ratio = timing.seconds("one", SHAPES[0]), timing.ratio("one", "two")
+    seconds, ratio = timing.seconds("one", SHAPE), timing.ratio("one", "two")
     assert seconds is not None
     assert seconds.interval == (1.0, 1.0)
     assert ratio is not None
     assert ratio.interval == pytest.approx((2.0, 2.0))
+
+
+def test_a_timing_without_enough_rounds_has_a_median_and_no_interval() -> None:
+    timing = Timing(measurements=two_subjects(4, noise=0.0), steadiness=steady(4))
+    ratio = timing.ratio("two", "one")
+    assert ratio is not None
+    assert (ratio.value, ratio.interval, ratio.width) == (pytest.approx(2.0), None, math.inf)
+    assert timing.seconds("one", OTHER) is None
+    assert timing.ratio("two", "three") is None

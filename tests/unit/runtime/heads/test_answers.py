@@ -1,4 +1,4 @@
-"""One input gives one result, a list gives a list; what cannot be answered is refused by name, whatever the head."""
+"""For every head: one input gives one result, a list gives a list, and an error names the input."""
 
 import pickle
 from collections.abc import Callable
@@ -28,7 +28,7 @@ GOOD: dict[str, object] = {
     "sequence_classification": "a good movie",
     "token_classification": "the doctor and the king",
 }
-NO_TEXT = (None, 3, b"a", ["nested"], ("a", "b", "c"), ("a", 3), {"text": "a"}, "half \ud800")
+NOT_TEXT = (None, 3, b"a", ["nested"], ("a", "b", "c"), ("a", 3), {"text": "a"}, "half \ud800")
 LONG = "the cat " * 60
 TOO_LONG: dict[str, object] = {
     "features": LONG,
@@ -54,7 +54,7 @@ def call(session: Session, *arguments: object, **options: object) -> object:
 
 
 def exact(result: object) -> bytes:
-    """All of a result, arrays too, to the last bit."""
+    """A whole result, with arrays, to the last bit."""
     return pickle.dumps(result)
 
 
@@ -70,8 +70,8 @@ def test_one_and_many(sessions: dict[str, Session], head: str) -> None:
 
 
 @pytest.mark.parametrize("head", GOOD)
-@pytest.mark.parametrize("bad", NO_TEXT)
-def test_what_is_no_text(sessions: dict[str, Session], head: str, bad: object) -> None:
+@pytest.mark.parametrize("bad", NOT_TEXT)
+def test_an_input_that_is_not_text(sessions: dict[str, Session], head: str, bad: object) -> None:
     if head == "multiple_choice" and bad == "half \ud800":
         bad = ("half \ud800", ["a", "b"])
     with pytest.raises(InputError, match="input 1"):
@@ -79,7 +79,7 @@ def test_what_is_no_text(sessions: dict[str, Session], head: str, bad: object) -
 
 
 @pytest.mark.parametrize("head", TOO_LONG)
-def test_too_long(sessions: dict[str, Session], head: str) -> None:
+def test_a_text_that_is_too_long(sessions: dict[str, Session], head: str) -> None:
     with pytest.raises(
         InputError, match=r"has \d+ tokens, and this release takes at most 64.*\n  hint: .*truncat"
     ):
@@ -113,13 +113,13 @@ def test_question_that_fills_the_window(sessions: dict[str, Session]) -> None:
         session(("who?", LONG), doc_stride=60)
     with pytest.raises(InputError, match="max_seq_len is 65; this release takes at most 64"):
         session(("who?", LONG), max_seq_len=65)
-    # One token of room is enough where the overlap is left to the session.
+    # One token of room is enough if the session chooses the overlap
     assert session(("cat " * 60, "the king read")).candidates
 
 
 @pytest.mark.parametrize("option", ["top_k", "max_answer_len", "max_seq_len"])
 @pytest.mark.parametrize("value", [0, -1, 2.0])
-def test_numbers_that_count_nothing(sessions: dict[str, Session], option: str, value: float) -> None:
+def test_counts_that_are_not_at_least_one(sessions: dict[str, Session], option: str, value: float) -> None:
     with pytest.raises(InputError, match=f"{option} must be a whole number of at least 1, found {value}"):
         call(sessions["question_answering"], ("who?", "the king"), **{option: value})
 
@@ -166,7 +166,7 @@ def test_order_is_kept_whatever_the_lengths(sessions: dict[str, Session]) -> Non
         np.testing.assert_allclose(together, session(text), atol=1e-5)
 
 
-def test_embeddings_are_the_callers_own(sessions: dict[str, Session]) -> None:
+def test_embeddings_do_not_share_memory_with_the_session(sessions: dict[str, Session]) -> None:
     session = sessions["features"]
     assert isinstance(session, Features)
     for pooling in ("token", "cls", "mean"):
@@ -175,7 +175,7 @@ def test_embeddings_are_the_callers_own(sessions: dict[str, Session]) -> None:
         assert vectors.dtype == np.float32
 
 
-def test_results_say_what_is_best(sessions: dict[str, Session]) -> None:
+def test_results_have_the_best_first(sessions: dict[str, Session]) -> None:
     classifier, tagger = sessions["sequence_classification"], sessions["token_classification"]
     assert isinstance(classifier, SequenceClassification)
     assert isinstance(tagger, TokenClassification)
@@ -186,7 +186,7 @@ def test_results_say_what_is_best(sessions: dict[str, Session]) -> None:
 
 
 @pytest.mark.parametrize("head", GOOD)
-def test_threads_give_what_one_gives(sessions: dict[str, Session], head: str) -> None:
+def test_threads_get_the_results_of_a_single_thread(sessions: dict[str, Session], head: str) -> None:
     session, good = sessions[head], GOOD[head]
     inputs = [good, [good] * 3, [good] * 7] * 12
     serial = [exact(call(session, item)) for item in inputs]

@@ -1,4 +1,4 @@
-"""From made-up samples: rates, ratios, which variant is fastest, and the table and picture that show it."""
+"""From made-up samples: rates, ratios, the fastest variant, and the table and picture that show them."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from distilforge.measured import bench, plot, table
 from distilforge.measured.bench import Options
 from distilforge.timing.shape import Shape
 
-from tests.outcomes import BUSY, FP32, INT8, SHAPES, outcome, timing, with_choices
+from tests.outcomes import BUSY, FP32, INT8, SHAPES, result, timing, with_choices
 from tests.runtime_release import published, read_manifest
 
 ENGINE = "tensorrt-rtx:fp16"
@@ -29,7 +29,7 @@ def manifest(release: Path) -> Manifest:
 
 
 def test_rates_come_from_the_seconds(manifest: Manifest) -> None:
-    speed = outcome(manifest, {FP32: 20.0, INT8: 10.0}).speeds[3]
+    speed = result(manifest, {FP32: 20.0, INT8: 10.0}).speeds[3]
     assert (speed.variant, speed.shape) == (INT8, SHAPES[1])
     assert speed.milliseconds.value == pytest.approx(10.0)
     assert speed.texts_per_second.value == pytest.approx(800.0)
@@ -39,14 +39,14 @@ def test_rates_come_from_the_seconds(manifest: Manifest) -> None:
     assert speed.texts_per_second.interval == pytest.approx((8 / 0.0101, 8 / 0.0099))
 
 
-def test_every_choice_is_read(manifest: Manifest) -> None:
-    plain, chosen = (outcome(made, {FP32: 20.0}).speeds[0] for made in (manifest, with_choices(manifest)))
+def test_the_tokens_of_every_choice_count(manifest: Manifest) -> None:
+    plain, chosen = (result(made, {FP32: 20.0}).speeds[0] for made in (manifest, with_choices(manifest)))
     assert chosen.texts_per_second == plain.texts_per_second
     assert chosen.tokens_per_second.value == pytest.approx(3 * plain.tokens_per_second.value)
 
 
 def test_the_others_are_compared_with_the_first(manifest: Manifest) -> None:
-    made = outcome(manifest, {FP32: 20.0, INT8: 10.0})
+    made = result(manifest, {FP32: 20.0, INT8: 10.0})
     first, second = made.variants
     assert first.times_as_fast is not None
     assert first.times_as_fast.value == 1.0
@@ -55,28 +55,28 @@ def test_the_others_are_compared_with_the_first(manifest: Manifest) -> None:
     assert second.times_as_fast.value == pytest.approx(2.0)
     assert second.times_as_fast.interval == pytest.approx((2.0, 2.0))
     assert made.fastest == INT8
-    assert outcome(manifest, {FP32: 10.0, INT8: 20.0}).fastest == FP32
+    assert result(manifest, {FP32: 10.0, INT8: 20.0}).fastest == FP32
 
 
-def test_what_is_remembered(manifest: Manifest) -> None:
-    made = outcome(manifest, {FP32: 20.0, INT8: 10.0}, threads=2)
-    kept = made.to_remember()
-    assert kept is not None
-    assert kept.speeds == pytest.approx({FP32: 1.0, INT8: 2.0})
-    assert (kept.shapes, kept.conditions.threads) == (("1x16", "8x64"), 2)
+def test_the_record_of_a_result(manifest: Manifest) -> None:
+    made = result(manifest, {FP32: 20.0, INT8: 10.0}, threads=2)
+    record = made.record()
+    assert record is not None
+    assert record.speeds == pytest.approx({FP32: 1.0, INT8: 2.0})
+    assert (record.shapes, record.conditions.threads) == (("1x16", "8x64"), 2)
 
 
-def test_nothing_to_choose_by(manifest: Manifest) -> None:
-    assert outcome(manifest, {FP32: 20.0, INT8: 10.0}, BUSY).to_remember() is None
-    assert outcome(manifest, {FP32: 20.0}).to_remember() is None
+def test_results_without_a_record(manifest: Manifest) -> None:
+    assert result(manifest, {FP32: 20.0, INT8: 10.0}, BUSY).record() is None
+    assert result(manifest, {FP32: 20.0}).record() is None
     one, other = SHAPES
     apart = bench.summarize(
         manifest, (FP32, INT8), timing({FP32: {one: 0.1}, INT8: {other: 0.1}}), threads=None, cannot_run={}
     )
-    assert (apart.shapes, apart.fastest, apart.to_remember()) == ((), None, None)
+    assert (apart.shapes, apart.fastest, apart.record()) == ((), None, None)
 
 
-def test_only_shapes_that_all_take_are_compared(manifest: Manifest) -> None:
+def test_only_shapes_that_all_variants_take_are_compared(manifest: Manifest) -> None:
     one, other = SHAPES
     made = bench.summarize(
         manifest,
@@ -86,12 +86,12 @@ def test_only_shapes_that_all_take_are_compared(manifest: Manifest) -> None:
         cannot_run={},
     )
     assert made.shapes == (one,)
-    assert made.to_remember() is not None
+    assert made.record() is not None
     assert [speed.shape for speed in made.speeds] == [one, other, one]
 
 
 def test_json_has_everything(manifest: Manifest) -> None:
-    values = json.loads(outcome(manifest, {FP32: 20.0, INT8: 10.0}).to_json())
+    values = json.loads(result(manifest, {FP32: 20.0, INT8: 10.0}).to_json())
     assert values["fastest"] == INT8
     assert len(values["measurements"]) == 4
     assert values["speeds"][0]["shape"] == {"batch": 1, "tokens": 16}
@@ -99,18 +99,31 @@ def test_json_has_everything(manifest: Manifest) -> None:
 
 
 def test_the_table_fits_a_terminal(manifest: Manifest) -> None:
-    made = replace(
-        outcome(manifest, {FP32: 12345.6, INT8: 1.23}), cannot_run={ENGINE: "it needs a GPU " * 20}
-    )
+    made = replace(result(manifest, {FP32: 12345.6, INT8: 1.23}), cannot_run={ENGINE: "it needs a GPU " * 20})
     text = table.text(made)
     assert max(map(len, text.splitlines())) <= 80
     assert f"{ENGINE} cannot run here: it needs a GPU" in text
-    for words in (INT8, "12346", "1x16", "8x64", "times as fast as", "instruction sets"):
+    for words in (
+        INT8,
+        "12346",
+        "1x16",
+        "8x64",
+        "times as fast as",
+        "instruction sets",
+        "the default number of",
+    ):
         assert words in text
 
 
-def test_an_unsteady_table_claims_nothing(manifest: Manifest) -> None:
-    text = table.text(outcome(manifest, {FP32: 20.0, INT8: 10.0}, BUSY))
+def test_the_table_names_the_gpus(manifest: Manifest) -> None:
+    made = result(manifest, {FP32: 20.0})
+    gpu = "NVIDIA A10, compute capability 8.6"
+    assert f"GPU: {gpu}" in table.text(replace(made, conditions=replace(made.conditions, gpus=(gpu,))))
+    assert "GPU" not in table.text(made)
+
+
+def test_the_table_of_an_unsteady_timing_claims_nothing(manifest: Manifest) -> None:
+    text = table.text(result(manifest, {FP32: 20.0, INT8: 10.0}, BUSY))
     assert "NOT SETTLED: other processes took 1.2 cores" in text
     assert "2.00" not in text
     assert "over all shapes" not in text
@@ -121,7 +134,7 @@ def test_an_unsteady_table_claims_nothing(manifest: Manifest) -> None:
 def test_the_picture(manifest: Manifest, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"speed{suffix}"
     plot.check(path)
-    plot.write(outcome(manifest, {FP32: 20.0, INT8: 10.0}), path)
+    plot.write(result(manifest, {FP32: 20.0, INT8: 10.0}), path)
     assert path.read_bytes()[:4] in (b"<?xm", b"\x89PNG")
 
 
@@ -148,7 +161,9 @@ def test_pictures_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
         (Options(plot=Path("speed.pdf")), InputError, "a picture is"),
     ],
 )
-def test_what_cannot_be_timed(release: Path, options: Options, error: type[Exception], words: str) -> None:
+def test_options_that_cannot_be_timed(
+    release: Path, options: Options, error: type[Exception], words: str
+) -> None:
     with pytest.raises(error, match=words):
         bench.bench(release, options, lambda line: None)
 
@@ -158,6 +173,5 @@ def test_no_release(tmp_path: Path) -> None:
         bench.bench(tmp_path / "absent", Options(), lambda line: None)
 
 
-def test_shapes_are_named_once() -> None:
-    manifest = read_manifest(published("sequence_classification").release)
+def test_a_shape_that_is_repeated_is_timed_once(manifest: Manifest) -> None:
     assert bench._shapes(("1x16", "1x16"), manifest) == (Shape(batch=1, tokens=16),)

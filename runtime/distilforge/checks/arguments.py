@@ -1,4 +1,4 @@
-"""Checking what applications pass to a session, and telling one input from a list of them."""
+"""Check what applications pass to a session, and tell one input from a list of them."""
 
 from collections.abc import Callable, Iterable
 from typing import Literal, TypeVar
@@ -10,22 +10,30 @@ from distilforge.tokenizer import Text
 R = TypeVar("R")
 Truncation = Literal["error", "truncate"]
 
-# Beyond any machine's cores; engines start as many threads as they are told, or die trying
+# More than any machine has cores. An engine that is given a huge number starts that many threads and may crash
 MOST_THREADS = 1024
 
 
 def one_or_many(inputs: object, answer: Callable[[list[object]], list[R]]) -> R | list[R]:
-    """One result for one input, a list for a list; whatever is no list is one input, for `answer` to judge."""
+    """One result for one input, a list of results for a list.
+
+    Everything but a list is one input. `answer` gets a list of inputs, checks them, and returns a result for each.
+    """
     if isinstance(inputs, list):
         return answer(inputs)
     return answer([inputs])[0]
 
 
 def check_string(value: object, where: str) -> str:
-    """`value` where it is text that can be encoded; InputError naming `where` it stood."""
+    """Return `value` if it is a string that can be encoded.
+
+    Otherwise raises InputError; `where` says where the value was, such as "input 3".
+    """
     if not isinstance(value, str):
-        found = f"{type(value).__name__}: {value!r:.80}"
-        raise InputError(f"{where} must be text, found {found}", hint="pass one text, or a list of texts")
+        raise InputError(
+            f"{where} must be text, found {type(value).__name__}: {value!r:.80}",
+            hint="pass one text, or a list of texts",
+        )
     try:
         value.encode()
     except UnicodeEncodeError as cause:
@@ -37,12 +45,15 @@ def check_string(value: object, where: str) -> str:
 
 
 def check_strings(values: Iterable[object]) -> list[str]:
-    """The inputs where all are text; InputError naming the one that is not."""
+    """Return the inputs if all are strings; otherwise raises InputError with the index of the first that is not."""
     return [check_string(value, f"input {row}") for row, value in enumerate(values)]
 
 
 def check_texts(values: Iterable[object]) -> list[Text]:
-    """The inputs where each is text or a (text, text) pair; InputError naming the one that is not."""
+    """Return the inputs if each is a string or a pair (text, text).
+
+    Otherwise raises InputError with the index of the first that is not.
+    """
     return [
         check_pair(value, f"input {row}") if isinstance(value, tuple) else check_string(value, f"input {row}")
         for row, value in enumerate(values)
@@ -50,7 +61,10 @@ def check_texts(values: Iterable[object]) -> list[Text]:
 
 
 def check_pair(value: object, where: str) -> tuple[str, str]:
-    """`value` where it is a pair of texts; InputError naming `where` it stood."""
+    """Return `value` if it is a pair (text, text).
+
+    Otherwise raises InputError; `where` says where the value was, such as "input 3".
+    """
     if not isinstance(value, tuple) or len(value) != 2:
         raise InputError(
             f"{where} must be a pair (text, text), found {value!r:.80}", hint="pass many inputs as a list"
@@ -59,29 +73,31 @@ def check_pair(value: object, where: str) -> tuple[str, str]:
 
 
 def check_option(name: str, value: str, options: tuple[str, ...]) -> None:
-    """InputError where `value` is none of the `options` of the argument `name`."""
+    """Raise InputError if `value` is not one of the `options` of the argument `name`."""
     if value not in options:
         raise InputError(f"{name} cannot be {value!r}", hint=nearest(str(value), options))
 
 
 def check_positive(name: str, value: object) -> None:
-    """InputError where the argument `name` is not a whole number of at least 1."""
+    """Raise InputError if the argument `name` is not a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name} must be a whole number of at least 1, found {value!r}")
+        raise InputError(
+            f"{name} must be a whole number of at least 1, found {value!r}", hint=f"for example {name}=1"
+        )
 
 
 def check_threads(value: object) -> None:
-    """InputError where `value` is no number of threads that an engine could start."""
+    """Raise InputError if `value` is not a number of threads from 1 to MOST_THREADS."""
     check_positive("threads", value)
     if isinstance(value, int) and value > MOST_THREADS:
         raise InputError(
             f"threads must be at most {MOST_THREADS}, found {value}",
-            hint="more than the machine's cores gain nothing",
+            hint="more threads than cores do not make a run faster",
         )
 
 
 def check_names(name: str, values: object) -> None:
-    """InputError where the argument `name` is not a list or tuple of at least one name."""
+    """Raise InputError if the argument `name` is not a list or tuple of at least one string."""
     if (
         not isinstance(values, list | tuple)
         or not values
@@ -89,5 +105,5 @@ def check_names(name: str, values: object) -> None:
     ):
         raise InputError(
             f"{name} must be a list of names, found {values!r:.80}",
-            hint=f"leave {name} out to have them chosen",
+            hint=f"leave {name} out to use the variant's own",
         )

@@ -1,4 +1,4 @@
-"""What an engine could not take is refused before, by name, value and bound."""
+"""Arrays that an engine cannot take are refused with the name, the value and the bound."""
 
 import re
 
@@ -36,15 +36,15 @@ def feeds(rows: int = 2, tokens: int = 5, dtype: str = "int64") -> dict[str, Arr
 
 @pytest.mark.parametrize("dtype", ["int64", "int32", "uint8", "bool"])
 def test_lossless_dtypes_are_converted(dtype: str) -> None:
-    given = feeds() | {"attention_mask": np.ones((2, 5), dtype=dtype)}
-    checked = check_feeds(given, MANIFEST, VOCABULARY)
+    arrays = feeds() | {"attention_mask": np.ones((2, 5), dtype=dtype)}
+    checked = check_feeds(arrays, MANIFEST, VOCABULARY)
     assert list(checked) == ["input_ids", "attention_mask"]
     assert all(array.dtype == np.int64 and array.flags.c_contiguous for array in checked.values())
 
 
 def test_transposed_arrays_are_copied() -> None:
-    given = feeds() | {"input_ids": np.arange(10, dtype=np.int64).reshape(5, 2).T}
-    np.testing.assert_array_equal(check_feeds(given, MANIFEST, VOCABULARY)["input_ids"], given["input_ids"])
+    arrays = feeds() | {"input_ids": np.arange(10, dtype=np.int64).reshape(5, 2).T}
+    np.testing.assert_array_equal(check_feeds(arrays, MANIFEST, VOCABULARY)["input_ids"], arrays["input_ids"])
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_transposed_arrays_are_copied() -> None:
         ({"attention_mask": np.full((2, 5), 2)}, "'attention_mask' holds 2; it must be between 0 and 1"),
     ],
 )
-def test_refused(changes: dict[str, Array], message: str) -> None:
+def test_arrays_that_are_refused(changes: dict[str, Array], message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         check_feeds(feeds() | changes, MANIFEST, VOCABULARY)
 
@@ -87,6 +87,6 @@ def test_sizes_outside_the_span(rows: int, tokens: int, message: str) -> None:
         check_feeds(feeds(rows, tokens), MANIFEST, VOCABULARY)
 
 
-def test_missing_input() -> None:
+def test_a_missing_input() -> None:
     with pytest.raises(InputError, match="the input 'attention_mask' is missing"):
         check_feeds({"input_ids": feeds()["input_ids"]}, MANIFEST, VOCABULARY)

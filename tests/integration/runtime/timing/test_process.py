@@ -22,7 +22,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="process
 
 
 def state(pid: int) -> str:
-    """R, S, T (stopped), Z or, for a process that is gone, nothing."""
+    """The state in /proc: R, S, T (stopped) or Z; empty if the process is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
@@ -31,14 +31,14 @@ def state(pid: int) -> str:
 
 
 def wait_for(condition: Callable[[], bool]) -> bool:
-    """Whether it comes true within five seconds: signals are delivered a little later than they are sent."""
+    """Whether `condition` comes true within five seconds, since signals arrive a little later than they are sent."""
     end = time.monotonic() + 5
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
     return condition()
 
 
-def test_a_worker_answers_with_a_time_a_run_and_what_its_runner_says(tmp_path: Path) -> None:
+def test_a_worker_answers_with_the_seconds_of_each_run_and_facts(tmp_path: Path) -> None:
     with Worker(sleeper("one", 0.002, tmp_path / "log")) as worker:
         reply = worker.run(SHAPE, settle=False, warm_ups=2, runs=3)
     assert len(reply.seconds) == 3
@@ -51,11 +51,11 @@ def test_a_worker_answers_with_a_time_a_run_and_what_its_runner_says(tmp_path: P
 def test_a_shape_that_is_refused_costs_that_shape_alone(tmp_path: Path) -> None:
     with Worker(sleeper("one", 0.0, tmp_path / "log")) as worker:
         refused = worker.run(Shape(batch=1, tokens=REFUSED), settle=True, warm_ups=0, runs=1)
-        taken = worker.run(SHAPE, settle=True, warm_ups=0, runs=1)
+        timed = worker.run(SHAPE, settle=True, warm_ups=0, runs=1)
     assert refused.refused == "ValueError: 13 tokens bring bad luck"
     assert refused.seconds == ()
-    assert taken.refused == ""
-    assert len(taken.seconds) == 1
+    assert timed.refused == ""
+    assert len(timed.seconds) == 1
 
 
 def test_a_worker_that_dies_says_its_last_line(tmp_path: Path) -> None:
@@ -65,6 +65,14 @@ def test_a_worker_that_dies_says_its_last_line(tmp_path: Path) -> None:
             worker.run(Shape(batch=1, tokens=DEADLY), settle=False, warm_ups=0, runs=1)
         assert not worker.is_alive
         with pytest.raises(TimingError, match="a last word"):
+            worker.run(SHAPE, settle=False, warm_ups=0, runs=1)
+
+
+@linux
+def test_a_worker_that_the_system_kills_has_a_hint(tmp_path: Path) -> None:
+    with Worker(sleeper("one", 0.0, tmp_path / "log")) as worker:
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(TimingError, match=r"ended with exit code -9: .*\n  hint: .*lack of memory"):
             worker.run(SHAPE, settle=False, warm_ups=0, runs=1)
 
 

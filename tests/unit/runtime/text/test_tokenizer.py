@@ -1,4 +1,4 @@
-"""Encoding and truncation are transformers', whatever settings the tokenizer's files were saved with."""
+"""Encoding and truncation equal transformers', whatever settings were saved in the tokenizer's files."""
 
 import json
 import shutil
@@ -55,8 +55,8 @@ def test_texts_are_truncated_as_by_transformers(
         assert Tokenizer(folder).truncated("cat dog " * 9, limit).ids == expected
 
 
-def test_no_room_for_the_special_tokens(folder: Path) -> None:
-    with pytest.raises(InputError, match="2 tokens cannot hold the 3 special tokens"):
+def test_too_few_tokens_for_the_special_ones(folder: Path) -> None:
+    with pytest.raises(InputError, match="2 tokens cannot even hold the 3 special tokens"):
         Tokenizer(folder).truncated(("a", "b"), 2)
 
 
@@ -91,7 +91,7 @@ def test_special_tokens_without_their_files(copied: Path) -> None:
         "[SEP]",
         "[MASK]",
     ]
-    with pytest.raises(ReleaseError, match="names no bos token"):
+    with pytest.raises(ReleaseError, match="has no bos token"):
         tokenizer.special_id("bos")
 
 
@@ -117,6 +117,6 @@ def test_decoding(copied: Path, cleans_up: bool) -> None:
 
 
 @pytest.mark.parametrize(("saved", "expected"), [(48, 48), (1e30, 1 << 30), (None, 1 << 30)])
-def test_longest_text(copied: Path, saved: float | None, expected: int) -> None:
+def test_the_longest_text(copied: Path, saved: float | None, expected: int) -> None:
     change(copied / "tokenizer_config.json", model_max_length=saved)
     assert Tokenizer(copied).max_tokens == expected

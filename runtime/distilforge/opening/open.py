@@ -1,0 +1,144 @@
+"""`distilforge.open`: from a release's folder to a session."""
+
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar, overload
+
+from distilforge.checks.arguments import check_names, check_threads
+from distilforge.errors import InputError, ReleaseError
+from distilforge.heads import heads
+from distilforge.json_fields import Fields
+from distilforge.manifest import Manifest
+from distilforge.opening.selection import select_variant
+from distilforge.registry import nearest
+from distilforge.release import check_digests, check_files, read_manifest, resolve
+from distilforge.session import Loaded, Session
+from distilforge.tokenizer import Tokenizer
+
+S = TypeVar("S", bound=Session)
+_logger = logging.getLogger("distilforge")
+
+
+@overload
+def open_release(
+    release: str | os.PathLike[str],
+    *,
+    variant: str | None = None,
+    providers: Sequence[str] | None = None,
+    threads: int | None = None,
+    allow_unvalidated: bool = False,
+) -> Session: ...
+@overload
+def open_release(
+    release: str | os.PathLike[str],
+    *,
+    head: type[S],
+    variant: str | None = None,
+    providers: Sequence[str] | None = None,
+    threads: int | None = None,
+    allow_unvalidated: bool = False,
+) -> S: ...
+def open_release(
+    release: str | os.PathLike[str],
+    *,
+    head: type[Session] = Session,
+    variant: str | None = None,
+    providers: Sequence[str] | None = None,
+    threads: int | None = None,
+    allow_unvalidated: bool = False,
+) -> Session:
+    """Open a release and return its head's session, which is called on text and may be shared between threads.
+
+    Args:
+        release: a version folder, or artifacts/<name>, whose `latest` is followed.
+        head: the session class you expect, such as `distilforge.SequenceClassification`. It makes the result typed,
+            and a release of another head is an error.
+        variant: the variant to load, "target:precision", such as "onnxruntime-cpu:int8". None selects the best one
+            for this machine and logs the reason (logger "distilforge", level INFO).
+        providers: the engine's own names of what computes, such as "CPUExecutionProvider" or "cuda:0". All of them
+            are used, or it is an error. None uses the variant's own.
+        threads: how many threads one run may use, 1 to 1024. None uses the engine's default.
+        allow_unvalidated: accept a variant that did not pass validation.
+
+    The path and size of every file are checked against the manifest, and the SHA-256 of all files except those of
+    variants that are not loaded.
+
+    Raises:
+        ReleaseError: the release is absent, damaged, too new for this package, not validated, or of another head.
+        UnavailableError: the variant, provider, package or device is not available on this machine.
+        InputError: an argument is not valid, or the release has no such variant.
+    """
+    if threads is not None:
+        check_threads(threads)
+    if variant is not None and not isinstance(variant, str):
+        raise InputError(
+            f"variant must be a string such as 'onnxruntime-cpu:int8', found {variant!r:.80}",
+            hint="leave it out to have the best one for this machine selected",
+        )
+    if providers is not None:
+        check_names("providers", providers)
+    if not isinstance(head, type) or not issubclass(head, Session):
+        raise InputError(
+            f"head must be a session class, found {head!r:.80}",
+            hint="for example head=distilforge.SequenceClassification; leave it out to get the release's own head",
+        )
+    folder = resolve(release)
+    manifest = read_manifest(folder)
+    session_class = _session_class(manifest, folder, head)
+    selection = select_variant(manifest, variant, threads=threads, allow_unvalidated=allow_unvalidated)
+    _logger.info("%s %s: %s", manifest.name, manifest.version, selection.reason)
+    check_files(folder, manifest, digests=_shared_files(manifest))
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # Hashing releases the interpreter lock, so the engine's package is imported at the same time
+        digest_check = pool.submit(check_digests, folder, manifest, selection.variant.files)
+        tokenizer = Tokenizer(folder)
+        selection.backend.prepare()
+        digest_check.result()
+    return session_class(
+        Loaded(
+            manifest=manifest,
+            variant=selection.variant,
+            engine=selection.backend.load(selection.variant, folder, providers=providers, threads=threads),
+            tokenizer=tokenizer,
+            vocabulary=read_vocabulary(folder),
+        )
+    )
+
+
+def _session_class(manifest: Manifest, folder: Path, expected: type[S]) -> type[S]:
+    session_class = heads.get(manifest.head)
+    if session_class is None:
+        raise ReleaseError(
+            f"{str(folder)!r} has the head {manifest.head!r}; this distilforge does not know that head",
+            hint=f"pip install --upgrade distilforge; {nearest(manifest.head, heads.names())}",
+        )
+    if not issubclass(session_class, expected):
+        raise ReleaseError(
+            f"{str(folder)!r} has the head {manifest.head!r}: its session is {session_class.__name__}, "
+            f"not {expected.__name__}",
+            hint=f"open a release of that head, or pass head=distilforge.{session_class.__name__}",
+        )
+    return session_class
+
+
+def _shared_files(manifest: Manifest) -> set[str]:
+    """Names of the files that all variants share, such as the tokenizer's."""
+    return set(manifest.files) - {file for variant in manifest.variants for file in variant.files}
+
+
+def read_vocabulary(folder: Path) -> int:
+    """How many token ids the model has embeddings for, from the release's config.json.
+
+    Raises ReleaseError if the file cannot be read or has no whole number `vocab_size`.
+    """
+    path = folder / "config.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise ReleaseError(
+            f"{str(path)!r} cannot be read: {cause}", hint="publish the release again"
+        ) from cause
+    return Fields.parse(text, str(path)).integer("vocab_size")
