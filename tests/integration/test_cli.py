@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from model_src import heads
 from pipeline.cli.app import app
 from pipeline.recipe.recipe import Recipe
-from tests.integration.conftest import Release, run_command, write_recipe
+from tests.integration.conftest import Release, prepare_export, run_command, write_recipe
 
 ReleaseOf = Callable[[str], Release]
 COMMANDS = (
@@ -215,6 +215,7 @@ def test_list() -> None:
 
 def test_clean_undoes_the_work_and_leaves_the_releases(tiny: Recipe, tmp_path: Path) -> None:
     artifacts = tmp_path / "artifacts"
+    prepare_export(tiny, artifacts)
     run("build", write_recipe(tiny, tmp_path), "--artifacts", artifacts)
     assert "removed" in run("clean", "--artifacts", artifacts)
     assert {path.name for path in artifacts.iterdir()} == {"tiny"}
@@ -246,16 +247,11 @@ def test_convert_writes_a_checkpoint_that_transformers_reads(tmp_path: Path) -> 
     assert "names 'DistilBertModel', which has no exact DistilBERT" in ran.stderr
 
 
-def test_a_build_of_a_folder_says_what_more_can_be_built(release_of: ReleaseOf, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("quick_defaults")
+def test_a_build_of_a_folder_says_what_more_can_be_built(release_of: ReleaseOf) -> None:
     release = release_of("sequence_classification")
-    command = [
-        "build",
-        str(release.checkpoint),
-        "--name",
-        "plain",
-        "--artifacts",
-        str(tmp_path / "artifacts"),
-    ]
+    command = ["build", str(release.checkpoint), "--name", "plain", "--artifacts", str(release.artifacts)]
+    command += ["--data", str(release.recipe.evaluation)]
     ran = CliRunner().invoke(app, [*command, "--gate", "report"])
     assert ran.exit_code == 0, ran.output
     assert "--variant onnxruntime-cpu:int8; `distilforge list targets` has all" in ran.stderr

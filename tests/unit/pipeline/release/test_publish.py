@@ -10,7 +10,7 @@ from distilforge.manifest import Manifest, Provenance, Span, Steadiness, Tensor,
 from distilforge.release import resolve, verify
 
 from pipeline.release.assemble import seal
-from pipeline.release.publish import Published, publish
+from pipeline.release.publish import Publication, publish
 from tests.timings import BUSY, STEADY
 
 ROOT = Path(__file__).parents[4]
@@ -67,7 +67,7 @@ def put(
     validated: bool = True,
     timing: Steadiness | None = None,
     listener: Listener | None = None,
-) -> Published:
+) -> Publication:
     made = replace(manifest(version=version, validated=validated), timing=timing)
     return publish(
         manifest=made,
@@ -84,7 +84,7 @@ def names(folder: Path) -> set[str]:
 
 def test_the_release_and_latest_are_there(tmp_path: Path) -> None:
     published = put(tmp_path)
-    assert published == Published(folder=tmp_path / "demo" / VERSION, new=True)
+    assert published == Publication(folder=tmp_path / "demo" / VERSION, new=True)
     assert verify(resolve(tmp_path / "demo")).version == VERSION
     assert (tmp_path / "demo" / "latest").readlink() == Path(VERSION)
     assert names(tmp_path / "demo") == {VERSION, "latest"}

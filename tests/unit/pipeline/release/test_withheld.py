@@ -68,10 +68,10 @@ def test_what_is_slower_is_left_out_and_the_rest_is_published(candidate: Path, t
     # The version is that of a release which never had the variant.
     before = read_manifest(candidate)
     deployed = {name: entry for name, entry in before.files.items() if name != QUANTIZED}
-    assert shipped.version == assemble.version(deployed, before.provenance.recipe_sha256)
+    assert shipped.version == assemble.release_version(deployed, before.provenance.recipe_sha256)
     (withheld,) = shipped.withheld
     assert withheld == Withheld(name=INT8, reason=report.variants[1].withheld)
-    assert gate.withheld(shipped) == [f"{INT8} is withheld: {withheld.reason}"]
+    assert gate.withheld_lines(shipped) == [f"{INT8} is withheld: {withheld.reason}"]
     card = (tmp_path / "release" / "README.md").read_text()
     assert f"**{INT8} is not in this release**: it is slower than {FP32}" in card
     assert "is withheld" in (tmp_path / "release" / "validation" / "report.html").read_text()

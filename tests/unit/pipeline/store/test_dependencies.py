@@ -49,7 +49,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(dependencies, "OWN", (PACKAGE,))
+    monkeypatch.setattr(dependencies, "OWN_PACKAGES", (PACKAGE,))
     forget()
     yield folder
     forget()
