@@ -1,4 +1,4 @@
-"""Finds the modules of ours that a function depends on, from its imports, so an edit of one makes it run again."""
+"""Finds which of our modules a function depends on, from its imports, so that a stage runs again after an edit."""
 
 import ast
 import importlib.util
@@ -19,7 +19,7 @@ _PARSING = threading.Lock()
 
 
 def digest_of(work: Callable[..., object]) -> str:
-    """A digest of the source of `work`, of every module of ours that it uses, and of their imports.
+    """A digest of the source of `work`, of each of our modules that it uses, and of their imports.
 
     A function uses what it imports itself, and those imports of its module that it names.
     """
@@ -51,7 +51,7 @@ def _used(function: Callable[..., object]) -> frozenset[str]:
 
 @cache
 def _closure(name: str) -> frozenset[Path]:
-    """The files of the module `name` and of every module of ours that it imports, directly or indirectly.
+    """The files of the module `name` and of each of our modules that it imports, directly or indirectly.
 
     The package of a module is left out unless it is imported itself.
     """
@@ -71,7 +71,7 @@ def _closure(name: str) -> frozenset[Path]:
 
 @cache
 def _read(path: Path) -> tuple[frozenset[str], bool]:
-    """The modules of ours that the file `path` imports, and whether it finds its package's modules at run time."""
+    """Which of our modules the file `path` imports, and whether it finds its package's modules at run time."""
     tree = _parse(path.read_text(encoding="utf-8"))
     return frozenset(name for _, name in _imports(tree)), _finds_modules(tree)
 
@@ -82,7 +82,7 @@ def _parse(source: str) -> ast.Module:
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """Each import of ours in `tree`: the name that it binds, and the module that it is or comes from."""
+    """The imports of our modules in `tree`: the name that each binds, and the module that it is or comes from."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in OWN_PACKAGES:
             for alias in node.names:

@@ -58,7 +58,7 @@ def link_or_copy(source: Path, destination: Path) -> None:
 def copy_tree(source: Path, destination: Path, *, except_name: str) -> None:
     """Copy every file below `source` except those named `except_name`.
 
-    Raises the first OSError as it is; shutil.copytree would wrap it, and a full disk could not be told.
+    Raises the first OSError as it is; shutil.copytree would wrap it, which hides that a disk is full.
     """
     for path in sorted(source.rglob("*")):
         target = destination / path.relative_to(source)

@@ -1,4 +1,4 @@
-"""What a result was made with: versions of tools, a digest of our own source, the git commit, the host."""
+"""The versions of tools, a digest of our own source, the git commit, and the host, for the record of a result."""
 
 import importlib.metadata
 import importlib.util

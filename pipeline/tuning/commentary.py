@@ -25,7 +25,7 @@ def gain(search: Search) -> str:
 def comments(
     search: Search, trial: Trial, *, default: Plan, manifest: Manifest, evidence: Evidence, judged: str
 ) -> list[str]:
-    """The comments above the saved plan of `trial`, a line each; `judged` says on which data it was judged."""
+    """The lines of comments above the saved plan of `trial`; `judged` names the data behind its verdicts."""
     checks = [
         f"{verdict.check}: {verdict.observed:.4g} ({verdict.comparison} {verdict.limit:g})"
         for verdict in trial.verdicts

@@ -1,4 +1,4 @@
-"""From a checkpoint to a release, for every head, through the same calls as the command line's."""
+"""From a checkpoint to a release, for every head, with the calls of the command line."""
 
 import json
 from collections.abc import Callable
@@ -134,7 +134,7 @@ def test_a_second_build_does_no_work(release_of: ReleaseOf) -> None:
     assert listener.reused == ["export", "compile", "assemble", "compare", "validate", "publish"]
 
 
-def test_only_what_depends_on_a_change_is_made_again(tiny: Recipe, tmp_path: Path) -> None:
+def test_only_the_stages_that_depend_on_a_change_run_again(tiny: Recipe, tmp_path: Path) -> None:
     artifacts = tmp_path / "artifacts"
     prepare_export(tiny, artifacts)
     first = build(tiny, artifacts, Listener())
@@ -153,7 +153,7 @@ def test_only_what_depends_on_a_change_is_made_again(tiny: Recipe, tmp_path: Pat
     graph = stage / "files" / "model.onnx"
     graph.write_bytes(graph.read_bytes()[:-1] + b"\0")
     listener = Listener()
-    # Exports are reproducible to the byte, so that what follows from the graph still holds.
+    # Exports are reproducible to the byte, so the stages after the export need not run again
     repaired = build(tiny, artifacts, listener)
     assert listener.worked == ["export"]
     assert repaired.folder == first.folder
@@ -215,7 +215,7 @@ def test_a_build_times_every_variant_beside_eager_and_says_whether_that_is_settl
     card = (built.folder / "README.md").read_text()
     assert ("**Not settled.**" in card) == (not manifest.timing.steady)
     assert ("times faster" in card) == manifest.timing.steady
-    # Only a steady timing is kept
+    # Only a steady timing is used again
     build(timed, tmp_path / "artifacts", listener := Listener())
     assert ("time" in listener.reused) == manifest.timing.steady
     assert "compare" in listener.reused

@@ -221,7 +221,7 @@ def test_quantize_takes_all_that_a_plan_has(exported: Path, release_of: ReleaseO
     ],
 )
 def test_what_cannot_be_exits_2_with_a_hint(arguments: tuple[str, ...], message: str, exported: Path) -> None:
-    error = run(*(str(exported) if each == "MODEL" else each for each in arguments), code=2)
+    error = run(*(str(exported) if argument == "MODEL" else argument for argument in arguments), code=2)
     assert message in error
 
 

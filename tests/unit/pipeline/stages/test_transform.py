@@ -1,4 +1,4 @@
-"""Plans applied to graphs: the committed ones on every head, and graphs of other exporters, which stop the build."""
+"""Plans applied to graphs: the committed plans for every head, and graphs of other exporters, which stop a build."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ HEAD = "sequence_classification"
 PRECISIONS = ("fp32", "int8", "int8_7bit")
 # Root mean square of the difference over that of the answers; 7 bits have half the steps
 NEAR = {"fp32": 1e-5, "int8": 0.1, "int8_7bit": 0.2}
-# The fusion that stops first where an exporter writes attention in other operators
+# The fusion that fails first if an exporter writes attention with other operators
 FIRST = {"fp32": "attention_mha", "int8": "attention_scale", "int8_7bit": "attention_scale"}
 
 __all__ = ["torchscript"]
@@ -38,9 +38,9 @@ def test_the_committed_plans_answer_near_the_exported_graph(
     assert all(record.rewrites >= LAYERS for record in done.passes if record.name.startswith("attention"))
     (file,) = targets.compile_graph(targets.find(CPU, precision), made, precision, tmp_path)
     assert (tmp_path / file).is_file()
-    for found, wanted in zip(answer(made, inputs), expected, strict=True):
-        assert np.isfinite(found).all()
-        assert relative_error(found, wanted) < NEAR[precision]
+    for answers, reference in zip(answer(made, inputs), expected, strict=True):
+        assert np.isfinite(answers).all()
+        assert relative_error(answers, reference) < NEAR[precision]
 
 
 def test_records_are_in_the_order_of_the_work() -> None:
