@@ -81,13 +81,13 @@ def trials(path: Path) -> list[dict[str, object]]:
 def test_a_search_saves_what_a_build_takes(
     tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep_parameters(monkeypatch, "scheme", "spinning")
+    keep_parameters(monkeypatch, "spinning")
     # Any answers will do: on a CPU without VNNI 8-bit products saturate, and few plans or none would be accurate
     gates = replace(QUICKLY_TIMED, limits={**LIMITS, "int8": Limits()})
     result, tried, listener = searched(replace(tiny, gates=gates), tmp_path)
     default = canonical(preset(INT8.target, INT8.precision, HEAD))
     assert json.loads(json.dumps(default.to_json())) == tried[0]["plan"]
-    assert len(tried) == result.trials > 3
+    assert len(tried) == result.trials > 1
     assert tried[0]["outcome"] == "better"
     assert {"rival", "measurements", "verdicts", "date"} <= tried[0].keys()
     timed = [trial for trial in tried if trial["ratio"]]
@@ -139,7 +139,7 @@ def test_where_no_plan_meets_the_gates(tiny: Recipe, tmp_path: Path, monkeypatch
 
 
 def test_fp32_and_no_labels(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep_parameters(monkeypatch, "spinning")
+    keep_parameters(monkeypatch)  # the demo's texts are many, so only the plans that are not drawn are tried
     result, tried, listener = searched(replace(tiny, evaluation=None), tmp_path, FP32)
     assert "without labels" in result.judged
     assert any("accuracy was not judged" in note for note in listener.notes)
@@ -183,7 +183,7 @@ def test_going_on_after_being_stopped(tiny: Recipe, tmp_path: Path, monkeypatch:
     arguments = ["tune", str(recipe), "--precision", "fp32", "--minutes", "10"]
     arguments += ["--output", str(output), "--artifacts", str(artifacts)]
 
-    code, messages = stopped(arguments, evidence, 2, signal.SIGINT)
+    code, messages = stopped(arguments, evidence, 1, signal.SIGINT)
     assert code == 130
     assert "the best plan so far is in" in messages
     assert "[fp32]" in output.read_text(encoding="utf-8")
@@ -194,8 +194,8 @@ def test_going_on_after_being_stopped(tiny: Recipe, tmp_path: Path, monkeypatch:
     killed = evidence.read_text(encoding="utf-8")
     complete_lines = killed[: killed.rfind("\n") + 1]
 
-    # The same space with two parameters, so that the search comes to its end
-    keep_parameters(monkeypatch, "spinning", "blocks")
+    # The same space with one parameter, so that the search comes to its end
+    keep_parameters(monkeypatch, "spinning")
     last = CliRunner().invoke(app, [*arguments, "--json"])
     assert last.exit_code == 0, last.output
     result = json.loads(last.stdout)
