@@ -7,7 +7,7 @@ from typing import Literal
 from pipeline import targets
 from pipeline.graph.interface import Interface
 from pipeline.recipe.recipe import Recipe
-from pipeline.release import assemble as assembled
+from pipeline.release import assemble as release_folder
 from pipeline.release import gate, summary
 from pipeline.release.summary import Line
 from pipeline.stages import assemble, compile, engines, export, load, preconditions, publish, validate
@@ -19,24 +19,26 @@ StageName = Literal["export", "compile", "assemble", "validate", "publish"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """What a build left: `folder` of its last stage, and whether there was any work to do.
-
-    From validation on, `lines` says how each variant fared; all of it is in the folder's manifest.json.
-    """
+    """The result of a build."""
 
     name: str
+    """The name of the release."""
     stage: StageName
+    """The last stage of the build."""
     folder: Path
+    """The folder of the last stage: the release, or a folder below artifacts/.work."""
     new: bool
+    """Whether the build had any work to do."""
     lines: tuple[Line, ...] = ()
+    """How each variant fared, from the stage "validate" on; the folder's manifest.json has the details."""
 
 
 def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "publish") -> Built:
     """Build `recipe` into the folder `artifacts`, up to the stage `until`.
 
-    Every stage that an earlier build has done is taken from artifacts/.work. Raises UsageError, MissingError,
-    StageError (the stage named, the cause chained), GateError (nothing is published), and what model_src, validation
-    and distilforge raise for checkpoints, data and releases.
+    A stage that an earlier build has done is taken from artifacts/.work. Raises UsageError, MissingError, StageError
+    (which names the stage and chains the cause), GateError (after which nothing is published), and the errors of
+    model_src, validation and distilforge for checkpoints, data and releases.
     """
     for variant in recipe.variants:
         targets.find(variant.target, variant.precision)
@@ -46,8 +48,8 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
 
     exported = export.export(work, recipe, source)
     if until == "export":
-        return _built(recipe, until, exported)
-    if recipe.head is None:  # what config.json names is known once the model is there
+        return _result(recipe, until, exported)
+    if recipe.head is None:  # the head that config.json names is known after the export
         preconditions.check_texts(recipe, source, Interface.read(exported.folder / export.INTERFACE).head)
 
     graphs = {
@@ -56,22 +58,22 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
     }
     compiled = engines.make(work, recipe, exported, graphs, talk)
     if until == "compile":
-        return _built(recipe, until, *compiled)
+        return _result(recipe, until, *compiled)
 
     candidate = assemble.assemble(work, recipe, source, exported, compiled)
     if until == "assemble":
-        return _built(recipe, until, candidate)
+        return _result(recipe, until, candidate)
 
     compared = validate.compare(work, recipe, source, candidate, talk)
     timed = validate.time(work, recipe, source, candidate, talk)
     validated = validate.validate(work, recipe, candidate, compared, timed)
-    manifest = assembled.read_manifest(validated.folder)
+    manifest = release_folder.read_manifest(validated.folder)
     for line in gate.withheld(manifest):
         talk.note(line)
     if recipe.gates.mode == "enforce" or not manifest.variants:
         gate.enforce(manifest)
     if until == "validate":
-        return replace(_built(recipe, until, validated), lines=summary.lines(manifest))
+        return replace(_result(recipe, until, validated), lines=summary.lines(manifest))
 
     published = publish.publish(
         artifacts, artifacts / WORK / "publish", source, candidate, validated, manifest, talk
@@ -81,11 +83,11 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
         stage="publish",
         folder=published.folder,
         new=published.new,
-        lines=summary.lines(assembled.read_manifest(published.folder)),
+        lines=summary.lines(release_folder.read_manifest(published.folder)),
     )
 
 
-def _built(recipe: Recipe, stage: StageName, *made: Stage) -> Built:
+def _result(recipe: Recipe, stage: StageName, *stages: Stage) -> Built:
     return Built(
-        name=recipe.name, stage=stage, folder=made[-1].folder, new=not all(each.reused for each in made)
+        name=recipe.name, stage=stage, folder=stages[-1].folder, new=not all(one.reused for one in stages)
     )

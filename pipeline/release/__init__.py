@@ -1,1 +1,1 @@
-"""The release: put together, judged by its gate, described by its card, and published."""
+"""A release is assembled, judged by the gate, described by its model card, and published."""

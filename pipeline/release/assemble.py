@@ -1,4 +1,4 @@
-"""Stage 3: a candidate, which is a release folder that nobody has validated yet."""
+"""Assembles a candidate, which is a release folder that is not validated yet, and reads and writes manifests."""
 
 import hashlib
 import json
@@ -31,9 +31,9 @@ def assemble(
     compiled: Sequence[tuple[Variant, Path]],
     folder: Path,
 ) -> Manifest:
-    """Fill `folder` with a candidate made of the variants' files, which lie below the paths in `compiled`.
+    """Fill `folder` with a candidate and return its manifest, which is written too.
 
-    Returns its manifest, which is written too. Raises CheckpointError for an unusable tokenizer.
+    `compiled` has each variant with the folder that its files are in. Raises CheckpointError for an unusable tokenizer.
     """
     config = checkpoint.configuration()
     for variant, compiled_folder in compiled:
@@ -44,7 +44,7 @@ def assemble(
     files = digests.record(folder)
     manifest = Manifest(
         name=name,
-        version=version(files, recipe_sha256),
+        version=release_version(files, recipe_sha256),
         head=interface.head,
         labels=interface.labels,
         problem_type=interface.problem_type,
@@ -60,16 +60,19 @@ def assemble(
 
 
 def without(manifest: Manifest, reasons: Mapping[str, str]) -> Manifest:
-    """`manifest` with the variants named in `reasons` withheld: their files are gone, and so the version is another."""
+    """`manifest` with the variants in `reasons` withheld, for the reason given by their name.
+
+    Their files leave the manifest, which changes the version.
+    """
     if not reasons:
         return manifest
     kept = tuple(variant for variant in manifest.variants if variant.name not in reasons)
     needed = {file for variant in kept for file in variant.files}
-    left = {file for variant in manifest.variants for file in variant.files} - needed
-    files = {name: entry for name, entry in manifest.files.items() if name not in left}
+    dropped = {file for variant in manifest.variants for file in variant.files} - needed
+    files = {name: entry for name, entry in manifest.files.items() if name not in dropped}
     return replace(
         manifest,
-        version=version(files, manifest.provenance.recipe_sha256),
+        version=release_version(files, manifest.provenance.recipe_sha256),
         variants=kept,
         files=files,
         withheld=tuple(
@@ -80,14 +83,14 @@ def without(manifest: Manifest, reasons: Mapping[str, str]) -> Manifest:
     )
 
 
-def version(files: Mapping[str, FileRecord], recipe_sha256: str) -> str:
-    """The version of a release: a digest of what is deployed and of the recipe, never of timings or dates."""
+def release_version(files: Mapping[str, FileRecord], recipe_sha256: str) -> str:
+    """The version of a release: a digest of the deployed files and of the recipe, but not of timings or dates."""
     text = digests.of_records(files) + recipe_sha256
     return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
 
 
 def provenance(checkpoint_sha256: str, recipe_sha256: str) -> Provenance:
-    """Where what is made now, on this machine, comes from."""
+    """The provenance of a release that is made now on this machine."""
     return Provenance(
         checkpoint_sha256=checkpoint_sha256,
         recipe_sha256=recipe_sha256,
@@ -105,7 +108,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def architecture(folder: Path) -> str:
-    """The head's class in transformers, which config.json of the release in `folder` names."""
+    """The head's class in transformers, as config.json of the release in `folder` names it."""
     (name,) = Fields.parse((folder / CONFIG).read_text(encoding="utf-8"), CONFIG).list(
         "architectures", read_text
     )
@@ -113,12 +116,12 @@ def architecture(folder: Path) -> str:
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write `manifest` into `folder`, after all the files that it lists."""
+    """Write `manifest` into `folder`; call this after all the files that it lists are written."""
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 
 def seal(manifest: Manifest, folder: Path) -> Manifest:
-    """Write `manifest` with the digest of every file that now lies in `folder`, and return it."""
+    """Write `manifest` with the digest of every file that is now in `folder`, and return it."""
     files = {name: entry for name, entry in digests.record(folder).items() if name != MANIFEST}
     sealed = replace(manifest, files=files)
     write_manifest(sealed, folder)
@@ -128,6 +131,6 @@ def seal(manifest: Manifest, folder: Path) -> Manifest:
 def _write_config(
     checkpoint: CheckpointFolder, config: DistilBertConfig, architecture: str, path: Path
 ) -> None:
-    """The checkpoint's config.json, with the head that was exported and every default written out."""
+    """Write the checkpoint's config.json with the head that was exported and with every default."""
     values = {**checkpoint.read_config(), **config.to_hugging_face(architecture)}
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

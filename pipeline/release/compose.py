@@ -1,4 +1,4 @@
-"""A release folder: the validated candidate with its report, its model card and the digest of every file."""
+"""Composes a release: the validated candidate with its report, its model card and the digest of every file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +17,13 @@ CARD = "README.md"
 def compose(
     *, candidate: Path, judged: Manifest, report: Report, provenance: Provenance, folder: Path
 ) -> Manifest:
-    """Fill the empty `folder` with a release: the stage folder `candidate`, as it was judged, with its report."""
-    storage.copy(candidate, folder, leaving=MANIFEST)
+    """Fill the empty `folder` with a release and return its manifest.
+
+    `candidate` is the stage's folder, and `judged` its manifest after validation, which may withhold variants.
+    """
+    storage.copy_tree(candidate, folder, except_name=MANIFEST)
     for file in assemble.read_manifest(candidate).files.keys() - judged.files.keys():
-        (folder / file).unlink()  # a variant that was withheld
+        (folder / file).unlink()  # it belongs to a variant that was withheld
     manifest = replace(judged, provenance=provenance)
     html.write(report, manifest, folder / "validation")
     (folder / CARD).write_text(model_card.render(manifest, assemble.architecture(folder)), encoding="utf-8")

@@ -6,14 +6,14 @@ from pipeline.errors import GateError
 
 
 def enforce(manifest: Manifest) -> None:
-    """Raise GateError, with what was observed against which limit, unless every verdict is met.
+    """Raise GateError, with each observed value and its limit, unless every verdict is met.
 
-    What is withheld is no failure, unless nothing is left.
+    A withheld variant is not a failure, unless no variant is left.
     """
     if not manifest.variants:
         raise GateError(
             "every variant was withheld",
-            withheld(manifest),
+            withheld_lines(manifest),
             manifest,
             hint="add a variant that keeps the checkpoint's precision, such as onnxruntime-cpu:fp32",
         )
@@ -29,15 +29,15 @@ def enforce(manifest: Manifest) -> None:
             f"{len(failed)} of {count} checks failed",
             failed,
             manifest,
-            hint="`--gate report` publishes it all the same, marked as not validated",
+            hint="`--gate report` publishes it anyway, marked as not validated",
         )
 
 
-def withheld(manifest: Manifest) -> list[str]:
-    """A line for each variant that is not in the release, with the reason."""
-    return [f"{each.name} is withheld: {each.reason}" for each in manifest.withheld]
+def withheld_lines(manifest: Manifest) -> list[str]:
+    """A line for each withheld variant, with the reason."""
+    return [f"{variant.name} is withheld: {variant.reason}" for variant in manifest.withheld]
 
 
 def sentence(verdict: Verdict) -> str:
-    """What was observed, against which limit."""
+    """The observed value of `verdict` and its limit, as a sentence."""
     return f"{verdict.check} is {verdict.observed:.4g}, must be {verdict.comparison} {verdict.limit:.4g} {verdict.unit}"

@@ -11,8 +11,8 @@ from distilforge.timing import claims
 from validation import tasks
 from validation.report import AGREEMENT, EAGER, room
 
-# What every other precision is held against, where the release has it
-BASE = "fp32"
+# The precision that the others of a release are compared with
+BASE_PRECISION = "fp32"
 
 _OUTCOMES: Mapping[Outcome, str] = {"met": "yes", "not met": "**no**", "not settled": "not settled"}
 
@@ -49,8 +49,8 @@ No labelled data were given, so only agreement with eager PyTorch was judged.
 | {{ verdict.comparison }} {{ "%.3g" | format(verdict.limit) }} {{ verdict.unit }} \
 | {{ "%.3g" | format(verdict | room) if verdict.settled else "-" }} | {{ outcomes[verdict.outcome] }} |
 {% endfor %}
-Room is what lies between the observed and the limit; it is negative where a check failed. What is not settled is
-neither a failure nor a claim.
+Room is the distance from the observed value to the limit; it is negative if the check failed. A check that is not
+settled is neither a failure nor a claim.
 {% for variant, note in notes %}
 - {{ variant }}: {{ note }}
 {%- endfor %}
@@ -128,7 +128,7 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 ```
 
 {% endif -%}
-Sizes it takes: {% for axis, span in manifest.spans.items() %}{{ axis }} {{ span.low }} to {{ span.high }}\
+Accepted sizes: {% for axis, span in manifest.spans.items() %}{{ axis }} {{ span.low }} to {{ span.high }}\
 {{ "" if loop.last else ", " }}{% endfor %}.
 
 ## Where it comes from
@@ -148,7 +148,7 @@ validation/report.html has the details.
 
 
 def render(manifest: Manifest, architecture: str) -> str:
-    """README.md of the release that `manifest` describes; `architecture` is the head's class in transformers."""
+    """The text of README.md for the release of `manifest`; `architecture` is the head's class in transformers."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - Markdown
@@ -160,22 +160,22 @@ def render(manifest: Manifest, architecture: str) -> str:
         manifest=manifest,
         metrics=[(variant.name, metric) for variant in manifest.variants for metric in variant.metrics],
         verdicts=[(variant.name, verdict) for variant in manifest.variants for verdict in variant.verdicts],
-        labelled=any(primary(variant) for variant in manifest.variants),
+        labelled=any(judged_metric(variant) for variant in manifest.variants),
         notes=[(variant.name, note) for variant in manifest.variants for note in variant.notes],
         outcomes=_OUTCOMES,
         unsettled="" if claims.are_settled(manifest) else claims.unsettled_reason(manifest),
         timings=[row for variant in manifest.variants for row in _timings(manifest, variant)],
         call=f"session({(heads.get(manifest.head) or Session).example_inputs})",
         classifies=tasks.find(manifest.head).classifies,
-        file=next((each.files[0] for each in manifest.variants if not each.compiled), ""),
-        engines=[(each, each.compiled) for each in manifest.variants if each.compiled],
+        file=next((variant.files[0] for variant in manifest.variants if not variant.compiled), ""),
+        engines=[(variant, variant.compiled) for variant in manifest.variants if variant.compiled],
         optimum="ORTModelFor" + ("FeatureExtraction" if task == architecture else task),
     )
 
 
 def _timings(manifest: Manifest, variant: Variant) -> list[Mapping[str, str]]:
-    """A row for each shape at which `variant` was timed beside eager PyTorch, and beside fp32 where that is here."""
-    sibling = rival(manifest, variant)
+    """A row for each shape at which `variant` was timed with eager PyTorch, and with fp32 if the release has that."""
+    sibling = fp32_sibling(manifest, variant)
     megabytes = sum(manifest.files[file].bytes for file in variant.files if file in manifest.files) / 1e6
     rows: list[Mapping[str, str]] = []
     for shape in claims.shapes(manifest, variant.name):
@@ -198,18 +198,18 @@ def _timings(manifest: Manifest, variant: Variant) -> list[Mapping[str, str]]:
     return rows
 
 
-def primary(variant: Variant) -> Metric | None:
-    """The metric that is judged; None without labelled data."""
+def judged_metric(variant: Variant) -> Metric | None:
+    """The metric that the gate judges; None without labelled data."""
     return next((metric for metric in variant.metrics if metric.name != AGREEMENT), None)
 
 
-def rival(manifest: Manifest, variant: Variant) -> Variant | None:
-    """The release's fp32 variant of the same target, where `variant` is another."""
+def fp32_sibling(manifest: Manifest, variant: Variant) -> Variant | None:
+    """The release's fp32 variant of the same target; None if `variant` is that one or there is none."""
     return next(
         (
             other
             for other in manifest.variants
-            if other.target == variant.target and other.precision == BASE != variant.precision
+            if other.target == variant.target and other.precision == BASE_PRECISION != variant.precision
         ),
         None,
     )

@@ -1,4 +1,4 @@
-"""Stage 5: a finished release folder becomes artifacts/<name>/<version>, all at once or not at all."""
+"""Publishes a release folder as artifacts/<name>/<version>: all of it or nothing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +15,13 @@ from pipeline.store.work import Talk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """Where a release lies, and whether this publisher put it there or found it."""
+class Publication:
+    """A published release."""
 
     folder: Path
+    """The folder artifacts/<name>/<version>."""
     new: bool
+    """Whether this call published it; false if it was there before."""
 
 
 def publish(
@@ -29,45 +31,45 @@ def publish(
     artifacts: Path,
     work: Path,
     talk: Talk,
-) -> Published:
-    """Publish `compose`'s release, which `manifest` describes, as artifacts/<name>/<version>; make `latest` name it.
+) -> Publication:
+    """Publish the release that `manifest` describes as artifacts/<name>/<version>, and make `latest` name it.
 
-    `compose` fills the folder it is given, which lies in `work`, on the file system of `artifacts`. Where the same
-    version is there already, whole, as well validated and with its speed as well settled, nothing is composed or
-    written. Publishers of one name take turns; readers see the old release or the new one, never a part. Raises OSError
-    where a disk says no.
+    `compose` writes the release into the folder it is given. That folder is below `work`, which must be on the file
+    system of `artifacts`. Nothing is written if the same version is there, undamaged, and neither its validation nor
+    its timing is worse. Publishers of the same name take turns. A reader sees the old release or the new one, never a
+    part. Raises OSError if a disk refuses.
     """
     name, version = manifest.name, manifest.version
-    aside = work / f"{name}.aside"
+    staging = work / f"{name}.aside"
     final = artifacts / name / version
     work.mkdir(parents=True, exist_ok=True)
     with FileLock(work / f"{name}.lock"):
-        present = _stays(final, manifest, talk)
+        present = _is_as_good(final, manifest, talk)
         if not present:
             talk.started("publish", f"writing {final}")
             try:
-                storage.empty(aside)
-                compose(aside)
-                _replace(aside, final, work / f"{name}.old")
+                storage.make_empty(staging)
+                compose(staging)
+                _replace(staging, final, work / f"{name}.old")
             finally:
-                storage.remove(aside)
+                storage.remove(staging)
         if not present or not _is_latest(final):
-            storage.point(final.parent / LATEST, version, work / f"{name}.{LATEST}")
-    return Published(folder=final, new=not present)
+            storage.replace_link(final.parent / LATEST, version, work / f"{name}.{LATEST}")
+    return Publication(folder=final, new=not present)
 
 
-def _stays(final: Path, new: Manifest, talk: Talk) -> bool:
-    """Whether the release in `final` can stay: it is whole, and knows no less of itself than `new` does."""
+def _is_as_good(final: Path, new: Manifest, talk: Talk) -> bool:
+    """Whether the release in `final` is undamaged, and as well validated and timed as `new`."""
     if not final.exists():
         return False
     try:
         present = read_manifest(final)
-        wrong = digests.damaged(final, present.files)
+        damaged = digests.damaged(final, present.files)
     except (OSError, UnicodeDecodeError, ReleaseError) as cause:
         talk.note(f"{final} is damaged and is replaced: {cause}")
         return False
-    if wrong:
-        talk.note(f"{final} is damaged and is replaced: {', '.join(wrong)}")
+    if damaged:
+        talk.note(f"{final} is damaged and is replaced: {', '.join(damaged)}")
         return False
     if present.validated != new.validated:
         return present.validated
@@ -78,14 +80,16 @@ def _is_steady(manifest: Manifest) -> bool:
     return manifest.timing is not None and manifest.timing.steady
 
 
-def _replace(aside: Path, final: Path, old: Path) -> None:
-    """Give `aside` its final name. What is in its place, damaged or not validated, goes first, to `old`: for a moment
-    there is no such release, which a reader sees as absent, never as a mixture."""
+def _replace(staging: Path, final: Path, old: Path) -> None:
+    """Rename `staging` to `final`, after a folder that is there was renamed to `old`.
+
+    In between, a reader does not find the release, but never finds a mixture of the two.
+    """
     storage.remove(old)
     final.parent.mkdir(parents=True, exist_ok=True)
     if final.exists():
         final.rename(old)
-    storage.rename(aside, final)
+    storage.commit(staging, final)
     storage.remove(old)
 
 

@@ -1,11 +1,11 @@
-"""The table over releases: what each is, how large, accurate and fast, and whether it passed."""
+"""The table of releases: the size, accuracy, speed and verdict of every variant."""
 
 from dataclasses import dataclass
 
 from distilforge.manifest import Manifest, Variant, Withheld
 from distilforge.timing import claims
 
-from pipeline.release.model_card import primary, rival
+from pipeline.release.model_card import fp32_sibling, judged_metric
 from validation.gate import WIDENED
 from validation.report import AGREEMENT, EAGER
 from validation.verdicts import ERROR, LOSS
@@ -34,62 +34,62 @@ NOT_SETTLED = "not settled"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One variant of one release, as the table over releases shows it."""
+    """One variant of one release, as a line of the table."""
 
     release: str
     """The release's name."""
     version: str
-    """Its version."""
+    """The release's version."""
     head: str
-    """What it computes."""
+    """The name of the head."""
     variant: str
-    """Target and precision."""
+    """The variant's name: its target and its precision."""
     bytes: int | None = None
-    """Of its engine, or else of all its files."""
+    """The size of the engine, or else of all files of the variant."""
     metric: str | None = None
-    """The metric that is judged; None, as are its values, without labelled data."""
+    """The name of the metric that the gate judges; None without labelled data, and so are its values."""
     eager: float | None = None
     """The metric of eager PyTorch."""
     value: float | None = None
     """The metric of the variant."""
     loss: float | None = None
-    """The end of the loss's interval that is held against the margin."""
+    """The end of the loss's interval that is compared with the margin."""
     margin: float | None = None
     """The largest loss that passes."""
     loss_settled: bool = True
-    """Whether the examples were enough to tell the loss."""
+    """Whether there were enough examples to judge the loss."""
     agreement: float | None = None
-    """Share of decisions that are eager's."""
+    """The share of decisions that equal those of eager PyTorch."""
     error: float | None = None
-    """Largest absolute difference from eager's outputs, where that is judged."""
+    """The largest absolute difference from the outputs of eager PyTorch; None if that is not judged."""
     eager_seconds: float | None = None
-    """Median seconds of eager at the largest timed shape; None where nothing is claimed."""
+    """The median seconds of eager PyTorch at the largest timed shape; None if no speed is claimed."""
     variant_seconds: float | None = None
-    """Median seconds of the variant there."""
+    """The median seconds of the variant at the same shape."""
     speedup: float | None = None
-    """How many times as fast as eager, as geometric mean over the timed shapes; None where that is not settled."""
+    """How many times as fast as eager PyTorch, as geometric mean over the timed shapes; None if not settled."""
     sibling_speedup: float | None = None
-    """How many times as fast as the release's fp32 variant; None where that is not settled, or there is none."""
+    """How many times as fast as the fp32 variant; None if not settled or without such a variant."""
     ran: bool = True
-    """Whether it answered itself, and not the graph that it was made of in its place."""
+    """Whether the variant itself was run; false if its graph was judged in its place."""
     timed: bool = False
-    """Whether it was timed."""
+    """Whether the variant was timed."""
     sibling: str = ""
-    """The release's fp32 variant, which it is held against; empty where it is that one, or there is none."""
+    """The name of the fp32 variant that it is compared with; empty if it is that one or there is none."""
     capabilities: tuple[str, ...] = ()
-    """Compute capabilities that its engine is for."""
+    """The compute capabilities that the engine is for."""
     build_seconds: float | None = None
-    """How long its engine took to build."""
+    """The build time of the engine."""
     validated: bool
-    """Whether it failed none of its checks."""
+    """Whether no check failed."""
     widened: bool = False
-    """Whether it was held to wider limits than usual."""
+    """Whether its limits were wider than usual."""
     withheld: str = ""
-    """Why it is not in the release; empty where it is."""
+    """Why it is not in the release; empty if it is."""
 
     @property
     def verdict(self) -> str:
-        """How it fared, in words."""
+        """The verdict in words."""
         if self.withheld:
             return f"{WITHHELD}: {self.withheld}"
         if not self.validated:
@@ -103,17 +103,17 @@ class Line:
 
     @property
     def loss_of_margin(self) -> str:
-        """The loss against its margin, as text."""
+        """The loss and its margin, as text."""
         if self.loss is None:
             return "-"
         return f"{self.loss:.4f} of {number(self.margin, '.4g')}" if self.loss_settled else NOT_SETTLED
 
     def claimed(self, value: float | None, form: str, *, scale: float = 1) -> str:
-        """`value`, which a timing gave, as text."""
+        """`value`, which comes from a timing, as text."""
         return NOT_SETTLED if value is None and self.timed else number(value, form, scale=scale)
 
     def cells(self) -> tuple[str, ...]:
-        """This line as text, a cell a column."""
+        """This line as text, with one cell for each column."""
         return (
             self.release,
             self.head,
@@ -136,33 +136,33 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What the table tells of one release: a line for each variant, or what became of it in a few words."""
+    """One release in the table: a line for each variant, or else the outcome in a few words."""
 
     name: str
-    """The release's name, or what it was to be built from where that could not be read."""
+    """The release's name, or the recipe or checkpoint if that could not be read."""
     lines: tuple[Line, ...] = ()
-    """Of its variants; empty where there are no verdicts on them."""
+    """A line for each variant; empty if there are no verdicts."""
     outcome: str = ""
-    """What became of it, where there are no lines."""
+    """The outcome, if there are no lines."""
 
     def rows(self) -> tuple[tuple[str, ...], ...]:
-        """The rows of the table, a cell a column."""
+        """The rows of the table, with one cell for each column."""
         if self.lines:
             return tuple(line.cells() for line in self.lines)
         return ((self.name, *["-"] * (len(COLUMNS) - 2), self.outcome),)
 
 
 def lines(manifest: Manifest) -> tuple[Line, ...]:
-    """A line for each variant of the release that `manifest` describes, those that were withheld last."""
+    """A line for each variant of the release; the withheld variants come last."""
     return (
         *(_line(manifest, variant) for variant in manifest.variants),
-        *(_withheld(manifest, each) for each in manifest.withheld),
+        *(_withheld(manifest, variant) for variant in manifest.withheld),
     )
 
 
 def _line(manifest: Manifest, variant: Variant) -> Line:
-    metric = primary(variant)
-    agreement = [found.variant for found in variant.metrics if found.name == AGREEMENT]
+    metric = judged_metric(variant)
+    agreement = [one.variant for one in variant.metrics if one.name == AGREEMENT]
     errors = [verdict.observed for verdict in variant.verdicts if verdict.kind == ERROR]
     losses = [verdict for verdict in variant.verdicts if verdict.kind == LOSS]
     largest = max(
@@ -171,7 +171,7 @@ def _line(manifest: Manifest, variant: Variant) -> Line:
     eager_seconds = claims.seconds(manifest, EAGER, largest) if largest else None
     variant_seconds = claims.seconds(manifest, variant.name, largest) if largest else None
     over_eager = claims.speedup(manifest, variant.name, EAGER)
-    sibling = rival(manifest, variant)
+    sibling = fp32_sibling(manifest, variant)
     over_sibling = claims.speedup(manifest, variant.name, sibling.name) if sibling else None
     return Line(
         release=manifest.name,
@@ -209,12 +209,12 @@ def _withheld(manifest: Manifest, withheld: Withheld) -> Line:
         version=manifest.version,
         head=manifest.head,
         variant=withheld.name,
-        # It failed no check of its answers: it is too slow, or the building machine cannot check it, as its reason says
+        # No check of its answers failed. Its reason says that it is too slow or cannot be checked on this machine.
         validated=True,
         withheld=withheld.reason,
     )
 
 
 def number(value: float | None, form: str, *, scale: float = 1) -> str:
-    """`value` as text, a dash for none."""
+    """`value`, multiplied by `scale`, in the format `form`; a dash for None."""
     return "-" if value is None else format(value * scale, form)

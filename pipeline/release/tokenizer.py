@@ -1,4 +1,4 @@
-"""The tokenizer's files of a release: the checkpoint's own, and those that it lacks made from those that it has."""
+"""The tokenizer's files of a release: those of the checkpoint, and the missing ones made from them."""
 
 import json
 import shutil
@@ -25,9 +25,9 @@ _SPECIAL_TOKENS = {
     "mask_token": "[MASK]",
 }
 
-# transformers' classes that replace tokenizer.json's normalizer where their configuration differs; without a class
-# named, it is the model's
-_OVERRULING = (
+# These classes of transformers change tokenizer.json's normalizer if tokenizer_config.json differs from it. None
+# stands for a file that names no class, for which transformers takes the model's.
+_CHANGING_CLASSES = (
     None,
     *(f"{model}Tokenizer{kind}" for model in ("DistilBert", "Bert") for kind in ("", "Fast")),
 )
@@ -36,8 +36,8 @@ _OVERRULING = (
 def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, longest: int) -> None:
     """Write tokenizer.json, its configuration and vocab.txt for `checkpoint` into the folder `destination`.
 
-    `vocab_size` is the number of embeddings and `longest` that of positions. Raises CheckpointError where there is no
-    tokenizer, where it is damaged, and where it can give ids without an embedding.
+    `vocab_size` is the number of embeddings and `longest` the number of positions. Raises CheckpointError if there is
+    no tokenizer, if it is damaged, or if it can return ids that have no embedding.
     """
     for path in checkpoint.tokenizer:
         shutil.copyfile(path, destination / path.name)
@@ -45,7 +45,7 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
         if not (destination / VOCABULARY).exists():
             raise CheckpointError(
                 f"{checkpoint.path} has no tokenizer: neither {TOKENIZER} nor {VOCABULARY}",
-                hint="save the tokenizer beside the model: tokenizer.save_pretrained(folder)",
+                hint="save the tokenizer in the folder of the model: tokenizer.save_pretrained(folder)",
             )
         _from_vocabulary(destination)
     tokenizer = _load(destination / TOKENIZER, checkpoint.path)
@@ -56,13 +56,18 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Settings:
-    """What decides how text becomes wordpieces. Source: transformers' DistilBertTokenizerFast, with its defaults."""
+    """The settings of a WordPiece tokenizer. Source: transformers' DistilBertTokenizerFast, with its defaults."""
 
     lowercase: bool
+    """Whether text is changed to lower case."""
     strip_accents: bool | None
+    """Whether accents are removed; None to remove them if `lowercase` is set."""
     handle_chinese_chars: bool
-    overrules_normalizer: bool
+    """Whether every Chinese character is a word."""
+    changes_normalizer: bool
+    """Whether transformers changes tokenizer.json's normalizer to these settings."""
     special: Mapping[str, str]
+    """The text of each special token, by transformers' name for it."""
 
     @classmethod
     def read(cls, folder: Path) -> "_Settings":
@@ -75,13 +80,13 @@ class _Settings:
             lowercase=values.get("do_lower_case") is not False,
             strip_accents=accents if isinstance(accents, bool) else None,
             handle_chinese_chars=values.get("tokenize_chinese_chars") is not False,
-            overrules_normalizer=values.get("tokenizer_class") in _OVERRULING,
+            changes_normalizer=values.get("tokenizer_class") in _CHANGING_CLASSES,
             special={name: _content(values.get(name), default) for name, default in _SPECIAL_TOKENS.items()},
         )
 
 
 def _content(value: object, default: str) -> str:
-    """A special token's text, which is stored bare or as an object."""
+    """The text of a special token, which is stored as a string or as an object."""
     if isinstance(value, dict):
         value = value.get("content")
     return value if isinstance(value, str) else default
@@ -93,10 +98,10 @@ def _from_vocabulary(folder: Path) -> None:
     pieces = {
         piece.rstrip("\r"): index for index, piece in enumerate(lines) if piece or index < len(lines) - 1
     }
-    absent = [token for token in settings.special.values() if token not in pieces]
-    if absent:
+    missing = [token for token in settings.special.values() if token not in pieces]
+    if missing:
         raise CheckpointError(
-            f"{folder / VOCABULARY} lacks the special tokens {', '.join(absent)}",
+            f"{folder / VOCABULARY} lacks the special tokens {', '.join(missing)}",
             hint="copy tokenizer.json into the checkpoint: save the tokenizer with save_pretrained",
         )
     tokenizer = BertWordPieceTokenizer(
@@ -115,22 +120,22 @@ def _from_vocabulary(folder: Path) -> None:
 
 
 def _align(folder: Path) -> None:
-    """Make tokenizer.json normalize text as its configuration says, which is what transformers' tokenizers obey."""
+    """Change tokenizer.json's normalizer to the settings of tokenizer_config.json, as transformers' classes do."""
     settings = _Settings.read(folder)
-    if not settings.overrules_normalizer:
+    if not settings.changes_normalizer:
         return
     values = dict(read_json(folder / TOKENIZER))
     normalizer = values.get("normalizer")
     if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
         return
-    wanted = {
+    adjusted = {
         **normalizer,
         "lowercase": settings.lowercase,
         "strip_accents": settings.strip_accents,
         "handle_chinese_chars": settings.handle_chinese_chars,
     }
-    if wanted != normalizer:
-        _write_json(folder / TOKENIZER, values | {"normalizer": wanted})
+    if adjusted != normalizer:
+        _write_json(folder / TOKENIZER, values | {"normalizer": adjusted})
 
 
 def _load(path: Path, checkpoint: Path) -> Tokenizer:
@@ -152,7 +157,7 @@ def _check_size(tokenizer: Tokenizer, checkpoint: Path, vocab_size: int) -> None
 
 
 def _complete(folder: Path, tokenizer: Tokenizer, longest: int) -> None:
-    """Write what transformers expects beside tokenizer.json and the checkpoint did not have."""
+    """Write the files that transformers expects besides tokenizer.json, if the checkpoint does not have them."""
     entries = tokenizer.get_vocab(with_added_tokens=False)
     settings = _Settings.read(folder)
     special = {

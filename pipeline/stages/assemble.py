@@ -1,4 +1,4 @@
-"""Assemble: the variants' files and the tokenizer's as a release folder that nobody has validated yet."""
+"""Assemble: the files of the variants and of the tokenizer become a candidate, a release that is not validated yet."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from pipeline.store.work import Stage, WorkFolder
 def assemble(
     work: WorkFolder, recipe: Recipe, source: Source, exported: Stage, compiled: Sequence[Stage]
 ) -> Stage:
-    """A release folder that nobody has validated yet."""
+    """The stage with the release folder of the candidate."""
     recipe_sha256 = recipe.digest
 
     def make(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Compile: one variant's files, which are the exported graph as its plan has it and what its target makes of that."""
+"""Compile: the plan of a variant is applied to the exported graph, and its target compiles the result."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ VARIANT = "variant.json"
 def compile_variant(
     work: WorkFolder, recipe: Recipe, source: Source, variant: VariantName, exported: Stage
 ) -> Stage:
-    """The files of one variant, and variant.json, which is the manifest's entry for it so far."""
+    """The stage with the files of one variant and variant.json, the start of its entry in the manifest."""
     interface = Interface.read(exported.folder / INTERFACE)
     plan = recipe.plan(variant, interface.head)
 
@@ -33,8 +33,10 @@ def compile_variant(
             )
         )
         target = targets.find(variant.target, variant.precision)
-        made = transform.make_variant(exported.folder / GRAPH, plan, feeds, target, variant.precision, folder)
-        (folder / VARIANT).write_text(made.to_json(), encoding="utf-8")
+        entry = transform.make_variant(
+            exported.folder / GRAPH, plan, feeds, target, variant.precision, folder
+        )
+        (folder / VARIANT).write_text(entry.to_json(), encoding="utf-8")
 
     texts = (recipe.calibration or demo_texts(interface.head, "calibration")) if plan.scheme else None
     return work.stage(

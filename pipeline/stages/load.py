@@ -1,4 +1,4 @@
-"""Load: find the checkpoint, and digest what builds depend on."""
+"""Load: find the checkpoint and compute the digests of its files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,14 @@ from pipeline.store import digests
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The checkpoint's files and their digests; the model's and the tokenizer's apart, since export needs no text."""
+    """A checkpoint and the digests of its files."""
 
     checkpoint: CheckpointFolder
+    """The checkpoint."""
     model: Mapping[str, str]
+    """The digests of config.json and of the weights, by file name."""
     tokenizer: Mapping[str, str]
+    """The digests of the tokenizer's files, by file name. They are separate because the export does not need them."""
 
     @property
     def digest(self) -> str:
@@ -26,16 +29,16 @@ class Source:
 
 
 def load(recipe: Recipe) -> Source:
-    """Find the recipe's checkpoint and digest its files; CheckpointError for what is not there or cannot be read."""
+    """The recipe's checkpoint with the digests of its files; CheckpointError if one is missing or cannot be read."""
     checkpoint = checkpoint_folder.find(recipe.checkpoint)
 
-    def digested(paths: Sequence[Path]) -> dict[str, str]:
+    def file_digests(paths: Sequence[Path]) -> dict[str, str]:
         return {path.name: _digest(path) for path in paths}
 
     return Source(
         checkpoint=checkpoint,
-        model=digested((checkpoint.config, *checkpoint.weights)),
-        tokenizer=digested(checkpoint.tokenizer),
+        model=file_digests((checkpoint.config, *checkpoint.weights)),
+        tokenizer=file_digests(checkpoint.tokenizer),
     )
 
 

@@ -1,4 +1,4 @@
-"""Publish: the validated candidate becomes a version under the artifacts folder, all at once."""
+"""Publish: the validated candidate becomes a version in the artifacts folder."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ from distilforge.manifest import Manifest
 
 from pipeline.errors import in_stage
 from pipeline.release import assemble
-from pipeline.release.publish import Published
+from pipeline.release.publish import Publication
 from pipeline.release.publish import publish as publish_release
 from pipeline.stages.load import Source
 from pipeline.stages.validate import REPORT
@@ -22,11 +22,13 @@ def publish(
     validated: Stage,
     manifest: Manifest,
     talk: Talk,
-) -> Published:
-    """Publish what `manifest` describes below `artifacts`; `work` is a folder on the same file system."""
+) -> Publication:
+    """Publish the release that `manifest` describes below `artifacts`; `work` is a folder on the same file system."""
 
     def compose(folder: Path) -> None:
-        from pipeline.release.compose import compose as compose_release  # reads reports, which needs PyTorch
+        from pipeline.release.compose import (
+            compose as compose_release,
+        )  # imports PyTorch, since it reads reports
         from validation.report import Report
 
         compose_release(
@@ -39,8 +41,8 @@ def publish(
 
     started = time.monotonic()
     with in_stage("publish"):
-        published = publish_release(
+        publication = publish_release(
             manifest=manifest, compose=compose, artifacts=artifacts, work=work, talk=talk
         )
-    talk.finished("publish", manifest.version, time.monotonic() - started, reused=not published.new)
-    return published
+    talk.finished("publish", manifest.version, time.monotonic() - started, reused=not publication.new)
+    return publication

@@ -1,1 +1,1 @@
-"""Where results are kept: the work folder, writing that cannot be half done, digests and versions."""
+"""Storage of results: the work folder, writing that is complete or absent, digests and versions."""

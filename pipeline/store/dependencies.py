@@ -1,4 +1,4 @@
-"""Which of our own modules a function's work depends on, read from its imports, so that an edit makes it run again."""
+"""Finds which of our modules a function depends on, from its imports, so that a stage runs again after an edit."""
 
 import ast
 import importlib.util
@@ -11,17 +11,17 @@ from pathlib import Path
 
 from pipeline.store import digests
 
-OWN = ("distilforge", "model_src", "pipeline", "validation")
-# What a package uses that finds its modules at run time: nobody imports them by name
+OWN_PACKAGES = ("distilforge", "model_src", "pipeline", "validation")
+# A package that uses one of these finds its modules at run time, so no import names them
 _REGISTRY, _WALKER = "Registry", "pkgutil"
-# Python 3.11 counts the depth of all trees that are being built in one number: two threads at once make it wrong
+# Python 3.11.0 to 3.11.7 has one counter for the depth of all syntax trees, which two threads at once make wrong
 _PARSING = threading.Lock()
 
 
 def digest_of(work: Callable[..., object]) -> str:
-    """Digest of the source of `work`, of every module of ours that it uses, and of all that these import.
+    """A digest of the source of `work`, of each of our modules that it uses, and of their imports.
 
-    What it uses is what it imports itself, and what it names of its module's imports.
+    A function uses what it imports itself, and those imports of its module that it names.
     """
     function = inspect.unwrap(work)
     paths = {path for name in _used(function) for path in _closure(name)}
@@ -31,7 +31,7 @@ def digest_of(work: Callable[..., object]) -> str:
 
 
 def modules_of(work: Callable[..., object]) -> frozenset[str]:
-    """The modules that `digest_of` looks at, by their paths below their package's parent."""
+    """The paths of the modules that `digest_of` reads, such as pipeline/store/work.py."""
     return frozenset(_label(path) for name in _used(inspect.unwrap(work)) for path in _closure(name))
 
 
@@ -39,39 +39,39 @@ def _used(function: Callable[..., object]) -> frozenset[str]:
     module = inspect.getmodule(function)
     assert module is not None
     body = _parse(textwrap.dedent(inspect.getsource(function)))
-    named = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
-    outside = _parse(inspect.getsource(module))
+    used_names = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
+    module_tree = _parse(inspect.getsource(module))
     return frozenset(
         [
             *(name for _, name in _imports(body)),
-            *(name for bound, name in _imports(outside) if bound in named),
+            *(name for bound, name in _imports(module_tree) if bound in used_names),
         ]
     )
 
 
 @cache
 def _closure(name: str) -> frozenset[Path]:
-    """The files of the module `name` and of all of ours that it imports, and so on.
+    """The files of the module `name` and of each of our modules that it imports, directly or indirectly.
 
-    A package around a module is left out unless it is imported itself: what it offers others is not used here.
+    The package of a module is left out unless it is imported itself.
     """
-    seen: dict[str, Path] = {}
-    waiting = [name]
-    while waiting:
-        module = waiting.pop()
-        if module in seen or (path := _file(module)) is None:
+    paths: dict[str, Path] = {}
+    pending = [name]
+    while pending:
+        module = pending.pop()
+        if module in paths or (path := _file(module)) is None:
             continue
-        seen[module] = path
+        paths[module] = path
         imported, finds_modules = _read(path)
-        waiting += imported
+        pending += imported
         if path.name == "__init__.py" and finds_modules:
-            waiting += [f"{module}.{file.stem}" for file in path.parent.glob("*.py") if file != path]
-    return frozenset(seen.values())
+            pending += [f"{module}.{file.stem}" for file in path.parent.glob("*.py") if file != path]
+    return frozenset(paths.values())
 
 
 @cache
 def _read(path: Path) -> tuple[frozenset[str], bool]:
-    """What the module in `path` imports of ours, and whether it finds its package's modules at run time."""
+    """Which of our modules the file `path` imports, and whether it finds its package's modules at run time."""
     tree = _parse(path.read_text(encoding="utf-8"))
     return frozenset(name for _, name in _imports(tree)), _finds_modules(tree)
 
@@ -82,32 +82,32 @@ def _parse(source: str) -> ast.Module:
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """Of every import of ours in `tree`: the name that it binds, and the module that it is or comes from."""
+    """The imports of our modules in `tree`: the name that each binds, and the module that it is or comes from."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in OWN:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in OWN_PACKAGES:
             for alias in node.names:
                 module = f"{node.module}.{alias.name}"
                 yield alias.asname or alias.name, node.module if _file(module) is None else module
         elif isinstance(node, ast.Import):
             for alias in node.names:
-                if alias.name.partition(".")[0] in OWN:
+                if alias.name.partition(".")[0] in OWN_PACKAGES:
                     yield alias.asname or alias.name.partition(".")[0], alias.name
 
 
 @cache
 def _file(module: str) -> Path | None:
-    """The file of `module`; None where that is a name inside a module, and no module."""
+    """The file of `module`; None if that is a name inside a module."""
     package, _, rest = module.partition(".")
     spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.origin is not None
-    place = Path(spec.origin).parent.joinpath(*rest.split(".")) if rest else Path(spec.origin).parent
-    candidates = (place / "__init__.py", place.with_suffix(".py"))
+    path = Path(spec.origin).parent.joinpath(*rest.split(".")) if rest else Path(spec.origin).parent
+    candidates = (path / "__init__.py", path.with_suffix(".py"))
     return next((file for file in candidates if file.is_file()), None)
 
 
 def _finds_modules(tree: ast.AST) -> bool:
-    """Whether a package finds its modules at run time: it makes a registry of them, or goes through them itself."""
+    """Whether a package finds its modules at run time: it has a registry, or uses pkgutil."""
     return any(
         (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == _REGISTRY)
         or (isinstance(node, ast.Import) and any(alias.name == _WALKER for alias in node.names))
@@ -116,7 +116,7 @@ def _finds_modules(tree: ast.AST) -> bool:
 
 
 def _label(path: Path) -> str:
-    """The path from its top package on, which is the same on every machine."""
+    """The path from its top package on, which does not depend on the machine."""
     parts = path.parts
-    top = max(place for place, part in enumerate(parts) if part in OWN)
+    top = max(position for position, part in enumerate(parts) if part in OWN_PACKAGES)
     return "/".join(parts[top:])

@@ -21,7 +21,7 @@ def of_value(value: object) -> str:
 
 
 def record(folder: Path) -> dict[str, FileRecord]:
-    """Digest and size of every file below `folder`, by relative path with forward slashes, sorted."""
+    """The digest and size of every file below `folder`, sorted by relative path with forward slashes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): FileRecord(sha256=of_file(path), bytes=path.stat().st_size)
@@ -30,12 +30,12 @@ def record(folder: Path) -> dict[str, FileRecord]:
 
 
 def of_records(records: Mapping[str, FileRecord]) -> str:
-    """Hexadecimal SHA-256 over names and contents of recorded files."""
+    """Hexadecimal SHA-256 over the names and contents of `records`."""
     return of_value({name: entry.sha256 for name, entry in records.items()})
 
 
 def damaged(folder: Path, records: Mapping[str, FileRecord]) -> tuple[str, ...]:
-    """Those recorded files that are absent from `folder` or differ, cheapest check first; empty when whole."""
+    """The names of the files in `records` that are missing from `folder` or differ; sizes are compared first."""
 
     def differs(name: str, entry: FileRecord) -> bool:
         path = folder / name

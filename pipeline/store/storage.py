@@ -1,4 +1,4 @@
-"""Writing so that a crash, a full disk or a power cut leaves the old or the new, never a mixture."""
+"""File operations after which a crash, a full disk or a power cut leaves the old or the new, never a mixture."""
 
 import os
 import shutil
@@ -13,37 +13,40 @@ def synchronize(folder: Path) -> None:
         _flush(Path(parent))
 
 
-def rename(aside: Path, final: Path) -> None:
-    """Flush the folder `aside` and give it its final name, which no folder may have."""
-    synchronize(aside)
-    aside.rename(final)
+def commit(staging: Path, final: Path) -> None:
+    """Flush the folder `staging` to the disk and rename it to `final`, which must not exist."""
+    synchronize(staging)
+    staging.rename(final)
     _flush(final.parent)
 
 
-def point(link: Path, target: str, aside: Path) -> None:
-    """Make the symbolic link `link` name `target`, atomically; `aside` is a free path on the same file system."""
-    aside.unlink(missing_ok=True)
-    aside.symlink_to(target)
-    aside.replace(link)
+def replace_link(link: Path, target: str, temporary: Path) -> None:
+    """Make the symbolic link `link` point to `target`, atomically.
+
+    `temporary` is a path on the same file system that nothing else uses.
+    """
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(link)
     _flush(link.parent)
 
 
-def empty(folder: Path) -> None:
-    """Make `folder` an empty folder, whatever was there."""
+def make_empty(folder: Path) -> None:
+    """Make `folder` an empty folder; a folder that is there is removed with its content."""
     remove(folder)
     folder.mkdir(parents=True)
 
 
 def remove(folder: Path) -> None:
-    """Remove `folder` and all below it, if it is there."""
+    """Remove `folder` and everything below it, if it exists."""
     if folder.exists():
         shutil.rmtree(folder)
 
 
 def link_or_copy(source: Path, destination: Path) -> None:
-    """The same content under a second name: a hard link where the file system has them, else a copy.
+    """Give the file `source` a second name: a hard link if the file system supports them, else a copy.
 
-    Only for files of the work folder, which are never changed in place.
+    This is only for files of the work folder, which are never changed in place.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -52,11 +55,14 @@ def link_or_copy(source: Path, destination: Path) -> None:
         shutil.copyfile(source, destination)
 
 
-def copy(source: Path, destination: Path, *, leaving: str) -> None:
-    """Copy every file below `source` but the one named `leaving`; unlike shutil's, the first OSError comes as it is."""
+def copy_tree(source: Path, destination: Path, *, except_name: str) -> None:
+    """Copy every file below `source` except those named `except_name`.
+
+    Raises the first OSError as it is; shutil.copytree would wrap it, which hides that a disk is full.
+    """
     for path in sorted(source.rglob("*")):
         target = destination / path.relative_to(source)
-        if path.is_file() and path.name != leaving:
+        if path.is_file() and path.name != except_name:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
 

@@ -1,4 +1,4 @@
-"""What is installed: versions of tools, the digest of our own source, the git commit, the host."""
+"""The versions of tools, a digest of our own source, the git commit, and the host, for the record of a result."""
 
 import importlib.metadata
 import importlib.util
@@ -23,7 +23,7 @@ _TOOLS = (
 
 
 def installed(package: str) -> str | None:
-    """The installed version of `package`, or None; nothing is imported."""
+    """The installed version of `package`, or None; the package is not imported."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -31,27 +31,27 @@ def installed(package: str) -> str | None:
 
 
 def of(*packages: str) -> dict[str, str]:
-    """Installed versions by name; a package that is not installed is left out."""
+    """The installed versions of `packages`, by name; packages that are not installed are left out."""
     versions = {package: installed(package) for package in packages}
     return {package: version for package, version in versions.items() if version is not None}
 
 
 def tools() -> dict[str, str]:
-    """The versions that a release's provenance names."""
+    """The versions in the provenance of a release."""
     return {"python": platform.python_version(), **of(*_TOOLS)}
 
 
 def source(*names: str) -> str:
-    """Digest of our own source, so that an edited stage is run again: packages (all modules) and single modules."""
+    """A digest of our own source, by which an edit is noticed; `names` are packages (with all modules) and modules."""
     files = [path for name in names for path in _files(name)]
     return digests.of_value([[path.name, digests.of_file(path)] for path in files])
 
 
 def git_commit() -> str:
-    """The commit of the pipeline's own checkout, `+changes` appended where files differ; "unknown" outside git."""
+    """The commit of the pipeline's checkout, with `+changes` if tracked files differ; "unknown" outside git."""
     root = Path(__file__).parent
     try:
-        # A checkout that merely surrounds an installation does not track this file, and says nothing about it.
+        # A repository around an installed package does not track this file, so its commit means nothing here
         _git(root, "ls-files", "--error-unmatch", Path(__file__).name)
         commit = _git(root, "rev-parse", "HEAD")
         changed = _git(root, "status", "--porcelain", "--untracked-files=no")
@@ -61,17 +61,17 @@ def git_commit() -> str:
 
 
 def host() -> str:
-    """This machine in a line: CPU model, usable cores, system."""
+    """This machine in one line: CPU model, usable cores, system."""
     return f"{_cpu_model()}, {len(os.sched_getaffinity(0))} cores, {platform.system()} {platform.machine()}"
 
 
 def _files(name: str) -> list[Path]:
     package, _, module = name.partition(".")
-    found = importlib.util.find_spec(package)
-    assert found is not None
-    assert found.origin is not None
-    place = Path(found.origin).parent.joinpath(*module.split(".")) if module else Path(found.origin).parent
-    return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    path = Path(spec.origin).parent.joinpath(*module.split(".")) if module else Path(spec.origin).parent
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
 
 def _git(folder: Path, *arguments: str) -> str:

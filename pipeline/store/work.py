@@ -1,9 +1,9 @@
-"""The work folder: the result of every stage, found again by a digest of all that went into it.
+"""The work folder keeps the result of every stage under a digest of the stage's inputs.
 
-.work/<stage>/<key>/stage.json    what went in, and the digest of every file that came out
-.work/<stage>/<key>/files/        what came out
-.work/<stage>/<key>.aside/        a stage being written; it gets its final name once it is whole and on the disk
-.work/<stage>/<key>.lock          held while a build writes that stage, so an .aside without a holder is a leftover
+.work/<stage>/<key>/stage.json    the inputs, and the digest of every file
+.work/<stage>/<key>/files/        the files
+.work/<stage>/<key>.aside/        a stage that is being written; it is renamed once it is complete and on the disk
+.work/<stage>/<key>.lock          held while a build writes the stage; an .aside whose lock is free is a leftover
 """
 
 import json
@@ -26,32 +26,36 @@ KEY_DIGITS = 16
 
 
 class Talk(Protocol):
-    """Whom a build tells what it is doing."""
+    """Receives the progress messages of a build."""
 
     def started(self, stage: str, doing: str) -> None:
-        """`stage` has work to do."""
+        """`stage` starts to work; `doing` says on what."""
 
     def finished(self, stage: str, result: str, seconds: float, *, reused: bool) -> None:
-        """`stage` is done; `reused` when an earlier build had done the work."""
+        """`stage` is done with the key or version `result`; `reused` if an earlier build had done the work."""
 
     def note(self, text: str) -> None:
-        """Something worth knowing."""
+        """A message that belongs to no stage's start or end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A finished stage: where its files are, their digest, and whether this build had any work with it."""
+    """A finished stage."""
 
     name: str
+    """The name of the stage."""
     folder: Path
+    """The folder of its files."""
     digest: str
+    """A digest over the names and contents of its files."""
     reused: bool
+    """Whether an earlier build had done the work."""
 
 
 class WorkFolder:
-    """The work folder at `root`; created where absent, and rid of what dead builds left behind.
+    """The work folder at `root`, which is created if needed. Leftovers of killed builds are removed.
 
-    Raises UsageError where `root` cannot be written.
+    Raises UsageError if `root` cannot be written.
     """
 
     def __init__(self, root: Path, talk: Talk) -> None:
@@ -59,8 +63,8 @@ class WorkFolder:
         self._talk = talk
         try:
             root.mkdir(parents=True, exist_ok=True)
-            for aside in root.glob(f"*/*{ASIDE}"):
-                self._sweep(aside)
+            for staging in root.glob(f"*/*{ASIDE}"):
+                self._remove_leftover(staging)
         except OSError as cause:
             raise UsageError(
                 f"cannot write to the artifacts folder: {cause}",
@@ -76,20 +80,20 @@ class WorkFolder:
         make: Callable[[Path], None],
         stays: Callable[[Path], bool] = lambda folder: True,
     ) -> Stage:
-        """The stage `name` for `inputs`: found whole, or made by `make`, which fills the folder it is given.
+        """The stage `name` for `inputs`: an earlier result, or else the files that `make` writes into its argument.
 
-        `inputs` is everything the result depends on, as JSON types. What was measured depends on the moment too: where
-        `stays` says of the folder of an earlier result that it does not stay, it is made again. Two builds of the same
-        stage at once: the second waits and finds it. Raises StageError, with the cause chained, for every error that
-        does not explain itself.
+        `inputs` is everything that the result depends on, as JSON types. A measurement also depends on the moment, so
+        an earlier result is only used if `stays` returns true for its folder. If two builds need the same stage at
+        once, the second waits for the first. Raises StageError, with the cause chained, for every error that does not
+        explain itself.
         """
         key = digests.of_value({"stage": name, "inputs": inputs})[:KEY_DIGITS]
         started = time.monotonic()
         with in_stage(name):
             final = self._root / name / key
             final.parent.mkdir(parents=True, exist_ok=True)
-            with self._alone(final, name):
-                digest = self._whole(final, name)
+            with self._locked(final, name):
+                digest = self._intact_digest(final, name)
                 if digest is not None and not stays(final / "files"):
                     storage.remove(final)
                     digest = None
@@ -101,44 +105,44 @@ class WorkFolder:
         return Stage(name=name, folder=final / "files", digest=digest, reused=reused)
 
     @contextmanager
-    def _alone(self, final: Path, name: str) -> Iterator[None]:
+    def _locked(self, final: Path, name: str) -> Iterator[None]:
         lock = FileLock(_lock(final))
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            self._talk.note(f"another build is at the same {name}; waiting for it")
+            self._talk.note(f"another build is making the same {name}; waiting for it")
             lock.acquire()
         try:
             yield
         finally:
             lock.release()
 
-    def _whole(self, final: Path, name: str) -> str | None:
-        """The digest of a stage made earlier, or None where there is none that is whole."""
+    def _intact_digest(self, final: Path, name: str) -> str | None:
+        """The digest of an earlier result; None if there is none or it is damaged."""
         if not final.exists():
             return None
         records = _read(final / RECORD)
         if records is not None:
-            wrong = digests.damaged(final / "files", records)
-            if not wrong:
+            damaged = digests.damaged(final / "files", records)
+            if not damaged:
                 return digests.of_records(records)
-            self._talk.note(f"{final} is damaged ({', '.join(wrong)}); making it again")
+            self._talk.note(f"{final} is damaged ({', '.join(damaged)}); making it again")
         else:
             self._talk.note(f"{final} has no readable {RECORD}; making it again")
         storage.remove(final)
         return None
 
-    def _sweep(self, aside: Path) -> None:
+    def _remove_leftover(self, staging: Path) -> None:
         try:
-            with FileLock(_lock(aside), timeout=0):
-                storage.remove(aside)
+            with FileLock(_lock(staging), timeout=0):
+                storage.remove(staging)
         except Timeout:
-            pass  # a live build is writing it
+            pass  # a running build is writing it
 
 
 def clean(root: Path) -> int:
-    """Remove the work folder `root` and return the bytes it held; UsageError while a build is using it."""
-    held = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    """Remove the work folder `root` and return its size in bytes; UsageError while a build is using it."""
+    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
     for lock in root.glob("*/*.lock"):
         try:
             with FileLock(lock, timeout=0):
@@ -146,14 +150,14 @@ def clean(root: Path) -> int:
         except Timeout as cause:
             raise UsageError(f"a build is using {root}", hint="wait for it to end, or stop it") from cause
     storage.remove(root)
-    return held
+    return size
 
 
 def _write(final: Path, name: str, inputs: Mapping[str, object], make: Callable[[Path], None]) -> str:
-    aside = final.with_name(final.name + ASIDE)
-    storage.empty(aside)
+    staging = final.with_name(final.name + ASIDE)
+    storage.make_empty(staging)
     try:
-        files = aside / "files"
+        files = staging / "files"
         files.mkdir()
         make(files)
         records = digests.record(files)
@@ -165,16 +169,16 @@ def _write(final: Path, name: str, inputs: Mapping[str, object], make: Callable[
             },
             indent=1,
         )
-        (aside / RECORD).write_text(text + "\n", encoding="utf-8")
-        storage.rename(aside, final)
-    except BaseException:  # Ctrl-C too must leave nothing behind
-        storage.remove(aside)
+        (staging / RECORD).write_text(text + "\n", encoding="utf-8")
+        storage.commit(staging, final)
+    except BaseException:  # Ctrl-C must not leave anything behind either
+        storage.remove(staging)
         raise
     return digests.of_records(records)
 
 
 def _read(path: Path) -> dict[str, FileRecord] | None:
-    """The recorded files, or None where the record is absent or damaged."""
+    """The files in the record `path`; None if the record is missing or damaged."""
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         return {
@@ -186,5 +190,5 @@ def _read(path: Path) -> dict[str, FileRecord] | None:
 
 
 def _lock(path: Path) -> Path:
-    """The lock of a stage's folder, or of the folder aside that becomes it."""
+    """The lock of a stage's folder, which may still have the suffix ASIDE."""
     return path.with_name(f"{path.name.removesuffix(ASIDE)}.lock")

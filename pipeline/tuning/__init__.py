@@ -1,1 +1,1 @@
-"""Tuning: the plan that is fastest on this machine and still as accurate as the gate asks, by measurement."""
+"""Tuning measures plans on this machine and keeps the fastest one that meets the gates."""

@@ -1,4 +1,4 @@
-"""The accuracy gate as a constraint: a coarse look at some texts, then validation's own checks on all."""
+"""The accuracy gate of a search: a quick check on some of the texts, then validation's own checks on all of them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from distilforge.manifest import Verdict
 from scipy import stats
 
 from pipeline.release.gate import sentence
-from pipeline.tuning.workshop import Opened
+from pipeline.tuning.builder import PlanSession
 from validation import invariance, notes, verdicts
 from validation.accuracy import Evaluation
 from validation.batches import Bools, Feeds
@@ -20,31 +20,34 @@ from validation.sequential import single_look
 from validation.tasks.base import Floats, Served
 from validation.validate import DEMO, EVALUATED, GENERATED, compare_generated, encode, floats, tallies
 
-# Enough to see a plan that breaks the model; what loses a percentage point shows on all texts only.
-QUICK = 200
-# Eager's answers that are held; over a vocabulary they are large, and the rest is computed again.
-MOST_BYTES = 1 << 29
+# Enough texts to reject a plan that breaks the model. A loss of a percentage point only shows on all texts.
+QUICK_TEXTS = 200
+# Limit on the answers of eager PyTorch that are kept. Answers over a vocabulary are large; the rest is computed again.
+CACHE_BYTES = 1 << 29
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """Verdicts on `examples` texts; `failures` are sentences on what was not met, empty where all was."""
+class Judgement:
+    """The verdicts on a plan's answers."""
 
     verdicts: tuple[Verdict, ...]
+    """Every check, met or not."""
     examples: int
+    """The number of texts that were compared."""
     failures: tuple[str, ...]
+    """One sentence for each check that failed; empty if the plan passed."""
 
 
-class Remembered:
-    """Eager PyTorch, which answers what it was asked before from memory."""
+class CachedEager:
+    """Eager PyTorch that remembers its answers, since every plan is compared with the same ones."""
 
     def __init__(self, eager: Eager) -> None:
         self.eager = eager
         self._answers: dict[str, Mapping[str, Floats]] = {}
-        self._room = MOST_BYTES
+        self._free_bytes = CACHE_BYTES
 
     def run(self, feeds: Feeds, kept: Bools | None = None) -> Mapping[str, Floats]:
-        """As Eager.run."""
+        """The same answers as Eager.run."""
         digest = hashlib.sha256()
         for array in (*feeds.values(), *(() if kept is None else (kept,))):
             digest.update(repr(array.shape).encode())
@@ -52,85 +55,86 @@ class Remembered:
         name = digest.hexdigest()
         if name in self._answers:
             return self._answers[name]
-        answered = self.eager.run(feeds, kept)
-        # What was not asked for is memory that was never touched
-        size = sum(array.nbytes if kept is None else array[kept].nbytes for array in answered.values())
-        if size <= self._room:
-            self._room -= size
-            self._answers[name] = answered
-        return answered
+        answers = self.eager.run(feeds, kept)
+        # Positions that were not asked for are never written, so they take no memory
+        size = sum(array.nbytes if kept is None else array[kept].nbytes for array in answers.values())
+        if size <= self._free_bytes:
+            self._free_bytes -= size
+            self._answers[name] = answers
+        return answers
 
 
-class Gatekeeper:
-    """Holds opened plans against eager PyTorch on `checkpoint`, with the gates of a build."""
+class AccuracyGate:
+    """Compares plans with eager PyTorch on `checkpoint`, under the gates of a build."""
 
     def __init__(self, checkpoint: Path, served: Served, evaluation: Path | None, gates: Gates) -> None:
-        self._eager = Remembered(Eager(checkpoint, served.manifest.head))
+        self._eager = CachedEager(Eager(checkpoint, served.manifest.head))
         self._gates, self._served = gates, served
         self._inputs = DEMO if evaluation is None else EVALUATED
-        self._evaluated = encode(evaluation, served)
-        self._quick: Evaluation | None = None
-        self._sampled: Evaluation | None = None
-        if self._evaluated is not None:
-            examples = self._evaluated.examples
-            spread = examples[:: -(-len(examples) // QUICK)]
-            self._quick = Evaluation.of(self._evaluated.task, spread, served)
-            self._sampled = invariance.sample(self._evaluated)
-        self.notes = notes.notes(evaluation, self._evaluated, gates)
-        self.judged = (
-            f"judged on {len(self._evaluated.examples) if self._evaluated else 0} examples "
-            f"({notes.describe(evaluation, self._evaluated)})"
+        self._all_texts = encode(evaluation, served)
+        self._some_texts: Evaluation | None = None
+        self._invariance_sample: Evaluation | None = None
+        if self._all_texts is not None:
+            examples = self._all_texts.examples
+            spread = examples[:: -(-len(examples) // QUICK_TEXTS)]
+            self._some_texts = Evaluation.of(self._all_texts.task, spread, served)
+            self._invariance_sample = invariance.sample(self._all_texts)
+        self.notes = notes.notes(evaluation, self._all_texts, gates)
+        self.description = (
+            f"judged on {len(self._all_texts.examples) if self._all_texts else 0} examples "
+            f"({notes.describe(evaluation, self._all_texts)})"
         )
 
-    def coarse(self, opened: Opened) -> Judged:
-        """Whether the plan can still meet the gates, by a part of the texts; only what surely fails is a failure."""
-        return self._judged(opened, self._quick, whole=False)
+    def check_some_texts(self, session: PlanSession) -> Judgement:
+        """A check on some of the texts. A check only counts as failed if more texts could not change its verdict."""
+        return self._judge(session, self._some_texts, complete=False)
 
-    def whole(self, opened: Opened) -> Judged:
-        """All that validation checks of a variant's answers, on all texts and on generated inputs."""
-        return self._judged(opened, self._evaluated, whole=True)
+    def check_all_texts(self, session: PlanSession) -> Judgement:
+        """Every check that validation makes of a variant's answers, on all texts and on generated inputs."""
+        return self._judge(session, self._all_texts, complete=True)
 
-    def _judged(self, opened: Opened, evaluated: Evaluation | None, *, whole: bool) -> Judged:
-        name, run = opened.variant.name, floats(opened.session)
+    def _judge(self, session: PlanSession, texts: Evaluation | None, *, complete: bool) -> Judgement:
+        name, run = session.variant.name, floats(session.session)
         on_texts = tallies(self._eager.eager, self._inputs)
         on_generated = tallies(self._eager.eager, GENERATED)
         compared = None
-        if evaluated is not None:
-            compared = evaluated.compare(
+        if texts is not None:
+            compared = texts.compare(
                 self._eager.run,
                 {name: run},
                 {name: on_texts},
-                looks=(single_look(len(evaluated.examples), self._gates.confidence),),
+                looks=(single_look(len(texts.examples), self._gates.confidence),),
                 workers=1,
                 progress=lambda done, of: None,
             )[name]
-        if whole or evaluated is None:
+        if complete or texts is None:
             compare_generated(self._eager.run, {name: run}, self._served, {name: on_generated})
-        stability = invariance.measure(self._sampled, run, workers=1) if whole and self._sampled else ()
-        found = Found(
-            variant=opened.variant,
+        sample = self._invariance_sample
+        stability = invariance.measure(sample, run, workers=1) if complete and sample else ()
+        answers = Found(
+            variant=session.variant,
             tallies=[*on_generated, *on_texts],
             compared=compared,
             stability=stability,
         )
-        judged = (*opened.variant.verdicts, *judge_answers(found, self._gates))
+        all_verdicts = (*session.variant.verdicts, *judge_answers(answers, self._gates))
         decisions = compared.decisions if compared else 0
-        return Judged(
-            verdicts=judged,
-            examples=len(evaluated.examples) if evaluated else 0,
+        return Judgement(
+            verdicts=all_verdicts,
+            examples=len(texts.examples) if texts else 0,
             failures=tuple(
                 sentence(verdict)
-                for verdict in judged
-                if not verdict and (whole or hopeless(verdict, decisions, self._gates.confidence))
+                for verdict in all_verdicts
+                if not verdict and (complete or is_final(verdict, decisions, self._gates.confidence))
             ),
         )
 
 
-def hopeless(verdict: Verdict, decisions: int, confidence: float) -> bool:
-    """Whether more texts could not turn a failed `verdict`, of a part of them, into one that is met.
+def is_final(verdict: Verdict, decisions: int, confidence: float) -> bool:
+    """Whether a verdict that failed on some of the texts would also fail on more of them.
 
-    The favourable end of the interval decides: of the loss its own, of the labels' agreement that of Clopper and
-    Pearson 1934. Everything else is out of its limit already.
+    The favourable end of the interval decides. A loss brings its own interval; the agreement of labels gets that of
+    Clopper and Pearson (1934). Every other check fails as soon as one value is beyond its limit.
     """
     if verdict.interval is not None:
         return verdict.interval[0] > verdict.limit

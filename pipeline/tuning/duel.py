@@ -1,4 +1,4 @@
-"""Plans timed in turns, each in a process of its own: how many times as fast one is as another."""
+"""Plans timed in turns, each in its own process, and what their ratios show."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -14,36 +14,38 @@ from distilforge.timing.variant import usable_shapes
 from pipeline.tuning.evidence import Outcome
 from validation.gate import Gates
 
-# Seconds a shape to see who cannot win; the fewest rounds are run in any case.
-SCREENING = 0.5
-# Of a ratio's interval, which ends a timing early: a plan that is 2% faster is worth having
-WIDTH = 0.02
+# Per shape, enough to see which plans cannot win. The fewest rounds that an interval needs are run in any case.
+SCREENING_SECONDS = 0.5
+# A timing ends early once the ratio's interval is this narrow, because a plan that is 2% faster is worth having
+INTERVAL_WIDTH = 0.02
 
 
-def screened(subjects: Sequence[Subject], manifest: Manifest, gates: Gates) -> Timing:
-    """`subjects` timed once and shortly; raises what `timed` raises."""
+def screen(subjects: Sequence[Subject], manifest: Manifest, gates: Gates) -> Timing:
+    """Time `subjects` once and for a short time; raises the errors of `measure`."""
     shapes = _shapes(manifest, gates)
-    budget = Budget(seconds=SCREENING * len(shapes), confidence=gates.confidence)
+    budget = Budget(seconds=SCREENING_SECONDS * len(shapes), confidence=gates.confidence)
     with open_workers(subjects) as workers:
-        return _whole(time_in_rounds(workers, shapes, budget))
+        return _without_refusals(time_in_rounds(workers, shapes, budget))
 
 
-def timed(
+def measure(
     subjects: Sequence[Subject], manifest: Manifest, gates: Gates, *, progress: Callable[[str], None]
 ) -> Timing:
-    """`subjects` timed at the gates' shapes for as long as the gates say, and once more where it was not steady.
+    """Time `subjects` at the gates' shapes for the gates' time, and a second time if the machine was not steady.
 
-    Raises TimingError where a subject does not open or its process ends, and EngineError where it refuses a shape.
+    Raises TimingError if a subject does not open or its process ends, and EngineError if it refuses a shape.
     """
     shapes = _shapes(manifest, gates)
-    budget = Budget(seconds=gates.seconds_per_shape * len(shapes), width=WIDTH, confidence=gates.confidence)
-    return _whole(time_subjects(subjects, shapes, budget, progress=progress))
+    budget = Budget(
+        seconds=gates.seconds_per_shape * len(shapes), width=INTERVAL_WIDTH, confidence=gates.confidence
+    )
+    return _without_refusals(time_subjects(subjects, shapes, budget, progress=progress))
 
 
 def outcome(timing: Timing, challenger: str, rivals: Iterable[str], *, confidence: float) -> Outcome:
-    """What `timing` makes of `challenger`: better only where it is shown to be faster than each of `rivals`.
+    """The outcome for `challenger`: better only if `timing` shows that it is faster than each of `rivals`.
 
-    The lower end of the ratio's interval decides, so that a tie is not better. An unsteady timing settles nothing.
+    The lower end of the ratio's interval must lie above 1, so a tie is not better. An unsteady timing settles nothing.
     """
     if not timing.steadiness.steady:
         return "not settled"
@@ -51,8 +53,8 @@ def outcome(timing: Timing, challenger: str, rivals: Iterable[str], *, confidenc
     return "better" if all(map(_is_faster, ratios)) else "not faster"
 
 
-def words(ratio: Estimate) -> str:
-    """`ratio` with its interval, where it has one."""
+def ratio_text(ratio: Estimate) -> str:
+    """`ratio`, followed by its interval if it has one."""
     if ratio.interval is None:
         return f"{ratio.value:.3f}"
     return f"{ratio.value:.3f} ({ratio.interval[0]:.3f} to {ratio.interval[1]:.3f})"
@@ -66,7 +68,7 @@ def _shapes(manifest: Manifest, gates: Gates) -> tuple[Shape, ...]:
     return usable_shapes([Shape(batch=batch, tokens=tokens) for batch, tokens in gates.shapes], manifest)
 
 
-def _whole(timing: Timing) -> Timing:
-    for (name, shape), why in timing.refused.items():
-        raise EngineError(f"the plan {name} cannot answer a batch of {shape}: {why}")
+def _without_refusals(timing: Timing) -> Timing:
+    for (name, shape), reason in timing.refused.items():
+        raise EngineError(f"the plan {name} cannot answer a batch of {shape}: {reason}")
     return timing

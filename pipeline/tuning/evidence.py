@@ -1,139 +1,163 @@
-"""The evidence of a search: one JSON line an event, on the disk before anything else happens, read again on a restart.
+"""The evidence of a search: a file with one JSON line for each event.
 
-The first line says what was searched and where; trials measured under other conditions say nothing here, so that a file
-with another first line is put aside. A line that a crash cut short is dropped.
+Each event is on the disk before the search goes on, and a restarted search reads them all. The first line names the
+conditions of the search. Trials under other conditions do not count, so a file with another first line is renamed and
+a new one begins. A last line that a crash cut short is dropped.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from distilforge.manifest import Measurement, Steadiness, Verdict
+from distilforge.errors import ReleaseError
+from distilforge.json_fields import Fields, read_number, read_text
+from distilforge.manifest import (
+    Measurement,
+    Steadiness,
+    Verdict,
+    read_measurement,
+    read_steadiness,
+    read_verdict,
+)
 from distilforge.timing.rounds import Timing
 
+from pipeline.errors import UsageError
 from pipeline.recipe.plan import Plan, from_table
+from pipeline.registry import unknown
 from pipeline.store.work import Talk
-from pipeline.tuning.space import Params, key
+from pipeline.tuning.space import Params, plan_key
 
 Outcome = Literal["better", "not faster", "less accurate", "not settled", "impossible"]
-OUTCOMES: tuple[Outcome, ...] = ("better", "not faster", "less accurate", "not settled", "impossible")
-# A plan that twice took the process with it is not tried a third time.
-MOST_DEATHS = 2
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+FORMAT = 1
+"""The version of the file. A file of another version is renamed, as one of other conditions is."""
+# A plan that has ended the process twice is not tried a third time
+MOST_CRASHES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One plan, tried."""
+    """One plan and how it fared."""
 
     number: int
-    """How many were tried before it."""
+    """The number of trials before this one."""
     plan: Plan
-    """What was tried."""
+    """The plan that was tried."""
     params: Params
-    """The options that the plan is made of."""
+    """The options that the plan is made of, by parameter."""
     outcome: Outcome
-    """What became of it; what is not settled, since the machine was not steady, may be tried again in another run."""
+    """How the trial ended. "not settled" means that the machine was not steady; another run may try the plan again."""
     reason: str
-    """Why the outcome is what it is."""
-    fault: str = ""
-    """The pass that found too little, where that made the plan impossible."""
+    """Why the trial ended with this outcome."""
+    failed_pass: str = ""
+    """The pass that made too few rewrites, if that made the plan impossible."""
     value: float | None = None
-    """The logarithm of its time relative to the default plan's, which guides the search; None where not timed."""
-    over: str = ""
-    """The key of the best plan then, beside which it was timed."""
+    """The logarithm of the time relative to the default plan's, which the search minimizes; None if not timed."""
+    rival: str = ""
+    """The key of the best plan at that time, which the plan was timed against."""
     ratio: float | None = None
-    """How many times as fast as that plan it is."""
+    """How many times as fast as the rival the plan is."""
     interval: tuple[float, float] | None = None
-    """The ratio's, each end one-sided."""
+    """The confidence interval of `ratio`; each end is one-sided."""
     examples: int = 0
-    """How many texts the verdicts stand on."""
+    """The number of texts that the verdicts are based on."""
     verdicts: tuple[Verdict, ...] = ()
-    """On its answers."""
+    """The checks of the plan's answers."""
     measurements: tuple[Measurement, ...] = ()
-    """Every timed run of it and of the plans beside it, by their keys."""
+    """Every timed run of the plan and of its rivals; the subjects are the plans' keys."""
     steadiness: Steadiness | None = None
-    """Whether the ratio can be claimed; None where it was not timed."""
+    """Whether the machine was steady enough to claim `ratio`; None if not timed."""
     seconds: float = 0.0
-    """How long the trial took."""
+    """The duration of the trial."""
 
     @property
     def key(self) -> str:
-        return key(self.plan)
+        """The key of the plan."""
+        return plan_key(self.plan)
 
     @property
     def accurate(self) -> bool:
-        """Whether its answers were judged and met every limit."""
+        """Whether the answers were judged and met every limit."""
         return bool(self.verdicts) and all(self.verdicts)
 
     @property
     def timing(self) -> Timing | None:
-        """The timing that the ratio is of; None where it was not timed."""
+        """The timing that `ratio` was computed from; None if not timed."""
         if self.steadiness is None:
             return None
         return Timing(measurements=self.measurements, steadiness=self.steadiness)
 
 
 class Evidence:
-    """The file at `path`, for the search that `conditions` describe; both survive a process that is killed."""
+    """The evidence file at `path` of the search that `conditions` describe. It survives a killed process.
+
+    Raises UsageError if the file is damaged.
+    """
 
     def __init__(self, path: Path, conditions: Mapping[str, object], talk: Talk) -> None:
         self.path = path
         self.trials: list[Trial] = []
-        self._begun: dict[str, int] = {}
+        self._starts: dict[str, int] = {}
         self._settled: set[str] = set()
         path.parent.mkdir(parents=True, exist_ok=True)
-        first = {"event": "search", "conditions": json.loads(json.dumps(conditions))}
-        events = _read(path)
-        if events and {name: events[0].get(name) for name in first} != first:
-            aside = _free(path)
-            path.rename(aside)
-            talk.note(f"{path} is of another checkpoint, data, machine or source; it is now {aside.name}")
+        header = {"event": "search", "format": FORMAT, "conditions": json.loads(json.dumps(conditions))}
+        events = list(_read(path))
+        if events and {name: events[0].get(name) for name in header} != header:
+            backup = _unused_name(path)
+            path.rename(backup)
+            talk.note(f"{path} has another checkpoint, data, machine or source; it is now {backup.name}")
             events = []
-        for event in events[1:]:
-            self._take(event)
+        for line, event in enumerate(events[1:], start=2):
+            try:
+                self._replay(event)
+            except (ReleaseError, UsageError) as cause:
+                raise _damaged(path, line, cause.message) from cause
         if not events:
-            self._append({**first, "date": _now()})
+            self._append({**header, "date": _now()})
 
     def begin(self, plan: Plan) -> None:
-        """`plan` is about to be tried, which may end this process."""
-        self._append({"event": "begin", "key": key(plan)})
-        self._begun[key(plan)] = self._begun.get(key(plan), 0) + 1
+        """Record that `plan` is about to be tried, since the trial may end this process."""
+        self._append({"event": "begin", "key": plan_key(plan)})
+        self._starts[plan_key(plan)] = self._starts.get(plan_key(plan), 0) + 1
 
-    def unfinished(self, plan: Plan) -> None:
-        """The trial of `plan` was stopped by a person or the clock, and no fault of its own."""
-        self._append({"event": "unfinished", "key": key(plan)})
-        self._begun.pop(key(plan), None)
+    def abandon(self, plan: Plan) -> None:
+        """Record that a person or the deadline stopped the trial of `plan`, so it does not count as a crash."""
+        self._append({"event": "unfinished", "key": plan_key(plan)})
+        self._starts.pop(plan_key(plan), None)
 
     def finish(self, trial: Trial) -> None:
-        """`trial` is done, and not repeated in this run."""
+        """Record `trial`, which is not repeated in this run."""
         self._append({"event": "trial", "key": trial.key, **asdict(trial), "date": _now()})
-        self._finished(trial)
+        self._add(trial)
         self._settled.add(trial.key)
 
-    def settled(self, plan: Plan) -> bool:
-        """Whether trying `plan` would repeat a trial, or end this process once more.
+    def is_settled(self, plan: Plan) -> bool:
+        """Whether a trial of `plan` would repeat one, or has ended the process too often.
 
-        What an earlier run did not settle may be tried again.
+        A plan that an earlier run could not settle may be tried again.
         """
-        name = key(plan)
-        return name in self._settled or self._begun.get(name, 0) >= MOST_DEATHS
+        key = plan_key(plan)
+        return key in self._settled or self._starts.get(key, 0) >= MOST_CRASHES
 
-    def _take(self, event: Mapping[str, object]) -> None:
-        name = str(event.get("key"))
-        if event["event"] == "begin":
-            self._begun[name] = self._begun.get(name, 0) + 1
-        elif event["event"] == "unfinished":
-            self._begun.pop(name, None)
+    def _replay(self, event: Mapping[str, object]) -> None:
+        fields = Fields(dict(event), "event")
+        kind, key = fields.text("event"), fields.text("key")
+        if kind == "begin":
+            self._starts[key] = self._starts.get(key, 0) + 1
+        elif kind == "unfinished":
+            self._starts.pop(key, None)
+        elif kind == "trial":
+            self._add(_trial(event))
         else:
-            self._finished(_trial(event))
+            raise unknown("event", kind, ("begin", "unfinished", "trial"))
 
-    def _finished(self, trial: Trial) -> None:
+    def _add(self, trial: Trial) -> None:
         self.trials.append(trial)
-        self._begun.pop(trial.key, None)
+        self._starts.pop(trial.key, None)
         if trial.outcome != "not settled":
             self._settled.add(trial.key)
 
@@ -144,33 +168,44 @@ class Evidence:
             os.fsync(stream.fileno())
 
 
-def _read(path: Path) -> list[dict[str, object]]:
-    """The events in `path`; a last line that was cut short is cut off, so that the next one starts afresh."""
+def _read(path: Path) -> Iterator[Mapping[str, object]]:
+    """The events in `path`. A last line that was cut short is removed from the file, so the next line starts anew."""
     if not path.is_file():
-        return []
+        return
     content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        os.truncate(path, len(whole))
-    return [json.loads(line) for line in whole.decode("utf-8").splitlines()]
+    whole_lines = content[: content.rfind(b"\n") + 1]
+    if len(whole_lines) < len(content):
+        os.truncate(path, len(whole_lines))
+    for number, line in enumerate(whole_lines.splitlines(), start=1):
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError) as cause:
+            raise _damaged(path, number, str(cause)) from cause
+        if not isinstance(event, dict):
+            raise _damaged(path, number, f"it must be a JSON object, found {type(event).__name__}")
+        yield event
+
+
+def _damaged(path: Path, line: int, reason: str) -> UsageError:
+    return UsageError(
+        f"{path}:{line} is damaged: {reason}", hint="rename the file or choose another --output to start anew"
+    )
 
 
 def _trial(event: Mapping[str, object]) -> Trial:
-    from distilforge.json_fields import Fields, read_number, read_text
-    from distilforge.manifest import read_measurement, read_steadiness, read_verdict
-
-    fields = Fields(event, "trial")
+    fields = Fields(dict(event), "trial")
     interval = fields.list("interval", read_number) if fields.has("interval") else None
-    outcome = next(each for each in OUTCOMES if each == fields.text("outcome"))
+    if interval is not None and len(interval) != 2:
+        raise UsageError(f"trial.interval must hold 2 numbers, found {len(interval)}")
     return Trial(
         number=fields.integer("number"),
-        plan=from_table(event["plan"], "", "plan"),
+        plan=from_table(event.get("plan"), "", "trial.plan"),
         params=fields.map("params", read_text),
-        outcome=outcome,
+        outcome=_outcome(fields.text("outcome")),
         reason=fields.text("reason"),
-        fault=fields.text("fault") if fields.has("fault") else "",
+        failed_pass=fields.text("failed_pass"),
         value=fields.number("value") if fields.has("value") else None,
-        over=fields.text("over"),
+        rival=fields.text("rival"),
         ratio=fields.number("ratio") if fields.has("ratio") else None,
         interval=(interval[0], interval[1]) if interval else None,
         examples=fields.integer("examples"),
@@ -181,11 +216,18 @@ def _trial(event: Mapping[str, object]) -> Trial:
     )
 
 
-def _free(path: Path) -> Path:
+def _outcome(name: str) -> Outcome:
+    for outcome in OUTCOMES:
+        if outcome == name:
+            return outcome
+    raise unknown("outcome", name, OUTCOMES)
+
+
+def _unused_name(path: Path) -> Path:
     number = 1
-    while (aside := path.with_name(f"{path.name}.{number}")).exists():
+    while (backup := path.with_name(f"{path.name}.{number}")).exists():
         number += 1
-    return aside
+    return backup
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""The space of plans: choices in their order, each between options, and an option is what it adds to a plan."""
+"""The space of plans: parameters in a fixed order, each with options, where an option is what it adds to a plan."""
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,148 +14,164 @@ from pipeline.targets import Target
 
 SPACES = Path(__file__).parent / "spaces"
 Params = Mapping[str, str]
+"""The option that is taken of each parameter, by name. The word is Optuna's."""
 Pick = Callable[[str, tuple[str, ...]], str]
-"""The option that is taken of a choice, by its name and its options' names."""
+"""Picks an option, given the name of the parameter and the names of its options."""
 
 WITH, WITHOUT = "with", "without"
 _LOWERINGS, _QUANTIZED_LOWERINGS, _WHEN = "lowerings", "quantized_lowerings", "when"
-# What a variant promises to machines, and no matter of speed
+# A variant promises these to machines and to its user, so they are not traded for speed
 _FIXED = ("weight_bits", "needs", "exclude")
 _UNORDERED = ("fusions", "smoothed", "exclude", "lowerings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """One decision. `options` by name are what each adds; it is only made where the plan's fields have `when`."""
+class Parameter:
+    """One decision about a plan."""
 
     name: str
+    """The name, which is unique in a space."""
     options: Mapping[str, Plan]
+    """What each option adds to the plan, by the option's name."""
     when: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    """The decision is only made for plans whose fields have one of these values; empty for every plan."""
 
-    def arises(self, plan: Plan) -> bool:
-        """Whether it has to be made for `plan`, which holds what was chosen before."""
+    def applies_to(self, plan: Plan) -> bool:
+        """Whether the decision is made for `plan`, which holds the decisions before it."""
         return all(getattr(plan, name) in values for name, values in self.when.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """`choices`, made one after another upon `base`."""
+    """All plans that can be proposed."""
 
     base: Plan
-    choices: tuple[Choice, ...]
+    """What every plan has."""
+    parameters: tuple[Parameter, ...]
+    """The decisions, in the order in which they are made."""
 
     def plan(self, pick: Pick) -> Plan:
-        """The plan of the options that `pick` takes; it is only asked for choices that arise."""
+        """The plan of the options that `pick` returns. It is only called for parameters that apply."""
         plan = self.base
-        for choice in self.choices:
-            if choice.arises(plan):
-                plan = merged(plan, choice.options[pick(choice.name, tuple(choice.options))])
+        for parameter in self.parameters:
+            if parameter.applies_to(plan):
+                plan = merge(plan, parameter.options[pick(parameter.name, tuple(parameter.options))])
         return canonical(plan)
 
     def params(self, plan: Plan) -> Params:
-        """The options that come closest to `plan`: of each choice, the one that adds most of what it has."""
-        found: dict[str, str] = {}
+        """The options that come closest to `plan`: for each parameter, the one that adds most of what `plan` has."""
+        params: dict[str, str] = {}
+        by_name = {parameter.name: parameter for parameter in self.parameters}
 
         def pick(name: str, options: tuple[str, ...]) -> str:
-            choice = next(each for each in self.choices if each.name == name)
-            fitting = [option for option in options if _contains(plan, choice.options[option])]
-            found[name] = max(fitting or options[:1], key=lambda option: _size(choice.options[option]))
-            return found[name]
+            additions = by_name[name].options
+            fitting = [option for option in options if _contains(plan, additions[option])]
+            params[name] = max(fitting or options[:1], key=lambda option: _size(additions[option]))
+            return params[name]
 
         self.plan(pick)
-        return found
+        return params
 
     def neighbours(self, params: Params) -> tuple[Params, ...]:
-        """`params` with each single choice made otherwise."""
+        """`params` with one decision changed, for every decision and every other option of it."""
         return tuple(
-            {**params, choice.name: option}
-            for choice in self.choices
-            if choice.name in params
-            for option in choice.options
-            if option != params[choice.name]
+            {**params, parameter.name: option}
+            for parameter in self.parameters
+            if parameter.name in params
+            for option in parameter.options
+            if option != params[parameter.name]
         )
 
 
 def space(target: Target, precision: str, base: Plan, modules: Sequence[str]) -> Space:
-    """What can be chosen for `target` in `precision`; `base` has what all plans keep: promises and exclusions.
+    """The space for `target` in `precision`.
 
-    `modules` are those of the graph that can be quantized. Raises UsageError for a target that has no space.
+    Every plan keeps what `base` promises and excludes. `modules` are the modules of the graph that can be quantized.
+    Raises UsageError for a target that has no space.
     """
     path = SPACES / f"{target.name}.toml"
     if not path.is_file():
-        known = sorted(each.stem for each in SPACES.glob("*.toml"))
-        raise UsageError(f"nothing is known to tune for {target.name}", hint=f"known: {', '.join(known)}")
+        known = sorted(file.stem for file in SPACES.glob("*.toml"))
+        raise UsageError(f"{target.name} has nothing to tune", hint=f"these targets have: {', '.join(known)}")
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
     lowerings, quantized_lowerings = tables.pop(_LOWERINGS), tables.pop(_QUANTIZED_LOWERINGS)
     declared = [_declared(name, table, f"{path}: {name}") for name, table in tables.items()]
-    taken = {
+    mentioned = {
         *lowerings,
         *quantized_lowerings,
-        *(name for choice in declared for option in choice.options.values() for name in option.fusions),
+        *(name for parameter in declared for option in parameter.options.values() for name in option.fusions),
     }
-    # A scheme's name begins with the precision that it writes; weights of fewer bits are still that precision
+    # A scheme's name begins with the precision that it writes. Weights of fewer bits are still that precision.
     fitting = [name for name in schemes.names() if name.startswith(precision.partition("_")[0])]
-    free = [
-        name for name in fusions.names() if name not in taken and fusions.find(name).emits <= target.domains
+    others = [
+        name
+        for name in fusions.names()
+        if name not in mentioned and fusions.find(name).emits <= target.domains
     ]
-    choices = [
-        *([Choice(name="scheme", options={name: Plan(scheme=name) for name in fitting})] if fitting else []),
+    parameters = [
+        *(
+            [Parameter(name="scheme", options={name: Plan(scheme=name) for name in fitting})]
+            if fitting
+            else []
+        ),
         *declared,
-        *(_optional(name, Plan(fusions=(name,))) for name in free),
-        *(_optional(name, Plan(lowerings=(name,))) for name in lowerings),
+        *(_with_or_without(name, Plan(fusions=(name,))) for name in others),
+        *(_with_or_without(name, Plan(lowerings=(name,))) for name in lowerings),
     ]
     if fitting:
-        choices += [_optional(name, Plan(lowerings=(name,))) for name in quantized_lowerings]
-        choices.append(Choice(name="exclude", options=_excluded(modules)))
-        choices += [
-            _optional(f"float {name}", Plan(exclude=(name,))) for name in modules if "embeddings" in name
+        parameters += [_with_or_without(name, Plan(lowerings=(name,))) for name in quantized_lowerings]
+        parameters.append(Parameter(name="exclude", options=_exclusions(modules)))
+        parameters += [
+            _with_or_without(f"float {name}", Plan(exclude=(name,)))
+            for name in modules
+            if "embeddings" in name
         ]
     return Space(
-        base=_changed(Plan(), {name: getattr(base, name) for name in _FIXED}), choices=tuple(choices)
+        base=_changed(Plan(), {name: getattr(base, name) for name in _FIXED}), parameters=tuple(parameters)
     )
 
 
-def merged(plan: Plan, added: Plan) -> Plan:
-    """`plan` with what `added` has beyond a plan's defaults: names and settings join, other values replace."""
+def merge(plan: Plan, addition: Plan) -> Plan:
+    """`plan` with the fields of `addition` that are not at their defaults. Names and settings join, others replace."""
     defaults = Plan()
-    # What is at its default, such as all modules, is not joined with but given up for what is added
+    # A default that is not empty, such as "all modules", gives way to what is added
     values = {
         name: value if getattr(plan, name) == getattr(defaults, name) else _joined(getattr(plan, name), value)
-        for name, value in _beyond_defaults(added).items()
+        for name, value in _beyond_defaults(addition).items()
     }
     return _changed(plan, values)
 
 
 def canonical(plan: Plan) -> Plan:
-    """The same plan as all that differ from it in the order of names only; passes have an order of their own."""
+    """The one form of all plans that only differ in the order of names. Passes have an order of their own."""
     return _changed(plan, {name: tuple(sorted(set(getattr(plan, name)))) for name in _UNORDERED})
 
 
-def key(plan: Plan) -> str:
-    """A short name of what `plan` does."""
+def plan_key(plan: Plan) -> str:
+    """A short digest of `plan`, which is the same for plans that do the same."""
     return digests.of_value(canonical(plan).to_json())[:12]
 
 
-def _declared(name: str, table: object, where: str) -> Choice:
+def _declared(name: str, table: object, where: str) -> Parameter:
     assert isinstance(table, dict), where
     when = {field: tuple(values) for field, values in table.pop(_WHEN, {}).items()}
-    return Choice(
+    return Parameter(
         name=name,
         options={option: from_table(adds, "", f"{where}.{option}") for option, adds in table.items()},
         when=when,
     )
 
 
-def _optional(name: str, added: Plan) -> Choice:
-    return Choice(name=name, options={WITHOUT: Plan(), WITH: added})
+def _with_or_without(name: str, addition: Plan) -> Parameter:
+    return Parameter(name=name, options={WITHOUT: Plan(), WITH: addition})
 
 
-def _excluded(modules: Sequence[str]) -> dict[str, Plan]:
-    """Linear layers to keep in floating point: those of one kind, those of one encoder layer, one of the head's."""
+def _exclusions(modules: Sequence[str]) -> dict[str, Plan]:
+    """Linear layers that can stay in floating point: all of one kind, all of one encoder layer, or one of the head."""
     groups: dict[str, list[str]] = {}
     for module in modules:
-        _, found, after = module.partition("transformer.layer.")
-        if found:
+        _, is_in_encoder, after = module.partition("transformer.layer.")
+        if is_in_encoder:
             layer, _, kind = after.partition(".")
             groups.setdefault(f"layer {layer}", []).append(module)
             # Packed projections are quantized together or not at all
@@ -166,28 +182,28 @@ def _excluded(modules: Sequence[str]) -> dict[str, Plan]:
     return {"none": Plan(), **{name: Plan(exclude=tuple(group)) for name, group in groups.items()}}
 
 
-def _joined(own: object, added: object) -> object:
-    if isinstance(own, tuple) and isinstance(added, tuple):
-        return tuple(dict.fromkeys((*own, *added)))
-    if isinstance(own, Mapping) and isinstance(added, Mapping):
-        return {**own, **added}
-    return added
+def _joined(own: object, addition: object) -> object:
+    if isinstance(own, tuple) and isinstance(addition, tuple):
+        return tuple(dict.fromkeys((*own, *addition)))
+    if isinstance(own, Mapping) and isinstance(addition, Mapping):
+        return {**own, **addition}
+    return addition
 
 
 def _changed(plan: Plan, values: Mapping[str, object]) -> Plan:
-    """`plan` with `values`, through the reading of a table, which checks them."""
+    """`plan` with `values`, read as a table is, which checks them."""
     return from_table({**plan.to_json(), **values}, "", "plan")
 
 
 def _beyond_defaults(plan: Plan) -> dict[str, object]:
     defaults = Plan()
-    found = {entry.name: getattr(plan, entry.name) for entry in fields(Plan)}
-    return {name: value for name, value in found.items() if value != getattr(defaults, name)}
+    values = {entry.name: getattr(plan, entry.name) for entry in fields(Plan)}
+    return {name: value for name, value in values.items() if value != getattr(defaults, name)}
 
 
-def _contains(plan: Plan, added: Plan) -> bool:
-    """Whether `plan` has all that `added` adds."""
-    for name, value in _beyond_defaults(added).items():
+def _contains(plan: Plan, addition: Plan) -> bool:
+    """Whether `plan` has everything that `addition` adds."""
+    for name, value in _beyond_defaults(addition).items():
         own = getattr(plan, name)
         if isinstance(value, tuple):
             if not set(value) <= set(own):

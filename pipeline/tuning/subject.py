@@ -1,4 +1,4 @@
-"""A compiled plan as a subject of a timing, opened in a process of its own."""
+"""A compiled plan as a subject of a timing, which opens it in a process of its own."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +22,10 @@ def subject(
     vocabulary: int,
     choices: int | None,
 ) -> Subject:
-    """The plan `name`: the file `variant` describes what was compiled into `folder`.
+    """The subject `name` for the plan that was compiled into `folder`; the JSON file `variant` describes the result.
 
-    `release` holds the manifest, without any variant, and the tokenizer. Random texts of `choices` choices are answered
-    on `threads` threads.
+    `release` holds the tokenizer and a manifest without variants. The subject answers random texts of `choices`
+    choices (None if the head does not take choices) with ids below `vocabulary`, on `threads` threads.
     """
     return Subject(
         name=name,
@@ -44,9 +44,9 @@ def subject(
 def open_plan(
     variant: str, folder: str, release: str, threads: int, vocabulary: int, choices: int | None
 ) -> SessionRunner:
-    """What `subject` names, in its own process; raises what a backend raises for files that it cannot load."""
+    """Open a subject in its own process, with the arguments of `subject`; raises the errors of `open_session`."""
     path = Path(release) / MANIFEST
-    session = load(
+    session = open_session(
         Variant.from_json(Path(variant).read_text(encoding="utf-8"), variant),
         Path(folder),
         manifest=Manifest.from_json(path.read_text(encoding="utf-8"), str(path)),
@@ -57,7 +57,7 @@ def open_plan(
     return SessionRunner(session, vocabulary=vocabulary, choices=choices)
 
 
-def load(
+def open_session(
     variant: Variant,
     folder: Path,
     *,
@@ -66,7 +66,7 @@ def load(
     threads: int,
     vocabulary: int,
 ) -> Session:
-    """A session of `variant`, whose files lie in `folder`; raises what its backend raises."""
+    """A session of `variant`, whose files are in `folder`; raises the backend's errors for files it cannot load."""
     backend = backends.get(variant.target)
     assert backend is not None, variant.target
     return Session(

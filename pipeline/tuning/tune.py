@@ -3,9 +3,11 @@
 import math
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distilforge.timing.ratios import Estimate
 from filelock import FileLock, Timeout
@@ -17,44 +19,50 @@ from pipeline.recipe.recipe import Recipe, VariantName, limits
 from pipeline.stages.export import export
 from pipeline.stages.load import Source, load
 from pipeline.store import digests, versions
-from pipeline.store.work import Stage, Talk, WorkFolder
+from pipeline.store.work import Talk, WorkFolder
 from pipeline.targets import Target
-from pipeline.tuning import saved
+from pipeline.tuning import plan_file
+from pipeline.tuning.differences import differences
 from pipeline.tuning.evidence import Evidence
 from pipeline.tuning.proposals import Proposals, check_installed
-from pipeline.tuning.space import canonical, key, space
+from pipeline.tuning.space import canonical, plan_key, space
+
+if TYPE_CHECKING:
+    from pipeline.tuning.accuracy import AccuracyGate
+    from pipeline.tuning.builder import PlanBuilder
+    from pipeline.tuning.search import Search
 
 WORK = ".work"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuned:
-    """What a search found."""
+class TuneResult:
+    """The result of a search."""
 
     path: str
     """The file of plans."""
     evidence: str
     """The file of trials, with every timed run."""
     variant: str
-    """What the plan is for."""
+    """The variant that the plan is for."""
     plan: Mapping[str, object]
     """The best plan."""
     differences: str
-    """What it does that the default plan does not, in words."""
+    """How the best plan differs from the default plan, in words."""
     ratio: float | None
-    """How many times as fast as the default plan it is; 1 where it is that plan, None where that is not settled."""
+    """How many times as fast as the default plan it is; 1 if it is that plan, None if that is not settled."""
     interval: tuple[float, float] | None
-    """The ratio's, each end one-sided."""
+    """The confidence interval of `ratio`; each end is one-sided."""
     trials: int
-    """How many there were, in earlier runs too."""
+    """The number of trials, including those of earlier runs."""
     not_settled: int
-    """For how many of them the machine was not steady enough; another run may try them again."""
+    """The number of trials during which the machine was not steady enough; another run may try those plans again."""
     judged: str
-    """What accuracy means here."""
+    """The data on which accuracy was judged."""
 
     @property
     def usage(self) -> str:
-        """How a build takes the plan."""
+        """How a build uses the plan."""
         return f'use it: plans = "{self.path}" in a recipe, or distilforge build ... --plans {self.path}'
 
 
@@ -67,158 +75,184 @@ def tune(
     artifacts: Path,
     seed: int,
     talk: Talk,
-) -> Tuned:
+) -> TuneResult:
     """Search for `minutes` for the plan of `variant` that is fastest here and meets the gates, and save the best.
 
-    The best so far always lies in `output`, with the evidence beside it; started again with the same data on the same
-    machine, a search goes on. Raises UsageError, MissingError without Optuna, StageError where no plan meets the
-    gates, and what a build raises for checkpoints and data.
+    The best plan so far is always in `output`, and the evidence is beside it. A search that is started again with the
+    same data on the same machine goes on from there. Raises UsageError, MissingError without Optuna, StageError if no
+    plan meets the gates, and the errors of a build for checkpoints and data.
     """
     if not (math.isfinite(minutes) and minutes > 0):
-        raise UsageError(f"minutes must be above 0, found {minutes:g}", hint="20 is a beginning")
+        raise UsageError(f"minutes must be above 0, found {minutes:g}", hint="try --minutes 20")
     check_installed()
-    found = targets.find(variant.target, variant.precision)
+    target = targets.find(variant.target, variant.precision)
     source = load(recipe)
     exported = export(WorkFolder(artifacts / WORK, talk), recipe, source)
     evidence_path = output.with_name(f"{output.stem}.{variant.target}.{variant.precision}.trials.jsonl")
     evidence_path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{evidence_path}.lock")
+    with _locked(evidence_path), tempfile.TemporaryDirectory(prefix="distilforge-tune-") as folder:
+        from pipeline.tuning.builder import PlanBuilder
+        from validation.conditions import physical_cores
+        from validation.eager import threads
+
+        deadline = time.monotonic() + 60 * minutes
+        count = recipe.gates.threads or physical_cores()
+        builder = PlanBuilder(
+            recipe, source, exported, target, variant.precision, threads=count, folder=Path(folder)
+        )
+        default = canonical(recipe.plan(variant, builder.interface.head))
+        if default.scheme:
+            _ = builder.calibration  # unusable data is an error now rather than in every trial
+        evidence = Evidence(
+            evidence_path, _conditions(recipe, variant, source, builder, default, count), talk
+        )
+        with threads(count):
+            return _search(recipe, variant, target, builder, default, evidence, output, seed, deadline, talk)
+
+
+@contextmanager
+def _locked(evidence: Path) -> Iterator[None]:
+    """Raise UsageError while another search writes the file `evidence`."""
+    lock = FileLock(f"{evidence}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout as cause:
-        raise UsageError(
-            f"another search is writing {evidence_path}", hint="choose another --output"
-        ) from cause
+        raise UsageError(f"another search is writing {evidence}", hint="choose another --output") from cause
     try:
-        with tempfile.TemporaryDirectory(prefix="distilforge-tune-") as folder:
-            return _tune(
-                recipe,
-                variant,
-                found,
-                source,
-                exported,
-                minutes,
-                output,
-                evidence_path,
-                seed,
-                talk,
-                Path(folder),
-            )
+        yield
     finally:
         lock.release()
 
 
-def _tune(
+def _conditions(
+    recipe: Recipe, variant: VariantName, source: Source, builder: "PlanBuilder", default: Plan, threads: int
+) -> Mapping[str, object]:
+    """Everything that a trial's result depends on except its plan."""
+    from validation.conditions import conditions
+
+    return {
+        "variant": str(variant),
+        "head": builder.interface.head,
+        "model": source.model,
+        "tokenizer": source.tokenizer,
+        "default": default.to_json(),
+        "exclude": recipe.exclude,
+        "evaluation": digests.of_file(recipe.evaluation) if recipe.evaluation else None,
+        "calibration": digests.of_file(recipe.calibration) if recipe.calibration else None,
+        "gates": limits(recipe.gates),
+        "machine": conditions(threads),
+        "tools": versions.of("onnx", "onnx-ir", "onnxscript"),
+        "source": versions.source("pipeline.passes", "pipeline.precision", "pipeline.targets", "distilforge"),
+    }
+
+
+def _search(
     recipe: Recipe,
     variant: VariantName,
     target: Target,
-    source: Source,
-    exported: Stage,
-    minutes: float,
+    builder: "PlanBuilder",
+    default: Plan,
+    evidence: Evidence,
     output: Path,
-    evidence_path: Path,
     seed: int,
+    deadline: float,
     talk: Talk,
-    folder: Path,
-) -> Tuned:
-    from pipeline.tuning.accuracy import Gatekeeper
+) -> TuneResult:
+    from pipeline.tuning.accuracy import AccuracyGate
+    from pipeline.tuning.commentary import comments, gain, progress_message
     from pipeline.tuning.search import Search
-    from pipeline.tuning.workshop import Workshop
-    from validation.conditions import conditions, physical_cores
-    from validation.eager import threads
+    from pipeline.tuning.tester import MachineTester
 
-    count = recipe.gates.threads or physical_cores()
-    deadline = time.monotonic() + 60 * minutes
-    workshop = Workshop(recipe, source, exported, target, variant.precision, threads=count, folder=folder)
-    head = workshop.interface.head
-    default = canonical(recipe.plan(variant, head))
-    if default.scheme:
-        _ = workshop.calibration  # data that cannot serve are an error now, and not in every trial
-    kept = saved.others(
+    head, manifest = builder.interface.head, builder.served.manifest
+    others = plan_file.other_plans(
         output,
         recipe.plans,
         variant.target,
         [precision for precision in target.precisions if precision != variant.precision],
         head,
     )
-    evidence = Evidence(
-        evidence_path,
-        {
-            "variant": str(variant),
-            "head": head,
-            "model": source.model,
-            "tokenizer": source.tokenizer,
-            "default": default.to_json(),
-            "exclude": recipe.exclude,
-            "evaluation": digests.of_file(recipe.evaluation) if recipe.evaluation else None,
-            "calibration": digests.of_file(recipe.calibration) if recipe.calibration else None,
-            "gates": limits(recipe.gates),
-            "machine": conditions(count),
-            "tools": versions.of("onnx", "onnx-ir", "onnxscript"),
-            "source": versions.source(
-                "pipeline.passes", "pipeline.precision", "pipeline.targets", "distilforge"
-            ),
-        },
-        talk,
+    gate = AccuracyGate(builder.source.checkpoint.path, builder.served, recipe.evaluation, recipe.gates)
+    for note in gate.notes:
+        talk.note(note)
+    base = replace(default, exclude=recipe.exclude)
+    proposals = Proposals(
+        space(target, variant.precision, base, builder.modules if default.scheme else ()), evidence, seed
     )
-    with threads(count):
-        gatekeeper = Gatekeeper(source.checkpoint.path, workshop.served, recipe.evaluation, recipe.gates)
-        for note in gatekeeper.notes:
-            talk.note(note)
-        base = replace(default, exclude=recipe.exclude)
-        options = space(target, variant.precision, base, workshop.modules if default.scheme else ())
-        proposals = Proposals(options, evidence, seed)
-        search = Search(
-            workshop=workshop,
-            gatekeeper=gatekeeper,
-            gates=recipe.gates,
-            evidence=evidence,
-            default=default,
-            deadline=deadline,
-            talk=talk,
-            save=lambda plan, comments: saved.write(output, variant.precision, plan, kept, comments),
-        )
-        if evidence.trials:
-            talk.note(f"going on after {len(evidence.trials)} trials in {evidence_path}")
-        try:
-            search.run(proposals, _starts(recipe, variant, head, default))
-        except KeyboardInterrupt:
-            left = f"the best so far is in {output}" if search.accurate else "no plan met the gates so far"
-            talk.note(f"stopped after {len(evidence.trials)} trials; {left}")
-            raise
-    if not search.accurate:
-        raise StageError(
-            "tune",
-            f"none of {len(evidence.trials)} plans for {variant} met the gates; {evidence_path} says why",
-            hint="`distilforge bisect` names the modules that cost accuracy; more --minutes try more plans",
-        )
-    best = search.standing
-    talk.note(f"{len(evidence.trials)} trials; the best, [{search.described(best)}], is {search.gain}")
-    not_settled = sum(trial.outcome == "not settled" for trial in evidence.trials)
-    if not_settled:
+    search = Search(
+        tester=MachineTester(builder, gate, recipe.gates, talk.note),
+        evidence=evidence,
+        confidence=recipe.gates.confidence,
+        deadline=deadline,
+        save=lambda search, trial: plan_file.write(
+            output,
+            variant.precision,
+            trial.plan,
+            others,
+            comments(
+                search,
+                trial,
+                default=default,
+                manifest=manifest,
+                evidence=evidence,
+                judged=gate.description,
+            ),
+        ),
+        report=lambda search, trial: talk.note(progress_message(search, trial, default)),
+    )
+    if evidence.trials:
+        talk.note(f"going on after {len(evidence.trials)} trials in {evidence.path}")
+    try:
+        search.run(proposals, _starting_plans(recipe, variant, head, default))
+    except KeyboardInterrupt:
+        accurate = search.best is not None and search.best.accurate
+        state = f"the best plan so far is in {output}" if accurate else "no plan has met the gates"
+        talk.note(f"stopped after {len(evidence.trials)} trials; {state}")
+        raise
+    result = _result(search, variant, default, evidence, output, gate)
+    talk.note(f"{result.trials} trials; the best, [{result.differences}], is {gain(search)}")
+    if result.not_settled:
         talk.note(
-            f"{not_settled} of the trials are not settled, since the machine was not steady: "
+            f"{result.not_settled} of the trials are not settled, because the machine was not steady: "
             "tune again while nothing else runs"
         )
-    ratio = Estimate(value=1.0, interval=(1.0, 1.0)) if search.is_first else search.over_default
-    return Tuned(
+    return result
+
+
+def _result(
+    search: "Search",
+    variant: VariantName,
+    default: Plan,
+    evidence: Evidence,
+    output: Path,
+    gate: "AccuracyGate",
+) -> TuneResult:
+    """The result of a search that has ended; StageError if no plan met the gates."""
+    best = search.best
+    if best is None or not best.accurate:
+        raise StageError(
+            "tune",
+            f"none of {len(evidence.trials)} plans for {variant} met the gates; {evidence.path} says why",
+            hint="`distilforge bisect` names the modules that cost accuracy; more --minutes try more plans",
+        )
+    ratio = Estimate(value=1.0, interval=(1.0, 1.0)) if best is search.first else search.over_first
+    return TuneResult(
         path=str(output),
-        evidence=str(evidence_path),
+        evidence=str(evidence.path),
         variant=str(variant),
-        plan=best.to_json(),
-        differences=search.described(best),
+        plan=best.plan.to_json(),
+        differences=differences(best.plan, default),
         ratio=None if ratio is None else ratio.value,
         interval=None if ratio is None else ratio.interval,
         trials=len(evidence.trials),
-        not_settled=not_settled,
-        judged=gatekeeper.judged,
+        not_settled=sum(trial.outcome == "not settled" for trial in evidence.trials),
+        judged=gate.description,
     )
 
 
-def _starts(recipe: Recipe, variant: VariantName, head: str, default: Plan) -> tuple[Plan, ...]:
-    """The default plan first, then what is committed for the target, for this head and for heads in general."""
+def _starting_plans(recipe: Recipe, variant: VariantName, head: str, default: Plan) -> tuple[Plan, ...]:
+    """The default plan, then the committed plans of the target: for this head, and for heads in general."""
     committed = (
-        preset(variant.target, variant.precision, each).excluding(recipe.exclude) for each in (head, "")
+        preset(variant.target, variant.precision, name).excluding(recipe.exclude) for name in (head, "")
     )
-    found = {key(plan): canonical(plan) for plan in (default, *committed)}
-    return tuple(found.values())
+    by_key = {plan_key(plan): canonical(plan) for plan in (default, *committed)}
+    return tuple(by_key.values())

@@ -1,6 +1,7 @@
-"""Builds for the integration tests: tiny checkpoints, recipes with quick gates, and the command line's processes."""
+"""Builds for the integration tests: tiny checkpoints, recipes with quick gates, shared exports, and commands."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,15 +9,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipeline.build import Built, build
 from pipeline.recipe.recipe import Recipe
+from pipeline.stages.export import export
+from pipeline.stages.load import load
+from pipeline.store.work import Stage, WorkFolder
 from tests.conftest import MakeCheckpoint
 from validation.gate import Gates
 
 COMMAND = str(Path(sys.executable).with_name("distilforge"))
 
-# Of 8 examples the interval reaches to a loss of 0.37. Timing opens processes, so that one test alone does it.
+# Exports of tiny checkpoints, for all test processes and for later runs; a work folder finds them by digests and can be
+# shared. `make clean` removes it, and git ignores it.
+SHARED_WORK = Path(__file__).parents[2] / ".pytest_cache" / "work"
+
+# With 8 examples, the interval of the loss ends at 0.37. Timing opens processes, so only the tests about it do it.
 QUICK = Gates(margin=0.5, latency="skip", threads=1)
 QUICK_TOML = """
 [gates]
@@ -25,7 +34,7 @@ latency = "skip"
 threads = 1
 """
 
-# A line a head; validation's own demo texts would do, but hold hundreds
+# One line for each head. The demo texts of validation would do, but there are hundreds.
 LINES: dict[str, dict[str, object]] = {
     "features": {"text": "good film"},
     "masked_lm": {"text": "the [MASK] was good", "targets": ["film"]},
@@ -41,14 +50,14 @@ LINES: dict[str, dict[str, object]] = {
 
 
 def write_evaluation(head: str, folder: Path) -> Path:
-    """Evaluation data for `head`, of which the labels are those of a checkpoint that names none."""
+    """Evaluation data for `head`, with the labels of a checkpoint that does not name any."""
     path = folder / f"{head}.jsonl"
     path.write_text(f"{json.dumps(LINES[head])}\n" * 8, encoding="utf-8")
     return path
 
 
 class Listener:
-    """Remembers what a build told it."""
+    """Remembers the progress messages of a build."""
 
     def __init__(self) -> None:
         self.worked: list[str] = []
@@ -68,7 +77,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A published release and what it was built from."""
+    """A published release and its sources."""
 
     checkpoint: Path
     recipe: Recipe
@@ -80,6 +89,24 @@ class Release:
         return self.built.folder
 
 
+def shared_export(recipe: Recipe) -> Stage:
+    """The export stage of `recipe`, which is done once for all tests; nothing may be written into its folder."""
+    return export(WorkFolder(SHARED_WORK, Listener()), recipe, load(recipe))
+
+
+def prepare_export(recipe: Recipe, artifacts: Path) -> None:
+    """Put the export stage of `recipe` into `artifacts`, for a test about a later stage: an export takes seconds."""
+    exported = shared_export(recipe).folder.parent
+    shutil.copytree(exported, artifacts / ".work" / exported.parent.name / exported.name)
+
+
+@pytest.fixture
+def quick_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the default gates quick, for commands that cannot be given any: builds of a checkpoint's folder."""
+    for name in ("margin", "latency", "threads"):
+        monkeypatch.setitem(Gates.__init__.__kwdefaults__, name, getattr(QUICK, name))
+
+
 @pytest.fixture(scope="session")
 def _releases() -> dict[str, Release]:
     return {}
@@ -89,14 +116,17 @@ def _releases() -> dict[str, Release]:
 def release_of(
     _releases: dict[str, Release], make_checkpoint: MakeCheckpoint, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Release]:
-    """`release_of(head)`: a release of that head, built once for all tests, which must not change it."""
+    """`release_of(head)`: a release of that head, built once for all tests; no test may change it."""
 
     def make(head: str) -> Release:
         if head not in _releases:
             root = tmp_path_factory.mktemp(head)
+            # The weights of every process and run, so that the export is shared
+            torch.manual_seed(20)
             checkpoint = make_checkpoint(head, folder=root / "checkpoint", n_layers=1)
             evaluation = write_evaluation(head, root)
             recipe = Recipe(name=head, checkpoint=str(checkpoint), evaluation=evaluation, gates=QUICK)
+            prepare_export(recipe, root / "artifacts")
             built = build(recipe, root / "artifacts", Listener())
             _releases[head] = Release(
                 checkpoint=checkpoint, recipe=recipe, artifacts=root / "artifacts", built=built
@@ -108,14 +138,14 @@ def release_of(
 
 @pytest.fixture
 def tiny(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> Recipe:
-    """A recipe for a classifier of one layer, with quick gates; its checkpoint may be changed."""
+    """A recipe for a classifier of one layer, with quick gates; a test may change its checkpoint."""
     checkpoint = make_checkpoint("sequence_classification", folder=tmp_path / "checkpoint", n_layers=1)
     evaluation = write_evaluation("sequence_classification", tmp_path)
     return Recipe(name="tiny", checkpoint=str(checkpoint), evaluation=evaluation, gates=QUICK)
 
 
 def write_recipe(recipe: Recipe, folder: Path) -> Path:
-    """`recipe`, which has quick gates, as a TOML file for the command line."""
+    """Write `recipe`, which must have quick gates, as a TOML file for the command line."""
     assert replace(recipe.gates, mode=QUICK.mode) == QUICK
     path = folder / f"{recipe.name}.toml"
     lines = [f"name = {json.dumps(recipe.name)}", f"checkpoint = {json.dumps(recipe.checkpoint)}"]
@@ -126,7 +156,7 @@ def write_recipe(recipe: Recipe, folder: Path) -> Path:
 
 
 def run_command(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """`distilforge` with `arguments`, in a process of its own."""
+    """Run `distilforge` with `arguments` in its own process."""
     return subprocess.run(
         [COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, check=False
     )

@@ -1,4 +1,4 @@
-"""What users get wrong: each ends in its exit code and a message that names the trouble and the way on."""
+"""Mistakes of users: every one has its exit code, and a message that names the problem and the next step."""
 
 import json
 import os
@@ -28,7 +28,7 @@ TENSOR = "distilbert.transformer.layer.0.attention.q_lin.weight"
 def refused(
     recipe: Recipe, folder: Path, *, code: int, says: tuple[str, ...], artifacts: Path | None = None
 ) -> None:
-    """Build `recipe` on the command line: it exits with `code`, explains itself, and publishes nothing."""
+    """Build `recipe` on the command line: it exits with `code`, its message has `says`, and nothing is published."""
     artifacts = artifacts or folder / "artifacts"
     ran = CliRunner().invoke(app, ["build", str(write_recipe(recipe, folder)), "--artifacts", str(artifacts)])
     assert ran.exit_code == code, ran.output

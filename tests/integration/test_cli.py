@@ -1,4 +1,4 @@
-"""The command line as scripts see it: what is on stdout, what on stderr, and the exit codes."""
+"""The command line as scripts use it: stdout, stderr and the exit codes."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from model_src import heads
 from pipeline.cli.app import app
 from pipeline.recipe.recipe import Recipe
-from tests.integration.conftest import Release, run_command, write_recipe
+from tests.integration.conftest import Release, prepare_export, run_command, write_recipe
 
 ReleaseOf = Callable[[str], Release]
 COMMANDS = (
@@ -53,14 +53,14 @@ def test_every_command_explains_itself(command: str) -> None:
 def test_one_stage_after_the_other_prints_the_folder_of_each(release_of: ReleaseOf, tmp_path: Path) -> None:
     release = release_of("sequence_classification")
     recipe = write_recipe(release.recipe, tmp_path)
-    found = {}
+    folders = {}
     for command in ("export", "compile", "validate", "publish"):
         printed = run(command, recipe, "--artifacts", release.artifacts)
-        found[command] = Path(printed.removesuffix("\n"))
-    assert (found["export"] / "model.onnx").is_file()
-    assert (found["compile"] / "onnx" / "model.onnx").is_file()
-    assert (found["validate"] / "report.json").is_file()
-    assert found["publish"] == release.folder
+        folders[command] = Path(printed.removesuffix("\n"))
+    assert (folders["export"] / "model.onnx").is_file()
+    assert (folders["compile"] / "onnx" / "model.onnx").is_file()
+    assert (folders["validate"] / "report.json").is_file()
+    assert folders["publish"] == release.folder
 
 
 def test_json_is_one_object(release_of: ReleaseOf, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_damaged_release_does_not_verify(release_of: ReleaseOf, tmp_path: Path
     ran = CliRunner().invoke(app, ["verify", str(artifacts / "damaged")])
     assert ran.exit_code == 4
     assert "vocab.txt" in ran.stderr
-    # Building again repairs it.
+    # Another build repairs it
     run(*build)
     run("verify", artifacts / "damaged")
 
@@ -215,6 +215,7 @@ def test_list() -> None:
 
 def test_clean_undoes_the_work_and_leaves_the_releases(tiny: Recipe, tmp_path: Path) -> None:
     artifacts = tmp_path / "artifacts"
+    prepare_export(tiny, artifacts)
     run("build", write_recipe(tiny, tmp_path), "--artifacts", artifacts)
     assert "removed" in run("clean", "--artifacts", artifacts)
     assert {path.name for path in artifacts.iterdir()} == {"tiny"}
@@ -246,16 +247,11 @@ def test_convert_writes_a_checkpoint_that_transformers_reads(tmp_path: Path) -> 
     assert "names 'DistilBertModel', which has no exact DistilBERT" in ran.stderr
 
 
-def test_a_build_of_a_folder_says_what_more_can_be_built(release_of: ReleaseOf, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("quick_defaults")
+def test_a_build_of_a_folder_says_what_more_can_be_built(release_of: ReleaseOf) -> None:
     release = release_of("sequence_classification")
-    command = [
-        "build",
-        str(release.checkpoint),
-        "--name",
-        "plain",
-        "--artifacts",
-        str(tmp_path / "artifacts"),
-    ]
+    command = ["build", str(release.checkpoint), "--name", "plain", "--artifacts", str(release.artifacts)]
+    command += ["--data", str(release.recipe.evaluation)]
     ran = CliRunner().invoke(app, [*command, "--gate", "report"])
     assert ran.exit_code == 0, ran.output
     assert "--variant onnxruntime-cpu:int8; `distilforge list targets` has all" in ran.stderr
@@ -265,8 +261,8 @@ def test_a_build_of_a_folder_says_what_more_can_be_built(release_of: ReleaseOf, 
 
 def test_wider_limits_are_told_wherever_the_verdict_is(release_of: ReleaseOf, tmp_path: Path) -> None:
     release = release_of("sequence_classification")
-    said = "Held to wider limits than usual: margin 0.5, where 0.01 is usual."
-    assert said in (release.folder / "README.md").read_text(encoding="utf-8")
-    assert said in (release.folder / "validation" / "report.html").read_text(encoding="utf-8")
-    assert f"note onnxruntime-cpu:fp32: {said}" in run("inspect", release.folder)
+    note = "Held to wider limits than usual: margin 0.5, where 0.01 is usual."
+    assert note in (release.folder / "README.md").read_text(encoding="utf-8")
+    assert note in (release.folder / "validation" / "report.html").read_text(encoding="utf-8")
+    assert f"note onnxruntime-cpu:fp32: {note}" in run("inspect", release.folder)
     assert "passed, wider limits" in run("summary", release.folder)

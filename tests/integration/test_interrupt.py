@@ -1,5 +1,6 @@
 """Ctrl-C: in each stage, and as a real signal to a real process."""
 
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -9,24 +10,61 @@ import pytest
 from distilforge.release import resolve, verify
 from typer.testing import CliRunner
 
+from pipeline.build import build
 from pipeline.cli import app, reporting
 from pipeline.cli.display import Display
+from pipeline.recipe import toml as recipe_toml
 from pipeline.recipe.recipe import Recipe
-from tests.integration.conftest import COMMAND, write_recipe
+from tests.conftest import save_checkpoint
+from tests.integration.conftest import (
+    COMMAND,
+    QUICK,
+    Listener,
+    prepare_export,
+    write_evaluation,
+    write_recipe,
+)
 
 STAGES = ("export", "compile", "assemble", "compare", "validate", "publish")
+HEAD = "sequence_classification"
+
+
+class StopBeforeTiming(Listener):
+    """Stops a build when its timing starts."""
+
+    def started(self, stage: str, doing: str) -> None:
+        super().started(stage, doing)
+        if stage == "time":
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def timed_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe whose variants are timed; the folder `artifacts` beside it has every stage before the timing."""
+    folder = tmp_path_factory.mktemp("timed")
+    checkpoint = save_checkpoint(HEAD, folder / "checkpoint", n_layers=1)
+    evaluation = write_evaluation(HEAD, folder)
+    path = write_recipe(
+        Recipe(name="tiny", checkpoint=str(checkpoint), evaluation=evaluation, gates=QUICK), folder
+    )
+    path.write_text(path.read_text().replace('latency = "skip"', 'latency = "judge"\nshapes = [[1, 8]]'))
+    recipe = recipe_toml.read(path)
+    prepare_export(recipe, folder / "artifacts")
+    with pytest.raises(KeyboardInterrupt):
+        build(recipe, folder / "artifacts", StopBeforeTiming())
+    return path
 
 
 def interrupt_at(stage: str) -> Callable[[], Display]:
     """A display during whose announcement of `stage` the user presses Ctrl-C."""
 
-    class Interrupting(Display):
+    class InterruptingDisplay(Display):
         def started(self, started: str, doing: str) -> None:
             super().started(started, doing)
             if started == stage:
                 signal.raise_signal(signal.SIGINT)
 
-    return Interrupting
+    return InterruptingDisplay
 
 
 def leftovers(artifacts: Path) -> list[Path]:
@@ -46,7 +84,7 @@ def test_in_each_stage(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert "Traceback" not in ran.stderr
         assert not (artifacts / "tiny").exists()
         assert leftovers(artifacts) == []
-        # What was whole before is found, what was interrupted last time is made, and this stage is not.
+        # Earlier stages are found, the stage that was interrupted last time is made, and this stage is not
         assert all(f"{earlier}: nothing to do" in ran.stderr for earlier in STAGES[: max(0, position - 1)])
         assert all(f"{earlier}: done" in ran.stderr for earlier in STAGES[max(0, position - 1) : position])
         assert f"{stage}: done" not in ran.stderr
@@ -66,28 +104,28 @@ def test_in_each_stage(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_a_signal_to_a_process(
-    words: str, stage: str, number: signal.Signals, tiny: Recipe, tmp_path: Path
+    words: str, stage: str, number: signal.Signals, timed_recipe: Path, tmp_path: Path
 ) -> None:
     artifacts = tmp_path / "artifacts"
-    recipe = write_recipe(tiny, tmp_path)
-    recipe.write_text(recipe.read_text().replace('latency = "skip"', 'latency = "judge"\nshapes = [[1, 8]]'))
-    command = [COMMAND, "build", str(recipe), "--artifacts", str(artifacts)]
+    if stage == "time":
+        shutil.copytree(timed_recipe.parent / "artifacts", artifacts)
+    command = [COMMAND, "build", str(timed_recipe), "--artifacts", str(artifacts)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        said = ""
+        messages = ""
         for line in process.stderr:
-            said += line
+            messages += line
             if words in line:
                 break
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=0.3)  # into the stage's work
+            process.wait(timeout=0.3)  # into the work of the stage
         process.send_signal(number)
-        said += process.stderr.read()
-        assert process.wait(timeout=60) == 130, said
+        messages += process.stderr.read()
+        assert process.wait(timeout=60) == 130, messages
         assert process.stdout.read() == ""
-    assert "interrupted; nothing half-done was left" in said
-    assert "Traceback" not in said
+    assert "interrupted; nothing half-done was left" in messages
+    assert "Traceback" not in messages
     assert not (artifacts / "tiny").exists()
     assert leftovers(artifacts) == []
     assert not list((artifacts / ".work").glob(f"{stage}/*/stage.json"))

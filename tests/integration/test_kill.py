@@ -1,7 +1,7 @@
-"""SIGKILL at twenty random moments of a build, then the same build again: a correct release every time.
+"""SIGKILL in every stage of a build, twenty times in all; the next build always goes on from what is left.
 
-A process that has everything imported forks the builds, so that a build takes a second or two and the moments fall
-into its stages and not into imports.
+Each stage is killed several times at random moments, and every kill leaves its state to the next build. After each one,
+whatever has its final name must be complete. In the end an undisturbed build must publish the right release.
 """
 
 import json
@@ -9,106 +9,119 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from distilforge.errors import ReleaseError
 from distilforge.release import resolve, verify
 
+from pipeline.build import build
+from pipeline.recipe import toml as recipe_toml
 from pipeline.recipe.recipe import Recipe
-from tests.integration.conftest import write_recipe
+from pipeline.store import digests
+from tests.integration.conftest import Listener, write_recipe
+from tests.integration.forked_builds import exit_code, fork, run_server
 
-ROOT = Path(__file__).parents[2]
-MOMENTS = 20
-# Exporting takes most of a build. The other moments fall into builds that find it done, and so into all other stages.
-FROM_NOTHING = 6
-
-Build = Callable[[Path], object]
+KILLS = {"export": 4, "compile": 3, "assemble": 3, "compare": 4, "validate": 2, "publish": 4}
 
 
-def serve(recipe_path: Path, root: Path, seed: int) -> None:
-    """Build, kill and build again MOMENTS times; print a JSON line for each. Runs in the forking process."""
-    exported = root / "warm" / ".work" / "export"
-    build = _warmed(recipe_path, root / "warm")
-    seconds = {prepared: _timed(build, _prepare(root / "timed", prepared)) for prepared in (None, exported)}
+class Stopwatch(Listener):
+    """Remembers how long each stage took, in seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: dict[str, float] = {}
+
+    def finished(self, stage: str, result: str, seconds: float, *, reused: bool) -> None:
+        super().finished(stage, result, seconds, reused=reused)
+        self.seconds[stage] = seconds
+
+
+class Announcer(Listener):
+    """Writes the name of every stage into a pipe, when it starts and when it is found done."""
+
+    def __init__(self, pipe: int) -> None:
+        super().__init__()
+        self._pipe = pipe
+
+    def started(self, stage: str, doing: str) -> None:
+        os.write(self._pipe, f"{stage}\n".encode())
+
+    def finished(self, stage: str, result: str, seconds: float, *, reused: bool) -> None:
+        if reused:
+            os.write(self._pipe, f"{stage}\n".encode())
+
+
+def serve(recipe_path: str, root: str, seed: str) -> None:
+    """Kill builds as KILLS says; print a JSON line for each, and one for the undisturbed build at the end."""
+    recipe, artifacts = recipe_toml.read(Path(recipe_path)), Path(root) / "artifacts"
+    build(recipe, Path(root) / "warm", Listener(), until="export")  # the exporter imports much when it runs
+    stopwatch = Stopwatch()
+    expected = build(recipe, Path(root) / "timed", stopwatch)
     moments = random.Random(seed)
-    for number in range(MOMENTS):
-        prepared = None if number < FROM_NOTHING else exported
-        artifacts = _prepare(root / f"artifacts-{number}", prepared)
-        delay = seconds[prepared] * moments.random()
-        child = _fork(build, artifacts)
+    for stage, kills in KILLS.items():
+        for _ in range(kills):
+            delay = stopwatch.seconds[stage] * moments.random()
+            code = kill_in_stage(recipe, artifacts, stage, delay)
+            state = {"stage": stage, "delay": delay, "code": code, **state_of(artifacts)}
+            print(json.dumps(state), flush=True)  # noqa: T201 - the test reads it
+            if code == 0:
+                shutil.rmtree(artifacts / "tiny")  # the build was quicker than the signal; publish again
+    code = exit_code(fork(lambda: build(recipe, artifacts, Listener())))
+    leftovers = [str(path) for path in artifacts.glob(".work/*/*") if path.suffix in (".aside", ".old")]
+    end = {"code": code, "leftovers": leftovers, "expected": expected.folder.name, **state_of(artifacts)}
+    print(json.dumps(end), flush=True)  # noqa: T201 - the test reads it
+
+
+def kill_in_stage(recipe: Recipe, artifacts: Path, stage: str, delay: float) -> int:
+    """Start a build, kill it `delay` seconds after it has come to `stage`, and return its exit code."""
+    reader, writer = os.pipe()
+
+    def work() -> None:
+        os.close(reader)
+        build(recipe, artifacts, Announcer(writer))
+
+    child = fork(work)
+    os.close(writer)
+    with os.fdopen(reader) as announcements:
+        for line in announcements:
+            if line.strip() == stage:
+                break
         time.sleep(delay)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        reached = sorted(path.parent.parent.name for path in artifacts.glob(".work/*/*/stage.json"))
-        visible = _visible(artifacts)
-        again = os.waitstatus_to_exitcode(os.waitpid(_fork(build, artifacts), 0)[1])
-        asides = [str(path) for path in artifacts.glob(".work/*/*") if path.suffix in (".aside", ".old")]
-        print(  # noqa: T201 - the parent process reads it
-            json.dumps(
-                {
-                    "delay": delay,
-                    "of": seconds[prepared],
-                    "reached": reached,
-                    "visible": visible,
-                    "again": again,
-                    "finally": _visible(artifacts),
-                    "asides": asides,
-                }
-            ),
-            flush=True,
-        )
-        shutil.rmtree(artifacts)
+        os.kill(
+            child, signal.SIGKILL
+        )  # a child that has ended stays in the process table until it is waited for
+        return exit_code(child)
 
 
-def _warmed(recipe_path: Path, artifacts: Path) -> Build:
-    """A function that builds the recipe into a folder, after one build in this process has imported everything."""
-    from pipeline.build import build
-    from pipeline.recipe import toml as recipe_toml
-    from tests.integration.conftest import Listener
-
-    recipe = recipe_toml.read(recipe_path)
-    build(recipe, artifacts, Listener())
-    return lambda folder: build(recipe, folder, Listener())
-
-
-def _prepare(artifacts: Path, exported: Path | None) -> Path:
-    """An artifacts folder: new, or with the stage `exported` done."""
-    shutil.rmtree(artifacts, ignore_errors=True)
-    if exported is not None:
-        shutil.copytree(exported, artifacts / ".work" / "export")
-    return artifacts
+def state_of(artifacts: Path) -> dict[str, object]:
+    """What a build and a reader would find: the stages with their final names, and the release."""
+    stages = sorted(
+        path.parent for path in artifacts.glob(".work/*/*/stage.json") if path.parent.suffix == ""
+    )
+    return {
+        "stages": [folder.parent.name for folder in stages],
+        "damaged": [str(folder) for folder in stages if is_damaged(folder)],
+        "visible": visible(artifacts),
+    }
 
 
-def _timed(build: Build, artifacts: Path) -> float:
-    started = time.monotonic()
-    assert os.waitstatus_to_exitcode(os.waitpid(_fork(build, artifacts), 0)[1]) == 0
-    return time.monotonic() - started
+def is_damaged(folder: Path) -> bool:
+    recorded = json.loads((folder / "stage.json").read_text(encoding="utf-8"))["files"]
+    return recorded != {
+        name: {"sha256": entry.sha256, "bytes": entry.bytes}
+        for name, entry in digests.record(folder / "files").items()
+    }
 
 
-def _fork(build: Build, artifacts: Path) -> int:
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        build(artifacts)
-        code = 0
-    finally:
-        os._exit(code)
-
-
-def _visible(artifacts: Path) -> str:
-    """What a reader sees of the release: nothing, a whole one, or what is wrong with it."""
+def visible(artifacts: Path) -> str:
+    """What a reader sees of the release: nothing, the version of a whole one, or what is wrong with it."""
     name = artifacts / "tiny"
     if not name.exists():
         return "nothing"
-    strangers = {path.name for path in name.iterdir()} - {"latest"}
+    versions = {path.name for path in name.iterdir()} - {"latest"}
     try:
-        for version in strangers:
+        for version in versions:
             verify(name / version)
         if not (name / "latest").is_symlink():
             return "no latest"
@@ -117,33 +130,23 @@ def _visible(artifacts: Path) -> str:
         return f"damaged: {error}"
 
 
-def test_killed_at_random_moments(tiny: Recipe, tmp_path: Path) -> None:
+def test_killed_in_every_stage(tiny: Recipe, tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**9)
-    arguments = f"Path({str(write_recipe(tiny, tmp_path))!r}), Path({str(tmp_path)!r}), {seed}"
-    script = f"from pathlib import Path\nfrom tests.integration.test_kill import serve\nserve({arguments})"
-    # One thread in every pool: a forked process has none of its parent's others.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    ran = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
+    printed = run_server(
+        "tests.integration.test_kill", "serve", write_recipe(tiny, tmp_path), tmp_path, seed, timeout=400
     )
-    assert ran.returncode == 0, ran.stderr
-    outcomes = [json.loads(line) for line in ran.stdout.splitlines()]
-    told = f"seed {seed}: {json.dumps(outcomes, indent=1)}"
-    assert len(outcomes) == MOMENTS, told
-    versions = {outcome["finally"] for outcome in outcomes}
-    assert len(versions) == 1, told
-    (version,) = versions
-    assert len(version) == 12, told
+    *outcomes, end = [json.loads(line) for line in printed.splitlines()]
+    story = f"seed {seed}: {json.dumps([*outcomes, end], indent=1)}"
+    assert len(outcomes) == sum(KILLS.values()), story
     for outcome in outcomes:
-        assert outcome["again"] == 0, told
-        # Between the release's rename and that of `latest` there is a whole release without a name, never a part.
-        assert outcome["visible"] in ("nothing", "no latest", version), told
-        assert outcome["asides"] == [], told
-    # The moments must have hit builds under way, in more than one place.
-    assert len({tuple(outcome["reached"]) for outcome in outcomes}) > 1, told
+        # 0 if the build was done before the signal came
+        assert outcome["code"] in (-signal.SIGKILL, 0), story
+        assert outcome["damaged"] == [], story
+        # Between the renaming of the release and that of `latest` there is a whole release without a name
+        assert outcome["visible"] in ("nothing", "no latest", end["expected"]), story
+        assert outcome["code"] != 0 or outcome["visible"] == end["expected"], story
+    assert (end["code"], end["visible"], end["damaged"], end["leftovers"]) == (0, end["expected"], [], []), (
+        story
+    )
+    # The signals must have hit running builds, in more than one place
+    assert len({tuple(outcome["stages"]) for outcome in outcomes if outcome["code"]}) > 1, story

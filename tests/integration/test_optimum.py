@@ -1,4 +1,4 @@
-"""Clients that know nothing of us: Optimum loads each release folder as it is and agrees with transformers."""
+"""Other clients: Optimum loads a release folder as it is, and its answers agree with those of transformers."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ import transformers
 from model_src import heads
 from tests.integration.conftest import Release
 
-# Optimum and what it imports announce their own futures.
+# Optimum and its dependencies raise warnings about their own future versions
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 CLASSES = {
@@ -38,6 +38,6 @@ def test_optimum_loads_the_release_and_agrees(head: str, release_of: Callable[[s
         encoded = {name: torch.stack([array, array.flip(0)]) for name, array in encoded.items()}
     with torch.no_grad():
         expected = original(**encoded)
-    found = model(**encoded)
+    answers = model(**encoded)
     for name in heads.find(head).output_axes:
-        np.testing.assert_allclose(found[name].numpy(), expected[name].numpy(), rtol=0, atol=1e-4)
+        np.testing.assert_allclose(answers[name].numpy(), expected[name].numpy(), rtol=0, atol=1e-4)

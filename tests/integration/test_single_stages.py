@@ -1,4 +1,4 @@
-"""`distilforge fuse`, `quantize` and `list` as scripts see them, and builds with plans and exclusions given by hand."""
+"""`distilforge fuse`, `quantize` and `list` as scripts use them, and builds with --plans and --exclude."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ HEAD = "sequence_classification"
 
 
 def run(*arguments: str | Path, code: int = 0) -> str:
-    """stdout of `distilforge` with `arguments`, which exits with `code`; stderr where it fails."""
+    """stdout of `distilforge` with `arguments`, which exits with `code`; stderr if it fails."""
     ran = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert ran.exit_code == code, ran.output
     return ran.stdout if code == 0 else ran.stderr
@@ -52,7 +52,7 @@ def test_fuse_prints_the_counts_and_writes_the_graph(exported: Path, tmp_path: P
     assert values["passes"][0] == {"name": "attention_mha", "rewrites": 1}
 
 
-def test_fuse_stops_by_the_name_of_what_no_longer_matches(exported: Path, tmp_path: Path) -> None:
+def test_fuse_names_the_pass_that_no_longer_matches(exported: Path, tmp_path: Path) -> None:
     fused, again = tmp_path / "fused.onnx", tmp_path / "again.onnx"
     run("fuse", exported, "--pass", "attention_mha", "--output", fused)
     error = run("fuse", fused, "--pass", "attention_mha", "--output", again, code=5)
@@ -72,12 +72,12 @@ def test_quantize_reads_texts_with_the_checkpoints_tokenizer(
     values = json.loads(run(*given))
     assert values["files"] == [str(output)]
     assert output.is_file()
-    # Quantize takes less room than what it was made of
+    # The quantized graph is smaller than its source
     assert output.stat().st_size < exported.with_name("model.onnx_data").stat().st_size
 
 
 @pytest.mark.parametrize("scheme", ["int8_static", "fp16"])
-def test_quantize_refuses_what_has_a_precision_already(
+def test_quantize_refuses_a_quantized_graph(
     scheme: str, exported: Path, release_of: ReleaseOf, tmp_path: Path
 ) -> None:
     release, once, twice = release_of(HEAD), tmp_path / "once.onnx", tmp_path / "twice.onnx"
@@ -99,7 +99,7 @@ def test_files_that_cannot_be_read_or_written_are_named(exported: Path, tmp_path
     assert "cannot be written" in error
 
 
-def test_what_is_no_ordinary_file_is_not_written_over(exported: Path, tmp_path: Path) -> None:
+def test_only_ordinary_files_are_written_over(exported: Path, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for output in (tmp_path / "folder", Path("/dev/full")):
         error = run("fuse", exported, "--pass", "constants", "--output", output, code=2)
@@ -143,7 +143,7 @@ def test_an_unknown_head_is_refused_by_name(exported: Path, release_of: ReleaseO
     assert "did you mean 'masked_lm'" in error
 
 
-def test_a_graph_that_reads_something_else_is_refused(release_of: ReleaseOf, tmp_path: Path) -> None:
+def test_a_graph_with_other_inputs_is_refused(release_of: ReleaseOf, tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
     made = onnx.parser.parse_model(
         '<ir_version: 10, opset_import: ["" : 20]> g (float[n, 4] x) => (float[n, 4] y) { y = Relu(x) }'
@@ -154,14 +154,16 @@ def test_a_graph_that_reads_something_else_is_refused(release_of: ReleaseOf, tmp
     assert "the graph reads x, and calibration texts become" in error
 
 
-def test_a_summary_leaves_out_what_is_no_release_and_says_so(release_of: ReleaseOf, tmp_path: Path) -> None:
+def test_a_summary_leaves_out_a_folder_that_is_not_a_release(release_of: ReleaseOf, tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["summary", str(tmp_path), str(release_of(HEAD).folder), "--json"])
     assert ran.exit_code == 4
     assert json.loads(ran.stdout)["release"] == HEAD
     assert str(tmp_path) in ran.stderr
 
 
-def test_quantize_takes_all_that_a_plan_has(exported: Path, release_of: ReleaseOf, tmp_path: Path) -> None:
+def test_quantize_has_options_for_all_of_a_plan(
+    exported: Path, release_of: ReleaseOf, tmp_path: Path
+) -> None:
     release, output = release_of(HEAD), tmp_path / "model.onnx"
     given = [
         "quantize",
@@ -220,12 +222,12 @@ def test_quantize_takes_all_that_a_plan_has(exported: Path, release_of: ReleaseO
         ),
     ],
 )
-def test_what_cannot_be_exits_2_with_a_hint(arguments: tuple[str, ...], message: str, exported: Path) -> None:
-    error = run(*(str(exported) if each == "MODEL" else each for each in arguments), code=2)
+def test_a_usage_error_exits_2_with_a_hint(arguments: tuple[str, ...], message: str, exported: Path) -> None:
+    error = run(*(str(exported) if argument == "MODEL" else argument for argument in arguments), code=2)
     assert message in error
 
 
-def test_list_says_what_each_pass_and_scheme_does() -> None:
+def test_list_describes_every_pass_and_scheme() -> None:
     passes = run("list", "passes")
     for name in fusions.names():
         assert name in passes
@@ -257,7 +259,7 @@ def test_plans_and_excluded_modules_on_the_command_line(release_of: ReleaseOf, t
     assert "no file of plans" in run(*given, "--plans", "absent.toml", code=2)
 
 
-def test_inspect_shows_notes_and_what_was_withheld(
+def test_inspect_shows_notes_and_withheld_variants(
     release_of: ReleaseOf, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = read_manifest(release_of(HEAD).folder)

@@ -16,26 +16,26 @@ from tests.integration.conftest import COMMAND, Release
 
 
 def on_terminal(columns: int, *arguments: str) -> str:
-    """What `distilforge` with `arguments` writes to a terminal `columns` wide, without colours."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    """The output of `distilforge` with `arguments` on a terminal with `columns` columns, without colours."""
+    reading_end, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm"}
     for name in ("COLUMNS", "FORCE_COLOR"):
         environment.pop(name, None)
-    with subprocess.Popen([COMMAND, *arguments], stdout=theirs, env=environment):
-        os.close(theirs)
+    with subprocess.Popen([COMMAND, *arguments], stdout=terminal, env=environment):
+        os.close(terminal)
         written = b""
         try:
-            while chunk := os.read(ours, 65536):
+            while chunk := os.read(reading_end, 65536):
                 written += chunk
-        except OSError:  # Linux says so where the other end is closed
+        except OSError:  # Linux raises it once the other end is closed
             pass
-    os.close(ours)
+    os.close(reading_end)
     return re.sub(r"\x1b\[[0-9;]*m", "", written.decode("utf-8")).replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize("columns", [60, 80])
-def test_a_table_too_wide_for_the_terminal_is_written_a_line_a_cell(columns: int) -> None:
+def test_a_table_that_is_too_wide_has_one_line_for_each_cell(columns: int) -> None:
     printed = on_terminal(columns, "list", "passes")
     assert "pass          integer_matmul\nmust match    1 in all, all that look like it\n" in printed
     assert "after         first_token, flatten_tokens, integer_matmul, constants\n" in printed
@@ -50,7 +50,7 @@ def test_a_table_that_fits_is_drawn() -> None:
     assert max(map(len, lines)) <= columns
 
 
-def test_inspect_has_a_block_a_variant_where_a_table_would_cut_names(
+def test_inspect_has_a_block_for_each_variant_if_a_table_would_cut_names(
     release_of: Callable[[str], Release],
 ) -> None:
     printed = on_terminal(80, "inspect", str(release_of("sequence_classification").folder))

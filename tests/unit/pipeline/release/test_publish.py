@@ -10,7 +10,7 @@ from distilforge.manifest import Manifest, Provenance, Span, Steadiness, Tensor,
 from distilforge.release import resolve, verify
 
 from pipeline.release.assemble import seal
-from pipeline.release.publish import Published, publish
+from pipeline.release.publish import Publication, publish
 from tests.timings import BUSY, STEADY
 
 ROOT = Path(__file__).parents[4]
@@ -18,7 +18,7 @@ VERSION = "0123456789ab"
 
 
 class Listener:
-    """Remembers the notes it was told."""
+    """Remembers notes."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -67,7 +67,7 @@ def put(
     validated: bool = True,
     timing: Steadiness | None = None,
     listener: Listener | None = None,
-) -> Published:
+) -> Publication:
     made = replace(manifest(version=version, validated=validated), timing=timing)
     return publish(
         manifest=made,
@@ -84,14 +84,14 @@ def names(folder: Path) -> set[str]:
 
 def test_the_release_and_latest_are_there(tmp_path: Path) -> None:
     published = put(tmp_path)
-    assert published == Published(folder=tmp_path / "demo" / VERSION, new=True)
+    assert published == Publication(folder=tmp_path / "demo" / VERSION, new=True)
     assert verify(resolve(tmp_path / "demo")).version == VERSION
     assert (tmp_path / "demo" / "latest").readlink() == Path(VERSION)
     assert names(tmp_path / "demo") == {VERSION, "latest"}
     assert names(tmp_path / ".work" / "publish") == {"demo.lock"}
 
 
-def test_the_same_again_writes_nothing(tmp_path: Path) -> None:
+def test_publishing_the_same_again_writes_nothing(tmp_path: Path) -> None:
     put(tmp_path)
     before = {path: path.lstat().st_mtime_ns for path in (tmp_path / "demo").rglob("*")}
     assert not put(tmp_path, "composed again").new
@@ -108,7 +108,7 @@ def test_another_version_moves_latest_and_keeps_the_old_one(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("damage", ["file", "manifest", "missing"])
-def test_a_damaged_release_is_replaced_and_that_is_said(damage: str, tmp_path: Path) -> None:
+def test_a_damaged_release_is_replaced_with_a_note(damage: str, tmp_path: Path) -> None:
     folder = put(tmp_path).folder
     if damage == "file":
         (folder / "onnx" / "model.onnx").write_text("grapf")
@@ -154,7 +154,7 @@ def test_a_publication_that_fails_leaves_the_old_release(error: BaseException, t
 
 
 def test_publishers_at_once_do_not_corrupt_each_other(tmp_path: Path) -> None:
-    """Four processes publish two contents each over and over, damaging nothing that a reader can see."""
+    """Four processes publish two contents each over and over, and a reader never sees a damaged one."""
     script = f"""
 import sys
 from pathlib import Path
@@ -166,14 +166,14 @@ for turn in range(10):
     publishers = [
         subprocess.Popen([sys.executable, "-c", script, str(number)], cwd=ROOT) for number in range(4)
     ]
-    seen = set()
+    versions_read = set()
     while any(publisher.poll() is None for publisher in publishers):
         latest = tmp_path / "demo" / "latest"
         if latest.is_symlink():
-            # Once `latest` is there, it always names a whole release.
-            seen.add(verify(resolve(tmp_path / "demo")).version)
+            # Once `latest` is there, it always names a whole release
+            versions_read.add(verify(resolve(tmp_path / "demo")).version)
     assert [publisher.returncode for publisher in publishers] == [0] * 4
-    assert seen <= {"0" * 12, "1" * 12}
+    assert versions_read <= {"0" * 12, "1" * 12}
     assert names(tmp_path / "demo") == {"0" * 12, "1" * 12, "latest"}
     for version in ("0" * 12, "1" * 12):
         verify(tmp_path / "demo" / version)
@@ -187,7 +187,7 @@ def test_validated_counts_every_variant(tmp_path: Path) -> None:
     assert not mixed.validated
 
 
-def test_a_speed_that_is_settled_takes_the_place_of_one_that_is_not(tmp_path: Path) -> None:
+def test_a_release_with_a_settled_speed_replaces_one_without(tmp_path: Path) -> None:
     assert put(tmp_path, timing=BUSY).new
     assert not put(tmp_path, timing=BUSY).new
     assert not put(tmp_path, timing=None).new
@@ -198,7 +198,7 @@ def test_a_speed_that_is_settled_takes_the_place_of_one_that_is_not(tmp_path: Pa
     assert verify(settled.folder).timing == STEADY
 
 
-def test_a_settled_speed_does_not_take_the_place_of_a_validation(tmp_path: Path) -> None:
+def test_a_settled_speed_does_not_replace_a_validated_release(tmp_path: Path) -> None:
     kept = put(tmp_path, timing=BUSY)
     assert not put(tmp_path, validated=False, timing=STEADY).new
     assert verify(kept.folder).validated

@@ -1,4 +1,4 @@
-"""A variant that is withheld leaves no trace but its name and the reason; where nothing is left, that is an error."""
+"""A withheld variant leaves its name and the reason and nothing else; withholding every variant is an error."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from validation.validate import validate
 
 HEAD = "sequence_classification"
 FP32 = "onnxruntime-cpu:fp32"
-# A made-up model's labels are near-ties, which other processors' products tip over
+# The labels of a made-up model are near-ties, which the rounding of another processor can change
 LENIENT = replace(
     GATES, margin=0.99, limits={**LIMITS, "int8": replace(LIMITS["int8"], agreement=None, noise=0.9)}
 )
@@ -37,7 +37,7 @@ def candidate(tmp_path: Path) -> Path:
 
 
 def reported(candidate: Path, taken: Timed) -> Report:
-    """What validation says of the candidate's answers, and of speeds that are made up."""
+    """The report of validation on the candidate's answers and on made-up speeds."""
     checkpoint = published(HEAD, ("negative", "neutral", "positive")).checkpoint
     data = evaluation(HEAD, candidate.parent)
     answers = validate(
@@ -56,7 +56,7 @@ def composed(candidate: Path, report: Report, folder: Path) -> Manifest:
     return manifest
 
 
-def test_what_is_slower_is_left_out_and_the_rest_is_published(candidate: Path, tmp_path: Path) -> None:
+def test_a_slower_variant_is_left_out_and_the_rest_is_published(candidate: Path, tmp_path: Path) -> None:
     report = reported(candidate, SLOWER)
     manifest = composed(candidate, report, tmp_path / "release")
     gate.enforce(manifest)
@@ -65,13 +65,13 @@ def test_what_is_slower_is_left_out_and_the_rest_is_published(candidate: Path, t
     assert not (tmp_path / "release" / QUANTIZED).exists()
     assert QUANTIZED not in shipped.files
     assert (candidate / QUANTIZED).exists()
-    # The version is that of a release which never had the variant.
+    # A release that never had the variant would have the same version
     before = read_manifest(candidate)
     deployed = {name: entry for name, entry in before.files.items() if name != QUANTIZED}
-    assert shipped.version == assemble.version(deployed, before.provenance.recipe_sha256)
+    assert shipped.version == assemble.release_version(deployed, before.provenance.recipe_sha256)
     (withheld,) = shipped.withheld
     assert withheld == Withheld(name=INT8, reason=report.variants[1].withheld)
-    assert gate.withheld(shipped) == [f"{INT8} is withheld: {withheld.reason}"]
+    assert gate.withheld_lines(shipped) == [f"{INT8} is withheld: {withheld.reason}"]
     card = (tmp_path / "release" / "README.md").read_text()
     assert f"**{INT8} is not in this release**: it is slower than {FP32}" in card
     assert "is withheld" in (tmp_path / "release" / "validation" / "report.html").read_text()
@@ -118,7 +118,7 @@ def test_a_file_that_another_variant_needs_stays(candidate: Path) -> None:
     assert assemble.without(shared, {}) is shared
 
 
-def test_where_everything_is_withheld_nothing_is_published(candidate: Path) -> None:
+def test_nothing_is_published_if_every_variant_is_withheld(candidate: Path) -> None:
     manifest = assemble.without(read_manifest(candidate), {FP32: "slow", INT8: "slower than that"})
     with pytest.raises(GateError, match=f"every variant was withheld\n{FP32} is withheld: slow\n{INT8} is"):
         gate.enforce(manifest)
@@ -134,9 +134,9 @@ def variant(precision: str, *seconds: float) -> Variant:
         metrics=(Metric(name="agreement with eager", eager=1.0, variant=0.9, examples=10),),
         verdicts=(Verdict(check="c", observed=0.9, comparison="at least", limit=0.8, unit="u", reason="r"),),
         measurements=tuple(
-            Measurement(subject=subject, batch=1, tokens=16 * (1 + place), seconds=(taken,))
-            for place, each in enumerate(seconds)
-            for subject, taken in (("eager", 8.0), (f"onnxruntime-cpu:{precision}", each))
+            Measurement(subject=subject, batch=1, tokens=16 * (1 + position), seconds=(taken,))
+            for position, variant_seconds in enumerate(seconds)
+            for subject, taken in (("eager", 8.0), (f"onnxruntime-cpu:{precision}", variant_seconds))
         ),
     )
 

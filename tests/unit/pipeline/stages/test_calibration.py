@@ -1,4 +1,4 @@
-"""Calibration data as batches, fed as the runtime and validation feed texts."""
+"""Calibration data as batches, which are made as the runtime and validation make them."""
 
 import json
 from pathlib import Path
@@ -23,8 +23,8 @@ def spans_of(head: str) -> dict[str, Span]:
 
 @pytest.mark.parametrize("head", heads.names())
 def test_the_demo_has_texts_for_every_head(make_checkpoint: MakeCheckpoint, head: str) -> None:
-    found = calibration.feeds(make_checkpoint(head), head, spans_of(head), None, most=20)
-    batches = list(found())
+    make_batches = calibration.feeds(make_checkpoint(head), head, spans_of(head), None, most=20)
+    batches = list(make_batches())
     assert batches
     for batch in batches:
         ids, mask = batch["input_ids"], batch["attention_mask"]
@@ -33,8 +33,8 @@ def test_the_demo_has_texts_for_every_head(make_checkpoint: MakeCheckpoint, head
         assert ids.ndim == (3 if head == "multiple_choice" else 2)
         assert ids.shape[-1] <= 64
         assert mask.any(-1).all()
-    # Asked again, it begins again.
-    for again, first in zip(found(), batches, strict=True):
+    # A second call starts again
+    for again, first in zip(make_batches(), batches, strict=True):
         np.testing.assert_array_equal(again["input_ids"], first["input_ids"])
 
 
@@ -43,7 +43,7 @@ def texts(path: Path, *lines: object) -> Path:
     return path
 
 
-def test_a_file_of_ones_own_needs_no_labels_of_the_model(
+def test_a_file_does_not_need_the_labels_of_the_model(
     make_checkpoint: MakeCheckpoint, tmp_path: Path
 ) -> None:
     head = "sequence_classification"
@@ -55,10 +55,10 @@ def test_a_file_of_ones_own_needs_no_labels_of_the_model(
 def test_texts_are_taken_from_all_over_the_file(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> None:
     head = "sequence_classification"
     lines = ({"text": "good " * (1 + n // 50), "label": "x"} for n in range(100))
-    found = calibration.feeds(
+    make_batches = calibration.feeds(
         make_checkpoint(head), head, SPANS, texts(tmp_path / "t.jsonl", *lines), most=10
     )
-    lengths = sorted(int(row.sum()) for batch in found() for row in batch["attention_mask"])
+    lengths = sorted(int(row.sum()) for batch in make_batches() for row in batch["attention_mask"])
     assert lengths == [3] * 5 + [4] * 5
 
 
@@ -76,7 +76,7 @@ def test_a_head_without_texts_is_an_error(
         calibration.feeds(make_checkpoint("features"), "features", SPANS, None)
 
 
-def test_texts_of_which_none_fits_are_an_error(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> None:
+def test_no_text_that_fits_is_an_error(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> None:
     head = "multiple_choice"
     data = texts(tmp_path / "t.jsonl", {"context": "a", "choices": ["b"] * 9, "label": 0})
     with pytest.raises(UsageError, match="none of the 1 texts"):

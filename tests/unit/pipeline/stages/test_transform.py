@@ -1,4 +1,4 @@
-"""Plans applied to graphs: the committed ones on every head, and graphs of other exporters, which stop the build."""
+"""Plans applied to graphs: the committed plans for every head, and graphs of other exporters, which stop a build."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a stage depends on is read from the imports of the function that does its work."""
+"""The dependencies of a stage are read from the imports of the function that does its work."""
 
 import gc
 import importlib
@@ -49,22 +49,22 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(dependencies, "OWN", (PACKAGE,))
-    forget()
+    monkeypatch.setattr(dependencies, "OWN_PACKAGES", (PACKAGE,))
+    clear_caches()
     yield folder
-    forget()
+    clear_caches()
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 
 
-def forget() -> None:
-    """Everything is read once a process, in which no source changes."""
+def clear_caches() -> None:
+    """Read the sources again; a process reads them once, since they do not change while it runs."""
     for kept in (dependencies._closure, dependencies._read, dependencies._file):
         kept.cache_clear()
 
 
 def digest() -> str:
-    forget()
+    clear_caches()
     return digest_of(importlib.import_module(f"{PACKAGE}.stage").work)
 
 
@@ -93,7 +93,7 @@ def test_an_edit_of_anything_else_changes_nothing(package: Path) -> None:
     ("work", "used", "unused"),
     [
         (export, "pipeline/graph/exporter.py", "validation/judge.py"),
-        # The lists that were kept by hand had missed the next two
+        # A list kept by hand had missed the next two
         (compile_variant, "pipeline/graph/session.py", "pipeline/release/model_card.py"),
         (compile_variant, "distilforge/batching.py", "distilforge/timing/rounds.py"),
         (compile_variant, "pipeline/passes/first_token.py", "validation/judge.py"),
@@ -117,7 +117,7 @@ def test_threads_can_ask_at_once() -> None:
     gc.callbacks.append(let_others_go_on)
     gc.set_threshold(50)
     try:
-        forget()
+        clear_caches()
         with ThreadPoolExecutor(4) as threads:
             digests = list(threads.map(lambda _: digest_of(export), range(4)))
     finally:

@@ -1,4 +1,4 @@
-"""What is installed, and the digests that notice an edit."""
+"""Installed versions, digests that notice an edit, the commit and the host."""
 
 import subprocess
 from pathlib import Path
@@ -36,14 +36,14 @@ def test_the_commit_is_the_one_that_git_names() -> None:
     tracked = subprocess.run(
         [*git, "ls-files", "--error-unmatch", "versions.py"], capture_output=True, check=False
     )
-    found = versions.git_commit()
+    named = versions.git_commit()
     if tracked.returncode:
-        assert found == "unknown"
+        assert named == "unknown"
     else:
         commit = subprocess.run(
             [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
         ).stdout.strip()
-        assert found in (commit, f"{commit}+changes")
+        assert named in (commit, f"{commit}+changes")
 
 
 def test_the_host_names_its_cores() -> None:

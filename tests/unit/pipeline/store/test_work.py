@@ -1,4 +1,4 @@
-"""The work folder: what is whole is found again, and nothing else."""
+"""The work folder: complete results are used again, and nothing else is."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from pipeline.store.work import WorkFolder, clean
 
 
 class Listener:
-    """Remembers what it was told."""
+    """Remembers progress messages."""
 
     def __init__(self) -> None:
         self.reused: list[bool] = []
@@ -178,7 +178,7 @@ def test_two_builds_of_the_same_stage_make_it_once(tmp_path: Path) -> None:
     def slow(folder: Path) -> None:
         made.append(folder)
         entered.set()
-        # The other one must find a lock that is held, and say so.
+        # The other build must find that the lock is held, and say so
         while not any(listener.notes for listener in listeners):
             threading.Event().wait(0.01)
         write_text("once")(folder)
@@ -189,7 +189,7 @@ def test_two_builds_of_the_same_stage_make_it_once(tmp_path: Path) -> None:
     first = threading.Thread(target=run, args=(listeners[0],))
     first.start()
     entered.wait()
-    # Starting beside a live build must not sweep its folder away.
+    # A second build must not remove the folder of the first
     run(listeners[1])
     first.join()
     assert len(made) == 1

@@ -1,12 +1,15 @@
-"""What survives a process that is killed, and what no longer counts."""
+"""What survives a killed process, what no longer counts, and files that are damaged."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from distilforge.manifest import Measurement, Steadiness, Verdict
 
+from pipeline.errors import UsageError
 from pipeline.recipe.plan import Plan
-from pipeline.tuning.evidence import Evidence, Trial
+from pipeline.tuning.evidence import OUTCOMES, Evidence, Trial
 from tests.integration.conftest import Listener
 
 CONDITIONS = {"machine": "abacus", "model": {"config.json": "1"}}
@@ -20,7 +23,7 @@ TRIAL = Trial(
     outcome="better",
     reason="faster",
     value=-0.5,
-    over="other",
+    rival="other",
     ratio=1.5,
     interval=(1.25, 1.75),
     examples=3,
@@ -48,8 +51,8 @@ def test_trials_come_back_as_they_were(tmp_path: Path) -> None:
     again, listener = reopened(path)
     assert again.trials == [TRIAL, IMPOSSIBLE]
     assert listener.notes == []
-    assert again.settled(TRIAL.plan)
-    assert not again.settled(Plan(fusions=("c",)))
+    assert again.is_settled(TRIAL.plan)
+    assert not again.is_settled(Plan(fusions=("c",)))
 
 
 def test_a_line_that_was_cut_short(tmp_path: Path) -> None:
@@ -70,18 +73,18 @@ def test_a_plan_that_ends_the_process(tmp_path: Path) -> None:
     path = tmp_path / "trials.jsonl"
     reopened(path)[0].begin(TRIAL.plan)
     second, _ = reopened(path)
-    assert not second.settled(TRIAL.plan)
+    assert not second.is_settled(TRIAL.plan)
     second.begin(TRIAL.plan)
-    assert reopened(path)[0].settled(TRIAL.plan)
+    assert reopened(path)[0].is_settled(TRIAL.plan)
 
 
-def test_being_stopped_is_no_fault_of_the_plan(tmp_path: Path) -> None:
+def test_a_trial_that_was_stopped_does_not_count_as_a_crash(tmp_path: Path) -> None:
     path = tmp_path / "trials.jsonl"
     for _ in range(3):
         evidence, _ = reopened(path)
         evidence.begin(TRIAL.plan)
-        evidence.unfinished(TRIAL.plan)
-    assert not reopened(path)[0].settled(TRIAL.plan)
+        evidence.abandon(TRIAL.plan)
+    assert not reopened(path)[0].is_settled(TRIAL.plan)
 
 
 def test_what_was_not_settled_is_tried_again_in_another_run(tmp_path: Path) -> None:
@@ -89,16 +92,16 @@ def test_what_was_not_settled_is_tried_again_in_another_run(tmp_path: Path) -> N
     busy = replace(TRIAL, outcome="not settled")
     for _ in range(3):
         evidence, _ = reopened(path)
-        assert not evidence.settled(busy.plan)
+        assert not evidence.is_settled(busy.plan)
         evidence.begin(busy.plan)
         evidence.finish(busy)
-        assert evidence.settled(busy.plan)
+        assert evidence.is_settled(busy.plan)
     evidence, _ = reopened(path)
     evidence.finish(TRIAL)
-    assert reopened(path)[0].settled(TRIAL.plan)
+    assert reopened(path)[0].is_settled(TRIAL.plan)
 
 
-def test_a_trial_tells_what_it_measured() -> None:
+def test_the_timing_of_a_trial() -> None:
     assert IMPOSSIBLE.timing is None
     assert TRIAL.timing is not None
     assert TRIAL.timing.measurements == TRIAL.measurements
@@ -112,3 +115,118 @@ def test_other_conditions_start_afresh(tmp_path: Path) -> None:
     assert other.trials == []
     assert "is now trials.jsonl.1" in listener.notes[0]
     assert reopened(tmp_path / "trials.jsonl.1")[0].trials == [TRIAL]
+
+
+def test_every_outcome_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    evidence, _ = reopened(path)
+    for number, outcome in enumerate(OUTCOMES):
+        evidence.finish(replace(TRIAL, number=number, outcome=outcome, plan=Plan(fusions=(outcome,))))
+    assert [trial.outcome for trial in reopened(path)[0].trials] == list(OUTCOMES)
+
+
+def test_whether_a_trial_was_accurate() -> None:
+    assert TRIAL.accurate
+    assert not replace(TRIAL, verdicts=()).accurate
+    assert not replace(TRIAL, verdicts=(VERDICT, replace(VERDICT, observed=3.0))).accurate
+
+
+def test_a_crash_during_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    path.write_text('{"event": "sea', encoding="utf-8")
+    evidence, listener = reopened(path)
+    assert evidence.trials == []
+    assert listener.notes == []
+    evidence.finish(TRIAL)
+    assert reopened(path)[0].trials == [TRIAL]
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    path.touch()
+    reopened(path)[0].finish(TRIAL)
+    assert reopened(path)[0].trials == [TRIAL]
+
+
+def events(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def rewrite(path: Path, lines: list[dict[str, object]]) -> None:
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+
+
+@pytest.mark.parametrize("version", [0, 2, None, "1"])
+def test_a_file_of_another_version_is_kept_under_another_name(version: object, tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    reopened(path)[0].finish(TRIAL)
+    first, *others = events(path)
+    rewrite(path, [{**first, "format": version}, *others])
+    evidence, listener = reopened(path)
+    assert evidence.trials == []
+    assert "is now trials.jsonl.1" in listener.notes[0]
+    assert events(tmp_path / "trials.jsonl.1")[1:] == others
+
+
+def test_each_file_that_is_renamed_gets_a_free_name(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    for machine in ("one", "two", "three"):
+        reopened(path, machine=machine)[0].finish(TRIAL)
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, f"{path.name}.1", f"{path.name}.2"}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "must be a JSON object, found list"),
+        ("\xff", "codec can't decode"),
+        ("[" * 100_000, "recursion"),
+    ],
+    ids=["cut", "list", "not UTF-8", "nested too deeply"],
+)
+def test_a_line_that_is_not_an_event_is_named(line: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    reopened(path)[0].finish(TRIAL)
+    damaged = path.read_bytes() + line.encode("latin-1") + b"\n"
+    path.write_bytes(damaged)
+    with pytest.raises(UsageError, match=rf"trials\.jsonl:3 is damaged: .*{reason}") as caught:
+        reopened(path)
+    assert "--output" in caught.value.hint
+    # Nothing was lost: a person may mend the line
+    assert path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"outcome": "bettr"}, "unknown outcome 'bettr'.*"),
+        ({"event": "tria"}, "unknown event 'tria'"),
+        ({"plan": {"fusion": []}}, "unknown key 'fusion'"),
+        ({"plan": None}, "must be a table, found None"),
+        ({"seconds": "2"}, "seconds must be .*, found '2'"),
+        ({"interval": [1.0]}, "interval must hold 2 numbers, found 1"),
+        ({"verdicts": [{}]}, "verdicts"),
+        ({"measurements": [3]}, "measurements"),
+        ({"params": {"a": 1}}, r"params\.a must be text, found 1"),
+        ({"key": 3}, "key must be str, found 3"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_trial_that_is_damaged_is_named(change: dict[str, object], reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    reopened(path)[0].finish(TRIAL)
+    first, trial = events(path)
+    rewrite(path, [first, trial | change])
+    with pytest.raises(UsageError, match=rf"trials\.jsonl:2 is damaged: .*{reason}"):
+        reopened(path)
+
+
+def test_a_trial_that_lacks_a_field_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    reopened(path)[0].finish(TRIAL)
+    first, trial = events(path)
+    for name in ("number", "outcome", "reason", "verdicts", "seconds"):
+        rewrite(path, [first, {key: value for key, value in trial.items() if key != name}])
+        with pytest.raises(UsageError, match=f"lacks the field '{name}'"):
+            reopened(path)

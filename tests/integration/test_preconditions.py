@@ -1,4 +1,4 @@
-"""What a recipe and a checkpoint's small files tell is refused before any work."""
+"""Errors that the recipe or the small files of a checkpoint show are reported before any work."""
 
 import sys
 from dataclasses import replace
@@ -23,7 +23,7 @@ LABELLED = '{"text": "good", "label": "LABEL_1"}\n'
 
 
 def built(recipe: Recipe, folder: Path) -> None:
-    """Build `recipe` with both variants; no stage may begin."""
+    """Build `recipe` with both variants; no stage may start."""
     listener = Listener()
     try:
         build(replace(recipe, head=HEAD, variants=BOTH), folder / "artifacts", listener)
@@ -69,7 +69,7 @@ def test_plans(content: str, says: str, tiny: Recipe, tmp_path: Path) -> None:
 def test_a_checkpoint_that_cannot_be_read(name: str, tiny: Recipe, tmp_path: Path) -> None:
     file = Path(tiny.checkpoint) / name
     file.unlink()
-    # Whoever runs this, root too, gets an error of input and output there
+    # Reading it is an input/output error even for root
     file.symlink_to("/proc/self/mem")
     with pytest.raises(CheckpointError, match=f"{name} cannot be read"):
         built(tiny, tmp_path)
@@ -103,7 +103,7 @@ def test_a_tokenizer(tiny: Recipe, tmp_path: Path) -> None:
         built(tiny, tmp_path)
 
 
-def test_texts_for_a_head_that_config_json_names_are_read_ahead_of_the_variants(
+def test_texts_for_a_head_that_config_json_names_are_read_before_the_variants(
     tiny: Recipe, tmp_path: Path
 ) -> None:
     data = tmp_path / "data.jsonl"
@@ -125,7 +125,7 @@ def test_shapes_are_those_of_the_model(head: str, make_checkpoint: MakeCheckpoin
         folder.shapes()
 
 
-def test_pickled_weights_are_looked_at_when_they_are_loaded(tiny: Recipe, tmp_path: Path) -> None:
+def test_pickled_weights_are_checked_when_they_are_loaded(tiny: Recipe, tmp_path: Path) -> None:
     weights = Path(tiny.checkpoint) / "model.safetensors"
     weights.unlink()
     torch.save({}, weights.with_name("pytorch_model.bin"))
@@ -138,8 +138,6 @@ def test_pickled_weights_are_looked_at_when_they_are_loaded(tiny: Recipe, tmp_pa
         )
 
 
-def test_a_build_without_a_variant_to_quantize_does_not_mind_an_exclude_of_its_recipe(
-    tiny: Recipe, tmp_path: Path
-) -> None:
+def test_a_build_that_quantizes_nothing_accepts_an_exclude(tiny: Recipe, tmp_path: Path) -> None:
     recipe = replace(tiny, exclude=("*.ffn.lin1",))
     assert build(recipe, tmp_path / "artifacts", Listener(), until="compile").new

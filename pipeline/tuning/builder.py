@@ -1,4 +1,4 @@
-"""From a plan to a session that answers and to a subject of a timing, as builds and applications would make them."""
+"""Builds plans: compiled as a build compiles them, and opened as an application opens them."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -28,25 +28,27 @@ from pipeline.store import storage
 from pipeline.store.work import Stage
 from pipeline.targets import Target
 from pipeline.tuning import subject as subjects
-from pipeline.tuning.space import key
+from pipeline.tuning.space import plan_key
 from validation.tasks.base import Served
 
-# Compiled plans kept on the disk: others often differ from the best in the session's settings only.
-MOST_KEPT = 4
-# Threads that wait actively here would take cores from the processes that are timed; no answer depends on it
-_QUIET = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
+# Compiled plans on the disk. Several are kept, since many plans only differ from the best in the session's settings.
+MOST_COMPILED = 4
+# A thread of this process that spins would take a core from the processes that are timed. No answer depends on it.
+_NO_SPINNING = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A plan that was built and loaded."""
+class PlanSession:
+    """A plan that was built and opened."""
 
     variant: Variant
+    """The manifest's entry for the compiled plan."""
     session: Session
+    """The open session, which does not spin."""
 
 
-class Workshop:
-    """Builds plans for one checkpoint, target and precision, in `folder`, which is its own."""
+class PlanBuilder:
+    """Builds plans for one checkpoint, target and precision in `folder`, which nothing else may use."""
 
     def __init__(
         self,
@@ -62,12 +64,12 @@ class Workshop:
         self.interface = Interface.read(exported.folder / INTERFACE)
         self._graph = exported.folder / GRAPH
         self._target, self._precision, self._threads = target, precision, threads
-        self._recipe, self._source = recipe, source
+        self._recipe, self.source = recipe, source
         self._folder = folder / "variants"
         self._records = folder / "records"
         self._records.mkdir(parents=True)
-        self._kept: OrderedDict[str, Variant] = OrderedDict()
-        self._held: frozenset[str] = frozenset()
+        self._compiled: OrderedDict[str, Variant] = OrderedDict()
+        self._pinned: frozenset[str] = frozenset()
         self._release = folder / "release"
         self._release.mkdir()
         manifest = assemble.assemble(
@@ -86,44 +88,44 @@ class Workshop:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """What could be quantized, by Hugging Face's names."""
-        chosen = choose.choose(graph_file.load(self._graph), ())
-        found = [*(each.module for each in chosen.tables), *(each.module for each in chosen.linears)]
-        return tuple(dict.fromkeys(name.removeprefix("distilbert.") for name in found))
+        """The Hugging Face names of the modules that can be quantized."""
+        layers = choose.choose(graph_file.load(self._graph), ())
+        names = [layer.module for layer in (*layers.tables, *layers.linears)]
+        return tuple(dict.fromkeys(name.removeprefix("distilbert.") for name in names))
 
     @cached_property
     def calibration(self) -> Calibration:
-        """The calibration batches; UsageError where there are none."""
+        """The calibration batches; UsageError if the recipe and the demo do not have any for the head."""
         return calibration.feeds(
-            self._source.checkpoint.path,
+            self.source.checkpoint.path,
             self.interface.head,
             self.interface.spans,
             self._recipe.calibration,
         )
 
-    def open(self, plan: Plan) -> Opened:
-        """Build and load `plan` for its answers; raises what a build raises for a plan that cannot be."""
+    def open(self, plan: Plan) -> PlanSession:
+        """Build `plan` and open it in this process; raises the errors of a build for a plan that is impossible."""
         with in_stage("tune"):
-            variant, folder = self._compiled(plan)
+            variant, folder = self._compile_once(plan)
             variant = replace(variant, session=plan.session)
-            session = subjects.load(
-                replace(variant, session={**plan.session, **_QUIET}),
+            session = subjects.open_session(
+                replace(variant, session={**plan.session, **_NO_SPINNING}),
                 folder,
                 manifest=self.served.manifest,
                 tokenizer=self.served.tokenizer,
                 threads=self._threads,
                 vocabulary=self.served.vocabulary,
             )
-        return Opened(variant=variant, session=session)
+        return PlanSession(variant=variant, session=session)
 
     def subject(self, plan: Plan) -> Subject:
-        """`plan`, built, to be timed in a process of its own; its name is the plan's key. Raises as `open` does."""
+        """Build `plan`, to be timed in its own process under the name of its key; raises the errors of `open`."""
         with in_stage("tune"):
-            variant, folder = self._compiled(plan)
-        record = self._records / f"{key(plan)}.json"
+            variant, folder = self._compile_once(plan)
+        record = self._records / f"{plan_key(plan)}.json"
         record.write_text(replace(variant, session=plan.session).to_json(), encoding="utf-8")
         return subjects.subject(
-            key(plan),
+            plan_key(plan),
             variant=record,
             folder=folder,
             release=self._release,
@@ -132,22 +134,22 @@ class Workshop:
             choices=usual_choices(self.served.manifest),
         )
 
-    def hold(self, plans: Iterable[Plan]) -> None:
-        """Keep what was compiled of `plans`, and of no others for sure."""
-        self._held = frozenset(map(_compiled_key, plans))
+    def pin(self, plans: Iterable[Plan]) -> None:
+        """Keep the files of `plans` until the next call; the files of other plans may be removed."""
+        self._pinned = frozenset(map(_files_key, plans))
 
-    def _compiled(self, plan: Plan) -> tuple[Variant, Path]:
-        name = _compiled_key(plan)
+    def _compile_once(self, plan: Plan) -> tuple[Variant, Path]:
+        name = _files_key(plan)
         folder = self._folder / name
-        if name not in self._kept:
-            storage.empty(folder)
-            self._kept[name] = self._compile(plan, folder)
-        self._kept.move_to_end(name)
-        droppable = [other for other in self._kept if other != name and other not in self._held]
-        for dropped in droppable[: max(0, len(self._kept) - MOST_KEPT)]:
-            del self._kept[dropped]
-            storage.remove(self._folder / dropped)
-        return self._kept[name], folder
+        if name not in self._compiled:
+            storage.make_empty(folder)
+            self._compiled[name] = self._compile(plan, folder)
+        self._compiled.move_to_end(name)
+        removable = [other for other in self._compiled if other != name and other not in self._pinned]
+        for oldest in removable[: max(0, len(self._compiled) - MOST_COMPILED)]:
+            del self._compiled[oldest]
+            storage.remove(self._folder / oldest)
+        return self._compiled[name], folder
 
     @collector.paused()
     def _compile(self, plan: Plan, folder: Path) -> Variant:
@@ -155,6 +157,6 @@ class Workshop:
         return transform.make_variant(self._graph, plan, feeds, self._target, self._precision, folder)
 
 
-def _compiled_key(plan: Plan) -> str:
-    """The name of all plans that differ in the session's settings only."""
-    return key(replace(plan, session={}))
+def _files_key(plan: Plan) -> str:
+    """The key of all plans that have the same files, since they only differ in the session's settings."""
+    return plan_key(replace(plan, session={}))
