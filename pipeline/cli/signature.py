@@ -16,12 +16,12 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """
     parameters = tuple(inspect.signature(command).parameters.values())
     flat = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        option
         for parameter in parameters
-        for parameter in _flattened(parameter.name, parameter.annotation, parameter.default)
+        for option in _flattened(parameter.name, parameter.annotation, parameter.default)
     ]
 
-    # typer hands over what it parsed by name
+    # typer passes every option by its name
     def flattened(**values: object) -> None:
         command(
             **{
@@ -32,7 +32,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
     flattened.__name__ = command.__name__
     flattened.__doc__ = command.__doc__
-    flattened.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
+    flattened.__annotations__ = {option.name: option.annotation for option in flat}
     flattened.__dict__["__signature__"] = inspect.Signature(flat)
     return flattened
 
@@ -56,7 +56,7 @@ def _flattened(name: str, annotation: object, default: object) -> Iterator[inspe
 
 def _gathered(name: str, annotation: object, values: Mapping[str, object]) -> object:
     if isinstance(annotation, type) and is_dataclass(annotation):
-        return annotation(
-            **{field.name: _gathered(field.name, field.type, values) for field in fields(annotation)}
-        )
+        arguments = {field.name: _gathered(field.name, field.type, values) for field in fields(annotation)}
+        construct: Callable[..., object] = annotation
+        return construct(**arguments)
     return values[name]
