@@ -42,6 +42,36 @@ def rounded_weights(graph: Graph, plan: Plan, calibration: Calibration) -> Trans
             value.const_value = onnx_ir.tensor((array.view(np.uint32) & 0xFFFF0000).view(np.float32))
     return Transformed()
 ''',
+    "pipeline/targets/onnxruntime_rounded.py": '''
+"""ONNX Runtime with a precision that no other target has."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.targets import onnx_graph, target
+
+if TYPE_CHECKING:
+    from pipeline.graph.file import Graph
+
+
+@target(
+    "onnxruntime-rounded",
+    precisions=("rounded",),
+    domains=frozenset({"", "com.microsoft"}),
+    packages=("onnxruntime",),
+)
+def compile_onnxruntime_rounded(graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
+    """Write `graph`."""
+    return onnx_graph.write(graph, f"onnx/{precision}.onnx", folder)
+''',
+    "runtime/distilforge/backends/onnxruntime_rounded.py": '''
+"""The backend of onnxruntime-rounded."""
+
+from distilforge.backends import backends
+from distilforge.backends.onnxruntime_cpu import OnnxRuntimeCpu
+
+backends.register("onnxruntime-rounded")(OnnxRuntimeCpu(preference=20))
+''',
     "runtime/distilforge/machine/has_a_processor.py": '''
 """has-a-processor: met everywhere."""
 
@@ -78,6 +108,7 @@ subjects.add(
 
 PLANS = """
 [fp32]
+fusions = ["gelu_as_erf"]
 
 [rounded]
 fusions = ["gelu_as_erf", "attention_mha"]
@@ -105,21 +136,23 @@ recipe = Recipe(
     head="text_embedding",
     evaluation=Path("features.jsonl"),
     plans=Path("plans.toml"),
-    variants=tuple(VariantName(target="onnxruntime-web", precision=precision) for precision in ("fp32", "rounded")),
+    variants=(
+        VariantName(target="onnxruntime-web", precision="fp32"),
+        VariantName(target="onnxruntime-rounded", precision="rounded"),
+    ),
     # Of 8 examples the interval reaches to a loss of 0.37, and rounded weights are no fp32
     gates=Gates(margin=0.5, latency="skip", threads=1, limits={"rounded": Limits(noise=0.1)}),
 )
 folder = build(recipe, Path("artifacts"), Listener()).folder
-fp32, rounded = (
-    distilforge.open(folder, variant=f"onnxruntime-web:{precision}", threads=1) for precision in ("fp32", "rounded")
-)
+fp32 = distilforge.open(folder, variant="onnxruntime-web:fp32", threads=1)
+rounded = distilforge.open(folder, variant="onnxruntime-rounded:rounded", threads=1)
 texts = ["good film", "the food was slow and bad"]
 print(json.dumps({
     "listed": {kind: CliRunner().invoke(app, ["list", kind]).stdout for kind in KINDS},
     "subjects": subjects.names(),
     "columns": [column.name for column in ordered()],
     "passes": {record.name: record.rewrites for record in rounded.variant.passes},
-    "file": rounded.variant.files[0],
+    "files": [session.variant.files[0] for session in (fp32, rounded)],
     "needs": rounded.variant.needs,
     "validated": fp32.variant.validated and rounded.variant.validated,
     "metrics": [metric.name for metric in fp32.variant.metrics],
@@ -190,7 +223,7 @@ def test_subjects_of_benchmarks_are_found(result: dict[str, list[str]]) -> None:
 
 def test_the_pass_the_scheme_and_the_target_make_an_artifact(result: dict[str, object]) -> None:
     assert result["passes"] == {"gelu_as_erf": 1, "attention_mha": 1}
-    assert result["file"] == "onnx/web_rounded.onnx"
+    assert result["files"] == ["onnx/web_fp32.onnx", "onnx/rounded.onnx"]
     assert result["validated"] is True
 
 
