@@ -2,7 +2,8 @@
 
 from distilforge.backends import backends
 from distilforge.backends.tensorrt_rtx import TENSORRT_RTX
-from distilforge.onnxruntime.device import OnnxRuntimeDevice, Plugin
+from distilforge.onnxruntime.device import OnnxRuntimeDevice
+from distilforge.onnxruntime.plugin import Plugin
 
 backends.register("onnxruntime-rtx")(
     OnnxRuntimeDevice(

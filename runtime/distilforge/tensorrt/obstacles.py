@@ -20,7 +20,7 @@ def compiled(variant: Variant) -> CompiledEngine:
     """The manifest's entry for the variant's engine; ReleaseError where there is none, or one that makes no sense."""
     if variant.compiled is None:
         raise ReleaseError(
-            f"the variant {variant.name!r} is an engine, and the manifest does not describe it: 'compiled' is missing",
+            f"the variant {variant.name!r} is an engine, and the manifest does not describe it: it has no 'compiled'",
             hint="publish the release again",
         )
     check(variant.compiled.capabilities)
