@@ -14,8 +14,10 @@ def divergence_by_hand(counts: np.ndarray, first: int, last: int) -> float:
     p[0] += float(counts[:first].sum())
     p[-1] += float(counts[last:].sum())
     q = [0.0] * len(inside)
-    for level in range(LEVELS):
-        bins = [index for index in range(len(inside)) if index * LEVELS // len(inside) == level]
+    levels: dict[int, list[int]] = {}
+    for index in range(len(inside)):
+        levels.setdefault(index * LEVELS // len(inside), []).append(index)
+    for bins in levels.values():
         filled = [index for index in bins if inside[index] > 0]
         for index in filled:
             q[index] = sum(inside[other] for other in bins) / len(filled)
