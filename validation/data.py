@@ -67,7 +67,7 @@ def _records(path: Path) -> Iterator[Record]:
             value = json.loads(text)
         except json.JSONDecodeError as cause:
             raise DataError(
-                f"{path}:{line}: is not JSON: {cause.msg} at character {cause.pos + 1} of {text!r:.80}",
+                f"{path}:{line}: not JSON: {cause.msg} at character {cause.pos + 1} of {text!r:.80}",
                 hint=SCHEMAS,
             ) from cause
         if not isinstance(value, dict):
@@ -97,7 +97,7 @@ def _read(path: Path) -> str:
         line = content.count(b"\n", 0, cause.start) + 1
         byte = content[cause.start : cause.start + 1]
         raise DataError(
-            f"{path}:{line}: is not UTF-8: found the byte {byte!r}", hint="save it as UTF-8"
+            f"{path}:{line}: not UTF-8: found the byte {byte!r}", hint="save it as UTF-8"
         ) from cause
 
 

@@ -143,9 +143,9 @@ def test_a_missing_field_is_named(tmp_path: Path) -> None:
     [
         (b"", "is empty: it does not hold any example"),
         (b"\n \n", "is empty: it does not hold any example"),
-        (b'{"text": "a", "label": 1}\n{"text"', ":2: is not JSON"),
+        (b'{"text": "a", "label": 1}\n{"text"', ":2: not JSON"),
         (b'["a"]', ":1: must be a JSON object, found ['a']"),
-        (b'{"text": "a", "label": 1}\n{"text": "\xff"}', ":2: is not UTF-8: found the byte b'\\xff'"),
+        (b'{"text": "a", "label": 1}\n{"text": "\xff"}', ":2: not UTF-8: found the byte b'\\xff'"),
         (b"\x1f\x8b\x08broken", "is damaged gzip"),
     ],
 )
