@@ -161,7 +161,9 @@ def test_a_summary_leaves_out_a_folder_that_is_not_a_release(release_of: Release
     assert str(tmp_path) in ran.stderr
 
 
-def test_quantize_has_options_for_all_of_a_plan(exported: Path, release_of: ReleaseOf, tmp_path: Path) -> None:
+def test_quantize_has_options_for_all_of_a_plan(
+    exported: Path, release_of: ReleaseOf, tmp_path: Path
+) -> None:
     release, output = release_of(HEAD), tmp_path / "model.onnx"
     given = [
         "quantize",
