@@ -90,7 +90,7 @@ class PlanBuilder:
     def modules(self) -> tuple[str, ...]:
         """The Hugging Face names of the modules that can be quantized."""
         layers = choose.choose(graph_file.load(self._graph), ())
-        names = [layer.module for layer in (*layers.tables, *layers.linears)]
+        names = [*(table.module for table in layers.tables), *(linear.module for linear in layers.linears)]
         return tuple(dict.fromkeys(name.removeprefix("distilbert.") for name in names))
 
     @cached_property
