@@ -9,16 +9,16 @@ from pipeline.graph.interface import Interface
 from pipeline.recipe.recipe import Recipe
 from pipeline.release import assemble as release_folder
 from pipeline.release import gate, summary
-from pipeline.release.summary import Line
+from pipeline.release.summary import VariantLine
 from pipeline.stages import assemble, compile, engines, export, load, preconditions, publish, validate
-from pipeline.store.work import Stage, Talk, WorkFolder
+from pipeline.store.work import ProgressListener, Stage, WorkFolder
 
 WORK = ".work"
 StageName = Literal["export", "compile", "assemble", "validate", "publish"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class BuildResult:
     """The result of a build."""
 
     name: str
@@ -29,11 +29,13 @@ class Built:
     """The folder of the last stage: the release, or a folder below artifacts/.work."""
     new: bool
     """Whether the build had any work to do."""
-    lines: tuple[Line, ...] = ()
+    lines: tuple[VariantLine, ...] = ()
     """How each variant fared, from the stage "validate" on; the folder's manifest.json has the details."""
 
 
-def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "publish") -> Built:
+def build(
+    recipe: Recipe, artifacts: Path, listener: ProgressListener, *, until: StageName = "publish"
+) -> BuildResult:
     """Build `recipe` into the folder `artifacts`, up to the stage `until`.
 
     A stage that an earlier build has done is taken from artifacts/.work. Raises UsageError, MissingError, StageError
@@ -44,7 +46,7 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
         targets.find(variant.target, variant.precision)
     source = load.load(recipe)
     preconditions.check(recipe, source)
-    work = WorkFolder(artifacts / WORK, talk)
+    work = WorkFolder(artifacts / WORK, listener)
 
     exported = export.export(work, recipe, source)
     if until == "export":
@@ -56,7 +58,7 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
         variant: compile.compile_variant(work, recipe, source, variant, exported)
         for variant in recipe.variants
     }
-    compiled = engines.make(work, recipe, exported, graphs, talk)
+    compiled = engines.make(work, recipe, exported, graphs, listener)
     if until == "compile":
         return _result(recipe, until, *compiled)
 
@@ -64,21 +66,21 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
     if until == "assemble":
         return _result(recipe, until, candidate)
 
-    compared = validate.compare(work, recipe, source, candidate, talk)
-    timed = validate.time(work, recipe, source, candidate, talk)
+    compared = validate.compare(work, recipe, source, candidate, listener)
+    timed = validate.time(work, recipe, source, candidate, listener)
     validated = validate.validate(work, recipe, candidate, compared, timed)
     manifest = release_folder.read_manifest(validated.folder)
     for line in gate.withheld_lines(manifest):
-        talk.note(line)
+        listener.note(line)
     if recipe.gates.mode == "enforce" or not manifest.variants:
         gate.enforce(manifest)
     if until == "validate":
         return replace(_result(recipe, until, validated), lines=summary.lines(manifest))
 
     published = publish.publish(
-        artifacts, artifacts / WORK / "publish", source, candidate, validated, manifest, talk
+        artifacts, artifacts / WORK / "publish", source, candidate, validated, manifest, listener
     )
-    return Built(
+    return BuildResult(
         name=recipe.name,
         stage="publish",
         folder=published.folder,
@@ -87,7 +89,7 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
     )
 
 
-def _result(recipe: Recipe, stage: StageName, *stages: Stage) -> Built:
-    return Built(
+def _result(recipe: Recipe, stage: StageName, *stages: Stage) -> BuildResult:
+    return BuildResult(
         name=recipe.name, stage=stage, folder=stages[-1].folder, new=not all(one.reused for one in stages)
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from distilforge.manifest import Measurement, Steadiness
 
-from validation.speed import Timed
+from validation.speed import ReleaseTiming
 
 ROUNDS = 12
 SHAPES = ((1, 16), (8, 128))
@@ -18,9 +18,9 @@ BUSY = Steadiness(
 
 def timed(
     seconds: Mapping[str, float | Sequence[float]], steadiness: Steadiness = STEADY, wobble: float = 0.01
-) -> Timed:
+) -> ReleaseTiming:
     """Each subject takes its seconds, one number for all shapes or one for each, with `wobble` between rounds."""
-    return Timed(
+    return ReleaseTiming(
         measurements=tuple(
             Measurement(
                 subject=subject,

@@ -16,7 +16,7 @@ from validation.errors import DataError
 from validation.gate import Gates
 from validation.metrics import Array, Indices, Score
 from validation.sequential import Look, plan_looks, single_look
-from validation.tasks.base import Answers, Example, Row, Served, Task
+from validation.tasks.base import Answers, Example, ReleaseReader, Row, Task
 
 MOST_PARTS = 16
 """A demo text with more parts is left out: to answer them would take a small model hours."""
@@ -67,20 +67,20 @@ class Evaluation:
     """The examples."""
     rows: tuple[Row, ...]
     """Their rows."""
-    served: Served
+    served: ReleaseReader
     """The release, which reads the texts."""
     left_out: int = 0
     """How many examples were left out because they do not fit the model."""
 
     @classmethod
-    def of(cls, task: Task[Example], examples: tuple[Example, ...], served: Served) -> "Evaluation":
+    def of(cls, task: Task[Example], examples: tuple[Example, ...], served: ReleaseReader) -> "Evaluation":
         """Encode `examples`; raises DataError for one that does not fit the model's vocabulary or spans."""
         rows = (row for index, example in enumerate(examples) for row in task.rows(example, index, served))
         return cls(task=task, examples=examples, rows=tuple(rows), served=served)
 
     @classmethod
-    def of_those_that_fit(
-        cls, task: Task[Example], examples: tuple[Example, ...], served: Served
+    def of_fitting(
+        cls, task: Task[Example], examples: tuple[Example, ...], served: ReleaseReader
     ) -> "Evaluation | None":
         """Encode those of `examples` that fit the model, for texts that were not written for it; None if none fits."""
         fitting = []

@@ -13,7 +13,7 @@ from validation.report import AGREEMENT, Agreement, Stability, VariantReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Observations:
     """What was observed of one variant's answers."""
 
     variant: Variant
@@ -28,7 +28,7 @@ class Found:
     """Why it cannot run on this machine and its ONNX graph answered in its place; empty if the variant itself ran."""
 
 
-def judge(observations: Found, gates: Gates) -> VariantReport:
+def judge(observations: Observations, gates: Gates) -> VariantReport:
     """The report on one variant's answers; `validation.speed` adds its speed."""
     comparison = observations.compared
     return VariantReport(
@@ -45,7 +45,7 @@ def judge(observations: Found, gates: Gates) -> VariantReport:
     )
 
 
-def decided(observations: Found, gates: Gates) -> bool:
+def decided(observations: Observations, gates: Gates) -> bool:
     """Whether a variant need not answer more examples: all checks are met, or its loss is beyond the margin.
 
     To stop for a loss that is too large can only make it rarer that a variant passes.
@@ -61,7 +61,7 @@ def shows_loss(verdict: Verdict) -> bool:
     )
 
 
-def judge_answers(observations: Found, gates: Gates) -> tuple[Verdict, ...]:
+def judge_answers(observations: Observations, gates: Gates) -> tuple[Verdict, ...]:
     """The checks of a variant's answers, without those of its speed."""
     limits, comparison = gates.of(observations.variant.precision), observations.compared
     return (
@@ -76,7 +76,7 @@ def judge_answers(observations: Found, gates: Gates) -> tuple[Verdict, ...]:
     )
 
 
-def _agreements(observations: Found) -> tuple[Agreement, ...]:
+def _agreements(observations: Observations) -> tuple[Agreement, ...]:
     return tuple(tally.agreement for tally in observations.tallies if tally.agreement.values)
 
 
@@ -113,7 +113,7 @@ def _judge_comparison(comparison: Comparison, limits: Limits, gates: Gates) -> I
         yield verdicts.judge_cosine(comparison.cosines, limits.cosine)
 
 
-def _judge_stability(observations: Found, limits: Limits) -> Iterator[Verdict]:
+def _judge_stability(observations: Observations, limits: Limits) -> Iterator[Verdict]:
     classifies = observations.compared is not None and observations.compared.classifies
     for stability in observations.stability:
         if limits.shift is not None:
@@ -122,7 +122,7 @@ def _judge_stability(observations: Found, limits: Limits) -> Iterator[Verdict]:
             yield verdicts.judge_flips(stability, limits.flips)
 
 
-def _notes(observations: Found, gates: Gates) -> Iterator[str]:
+def _notes(observations: Observations, gates: Gates) -> Iterator[str]:
     """What a reader must know of the variant, one sentence each."""
     comparison = observations.compared
     if observations.obstacle:

@@ -8,7 +8,7 @@ from distilforge.manifest import Variant
 from distilforge.session import Loaded, Session
 
 from validation.sequential import Look
-from validation.tasks.base import Served
+from validation.tasks.base import ReleaseReader
 
 CPU = "onnxruntime-cpu"
 # Weights are dequantized once, when the graph is loaded, and not in every run: the same answers in half the time
@@ -23,7 +23,7 @@ def obstacle(variant: Variant) -> str | None:
     return backend.obstacle(variant)
 
 
-def session(candidate: Path, variant: Variant, served: Served, *, threads: int) -> Session:
+def session(candidate: Path, variant: Variant, served: ReleaseReader, *, threads: int) -> Session:
     """A session of the ONNX graph from which `variant` was compiled."""
     graph = replace(variant, target=CPU, files=(variant.oracle,), needs=(), session=SETTINGS, compiled=None)
     return Session(

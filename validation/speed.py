@@ -31,7 +31,7 @@ WIDTH = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timed:
+class ReleaseTiming:
     """The timing of one release."""
 
     measurements: tuple[Measurement, ...]
@@ -46,7 +46,7 @@ class Timed:
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, path: str = "timing.json") -> "Timed":
+    def from_json(cls, text: str, path: str = "timing.json") -> "ReleaseTiming":
         """The timing in `text`; raises distilforge's ReleaseError, which names the field that does not fit."""
         fields = Fields.parse(text, path)
         return cls(
@@ -75,7 +75,7 @@ def measure(
     vocabulary: int,
     gates: Gates,
     progress: Callable[[str], None],
-) -> Timed | None:
+) -> ReleaseTiming | None:
     """Time eager PyTorch on `checkpoint`, and every variant of `candidate` that runs on this machine.
 
     None if no variant does. Raises TimingError where a subject does not open.
@@ -96,10 +96,10 @@ def measure(
         progress=progress,
     )
     progress(f"timed {', '.join(names)} and eager PyTorch in turns, on {threads} thread(s)")
-    return Timed(measurements=timing.measurements, steadiness=timing.steadiness, threads=threads)
+    return ReleaseTiming(measurements=timing.measurements, steadiness=timing.steadiness, threads=threads)
 
 
-def judge(report: Report, variants: Sequence[Variant], timed: Timed | None, gates: Gates) -> Report:
+def judge(report: Report, variants: Sequence[Variant], timed: ReleaseTiming | None, gates: Gates) -> Report:
     """`report` with the speed of each of `variants`; unchanged if nothing was timed."""
     if timed is None:
         return report
@@ -117,7 +117,7 @@ def judge(report: Report, variants: Sequence[Variant], timed: Timed | None, gate
 
 
 def speed_verdicts(
-    variant: Variant, variants: Sequence[Variant], timed: Timed, gates: Gates
+    variant: Variant, variants: Sequence[Variant], timed: ReleaseTiming, gates: Gates
 ) -> tuple[Verdict, ...]:
     """The checks of the variant's speed; empty where it was not timed, or where speeds are not judged."""
     over_eager = timed.ratio(variant.name, EAGER, gates)
@@ -134,7 +134,9 @@ def speed_verdicts(
     return tuple(checks)
 
 
-def fastest_sibling(variant: Variant, variants: Sequence[Variant], timed: Timed, gates: Gates) -> str | None:
+def fastest_sibling(
+    variant: Variant, variants: Sequence[Variant], timed: ReleaseTiming, gates: Gates
+) -> str | None:
     """The fastest of the variants that this one must beat; None where none of them was timed."""
     siblings = {
         other.name: ratio.value
@@ -146,7 +148,7 @@ def fastest_sibling(variant: Variant, variants: Sequence[Variant], timed: Timed,
 
 
 def _with_speed(
-    report: VariantReport, variant: Variant, variants: Sequence[Variant], timed: Timed, gates: Gates
+    report: VariantReport, variant: Variant, variants: Sequence[Variant], timed: ReleaseTiming, gates: Gates
 ) -> VariantReport:
     """`report` with the variant's speed-ups, the checks of its speed, and whether it is withheld."""
     if timed.ratio(variant.name, EAGER, gates) is None:
@@ -191,7 +193,7 @@ def _with_speed(
     )
 
 
-def _speedups(name: str, over: str, timed: Timed, gates: Gates) -> Iterator[Speedup]:
+def _speedups(name: str, over: str, timed: ReleaseTiming, gates: Gates) -> Iterator[Speedup]:
     """The speed-up over all the shapes at which both were timed, and the speed-up at each of them."""
     for shape in (None, *ratios.by_shape(timed.measurements, name)):
         ratio = timed.ratio(name, over, gates, [] if shape is None else [shape])

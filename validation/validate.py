@@ -18,9 +18,9 @@ from validation.conditions import conditions, physical_cores
 from validation.eager import Eager, threads
 from validation.errors import ArtifactError
 from validation.gate import Gates
-from validation.judge import Found, decided, judge
+from validation.judge import Observations, decided, judge
 from validation.report import Report, Stability, VariantReport
-from validation.tasks.base import Floats, Served
+from validation.tasks.base import Floats, ReleaseReader
 
 GENERATED = "generated inputs"
 EVALUATED = "evaluation texts"
@@ -65,7 +65,9 @@ def validate(
     workers = min(count, MOST_WORKERS)
     with threads(count // workers):
         eager = Eager(checkpoint, head)
-        served = Served(manifest=manifest, tokenizer=Tokenizer(candidate), vocabulary=eager.config.vocab_size)
+        served = ReleaseReader(
+            manifest=manifest, tokenizer=Tokenizer(candidate), vocabulary=eager.config.vocab_size
+        )
         evaluated = encode(evaluation, served)
         runs = {
             variant.name: floats(
@@ -82,8 +84,8 @@ def validate(
         comparisons: Mapping[str, Comparison] = {}
         stability: Mapping[str, tuple[Stability, ...]] = {}
 
-        def observations(variant: Variant, comparison: Comparison | None) -> Found:
-            return Found(
+        def observations(variant: Variant, comparison: Comparison | None) -> Observations:
+            return Observations(
                 variant=variant,
                 tallies=[*on_generated[variant.name], *on_texts[variant.name]],
                 compared=comparison,
@@ -149,7 +151,7 @@ def _open(candidate: Path, variant: Variant, *, threads: int) -> Session:
     return distilforge.open(candidate, variant=variant.name, threads=threads, allow_unvalidated=True)
 
 
-def encode(evaluation: Path | None, served: Served) -> Evaluation | None:
+def encode(evaluation: Path | None, served: ReleaseReader) -> Evaluation | None:
     """The evaluation data, or else the demo's texts, encoded; None if no demo text fits the release."""
     manifest = served.manifest
     path = data.demo_texts(manifest.head, "evaluation") if evaluation is None else evaluation
@@ -160,7 +162,7 @@ def encode(evaluation: Path | None, served: Served) -> Evaluation | None:
     )
     examples = data.read(path, task, manifest.head)
     if evaluation is None:
-        return Evaluation.of_those_that_fit(task, examples[:: max(1, len(examples) // DEMO_TEXTS)], served)
+        return Evaluation.of_fitting(task, examples[:: max(1, len(examples) // DEMO_TEXTS)], served)
     evaluated = Evaluation.of(task, examples, served)
     data.check_enough(path, examples)
     return evaluated
@@ -181,7 +183,7 @@ def tallies(eager: Eager, inputs: str) -> tuple[Tally, ...]:
 
 
 def compare_generated(
-    eager: EagerRun, runs: Mapping[str, Run], served: Served, tallies: Mapping[str, Sequence[Tally]]
+    eager: EagerRun, runs: Mapping[str, Run], served: ReleaseReader, tallies: Mapping[str, Sequence[Tally]]
 ) -> None:
     """Feed the generated inputs to eager PyTorch and to each of `runs`, and add the differences to its tallies."""
     for case in generated.cases(served.spans, served.vocabulary):

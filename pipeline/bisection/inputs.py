@@ -15,7 +15,7 @@ from pipeline.passes import base, fusions
 from validation import tasks
 from validation.accuracy import Evaluation
 from validation.data import demo_texts, read
-from validation.tasks.base import Served
+from validation.tasks.base import ReleaseReader
 
 REFERENCE = "fp32"
 # Tokens that are run for every module, through both graphs: more would take minutes.
@@ -92,12 +92,12 @@ def evaluation(folder: Path, manifest: Manifest, data: Path | None) -> Evaluatio
     )
     examples = read(path, task, manifest.head)
     vocabulary = Fields.parse((folder / "config.json").read_text(encoding="utf-8"), "config.json")
-    served = Served(
+    served = ReleaseReader(
         manifest=manifest, tokenizer=Tokenizer(folder), vocabulary=vocabulary.integer("vocab_size")
     )
     spread = examples[:: max(1, -(-len(examples) // MOST_EXAMPLES))]
     if data is None:
-        fitting = Evaluation.of_those_that_fit(task, spread, served)
+        fitting = Evaluation.of_fitting(task, spread, served)
         if fitting is None:
             raise UsageError(
                 f"none of the {len(spread)} texts in {path} fits the model",

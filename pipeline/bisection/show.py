@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pipeline.bisection.result import Bisection, Module
 from pipeline.bisection.search import Progress
-from pipeline.store.work import Talk
+from pipeline.store.work import ProgressListener
 
 COLUMNS = (
     "module",
@@ -51,15 +51,15 @@ def summary(bisection: Bisection) -> Iterator[str]:
         yield "the noise is spread over many modules: there is nothing to exclude"
 
 
-def telling(talk: Talk) -> Progress:
-    """Reports to `talk` when a step begins and after each quarter of it."""
+def progress_messages(listener: ProgressListener) -> Progress:
+    """Reports to `listener` when a step begins and after each quarter of it."""
     reported: set[tuple[str, int]] = set()
 
     def report(doing: str, done: int, of: int) -> None:
         part = (doing, _PARTS * done // max(of, 1))
         if part not in reported:
             reported.add(part)
-            talk.started("bisect", doing if of < _PARTS else f"{doing}, {done} of {of} runs")
+            listener.started("bisect", doing if of < _PARTS else f"{doing}, {done} of {of} runs")
 
     return report
 

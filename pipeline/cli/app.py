@@ -16,7 +16,7 @@ from pipeline.cli import build_command, build_options, display, graph_commands, 
 from pipeline.cli.build_options import BuildArguments
 from pipeline.cli.reporting import report_errors
 from pipeline.release import summary
-from pipeline.release.summary import Told
+from pipeline.release.summary import ReleaseLines
 from pipeline.store.work import clean as clean_work
 
 app = typer.Typer(
@@ -85,14 +85,14 @@ def summarize(
     as_json: options.Json = False,
 ) -> None:
     """Print a table over releases: metric, error, speed-up and verdict; exit 4 if a folder is not a release."""
-    with report_errors() as talk:
+    with report_errors() as listener:
         manifests, damaged = [], []
         for folder in release:
             try:
                 manifests.append(releases.read_manifest(releases.resolve(folder)))
             except ReleaseError as error:
                 damaged.append(error)
-        entries = [Told(name=manifest.name, lines=summary.lines(manifest)) for manifest in manifests]
+        entries = [ReleaseLines(name=manifest.name, lines=summary.lines(manifest)) for manifest in manifests]
         lines = [line for entry in entries for line in entry.lines]
         if as_json:
             for line in lines:
@@ -102,7 +102,7 @@ def summarize(
         else:
             display.releases(entries)
         for other in damaged[:-1]:
-            talk.error(str(other))
+            listener.error(str(other))
         if damaged:
             raise damaged[-1]
 
@@ -127,11 +127,11 @@ def bisect(
     verbose: options.Verbose = False,
 ) -> None:
     """Find the modules that cost a variant accuracy; print how much each costs, and which to exclude."""
-    with report_errors(verbose) as talk:
+    with report_errors(verbose) as listener:
         from pipeline.bisection import bisect as search
         from pipeline.bisection import show
 
-        progress = show.telling(talk)
+        progress = show.progress_messages(listener)
         costs = search.bisect(release, variant=variant, checkpoint=checkpoint, data=data, progress=progress)
     if as_json:
         display.result(json.dumps(asdict(costs), ensure_ascii=False))
@@ -157,7 +157,7 @@ def tune(
     verbose: options.Verbose = False,
 ) -> None:
     """Search for the fastest plan on this machine that meets the gates; print the path of its file."""
-    with report_errors(verbose) as talk:
+    with report_errors(verbose) as listener:
         from pipeline.tuning.tune import tune as search
 
         arguments = BuildArguments(
@@ -171,9 +171,9 @@ def tune(
             output=output or Path(f"{recipe.name}.plans.toml"),
             artifacts=artifacts,
             seed=seed,
-            talk=talk,
+            listener=listener,
         )
-        talk.note(tuned.usage)
+        listener.note(tuned.usage)
     display.result(json.dumps(asdict(tuned), ensure_ascii=False) if as_json else tuned.path)
 
 
@@ -237,7 +237,7 @@ def bench(
     verbose: options.Verbose = False,
 ) -> None:
     """Time a release's variants on this machine, so that distilforge.open takes the fastest here from now on."""
-    with report_errors(verbose) as talk:
+    with report_errors(verbose) as listener:
         from distilforge.measured import bench as measured
         from distilforge.measured import table
 
@@ -252,7 +252,7 @@ def bench(
             plot=plot,
             remember=not no_remember,
         )
-        outcome = measured.bench(release, bench_options, talk.note)
+        outcome = measured.bench(release, bench_options, listener.note)
     display.result(outcome.to_json() if as_json else table.text(outcome))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from distilforge import release as releases
 
-from pipeline.build import Built, StageName, build
+from pipeline.build import BuildResult, StageName, build
 from pipeline.cli import build_options, display, options, several
 from pipeline.cli.build_options import RECIPE_SUFFIX, BuildArguments
 from pipeline.cli.display import Display
@@ -41,17 +41,17 @@ def command(until: StageName) -> Callable[..., None]:
         as_json: options.Json = False,
         verbose: options.Verbose = False,
     ) -> None:
-        with report_errors(verbose) as talk:
+        with report_errors(verbose) as listener:
 
             def read(source: str) -> Recipe:
                 return build_options.recipe(source, arguments)
 
-            def build_one(source: str, recipe: Recipe) -> Built:
-                talk.named(recipe.name)
-                built = build(recipe, artifacts, talk, until=until)
+            def build_one(source: str, recipe: Recipe) -> BuildResult:
+                listener.named(recipe.name)
+                built = build(recipe, artifacts, listener, until=until)
                 if until == "publish" and not arguments.variants and not source.endswith(RECIPE_SUFFIX):
-                    talk.note(_SMALLER)
-                _show(built, as_json, talk, verbose)
+                    listener.note(_SMALLER)
+                _show(built, as_json, listener, verbose)
                 return built
 
             if len(sources) == 1:
@@ -59,7 +59,7 @@ def command(until: StageName) -> Callable[..., None]:
                 return
             results = []
             for result in several.build_each(
-                sources, read, build_one, name=arguments.name, talk=talk, verbose=verbose
+                sources, read, build_one, name=arguments.name, listener=listener, verbose=verbose
             ):
                 results.append(result)
                 if as_json and isinstance(result, Failure):
@@ -72,10 +72,10 @@ def command(until: StageName) -> Callable[..., None]:
     return with_options(build_releases)
 
 
-def _show(built: Built, as_json: bool, talk: Display, verbose: bool) -> None:
+def _show(built: BuildResult, as_json: bool, listener: Display, verbose: bool) -> None:
     if not built.new:
-        talk.note("nothing to do: everything is up to date")
+        listener.note("nothing to do: everything is up to date")
     if not all(line.validated for line in built.lines):
-        talk.verdicts(releases.read_manifest(built.folder), everything=verbose)
+        listener.verdicts(releases.read_manifest(built.folder), everything=verbose)
     values = {**asdict(built), "folder": str(built.folder)}
     display.result(json.dumps(values, ensure_ascii=False) if as_json else str(built.folder))

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from pipeline.release.summary import NOT_SETTLED, Line, Told, number
+from pipeline.release.summary import NOT_SETTLED, ReleaseLines, VariantLine, number
 
 COLUMNS = ("variant", "eager -> variant", "loss below", "x eager")
 _INDENT = "  "
@@ -11,7 +11,7 @@ _GAP = "  "
 _NARROWEST_VERDICT = 10
 
 
-def lines(entries: Sequence[Told], width: int) -> Iterator[str]:
+def lines(entries: Sequence[ReleaseLines], width: int) -> Iterator[str]:
     """The table's lines, of at most `width` columns unless a word is longer."""
     rows = [_cells(line) for entry in entries for line in entry.lines if not line.withheld]
     headings = [_in_two_lines(column) for column in COLUMNS]
@@ -37,7 +37,7 @@ def _in_two_lines(column: str) -> tuple[str, str]:
     return first, second
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: VariantLine) -> tuple[str, ...]:
     metric = "-" if line.eager is None else f"{number(line.eager, '.4f')} -> {number(line.value, '.4f')}"
     return (
         line.variant,
@@ -47,7 +47,7 @@ def _cells(line: Line) -> tuple[str, ...]:
     )
 
 
-def _heading(entry: Told, width: int) -> Iterator[str]:
+def _heading(entry: ReleaseLines, width: int) -> Iterator[str]:
     if not entry.lines:
         return _wrapped(f"{entry.name}: {entry.outcome}", width)
     head = entry.lines[0].head

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pipeline.cli import compact_table, verdict_blocks
 from pipeline.release import summary
-from pipeline.release.summary import Told
+from pipeline.release.summary import ReleaseLines
 
 WIDEST = 1000
 
@@ -110,7 +110,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         result("")
 
 
-def releases(entries: Sequence[Told]) -> None:
+def releases(entries: Sequence[ReleaseLines]) -> None:
     """Print the table over releases on stdout, or its main columns on a terminal that is too narrow for it."""
     if not _draw(summary.COLUMNS, [row for entry in entries for row in entry.rows()], one_line=True):
         for line in compact_table.lines(entries, _width(_stdout())):

@@ -15,7 +15,7 @@ from pipeline.passes.base import Pass
 from pipeline.precision import schemes
 from pipeline.recipe.plan import BITS, CALIBRATIONS, Plan
 from pipeline.stages import single_graph
-from pipeline.stages.single_graph import Written
+from pipeline.stages.single_graph import SingleStageResult
 
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL.onnx", help="A DistilBERT, as `distilforge export` writes it.")
@@ -131,7 +131,7 @@ def quantize(
         )
 
 
-def _show(written: Written, as_json: bool) -> None:
+def _show(written: SingleStageResult, as_json: bool) -> None:
     if as_json:
         display.result(json.dumps(written.to_json(), ensure_ascii=False))
         return

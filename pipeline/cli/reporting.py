@@ -19,30 +19,30 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 @contextmanager
 def report_errors(verbose: bool = False) -> Iterator[Display]:
     """A display for the command's messages; an expected error, or Ctrl-C, becomes a message and an exit code."""
-    with Display() as talk:
+    with Display() as listener:
         try:
             with _terminable():
-                yield talk
+                yield listener
         except EXPECTED as error:
-            show_error(error, talk, verbose=verbose)
+            show_error(error, listener, verbose=verbose)
             raise typer.Exit(exit_code(error)) from error
         except KeyboardInterrupt as interrupt:
-            talk.error(
+            listener.error(
                 "interrupted; nothing half-done was left, and finished stages are kept\n"
                 "  hint: run the same command again to continue"
             )
             raise typer.Exit(INTERRUPTED) from interrupt
 
 
-def show_error(error: Exception, talk: Display, *, verbose: bool, about: str = "") -> None:
+def show_error(error: Exception, listener: Display, *, verbose: bool, about: str = "") -> None:
     """Print `error`, and the checks behind it if a gate said no; `about` is the release, if there are several."""
     if verbose:
-        talk.error("".join(traceback.format_exception(error)))
+        listener.error("".join(traceback.format_exception(error)))
     if isinstance(error, GateError) and error.manifest.variants:
-        talk.verdicts(error.manifest, everything=verbose)
-        talk.error(f"{error.headline}\n  hint: {error.hint}")
+        listener.verdicts(error.manifest, everything=verbose)
+        listener.error(f"{error.headline}\n  hint: {error.hint}")
     else:
-        talk.error(f"{about}: {error}" if about else str(error))
+        listener.error(f"{about}: {error}" if about else str(error))
 
 
 @contextmanager

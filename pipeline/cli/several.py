@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import errors
-from pipeline.build import Built, StageName
+from pipeline.build import BuildResult, StageName
 from pipeline.cli.build_options import RECIPE_SUFFIX
 from pipeline.cli.display import Display
 from pipeline.cli.reporting import show_error
 from pipeline.errors import EXPECTED, UsageError
 from pipeline.recipe.recipe import Recipe
-from pipeline.release.summary import Told
+from pipeline.release.summary import ReleaseLines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,35 +38,35 @@ class Failure:
 def build_each(
     sources: Sequence[str],
     read: Callable[[str], Recipe],
-    build_one: Callable[[str, Recipe], Built],
+    build_one: Callable[[str, Recipe], BuildResult],
     *,
     name: str | None,
-    talk: Display,
+    listener: Display,
     verbose: bool,
-) -> Iterator[Built | Failure]:
+) -> Iterator[BuildResult | Failure]:
     """Build each of `sources`, in order, and show each error when it happens.
 
     All recipes are read before the first build. `name` is the one that the command line gives to every release.
     Raises UsageError, before any build, if two would be published under one name. Ctrl-C and errors that are not
     expected end everything.
     """
-    recipes = [_read(source, read, talk, verbose) for source in sources]
+    recipes = [_read(source, read, listener, verbose) for source in sources]
     _check_distinct([recipe.name if isinstance(recipe, Recipe) else name or "" for recipe in recipes])
     for source, recipe in zip(sources, recipes, strict=True):
         if isinstance(recipe, Failure):
             yield recipe
         else:
-            yield _build(source, recipe, build_one, talk, verbose)
+            yield _build(source, recipe, build_one, listener, verbose)
 
 
-def table_entry(result: Built | Failure, until: StageName) -> Told:
+def table_entry(result: BuildResult | Failure, until: StageName) -> ReleaseLines:
     """The entry of `result` in the table over releases, for builds up to the stage `until`."""
     if isinstance(result, Failure):
-        return Told(name=result.name, outcome=errors.brief(result.error))
-    return Told(name=result.name, lines=result.lines, outcome=f"{until} done")
+        return ReleaseLines(name=result.name, outcome=errors.brief(result.error))
+    return ReleaseLines(name=result.name, lines=result.lines, outcome=f"{until} done")
 
 
-def exit_code(results: Sequence[Built | Failure]) -> int:
+def exit_code(results: Sequence[BuildResult | Failure]) -> int:
     """The worst exit code of `results`; 0 if nothing failed."""
     return errors.worst(result.exit_code for result in results if isinstance(result, Failure))
 
@@ -80,20 +80,24 @@ def _check_distinct(names: Sequence[str]) -> None:
             )
 
 
-def _read(source: str, read: Callable[[str], Recipe], talk: Display, verbose: bool) -> Recipe | Failure:
+def _read(source: str, read: Callable[[str], Recipe], listener: Display, verbose: bool) -> Recipe | Failure:
     try:
         return read(source)
     except EXPECTED as error:
-        show_error(error, talk, verbose=verbose, about=source)
+        show_error(error, listener, verbose=verbose, about=source)
         path = Path(source)
         return Failure(name=path.stem if path.suffix == RECIPE_SUFFIX else source, error=error)
 
 
 def _build(
-    source: str, recipe: Recipe, build_one: Callable[[str, Recipe], Built], talk: Display, verbose: bool
-) -> Built | Failure:
+    source: str,
+    recipe: Recipe,
+    build_one: Callable[[str, Recipe], BuildResult],
+    listener: Display,
+    verbose: bool,
+) -> BuildResult | Failure:
     try:
         return build_one(source, recipe)
     except EXPECTED as error:
-        show_error(error, talk, verbose=verbose, about=recipe.name)
+        show_error(error, listener, verbose=verbose, about=recipe.name)
         return Failure(name=recipe.name, error=error)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipeline.passes.base import Applied, Pass
+from pipeline.passes.base import Pass, PassResult
 from pipeline.registry import Registry
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ def graph_pass(
     per_layer: int | None = None,
     per_graph: int | None = None,
     every: bool = False,
-) -> "Callable[[Callable[[Graph], Applied]], Callable[[Graph], Applied]]":
+) -> "Callable[[Callable[[Graph], PassResult]], Callable[[Graph], PassResult]]":
     """Register the decorated function as the pass `name`; the first line of its docstring says what it does.
 
     The other arguments are fields of `pipeline.passes.base.Pass`.
     """
 
-    def register(run: "Callable[[Graph], Applied]") -> "Callable[[Graph], Applied]":
+    def register(run: "Callable[[Graph], PassResult]") -> "Callable[[Graph], PassResult]":
         summary = (run.__doc__ or "").strip().partition("\n")[0]
         fusions.add(
             Pass(

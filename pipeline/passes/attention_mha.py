@@ -5,14 +5,14 @@ import onnx_ir
 from pipeline.graph.builder import Builder
 from pipeline.graph.file import Graph
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.eager_attention import EagerAttention, rewrite_attention
 from pipeline.passes.matching.query_axis import with_query_axis
 from pipeline.passes.matching.rewriting import MICROSOFT
 
 
 @graph_pass("attention_mha", emits=frozenset({MICROSOFT}), after=("first_token", "packed_qkv"), per_layer=1)
-def attention_mha(graph: Graph) -> Applied:
+def attention_mha(graph: Graph) -> PassResult:
     """Attention as com.microsoft MultiHeadAttention with the additive mask as its bias, pairwise masks too.
 
     The mask is expanded once and passed as attention_bias. This is faster than key_padding_mask, which the operator

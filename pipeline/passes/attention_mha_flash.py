@@ -9,7 +9,7 @@ from pipeline.graph.builder import Builder
 from pipeline.graph.file import Graph
 from pipeline.graph.values import module_of_value
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.eager_attention import EagerAttention, rewrite_attention
 from pipeline.passes.matching.rewriting import MICROSOFT
 from pipeline.passes.refusal import RefusalError
@@ -32,7 +32,7 @@ class _Columns:
 @graph_pass(
     "attention_mha_flash", emits=frozenset({MICROSOFT}), after=("first_token", "packed_qkv"), per_layer=1
 )
-def attention_mha_flash(graph: Graph) -> Applied:
+def attention_mha_flash(graph: Graph) -> PassResult:
     """Attention as MultiHeadAttention whose mask is one more column of the keys, so that the flash kernel runs.
 
     With q' = (q, 1) and k' = (k, mask / scale), the scores scale * q' k' are scale * q k + mask. A mask with a row for

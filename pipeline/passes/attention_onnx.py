@@ -5,7 +5,7 @@ import onnx_ir
 from pipeline.graph.builder import Builder
 from pipeline.graph.file import Graph
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.eager_attention import EagerAttention, rewrite_attention
 from pipeline.passes.matching.query_axis import with_query_axis
 from pipeline.passes.opset import changed, raise_opset
@@ -18,7 +18,7 @@ _SWAP_TOKENS_AND_HEADS = {"perm": (0, 2, 1, 3)}
 
 
 @graph_pass("attention_onnx", after=("first_token", "packed_qkv"), per_layer=1)
-def attention_onnx(graph: Graph) -> Applied:
+def attention_onnx(graph: Graph) -> PassResult:
     """Attention as ONNX's Attention (opset 23), on (batch, heads, tokens, width), pairwise masks too.
 
     The mask is expanded over the queries: ONNX Runtime's kernel rejects a mask whose query axis has to broadcast.

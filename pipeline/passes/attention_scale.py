@@ -7,7 +7,7 @@ from pipeline.graph.builder import replace_initializer
 from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, is_operator
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import tidy
 from pipeline.passes.refusal import RefusalError, rewrite_each
 
@@ -16,7 +16,7 @@ _MOVES = ("Transpose", "Reshape")
 
 
 @graph_pass("attention_scale", per_layer=1)
-def attention_scale(graph: Graph) -> Applied:
+def attention_scale(graph: Graph) -> PassResult:
     """q / sqrt(D) becomes weight and bias of the projection, divided; exact where sqrt(D) is a power of two."""
 
     def rewrite(divide: onnx_ir.Node) -> None:

@@ -17,7 +17,7 @@ _LAYER = re.compile(r"\btransformer\.layer\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
+class PassResult:
     """The result of a pass on one graph."""
 
     rewrites: int
@@ -37,7 +37,7 @@ class Pass:
     summary: str
     """What it does, in one line, for `distilforge list passes`."""
 
-    run: "Callable[[Graph], Applied]"
+    run: "Callable[[Graph], PassResult]"
     """Rewrites a graph wherever the pattern matches."""
 
     emits: frozenset[str] = frozenset()

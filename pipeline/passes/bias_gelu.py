@@ -8,7 +8,7 @@ from pipeline.graph.builder import Builder
 from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, node_of, shape_of
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import MICROSOFT, Operators, rewrite
 from pipeline.passes.refusal import RefusalError
 
@@ -28,7 +28,7 @@ class _BiasGelu:
 
 
 @graph_pass("bias_gelu", emits=frozenset({MICROSOFT}), per_layer=1)
-def bias_gelu(graph: Graph) -> Applied:
+def bias_gelu(graph: Graph) -> PassResult:
     """Add and Gelu as com.microsoft BiasGelu; the tanh approximation is another function and is refused."""
     return rewrite(graph, _pattern, _BiasGelu, check=_check, build=_build)
 

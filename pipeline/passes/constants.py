@@ -6,14 +6,14 @@ from onnx_ir.passes import common
 from pipeline.graph.builder import shared_constant
 from pipeline.graph.file import Graph
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import tidy
 
 
 @graph_pass(
     "constants", after=("packed_qkv", "attention_mha", "attention_mha_flash", "attention_onnx", "transposes")
 )
-def constants(graph: Graph) -> Applied:
+def constants(graph: Graph) -> PassResult:
     """Constants folded and shared, and nodes that compute the same value merged; equal weights stay separate.
 
     Counts the nodes and constants that are removed.
@@ -33,7 +33,7 @@ def constants(graph: Graph) -> Applied:
             graph.graph.initializers.pop(name)
     common.CommonSubexpressionEliminationPass()(graph)
     tidy(graph)
-    return Applied(rewrites=before - _size(graph))
+    return PassResult(rewrites=before - _size(graph))
 
 
 def _is_unnamed(name: str) -> bool:

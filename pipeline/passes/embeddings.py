@@ -8,7 +8,7 @@ from pipeline.graph.builder import Builder, Output
 from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, dtype_of, shape_of
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import MICROSOFT, Operators, epsilon_of, rewrite
 from pipeline.passes.refusal import RefusalError
 
@@ -42,7 +42,7 @@ class _Embeddings:
 
 
 @graph_pass("embeddings", emits=frozenset({MICROSOFT}), per_graph=1)
-def embeddings(graph: Graph) -> Applied:
+def embeddings(graph: Graph) -> PassResult:
     """The embeddings as com.microsoft EmbedLayerNormalization, ids cast to the int32 that it reads.
 
     The operator counts positions from 0, so positions that are a Range are dropped; any others are passed to it. As

@@ -9,7 +9,7 @@ from pipeline.graph.builder import Insertion, shared_constant
 from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, dtype_of, node_of, shape_of
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import tidy
 from pipeline.passes.refusal import RefusalError, rewrite_each
 
@@ -22,7 +22,7 @@ TokenAxes = Mapping[onnx_ir.Value, int]
 
 
 @graph_pass("first_token", per_graph=1)
-def first_token(graph: Graph) -> Applied:
+def first_token(graph: Graph) -> PassResult:
     """The head's Gather of the first token moves ahead of the last layer, where only keys and values need all tokens.
 
     Exact: every operator that it moves past computes each token from that token alone. Counts the Gathers that moved

@@ -6,7 +6,7 @@ from pipeline.graph.builder import Insertion, Size
 from pipeline.graph.file import Graph
 from pipeline.graph.values import dtype_of, node_of, shape_of
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import MICROSOFT, tidy
 from pipeline.passes.refusal import RefusalError
 
@@ -36,7 +36,7 @@ _LAST = -1
     ),
     per_layer=2,
 )
-def flatten_tokens(graph: Graph) -> Applied:
+def flatten_tokens(graph: Graph) -> PassResult:
     """Hidden states with two axes between attentions; counts the layer norms whose input then has two.
 
     ONNX Runtime's SkipLayerNormFusion asks for three axes. With two, a session with default settings leaves Add and
@@ -61,7 +61,7 @@ def flatten_tokens(graph: Graph) -> Applied:
     flattening.set_shapes()
     if region:
         tidy(graph)
-    return Applied(rewrites=sum(node.op_type in _NORMS for node in region), refusals=tuple(refusals))
+    return PassResult(rewrites=sum(node.op_type in _NORMS for node in region), refusals=tuple(refusals))
 
 
 class _Flattening:

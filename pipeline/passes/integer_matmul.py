@@ -15,7 +15,7 @@ from pipeline.graph.file import Graph
 from pipeline.graph.names import module_of
 from pipeline.graph.values import array_of, dtype_of, is_operator, other_input, producer, sole_reader
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import MICROSOFT
 from pipeline.passes.refusal import RefusalError, rewrite_each
 
@@ -58,7 +58,7 @@ class _Product:
 # A plan may exclude modules from quantization, so there is no fixed number for each layer; but no quantized layer may
 # stay.
 @graph_pass(NAME, emits=frozenset({MICROSOFT}), per_graph=1, every=True)
-def integer_matmul(graph: Graph) -> Applied:
+def integer_matmul(graph: Graph) -> PassResult:
     """8-bit linear layers become one integer matrix product each, with scales and bias inside (com.microsoft)."""
 
     def rewrite(node: onnx_ir.Node) -> None:

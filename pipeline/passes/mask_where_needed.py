@@ -11,7 +11,7 @@ from pipeline.graph.file import Graph
 from pipeline.graph.names import module_of
 from pipeline.graph.values import dtype_of, shape_of, sole_reader
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import tidy
 from pipeline.passes.refusal import RefusalError, rewrite_each
 
@@ -35,7 +35,7 @@ class _MaskedScores:
 @graph_pass(
     "mask_where_needed", after=("first_token", "flatten_tokens", "integer_matmul", "constants"), per_layer=1
 )
-def mask_where_needed(graph: Graph) -> Applied:
+def mask_where_needed(graph: Graph) -> PassResult:
     """A batch without padding skips the sum of scores and mask, which reads and writes every score of every head.
 
     Exact: there the mask is 0 everywhere. An If on the sum of the mask's magnitudes, computed once for all layers,

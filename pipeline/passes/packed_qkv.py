@@ -13,7 +13,7 @@ from pipeline.graph.file import Graph
 from pipeline.graph.names import module_of
 from pipeline.graph.values import array_of, dtype_of, node_of, shape_of
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import Operators, tidy
 from pipeline.passes.refusal import RefusalError, rewrite_each
 
@@ -46,7 +46,7 @@ class _Linear:
 
 
 @graph_pass("packed_qkv", after=("attention_scale",), per_layer=1)
-def packed_qkv(graph: Graph) -> Applied:
+def packed_qkv(graph: Graph) -> PassResult:
     """Three linear layers that read the same value as one, and a Split of its output."""
     by_input: dict[onnx_ir.Value, list[_Linear]] = defaultdict(list)
     for linear in _linears(graph):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import onnx_ir
 
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 
 
 class RefusalError(Exception):
@@ -19,7 +19,7 @@ class RefusalError(Exception):
         """The value that the reason is about; None where it is about the node that was looked at."""
 
 
-def rewrite_each(candidates: Iterable[onnx_ir.Node], rewrite: Callable[[onnx_ir.Node], None]) -> Applied:
+def rewrite_each(candidates: Iterable[onnx_ir.Node], rewrite: Callable[[onnx_ir.Node], None]) -> PassResult:
     """Call `rewrite` with each of `candidates`; one for which it raises RefusalError counts as refused.
 
     `rewrite` must not have changed the graph when it raises.
@@ -33,4 +33,4 @@ def rewrite_each(candidates: Iterable[onnx_ir.Node], rewrite: Callable[[onnx_ir.
             refusals.append(f"{node.name}: {refusal}")
         else:
             rewrites += 1
-    return Applied(rewrites=rewrites, refusals=tuple(refusals))
+    return PassResult(rewrites=rewrites, refusals=tuple(refusals))

@@ -18,7 +18,7 @@ from pipeline.graph.values import (
     sole_reader,
 )
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import tidy
 from pipeline.passes.refusal import RefusalError, rewrite_each
 
@@ -97,7 +97,7 @@ class _Attention:
 
 
 @graph_pass("single_query", after=("attention_scale", "first_token"), per_graph=1)
-def single_query(graph: Graph) -> Applied:
+def single_query(graph: Graph) -> PassResult:
     """Where a text has one query, that query is projected instead of the keys, and the average instead of the values.
 
     q (x W_k + b_k)^T is (q W_k^T) x^T plus a number that is the same for all keys, which softmax ignores. Weights that

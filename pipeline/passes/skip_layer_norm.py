@@ -8,7 +8,7 @@ from pipeline.graph.builder import Builder
 from pipeline.graph.file import Graph
 from pipeline.graph.values import node_of, shape_of
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import MICROSOFT, Operators, epsilon_of, rewrite
 from pipeline.passes.refusal import RefusalError
 
@@ -34,7 +34,7 @@ class _SkipLayerNorm:
 
 
 @graph_pass("skip_layer_norm", emits=frozenset({MICROSOFT}), per_layer=2)
-def skip_layer_norm(graph: Graph) -> Applied:
+def skip_layer_norm(graph: Graph) -> PassResult:
     """Add and LayerNormalization as com.microsoft SkipLayerNormalization, with the same epsilon."""
     return rewrite(graph, _pattern, _SkipLayerNorm, check=_check, build=_build)
 

@@ -10,7 +10,7 @@ from pipeline.graph.builder import Builder
 from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, shape_of
 from pipeline.passes import graph_pass
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import MICROSOFT, Operators, apply_rule, rewrite
 from pipeline.passes.refusal import RefusalError
 
@@ -30,7 +30,7 @@ class _TransposedWeight:
 
 
 @graph_pass("transposes", emits=frozenset({MICROSOFT}))
-def transposes(graph: Graph) -> Applied:
+def transposes(graph: Graph) -> PassResult:
     """Consecutive transposes as one or none; that of a weight as an attribute of com.microsoft FusedMatMul.
 
     FusedMatMul keeps one copy of a tied weight, which embeddings read as it is stored: a Transpose of it would be
@@ -42,7 +42,7 @@ def transposes(graph: Graph) -> Applied:
         rewrite(graph, _pattern, _TransposedWeight, check=_check, build=_build),
     )
     common.IdentityEliminationPass()(graph)
-    return Applied(
+    return PassResult(
         rewrites=sum(result.rewrites for result in results),
         refusals=tuple(reason for result in results for reason in result.refusals),
     )

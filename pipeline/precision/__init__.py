@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 Feeds = Mapping[str, npt.NDArray[np.int64]]
 Calibration = Callable[[], Iterable[Feeds]]
 """Returns batches of real inputs; each call starts again at the first batch."""
-SchemeFunction: TypeAlias = "Callable[[Graph, Plan, Calibration], Transformed]"
+SchemeFunction: TypeAlias = "Callable[[Graph, Plan, Calibration], TransformResult]"
 
 
-def when_asked(make: Callable[[], Calibration]) -> Calibration:
+def lazy_calibration(make: Callable[[], Calibration]) -> Calibration:
     """The calibration that `make` returns; `make` runs at the first call, since not every scheme needs the data."""
     kept = cache(make)
     return lambda: kept()()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transformed:
+class TransformResult:
     """What was done to a graph."""
 
     passes: tuple[PassRecord, ...] = ()
@@ -38,9 +38,9 @@ class Transformed:
     notes: tuple[str, ...] = ()
     """What a user must know before deploying the graph."""
 
-    def then(self, later: "Transformed") -> "Transformed":
+    def then(self, later: "TransformResult") -> "TransformResult":
         """This and what was done after it."""
-        return Transformed(
+        return TransformResult(
             passes=self.passes + later.passes,
             verdicts=self.verdicts + later.verdicts,
             notes=self.notes + later.notes,

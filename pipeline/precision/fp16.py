@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord, Verdict
 
-from pipeline.precision import Calibration, Transformed, scheme
+from pipeline.precision import Calibration, TransformResult, scheme
 
 if TYPE_CHECKING:
     from pipeline.graph.file import Graph
@@ -16,7 +16,7 @@ CHECK = "largest value cast to fp16 on the calibration data"
 
 
 @scheme(NAME)
-def fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
+def fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """Weights and activations in fp16; layer norm, softmax, ids and outputs keep their types."""
     from pipeline.precision.half_precision import conversion, magnitudes
 
@@ -32,13 +32,13 @@ def fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
         unit="",
         reason=f"a larger value is infinite in fp16; {largest.name} holds the largest of {len(activations)} values",
     )
-    return Transformed(
+    return TransformResult(
         passes=(PassRecord(name=NAME, rewrites=counts.nodes),),
         verdicts=(verdict,),
         notes=(counts.note,) if counts.underflowed else (),
     )
 
 
-def write_around_products(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
+def write_around_products(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """fp16 for the rest of a graph with 8-bit products, and for the layers that `plan` excludes from those."""
     return fp16(graph, replace(plan, exclude=()), calibration)

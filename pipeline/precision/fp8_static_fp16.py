@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from distilforge.manifest import PassRecord
 
 from pipeline.errors import UsageError
-from pipeline.precision import Calibration, Transformed, scheme
+from pipeline.precision import Calibration, TransformResult, scheme
 
 if TYPE_CHECKING:
     from pipeline.graph.file import Graph
@@ -15,7 +15,7 @@ NAME = "fp8_static_fp16"
 
 
 @scheme(NAME)
-def fp8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
+def fp8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """Linear layers in fp8 (e4m3), embeddings in 8-bit integers, the rest and what `exclude` names in fp16.
 
     An activation has one scale, a weight one for each output channel. A table that a decoder reads too is e4m3.
@@ -34,7 +34,7 @@ def fp8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> T
         PassRecord(name="int8_embeddings", rewrites=len(selection.tables)),
         PassRecord(name="fp8_static", rewrites=len(selection.linears)),
     )
-    products = Transformed(passes=smoothed + records)
+    products = TransformResult(passes=smoothed + records)
     return products.then(fp16.write_around_products(graph, plan, calibration))
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord
 
-from pipeline.precision import Calibration, Transformed, scheme
+from pipeline.precision import Calibration, TransformResult, scheme
 
 if TYPE_CHECKING:
     from pipeline.graph.file import Graph
@@ -19,7 +19,7 @@ NOTE = (
 
 
 @scheme(NAME)
-def int8_dynamic(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
+def int8_dynamic(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """Linear layers and embeddings in 8 bits, activations on scales of each batch; the rest stays in fp32."""
     from pipeline.precision.layers import choose, dynamic, smoothing
     from pipeline.precision.numbers import grids
@@ -31,4 +31,4 @@ def int8_dynamic(graph: "Graph", plan: "Plan", calibration: Calibration) -> Tran
         PassRecord(name="int8_embeddings", rewrites=len(selection.tables)),
         PassRecord(name=NAME, rewrites=len(selection.linears)),
     )
-    return Transformed(passes=smoothed + records, notes=(NOTE,))
+    return TransformResult(passes=smoothed + records, notes=(NOTE,))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord
 
-from pipeline.precision import Calibration, Transformed, scheme
+from pipeline.precision import Calibration, TransformResult, scheme
 
 if TYPE_CHECKING:
     from pipeline.graph.file import Graph
@@ -15,7 +15,7 @@ NAME = "int8_static"
 
 
 @scheme(NAME)
-def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
+def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """Linear layers and embeddings in 8 bits, activations on scales fixed by calibration; the rest stays in fp32.
 
     With `quantize_attention`, the two products of every attention that `exclude` does not name are in 8 bits too.
@@ -25,7 +25,7 @@ def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> Trans
 
 def write(
     graph: "Graph", plan: "Plan", calibration: Calibration, *, half_scales: bool = False
-) -> Transformed:
+) -> TransformResult:
     """As `int8_static`; with `half_scales`, fp16 holds every scale exactly, so that the rest may become fp16."""
     from pipeline.passes.base import layers
     from pipeline.precision.attention import products, rounding
@@ -51,4 +51,4 @@ def write(
         *([PassRecord(name="int8_attention", rewrites=len(attentions))] if attentions else []),
         PassRecord(name=NAME, rewrites=len(selection.linears)),
     )
-    return Transformed(passes=smoothed + records)
+    return TransformResult(passes=smoothed + records)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.precision import Calibration, Transformed, scheme
+from pipeline.precision import Calibration, TransformResult, scheme
 
 if TYPE_CHECKING:
     from pipeline.graph.file import Graph
@@ -12,7 +12,7 @@ NAME = "int8_static_fp16"
 
 
 @scheme(NAME)
-def int8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> Transformed:
+def int8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """As int8_static, with the rest in fp16 as in the scheme fp16; modules that `exclude` names are in fp16.
 
     The check that nothing leaves fp16's range runs on the graph with the 8-bit products.

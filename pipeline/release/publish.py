@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from pipeline.release.assemble import read_manifest
 from pipeline.store import digests, storage
-from pipeline.store.work import Talk
+from pipeline.store.work import ProgressListener
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ def publish(
     compose: Callable[[Path], None],
     artifacts: Path,
     work: Path,
-    talk: Talk,
+    listener: ProgressListener,
 ) -> Publication:
     """Publish the release that `manifest` describes as artifacts/<name>/<version>, and make `latest` name it.
 
@@ -44,9 +44,9 @@ def publish(
     final = artifacts / name / version
     work.mkdir(parents=True, exist_ok=True)
     with FileLock(work / f"{name}.lock"):
-        present = _is_as_good(final, manifest, talk)
+        present = _is_as_good(final, manifest, listener)
         if not present:
-            talk.started("publish", f"writing {final}")
+            listener.started("publish", f"writing {final}")
             try:
                 storage.make_empty(staging)
                 compose(staging)
@@ -58,7 +58,7 @@ def publish(
     return Publication(folder=final, new=not present)
 
 
-def _is_as_good(final: Path, new: Manifest, talk: Talk) -> bool:
+def _is_as_good(final: Path, new: Manifest, listener: ProgressListener) -> bool:
     """Whether the release in `final` is undamaged, and as well validated and timed as `new`."""
     if not final.exists():
         return False
@@ -66,10 +66,10 @@ def _is_as_good(final: Path, new: Manifest, talk: Talk) -> bool:
         present = read_manifest(final)
         damaged = digests.damaged(final, present.files)
     except (OSError, UnicodeDecodeError, ReleaseError) as cause:
-        talk.note(f"{final} is damaged and is replaced: {cause}")
+        listener.note(f"{final} is damaged and is replaced: {cause}")
         return False
     if damaged:
-        talk.note(f"{final} is damaged and is replaced: {', '.join(damaged)}")
+        listener.note(f"{final} is damaged and is replaced: {', '.join(damaged)}")
         return False
     if present.validated != new.validated:
         return present.validated

@@ -33,7 +33,7 @@ NOT_SETTLED = "not settled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class VariantLine:
     """One variant of one release, as a line of the table."""
 
     release: str
@@ -135,12 +135,12 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ReleaseLines:
     """One release in the table: a line for each variant, or else the outcome in a few words."""
 
     name: str
     """The release's name, or the recipe or checkpoint if that could not be read."""
-    lines: tuple[Line, ...] = ()
+    lines: tuple[VariantLine, ...] = ()
     """A line for each variant; empty if there are no verdicts."""
     outcome: str = ""
     """The outcome, if there are no lines."""
@@ -152,7 +152,7 @@ class Told:
         return ((self.name, *["-"] * (len(COLUMNS) - 2), self.outcome),)
 
 
-def lines(manifest: Manifest) -> tuple[Line, ...]:
+def lines(manifest: Manifest) -> tuple[VariantLine, ...]:
     """A line for each variant of the release; the withheld variants come last."""
     return (
         *(_line(manifest, variant) for variant in manifest.variants),
@@ -160,7 +160,7 @@ def lines(manifest: Manifest) -> tuple[Line, ...]:
     )
 
 
-def _line(manifest: Manifest, variant: Variant) -> Line:
+def _line(manifest: Manifest, variant: Variant) -> VariantLine:
     metric = judged_metric(variant)
     agreement = [one.variant for one in variant.metrics if one.name == AGREEMENT]
     errors = [verdict.observed for verdict in variant.verdicts if verdict.kind == ERROR]
@@ -173,7 +173,7 @@ def _line(manifest: Manifest, variant: Variant) -> Line:
     over_eager = claims.speedup(manifest, variant.name, EAGER)
     sibling = fp32_sibling(manifest, variant)
     over_sibling = claims.speedup(manifest, variant.name, sibling.name) if sibling else None
-    return Line(
+    return VariantLine(
         release=manifest.name,
         version=manifest.version,
         head=manifest.head,
@@ -203,8 +203,8 @@ def _line(manifest: Manifest, variant: Variant) -> Line:
     )
 
 
-def _withheld(manifest: Manifest, withheld: Withheld) -> Line:
-    return Line(
+def _withheld(manifest: Manifest, withheld: Withheld) -> VariantLine:
+    return VariantLine(
         release=manifest.name,
         version=manifest.version,
         head=manifest.head,

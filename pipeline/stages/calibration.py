@@ -41,7 +41,7 @@ def feeds(
         )
     task = tasks.find(head)(labels=(), labelled=False)
     examples = read(path, task, head)
-    served = _served(checkpoint, spans)
+    served = _checkpoint_reader(checkpoint, spans)
     rows: list[Row] = []
     for index, example in enumerate(examples[:: -(-len(examples) // most)]):
         # A text may be too long for this model, or offer more choices than it takes.
@@ -59,7 +59,7 @@ def feeds(
     return calibration
 
 
-def _served(checkpoint: Path, spans: Mapping[str, Span]) -> CheckpointReader:
+def _checkpoint_reader(checkpoint: Path, spans: Mapping[str, Span]) -> CheckpointReader:
     """Reads texts as a release of `checkpoint` would."""
     source = checkpoint_folder.find(checkpoint)
     config = source.configuration()

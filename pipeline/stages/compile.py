@@ -24,10 +24,10 @@ def compile_variant(
 
     @collector.paused()
     def make(folder: Path) -> None:
-        from pipeline.precision import when_asked
+        from pipeline.precision import lazy_calibration
         from pipeline.stages import calibration, transform
 
-        feeds = when_asked(
+        feeds = lazy_calibration(
             lambda: calibration.feeds(
                 source.checkpoint.path, interface.head, interface.spans, recipe.calibration
             )

@@ -17,7 +17,7 @@ from pipeline.stages.compile import VARIANT
 from pipeline.stages.export import INTERFACE
 from pipeline.stages.load import Source
 from pipeline.store import dependencies, storage, versions
-from pipeline.store.work import Stage, Talk, WorkFolder
+from pipeline.store.work import ProgressListener, Stage, WorkFolder
 
 TF32 = (
     "Its matrix products may round their factors to TF32, which has 10 bits. The graph that was validated without a "
@@ -47,7 +47,7 @@ def make(
     recipe: Recipe,
     exported: Stage,
     compiled: Mapping[VariantName, Stage],
-    talk: Talk,
+    listener: ProgressListener,
 ) -> tuple[Stage, ...]:
     """The stages with the variants' files: for a target with a compiler, its engine and the graph; else `compiled`."""
     compilers = _compilers(tuple(compiled))
@@ -58,11 +58,11 @@ def make(
     stages = pool.run(
         {
             str(variant): partial(
-                _engine, work, recipe, variant, compiler, sizes, compiled[variant], talk, pool
+                _engine, work, recipe, variant, compiler, sizes, compiled[variant], listener, pool
             )
             for variant, compiler in compilers.items()
         },
-        progress=talk.note,
+        progress=listener.note,
     )
     return tuple(stages.get(str(variant), stage) for variant, stage in compiled.items())
 
@@ -74,7 +74,7 @@ def _engine(
     compiler: EngineCompiler,
     sizes: Mapping[str, Span],
     compiled: Stage,
-    talk: Talk,
+    listener: ProgressListener,
     pool: Pool,
 ) -> Stage:
     def make(folder: Path) -> None:
@@ -82,7 +82,9 @@ def _engine(
         for file in entry.files:
             storage.link_or_copy(compiled.folder / file, folder / file)
         graph, engine = folder / entry.files[0], compiler.engine_file(variant.precision)
-        engine_entry = pool.build(graph, compiler, recipe.engine, sizes, folder / engine, progress=talk.note)
+        engine_entry = pool.build(
+            graph, compiler, recipe.engine, sizes, folder / engine, progress=listener.note
+        )
         notes = (TF32,) if recipe.engine.tf32 and variant.precision == "fp32" else ()
         files: tuple[str, ...] = (engine, *entry.files)
         if compiler.provider:

@@ -11,7 +11,7 @@ from pipeline.release.publish import Publication
 from pipeline.release.publish import publish as publish_release
 from pipeline.stages.load import Source
 from pipeline.stages.validate import REPORT
-from pipeline.store.work import Stage, Talk
+from pipeline.store.work import ProgressListener, Stage
 
 
 def publish(
@@ -21,7 +21,7 @@ def publish(
     candidate: Stage,
     validated: Stage,
     manifest: Manifest,
-    talk: Talk,
+    listener: ProgressListener,
 ) -> Publication:
     """Publish the release that `manifest` describes below `artifacts`; `work` is a folder on the same file system."""
 
@@ -42,7 +42,7 @@ def publish(
     started = time.monotonic()
     with in_stage("publish"):
         publication = publish_release(
-            manifest=manifest, compose=compose, artifacts=artifacts, work=work, talk=talk
+            manifest=manifest, compose=compose, artifacts=artifacts, work=work, listener=listener
         )
-    talk.finished("publish", manifest.version, time.monotonic() - started, reused=not publication.new)
+    listener.finished("publish", manifest.version, time.monotonic() - started, reused=not publication.new)
     return publication

@@ -10,7 +10,7 @@ from distilforge.manifest import PassRecord, Verdict
 
 from pipeline.errors import UsageError, in_stage
 from pipeline.passes import base, fusions
-from pipeline.precision import when_asked
+from pipeline.precision import lazy_calibration
 from pipeline.recipe.plan import Plan
 from pipeline.recipe.recipe import check_head
 from pipeline.stages.transform import transform
@@ -29,7 +29,7 @@ _START_FROM_FP32 = "give the fp32 graph: `distilforge export` writes one, and a 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class SingleStageResult:
     """The result of a stage on one file."""
 
     files: tuple[str, ...]
@@ -49,7 +49,7 @@ class Written:
         return asdict(self)
 
 
-def fuse(path: Path, names: "Sequence[str]", output: Path) -> Written:
+def fuse(path: Path, names: "Sequence[str]", output: Path) -> SingleStageResult:
     """Apply the passes `names`, in the order that they require, to the graph in `path`, and write it to `output`.
 
     Raises UsageError for a file or a pass that does not exist, and ContractError where a pass made fewer rewrites than
@@ -59,12 +59,12 @@ def fuse(path: Path, names: "Sequence[str]", output: Path) -> Written:
     graph = _load(path, output)
     with in_stage("fuse"):
         records = base.apply(graph, chosen)
-    return Written(passes=records, files=_save(graph, output))
+    return SingleStageResult(passes=records, files=_save(graph, output))
 
 
 def quantize(
     path: Path, plan: Plan, *, checkpoint: str, head: str | None, data: Path | None, output: Path
-) -> Written:
+) -> SingleStageResult:
     """Apply the passes and the scheme of `plan` to the graph in `path`, and write it to `output`.
 
     The scheme is calibrated on `data`, or on the demo's texts, encoded by the tokenizer of `checkpoint`. Raises the
@@ -76,7 +76,7 @@ def quantize(
     _check_fp32(graph, path)
     with in_stage("quantize"):
         transformed = transform(graph, plan, _calibration(checkpoint, head, data))
-    return Written(
+    return SingleStageResult(
         passes=transformed.passes,
         verdicts=transformed.verdicts,
         notes=transformed.notes,
@@ -104,7 +104,7 @@ def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Calib
         axes = spans.complete({}, model.axes, config.max_position_embeddings)
         return calibration.feeds(source.path, name, axes, data)
 
-    return when_asked(encoded)
+    return lazy_calibration(encoded)
 
 
 def _check_fp32(graph: "Graph", path: Path) -> None:

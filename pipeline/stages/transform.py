@@ -10,7 +10,7 @@ from distilforge.manifest import Variant
 from pipeline import targets
 from pipeline.passes import base, fusions
 from pipeline.passes.base import Pass
-from pipeline.precision import Calibration, Transformed, schemes
+from pipeline.precision import Calibration, TransformResult, schemes
 from pipeline.recipe.plan import Plan
 from pipeline.targets import Target
 
@@ -43,7 +43,7 @@ def make_variant(
     )
 
 
-def transform(graph: "Graph", plan: Plan, calibration: Calibration) -> Transformed:
+def transform(graph: "Graph", plan: Plan, calibration: Calibration) -> TransformResult:
     """Apply the passes and the scheme of `plan` to `graph`, in place.
 
     `calibration` is read by those schemes only that need the values in the graph. Raises UsageError for a pass, scheme
@@ -51,7 +51,7 @@ def transform(graph: "Graph", plan: Plan, calibration: Calibration) -> Transform
     graph or the data cannot be quantized.
     """
     before = base.apply(graph, _find(plan.fusions))
-    quantized = schemes.find(plan.scheme).run(graph, plan, calibration) if plan.scheme else Transformed()
+    quantized = schemes.find(plan.scheme).run(graph, plan, calibration) if plan.scheme else TransformResult()
     after = base.apply(graph, _find(plan.lowerings))
     return replace(quantized, passes=before + quantized.passes + after)
 

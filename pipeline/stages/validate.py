@@ -13,18 +13,20 @@ from pipeline.recipe.recipe import Recipe, answer_limits, limits, timing_limits
 from pipeline.release import assemble
 from pipeline.stages.load import Source
 from pipeline.store import dependencies, digests, versions
-from pipeline.store.work import Stage, Talk, WorkFolder
+from pipeline.store.work import ProgressListener, Stage, WorkFolder
 from validation.data import demo_texts
 
 if TYPE_CHECKING:
     from validation.report import Report
-    from validation.speed import Timed
+    from validation.speed import ReleaseTiming
 
 REPORT = "report.json"
 TIMING = "timing.json"
 
 
-def compare(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Talk) -> Stage:
+def compare(
+    work: WorkFolder, recipe: Recipe, source: Source, made: Stage, listener: ProgressListener
+) -> Stage:
     """The report on the answers of every variant."""
 
     def make(folder: Path) -> None:
@@ -36,10 +38,10 @@ def compare(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk:
             manifest.head,
             evaluation=recipe.evaluation,
             gates=recipe.gates,
-            progress=talk.note,
+            progress=listener.note,
         )
         for note in report.notes:
-            talk.note(note)
+            listener.note(note)
         (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
 
     manifest = assemble.read_manifest(made.folder)
@@ -62,7 +64,9 @@ def compare(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk:
     )
 
 
-def time(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Talk) -> Stage | None:
+def time(
+    work: WorkFolder, recipe: Recipe, source: Source, made: Stage, listener: ProgressListener
+) -> Stage | None:
     """The timing of eager PyTorch and every variant; None if the recipe skips it.
 
     A timing that was not steady, or that shows that a limit is not met, is repeated in the next build.
@@ -80,12 +84,12 @@ def time(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Ta
             source.checkpoint.path,
             vocabulary=source.checkpoint.configuration().vocab_size,
             gates=recipe.gates,
-            progress=talk.note,
+            progress=listener.note,
         )
         if timed is not None:
             (folder / TIMING).write_text(timed.to_json(), encoding="utf-8")
 
-    def stays(folder: Path) -> bool:
+    def is_reusable(folder: Path) -> bool:
         from validation import speed
 
         timed = read_timing(folder)
@@ -109,7 +113,7 @@ def time(work: WorkFolder, recipe: Recipe, source: Source, made: Stage, talk: Ta
             "source": dependencies.digest_of(make),
         },
         make=make,
-        stays=stays,
+        is_reusable=is_reusable,
     )
 
 
@@ -141,12 +145,12 @@ def validate(work: WorkFolder, recipe: Recipe, made: Stage, compared: Stage, tim
     )
 
 
-def read_timing(folder: Path) -> "Timed | None":
+def read_timing(folder: Path) -> "ReleaseTiming | None":
     """The timing in the stage's `folder`; None if no variant could be timed."""
-    from validation.speed import Timed
+    from validation.speed import ReleaseTiming
 
     path = folder / TIMING
-    return Timed.from_json(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else None
+    return ReleaseTiming.from_json(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else None
 
 
 def judged(manifest: Manifest, report: "Report") -> Manifest:

@@ -25,7 +25,7 @@ ASIDE = ".aside"
 KEY_DIGITS = 16
 
 
-class Talk(Protocol):
+class ProgressListener(Protocol):
     """Receives the progress messages of a build."""
 
     def started(self, stage: str, doing: str) -> None:
@@ -58,9 +58,9 @@ class WorkFolder:
     Raises UsageError if `root` cannot be written.
     """
 
-    def __init__(self, root: Path, talk: Talk) -> None:
+    def __init__(self, root: Path, listener: ProgressListener) -> None:
         self._root = root
-        self._talk = talk
+        self._talk = listener
         try:
             root.mkdir(parents=True, exist_ok=True)
             for staging in root.glob(f"*/*{ASIDE}"):
@@ -78,13 +78,13 @@ class WorkFolder:
         doing: str,
         inputs: Mapping[str, object],
         make: Callable[[Path], None],
-        stays: Callable[[Path], bool] = lambda folder: True,
+        is_reusable: Callable[[Path], bool] = lambda folder: True,
     ) -> Stage:
         """The stage `name` for `inputs`: an earlier result, or else the files that `make` writes into its argument.
 
         `inputs` is everything that the result depends on, as JSON types. A measurement also depends on the moment, so
-        an earlier result is only used if `stays` returns true for its folder. If two builds need the same stage at
-        once, the second waits for the first. Raises StageError, with the cause chained, for every error that does not
+        an earlier result is only used if `is_reusable` returns true for its folder. If two builds need the same stage
+        at once, the second waits for the first. Raises StageError, with the cause chained, for every error that does not
         explain itself.
         """
         key = digests.of_value({"stage": name, "inputs": inputs})[:KEY_DIGITS]
@@ -94,7 +94,7 @@ class WorkFolder:
             final.parent.mkdir(parents=True, exist_ok=True)
             with self._locked(final, name):
                 digest = self._intact_digest(final, name)
-                if digest is not None and not stays(final / "files"):
+                if digest is not None and not is_reusable(final / "files"):
                     storage.remove(final)
                     digest = None
                 reused = digest is not None

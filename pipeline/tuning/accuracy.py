@@ -15,9 +15,9 @@ from validation.accuracy import Evaluation
 from validation.batches import Bools, Feeds
 from validation.eager import Eager
 from validation.gate import Gates
-from validation.judge import Found, judge_answers
+from validation.judge import Observations, judge_answers
 from validation.sequential import single_look
-from validation.tasks.base import Floats, Served
+from validation.tasks.base import Floats, ReleaseReader
 from validation.validate import DEMO, EVALUATED, GENERATED, compare_generated, encode, floats, tallies
 
 # Enough texts to reject a plan that breaks the model. A loss of a percentage point only shows on all texts.
@@ -67,7 +67,9 @@ class CachedEager:
 class AccuracyGate:
     """Compares plans with eager PyTorch on `checkpoint`, under the gates of a build."""
 
-    def __init__(self, checkpoint: Path, served: Served, evaluation: Path | None, gates: Gates) -> None:
+    def __init__(
+        self, checkpoint: Path, served: ReleaseReader, evaluation: Path | None, gates: Gates
+    ) -> None:
         self._eager = CachedEager(Eager(checkpoint, served.manifest.head))
         self._gates, self._served = gates, served
         self._inputs = DEMO if evaluation is None else EVALUATED
@@ -111,7 +113,7 @@ class AccuracyGate:
             compare_generated(self._eager.run, {name: run}, self._served, {name: on_generated})
         sample = self._invariance_sample
         stability = invariance.measure(sample, run, workers=1) if complete and sample else ()
-        answers = Found(
+        answers = Observations(
             variant=session.variant,
             tallies=[*on_generated, *on_texts],
             compared=compared,

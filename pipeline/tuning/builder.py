@@ -16,7 +16,7 @@ from pipeline.errors import in_stage
 from pipeline.graph import collector
 from pipeline.graph import file as graph_file
 from pipeline.graph.interface import Interface
-from pipeline.precision import Calibration, when_asked
+from pipeline.precision import Calibration, lazy_calibration
 from pipeline.precision.layers import choose
 from pipeline.recipe.plan import Plan
 from pipeline.recipe.recipe import Recipe
@@ -29,7 +29,7 @@ from pipeline.store.work import Stage
 from pipeline.targets import Target
 from pipeline.tuning import subject as subjects
 from pipeline.tuning.space import plan_key
-from validation.tasks.base import Served
+from validation.tasks.base import ReleaseReader
 
 # Compiled plans on the disk. Several are kept, since many plans only differ from the best in the session's settings.
 MOST_COMPILED = 4
@@ -82,7 +82,7 @@ class PlanBuilder:
             folder=self._release,
         )
         config = source.checkpoint.configuration()
-        self.served = Served(
+        self.served = ReleaseReader(
             manifest=manifest, tokenizer=Tokenizer(self._release), vocabulary=config.vocab_size
         )
 
@@ -153,7 +153,7 @@ class PlanBuilder:
 
     @collector.paused()
     def _compile(self, plan: Plan, folder: Path) -> Variant:
-        feeds = when_asked(lambda: self.calibration)
+        feeds = lazy_calibration(lambda: self.calibration)
         return transform.make_variant(self._graph, plan, feeds, self._target, self._precision, folder)
 
 

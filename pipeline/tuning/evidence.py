@@ -28,7 +28,7 @@ from distilforge.timing.rounds import Timing
 from pipeline.errors import UsageError
 from pipeline.recipe.plan import Plan, from_table
 from pipeline.registry import unknown
-from pipeline.store.work import Talk
+from pipeline.store.work import ProgressListener
 from pipeline.tuning.space import Params, plan_key
 
 Outcome = Literal["better", "not faster", "less accurate", "not settled", "impossible"]
@@ -98,7 +98,7 @@ class Evidence:
     Raises UsageError if the file is damaged.
     """
 
-    def __init__(self, path: Path, conditions: Mapping[str, object], talk: Talk) -> None:
+    def __init__(self, path: Path, conditions: Mapping[str, object], listener: ProgressListener) -> None:
         self.path = path
         self.trials: list[Trial] = []
         self._starts: dict[str, int] = {}
@@ -109,7 +109,7 @@ class Evidence:
         if events and {name: events[0].get(name) for name in header} != header:
             backup = _unused_name(path)
             path.rename(backup)
-            talk.note(f"{path} has another checkpoint, data, machine or source; it is now {backup.name}")
+            listener.note(f"{path} has another checkpoint, data, machine or source; it is now {backup.name}")
             events = []
         for line, event in enumerate(events[1:], start=2):
             try:

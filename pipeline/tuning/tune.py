@@ -19,7 +19,7 @@ from pipeline.recipe.recipe import Recipe, VariantName, limits
 from pipeline.stages.export import export
 from pipeline.stages.load import Source, load
 from pipeline.store import digests, versions
-from pipeline.store.work import Talk, WorkFolder
+from pipeline.store.work import ProgressListener, WorkFolder
 from pipeline.targets import Target
 from pipeline.tuning import plan_file
 from pipeline.tuning.differences import differences
@@ -74,7 +74,7 @@ def tune(
     output: Path,
     artifacts: Path,
     seed: int,
-    talk: Talk,
+    listener: ProgressListener,
 ) -> TuneResult:
     """Search for `minutes` for the plan of `variant` that is fastest here and meets the gates, and save the best.
 
@@ -87,7 +87,7 @@ def tune(
     check_installed()
     target = targets.find(variant.target, variant.precision)
     source = load(recipe)
-    exported = export(WorkFolder(artifacts / WORK, talk), recipe, source)
+    exported = export(WorkFolder(artifacts / WORK, listener), recipe, source)
     evidence_path = output.with_name(f"{output.stem}.{variant.target}.{variant.precision}.trials.jsonl")
     evidence_path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(evidence_path), tempfile.TemporaryDirectory(prefix="distilforge-tune-") as folder:
@@ -104,10 +104,12 @@ def tune(
         if default.scheme:
             _ = builder.calibration  # unusable data is an error now rather than in every trial
         evidence = Evidence(
-            evidence_path, _conditions(recipe, variant, source, builder, default, count), talk
+            evidence_path, _conditions(recipe, variant, source, builder, default, count), listener
         )
         with threads(count):
-            return _search(recipe, variant, target, builder, default, evidence, output, seed, deadline, talk)
+            return _search(
+                recipe, variant, target, builder, default, evidence, output, seed, deadline, listener
+            )
 
 
 @contextmanager
@@ -156,7 +158,7 @@ def _search(
     output: Path,
     seed: int,
     deadline: float,
-    talk: Talk,
+    listener: ProgressListener,
 ) -> TuneResult:
     from pipeline.tuning.accuracy import AccuracyGate
     from pipeline.tuning.commentary import comments, gain, progress_message
@@ -173,13 +175,13 @@ def _search(
     )
     gate = AccuracyGate(builder.source.checkpoint.path, builder.served, recipe.evaluation, recipe.gates)
     for note in gate.notes:
-        talk.note(note)
+        listener.note(note)
     base = replace(default, exclude=recipe.exclude)
     proposals = Proposals(
         space(target, variant.precision, base, builder.modules if default.scheme else ()), evidence, seed
     )
     search = Search(
-        tester=MachineTester(builder, gate, recipe.gates, talk.note),
+        tester=MachineTester(builder, gate, recipe.gates, listener.note),
         evidence=evidence,
         confidence=recipe.gates.confidence,
         deadline=deadline,
@@ -197,21 +199,21 @@ def _search(
                 judged=gate.description,
             ),
         ),
-        report=lambda search, trial: talk.note(progress_message(search, trial, default)),
+        report=lambda search, trial: listener.note(progress_message(search, trial, default)),
     )
     if evidence.trials:
-        talk.note(f"going on after {len(evidence.trials)} trials in {evidence.path}")
+        listener.note(f"going on after {len(evidence.trials)} trials in {evidence.path}")
     try:
         search.run(proposals, _starting_plans(recipe, variant, head, default))
     except KeyboardInterrupt:
         accurate = search.best is not None and search.best.accurate
         state = f"the best plan so far is in {output}" if accurate else "no plan has met the gates"
-        talk.note(f"stopped after {len(evidence.trials)} trials; {state}")
+        listener.note(f"stopped after {len(evidence.trials)} trials; {state}")
         raise
     result = _result(search, variant, default, evidence, output, gate)
-    talk.note(f"{result.trials} trials; the best, [{result.differences}], is {gain(search)}")
+    listener.note(f"{result.trials} trials; the best, [{result.differences}], is {gain(search)}")
     if result.not_settled:
-        talk.note(
+        listener.note(
             f"{result.not_settled} of the trials are not settled, because the machine was not steady: "
             "tune again while nothing else runs"
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.build import Built, build
+from pipeline.build import BuildResult, build
 from pipeline.recipe.recipe import Recipe
 from pipeline.stages.export import export
 from pipeline.stages.load import load
@@ -82,7 +82,7 @@ class Release:
     checkpoint: Path
     recipe: Recipe
     artifacts: Path
-    built: Built
+    built: BuildResult
 
     @property
     def folder(self) -> Path:

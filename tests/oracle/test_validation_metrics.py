@@ -127,7 +127,7 @@ def test_answers_are_the_sessions_and_scored_as_torchmetrics_scores_them() -> No
 
     from validation.accuracy import Evaluation
     from validation.batches import batches
-    from validation.tasks.base import Served
+    from validation.tasks.base import ReleaseReader
     from validation.tasks.question_answering import Question
 
     release = published("question_answering").release
@@ -139,7 +139,7 @@ def test_answers_are_the_sessions_and_scored_as_torchmetrics_scores_them() -> No
         Question(place="", question="what is it", context=context, answers=answers)
         for context, answers in zip(contexts, (("the food", "movie"), ("king of",), ()), strict=True)
     )
-    served = Served(manifest=manifest, tokenizer=tokenizer, vocabulary=10_000)
+    served = ReleaseReader(manifest=manifest, tokenizer=tokenizer, vocabulary=10_000)
     task = find("question_answering")(labels=manifest.labels)
     evaluated = Evaluation.of(task, questions, served)
     assert len(evaluated.rows) > len(questions), "one context needs several windows"

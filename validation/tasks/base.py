@@ -81,7 +81,7 @@ class CheckpointReader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class ReleaseReader:
     """Reads texts as a release does, and knows the release."""
 
     manifest: Manifest
@@ -185,12 +185,12 @@ class Task(ABC, Generic[E]):
 
     @abstractmethod
     def scores(
-        self, examples: Sequence[E], answers: Answers, eager: Answers, served: Served
+        self, examples: Sequence[E], answers: Answers, eager: Answers, served: ReleaseReader
     ) -> tuple[Score, ...]:
         """The metrics of `answers`, the primary one first; `eager` has eager PyTorch's answers to the same rows."""
 
     @abstractmethod
-    def decisions(self, examples: Sequence[E], answers: Answers, served: Served) -> Indices:
+    def decisions(self, examples: Sequence[E], answers: Answers, served: ReleaseReader) -> Indices:
         """The answers that an application would get, one whole number each; empty for heads that decide nothing."""
 
 

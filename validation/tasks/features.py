@@ -8,7 +8,7 @@ import numpy as np
 from validation import metrics
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
-from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, TextReader, encoded
+from validation.tasks.base import Answers, Example, Outputs, ReleaseReader, Row, Task, TextReader, encoded
 
 TEXT, MATCH = 0, 1
 
@@ -63,7 +63,7 @@ class Features(Task[MatchedText]):
         return cosines_N
 
     def scores(
-        self, examples: Sequence[MatchedText], answers: Answers, eager: Answers, served: Served
+        self, examples: Sequence[MatchedText], answers: Answers, eager: Answers, served: ReleaseReader
     ) -> tuple[Score, ...]:
         cosine = metrics.mean("embedding cosine", self.cosines(answers, eager))
         matches = _matches(examples)
@@ -74,7 +74,7 @@ class Features(Task[MatchedText]):
         correct = [matches[index] == query.match for index, query in zip(nearest, queries, strict=True)]
         return metrics.mean("retrieval accuracy", np.asarray(correct, dtype=np.float64)), cosine
 
-    def decisions(self, examples: Sequence[MatchedText], answers: Answers, served: Served) -> Indices:
+    def decisions(self, examples: Sequence[MatchedText], answers: Answers, served: ReleaseReader) -> Indices:
         if len(set(_matches(examples))) < 2:
             return np.zeros(0, dtype=np.int64)
         texts = answers.of_part(TEXT)

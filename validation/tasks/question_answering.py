@@ -14,7 +14,16 @@ from validation import metrics
 from validation.errors import DataError
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
-from validation.tasks.base import Answers, Example, Outputs, Row, Served, Task, TextReader, probabilities
+from validation.tasks.base import (
+    Answers,
+    Example,
+    Outputs,
+    ReleaseReader,
+    Row,
+    Task,
+    TextReader,
+    probabilities,
+)
 
 WINDOW_TOKENS = 384
 """The window of the runtime's session where the caller does not give one; transformers has the same."""
@@ -75,7 +84,7 @@ class QuestionAnswering(Task[Question]):
         return probabilities(self.reduce(row, outputs).astype(np.float32))
 
     def scores(
-        self, examples: Sequence[Question], answers: Answers, eager: Answers, served: Served
+        self, examples: Sequence[Question], answers: Answers, eager: Answers, served: ReleaseReader
     ) -> tuple[Score, ...]:
         from torchmetrics.functional.text import squad  # here, because importing it takes seconds
 
@@ -92,7 +101,7 @@ class QuestionAnswering(Task[Question]):
             f1.append(float(result["f1"]) / 100)
         return metrics.mean("answer F1", np.asarray(f1)), metrics.mean("exact match", np.asarray(exact))
 
-    def decisions(self, examples: Sequence[Question], answers: Answers, served: Served) -> Indices:
+    def decisions(self, examples: Sequence[Question], answers: Answers, served: ReleaseReader) -> Indices:
         """The first and last character of each answer, in the upper and lower 32 bits."""
         spans = [(answer.start, answer.end) for answer in _session_answers(examples, answers, served)]
         return np.asarray([(start << 32) + end for start, end in spans], dtype=np.int64)
@@ -117,7 +126,7 @@ class _ReplayEngine:
 
 
 def _session_answers(
-    examples: Sequence[Question], answers: Answers, served: Served
+    examples: Sequence[Question], answers: Answers, served: ReleaseReader
 ) -> list[distilforge.Answer]:
     """The answers that an application gets: those of the runtime's session, which reads the outputs of `answers`."""
     outputs = {

@@ -13,8 +13,8 @@ from validation.tasks.base import (
     Answers,
     Example,
     Outputs,
+    ReleaseReader,
     Row,
-    Served,
     Task,
     TextReader,
     encoded,
@@ -102,7 +102,7 @@ class SequenceClassification(Task[ClassifiedText]):
         return float((np.abs(before - after) / scale).max())
 
     def scores(
-        self, examples: Sequence[ClassifiedText], answers: Answers, eager: Answers, served: Served
+        self, examples: Sequence[ClassifiedText], answers: Answers, eager: Answers, served: ReleaseReader
     ) -> tuple[Score, ...]:
         logits_NL = np.stack(answers.of_part(0))
         truth = np.asarray([example.truth for example in examples], dtype=np.float64)
@@ -121,7 +121,9 @@ class SequenceClassification(Task[ClassifiedText]):
             metrics.macro_f1("macro F1", best_N, actual_N, len(self.labels)),
         )
 
-    def decisions(self, examples: Sequence[ClassifiedText], answers: Answers, served: Served) -> Indices:
+    def decisions(
+        self, examples: Sequence[ClassifiedText], answers: Answers, served: ReleaseReader
+    ) -> Indices:
         logits_NL = np.stack(answers.of_part(0))
         if self.kind == "regression":
             return np.zeros(0, dtype=np.int64)

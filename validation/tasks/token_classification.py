@@ -14,8 +14,8 @@ from validation.tasks.base import (
     Answers,
     Example,
     Outputs,
+    ReleaseReader,
     Row,
-    Served,
     Task,
     TextReader,
     encoded,
@@ -81,7 +81,7 @@ class TokenClassification(Task[LabelledWords]):
         return probabilities(outputs["logits"][list(row.scored_positions)])
 
     def scores(
-        self, examples: Sequence[LabelledWords], answers: Answers, eager: Answers, served: Served
+        self, examples: Sequence[LabelledWords], answers: Answers, eager: Answers, served: ReleaseReader
     ) -> tuple[Score, ...]:
         pairs = [
             (
@@ -99,7 +99,9 @@ class TokenClassification(Task[LabelledWords]):
             f1 = metrics.micro_f1("token F1", *_columns([self._words(*pair) for pair in pairs]))
         return f1, metrics.ratio("token accuracy", correct_N, words_N)
 
-    def decisions(self, examples: Sequence[LabelledWords], answers: Answers, served: Served) -> Indices:
+    def decisions(
+        self, examples: Sequence[LabelledWords], answers: Answers, served: ReleaseReader
+    ) -> Indices:
         return np.concatenate([array.astype(np.int64) for array in answers.arrays])
 
     def _entities(self, predicted: Indices, actual: Indices) -> tuple[int, int, int]:

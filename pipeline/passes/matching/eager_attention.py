@@ -11,7 +11,7 @@ import onnx_ir
 from pipeline.graph.builder import Builder
 from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, shape_of
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import Operators, rewrite
 from pipeline.passes.refusal import RefusalError
 
@@ -155,7 +155,7 @@ def rewrite_attention(
     graph: Graph,
     build: Callable[[EagerAttention, Builder], onnx_ir.Value],
     check: Callable[[EagerAttention], None] | None = None,
-) -> Applied:
+) -> PassResult:
     """Replace each eager attention by what `build` builds; `check` may refuse one that the shared checks accept."""
 
     def check_all(attention: EagerAttention) -> None:

@@ -21,7 +21,7 @@ from pipeline.graph.builder import Attributes, Builder
 from pipeline.graph.file import Graph
 from pipeline.graph.names import drop_exporter_notes
 from pipeline.graph.values import module_of_value, node_of
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.refusal import RefusalError
 
 MICROSOFT = "com.microsoft"
@@ -78,7 +78,7 @@ def rewrite(
     *,
     check: Callable[[MatchT], None],
     build: Callable[[MatchT, Builder], onnx_ir.Value],
-) -> Applied:
+) -> PassResult:
     """Replace each match of `pattern`, read as a `match`, by what `build` builds, unless `check` raises RefusalError.
 
     `build` returns the value that takes the place of `match.output`. The builder's module is that of `match.output`.
@@ -98,7 +98,7 @@ def rewrite(
     return apply_rule(graph, RewriteRule(pattern, replacement, accepts))
 
 
-def apply_rule(graph: Graph, rule: RewriteRule) -> Applied:
+def apply_rule(graph: Graph, rule: RewriteRule) -> PassResult:
     """Apply onnxscript's `rule` wherever it matches; what matches in part becomes a refusal."""
     rewrites = RewriteRuleSet([rule]).apply_to_model(graph)
     # The matcher changes nothing while it is traced, so that this second run sees the places that are left.
@@ -106,7 +106,7 @@ def apply_rule(graph: Graph, rule: RewriteRule) -> Applied:
     RewriteRuleSet([rule]).apply_to_model(graph, tracer=refusals)
     if rewrites:
         tidy(graph)
-    return Applied(rewrites=rewrites, refusals=tuple(refusals.reasons))
+    return PassResult(rewrites=rewrites, refusals=tuple(refusals.reasons))
 
 
 def tidy(graph: Graph) -> None:

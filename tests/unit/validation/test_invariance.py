@@ -12,7 +12,7 @@ from tests.validation_runs import evaluation
 from validation import invariance
 from validation.accuracy import Evaluation
 from validation.batches import Feeds, Run
-from validation.tasks.base import Floats, Served
+from validation.tasks.base import Floats, ReleaseReader
 from validation.validate import encode
 
 HEAD = "sequence_classification"
@@ -21,7 +21,7 @@ HEAD = "sequence_classification"
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     release = published(HEAD, LABELS[HEAD]).release
-    served = Served(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
+    served = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
     encoded = encode(evaluation(HEAD, Path(tmp_path_factory.mktemp("data"))), served)
     assert encoded is not None
     return encoded

@@ -9,7 +9,7 @@ from distilforge.manifest import PassRecord, Variant
 from validation.accuracy import Comparison
 from validation.agreement import Tally, difference
 from validation.gate import LIMITS, WIDENED, Gates, Limits
-from validation.judge import Found, decided, judge, judge_answers, shows_loss
+from validation.judge import Observations, decided, judge, judge_answers, shows_loss
 from validation.metrics import mean
 from validation.report import AGREEMENT, Stability
 from validation.sequential import Look
@@ -62,8 +62,8 @@ def observed(
     stability: tuple[Stability, ...] = (),
     of: Variant | None = None,
     obstacle: str = "",
-) -> Found:
-    return Found(
+) -> Observations:
+    return Observations(
         variant=of or variant(), tallies=tallies, compared=compared, stability=stability, obstacle=obstacle
     )
 

@@ -17,7 +17,7 @@ from validation.accuracy import Comparison, Evaluation
 from validation.batches import Bools, Feeds, Run
 from validation.gate import Gates
 from validation.sequential import Look, single_look
-from validation.tasks.base import Floats, Served
+from validation.tasks.base import Floats, ReleaseReader
 from validation.validate import encode, floats
 
 HEAD = "sequence_classification"
@@ -49,7 +49,7 @@ def answering(head: str) -> Run:
 
 def evaluated(head: str, data: Path | None) -> Evaluation:
     release = published(head, LABELS.get(head, ())).release
-    served = Served(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
+    served = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
     encoded = encode(data, served)
     assert encoded is not None
     return encoded

@@ -12,7 +12,7 @@ from tests.validation_runs import evaluation
 from validation.accuracy import Evaluation
 from validation.gate import Gates
 from validation.notes import describe, notes, smallest_provable_loss
-from validation.tasks.base import Served
+from validation.tasks.base import ReleaseReader
 from validation.validate import encode
 
 HEAD = "sequence_classification"
@@ -20,7 +20,7 @@ HEAD = "sequence_classification"
 
 def evaluated(data: Path | None) -> Evaluation:
     release = published(HEAD, LABELS[HEAD]).release
-    served = Served(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
+    served = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
     encoded = encode(data, served)
     assert encoded is not None
     return encoded

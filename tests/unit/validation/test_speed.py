@@ -10,7 +10,7 @@ from tests.timings import BUSY, SHAPES, timed
 from validation import speed
 from validation.gate import LIMITS, Gates
 from validation.report import EAGER, Report, VariantReport
-from validation.speed import Timed
+from validation.speed import ReleaseTiming
 from validation.verdicts import SPEEDUP_OVER_EAGER, SPEEDUP_OVER_SIBLING
 
 FP32, FP16, INT8, OTHER = (
@@ -43,7 +43,7 @@ def report(*names: str, failing: str = "") -> Report:
 
 
 def judged(
-    taken: Timed, *names: str, gates: Gates | None = None, failing: str = ""
+    taken: ReleaseTiming, *names: str, gates: Gates | None = None, failing: str = ""
 ) -> dict[str, VariantReport]:
     result = speed.judge(report(*names, failing=failing), variants(*names), taken, gates or Gates())
     assert result.timing == taken.steadiness
@@ -155,14 +155,14 @@ def test_a_timing_survives_its_json() -> None:
         timed({EAGER: 4.0, FP32: 1.0}),
         steadiness=replace(BUSY, apart=(1, 3), megahertz=(2000.0, 3000.0), others_cores=0.5),
     )
-    assert Timed.from_json(taken.to_json()) == taken
+    assert ReleaseTiming.from_json(taken.to_json()) == taken
     assert all(isinstance(measurement, Measurement) for measurement in taken.measurements)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"measurements": [], "threads": 2}'])
 def test_what_is_not_a_timing_is_refused(text: str) -> None:
     with pytest.raises(ReleaseError, match=r"timing\.json"):
-        Timed.from_json(text)
+        ReleaseTiming.from_json(text)
 
 
 @pytest.mark.parametrize(

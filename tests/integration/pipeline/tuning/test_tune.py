@@ -68,7 +68,7 @@ def searched(
         output=folder / "plans.toml",
         artifacts=folder / "artifacts",
         seed=0,
-        talk=listener,
+        listener=listener,
     )
     return result, trials(Path(result.evidence)), listener
 

@@ -83,7 +83,7 @@ class Messages:
 
 def test_progress_is_reported_at_the_start_and_each_quarter() -> None:
     messages = Messages()
-    progress = show.telling(messages)
+    progress = show.progress_messages(messages)
     progress("joining both graphs", 0, 1)
     for done in range(1, 101):
         progress("trying", done, 100)

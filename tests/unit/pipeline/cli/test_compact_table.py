@@ -2,10 +2,10 @@
 
 from pipeline.cli import compact_table
 from pipeline.release import summary
-from pipeline.release.summary import Line, Told
+from pipeline.release.summary import ReleaseLines, VariantLine
 
 COLUMNS = 80
-FP32 = Line(
+FP32 = VariantLine(
     release="punctuation",
     version="v",
     head="token_classification",
@@ -21,7 +21,7 @@ FP32 = Line(
     timed=True,
     validated=True,
 )
-UNSETTLED = Line(
+UNSETTLED = VariantLine(
     release="punctuation",
     version="v",
     head="token_classification",
@@ -35,7 +35,7 @@ UNSETTLED = Line(
     sibling="onnxruntime-cpu:fp32",
     validated=True,
 )
-ENGINE = Line(
+ENGINE = VariantLine(
     release="punctuation",
     version="v",
     head="token_classification",
@@ -43,7 +43,7 @@ ENGINE = Line(
     ran=False,
     validated=True,
 )
-WITHHELD = Line(
+WITHHELD = VariantLine(
     release="punctuation",
     version="v",
     head="token_classification",
@@ -52,8 +52,8 @@ WITHHELD = Line(
     withheld="it is slower than onnxruntime-cpu:fp32, 0.81 times as fast (0.79 to 0.83)",
 )
 TOLD = (
-    Told(name="punctuation", lines=(FP32, UNSETTLED, ENGINE, WITHHELD)),
-    Told(name="answers", outcome="not published: 2 of 31 checks failed"),
+    ReleaseLines(name="punctuation", lines=(FP32, UNSETTLED, ENGINE, WITHHELD)),
+    ReleaseLines(name="answers", outcome="not published: 2 of 31 checks failed"),
 )
 
 
@@ -74,7 +74,10 @@ def test_a_row_a_variant_with_full_names() -> None:
 
 
 def test_releases_without_variants_need_no_columns() -> None:
-    told = [Told(name="a", outcome="stage export failed"), Told(name="b", outcome="export done")]
+    told = [
+        ReleaseLines(name="a", outcome="stage export failed"),
+        ReleaseLines(name="b", outcome="export done"),
+    ]
     assert list(compact_table.lines(told, COLUMNS)) == ["a: stage export failed", "b: export done"]
 
 

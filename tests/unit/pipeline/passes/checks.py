@@ -14,7 +14,7 @@ from pipeline.errors import ContractError
 from pipeline.graph import file as graph_file
 from pipeline.graph.file import Graph
 from pipeline.passes import base, fusions
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from tests.graphs import LAYERS, Array, exported, session
 
 Fault = Callable[[Graph], None]
@@ -28,7 +28,7 @@ def run(graph: Graph, *names: str) -> list[int]:
     return [record.rewrites for record in records]
 
 
-def apply_freely(graph: Graph, name: str) -> Applied:
+def apply_freely(graph: Graph, name: str) -> PassResult:
     """Apply one pass without its contract, and check the graph."""
     result = fusions.find(name).run(graph)
     graph_file.check(graph)

@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import ContractError
 from pipeline.graph.builder import initializer
 from pipeline.graph.file import Graph
-from pipeline.passes.base import Applied, Pass, apply, layers, ordered
+from pipeline.passes.base import Pass, PassResult, apply, layers, ordered
 
 
 def graph_of(*weights: str) -> Graph:
@@ -27,7 +27,7 @@ TWO_LAYERS = graph_of(
 
 def pass_with(rewrites: int, *refusals: str, name: str = "some", **rest: object) -> Pass:
     return Pass(
-        name=name, summary="", run=lambda graph: Applied(rewrites=rewrites, refusals=refusals), **rest
+        name=name, summary="", run=lambda graph: PassResult(rewrites=rewrites, refusals=refusals), **rest
     )
 
 
@@ -85,7 +85,7 @@ def test_a_contract_for_each_layer_is_broken_by_a_graph_in_which_no_layer_is_kno
 
 
 def test_nothing_after_a_broken_contract_is_run() -> None:
-    def never(graph: Graph) -> Applied:
+    def never(graph: Graph) -> PassResult:
         raise AssertionError
 
     with pytest.raises(ContractError, match="some"):

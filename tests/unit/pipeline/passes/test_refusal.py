@@ -3,7 +3,7 @@
 import onnx_ir
 import pytest
 
-from pipeline.passes.base import Applied
+from pipeline.passes.base import PassResult
 from pipeline.passes.refusal import RefusalError, rewrite_each
 from tests.graphs import exported
 
@@ -15,7 +15,7 @@ def test_each_refusal_is_kept_with_the_name_of_its_node() -> None:
         if node is nodes[1]:
             raise RefusalError("too wide", node.outputs[0])
 
-    assert rewrite_each(nodes, rewrite) == Applied(rewrites=2, refusals=(f"{nodes[1].name}: too wide",))
+    assert rewrite_each(nodes, rewrite) == PassResult(rewrites=2, refusals=(f"{nodes[1].name}: too wide",))
 
 
 def test_any_other_error_is_raised() -> None:

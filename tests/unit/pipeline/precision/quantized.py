@@ -10,7 +10,7 @@ import onnx_ir
 
 from pipeline.graph.file import Graph
 from pipeline.passes import base, fusions
-from pipeline.precision import Transformed, schemes
+from pipeline.precision import TransformResult, schemes
 from pipeline.recipe.plan import Plan
 from tests.graphs import LAYERS, calibration, exported
 
@@ -41,7 +41,7 @@ class Quantized:
 
     graph: Graph
     """Shared by several tests: not to be changed."""
-    result: Transformed
+    result: TransformResult
     """What the scheme returned."""
 
     @property
@@ -57,7 +57,7 @@ def quantized(scheme: str, head: str = HEAD, **changes: object) -> Quantized:
     return Quantized(graph=graph, result=quantize(graph, scheme, head, **changes))
 
 
-def quantize(graph: Graph, scheme: str, head: str = HEAD, **changes: object) -> Transformed:
+def quantize(graph: Graph, scheme: str, head: str = HEAD, **changes: object) -> TransformResult:
     """Apply `scheme` to `graph`, in place."""
     base.apply(graph, [fusions.find(name) for name in _FUSIONS.get(scheme, ())])
     plan = Plan(**{"scheme": scheme, "signed_activations": scheme in _SIGNED, **changes})  # type: ignore[arg-type]

@@ -74,7 +74,7 @@ def put(
         compose=lambda folder: write_release(folder, content, made),
         artifacts=artifacts,
         work=artifacts / ".work" / "publish",
-        talk=listener or Listener(),
+        listener=listener or Listener(),
     )
 
 
@@ -146,7 +146,7 @@ def test_a_publication_that_fails_leaves_the_old_release(error: BaseException, t
             compose=compose,
             artifacts=tmp_path,
             work=tmp_path / ".work" / "publish",
-            talk=Listener(),
+            listener=Listener(),
         )
     assert names(tmp_path / "demo") == {VERSION, "latest"}
     assert names(tmp_path / ".work" / "publish") == {"demo.lock"}

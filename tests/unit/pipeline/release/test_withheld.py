@@ -18,7 +18,7 @@ from tests.validation_runs import GATES, evaluation
 from validation import speed
 from validation.gate import LIMITS
 from validation.report import EAGER, Report
-from validation.speed import Timed
+from validation.speed import ReleaseTiming
 from validation.validate import validate
 
 HEAD = "sequence_classification"
@@ -36,7 +36,7 @@ def candidate(tmp_path: Path) -> Path:
     return add_int8(copied(HEAD, tmp_path / "candidate"))
 
 
-def reported(candidate: Path, taken: Timed) -> Report:
+def reported(candidate: Path, taken: ReleaseTiming) -> Report:
     """The report of validation on the candidate's answers and on made-up speeds."""
     checkpoint = published(HEAD, ("negative", "neutral", "positive")).checkpoint
     data = evaluation(HEAD, candidate.parent)

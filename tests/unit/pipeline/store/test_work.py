@@ -30,13 +30,13 @@ class Listener:
 
 
 @pytest.fixture
-def talk() -> Listener:
+def listener() -> Listener:
     return Listener()
 
 
 @pytest.fixture
-def work(tmp_path: Path, talk: Listener) -> WorkFolder:
-    return WorkFolder(tmp_path / "work", talk)
+def work(tmp_path: Path, listener: Listener) -> WorkFolder:
+    return WorkFolder(tmp_path / "work", listener)
 
 
 def write_text(text: str):
@@ -58,12 +58,12 @@ def stages(root: Path) -> list[Path]:
 def test_a_result_that_does_not_stay_is_made_again(work: WorkFolder) -> None:
     asked: list[Path] = []
 
-    def stays(folder: Path) -> bool:
+    def is_reusable(folder: Path) -> bool:
         asked.append(folder)
         return (folder / "part" / "file.txt").read_text() == "steady"
 
     def made(text: str) -> str:
-        stage = work.stage("time", doing="", inputs={}, make=write_text(text), stays=stays)
+        stage = work.stage("time", doing="", inputs={}, make=write_text(text), is_reusable=is_reusable)
         return (stage.folder / "part" / "file.txt").read_text()
 
     assert made("busy") == "busy"
@@ -73,11 +73,11 @@ def test_a_result_that_does_not_stay_is_made_again(work: WorkFolder) -> None:
     assert len(asked) == 2
 
 
-def test_the_same_inputs_are_made_once(work: WorkFolder, talk: Listener) -> None:
+def test_the_same_inputs_are_made_once(work: WorkFolder, listener: Listener) -> None:
     first = work.stage("export", doing="", inputs={"a": 1, "b": [2]}, make=write_text("x"))
     again = work.stage("export", doing="", inputs={"b": [2], "a": 1}, make=never)
     assert (first.reused, again.reused) == (False, True)
-    assert talk.reused == [False, True]
+    assert listener.reused == [False, True]
     assert again.folder == first.folder
     assert again.digest == first.digest
     assert (again.folder / "part" / "file.txt").read_text() == "x"
@@ -99,7 +99,7 @@ def test_the_digest_is_of_the_content(work: WorkFolder) -> None:
 
 
 @pytest.mark.parametrize("damage", ["changed", "truncated", "missing", "record"])
-def test_a_damaged_stage_is_made_again(damage: str, work: WorkFolder, talk: Listener) -> None:
+def test_a_damaged_stage_is_made_again(damage: str, work: WorkFolder, listener: Listener) -> None:
     made = work.stage("export", doing="", inputs={}, make=write_text("right"))
     file = made.folder / "part" / "file.txt"
     if damage == "changed":
@@ -113,7 +113,7 @@ def test_a_damaged_stage_is_made_again(damage: str, work: WorkFolder, talk: List
     again = work.stage("export", doing="", inputs={}, make=write_text("right"))
     assert not again.reused
     assert file.read_text() == "right"
-    assert len(talk.notes) == 1
+    assert len(listener.notes) == 1
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_errors_that_explain_themselves_pass(work: WorkFolder) -> None:
         work.stage("export", doing="", inputs={}, make=fail)
 
 
-def test_leftovers_of_a_killed_build_are_removed(tmp_path: Path, talk: Listener) -> None:
+def test_leftovers_of_a_killed_build_are_removed(tmp_path: Path, listener: Listener) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
@@ -167,7 +167,7 @@ WorkFolder(Path({str(tmp_path / "work")!r}), Listener()).stage("export", doing="
     assert killed.returncode == -9
     (left,) = stages(tmp_path)
     assert (left / "files" / "half.txt").exists()
-    WorkFolder(tmp_path / "work", talk)
+    WorkFolder(tmp_path / "work", listener)
     assert stages(tmp_path) == []
 
 
@@ -197,10 +197,10 @@ def test_two_builds_of_the_same_stage_make_it_once(tmp_path: Path) -> None:
     assert any("waiting" in note for listener in listeners for note in listener.notes)
 
 
-def test_a_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path, talk: Listener) -> None:
+def test_a_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path, listener: Listener) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UsageError, match="cannot write to the artifacts folder"):
-        WorkFolder(tmp_path / "file" / "work", talk)
+        WorkFolder(tmp_path / "file" / "work", listener)
 
 
 def test_the_record_says_what_went_in(work: WorkFolder) -> None:

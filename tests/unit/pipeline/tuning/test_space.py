@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.passes import fusions
-from pipeline.passes.base import Applied, Pass
+from pipeline.passes.base import Pass, PassResult
 from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan, from_table, preset
 from pipeline.targets import targets
@@ -79,8 +79,8 @@ def test_a_parameter_that_does_not_apply_is_not_asked() -> None:
 
 
 def test_a_new_pass_joins() -> None:
-    def run(graph: object) -> Applied:
-        return Applied(rewrites=0)
+    def run(graph: object) -> PassResult:
+        return PassResult(rewrites=0)
 
     fusions.names()
     fusions.add(Pass(name="accepted_pass", summary="", run=run))

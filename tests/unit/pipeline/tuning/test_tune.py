@@ -24,7 +24,7 @@ def search(folder: Path, *, minutes: float = 1.0, target: str = "onnxruntime-cpu
             output=folder / "plans.toml",
             artifacts=folder / "artifacts",
             seed=0,
-            talk=listener,
+            listener=listener,
         )
     finally:
         assert listener.worked == []

@@ -10,7 +10,7 @@ from distilforge.tokenizer import Tokenizer
 from tests.runtime_release import LABELS, published, read_manifest
 from validation.batches import batches
 from validation.metrics import Score
-from validation.tasks.base import Answers, Row, Served
+from validation.tasks.base import Answers, ReleaseReader, Row
 from validation.tasks.features import Features, MatchedText
 from validation.tasks.masked_lm import MaskedLM, MaskedText
 from validation.tasks.multiple_choice import Choice, MultipleChoice
@@ -20,9 +20,9 @@ from validation.tasks.token_classification import LabelledWords, TokenClassifica
 
 
 @functools.cache
-def served(head: str) -> Served:
+def served(head: str) -> ReleaseReader:
     release = published(head, LABELS.get(head, ())).release
-    return Served(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
+    return ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
 
 
 def answers(

@@ -11,7 +11,7 @@ from pipeline.errors import ContractError, UsageError
 from pipeline.graph.builder import constant
 from pipeline.graph.file import Graph, check
 from pipeline.passes import base, fusions
-from pipeline.precision import Feeds, Transformed
+from pipeline.precision import Feeds, TransformResult
 from pipeline.precision.ranges import observe
 from pipeline.precision.ranges.methods import integer_range
 from tests.graphs import LAYERS, answer, exported, feeds, relative_error
@@ -29,7 +29,7 @@ def fused(head: str = HEAD, *names: str) -> Graph:
     return graph
 
 
-def quantize(graph: Graph, head: str = HEAD, **changes: object) -> Transformed:
+def quantize(graph: Graph, head: str = HEAD, **changes: object) -> TransformResult:
     return quantized.quantize(graph, "int8_static", head, quantize_attention=True, **changes)
 
 
