@@ -23,7 +23,7 @@ from pipeline.engines.build import build
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import MissingError
 from pipeline.graph.file import Graph, save
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from pipeline.precision import Feeds, schemes
 from pipeline.recipe.plan import Plan
 from tests.conftest import VOCABULARY, write_tokenizer
@@ -161,7 +161,7 @@ def graph(precision: str) -> Graph:
     model = load_checkpoint(wide().checkpoint, attention="eager").model
     exported = export(model, {axis: SPANS[axis] for axis in model.axes})
     if precision == "fp16":
-        base.apply(exported, [fusions.find("attention_onnx")])
+        base.apply(exported, [registry.find("attention_onnx")])
         schemes.find("fp16").run(exported, Plan(scheme="fp16"), _batches)
     return exported
 

@@ -1,7 +1,7 @@
 """Where modules end in a graph, by the names that the export gave: `module/Operator` and `module.weight`.
 
-Fusions and schemes keep those names, so a module ends at the same value in two graphs of one checkpoint, even where its
-operators differ. A module that a fusion swallowed does not end anywhere; its errors count to the next module.
+Passes and schemes keep those names, so a module ends at the same value in two graphs of one checkpoint, even where its
+operators differ. A module that a pass swallowed does not end anywhere; its errors count to the next module.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -64,7 +64,7 @@ def shared(reference: Graph, variant: Graph) -> tuple[Boundary, ...]:
 def ends_of(graph: Graph, modules: Sequence[str]) -> dict[str, onnx_ir.Value]:
     """The last value of each module that other modules read, by the module's name.
 
-    `modules` own weights. One whose last value a fusion took away is left out. A module without weights, such as the
+    `modules` own weights. One whose last value a pass took away is left out. A module without weights, such as the
     core of attention, has an end where other modules read just one of its values.
     """
     owners = {node: _owner(node, modules) for node in graph.graph}

@@ -11,7 +11,7 @@ from distilforge.tokenizer import Tokenizer
 from pipeline.errors import UsageError
 from pipeline.graph.file import Graph
 from pipeline.graph.file import load as load_graph
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from validation import tasks
 from validation.accuracy import Evaluation
 from validation.data import demo_texts, read
@@ -22,7 +22,7 @@ REFERENCE = "fp32"
 TOKENS = 1024
 MOST_EXAMPLES = 256
 FEWEST_EXAMPLES = 8
-# Fusions that change which tokens the outputs of modules hold, or their shapes: both graphs must have them.
+# Passes that change which tokens the outputs of modules hold, or their shapes: both graphs must have them.
 SHAPING = ("first_token", "flatten_tokens")
 
 
@@ -66,7 +66,7 @@ def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen:
         loaded = load_checkpoint(checkpoint, head=manifest.head, attention="eager")
         exported = export(loaded.model, manifest.spans)
         shaping = [record.name for record in chosen.passes if record.name in SHAPING]
-        base.apply(exported, [fusions.find(name) for name in shaping])
+        base.apply(exported, [registry.find(name) for name in shaping])
         return exported
     for variant in manifest.variants:
         if variant.precision == REFERENCE and variant.compiled is None:

@@ -14,7 +14,7 @@ class Module:
     name: str
     """Hugging Face's name."""
     swallowed: tuple[str, ...]
-    """Modules before it whose ends a fusion hides; their errors are counted here."""
+    """Modules before it whose ends a pass hides; their errors are counted here."""
     own: float
     """Noise that it adds to its own output when it computes from float inputs."""
     own_decibels: float | None

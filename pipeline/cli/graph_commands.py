@@ -10,7 +10,7 @@ import typer
 from pipeline import targets
 from pipeline.cli import display, options
 from pipeline.cli.reporting import report_errors
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.passes.base import Pass
 from pipeline.precision import schemes
 from pipeline.recipe.plan import BITS, CALIBRATIONS, Plan
@@ -34,7 +34,7 @@ Method = Annotated[
 Smoothing = Annotated[float, typer.Option(help="How much of an outlier moves into the weights, from 0 to 1.")]
 Bits = Annotated[int, typer.Option(help="8, or 7 for CPUs whose 8-bit products saturate.")]
 Products = Annotated[bool, typer.Option("--attention", help="Quantize the products of attention too.")]
-Fusions = Annotated[
+Passes = Annotated[
     list[str] | None,
     typer.Option(
         "--pass",
@@ -43,10 +43,10 @@ Fusions = Annotated[
         show_default=False,
     ),
 ]
-Lowerings = Annotated[
+FinalPasses = Annotated[
     list[str] | None,
     typer.Option(
-        "--lower",
+        "--final-pass",
         metavar="NAME",
         help="A pass to apply last. May be given several times.",
         show_default=False,
@@ -68,7 +68,7 @@ def list_names(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> N
     """List what there is to choose from."""
     with report_errors():
         if kind is Kind.passes:
-            passes = [fusions.find(name) for name in fusions.names()]
+            passes = [registry.find(name) for name in registry.names()]
             display.table(
                 ("pass", "must match", "after", "what it does"),
                 [(entry.name, _contract(entry), ", ".join(entry.after), entry.summary) for entry in passes],
@@ -105,22 +105,22 @@ def quantize(
     weight_bits: Bits = BITS,
     attention: Products = False,
     exclude: options.Exclude = None,
-    passes: Fusions = None,
-    lowerings: Lowerings = None,
+    passes: Passes = None,
+    final_passes: FinalPasses = None,
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Write an ONNX file in another precision, calibrated on real texts, and print what changed."""
     with report_errors(verbose):
         plan = Plan(
-            fusions=tuple(passes or ()),
+            passes=tuple(passes or ()),
             scheme=scheme,
             calibration=method,
             smoothing=smoothing,
             weight_bits=weight_bits,
             quantize_attention=attention,
             exclude=tuple(exclude or ()),
-            lowerings=tuple(lowerings or ()),
+            final_passes=tuple(final_passes or ()),
         )
         schemes.find(scheme)
         _show(

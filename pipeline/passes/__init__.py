@@ -9,7 +9,7 @@ from pipeline.registry import Registry
 if TYPE_CHECKING:
     from pipeline.graph.file import Graph
 
-fusions: Registry[Pass] = Registry("pass", __name__)
+registry: Registry[Pass] = Registry("pass", __name__)
 
 
 def graph_pass(
@@ -28,7 +28,7 @@ def graph_pass(
 
     def register(run: "Callable[[Graph], PassResult]") -> "Callable[[Graph], PassResult]":
         summary = (run.__doc__ or "").strip().partition("\n")[0]
-        fusions.add(
+        registry.add(
             Pass(
                 name=name,
                 summary=summary,

@@ -3,12 +3,12 @@
 A file of plans is TOML with a table for each precision. Its table `heads` has what differs for a head:
 
 [int8]
-fusions = ["attention_scale", "flatten_tokens"]
+passes = ["attention_scale", "flatten_tokens"]
 scheme = "int8_static"
-lowerings = ["integer_matmul"]
+final_passes = ["integer_matmul"]
 
 [int8.heads.sequence_classification]
-fusions = ["attention_scale", "first_token", "flatten_tokens"]
+passes = ["attention_scale", "first_token", "flatten_tokens"]
 
 A target can take the plans of another one: pipeline.targets.Target.plans.
 """
@@ -37,12 +37,12 @@ _HEADS = "heads"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Fusions, then a scheme that writes the precision, then lowerings to the target's own operators.
+    """Passes, then a scheme that writes the precision, then more passes that write the target's own operators.
 
     Raises UsageError for values that no plan can have.
     """
 
-    fusions: tuple[str, ...] = ()
+    passes: tuple[str, ...] = ()
     """Passes that are applied first: names in pipeline.passes."""
     scheme: str = ""
     """How the precision is written: a name in pipeline.precision; empty to stay in fp32."""
@@ -63,7 +63,7 @@ class Plan:
     """Whether the two products of attention are quantized too; needs unsigned activations."""
     exclude: tuple[str, ...] = ()
     """Modules that stay in floating point: Hugging Face's names, with "*" for anything."""
-    lowerings: tuple[str, ...] = ()
+    final_passes: tuple[str, ...] = ()
     """Passes that are applied last: names in pipeline.passes."""
     session: Mapping[str, str] = field(default_factory=dict)
     """Settings of ONNX Runtime's session."""

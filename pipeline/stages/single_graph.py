@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from distilforge.manifest import PassRecord, Verdict
 
 from pipeline.errors import UsageError, in_stage
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from pipeline.precision import lazy_calibration
 from pipeline.recipe.plan import Plan
 from pipeline.recipe.recipe import check_head
@@ -55,7 +55,7 @@ def fuse(path: Path, names: "Sequence[str]", output: Path) -> SingleStageResult:
     Raises UsageError for a file or a pass that does not exist, and ContractError where a pass made fewer rewrites than
     it must.
     """
-    chosen = [fusions.find(name) for name in dict.fromkeys(names)]
+    chosen = [registry.find(name) for name in dict.fromkeys(names)]
     graph = _load(path, output)
     with in_stage("fuse"):
         records = base.apply(graph, chosen)

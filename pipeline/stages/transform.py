@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from distilforge.manifest import Variant
 
 from pipeline import targets
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from pipeline.passes.base import Pass
 from pipeline.precision import Calibration, TransformResult, schemes
 from pipeline.recipe.plan import Plan
@@ -50,11 +50,11 @@ def transform(graph: "Graph", plan: Plan, calibration: Calibration) -> Transform
     or module that is not known, ContractError where a pass made fewer rewrites than it must, and StageError where the
     graph or the data cannot be quantized.
     """
-    before = base.apply(graph, _find(plan.fusions))
+    before = base.apply(graph, _find(plan.passes))
     quantized = schemes.find(plan.scheme).run(graph, plan, calibration) if plan.scheme else TransformResult()
-    after = base.apply(graph, _find(plan.lowerings))
+    after = base.apply(graph, _find(plan.final_passes))
     return replace(quantized, passes=before + quantized.passes + after)
 
 
 def _find(names: Sequence[str]) -> tuple[Pass, ...]:
-    return tuple(fusions.find(name) for name in names)
+    return tuple(registry.find(name) for name in names)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan, from_table
 from pipeline.store import digests
@@ -19,10 +19,10 @@ Pick = Callable[[str, tuple[str, ...]], str]
 """Picks an option, given the name of the parameter and the names of its options."""
 
 WITH, WITHOUT = "with", "without"
-_LOWERINGS, _QUANTIZED_LOWERINGS, _WHEN = "lowerings", "quantized_lowerings", "when"
+_FINAL_PASSES, _QUANTIZED_FINAL_PASSES, _WHEN = "final_passes", "quantized_final_passes", "when"
 # A variant promises these to machines and to its user, so they are not traded for speed
 _FIXED = ("weight_bits", "needs", "exclude")
-_UNORDERED = ("fusions", "smoothed", "exclude", "lowerings")
+_UNORDERED = ("passes", "smoothed", "exclude", "final_passes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,19 +94,19 @@ def space(target: Target, precision: str, base: Plan, modules: Sequence[str]) ->
         known = sorted(file.stem for file in SPACES.glob("*.toml"))
         raise UsageError(f"{target.name} has nothing to tune", hint=f"these targets have: {', '.join(known)}")
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    lowerings, quantized_lowerings = tables.pop(_LOWERINGS), tables.pop(_QUANTIZED_LOWERINGS)
+    final_passes, quantized_final_passes = tables.pop(_FINAL_PASSES), tables.pop(_QUANTIZED_FINAL_PASSES)
     declared = [_declared(name, table, f"{path}: {name}") for name, table in tables.items()]
     mentioned = {
-        *lowerings,
-        *quantized_lowerings,
-        *(name for parameter in declared for option in parameter.options.values() for name in option.fusions),
+        *final_passes,
+        *quantized_final_passes,
+        *(name for parameter in declared for option in parameter.options.values() for name in option.passes),
     }
     # A scheme's name begins with the precision that it writes. Weights of fewer bits are still that precision.
     fitting = [name for name in schemes.names() if name.startswith(precision.partition("_")[0])]
     others = [
         name
-        for name in fusions.names()
-        if name not in mentioned and fusions.find(name).emits <= target.domains
+        for name in registry.names()
+        if name not in mentioned and registry.find(name).emits <= target.domains
     ]
     parameters = [
         *(
@@ -115,11 +115,11 @@ def space(target: Target, precision: str, base: Plan, modules: Sequence[str]) ->
             else []
         ),
         *declared,
-        *(_with_or_without(name, Plan(fusions=(name,))) for name in others),
-        *(_with_or_without(name, Plan(lowerings=(name,))) for name in lowerings),
+        *(_with_or_without(name, Plan(passes=(name,))) for name in others),
+        *(_with_or_without(name, Plan(final_passes=(name,))) for name in final_passes),
     ]
     if fitting:
-        parameters += [_with_or_without(name, Plan(lowerings=(name,))) for name in quantized_lowerings]
+        parameters += [_with_or_without(name, Plan(final_passes=(name,))) for name in quantized_final_passes]
         parameters.append(Parameter(name="exclude", options=_exclusions(modules)))
         parameters += [
             _with_or_without(f"float {name}", Plan(exclude=(name,)))

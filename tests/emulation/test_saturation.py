@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline.graph import file as graphs
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.passes.base import apply
 from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan
@@ -104,7 +104,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         graph = graphs.load(folder / GRAPH)
         plan = Plan(scheme="int8_static", weight_bits=bits)
         schemes.find("int8_static").run(graph, plan, lambda: feeds)
-        apply(graph, [fusions.find("integer_matmul")])
+        apply(graph, [registry.find("integer_matmul")])
         graphs.save(graph, folder / file)
     manifest = read_manifest(folder)
     fp32 = manifest.variants[0]

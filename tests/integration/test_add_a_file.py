@@ -108,10 +108,10 @@ subjects.add(
 
 PLANS = """
 [fp32]
-fusions = ["gelu_as_erf"]
+passes = ["gelu_as_erf"]
 
 [rounded]
-fusions = ["gelu_as_erf", "attention_mha"]
+passes = ["gelu_as_erf", "attention_mha"]
 scheme = "rounded_weights"
 needs = ["has-a-processor"]
 """

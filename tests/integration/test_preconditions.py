@@ -55,7 +55,7 @@ def test_an_unknown_head(tiny: Recipe, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("[int8\n", "no readable TOML"), ("[fp32]\n[int8]\nfusion = []\n", "unknown key 'fusion'")],
+    [("[int8\n", "no readable TOML"), ("[fp32]\n[int8]\npass = []\n", "unknown key 'pass'")],
 )
 def test_plans(content: str, says: str, tiny: Recipe, tmp_path: Path) -> None:
     plans = tmp_path / "plans.toml"

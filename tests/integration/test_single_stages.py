@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from pipeline.cli import display
 from pipeline.cli.app import app
 from pipeline.graph import file as graph_file
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.precision import schemes
 from pipeline.recipe.plan import PRESETS
 from tests.integration.conftest import Release, write_recipe
@@ -180,7 +180,7 @@ def test_quantize_has_options_for_all_of_a_plan(
         release.recipe.evaluation,
         "--pass",
         "attention_scale",
-        "--lower",
+        "--final-pass",
         "integer_matmul",
     ]
     given += ["--attention", "--weight-bits", "7", "--method", "entropy", "--smoothing", "0.5"]
@@ -229,9 +229,9 @@ def test_a_usage_error_exits_2_with_a_hint(arguments: tuple[str, ...], message: 
 
 def test_list_describes_every_pass_and_scheme() -> None:
     passes = run("list", "passes")
-    for name in fusions.names():
+    for name in registry.names():
         assert name in passes
-        assert fusions.find(name).summary[:40] in passes
+        assert registry.find(name).summary[:40] in passes
     row = next(line for line in passes.splitlines() if " first_token " in line)
     assert "1 in all" in row
     assert "1 a layer" in next(line for line in passes.splitlines() if " attention_scale " in line)
@@ -247,7 +247,7 @@ def test_plans_and_excluded_modules_on_the_command_line(release_of: ReleaseOf, t
     plans.write_text(
         (PRESETS / "onnxruntime-cpu.toml")
         .read_text()
-        .replace('lowerings = ["integer_matmul", ', "lowerings = [")
+        .replace('final_passes = ["integer_matmul", ', "final_passes = [")
     )
     given = ["compile", recipe, "--artifacts", release.artifacts, "--variant", "onnxruntime-cpu:int8"]
     given += ["--calibration", release.recipe.evaluation, "--plans", plans, "--exclude", "classifier"]

@@ -1,4 +1,4 @@
-"""Packed projections: the fusion packed_qkv makes one linear layer of the three projections of attention."""
+"""Packed projections: the pass packed_qkv makes one linear layer of the three projections of attention."""
 
 PACKED = "qkv_lin"
 _PARTS = ("q_lin", "k_lin", "v_lin")

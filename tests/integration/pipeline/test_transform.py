@@ -62,5 +62,5 @@ def test_the_stage_compile_stops_and_leaves_nothing(
     interface.write(replaced / INTERFACE)
     with pytest.raises(ContractError, match=r"matched \d times, must match at least \d") as caught:
         compile_variant(work, recipe, source, variant, _OtherExport(replaced))  # type: ignore[arg-type]
-    assert caught.value.name in recipe.plan(variant, HEAD).fusions
+    assert caught.value.name in recipe.plan(variant, HEAD).passes
     assert not list((shared / "work").rglob(VARIANT))

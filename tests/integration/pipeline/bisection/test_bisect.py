@@ -23,7 +23,7 @@ from pipeline.errors import StageError
 from pipeline.graph import file as graphs
 from pipeline.graph.builder import constant, insert
 from pipeline.graph.file import Graph
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.passes.base import apply
 from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan
@@ -153,20 +153,20 @@ def quantized(exported: Path, checkpoint: Path) -> Callable[[str], tuple[Graph, 
 
     @cache
     def make(form: str) -> tuple[Graph, Graph]:
-        fusions_before, lowerings = FORMS[form]
+        passes_before, final_passes = FORMS[form]
         reference = graphs.load(exported / GRAPH)
-        if "single_query" in fusions_before:
-            # Fusions of attention need the eager one, and a classifier's fp32 variant has its first token alone too
+        if "single_query" in passes_before:
+            # Passes of attention need the eager one, and a classifier's fp32 variant has its first token alone too
             spans = read_manifest(exported).spans
             reference = export(load_checkpoint(checkpoint, attention="eager").model, spans)
-            apply(reference, [fusions.find("first_token")])
+            apply(reference, [registry.find("first_token")])
         graph = reference.clone()
-        apply(graph, [fusions.find(name) for name in fusions_before])
+        apply(graph, [registry.find(name) for name in passes_before])
         feeds = [random_feeds((4, 12), 100, np.random.default_rng(seed)) for seed in range(4)]
         # Products with weights of 7 bits are exact on every CPU
         plan = Plan(scheme="int8_static", weight_bits=7)
         schemes.find(plan.scheme).run(graph, plan, lambda: feeds)
-        apply(graph, [fusions.find(name) for name in lowerings])
+        apply(graph, [registry.find(name) for name in final_passes])
         return reference, graph
 
     return make
@@ -254,9 +254,9 @@ def test_dynamic_quantization_by_onnxruntime(release: Path, data: Path) -> None:
 
 
 def test_a_fused_variant_with_its_ends_hidden(release: Path, data: Path) -> None:
-    """Where a fusion takes the bias of lin1, the next end is measured, and names lin1 as swallowed."""
+    """Where a pass takes the bias of lin1, the next end is measured, and names lin1 as swallowed."""
     graph = graphs.load(release / GRAPH)
-    apply(graph, [fusions.find(name) for name in ("bias_gelu", "skip_layer_norm")])
+    apply(graph, [registry.find(name) for name in ("bias_gelu", "skip_layer_norm")])
     scaled(graph, f"{LIN1}.weight", 1.5)
     graphs.save(graph, release / INT8)
     add_variant(release, INT8, "fused")
@@ -269,7 +269,7 @@ def test_a_fresh_export_is_given_the_shapes_of_the_variant(
     release: Path, checkpoint: Path, data: Path
 ) -> None:
     graph = export(load_checkpoint(checkpoint, attention="eager").model, read_manifest(release).spans)
-    passes = apply(graph, [fusions.find(name) for name in ("first_token", "flatten_tokens")])
+    passes = apply(graph, [registry.find(name) for name in ("first_token", "flatten_tokens")])
     scaled(graph, f"{LIN2}.weight", 1.1)
     graphs.save(graph, release / INT8)
     add_variant(release, INT8)

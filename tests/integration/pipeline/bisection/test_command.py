@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli.app import app
 from pipeline.graph import file as graphs
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.passes.base import apply
 from tests.integration.conftest import run_command
 from tests.runtime_release import GRAPH, published, read_manifest, record_files, write_manifest
@@ -25,7 +25,7 @@ def release_with_a_fault(folder: Path) -> Path:
     """A release whose second variant has packed projections and one weight that is wrong."""
     release = Path(shutil.copytree(published("sequence_classification").release, folder))
     graph = graphs.load(release / GRAPH)
-    apply(graph, [fusions.find("packed_qkv")])
+    apply(graph, [registry.find("packed_qkv")])
     value = graph.graph.initializers[f"{LIN2}.weight"]
     assert value.const_value is not None
     value.const_value = onnx_ir.tensor(value.const_value.numpy() * 2, name=value.name)

@@ -13,7 +13,7 @@ from pipeline.engines.options import EngineOptions
 from pipeline.engines.worker import DECOMPOSED
 from pipeline.errors import StageError
 from pipeline.graph.file import load, save
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 from tests.engine_graphs import axes, graph_file
 from tests.graphs import LAYERS
@@ -31,7 +31,7 @@ def compiled(graph: Path, output: Path, head: str = HEAD, **options: object) -> 
 def with_attention(graph: Path, folder: Path) -> Path:
     """`graph`, which is in fp32, with ONNX's Attention, for which TensorRT-RTX has no kernel in fp32."""
     loaded = load(graph)
-    base.apply(loaded, [fusions.find("attention_onnx")])
+    base.apply(loaded, [registry.find("attention_onnx")])
     save(loaded, folder / "attention.onnx")
     return folder / "attention.onnx"
 

@@ -17,8 +17,8 @@ from pipeline.tuning.builder import MOST_COMPILED, PlanBuilder
 from tests.conftest import save_checkpoint
 from tests.integration.conftest import QUICK, shared_export
 
-FUSIONS = ("bias_gelu", "skip_layer_norm", "packed_qkv", "embeddings", "constants", "transposes")
-PLANS = tuple(Plan(fusions=(name,)) for name in FUSIONS)
+PASSES = ("bias_gelu", "skip_layer_norm", "packed_qkv", "embeddings", "constants", "transposes")
+PLANS = tuple(Plan(passes=(name,)) for name in PASSES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
-"""Where modules end in two graphs of one checkpoint, and which modules a fusion hides."""
+"""Where modules end in two graphs of one checkpoint, and which modules a pass hides."""
 
 import pytest
 
 from model_src import heads
 from pipeline.bisection.boundaries import followers, parameterized, shared, swallowed
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from tests.graphs import exported
 from tests.unit.pipeline.precision.quantized import quantized
 
@@ -44,7 +44,7 @@ def test_a_module_ends_after_its_bias() -> None:
 
 def test_a_packed_projection_ends_in_its_three_parts() -> None:
     reference, variant = exported(), exported()
-    base.apply(variant, [fusions.find("packed_qkv")])
+    base.apply(variant, [registry.find("packed_qkv")])
     ends = {boundary.module: boundary.variant for boundary in shared(reference, variant)}
     parts = [ends[f"{ATTENTION}.{part}_lin"] for part in "qkv"]
     (split,) = {part.producer() for part in parts}
@@ -55,7 +55,7 @@ def test_a_packed_projection_ends_in_its_three_parts() -> None:
 
 def test_a_module_whose_bias_a_fusion_took_counts_to_the_next_one() -> None:
     reference, variant = exported(), exported()
-    base.apply(variant, [fusions.find(name) for name in ("bias_gelu", "skip_layer_norm")])
+    base.apply(variant, [registry.find(name) for name in ("bias_gelu", "skip_layer_norm")])
     boundaries = shared(reference, variant)
     ends = {boundary.module for boundary in boundaries}
     assert f"{LAYER}.ffn.lin1" not in ends

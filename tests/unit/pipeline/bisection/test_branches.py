@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.bisection.branches import keep_else
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from tests.graphs import LAYERS, answer, exported, feeds
 
 
@@ -11,7 +11,7 @@ def test_the_else_branch_is_right_for_every_mask() -> None:
     graph, padded = exported(), feeds("sequence_classification", 3, 9)
     whole = {**padded, "attention_mask": np.ones_like(padded["attention_mask"])}
     expected = [answer(graph, inputs)[0] for inputs in (padded, whole)]
-    base.apply(graph, [fusions.find("mask_where_needed")])
+    base.apply(graph, [registry.find("mask_where_needed")])
     assert sum(node.op_type == "If" for node in graph.graph) == LAYERS
     assert keep_else(graph) == LAYERS
     assert not any(node.op_type == "If" for node in graph.graph)
@@ -23,7 +23,7 @@ def test_the_else_branch_is_right_for_every_mask() -> None:
 
 def test_nothing_reads_values_from_a_branch_that_is_gone() -> None:
     graph = exported()
-    base.apply(graph, [fusions.find("mask_where_needed")])
+    base.apply(graph, [registry.find("mask_where_needed")])
     keep_else(graph)
     nodes = set(graph.graph)
     assert all(use.node in nodes for node in graph.graph for value in node.outputs for use in value.uses())

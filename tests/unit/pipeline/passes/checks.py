@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import ContractError
 from pipeline.graph import file as graph_file
 from pipeline.graph.file import Graph
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from pipeline.passes.base import PassResult
 from tests.graphs import LAYERS, Array, exported, session
 
@@ -23,14 +23,14 @@ Fault = Callable[[Graph], None]
 
 def run(graph: Graph, *names: str) -> list[int]:
     """Apply passes under their contracts, check the graph, and return how many rewrites each made, in their order."""
-    records = base.apply(graph, [fusions.find(name) for name in names])
+    records = base.apply(graph, [registry.find(name) for name in names])
     graph_file.check(graph)
     return [record.rewrites for record in records]
 
 
 def apply_freely(graph: Graph, name: str) -> PassResult:
     """Apply one pass without its contract, and check the graph."""
-    result = fusions.find(name).run(graph)
+    result = registry.find(name).run(graph)
     graph_file.check(graph)
     return result
 

@@ -5,7 +5,7 @@ import pytest
 from model_src import heads
 from pipeline.errors import ContractError
 from pipeline.graph.file import check, domains
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.passes.matching.rewriting import MICROSOFT
 from tests.graphs import LAYERS, exported, operators, ragged, renamed
 from tests.unit.pipeline.passes.checks import (
@@ -84,8 +84,8 @@ def test_what_every_pass_must_keep(name: str) -> None:
     """Declared domains, unique names that lead to a module, no unused weights, and nothing left to do the next time."""
     graph = exported("masked_lm")
     run(graph, name)
-    assert domains(graph) - {""} == fusions.find(name).emits
-    assert fusions.find(name).emits <= {MICROSOFT}
+    assert domains(graph) - {""} == registry.find(name).emits
+    assert registry.find(name).emits <= {MICROSOFT}
     assert_names_are_unique_and_paths(graph)
     assert all(value.uses() for value in graph.graph.initializers.values())
     once, names = operators(graph), [node.name for node in graph.graph]

@@ -8,7 +8,7 @@ from pipeline.errors import ContractError
 from pipeline.graph import file as graph_file
 from pipeline.graph.builder import Insertion, shared_constant
 from pipeline.graph.file import Graph
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.passes.base import ordered
 from tests.graphs import LAYERS, add_reader, answer, exported, node, operators, pairwise, ragged
 from tests.unit.pipeline.passes.checks import (
@@ -38,7 +38,7 @@ PLANS = {
 @pytest.mark.parametrize("names", PLANS.values(), ids=PLANS)
 def test_same_answers(names: tuple[str, ...], head: str) -> None:
     before, after = exported(head), exported(head)
-    order = [entry.name for entry in ordered([fusions.find(name) for name in names])]
+    order = [entry.name for entry in ordered([registry.find(name) for name in names])]
     assert dict(zip(order, run(after, *names), strict=True))[NAME] == 1
     assert_same(before, after, *map(ragged, shapes(head)))
 
@@ -198,7 +198,7 @@ def test_a_term_that_is_not_computed_is_refused_and_nothing_is_changed() -> None
     assert not isinstance(add.outputs[0].shape[1], int)
     add.replace_input_with(1, shared_constant(graph, np.ones((1, 7, 32), dtype=np.float32)))
     before = graph.clone()
-    result = fusions.find(NAME).run(graph)
+    result = registry.find(NAME).run(graph)
     assert result.rewrites == 0
     assert any("input 1 is not computed" in reason for reason in result.refusals)
     assert operators(graph) == operators(before)

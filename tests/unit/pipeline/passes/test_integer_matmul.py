@@ -8,7 +8,7 @@ from pipeline.errors import ContractError
 from pipeline.graph.builder import Insertion, constant
 from pipeline.graph.file import Graph, check
 from pipeline.graph.values import array_of
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan
 from tests.graphs import (
@@ -35,7 +35,7 @@ def quantized(scheme: str, head: str = "sequence_classification", **changes: obj
 
 
 def run(graph: Graph) -> int:
-    (record,) = base.apply(graph, [fusions.find(NAME)])
+    (record,) = base.apply(graph, [registry.find(NAME)])
     return record.rewrites
 
 
@@ -135,7 +135,7 @@ def test_scales_along_the_inputs_are_refused() -> None:
             "out_lin.weight/DequantizeLinear"
         ):
             candidate.attributes["axis"] = onnx_ir.AttrInt64("axis", 0)
-    result = fusions.find(NAME).run(graph)
+    result = registry.find(NAME).run(graph)
     assert result.rewrites == 5 * LAYERS + 2
     assert len(result.refusals) == LAYERS
     assert all("do not lie along the output channels" in reason for reason in result.refusals)
@@ -146,7 +146,7 @@ def test_an_activation_with_several_scales_is_refused() -> None:
     scale = graph.graph.initializers["classifier.input_scale"]
     scale.const_value = onnx_ir.tensor(np.full(32, 0.1, dtype=np.float32), name=scale.name)
     scale.shape = onnx_ir.Shape([32])
-    result = fusions.find(NAME).run(graph)
+    result = registry.find(NAME).run(graph)
     assert result.rewrites == 6 * LAYERS + 1
     (reason,) = result.refusals
     assert reason.startswith("classifier/MatMul: ")
@@ -197,7 +197,7 @@ def test_sums_that_are_not_scaled_are_refused() -> None:
     cast = next(item for item in graph.graph if item.op_type == "Cast" and "lin2" in item.name)
     scaled = cast.outputs[0].uses()[0].node
     scaled.op_type = "Add"
-    result = fusions.find(NAME).run(graph)
+    result = registry.find(NAME).run(graph)
     assert result.rewrites == 6 * LAYERS + 1
     assert "its sums are not cast to float and scaled" in result.refusals[0]
 
@@ -220,7 +220,7 @@ def test_zero_points_of_weights_are_kept_where_they_are_not_zero() -> None:
 def test_graphs_that_passes_changed_are_quantized_too(scheme: str) -> None:
     graph = exported()
     names = ("packed_qkv", "attention_mha", "transposes", "flatten_tokens")
-    base.apply(graph, [fusions.find(name) for name in names])
+    base.apply(graph, [registry.find(name) for name in names])
     inputs = feeds("sequence_classification", 3, 9, seed=5)
     expected = answer(graph, inputs)[0]
     plan = Plan(scheme=scheme, smoothing=0.5)

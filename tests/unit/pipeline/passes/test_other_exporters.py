@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import ContractError
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from tests.graphs import torchscript
 
 
@@ -14,5 +14,5 @@ def test_torchscript_graphs_stop_it_by_name(name: str) -> None:
     with pytest.raises(
         ContractError, match=rf"{name} matched \d times, must match at least \d times"
     ) as caught:
-        base.apply(torchscript(), [fusions.find(name)])
+        base.apply(torchscript(), [registry.find(name)])
     assert caught.value.name == name

@@ -8,7 +8,7 @@ from pipeline.errors import ContractError
 from pipeline.graph.builder import Insertion, initializer
 from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.passes.base import ordered
 from tests.graphs import LAYERS, add_reader, answer, exported, node, operators, ragged, unmasked
 from tests.unit.pipeline.passes.checks import (
@@ -39,7 +39,7 @@ PLANS = {
 @pytest.mark.parametrize("names", PLANS.values(), ids=PLANS)
 def test_same_answers(names: tuple[str, ...], head: str) -> None:
     before, after = exported(head), exported(head)
-    order = [entry.name for entry in ordered([fusions.find(name) for name in names])]
+    order = [entry.name for entry in ordered([registry.find(name) for name in names])]
     assert dict(zip(order, run(after, *names), strict=True))[NAME] == 1
     # As many tokens as heads too
     batches = [*shapes(head), *([(5, N_HEADS)] if head == "sequence_classification" else [])]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx_ir
 
 from pipeline.graph.file import Graph
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from pipeline.precision import TransformResult, schemes
 from pipeline.recipe.plan import Plan
 from tests.graphs import LAYERS, calibration, exported
@@ -31,7 +31,7 @@ OWN_LINEARS = {
 LARGE = 300 * 32
 """Elements of the largest weight, the word embeddings."""
 # TensorRT is given one operator for attention, and signed integers
-_FUSIONS = {"int8_static_fp16": ("attention_onnx",), "fp8_static_fp16": ("attention_onnx",)}
+_PASSES = {"int8_static_fp16": ("attention_onnx",), "fp8_static_fp16": ("attention_onnx",)}
 _SIGNED = {"int8_static_fp16"}
 
 
@@ -59,7 +59,7 @@ def quantized(scheme: str, head: str = HEAD, **changes: object) -> Quantized:
 
 def quantize(graph: Graph, scheme: str, head: str = HEAD, **changes: object) -> TransformResult:
     """Apply `scheme` to `graph`, in place."""
-    base.apply(graph, [fusions.find(name) for name in _FUSIONS.get(scheme, ())])
+    base.apply(graph, [registry.find(name) for name in _PASSES.get(scheme, ())])
     plan = Plan(**{"scheme": scheme, "signed_activations": scheme in _SIGNED, **changes})  # type: ignore[arg-type]
     return schemes.find(scheme).run(graph, plan, calibration(head, batches=2))
 

@@ -9,7 +9,7 @@ import pytest
 
 from model_src import heads
 from pipeline.errors import UsageError
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.precision import schemes
 from pipeline.recipe import plan as plans
 from pipeline.recipe.plan import PRESETS, Plan, from_table, preset, to_toml
@@ -20,14 +20,14 @@ CPU = "onnxruntime-cpu"
 HEAD = "sequence_classification"
 OWN = """
 [int8]
-fusions = ["attention_scale"]
+passes = ["attention_scale"]
 scheme = "int8_static"
 smoothing = 1
 exclude = ["classifier"]
 session = { "session.intra_op.allow_spinning" = 0, note = "a \\"quoted\\" one" }
 
 [int8.heads.sequence_classification]
-fusions = ["first_token"]
+passes = ["first_token"]
 weight_bits = 7
 """
 
@@ -51,10 +51,10 @@ def test_the_committed_plans_load_for_every_head_and_name_what_there_is(
     target: str, precision: str, head: str
 ) -> None:
     plan = preset(target, precision, head)
-    for name in (*plan.fusions, *plan.lowerings):
-        fusions.find(name)
+    for name in (*plan.passes, *plan.final_passes):
+        registry.find(name)
     assert plan.scheme == "" if precision == "fp32" else schemes.find(plan.scheme)
-    assert ("first_token" in plan.fusions) <= (head in ("sequence_classification", "multiple_choice"))
+    assert ("first_token" in plan.passes) <= (head in ("sequence_classification", "multiple_choice"))
 
 
 def test_there_is_a_committed_plan_for_every_precision_of_every_target() -> None:
@@ -71,13 +71,13 @@ def test_weights_of_8_bits_need_exact_products_and_those_of_7_bits_do_not() -> N
 def test_a_file_of_ones_own_is_fitted_to_the_head(own: Path) -> None:
     plan = preset(CPU, "int8", "features", own)
     assert plan == Plan(
-        fusions=("attention_scale",),
+        passes=("attention_scale",),
         scheme="int8_static",
         smoothing=1.0,
         exclude=("classifier",),
         session={"session.intra_op.allow_spinning": "0", "note": 'a "quoted" one'},
     )
-    assert preset(CPU, "int8", HEAD, own) == replace(plan, fusions=("first_token",), weight_bits=7)
+    assert preset(CPU, "int8", HEAD, own) == replace(plan, passes=("first_token",), weight_bits=7)
 
 
 def test_what_is_written_reads_the_same(own: Path) -> None:
@@ -93,9 +93,9 @@ def test_what_is_written_reads_the_same(own: Path) -> None:
         ("[int8", "not a readable TOML file"),
         ("[fp16]\nscheme = 'fp16'", "has no plan for int8\n  hint: it has fp16"),
         ("int8 = 3", "int8 must be a table, found 3"),
-        ("[int8]\nfusion = []", "int8 has the unknown field 'fusion'.*did you mean 'fusions'"),
-        ("[int8]\nfusions = 'packed_qkv'", "fusions must be a list of texts, found 'packed_qkv'"),
-        ("[int8]\nfusions = [1]", r"fusions\[0\] must be text, found 1"),
+        ("[int8]\npass = []", "int8 has the unknown field 'pass'.*did you mean 'passes'"),
+        ("[int8]\npasses = 'packed_qkv'", "passes must be a list of texts, found 'packed_qkv'"),
+        ("[int8]\npasses = [1]", r"passes\[0\] must be text, found 1"),
         ("[int8]\nsmoothing = true", "smoothing must be a number, found True"),
         ("[int8]\ncalibration = 'mimax'", "int8: unknown calibration 'mimax'; known: minmax,"),
         ("[int8]\nsmoothing = 1.5", "int8: smoothing must lie between 0 and 1, found 1.5"),
@@ -111,7 +111,7 @@ def test_what_is_written_reads_the_same(own: Path) -> None:
         ),
         ("[int8]\n[int8.heads.sequence_classification]\nweight_bits = 9", "weight_bits must be 7 or 8"),
         # fp32 under another name
-        ("[int8]\nfusions = []", "int8 has the scheme ''\n  hint: fp32 has none"),
+        ("[int8]\npasses = []", "int8 has the scheme ''\n  hint: fp32 has none"),
     ],
 )
 def test_what_no_plan_can_be(text: str, message: str, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_the_committed_plans_answer_near_the_exported_graph(
 
 def test_records_are_in_the_order_of_the_work() -> None:
     plan = Plan(
-        fusions=("flatten_tokens", "attention_scale"), scheme="int8_static", lowerings=("integer_matmul",)
+        passes=("flatten_tokens", "attention_scale"), scheme="int8_static", final_passes=("integer_matmul",)
     )
     names = [record.name for record in transform(exported(), plan, calibration()).passes]
     assert names == ["attention_scale", "flatten_tokens", "int8_embeddings", "int8_static", "integer_matmul"]
@@ -62,7 +62,7 @@ def test_fp32_does_not_ask_for_calibration() -> None:
     def never() -> list[Feeds]:
         raise AssertionError("asked")
 
-    transformed = transform(exported(), Plan(fusions=("flatten_tokens",)), never)
+    transformed = transform(exported(), Plan(passes=("flatten_tokens",)), never)
     assert [record.name for record in transformed.passes] == ["flatten_tokens"]
     assert (transformed.verdicts, transformed.notes) == ((), ())
 
@@ -75,9 +75,9 @@ def test_the_notes_of_a_scheme_are_kept() -> None:
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        (Plan(fusions=("atention_mha",)), "unknown pass 'atention_mha'.*did you mean 'attention_mha'"),
+        (Plan(passes=("atention_mha",)), "unknown pass 'atention_mha'.*did you mean 'attention_mha'"),
         (Plan(scheme="int8_statik"), "unknown scheme 'int8_statik'.*did you mean 'int8_static'"),
-        (Plan(scheme="int8_static", lowerings=("integer",)), "unknown pass 'integer'"),
+        (Plan(scheme="int8_static", final_passes=("integer",)), "unknown pass 'integer'"),
         (Plan(scheme="int8_static", exclude=("clasifier",)), "did you mean 'classifier'"),
     ],
 )
@@ -90,7 +90,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest_one(plan: Plan, message: s
 def test_a_graph_of_the_torchscript_exporter_stops_the_build_by_the_pass(precision: str) -> None:
     with pytest.raises(ContractError, match=r"matched \d times, must match at least \d") as caught:
         transform(torchscript(), preset(CPU, precision, HEAD), calibration())
-    assert caught.value.name in preset(CPU, precision, HEAD).fusions
+    assert caught.value.name in preset(CPU, precision, HEAD).passes
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -101,4 +101,4 @@ def test_a_renamed_operator_stops_the_build_by_the_pass(precision: str) -> None:
             ContractError, match=f"(?s){name or ''} matched 0 times.*distilforge list passes"
         ) as caught:
             transform(renamed(exported(), operator), plan, calibration())
-        assert caught.value.name in plan.fusions
+        assert caught.value.name in plan.passes

@@ -59,7 +59,7 @@ def test_the_comments_of_a_saved_plan(tmp_path: Path) -> None:
         "for demo (head features) after 2 trials",
         "trials.jsonl",
         "2.000 (2.000 to 2.000)",
-        "fusions +a",
+        "passes +a",
         "judged on 7",
         "labels: 0.99 (at least 0.98)",
     ):
@@ -71,9 +71,9 @@ def test_the_progress_message_of_a_trial(tmp_path: Path) -> None:
     default, faster = run.evidence.trials
     message = progress_message(run.search, faster, DEFAULT)
     for part in (
-        "trial 1 [fusions +a]: better, faster, 2.000 (2.000 to 2.000) times as fast",
+        "trial 1 [passes +a]: better, faster, 2.000 (2.000 to 2.000) times as fast",
         "on 100 texts: labels 0.99",
-        "best so far [fusions +a]",
+        "best so far [passes +a]",
     ):
         assert part in message
     assert "times as fast" not in progress_message(run.search, default, DEFAULT)

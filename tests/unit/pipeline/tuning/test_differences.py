@@ -5,23 +5,23 @@ import pytest
 from pipeline.recipe.plan import Plan
 from pipeline.tuning.differences import differences
 
-BASE = Plan(fusions=("a", "b"), scheme="int8_static", session={"x": "1", "y": "2"})
+BASE = Plan(passes=("a", "b"), scheme="int8_static", session={"x": "1", "y": "2"})
 
 
 @pytest.mark.parametrize(
     ("plan", "text"),
     [
         (BASE, "the same"),
-        (Plan(fusions=("b", "a"), scheme="int8_static", session={"y": "2", "x": "1"}), "the same"),
-        (Plan(fusions=("b", "c"), scheme="int8_static", session=BASE.session), "fusions +c -a"),
-        (Plan(fusions=("a", "b"), session=BASE.session), "scheme none"),
+        (Plan(passes=("b", "a"), scheme="int8_static", session={"y": "2", "x": "1"}), "the same"),
+        (Plan(passes=("b", "c"), scheme="int8_static", session=BASE.session), "passes +c -a"),
+        (Plan(passes=("a", "b"), session=BASE.session), "scheme none"),
         (
-            Plan(fusions=("a", "b"), scheme="int8_static", session={"x": "3", "z": "4"}),
+            Plan(passes=("a", "b"), scheme="int8_static", session={"x": "3", "z": "4"}),
             "session x=3 z=4 -y",
         ),
         (
-            Plan(fusions=("a",), scheme="int8_dynamic", smoothing=0.5, session=BASE.session),
-            "fusions -b; scheme int8_dynamic; smoothing 0.5",
+            Plan(passes=("a",), scheme="int8_dynamic", smoothing=0.5, session=BASE.session),
+            "passes -b; scheme int8_dynamic; smoothing 0.5",
         ),
     ],
 )

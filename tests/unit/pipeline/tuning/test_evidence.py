@@ -18,7 +18,7 @@ VERDICT = Verdict(
 )
 TRIAL = Trial(
     number=0,
-    plan=Plan(fusions=("a",), session={"session.x": "1"}),
+    plan=Plan(passes=("a",), session={"session.x": "1"}),
     params={"a": "with"},
     outcome="better",
     reason="faster",
@@ -33,7 +33,7 @@ TRIAL = Trial(
     seconds=2.0,
 )
 IMPOSSIBLE = Trial(
-    number=1, plan=Plan(fusions=("b",)), params={}, outcome="impossible", reason="no such thing"
+    number=1, plan=Plan(passes=("b",)), params={}, outcome="impossible", reason="no such thing"
 )
 
 
@@ -52,7 +52,7 @@ def test_trials_come_back_as_they_were(tmp_path: Path) -> None:
     assert again.trials == [TRIAL, IMPOSSIBLE]
     assert listener.notes == []
     assert again.is_settled(TRIAL.plan)
-    assert not again.is_settled(Plan(fusions=("c",)))
+    assert not again.is_settled(Plan(passes=("c",)))
 
 
 def test_a_line_that_was_cut_short(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_every_outcome_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "trials.jsonl"
     evidence, _ = reopened(path)
     for number, outcome in enumerate(OUTCOMES):
-        evidence.finish(replace(TRIAL, number=number, outcome=outcome, plan=Plan(fusions=(outcome,))))
+        evidence.finish(replace(TRIAL, number=number, outcome=outcome, plan=Plan(passes=(outcome,))))
     assert [trial.outcome for trial in reopened(path)[0].trials] == list(OUTCOMES)
 
 
@@ -202,7 +202,7 @@ def test_a_line_that_is_not_an_event_is_named(line: str, reason: str, tmp_path: 
     [
         ({"outcome": "bettr"}, "unknown outcome 'bettr'.*"),
         ({"event": "tria"}, "unknown event 'tria'"),
-        ({"plan": {"fusion": []}}, "unknown key 'fusion'"),
+        ({"plan": {"pass": []}}, "unknown key 'pass'"),
         ({"plan": None}, "must be a table, found None"),
         ({"seconds": "2"}, "seconds must be .*, found '2'"),
         ({"interval": [1.0]}, "interval must hold 2 numbers, found 1"),

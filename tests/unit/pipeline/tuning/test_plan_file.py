@@ -9,8 +9,8 @@ from pipeline.recipe.plan import Plan, preset, to_toml
 from pipeline.tuning import plan_file
 
 TARGET, HEAD = "onnxruntime-cpu", "sequence_classification"
-BEST = Plan(fusions=("bias_gelu",), scheme="int8_dynamic", session={"session.x": "1"})
-OTHER = Plan(fusions=("constants",))
+BEST = Plan(passes=("bias_gelu",), scheme="int8_dynamic", session={"session.x": "1"})
+OTHER = Plan(passes=("constants",))
 
 
 def others(path: Path, recipe_plans: Path | None = None) -> Plan:
@@ -60,7 +60,7 @@ def test_a_file_without_the_precision_is_passed_over(tmp_path: Path) -> None:
     assert others(path) == preset(TARGET, "fp32", HEAD)
 
 
-@pytest.mark.parametrize("content", [b"[fp32\n", b"\xff\xfe", b"[fp32]\nfusion = []\n"])
+@pytest.mark.parametrize("content", [b"[fp32\n", b"\xff\xfe", b"[fp32]\npass = []\n"])
 def test_a_damaged_file_is_an_error_that_names_it(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "plans.toml"
     path.write_bytes(content)

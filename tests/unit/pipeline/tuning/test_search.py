@@ -36,14 +36,14 @@ def _small_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def passes(*names: str) -> Plan:
-    return Plan(fusions=names)
+    return Plan(passes=names)
 
 
 @dataclass(kw_only=True)
 class MadeUpTester:
-    """A machine on which each fusion multiplies the time of a plan by its factor, with a noise of 2%.
+    """A machine on which each pass multiplies the time of a plan by its factor, with a noise of 2%.
 
-    Answers are accurate except where a plan has one of the fusions named. Every question is remembered in `asked`.
+    Answers are accurate except where a plan has one of the passes named. Every question is remembered in `asked`.
     """
 
     factors: Mapping[str, float] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class MadeUpTester:
         )
 
     def seconds(self, plan: Plan) -> float:
-        return math.prod(self.factors.get(name, 1.0) for name in plan.fusions)
+        return math.prod(self.factors.get(name, 1.0) for name in plan.passes)
 
     def questions(self, plan: Plan) -> list[str]:
         """The questions that were asked about `plan`, other than beside another plan that was on trial."""
@@ -105,12 +105,12 @@ class MadeUpCandidate:
 
     def check_some_texts(self) -> Judgement:
         self.tester.ask("some texts", self.plan)
-        return judgement(not self.tester.wrong_on_some_texts & set(self.plan.fusions), SOME_TEXTS)
+        return judgement(not self.tester.wrong_on_some_texts & set(self.plan.passes), SOME_TEXTS)
 
     def check_all_texts(self) -> Judgement:
         self.tester.ask("all texts", self.plan)
         wrong = self.tester.wrong_on_some_texts | self.tester.wrong_on_all_texts
-        return judgement(not wrong & set(self.plan.fusions), ALL_TEXTS)
+        return judgement(not wrong & set(self.plan.passes), ALL_TEXTS)
 
 
 def judgement(met: bool, examples: int) -> Judgement:
@@ -165,7 +165,7 @@ class Run:
 
 
 def test_the_known_best_is_found_among_all_plans(tmp_path: Path) -> None:
-    """Two fusions help together, two hurt; with 60 rounds of 2% noise, every step is far from a tie."""
+    """Two passes help together, two hurt; with 60 rounds of 2% noise, every step is far from a tie."""
     tester = MadeUpTester(factors={"a": 0.8, "b": 0.9, "c": 1.1, "d": 1.2})
     run = Run(tester, tmp_path, "abcd").go()
     assert run.best == passes("a", "b")
@@ -237,7 +237,7 @@ def test_a_plan_that_fails_on_all_texts_is_never_best_however_fast(tmp_path: Pat
     trial = run.trial(passes("a"))
     assert (trial.outcome, trial.examples, trial.accurate) == ("less accurate", ALL_TEXTS, False)
     assert run.best == passes("b")
-    assert all("a" not in plan.fusions for plan in run.saved)
+    assert all("a" not in plan.passes for plan in run.saved)
 
 
 def test_an_unsteady_machine_settles_nothing(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_a_default_that_fails_the_gates_is_replaced_even_by_a_slower_plan(tmp_pa
     run.search.run(run.proposals, (default,))
     assert run.trial(default).outcome == "better"
     assert not run.trial(default).accurate
-    # Neither of the two plans of the space has the fusion that is wrong; the faster one is the best in the end
+    # Neither of the two plans of the space has the pass that is wrong; the faster one is the best in the end
     assert run.best == DEFAULT
     assert default not in run.saved
     first_accurate = run.evidence.trials[1]
@@ -299,12 +299,12 @@ def test_an_impossible_plan_is_recorded_and_tried_without_the_pass_at_fault(tmp_
     tester = MadeUpTester(factors={"a": 0.5, "b": 0.5})
 
     def refuse(question: str, plans: Sequence[Plan]) -> None:
-        if question == "open" and "b" in plans[0].fusions:
+        if question == "open" and "b" in plans[0].passes:
             raise ContractError("b", 0, 1, ())
 
     tester.before = refuse
     run = Run(tester, tmp_path, "ab").go(passes("a", "b"))
-    outcomes = [(trial.plan.fusions, trial.outcome) for trial in run.evidence.trials]
+    outcomes = [(trial.plan.passes, trial.outcome) for trial in run.evidence.trials]
     assert outcomes[:3] == [((), "better"), (("a", "b"), "impossible"), (("a",), "better")]
     trial = run.trial(passes("a", "b"))
     assert trial.failed_pass == "b"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.passes.base import Pass, PassResult
 from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan, from_table, preset
@@ -58,7 +58,7 @@ def test_neighbours_change_one_decision() -> None:
     plans = [made_of(whole, neighbour) for neighbour in whole.neighbours(params)]
     assert plan_key(default) not in map(plan_key, plans)
     texts = [differences(plan, canonical(default)) for plan in plans]
-    assert "fusions -first_token" in texts
+    assert "passes -first_token" in texts
     assert "session session.intra_op.allow_spinning=0" in texts
     assert any("+attention_mha_flash" in text and "quantize_attention none" in text for text in texts)
     assert all(plan.needs == ("exact-int8",) and plan.scheme.startswith("int8") for plan in plans)
@@ -82,13 +82,13 @@ def test_a_new_pass_joins() -> None:
     def run(graph: object) -> PassResult:
         return PassResult(rewrites=0)
 
-    fusions.names()
-    fusions.add(Pass(name="accepted_pass", summary="", run=run))
-    fusions.add(Pass(name="other_domain_pass", summary="", run=run, emits=frozenset({"com.somebody"})))
+    registry.names()
+    registry.add(Pass(name="accepted_pass", summary="", run=run))
+    registry.add(Pass(name="other_domain_pass", summary="", run=run, emits=frozenset({"com.somebody"})))
     try:
         names = {parameter.name for parameter in of("fp32", Plan()).parameters}
     finally:
-        del fusions._entries["accepted_pass"], fusions._entries["other_domain_pass"]
+        del registry._entries["accepted_pass"], registry._entries["other_domain_pass"]
     assert "accepted_pass" in names
     assert "other_domain_pass" not in names
 
@@ -115,10 +115,10 @@ def test_an_unknown_target() -> None:
 
 def test_order_of_names_makes_no_other_plan() -> None:
     one, other = (
-        Plan(fusions=("a", "b"), exclude=("x", "y")),
-        Plan(fusions=("b", "a"), exclude=("y", "x", "x")),
+        Plan(passes=("a", "b"), exclude=("x", "y")),
+        Plan(passes=("b", "a"), exclude=("y", "x", "x")),
     )
-    assert plan_key(one) == plan_key(other) != plan_key(Plan(fusions=("a",)))
+    assert plan_key(one) == plan_key(other) != plan_key(Plan(passes=("a",)))
 
 
 def test_an_option_replaces_a_default_that_is_not_empty() -> None:
@@ -131,7 +131,7 @@ def test_an_option_replaces_a_default_that_is_not_empty() -> None:
     assert without.smoothed == ("*",)
 
 
-# A plan has at most one of the fusions that write attention
+# A plan has at most one of the passes that write attention
 ATTENTION = ("attention_scale", "attention_mha", "attention_mha_flash", "attention_onnx")
 
 
@@ -140,20 +140,20 @@ def check_legal(plan: Plan, precision: str, base: Plan) -> None:
     assert from_table(plan.to_json(), "", "plan") == plan == canonical(plan)
     assert (plan.weight_bits, plan.needs) == (base.weight_bits, base.needs)
     assert set(base.exclude) <= set(plan.exclude) <= {*base.exclude, *MODULES}
-    for name in (*plan.fusions, *plan.lowerings):
-        assert fusions.find(name).emits <= TARGET.domains, name
-    assert not set(plan.fusions) & set(plan.lowerings)
-    assert sum(name in ATTENTION for name in plan.fusions) <= 1
+    for name in (*plan.passes, *plan.final_passes):
+        assert registry.find(name).emits <= TARGET.domains, name
+    assert not set(plan.passes) & set(plan.final_passes)
+    assert sum(name in ATTENTION for name in plan.passes) <= 1
     if precision == "fp32":
         assert (plan.scheme, plan.exclude, plan.smoothing) == ("", (), 0)
-        assert "integer_matmul" not in plan.lowerings
+        assert "integer_matmul" not in plan.final_passes
         return
     assert plan.scheme in schemes.names()
     assert plan.scheme.startswith(precision.partition("_")[0])
     if plan.scheme != "int8_static":
         assert (plan.calibration, plan.quantize_attention) == ("minmax", False)
     if plan.quantize_attention:
-        assert "attention_scale" in plan.fusions
+        assert "attention_scale" in plan.passes
     if plan.smoothing == 0:
         assert plan.smoothed == ("*",)
     packed = {f"transformer.layer.0.attention.{kind}_lin" for kind in "qkv"}
@@ -213,8 +213,8 @@ def test_the_nearest_options_of_a_proposed_plan_make_that_plan(precision: str) -
 
 def test_what_is_not_in_the_space_is_left_out_of_the_nearest_options() -> None:
     whole = of("fp32", Plan())
-    strange = Plan(fusions=("no_such_pass", "bias_gelu"), session={"session.strange": "1"})
-    assert made_of(whole, whole.params(strange)).fusions == ("bias_gelu",)
+    strange = Plan(passes=("no_such_pass", "bias_gelu"), session={"session.strange": "1"})
+    assert made_of(whole, whole.params(strange)).passes == ("bias_gelu",)
 
 
 def test_merging_with_nothing_changes_nothing() -> None:

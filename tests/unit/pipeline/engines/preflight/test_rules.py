@@ -26,7 +26,7 @@ from pipeline.engines.preflight.rules import READ_BY_NAME, UNSUPPORTED
 from pipeline.errors import StageError, UsageError
 from pipeline.graph.file import Graph
 from pipeline.graph.names import module_of
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan, preset
 from pipeline.stages.transform import transform
@@ -93,7 +93,7 @@ def test_every_exported_head_passes_in_fp32(head: str, tmp_path: Path) -> None:
 
 def fused(head: str = "sequence_classification") -> Graph:
     graph = exported(head)
-    base.apply(graph, [fusions.find("attention_onnx")])
+    base.apply(graph, [registry.find("attention_onnx")])
     return graph
 
 
@@ -126,7 +126,7 @@ def test_an_int8_graph_for_the_cpu_is_named_by_module(tmp_path: Path) -> None:
     graph = exported()
     plan = Plan(scheme="int8_static")
     schemes.find("int8_static").run(graph, plan, calibration())
-    base.apply(graph, [fusions.find("integer_matmul")])
+    base.apply(graph, [registry.find("integer_matmul")])
     preflight = checked(graph, tmp_path)
     foreign = [
         problem for problem in preflight.obstacles if problem.operator == "com.microsoft.MatMulIntegerToFloat"

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import ContractError, UsageError
 from pipeline.graph.builder import constant
 from pipeline.graph.file import Graph, check
-from pipeline.passes import base, fusions
+from pipeline.passes import base, registry
 from pipeline.precision import Feeds, TransformResult
 from pipeline.precision.ranges import observe
 from pipeline.precision.ranges.methods import integer_range
@@ -23,9 +23,9 @@ HEADS = (HEAD, "token_classification", "multiple_choice")
 
 
 def fused(head: str = HEAD, *names: str) -> Graph:
-    """The graph of `head` after the fusions that a preset applies before the scheme, and `names`."""
+    """The graph of `head` after the passes that a preset applies before the scheme, and `names`."""
     graph = exported(head)
-    base.apply(graph, [fusions.find(name) for name in ("attention_scale", "flatten_tokens", *names)])
+    base.apply(graph, [registry.find(name) for name in ("attention_scale", "flatten_tokens", *names)])
     return graph
 
 
@@ -36,7 +36,7 @@ def quantize(graph: Graph, head: str = HEAD, **changes: object) -> TransformResu
 def lower(graph: Graph, *names: str) -> list[int]:
     return [
         record.rewrites
-        for record in base.apply(graph, [fusions.find(name) for name in ("integer_matmul", *names)])
+        for record in base.apply(graph, [registry.find(name) for name in ("integer_matmul", *names)])
     ]
 
 
@@ -239,9 +239,9 @@ def test_the_lowered_products_are_those_that_q_dq_means_by_hand(bits: int) -> No
 
 
 @pytest.mark.parametrize("masked", [True, False])
-@pytest.mark.parametrize("fusion", ["first_token", "single_query"])
-def test_alone_in_a_batch_and_padded_a_text_gets_the_same_bits(fusion: str, masked: bool) -> None:
-    graph = fused(HEAD, *dict.fromkeys(("first_token", fusion)))
+@pytest.mark.parametrize("name", ["first_token", "single_query"])
+def test_alone_in_a_batch_and_padded_a_text_gets_the_same_bits(name: str, masked: bool) -> None:
+    graph = fused(HEAD, *dict.fromkeys(("first_token", name)))
     quantize(graph)
     lower(graph, "mask_where_needed")
     together = feeds(HEAD, 4, 12, seed=9)
@@ -271,7 +271,7 @@ def test_an_attention_cannot_be_excluded_that_nothing_quantizes() -> None:
 @pytest.mark.parametrize("name", ["attention_mha", "attention_onnx"])
 def test_an_attention_that_is_fused_already_is_an_error(name: str) -> None:
     graph = exported()
-    base.apply(graph, [fusions.find(name)])
+    base.apply(graph, [registry.find(name)])
     with pytest.raises(ContractError, match="int8_attention matched 0 times, must match at least 2 times"):
         quantize(graph)
 

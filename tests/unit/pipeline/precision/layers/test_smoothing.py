@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.graph.file import Graph
-from pipeline.passes import fusions
+from pipeline.passes import registry
 from pipeline.precision.layers import linear, smoothing
 from pipeline.precision.ranges import observe
 from tests.graphs import LAYERS, answer, calibration, exported, feeds
@@ -34,7 +34,7 @@ def test_answers_stay_what_they_were(packed: bool) -> None:
     graph, inputs = exported(), feeds(HEAD, 3, 9, seed=2)
     expected = answer(graph, inputs)
     if packed:
-        fusions.find("packed_qkv").run(graph)
+        registry.find("packed_qkv").run(graph)
     # The inputs of the projections, of out_lin, lin1 and lin2, and of both layers of the classifier
     assert smooth(graph) == 4 * LAYERS + 2
     # Scaling rounds each weight and activation once more, in float32; logits are around 1
@@ -56,7 +56,7 @@ def test_the_arithmetic_by_hand(packed: bool) -> None:
     """Of lin1, whose input is divided in the graph, and of out_lin, whose input is divided in v_lin."""
     graph = exported()
     if packed:
-        fusions.find("packed_qkv").run(graph)
+        registry.find("packed_qkv").run(graph)
     before = {layer.module: layer.weight.copy() for layer in linear.find(graph)}
     channels = largest_channels(graph, f"{LAST}.attention.out_lin", f"{LAST}.ffn.lin1")
     values = f"{LAST}.attention.{'qkv' if packed else 'v'}_lin"
