@@ -49,7 +49,7 @@ def timing(timing: Timing) -> dict[str, object]:
         ],
         "refused": [
             {"subject": name, "shape": str(shape), "reason": reason}
-            for (name, shape), reason in timing.refused.items()
+            for (name, shape), reason in timing.refusals.items()
         ],
     }
 

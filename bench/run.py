@@ -161,9 +161,9 @@ def _share(folder: Path, threads: int, timing: Timing, progress: Progress) -> Sh
     progress("profiling 8x128")
     trips = timing.steadiness.round_trip_nanoseconds
     for _ in range(PROFILES):
-        before = cores.round_trip()
+        before = cores.round_trip_nanoseconds()
         share = Share(**json.loads(fresh.last_line("bench.products", str(folder), str(threads))))
-        after = cores.round_trip()
+        after = cores.round_trip_nanoseconds()
         if trips is None or before is None or after is None:
             break
         if cores.is_near(max(before, after), min(trips)):

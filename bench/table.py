@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import geometric_mean
 
-from distilforge.timing.cores import NEAR
+from distilforge.timing.cores import NEAR_FACTOR
 from distilforge.timing.ratios import fewest_rounds
 from distilforge.timing.rounds import Timing
 from distilforge.timing.shape import Shape
@@ -72,9 +72,9 @@ def milliseconds(timing: Timing, name: str, shape: Shape) -> float | None:
 
 def refusals(timing: Timing) -> list[str]:
     """A paragraph that says what each dash in the tables stands for; none where there is none."""
-    if not timing.refused:
+    if not timing.refusals:
         return []
-    lines = (f"- {name} at {shape}: {reason}" for (name, shape), reason in timing.refused.items())
+    lines = (f"- {name} at {shape}: {reason}" for (name, shape), reason in timing.refusals.items())
     return [f"{NOTHING} stands where a subject does not take the shape:\n\n" + "\n".join(lines)]
 
 
@@ -106,13 +106,13 @@ def apart(timing: Timing, names: Sequence[str]) -> str:
     if steadiness.round_trip_nanoseconds is None:
         return "Not measured."
     shortest, longest = steadiness.round_trip_nanoseconds
-    if longest <= NEAR * shortest:
+    if longest <= NEAR_FACTOR * shortest:
         return (
             f"They never were: a message from core to core and back took {shortest:.0f} to {longest:.0f} ns."
         )
     text = (
         f"A message from one core to the other and back took {shortest:.0f} ns at best. The cores count as apart in a "
-        f"round before or after which it took more than {NEAR:g} times that."
+        f"round before or after which it took more than {NEAR_FACTOR:g} times that."
     )
     if not steadiness.apart:
         return f"{text} Too few rounds had them near each other: the tables have all rounds."

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.runtime_release import LABELS, published
-from validation.gate import Gates
+from validation.gates import Gates
 from validation.report import Report, VariantReport
 from validation.validate import validate
 

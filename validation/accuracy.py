@@ -13,7 +13,7 @@ from validation.agreement import Tally
 from validation.answering import answer
 from validation.batches import Batch, EagerRun, Run, batches
 from validation.errors import DataError
-from validation.gate import Gates
+from validation.gates import Gates
 from validation.metrics import Array, Indices, Score
 from validation.sequential import Look, plan_looks, single_look
 from validation.tasks.base import Answers, Example, ReleaseReader, Row, Task
@@ -67,30 +67,30 @@ class Evaluation:
     """The examples."""
     rows: tuple[Row, ...]
     """Their rows."""
-    served: ReleaseReader
+    reader: ReleaseReader
     """The release, which reads the texts."""
     left_out: int = 0
     """How many examples were left out because they do not fit the model."""
 
     @classmethod
-    def of(cls, task: Task[Example], examples: tuple[Example, ...], served: ReleaseReader) -> "Evaluation":
+    def of(cls, task: Task[Example], examples: tuple[Example, ...], reader: ReleaseReader) -> "Evaluation":
         """Encode `examples`; raises DataError for one that does not fit the model's vocabulary or spans."""
-        rows = (row for index, example in enumerate(examples) for row in task.rows(example, index, served))
-        return cls(task=task, examples=examples, rows=tuple(rows), served=served)
+        rows = (row for index, example in enumerate(examples) for row in task.rows(example, index, reader))
+        return cls(task=task, examples=examples, rows=tuple(rows), reader=reader)
 
     @classmethod
     def of_fitting(
-        cls, task: Task[Example], examples: tuple[Example, ...], served: ReleaseReader
+        cls, task: Task[Example], examples: tuple[Example, ...], reader: ReleaseReader
     ) -> "Evaluation | None":
         """Encode those of `examples` that fit the model, for texts that were not written for it; None if none fits."""
         fitting = []
         for example in examples:
             with contextlib.suppress(DataError):
-                if len(task.rows(example, 0, served)) <= MOST_PARTS:
+                if len(task.rows(example, 0, reader)) <= MOST_PARTS:
                     fitting.append(example)
         if not fitting:
             return None
-        return replace(cls.of(task, tuple(fitting), served), left_out=len(examples) - len(fitting))
+        return replace(cls.of(task, tuple(fitting), reader), left_out=len(examples) - len(fitting))
 
     @property
     def truncated(self) -> int:
@@ -177,7 +177,7 @@ class Evaluation:
 
     def _batches(self, positions: Sequence[int]) -> Iterator[Batch]:
         """Batches of the rows at `positions`, each row once."""
-        for batch in batches([self.rows[place] for place in positions], self.served):
+        for batch in batches([self.rows[place] for place in positions], self.reader):
             yield replace(batch, positions=tuple(positions[place] for place in batch.positions))
 
     def answers(self, arrays: Mapping[int, Array]) -> Answers:
@@ -203,12 +203,12 @@ class Evaluation:
 
     def decisions(self, answers: Answers) -> Indices:
         """The answers that an application would get, one whole number each."""
-        return self.task.decisions(self.examples, answers, self.served)
+        return self.task.decisions(self.examples, answers, self.reader)
 
     def _scores(self, answers: Answers, eager: Answers) -> tuple[Score, ...]:
         if not self.task.labelled:
             return ()
-        return self.task.scores(self.examples, answers, eager, self.served)
+        return self.task.scores(self.examples, answers, eager, self.reader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from distilforge.batching import pad
 from distilforge.manifest import Span
+from distilforge.text.batching import pad
 
 from validation.tasks.base import Floats, Row, TextReader
 

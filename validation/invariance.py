@@ -26,7 +26,7 @@ def sample(evaluation: Evaluation) -> Evaluation:
     order = list(dict.fromkeys(rows[position].example for position in by_length))
     places = np.linspace(0, len(order) - 1, min(TEXTS, len(order))).round().astype(int)
     chosen = tuple(evaluation.examples[order[place]] for place in places)
-    return Evaluation.of(evaluation.task, chosen, evaluation.served)
+    return Evaluation.of(evaluation.task, chosen, evaluation.reader)
 
 
 def measure(sampled: Evaluation, run: Run, *, workers: int) -> tuple[Stability, ...]:
@@ -74,19 +74,19 @@ def measure(sampled: Evaluation, run: Run, *, workers: int) -> tuple[Stability, 
 
 def _ways(sampled: Evaluation) -> dict[str, list[Batch]]:
     """The batches of each way to feed the rows."""
-    rows, spans = sampled.rows, sampled.served.spans
+    rows, spans = sampled.rows, sampled.reader.spans
     smallest, longest = spans["batch"].low, spans["sequence"].high
     return {
         # A batch that may not hold one row alone is filled up with the same row.
-        ALONE: [padded_batch([position] * smallest, rows, sampled.served) for position in range(len(rows))],
+        ALONE: [padded_batch([position] * smallest, rows, sampled.reader) for position in range(len(rows))],
         PADDED: [
             padded_batch(
-                [position] * smallest, rows, sampled.served, tokens=min(longest, -(-3 * row.tokens // 2))
+                [position] * smallest, rows, sampled.reader, tokens=min(longest, -(-3 * row.tokens // 2))
             )
             for position, row in enumerate(rows)
         ],
         BATCHED: [
-            padded_batch(positions, rows, sampled.served)
+            padded_batch(positions, rows, sampled.reader)
             for positions in _mixed(sampled, max(smallest, min(BATCH, spans["batch"].high)))
         ],
     }
@@ -97,7 +97,7 @@ def _mixed(sampled: Evaluation, size: int) -> Iterator[Sequence[int]]:
 
     A batch with fewer rows than the span allows is filled up with its last row.
     """
-    smallest = sampled.served.spans["batch"].low
+    smallest = sampled.reader.spans["batch"].low
     for choices in sorted({len(row.encodings) for row in sampled.rows}):
         same_choices = [
             position for position, row in enumerate(sampled.rows) if len(row.encodings) == choices

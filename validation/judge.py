@@ -8,7 +8,7 @@ from distilforge.manifest import Metric, Variant, Verdict
 from validation import oracle, verdicts
 from validation.accuracy import Comparison
 from validation.agreement import Tally
-from validation.gate import Gates, Limits
+from validation.gates import Gates, Limits
 from validation.report import AGREEMENT, Agreement, Stability, VariantReport
 
 

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from validation.accuracy import Evaluation
-from validation.gate import Gates
+from validation.gates import Gates
 from validation.noninferiority import smallest_upper_end
 from validation.sequential import single_look
 
@@ -34,7 +34,7 @@ def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tupl
     if evaluated.truncated:
         sentences.append(
             f"{evaluated.truncated} of {len(evaluated.examples)} texts had more than "
-            f"{evaluated.served.longest} tokens and were cut off there."
+            f"{evaluated.reader.longest} tokens and were cut off there."
         )
     if path is not None:
         examples = len(evaluated.examples)

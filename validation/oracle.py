@@ -5,7 +5,7 @@ from pathlib import Path
 
 from distilforge.backends import Backend, backends
 from distilforge.manifest import Variant
-from distilforge.session import Loaded, Session
+from distilforge.session import Session, SessionParts
 
 from validation.sequential import Look
 from validation.tasks.base import ReleaseReader
@@ -23,16 +23,16 @@ def obstacle(variant: Variant) -> str | None:
     return backend.obstacle(variant)
 
 
-def session(candidate: Path, variant: Variant, served: ReleaseReader, *, threads: int) -> Session:
+def session(candidate: Path, variant: Variant, reader: ReleaseReader, *, threads: int) -> Session:
     """A session of the ONNX graph from which `variant` was compiled."""
     graph = replace(variant, target=CPU, files=(variant.oracle,), needs=(), session=SETTINGS, compiled=None)
     return Session(
-        Loaded(
-            manifest=served.manifest,
+        SessionParts(
+            manifest=reader.manifest,
             variant=graph,
             engine=_cpu().load(graph, candidate, providers=None, threads=threads),
-            tokenizer=served.tokenizer,
-            vocabulary=served.vocabulary,
+            tokenizer=reader.tokenizer,
+            vocabulary=reader.vocabulary,
         )
     )
 

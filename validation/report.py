@@ -171,7 +171,7 @@ class Report:
         )
 
 
-def room(verdict: Verdict) -> float:
+def headroom(verdict: Verdict) -> float:
     """How far the observed number is on the good side of the limit; negative where the check is not met."""
     distance = verdict.limit - verdict.observed
     return distance if verdict.comparison == "at most" else -distance

@@ -19,11 +19,11 @@ from distilforge.timing import ratios
 from distilforge.timing.ratios import Estimate
 from distilforge.timing.rounds import Budget, time_subjects
 from distilforge.timing.shape import Shape
-from distilforge.timing.variant import subject, usable_shapes, usual_choices
+from distilforge.timing.variant import shapes_within_spans, usual_choices, variant_subject
 
 from validation import eager_subject, oracle, verdicts
 from validation.conditions import physical_cores
-from validation.gate import Gates
+from validation.gates import Gates
 from validation.report import EAGER, Report, Speedup, VariantReport
 
 # Of the interval of every ratio: 5% is enough to tell which of two is faster, where the difference matters
@@ -85,11 +85,16 @@ def measure(
         return None
     threads = gates.threads or physical_cores()
     eager = eager_subject.subject(checkpoint, manifest.head, choices=usual_choices(manifest), threads=threads)
-    shapes = usable_shapes([Shape(batch=batch, tokens=tokens) for batch, tokens in gates.shapes], manifest)
+    shapes = shapes_within_spans(
+        [Shape(batch=batch, tokens=tokens) for batch, tokens in gates.shapes], manifest
+    )
     timing = time_subjects(
         [
             eager,
-            *(subject(candidate, manifest, name, vocabulary=vocabulary, threads=threads) for name in names),
+            *(
+                variant_subject(candidate, manifest, name, vocabulary=vocabulary, threads=threads)
+                for name in names
+            ),
         ],
         shapes,
         Budget(seconds=gates.seconds_per_shape * len(shapes), width=WIDTH, confidence=gates.confidence),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from distilforge.manifest import Outcome, Verdict
 
-from validation.report import Report, room
+from validation.report import Report, headroom
 
 _MARKS: Mapping[Outcome, str] = {"met": "✓ pass", "not met": "✗ FAIL", "not settled": "? not settled"}
 
@@ -54,7 +54,7 @@ def _row(variant: str, verdict: Verdict) -> VerdictRow:
         limit=f"{verdict.comparison} {short(verdict.limit)}",
         unit=verdict.unit,
         interval="" if interval is None else f"{short(interval[0])} to {short(interval[1])}",
-        headroom=short(room(verdict)) if verdict.settled else "-",
+        headroom=short(headroom(verdict)) if verdict.settled else "-",
         outcome=verdict.outcome,
         reason=verdict.reason,
     )

@@ -17,7 +17,7 @@ from validation.batches import EagerRun, Feeds, Run
 from validation.conditions import conditions, physical_cores
 from validation.eager import Eager, threads
 from validation.errors import ArtifactError
-from validation.gate import Gates
+from validation.gates import Gates
 from validation.judge import Observations, decided, judge
 from validation.report import Report, Stability, VariantReport
 from validation.tasks.base import Floats, ReleaseReader
@@ -65,21 +65,21 @@ def validate(
     workers = min(count, MOST_WORKERS)
     with threads(count // workers):
         eager = Eager(checkpoint, head)
-        served = ReleaseReader(
+        reader = ReleaseReader(
             manifest=manifest, tokenizer=Tokenizer(candidate), vocabulary=eager.config.vocab_size
         )
-        evaluated = encode(evaluation, served)
+        evaluated = encode_evaluation(evaluation, reader)
         runs = {
-            variant.name: floats(
-                oracle.session(candidate, variant, served, threads=count // workers)
+            variant.name: float32_run(
+                oracle.session(candidate, variant, reader, threads=count // workers)
                 if variant.name in obstacles
                 else _open(candidate, variant, threads=count // workers)
             )
             for variant in checked
         }
-        on_generated = {name: tallies(eager, GENERATED) for name in runs}
-        on_texts = {name: tallies(eager, DEMO if evaluation is None else EVALUATED) for name in runs}
-        compare_generated(eager.run, runs, served, on_generated)
+        on_generated = {name: empty_tallies(eager, GENERATED) for name in runs}
+        on_texts = {name: empty_tallies(eager, DEMO if evaluation is None else EVALUATED) for name in runs}
+        compare_generated(eager.run, runs, reader, on_generated)
         progress(f"compared {', '.join(runs)} with eager PyTorch on {GENERATED}")
         comparisons: Mapping[str, Comparison] = {}
         stability: Mapping[str, tuple[Stability, ...]] = {}
@@ -151,9 +151,9 @@ def _open(candidate: Path, variant: Variant, *, threads: int) -> Session:
     return distilforge.open(candidate, variant=variant.name, threads=threads, allow_unvalidated=True)
 
 
-def encode(evaluation: Path | None, served: ReleaseReader) -> Evaluation | None:
+def encode_evaluation(evaluation: Path | None, reader: ReleaseReader) -> Evaluation | None:
     """The evaluation data, or else the demo's texts, encoded; None if no demo text fits the release."""
-    manifest = served.manifest
+    manifest = reader.manifest
     path = data.demo_texts(manifest.head, "evaluation") if evaluation is None else evaluation
     if path is None:
         return None
@@ -162,13 +162,13 @@ def encode(evaluation: Path | None, served: ReleaseReader) -> Evaluation | None:
     )
     examples = data.read(path, task, manifest.head)
     if evaluation is None:
-        return Evaluation.of_fitting(task, examples[:: max(1, len(examples) // DEMO_TEXTS)], served)
-    evaluated = Evaluation.of(task, examples, served)
+        return Evaluation.of_fitting(task, examples[:: max(1, len(examples) // DEMO_TEXTS)], reader)
+    evaluated = Evaluation.of(task, examples, reader)
     data.check_enough(path, examples)
     return evaluated
 
 
-def floats(session: Session) -> Run:
+def float32_run(session: Session) -> Run:
     """The session's outputs as float32, whatever precision it computes in."""
 
     def run(feeds: Feeds) -> Mapping[str, Floats]:
@@ -177,20 +177,23 @@ def floats(session: Session) -> Run:
     return run
 
 
-def tallies(eager: Eager, inputs: str) -> tuple[Tally, ...]:
+def empty_tallies(eager: Eager, inputs: str) -> tuple[Tally, ...]:
     """An empty tally for each output of `eager`, in its order."""
     return tuple(Tally(inputs, output, axes) for output, axes in eager.output_axes.items())
 
 
 def compare_generated(
-    eager: EagerRun, runs: Mapping[str, Run], served: ReleaseReader, tallies: Mapping[str, Sequence[Tally]]
+    eager: EagerRun,
+    runs: Mapping[str, Run],
+    reader: ReleaseReader,
+    empty_tallies: Mapping[str, Sequence[Tally]],
 ) -> None:
     """Feed the generated inputs to eager PyTorch and to each of `runs`, and add the differences to its tallies."""
-    for case in generated.cases(served.spans, served.vocabulary):
+    for case in generated.cases(reader.spans, reader.vocabulary):
         expected = eager(case.feeds, None)
         for name, run in runs.items():
             outputs = run(case.feeds)
-            for tally in tallies[name]:
+            for tally in empty_tallies[name]:
                 pair = expected[tally.output], outputs[tally.output]
                 tally.add(difference(*pair, case.feeds, tally.axes, compared=case.compared))
 

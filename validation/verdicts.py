@@ -10,7 +10,7 @@ from typing import Literal
 from distilforge.manifest import Verdict
 from distilforge.timing.ratios import Estimate
 
-from validation.gate import Gates
+from validation.gates import Gates
 from validation.metrics import Score
 from validation.noninferiority import loss_interval, smallest_upper_end
 from validation.report import EAGER, Stability

@@ -24,7 +24,7 @@ def alone(subject: Subject, shapes: Sequence[Shape]) -> Mapping[Shape, Memory]:
     with Worker(subject) as worker:
         for shape in shapes:
             reply = worker.run(shape, settle=True, warm_ups=0, runs=1)
-            if not reply.refused:
+            if not reply.refusal:
                 device = _bytes(reply.facts["device_bytes"])
                 assert device is not None
                 held[shape] = Memory(device=device, allocated=_bytes(reply.facts["allocated_bytes"]))

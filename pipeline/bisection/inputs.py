@@ -92,21 +92,21 @@ def evaluation(folder: Path, manifest: Manifest, data: Path | None) -> Evaluatio
     )
     examples = read(path, task, manifest.head)
     vocabulary = Fields.parse((folder / "config.json").read_text(encoding="utf-8"), "config.json")
-    served = ReleaseReader(
+    reader = ReleaseReader(
         manifest=manifest, tokenizer=Tokenizer(folder), vocabulary=vocabulary.integer("vocab_size")
     )
     spread = examples[:: max(1, -(-len(examples) // MOST_EXAMPLES))]
     if data is None:
-        fitting = Evaluation.of_fitting(task, spread, served)
+        fitting = Evaluation.of_fitting(task, spread, reader)
         if fitting is None:
             raise UsageError(
                 f"none of the {len(spread)} texts in {path} fits the model",
                 hint="give shorter ones: --data texts.jsonl",
             )
     else:
-        fitting = Evaluation.of(task, spread, served)
+        fitting = Evaluation.of(task, spread, reader)
     tokens = [0] * len(fitting.examples)
     for row in fitting.rows:
         tokens[row.example] += row.tokens * len(row.encodings)
     count = sum(total <= TOKENS for total in accumulate(tokens))
-    return Evaluation.of(task, fitting.examples[: max(FEWEST_EXAMPLES, count)], served)
+    return Evaluation.of(task, fitting.examples[: max(FEWEST_EXAMPLES, count)], reader)

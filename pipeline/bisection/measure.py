@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.bisection.hybrid import Hybrid
 from validation.accuracy import Comparison, Evaluation
 from validation.batches import Bools, Feeds, Run, batches
-from validation.gate import Gates
+from validation.gates import Gates
 from validation.sequential import single_look
 from validation.tasks.base import Floats
 
@@ -119,7 +119,7 @@ def try_all(
     }
     expected: dict[str, Floats] = {}
     tokens: list[Bools] = []
-    steps = _Steps(progress, len(tuple(batches(evaluation.rows, evaluation.served))) * (len(trials) + 1))
+    steps = _Steps(progress, len(tuple(batches(evaluation.rows, evaluation.reader))) * (len(trials) + 1))
 
     def eager(feeds: Feeds, kept: Bools | None) -> Mapping[str, Floats]:
         steps.done()

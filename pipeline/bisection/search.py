@@ -45,7 +45,7 @@ class Search:
 
     def run(self, release: str, variant: str) -> Bisection:
         """The result for `variant` of `release`."""
-        feeds = [batch.feeds for batch in batches(self.evaluation.rows, self.evaluation.served)]
+        feeds = [batch.feeds for batch in batches(self.evaluation.rows, self.evaluation.reader)]
         self.progress("comparing the modules' ends", 0, 1)
         unpaired = mispaired(self.hybrid, feeds[0])
         own = local_noise(self.hybrid, feeds, unpaired=unpaired)

@@ -238,13 +238,13 @@ def bench(
 ) -> None:
     """Time a release's variants on this machine, so that distilforge.open takes the fastest here from now on."""
     with report_errors(verbose) as listener:
-        from distilforge.measured import bench as measured
-        from distilforge.measured import table
+        from distilforge.benchmark import run as benchmark
+        from distilforge.benchmark import table
 
         if forget:
-            display.result(measured.forget(release))
+            display.result(benchmark.forget_release(release))
             return
-        bench_options = measured.Options(
+        bench_options = benchmark.BenchmarkOptions(
             variants=tuple(variant or ()),
             shapes=tuple(shape or ()),
             threads=threads,
@@ -252,7 +252,7 @@ def bench(
             plot=plot,
             remember=not no_remember,
         )
-        outcome = measured.bench(release, bench_options, listener.note)
+        outcome = benchmark.run_benchmark(release, bench_options, listener.note)
     display.result(outcome.to_json() if as_json else table.text(outcome))
 
 

@@ -14,7 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.recipe import toml as recipe_toml
 from pipeline.recipe.plan import PLAIN
 from pipeline.recipe.recipe import Recipe, VariantName
-from validation.gate import Latency
+from validation.gates import Latency
 
 RECIPE_SUFFIX = ".toml"
 

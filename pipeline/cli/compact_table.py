@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from pipeline.release.summary import NOT_SETTLED, ReleaseLines, VariantLine, number
+from pipeline.release.summary import NOT_SETTLED, ReleaseLines, VariantLine, format_number
 
 COLUMNS = ("variant", "eager -> variant", "loss below", "x eager")
 _INDENT = "  "
@@ -38,11 +38,15 @@ def _in_two_lines(column: str) -> tuple[str, str]:
 
 
 def _cells(line: VariantLine) -> tuple[str, ...]:
-    metric = "-" if line.eager is None else f"{number(line.eager, '.4f')} -> {number(line.value, '.4f')}"
+    metric = (
+        "-"
+        if line.eager is None
+        else f"{format_number(line.eager, '.4f')} -> {format_number(line.value, '.4f')}"
+    )
     return (
         line.variant,
         metric,
-        number(line.loss, ".4f") if line.loss_settled else NOT_SETTLED,
+        format_number(line.loss, ".4f") if line.loss_settled else NOT_SETTLED,
         line.claimed(line.speedup, ".2f"),
     )
 

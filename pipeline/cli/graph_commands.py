@@ -34,7 +34,7 @@ Method = Annotated[
 Smoothing = Annotated[float, typer.Option(help="How much of an outlier moves into the weights, from 0 to 1.")]
 Bits = Annotated[int, typer.Option(help="8, or 7 for CPUs whose 8-bit products saturate.")]
 Products = Annotated[bool, typer.Option("--attention", help="Quantize the products of attention too.")]
-Passes = Annotated[
+FirstPasses = Annotated[
     list[str] | None,
     typer.Option(
         "--pass",
@@ -105,7 +105,7 @@ def quantize(
     weight_bits: Bits = BITS,
     attention: Products = False,
     exclude: options.Exclude = None,
-    passes: Passes = None,
+    passes: FirstPasses = None,
     final_passes: FinalPasses = None,
     as_json: options.Json = False,
     verbose: options.Verbose = False,

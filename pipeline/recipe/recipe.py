@@ -12,7 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.recipe.plan import Plan, preset
 from pipeline.registry import unknown
 from pipeline.store import digests
-from validation.gate import Gates
+from validation.gates import Gates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ from pipeline.recipe.recipe import Recipe, VariantName
 from pipeline.registry import unknown
 from pipeline.targets import precisions
 from validation.errors import GatesError
-from validation.gate import LIMITS, Gates
+from validation.gates import LIMITS, Gates
 
 OFF = "off"
 

@@ -59,7 +59,7 @@ def assemble(
     return manifest
 
 
-def without(manifest: Manifest, reasons: Mapping[str, str]) -> Manifest:
+def withhold(manifest: Manifest, reasons: Mapping[str, str]) -> Manifest:
     """`manifest` with the variants in `reasons` withheld, for the reason given by their name.
 
     Their files leave the manifest, which changes the version.

@@ -9,7 +9,7 @@ from distilforge.session import Session
 from distilforge.timing import claims
 
 from validation import tasks
-from validation.report import AGREEMENT, EAGER, room
+from validation.report import AGREEMENT, EAGER, headroom
 
 # The precision that the others of a release are compared with
 BASE_PRECISION = "fp32"
@@ -41,15 +41,15 @@ Labels: {{ manifest.labels | join(", ") }}
 {%- if not labelled %}
 No labelled data were given, so only agreement with eager PyTorch was judged.
 {% endif %}
-| variant | check | observed | limit | room | met |
+| variant | check | observed | limit | headroom | met |
 |---|---|---|---|---|---|
 {% for variant, verdict in verdicts -%}
 | {{ variant }} | {{ verdict.check }} \
 | {{ "%.3g" | format(verdict.observed) if verdict.settled else "-" }} \
 | {{ verdict.comparison }} {{ "%.3g" | format(verdict.limit) }} {{ verdict.unit }} \
-| {{ "%.3g" | format(verdict | room) if verdict.settled else "-" }} | {{ outcomes[verdict.outcome] }} |
+| {{ "%.3g" | format(verdict | headroom) if verdict.settled else "-" }} | {{ outcomes[verdict.outcome] }} |
 {% endfor %}
-Room is the distance from the observed value to the limit; it is negative if the check failed. A check that is not
+Headroom is the distance from the observed value to the limit; it is negative if the check failed. A check that is not
 settled is neither a failure nor a claim.
 {% for variant, note in notes %}
 - {{ variant }}: {{ note }}
@@ -154,7 +154,7 @@ def render(manifest: Manifest, architecture: str) -> str:
         autoescape=False,  # noqa: S701 - Markdown
         keep_trailing_newline=True,
     )
-    environment.filters["room"] = room
+    environment.filters["headroom"] = headroom
     task = architecture.removeprefix("DistilBertFor")
     return environment.from_string(_TEMPLATE).render(
         manifest=manifest,

@@ -6,7 +6,7 @@ from distilforge.manifest import Manifest, Variant, Withheld
 from distilforge.timing import claims
 
 from pipeline.release.model_card import fp32_sibling, judged_metric
-from validation.gate import WIDENED
+from validation.gates import WIDENED
 from validation.report import AGREEMENT, EAGER
 from validation.verdicts import ERROR, LOSS
 
@@ -106,11 +106,11 @@ class VariantLine:
         """The loss and its margin, as text."""
         if self.loss is None:
             return "-"
-        return f"{self.loss:.4f} of {number(self.margin, '.4g')}" if self.loss_settled else NOT_SETTLED
+        return f"{self.loss:.4f} of {format_number(self.margin, '.4g')}" if self.loss_settled else NOT_SETTLED
 
     def claimed(self, value: float | None, form: str, *, scale: float = 1) -> str:
         """`value`, which comes from a timing, as text."""
-        return NOT_SETTLED if value is None and self.timed else number(value, form, scale=scale)
+        return NOT_SETTLED if value is None and self.timed else format_number(value, form, scale=scale)
 
     def cells(self) -> tuple[str, ...]:
         """This line as text, with one cell for each column."""
@@ -118,18 +118,18 @@ class VariantLine:
             self.release,
             self.head,
             self.variant,
-            number(self.bytes, ".1f", scale=1e-6),
+            format_number(self.bytes, ".1f", scale=1e-6),
             self.metric or "-",
-            number(self.eager, ".4f"),
-            number(self.value, ".4f"),
+            format_number(self.eager, ".4f"),
+            format_number(self.value, ".4f"),
             self.loss_of_margin,
-            number(self.agreement, ".2%"),
+            format_number(self.agreement, ".2%"),
             self.claimed(self.eager_seconds, ".1f", scale=1000),
             self.claimed(self.variant_seconds, ".1f", scale=1000),
             self.claimed(self.speedup, ".2f"),
             self.claimed(self.sibling_speedup, ".2f") if self.sibling else "-",
             " ".join(self.capabilities) or "-",
-            number(self.build_seconds, ".1f"),
+            format_number(self.build_seconds, ".1f"),
             self.verdict,
         )
 
@@ -215,6 +215,6 @@ def _withheld(manifest: Manifest, withheld: Withheld) -> VariantLine:
     )
 
 
-def number(value: float | None, form: str, *, scale: float = 1) -> str:
+def format_number(value: float | None, form: str, *, scale: float = 1) -> str:
     """`value`, multiplied by `scale`, in the format `form`; a dash for None."""
     return "-" if value is None else format(value * scale, form)

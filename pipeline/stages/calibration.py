@@ -41,20 +41,20 @@ def feeds(
         )
     task = tasks.find(head)(labels=(), labelled=False)
     examples = read(path, task, head)
-    served = _checkpoint_reader(checkpoint, spans)
+    reader = _checkpoint_reader(checkpoint, spans)
     rows: list[Row] = []
     for index, example in enumerate(examples[:: -(-len(examples) // most)]):
         # A text may be too long for this model, or offer more choices than it takes.
         with contextlib.suppress(DataError):
-            rows += task.rows(example, index, served)[:MOST_WINDOWS]
+            rows += task.rows(example, index, reader)[:MOST_WINDOWS]
     if not rows:
         raise UsageError(
             f"none of the {len(examples)} texts in {path} fits the model",
-            hint=f"give texts of at most {served.longest} tokens",
+            hint=f"give texts of at most {reader.longest} tokens",
         )
 
     def calibration() -> Iterator[Feeds]:
-        return (batch.feeds for batch in batches(rows, served))
+        return (batch.feeds for batch in batches(rows, reader))
 
     return calibration
 

@@ -129,7 +129,7 @@ def validate(work: WorkFolder, recipe: Recipe, made: Stage, compared: Stage, tim
         timing = read_timing(timed.folder) if timed is not None else None
         report = speed.judge(answers, manifest.variants, timing, recipe.gates)
         (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
-        assemble.write_manifest(judged(manifest, report), folder)
+        assemble.write_manifest(with_results(manifest, report), folder)
 
     return work.stage(
         "validate",
@@ -153,7 +153,7 @@ def read_timing(folder: Path) -> "ReleaseTiming | None":
     return ReleaseTiming.from_json(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else None
 
 
-def judged(manifest: Manifest, report: "Report") -> Manifest:
+def with_results(manifest: Manifest, report: "Report") -> Manifest:
     """`manifest` with the report's results for each variant, and without the variants that are withheld."""
     reports = {result.name: result for result in report.variants}
     complete = replace(
@@ -172,7 +172,7 @@ def judged(manifest: Manifest, report: "Report") -> Manifest:
         ),
     )
     withheld = {result.name: result.withheld for result in report.variants if result.withheld}
-    return assemble.without(complete, withheld)
+    return assemble.withhold(complete, withheld)
 
 
 def _content(manifest: Manifest) -> str:

@@ -84,8 +84,8 @@ class WorkFolder:
 
         `inputs` is everything that the result depends on, as JSON types. A measurement also depends on the moment, so
         an earlier result is only used if `is_reusable` returns true for its folder. If two builds need the same stage
-        at once, the second waits for the first. Raises StageError, with the cause chained, for every error that does not
-        explain itself.
+        at once, the second waits for the first. Raises StageError, with the cause chained, for every error that does
+        not explain itself.
         """
         key = digests.of_value({"stage": name, "inputs": inputs})[:KEY_DIGITS]
         started = time.monotonic()

@@ -14,11 +14,19 @@ from validation import invariance, notes, verdicts
 from validation.accuracy import Evaluation
 from validation.batches import Bools, Feeds
 from validation.eager import Eager
-from validation.gate import Gates
+from validation.gates import Gates
 from validation.judge import Observations, judge_answers
 from validation.sequential import single_look
 from validation.tasks.base import Floats, ReleaseReader
-from validation.validate import DEMO, EVALUATED, GENERATED, compare_generated, encode, floats, tallies
+from validation.validate import (
+    DEMO,
+    EVALUATED,
+    GENERATED,
+    compare_generated,
+    empty_tallies,
+    encode_evaluation,
+    float32_run,
+)
 
 # Enough texts to reject a plan that breaks the model. A loss of a percentage point only shows on all texts.
 QUICK_TEXTS = 200
@@ -68,18 +76,18 @@ class AccuracyGate:
     """Compares plans with eager PyTorch on `checkpoint`, under the gates of a build."""
 
     def __init__(
-        self, checkpoint: Path, served: ReleaseReader, evaluation: Path | None, gates: Gates
+        self, checkpoint: Path, reader: ReleaseReader, evaluation: Path | None, gates: Gates
     ) -> None:
-        self._eager = CachedEager(Eager(checkpoint, served.manifest.head))
-        self._gates, self._served = gates, served
+        self._eager = CachedEager(Eager(checkpoint, reader.manifest.head))
+        self._gates, self._reader = gates, reader
         self._inputs = DEMO if evaluation is None else EVALUATED
-        self._all_texts = encode(evaluation, served)
+        self._all_texts = encode_evaluation(evaluation, reader)
         self._some_texts: Evaluation | None = None
         self._invariance_sample: Evaluation | None = None
         if self._all_texts is not None:
             examples = self._all_texts.examples
             spread = examples[:: -(-len(examples) // QUICK_TEXTS)]
-            self._some_texts = Evaluation.of(self._all_texts.task, spread, served)
+            self._some_texts = Evaluation.of(self._all_texts.task, spread, reader)
             self._invariance_sample = invariance.sample(self._all_texts)
         self.notes = notes.notes(evaluation, self._all_texts, gates)
         self.description = (
@@ -96,9 +104,9 @@ class AccuracyGate:
         return self._judge(session, self._all_texts, complete=True)
 
     def _judge(self, session: PlanSession, texts: Evaluation | None, *, complete: bool) -> Judgement:
-        name, run = session.variant.name, floats(session.session)
-        on_texts = tallies(self._eager.eager, self._inputs)
-        on_generated = tallies(self._eager.eager, GENERATED)
+        name, run = session.variant.name, float32_run(session.session)
+        on_texts = empty_tallies(self._eager.eager, self._inputs)
+        on_generated = empty_tallies(self._eager.eager, GENERATED)
         compared = None
         if texts is not None:
             compared = texts.compare(
@@ -110,7 +118,7 @@ class AccuracyGate:
                 progress=lambda done, of: None,
             )[name]
         if complete or texts is None:
-            compare_generated(self._eager.run, {name: run}, self._served, {name: on_generated})
+            compare_generated(self._eager.run, {name: run}, self._reader, {name: on_generated})
         sample = self._invariance_sample
         stability = invariance.measure(sample, run, workers=1) if complete and sample else ()
         answers = Observations(

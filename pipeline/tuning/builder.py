@@ -82,7 +82,7 @@ class PlanBuilder:
             folder=self._release,
         )
         config = source.checkpoint.configuration()
-        self.served = ReleaseReader(
+        self.reader = ReleaseReader(
             manifest=manifest, tokenizer=Tokenizer(self._release), vocabulary=config.vocab_size
         )
 
@@ -111,10 +111,10 @@ class PlanBuilder:
             session = subjects.open_session(
                 replace(variant, session={**plan.session, **_NO_SPINNING}),
                 folder,
-                manifest=self.served.manifest,
-                tokenizer=self.served.tokenizer,
+                manifest=self.reader.manifest,
+                tokenizer=self.reader.tokenizer,
                 threads=self._threads,
-                vocabulary=self.served.vocabulary,
+                vocabulary=self.reader.vocabulary,
             )
         return PlanSession(variant=variant, session=session)
 
@@ -130,8 +130,8 @@ class PlanBuilder:
             folder=folder,
             release=self._release,
             threads=self._threads,
-            vocabulary=self.served.vocabulary,
-            choices=usual_choices(self.served.manifest),
+            vocabulary=self.reader.vocabulary,
+            choices=usual_choices(self.reader.manifest),
         )
 
     def pin(self, plans: Iterable[Plan]) -> None:

@@ -9,10 +9,10 @@ from distilforge.timing.ratios import Estimate
 from distilforge.timing.rounds import Budget, Timing, time_in_rounds, time_subjects
 from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Subject
-from distilforge.timing.variant import usable_shapes
+from distilforge.timing.variant import shapes_within_spans
 
 from pipeline.tuning.evidence import Outcome
-from validation.gate import Gates
+from validation.gates import Gates
 
 # Per shape, enough to see which plans cannot win. The fewest rounds that an interval needs are run in any case.
 SCREENING_SECONDS = 0.5
@@ -65,10 +65,12 @@ def _is_faster(ratio: Estimate | None) -> bool:
 
 
 def _shapes(manifest: Manifest, gates: Gates) -> tuple[Shape, ...]:
-    return usable_shapes([Shape(batch=batch, tokens=tokens) for batch, tokens in gates.shapes], manifest)
+    return shapes_within_spans(
+        [Shape(batch=batch, tokens=tokens) for batch, tokens in gates.shapes], manifest
+    )
 
 
 def _without_refusals(timing: Timing) -> Timing:
-    for (name, shape), reason in timing.refused.items():
+    for (name, shape), reason in timing.refusals.items():
         raise EngineError(f"the plan {name} cannot answer a batch of {shape}: {reason}")
     return timing

@@ -6,7 +6,7 @@ from pathlib import Path
 from distilforge.backends import backends
 from distilforge.manifest import Manifest, Variant
 from distilforge.release import MANIFEST
-from distilforge.session import Loaded, Session
+from distilforge.session import Session, SessionParts
 from distilforge.timing.subject import Subject
 from distilforge.timing.variant import SessionRunner
 from distilforge.tokenizer import Tokenizer
@@ -70,7 +70,7 @@ def open_session(
     backend = backends.get(variant.target)
     assert backend is not None, variant.target
     return Session(
-        Loaded(
+        SessionParts(
             manifest=replace(manifest, variants=(variant,)),
             variant=variant,
             engine=backend.load(variant, folder, providers=None, threads=threads),

@@ -9,7 +9,7 @@ from pipeline.recipe.plan import Plan
 from pipeline.tuning import duel
 from pipeline.tuning.accuracy import AccuracyGate, Judgement
 from pipeline.tuning.builder import PlanBuilder, PlanSession
-from validation.gate import Gates
+from validation.gates import Gates
 
 
 class Candidate(Protocol):
@@ -51,11 +51,11 @@ class MachineTester:
 
     def screen(self, plans: Sequence[Plan]) -> Timing:
         subjects = [self._builder.subject(plan) for plan in plans]
-        return duel.screen(subjects, self._builder.served.manifest, self._gates)
+        return duel.screen(subjects, self._builder.reader.manifest, self._gates)
 
     def measure(self, plans: Sequence[Plan]) -> Timing:
         subjects = [self._builder.subject(plan) for plan in plans]
-        return duel.measure(subjects, self._builder.served.manifest, self._gates, progress=self._progress)
+        return duel.measure(subjects, self._builder.reader.manifest, self._gates, progress=self._progress)
 
     def pin(self, plans: Iterable[Plan]) -> None:
         self._builder.pin(plans)

@@ -165,7 +165,7 @@ def _search(
     from pipeline.tuning.search import Search
     from pipeline.tuning.tester import MachineTester
 
-    head, manifest = builder.interface.head, builder.served.manifest
+    head, manifest = builder.interface.head, builder.reader.manifest
     others = plan_file.other_plans(
         output,
         recipe.plans,
@@ -173,7 +173,7 @@ def _search(
         [precision for precision in target.precisions if precision != variant.precision],
         head,
     )
-    gate = AccuracyGate(builder.source.checkpoint.path, builder.served, recipe.evaluation, recipe.gates)
+    gate = AccuracyGate(builder.source.checkpoint.path, builder.reader, recipe.evaluation, recipe.gates)
     for note in gate.notes:
         listener.note(note)
     base = replace(default, exclude=recipe.exclude)

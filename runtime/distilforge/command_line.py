@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from distilforge.benchmark import table
+from distilforge.benchmark.run import SECONDS, BenchmarkOptions, forget_release, run_benchmark
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
-from distilforge.measured import table
-from distilforge.measured.bench import SECONDS, Options, bench, forget
 
 PROGRAM = "python -m distilforge"
 INTERRUPTED = 130
@@ -49,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _bench(parsed: argparse.Namespace) -> str:
     if parsed.forget:
-        return forget(parsed.release)
-    result = bench(
+        return forget_release(parsed.release)
+    result = run_benchmark(
         parsed.release,
-        Options(
+        BenchmarkOptions(
             variants=tuple(parsed.variant),
             shapes=tuple(parsed.shape),
             threads=parsed.threads,

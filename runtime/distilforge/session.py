@@ -7,17 +7,17 @@ from typing import ClassVar
 import numpy as np
 
 from distilforge.backends import Engine
-from distilforge.batching import Batch, batches, pad
 from distilforge.checks.arguments import Truncation, check_option, check_texts
+from distilforge.checks.feeds import Array, check_feeds
 from distilforge.errors import InputError
-from distilforge.feeds import Array, check_feeds
+from distilforge.logits.probabilities import Floats
 from distilforge.manifest import Manifest, Span, Variant
-from distilforge.probabilities import Floats
+from distilforge.text.batching import Batch, batches, pad
 from distilforge.tokenizer import Encoding, Text, Tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class SessionParts:
     """The parts of a session."""
 
     manifest: Manifest
@@ -42,7 +42,7 @@ class Session:
     example_inputs: ClassVar[str] = '["A text."]'
     """What an example passes when it calls the session, as Python code; the model card has it."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: SessionParts) -> None:
         """Applications call `distilforge.open` instead."""
         self._loaded = loaded
 

@@ -17,7 +17,7 @@ from pipeline.stages.export import export
 from pipeline.stages.load import load
 from pipeline.store.work import Stage, WorkFolder
 from tests.conftest import MakeCheckpoint
-from validation.gate import Gates
+from validation.gates import Gates
 
 COMMAND = str(Path(sys.executable).with_name("distilforge"))
 

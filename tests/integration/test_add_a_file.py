@@ -128,7 +128,7 @@ from pipeline.cli.app import app
 from pipeline.recipe.recipe import Recipe, VariantName
 from tests.integration.conftest import Listener
 from typer.testing import CliRunner
-from validation.gate import Gates, Limits
+from validation.gates import Gates, Limits
 
 recipe = Recipe(
     name="added",

@@ -19,7 +19,7 @@ from pipeline.errors import GateError
 from pipeline.recipe.recipe import Recipe
 from tests.conftest import MakeCheckpoint
 from tests.integration.conftest import QUICK, Listener, Release, prepare_export, write_evaluation
-from validation.gate import Limits
+from validation.gates import Limits
 
 ROOT = Path(__file__).parents[2]
 LAYOUT = {

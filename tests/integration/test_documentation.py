@@ -13,7 +13,7 @@ from pipeline.cli.app import app
 from pipeline.recipe.recipe import Recipe
 from tests.conftest import MakeCheckpoint
 from tests.integration.conftest import prepare_export
-from validation.gate import Gates
+from validation.gates import Gates
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ from pipeline.store.versions import installed
 from tests.conftest import MakeCheckpoint
 from tests.engine_graphs import graph_file
 from tests.integration.conftest import QUICK, Listener, run_command, write_evaluation
-from validation.gate import LIMITS, Limits
+from validation.gates import LIMITS, Limits
 
 # Eight texts cannot show a loss below a point, and the scores of a random model nearly tie
 LENIENT = replace(QUICK, margin=0.3, limits={**LIMITS, "fp16": Limits(noise=0.05), "int8": Limits(noise=0.9)})

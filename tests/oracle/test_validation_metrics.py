@@ -101,7 +101,7 @@ def token_scores(labels: tuple[str, ...]) -> tuple[list[list[str]], list[list[st
         [[labels[int(value)] for value in side] for side in sides]
         for sides in (arrays, [example.labels for example in examples])
     ]
-    return named[0], named[1], task.scores(examples, answers, answers, served=None)  # type: ignore[arg-type]
+    return named[0], named[1], task.scores(examples, answers, answers, reader=None)  # type: ignore[arg-type]
 
 
 def test_entity_f1_is_seqevals() -> None:
@@ -139,18 +139,18 @@ def test_answers_are_the_sessions_and_scored_as_torchmetrics_scores_them() -> No
         Question(place="", question="what is it", context=context, answers=answers)
         for context, answers in zip(contexts, (("the food", "movie"), ("king of",), ()), strict=True)
     )
-    served = ReleaseReader(manifest=manifest, tokenizer=tokenizer, vocabulary=10_000)
+    reader = ReleaseReader(manifest=manifest, tokenizer=tokenizer, vocabulary=10_000)
     task = find("question_answering")(labels=manifest.labels)
-    evaluated = Evaluation.of(task, questions, served)
+    evaluated = Evaluation.of(task, questions, reader)
     assert len(evaluated.rows) > len(questions), "one context needs several windows"
     arrays: dict[int, Array] = {}
-    for batch in batches(evaluated.rows, served):
+    for batch in batches(evaluated.rows, reader):
         outputs = session.run(batch.feeds)
         for index, position in enumerate(batch.positions):
             row = {name: array[index].astype(np.float32) for name, array in outputs.items()}
             arrays[position] = task.reduce(evaluated.rows[position], row)
     answers = Answers(rows=evaluated.rows, arrays=tuple(arrays[index] for index in range(len(arrays))))
-    f1, exact = task.scores(questions, answers, answers, served)
+    f1, exact = task.scores(questions, answers, answers, reader)
 
     direct = session([("what is it", context) for context in contexts], handle_impossible_answer=True)
     oracle = SQuAD()
@@ -164,7 +164,7 @@ def test_answers_are_the_sessions_and_scored_as_torchmetrics_scores_them() -> No
     expected = oracle.compute()
     assert f1.value == pytest.approx(float(expected["f1"]) / 100, abs=1e-6)
     assert exact.value == pytest.approx(float(expected["exact_match"]) / 100, abs=1e-6)
-    decided = task.decisions(questions, answers, served)
+    decided = task.decisions(questions, answers, reader)
     assert [(int(value) >> 32, int(value) & 0xFFFFFFFF) for value in decided] == [
         (answer.start, answer.end) for answer in direct
     ]

@@ -7,8 +7,8 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from distilforge.logits.probabilities import softmax
 from distilforge.manifest import Manifest, Span
-from distilforge.probabilities import softmax
 from distilforge.tokenizer import Encoding, Text, Tokenizer
 
 from validation.metrics import Array, Indices, Score
@@ -185,12 +185,12 @@ class Task(ABC, Generic[E]):
 
     @abstractmethod
     def scores(
-        self, examples: Sequence[E], answers: Answers, eager: Answers, served: ReleaseReader
+        self, examples: Sequence[E], answers: Answers, eager: Answers, reader: ReleaseReader
     ) -> tuple[Score, ...]:
         """The metrics of `answers`, the primary one first; `eager` has eager PyTorch's answers to the same rows."""
 
     @abstractmethod
-    def decisions(self, examples: Sequence[E], answers: Answers, served: ReleaseReader) -> Indices:
+    def decisions(self, examples: Sequence[E], answers: Answers, reader: ReleaseReader) -> Indices:
         """The answers that an application would get, one whole number each; empty for heads that decide nothing."""
 
 

@@ -63,18 +63,18 @@ class Features(Task[MatchedText]):
         return cosines_N
 
     def scores(
-        self, examples: Sequence[MatchedText], answers: Answers, eager: Answers, served: ReleaseReader
+        self, examples: Sequence[MatchedText], answers: Answers, eager: Answers, reader: ReleaseReader
     ) -> tuple[Score, ...]:
         cosine = metrics.mean("embedding cosine", self.cosines(answers, eager))
         matches = _matches(examples)
         if len(set(matches)) < 2:
             return (cosine,)
         queries = [example for example in examples if example.match is not None]
-        nearest = self.decisions(examples, answers, served)
+        nearest = self.decisions(examples, answers, reader)
         correct = [matches[index] == query.match for index, query in zip(nearest, queries, strict=True)]
         return metrics.mean("retrieval accuracy", np.asarray(correct, dtype=np.float64)), cosine
 
-    def decisions(self, examples: Sequence[MatchedText], answers: Answers, served: ReleaseReader) -> Indices:
+    def decisions(self, examples: Sequence[MatchedText], answers: Answers, reader: ReleaseReader) -> Indices:
         if len(set(_matches(examples))) < 2:
             return np.zeros(0, dtype=np.int64)
         texts = answers.of_part(TEXT)

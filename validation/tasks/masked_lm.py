@@ -96,7 +96,7 @@ class MaskedLM(Task[MaskedText]):
         return tuple(sorted({*row.scored_positions, *range(0, row.tokens, COMPARED_EVERY)}))
 
     def scores(
-        self, examples: Sequence[MaskedText], answers: Answers, eager: Answers, served: ReleaseReader
+        self, examples: Sequence[MaskedText], answers: Answers, eager: Answers, reader: ReleaseReader
     ) -> tuple[Score, ...]:
         pairs = tuple(zip(answers.rows, answers.arrays, strict=True))
         correct_N = np.asarray([(array[0] == row.targets).sum() for row, array in pairs], dtype=np.float64)
@@ -107,7 +107,7 @@ class MaskedLM(Task[MaskedText]):
             metrics.perplexity("pseudo-perplexity", negative_log_likelihoods_N, masks_N),
         )
 
-    def decisions(self, examples: Sequence[MaskedText], answers: Answers, served: ReleaseReader) -> Indices:
+    def decisions(self, examples: Sequence[MaskedText], answers: Answers, reader: ReleaseReader) -> Indices:
         return np.concatenate([array[0] for array in answers.arrays]).astype(np.int64)
 
 

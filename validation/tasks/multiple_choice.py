@@ -60,12 +60,12 @@ class MultipleChoice(Task[Choice]):
         return outputs["logits"].astype(np.float64)
 
     def scores(
-        self, examples: Sequence[Choice], answers: Answers, eager: Answers, served: ReleaseReader
+        self, examples: Sequence[Choice], answers: Answers, eager: Answers, reader: ReleaseReader
     ) -> tuple[Score, ...]:
         labels_N = np.asarray([example.label for example in examples], dtype=np.int64)
-        correct_N = (self.decisions(examples, answers, served) == labels_N).astype(np.float64)
+        correct_N = (self.decisions(examples, answers, reader) == labels_N).astype(np.float64)
         return (metrics.mean("accuracy", correct_N),)
 
-    def decisions(self, examples: Sequence[Choice], answers: Answers, served: ReleaseReader) -> Indices:
+    def decisions(self, examples: Sequence[Choice], answers: Answers, reader: ReleaseReader) -> Indices:
         # One row at a time, because examples may have different numbers of choices.
         return np.asarray([array.argmax() for array in answers.of_part(0)], dtype=np.int64)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import distilforge
 import numpy as np
+from distilforge.checks.feeds import Array as FeedArray
 from distilforge.errors import InputError
-from distilforge.feeds import Array as FeedArray
 from distilforge.manifest import Variant
-from distilforge.session import Loaded
+from distilforge.session import SessionParts
 
 from validation import metrics
 from validation.errors import DataError
@@ -84,13 +84,13 @@ class QuestionAnswering(Task[Question]):
         return probabilities(self.reduce(row, outputs).astype(np.float32))
 
     def scores(
-        self, examples: Sequence[Question], answers: Answers, eager: Answers, served: ReleaseReader
+        self, examples: Sequence[Question], answers: Answers, eager: Answers, reader: ReleaseReader
     ) -> tuple[Score, ...]:
         from torchmetrics.functional.text import squad  # here, because importing it takes seconds
 
         exact, f1 = [], []
         for number, (example, answer) in enumerate(
-            zip(examples, _session_answers(examples, answers, served), strict=True)
+            zip(examples, _session_answers(examples, answers, reader), strict=True)
         ):
             truths = list(example.answers) or [""]
             result = squad(
@@ -101,9 +101,9 @@ class QuestionAnswering(Task[Question]):
             f1.append(float(result["f1"]) / 100)
         return metrics.mean("answer F1", np.asarray(f1)), metrics.mean("exact match", np.asarray(exact))
 
-    def decisions(self, examples: Sequence[Question], answers: Answers, served: ReleaseReader) -> Indices:
+    def decisions(self, examples: Sequence[Question], answers: Answers, reader: ReleaseReader) -> Indices:
         """The first and last character of each answer, in the upper and lower 32 bits."""
-        spans = [(answer.start, answer.end) for answer in _session_answers(examples, answers, served)]
+        spans = [(answer.start, answer.end) for answer in _session_answers(examples, answers, reader)]
         return np.asarray([(start << 32) + end for start, end in spans], dtype=np.int64)
 
 
@@ -126,7 +126,7 @@ class _ReplayEngine:
 
 
 def _session_answers(
-    examples: Sequence[Question], answers: Answers, served: ReleaseReader
+    examples: Sequence[Question], answers: Answers, reader: ReleaseReader
 ) -> list[distilforge.Answer]:
     """The answers that an application gets: those of the runtime's session, which reads the outputs of `answers`."""
     outputs = {
@@ -134,12 +134,12 @@ def _session_answers(
         for row, array in zip(answers.rows, answers.arrays, strict=True)
     }
     session = distilforge.QuestionAnswering(
-        Loaded(
-            manifest=served.manifest,
+        SessionParts(
+            manifest=reader.manifest,
             variant=Variant(target="replay", precision="fp32", files=()),
             engine=_ReplayEngine(outputs),
-            tokenizer=served.tokenizer,
-            vocabulary=served.vocabulary,
+            tokenizer=reader.tokenizer,
+            vocabulary=reader.vocabulary,
         )
     )
     candidates = session(

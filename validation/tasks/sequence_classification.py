@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from distilforge.probabilities import sigmoid
+from distilforge.logits.probabilities import sigmoid
 
 from validation import metrics
 from validation.metrics import Array, Indices, Score
@@ -102,7 +102,7 @@ class SequenceClassification(Task[ClassifiedText]):
         return float((np.abs(before - after) / scale).max())
 
     def scores(
-        self, examples: Sequence[ClassifiedText], answers: Answers, eager: Answers, served: ReleaseReader
+        self, examples: Sequence[ClassifiedText], answers: Answers, eager: Answers, reader: ReleaseReader
     ) -> tuple[Score, ...]:
         logits_NL = np.stack(answers.of_part(0))
         truth = np.asarray([example.truth for example in examples], dtype=np.float64)
@@ -122,7 +122,7 @@ class SequenceClassification(Task[ClassifiedText]):
         )
 
     def decisions(
-        self, examples: Sequence[ClassifiedText], answers: Answers, served: ReleaseReader
+        self, examples: Sequence[ClassifiedText], answers: Answers, reader: ReleaseReader
     ) -> Indices:
         logits_NL = np.stack(answers.of_part(0))
         if self.kind == "regression":

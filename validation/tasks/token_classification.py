@@ -81,7 +81,7 @@ class TokenClassification(Task[LabelledWords]):
         return probabilities(outputs["logits"][list(row.scored_positions)])
 
     def scores(
-        self, examples: Sequence[LabelledWords], answers: Answers, eager: Answers, served: ReleaseReader
+        self, examples: Sequence[LabelledWords], answers: Answers, eager: Answers, reader: ReleaseReader
     ) -> tuple[Score, ...]:
         pairs = [
             (
@@ -100,7 +100,7 @@ class TokenClassification(Task[LabelledWords]):
         return f1, metrics.ratio("token accuracy", correct_N, words_N)
 
     def decisions(
-        self, examples: Sequence[LabelledWords], answers: Answers, served: ReleaseReader
+        self, examples: Sequence[LabelledWords], answers: Answers, reader: ReleaseReader
     ) -> Indices:
         return np.concatenate([array.astype(np.int64) for array in answers.arrays])
 

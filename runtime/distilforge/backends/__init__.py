@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from distilforge.feeds import Array
+from distilforge.checks.feeds import Array
 from distilforge.manifest import Variant
 from distilforge.registry import Registry
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from distilforge.checks.arguments import Truncation, check_option, check_texts, one_or_many
 from distilforge.heads import heads
-from distilforge.probabilities import Floats
+from distilforge.logits.probabilities import Floats
 from distilforge.session import Session
 from distilforge.tokenizer import Text
 

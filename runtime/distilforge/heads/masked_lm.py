@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from distilforge.checks.arguments import Truncation, check_positive, check_string, check_strings, one_or_many
 from distilforge.errors import InputError
 from distilforge.heads import heads
-from distilforge.probabilities import Floats, softmax
+from distilforge.logits.probabilities import Floats, softmax
 from distilforge.session import Session
 from distilforge.tokenizer import Encoding
 

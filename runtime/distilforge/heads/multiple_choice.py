@@ -6,12 +6,12 @@ from typing import TypeVar, overload
 
 import numpy as np
 
-from distilforge.batching import batches, pad
 from distilforge.checks.arguments import Truncation, check_string, one_or_many
 from distilforge.errors import InputError
 from distilforge.heads import heads
-from distilforge.probabilities import softmax
+from distilforge.logits.probabilities import softmax
 from distilforge.session import Session
+from distilforge.text.batching import batches, pad
 from distilforge.tokenizer import Encoding
 
 ChoiceQuestion = tuple[str, Sequence[str]]

@@ -8,7 +8,7 @@ import numpy as np
 
 from distilforge.checks.arguments import Truncation, check_positive, check_texts, one_or_many
 from distilforge.heads import heads
-from distilforge.probabilities import Floats, sigmoid, softmax
+from distilforge.logits.probabilities import Floats, sigmoid, softmax
 from distilforge.session import Session
 from distilforge.tokenizer import Text
 

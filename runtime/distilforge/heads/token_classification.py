@@ -8,7 +8,7 @@ import numpy as np
 
 from distilforge.checks.arguments import Truncation, check_option, check_strings, one_or_many
 from distilforge.heads import heads
-from distilforge.probabilities import Floats, softmax
+from distilforge.logits.probabilities import Floats, softmax
 from distilforge.session import Session
 from distilforge.tokenizer import Encoding, Tokenizer
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distilforge.probabilities import Floats, softmax
+from distilforge.logits.probabilities import Floats, softmax
 
 # transformers' value for tokens that cannot start or end an answer
 _EXCLUDED = np.float32(-10000.0)

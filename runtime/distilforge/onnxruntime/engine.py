@@ -6,9 +6,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from distilforge.checks.feeds import Array
+from distilforge.checks.outputs import check_finite
 from distilforge.errors import EngineError, ReleaseError, UnavailableError
-from distilforge.feeds import Array
-from distilforge.finite import check_finite
 from distilforge.manifest import Variant
 from distilforge.registry import nearest
 

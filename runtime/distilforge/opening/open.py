@@ -15,7 +15,7 @@ from distilforge.manifest import Manifest
 from distilforge.opening.selection import select_variant
 from distilforge.registry import nearest
 from distilforge.release import check_digests, check_files, read_manifest, resolve
-from distilforge.session import Loaded, Session
+from distilforge.session import Session, SessionParts
 from distilforge.tokenizer import Tokenizer
 
 S = TypeVar("S", bound=Session)
@@ -98,7 +98,7 @@ def open_release(
         selection.backend.prepare()
         digest_check.result()
     return session_class(
-        Loaded(
+        SessionParts(
             manifest=manifest,
             variant=selection.variant,
             engine=selection.backend.load(selection.variant, folder, providers=providers, threads=threads),

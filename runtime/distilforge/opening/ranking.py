@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distilforge.backends import Backend
+from distilforge.benchmark import record_files
 from distilforge.manifest import Manifest, Variant
-from distilforge.measured import record_files
 from distilforge.timing import claims, ratios
 
 if TYPE_CHECKING:
-    from distilforge.measured.records import BenchmarkRecord
+    from distilforge.benchmark.records import BenchmarkRecord
 
 EAGER = "eager"
 """Name of eager PyTorch in a release's measurements; every variant was timed in turns with it."""
@@ -89,7 +89,7 @@ def _benchmark_record(manifest: Manifest, threads: int | None) -> "BenchmarkReco
     if not record_files.has_records(manifest):
         return None
     # Imported only if there is something to read, because opening a release must be quick
-    from distilforge.measured import records
+    from distilforge.benchmark import records
 
     return records.read_record(manifest, threads)
 

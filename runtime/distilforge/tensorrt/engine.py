@@ -3,11 +3,11 @@
 import weakref
 from collections.abc import Mapping
 
+from distilforge.checks.feeds import Array
+from distilforge.checks.outputs import check_finite
 from distilforge.cuda.driver import Device
 from distilforge.cuda.runtime import Cuda
 from distilforge.errors import EngineError
-from distilforge.feeds import Array
-from distilforge.finite import check_finite
 from distilforge.tensorrt.kernels import KernelCache
 from distilforge.tensorrt.lanes import Lane
 from distilforge.tensorrt.pool import Pool

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from distilforge.checks.feeds import Array
 from distilforge.cuda.runtime import Cuda
 from distilforge.errors import EngineError
-from distilforge.feeds import Array
 from distilforge.tensorrt.buffers import Buffer, Staging
 from distilforge.tensorrt.pool import Closable
 from distilforge.tensorrt.profiles import Profile

@@ -14,11 +14,11 @@ import time
 from distilforge.timing.environment import child_environment
 
 # As a multiple of the shortest round trip of a timing. Cores without a common cache were observed at twice as much
-NEAR = 1.8
+NEAR_FACTOR = 1.8
 _CHUNKS, _TRIPS, _PAUSES = 300, 40, 13
 
 
-def round_trip() -> float | None:
+def round_trip_nanoseconds() -> float | None:
     """Nanoseconds of a round trip between the first two cores of this process, the interpreter's time included.
 
     None if the process has only one core, or if the system does not say which cores it has.
@@ -34,7 +34,7 @@ def round_trip() -> float | None:
 
 def is_near(trip: float, shortest: float) -> bool:
     """Whether the two cores share a cache, if `shortest` is the shortest round trip of the same timing."""
-    return trip <= NEAR * shortest
+    return trip <= NEAR_FACTOR * shortest
 
 
 def _measure() -> float:

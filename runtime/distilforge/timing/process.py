@@ -29,7 +29,7 @@ class Reply:
     """Seconds of each run, in order."""
     facts: Mapping[str, Json] = field(default_factory=dict)
     """Other facts from the runner, by name."""
-    refused: str = ""
+    refusal: str = ""
     """Why the subject cannot take the shape; empty if it can."""
 
 
@@ -130,7 +130,7 @@ class Worker:
         return Reply(
             seconds=tuple(reply.get("seconds", ())),
             facts=reply.get("facts", {}),
-            refused=reply.get("refused", ""),
+            refusal=reply.get("refused", ""),
         )
 
     def _read(self) -> str:

@@ -80,7 +80,7 @@ class Timing:
     """Whether the times and ratios may be claimed."""
     facts: Mapping[tuple[str, Shape], Mapping[str, Json]] = field(default_factory=dict)
     """Other facts from the subjects, by subject and shape."""
-    refused: Mapping[tuple[str, Shape], str] = field(default_factory=dict)
+    refusals: Mapping[tuple[str, Shape], str] = field(default_factory=dict)
     """Why a subject cannot take a shape, by subject and shape."""
 
     @property
@@ -171,7 +171,7 @@ def time_in_rounds(
         measurements=measurements,
         steadiness=steadiness.judge(watch.windows, measurements, distance.round_trips, budget.confidence),
         facts={turn.key: turn.facts for turn in possible},
-        refused={turn.key: turn.refusal for turn in turns if turn.refusal},
+        refusals={turn.key: turn.refusal for turn in turns if turn.refusal},
     )
 
 
@@ -183,11 +183,11 @@ class _Turns:
         first = worker.run(shape, settle=True, warm_ups=0, runs=1)
         self.key = worker.name, shape
         self.shape = shape
-        self.refusal = first.refused
+        self.refusal = first.refusal
         self.facts = first.facts
         self._worker = worker
         self._seconds: list[tuple[float, ...]] = []
-        if not first.refused:
+        if not first.refusal:
             seconds = first.seconds[0]
             self._runs = max(1, min(MOST_RUNS, int(TURN_SECONDS / seconds)))
             self._warm_ups = 2 if seconds < _QUICK_SECONDS else int(seconds < _SLOW_SECONDS)
@@ -230,7 +230,7 @@ class _CoreDistance:
 
     def _round_trip(self) -> float | None:
         if time.monotonic() - self._measured_at >= _DISTANCE_SECONDS:
-            self._latest = cores.round_trip()
+            self._latest = cores.round_trip_nanoseconds()
             self._measured_at = time.monotonic()
         return self._latest
 

@@ -30,7 +30,9 @@ class SessionRunner(Runner):
         self._session.run(self._feeds)
 
 
-def subject(folder: Path, manifest: Manifest, name: str, *, vocabulary: int, threads: int | None) -> Subject:
+def variant_subject(
+    folder: Path, manifest: Manifest, name: str, *, vocabulary: int, threads: int | None
+) -> Subject:
     """The variant `name` of the release in `folder`, as a subject.
 
     `threads` is the number of threads of a run; None means the engine's default. `vocabulary` bounds the random token
@@ -52,7 +54,7 @@ def subject(folder: Path, manifest: Manifest, name: str, *, vocabulary: int, thr
 def open_variant(
     folder: str, variant: str, threads: int | None, vocabulary: int, choices: int | None
 ) -> SessionRunner:
-    """The opener of `subject`, for its own process; raises what `distilforge.open` raises."""
+    """The opener of `variant_subject`, for its own process; raises what `distilforge.open` raises."""
     session = open_release(folder, variant=variant, threads=threads, allow_unvalidated=True)
     return SessionRunner(session, vocabulary=vocabulary, choices=choices)
 
@@ -63,7 +65,7 @@ def usual_choices(manifest: Manifest) -> int | None:
     return None if span is None else span.usual
 
 
-def usable_shapes(shapes: Sequence[Shape], manifest: Manifest) -> tuple[Shape, ...]:
+def shapes_within_spans(shapes: Sequence[Shape], manifest: Manifest) -> tuple[Shape, ...]:
     """`shapes`, with sizes outside of the release's spans moved to the nearest bound, each shape once."""
     batch, tokens = manifest.spans["batch"], manifest.spans["sequence"]
     clamped = (

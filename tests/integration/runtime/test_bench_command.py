@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from distilforge.measured import table
+from distilforge.benchmark import table
 from typer.testing import CliRunner
 
 from pipeline.cli.app import app
-from tests.outcomes import FP32, INT8
+from tests.benchmark_results import FP32, INT8
 from tests.quantized_release import add_int8
 from tests.runtime_release import copied
 

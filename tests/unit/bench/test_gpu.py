@@ -201,7 +201,7 @@ def test_a_shape_that_a_column_refuses_has_dashes_and_the_reason_below() -> None
             for taken in whole.timing.measurements
             if (taken.subject, taken.batch, taken.tokens) != (SDPA, TINY.batch, TINY.tokens)
         ),
-        refused={(SDPA, TINY): "OutOfMemoryError: 80 GiB"},
+        refusals={(SDPA, TINY): "OutOfMemoryError: 80 GiB"},
     )
     held = {key: taken for key, taken in whole.memory.items() if key != (SDPA, TINY)}
     columns = (EAGER, SDPA, ENGINE)

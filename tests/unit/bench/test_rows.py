@@ -105,7 +105,7 @@ def test_a_refused_shape_has_a_dash_and_a_footnote() -> None:
             measurement("two", small, ((0.002,),) * 6),
         ),
         steadiness=steady(6),
-        refused={("two", large): "ValueError: too large"},
+        refusals={("two", large): "ValueError: too large"},
     )
     lines = table.medians(timing, ["one", "two"]).splitlines()
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["one", "1.00", "4.00", "2.00"]

@@ -21,8 +21,8 @@ HEAD = "sequence_classification"
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     release = published(HEAD, LABELS[HEAD]).release
-    served = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
-    encoded = encode(evaluation(HEAD, Path(tmp_path_factory.mktemp("data"))), served)
+    reader = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
+    encoded = encode(evaluation(HEAD, Path(tmp_path_factory.mktemp("data"))), reader)
     assert encoded is not None
     return encoded
 
@@ -97,5 +97,5 @@ def test_the_sample_is_spread_over_the_lengths(evaluated: Evaluation) -> None:
 
 
 def test_fewer_texts_than_the_sample_are_all_taken(evaluated: Evaluation) -> None:
-    few = Evaluation.of(evaluated.task, evaluated.examples[:5], evaluated.served)
+    few = Evaluation.of(evaluated.task, evaluated.examples[:5], evaluated.reader)
     assert len(invariance.sample(few).examples) == 5

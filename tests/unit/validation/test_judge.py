@@ -8,7 +8,7 @@ from distilforge.manifest import PassRecord, Variant
 
 from validation.accuracy import Comparison
 from validation.agreement import Tally, difference
-from validation.gate import LIMITS, WIDENED, Gates, Limits
+from validation.gates import LIMITS, WIDENED, Gates, Limits
 from validation.judge import Observations, decided, judge, judge_answers, shows_loss
 from validation.metrics import mean
 from validation.report import AGREEMENT, Stability

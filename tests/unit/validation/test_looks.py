@@ -15,7 +15,7 @@ from tests.runtime_release import LABELS, copied, published, read_manifest
 from tests.validation_runs import GATES, evaluation, failed, validated
 from validation.accuracy import Comparison, Evaluation
 from validation.batches import Bools, Feeds, Run
-from validation.gate import Gates
+from validation.gates import Gates
 from validation.sequential import Look, single_look
 from validation.tasks.base import Floats, ReleaseReader
 from validation.validate import encode, floats
@@ -49,8 +49,8 @@ def answering(head: str) -> Run:
 
 def evaluated(head: str, data: Path | None) -> Evaluation:
     release = published(head, LABELS.get(head, ())).release
-    served = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
-    encoded = encode(data, served)
+    reader = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
+    encoded = encode(data, reader)
     assert encoded is not None
     return encoded
 

@@ -10,7 +10,7 @@ from distilforge.tokenizer import Tokenizer
 from tests.runtime_release import LABELS, published, read_manifest
 from tests.validation_runs import evaluation
 from validation.accuracy import Evaluation
-from validation.gate import Gates
+from validation.gates import Gates
 from validation.notes import describe, notes, smallest_provable_loss
 from validation.tasks.base import ReleaseReader
 from validation.validate import encode
@@ -20,8 +20,8 @@ HEAD = "sequence_classification"
 
 def evaluated(data: Path | None) -> Evaluation:
     release = published(HEAD, LABELS[HEAD]).release
-    served = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
-    encoded = encode(data, served)
+    reader = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
+    encoded = encode(data, reader)
     assert encoded is not None
     return encoded
 

@@ -8,7 +8,7 @@ from distilforge.manifest import Measurement, Outcome, Variant, Verdict
 
 from tests.timings import BUSY, SHAPES, timed
 from validation import speed
-from validation.gate import LIMITS, Gates
+from validation.gates import LIMITS, Gates
 from validation.report import EAGER, Report, VariantReport
 from validation.speed import ReleaseTiming
 from validation.verdicts import SPEEDUP_OVER_EAGER, SPEEDUP_OVER_SIBLING

@@ -15,7 +15,7 @@ from tests.quantized_release import QUANTIZED, add_int8, change_weight
 from tests.runtime_release import GRAPH, copied, read_manifest, record_again, write_manifest
 from tests.validation_runs import GATES, evaluation, failed, validated
 from validation import html
-from validation.gate import LIMITS, WIDENED
+from validation.gates import LIMITS, WIDENED
 from validation.report import AGREEMENT, Report
 
 HEAD = "sequence_classification"

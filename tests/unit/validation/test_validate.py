@@ -23,7 +23,7 @@ from tests.runtime_release import copied as copied_release
 from tests.validation_runs import GATES, evaluation, failed, validated
 from validation.eager import Eager
 from validation.errors import ArtifactError, DataError, UnusableReferenceError
-from validation.gate import Limits
+from validation.gates import Limits
 from validation.report import AGREEMENT, Report
 from validation.validate import validate
 

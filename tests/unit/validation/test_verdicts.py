@@ -10,7 +10,7 @@ from distilforge.manifest import Outcome, Verdict
 from distilforge.timing.ratios import Estimate
 
 from validation import metrics, verdicts
-from validation.gate import Gates
+from validation.gates import Gates
 from validation.metrics import Score
 from validation.noninferiority import smallest_upper_end
 from validation.report import EAGER, Stability

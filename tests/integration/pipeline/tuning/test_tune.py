@@ -25,7 +25,7 @@ from pipeline.tuning import space as spaces
 from pipeline.tuning.space import Space, canonical
 from pipeline.tuning.tune import TuneResult, tune
 from tests.integration.conftest import COMMAND, QUICK, Listener, prepare_export, write_recipe
-from validation.gate import LIMITS, Limits
+from validation.gates import LIMITS, Limits
 
 HEAD = "sequence_classification"
 INT8 = VariantName(target="onnxruntime-cpu", precision="int8")

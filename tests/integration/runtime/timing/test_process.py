@@ -52,9 +52,9 @@ def test_a_shape_that_is_refused_costs_that_shape_alone(tmp_path: Path) -> None:
     with Worker(sleeper("one", 0.0, tmp_path / "log")) as worker:
         refused = worker.run(Shape(batch=1, tokens=REFUSED), settle=True, warm_ups=0, runs=1)
         timed = worker.run(SHAPE, settle=True, warm_ups=0, runs=1)
-    assert refused.refused == "ValueError: 13 tokens bring bad luck"
+    assert refused.refusal == "ValueError: 13 tokens bring bad luck"
     assert refused.seconds == ()
-    assert timed.refused == ""
+    assert timed.refusal == ""
     assert len(timed.seconds) == 1
 
 

@@ -62,8 +62,8 @@ def test_the_order_changes_from_round_to_round_and_shapes_take_turns(timed: tupl
 def test_a_refused_shape_has_its_reason_and_costs_nothing_else(timed: tuple[Timing, list[str]]) -> None:
     timing, _ = timed
     refused = Shape(batch=1, tokens=REFUSED)
-    assert set(timing.refused) == {("quick", refused), ("slow", refused)}
-    assert timing.refused["quick", refused] == "ValueError: 13 tokens bring bad luck"
+    assert set(timing.refusals) == {("quick", refused), ("slow", refused)}
+    assert timing.refusals["quick", refused] == "ValueError: 13 tokens bring bad luck"
     assert timing.seconds("quick", refused) is None
 
 
@@ -94,7 +94,7 @@ def test_if_no_subject_takes_a_shape_nothing_is_timed(tmp_path: Path) -> None:
     with open_workers([sleeper("one", 0.001, tmp_path / "log")]) as workers:
         timing = time_in_rounds(workers, [Shape(batch=1, tokens=REFUSED)], Budget(seconds=60.0))
     assert timing.measurements == ()
-    assert len(timing.refused) == 1
+    assert len(timing.refusals) == 1
 
 
 @pytest.mark.parametrize(("limit", "times"), [(-1.0, 2), (math.inf, 1)])

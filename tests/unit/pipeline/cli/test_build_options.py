@@ -14,7 +14,7 @@ from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
 from pipeline.recipe import toml as recipe_toml
 from pipeline.recipe.recipe import Recipe, VariantName
-from validation.gate import Gates
+from validation.gates import Gates
 
 RECIPE = """
 checkpoint = "./x"

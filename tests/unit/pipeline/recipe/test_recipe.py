@@ -9,7 +9,7 @@ from distilforge.manifest import Span
 from pipeline.errors import UsageError
 from pipeline.recipe import toml as recipe_toml
 from pipeline.recipe.recipe import Recipe, VariantName
-from validation.gate import LIMITS, Gates
+from validation.gates import LIMITS, Gates
 
 ROOT = Path(__file__).parents[4]
 

@@ -10,13 +10,13 @@ from distilforge.release import verify
 
 from pipeline.errors import GateError
 from pipeline.release import assemble, compose, gate, model_card, summary
-from pipeline.stages.validate import judged
+from pipeline.stages.validate import with_results
 from tests.quantized_release import INT8, QUANTIZED, add_int8
 from tests.runtime_release import GRAPH, copied, published, read_manifest
 from tests.timings import BUSY, timed
 from tests.validation_runs import GATES, evaluation
 from validation import speed
-from validation.gate import LIMITS
+from validation.gates import LIMITS
 from validation.report import EAGER, Report
 from validation.speed import ReleaseTiming
 from validation.validate import validate
@@ -48,10 +48,14 @@ def reported(candidate: Path, taken: ReleaseTiming) -> Report:
 
 def composed(candidate: Path, report: Report, folder: Path) -> Manifest:
     """The release that a build would publish."""
-    manifest = judged(read_manifest(candidate), report)
+    manifest = with_results(read_manifest(candidate), report)
     folder.mkdir()
     compose.compose(
-        candidate=candidate, judged=manifest, report=report, provenance=manifest.provenance, folder=folder
+        candidate=candidate,
+        with_results=manifest,
+        report=report,
+        provenance=manifest.provenance,
+        folder=folder,
     )
     return manifest
 
@@ -105,7 +109,7 @@ def test_notes_of_the_scheme_and_of_validation_are_both_kept(candidate: Path) ->
     manifest = read_manifest(candidate)
     fp32, int8 = manifest.variants
     noted = replace(manifest, variants=(fp32, replace(int8, notes=("made so",))))
-    notes = judged(noted, reported(candidate, FASTER)).variants[1].notes
+    notes = with_results(noted, reported(candidate, FASTER)).variants[1].notes
     assert notes[0] == "made so"
     assert "scales activations by what is in the batch" in notes[-1]
 
@@ -114,12 +118,12 @@ def test_a_file_that_another_variant_needs_stays(candidate: Path) -> None:
     manifest = read_manifest(candidate)
     fp32, int8 = manifest.variants
     shared = replace(manifest, variants=(fp32, replace(int8, files=(GRAPH,))))
-    assert GRAPH in assemble.without(shared, {INT8: "slow"}).files
-    assert assemble.without(shared, {}) is shared
+    assert GRAPH in assemble.withhold(shared, {INT8: "slow"}).files
+    assert assemble.withhold(shared, {}) is shared
 
 
 def test_nothing_is_published_if_every_variant_is_withheld(candidate: Path) -> None:
-    manifest = assemble.without(read_manifest(candidate), {FP32: "slow", INT8: "slower than that"})
+    manifest = assemble.withhold(read_manifest(candidate), {FP32: "slow", INT8: "slower than that"})
     with pytest.raises(GateError, match=f"every variant was withheld\n{FP32} is withheld: slow\n{INT8} is"):
         gate.enforce(manifest)
 

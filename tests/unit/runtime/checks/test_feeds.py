@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from distilforge.checks.feeds import Array, check_feeds
 from distilforge.errors import InputError
-from distilforge.feeds import Array, check_feeds
 from distilforge.manifest import FileRecord, Manifest, Provenance, Span, Tensor, Variant
 
 VOCABULARY = 100

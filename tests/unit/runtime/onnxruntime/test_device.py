@@ -12,8 +12,8 @@ import onnxruntime
 import pytest
 from distilforge import EngineError, UnavailableError
 from distilforge.backends import backends
+from distilforge.checks.outputs import check_finite
 from distilforge.cuda.driver import Device, Driver
-from distilforge.finite import check_finite
 from distilforge.onnxruntime import device as onnxruntime_device
 from distilforge.onnxruntime import sizes as onnx_sizes
 from distilforge.onnxruntime.device import OnnxRuntimeDevice, zip_shapes

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from distilforge import InputError, QuestionAnswering, ReleaseError, SequenceClassification, UnavailableError
 
-from tests.outcomes import FP32
+from tests.benchmark_results import FP32
 from tests.runtime_release import LABELS, published, read_manifest, record_again
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import pytest
 from distilforge.backends import backends
 from distilforge.backends.onnxruntime_cpu import OnnxRuntimeCpu
+from distilforge.benchmark import records
 from distilforge.manifest import Manifest, Measurement, Variant
-from distilforge.measured import records
 from distilforge.opening.ranking import speedups
 from distilforge.opening.selection import Selection, select_variant
 
-from tests.outcomes import BUSY, FP32, INT8, STEADY, record
+from tests.benchmark_results import BUSY, FP32, INT8, STEADY, record
 from tests.runtime_release import published, read_manifest
 
 SHAPES = ((1, 16), (8, 128))

@@ -12,7 +12,7 @@ from distilforge.backends.onnxruntime_cpu import OnnxRuntimeCpu
 from distilforge.manifest import Manifest, Variant, Verdict, Withheld
 from distilforge.opening.selection import select_variant
 
-from tests.outcomes import FP32, INT8
+from tests.benchmark_results import FP32, INT8
 from tests.runtime_release import GRAPH, published, read_manifest
 
 ACCELERATOR = "accelerator:fp16"

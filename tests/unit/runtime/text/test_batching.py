@@ -1,7 +1,7 @@
 """Batches hold every row once, within the release's spans, and with little padding."""
 
-from distilforge.batching import batches
 from distilforge.manifest import Span
+from distilforge.text.batching import batches
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from distilforge.manifest import Span
-from distilforge.timing.variant import USUAL_SHAPES, usable_shapes, usual_choices
+from distilforge.timing.variant import USUAL_SHAPES, shapes_within_spans, usual_choices
 
 from tests.runtime_release import read_manifest
 
@@ -12,7 +12,10 @@ from tests.runtime_release import read_manifest
 def test_shapes_move_into_the_spans_and_stay_different(release: Path) -> None:
     manifest = read_manifest(release)
     spans = {"batch": Span(low=1, usual=1, high=4), "sequence": Span(low=2, usual=16, high=16)}
-    assert list(map(str, usable_shapes(USUAL_SHAPES, replace(manifest, spans=spans)))) == ["1x16", "4x16"]
+    assert list(map(str, shapes_within_spans(USUAL_SHAPES, replace(manifest, spans=spans)))) == [
+        "1x16",
+        "4x16",
+    ]
 
 
 def test_choices_are_the_usual_number(release: Path) -> None:

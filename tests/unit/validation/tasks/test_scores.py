@@ -20,7 +20,7 @@ from validation.tasks.token_classification import LabelledWords, TokenClassifica
 
 
 @functools.cache
-def served(head: str) -> ReleaseReader:
+def reader_of(head: str) -> ReleaseReader:
     release = published(head, LABELS.get(head, ())).release
     return ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
 
@@ -59,9 +59,9 @@ def test_one_label_is_the_highest_logit() -> None:
     examples = classified((1, 0, 0), (0, 1, 0), (0, 1, 0), (0, 0, 1))
     given = answers([2, 1, 0], [0, 3, 1], [9, 3, 1], [-3, -2, -1])
     # Right but for the third. F1 of a: 1 of 2 predicted and 1 actual, 2/3; of b: 1 of 1 and 2, 2/3; of c: 1
-    scores = values(task.scores(examples, given, given, served(head)))
+    scores = values(task.scores(examples, given, given, reader_of(head)))
     assert scores == pytest.approx({"accuracy": 3 / 4, "macro F1": (2 / 3 + 2 / 3 + 1) / 3})
-    assert task.decisions(examples, given, served(head)).tolist() == [0, 1, 0, 2]
+    assert task.decisions(examples, given, reader_of(head)).tolist() == [0, 1, 0, 2]
 
 
 def test_several_labels_are_those_above_one_half() -> None:
@@ -70,9 +70,9 @@ def test_several_labels_are_those_above_one_half() -> None:
     examples = classified((1, 0, 1), (0, 0, 0))
     given = answers([0.1, -0.1, -2], [-1, -1, -0.01])
     # 1 label is right, of 1 predicted and 2 actual; the second text is right as a whole
-    scores = values(task.scores(examples, given, given, served(head)))
+    scores = values(task.scores(examples, given, given, reader_of(head)))
     assert scores == pytest.approx({"micro F1": 2 / 3, "exact match": 1 / 2})
-    assert task.decisions(examples, given, served(head)).tolist() == [1, 0, 0, 0, 0, 0]
+    assert task.decisions(examples, given, reader_of(head)).tolist() == [1, 0, 0, 0, 0, 0]
 
 
 def test_a_number_is_explained_and_decides_nothing() -> None:
@@ -82,9 +82,9 @@ def test_a_number_is_explained_and_decides_nothing() -> None:
     examples = classified(1.0, 3.0, 5.0, 7.0)
     given = answers([2], [3], [4], [9])
     # Deviations from the means 4.5 and 4: products 7.5 + 1.5 - 0.5 + 13.5 = 22, squares 29 and 20
-    scores = values(task.scores(examples, given, given, served(head)))
+    scores = values(task.scores(examples, given, given, reader_of(head)))
     assert scores == pytest.approx({"R2": 1 - 6 / 20, "Pearson r": 22 / (29 * 20) ** 0.5})
-    assert task.decisions(examples, given, served(head)).size == 0
+    assert task.decisions(examples, given, reader_of(head)).size == 0
 
 
 def test_the_change_of_a_large_number_is_relative_to_it() -> None:
@@ -106,9 +106,9 @@ def test_an_entity_is_right_only_as_a_whole() -> None:
     examples = words((1, 2, 0, 3), (1, 2))
     given = answers([1, 0, 0, 3], [1, 2], targets=((0, 1, 2, 3), (0, 1)))
     # 2 entities are right, of 3 predicted and 3 actual; 5 of 6 words are right
-    scores = values(task.scores(examples, given, given, served(head)))
+    scores = values(task.scores(examples, given, given, reader_of(head)))
     assert scores == pytest.approx({"entity F1": 2 / 3, "token accuracy": 5 / 6})
-    assert task.decisions(examples, given, served(head)).tolist() == [1, 0, 0, 3, 1, 2]
+    assert task.decisions(examples, given, reader_of(head)).tolist() == [1, 0, 0, 3, 1, 2]
 
 
 def test_labels_that_are_not_of_entities_count_by_word() -> None:
@@ -116,7 +116,7 @@ def test_labels_that_are_not_of_entities_count_by_word() -> None:
     examples = words((0, 1, 2, 0, 1))
     given = answers([0, 1, 1, 2, 0], targets=((0, 1, 2, 3, 4),))
     # 1 mark is right, of 3 predicted and 3 actual; 2 of 5 words are right
-    scores = values(task.scores(examples, given, given, served("token_classification")))
+    scores = values(task.scores(examples, given, given, reader("token_classification")))
     assert scores == pytest.approx({"token F1": 1 / 3, "token accuracy": 2 / 5})
 
 
@@ -124,7 +124,7 @@ def test_words_that_were_cut_off_are_not_scored() -> None:
     task = TokenClassification(labels=("O", "COMMA", "PERIOD"))
     given = answers([1, 0], targets=((0, 2),))
     # Of the words 0 to 3 only the first and the third have a wordpiece within the longest input
-    scores = values(task.scores(words((1, 2, 2, 2)), given, given, served("token_classification")))
+    scores = values(task.scores(words((1, 2, 2, 2)), given, given, reader("token_classification")))
     assert scores == pytest.approx({"token F1": 2 / 3, "token accuracy": 1 / 2})
 
 
@@ -137,13 +137,13 @@ def test_masks_are_scored_by_their_best_word_and_its_likelihood() -> None:
     assert reduced == pytest.approx(np.asarray([[3, 1], [np.log(8 / 5), np.log(8)]]), abs=1e-6)
     given = Answers(rows=(row,), arrays=(reduced,))
     examples = (MaskedText(place="", text="", targets=("a", "b")),)
-    scores = values(task.scores(examples, given, given, served("masked_lm")))
+    scores = values(task.scores(examples, given, given, reader("masked_lm")))
     assert scores == pytest.approx({"masked top-1 accuracy": 0.5, "pseudo-perplexity": (8 * 8 / 5) ** 0.5})
-    assert task.decisions(examples, given, served("masked_lm")).tolist() == [3, 1]
+    assert task.decisions(examples, given, reader("masked_lm")).tolist() == [3, 1]
 
 
 def test_the_masks_and_every_eighth_token_are_compared() -> None:
-    encoding = served("masked_lm").tokenizer.encode(["cat " * 17])[0]
+    encoding = reader("masked_lm").tokenizer.encode(["cat " * 17])[0]
     row = Row(example=0, encodings=(encoding,), scored_positions=(3, 8))
     assert MaskedLM(labels=()).compared_positions(row) == (0, 3, 8, 16)
 
@@ -155,9 +155,9 @@ def test_the_highest_choice_is_taken_of_as_many_as_there_are() -> None:
         for count, label in ((2, 1), (4, 3), (3, 0))
     )
     given = answers([1, 2], [0, 1, 2, 3], [1, 2, 1.5])
-    scores = values(task.scores(examples, given, given, served("multiple_choice")))
+    scores = values(task.scores(examples, given, given, reader("multiple_choice")))
     assert scores == pytest.approx({"accuracy": 2 / 3})
-    assert task.decisions(examples, given, served("multiple_choice")).tolist() == [1, 3, 1]
+    assert task.decisions(examples, given, reader("multiple_choice")).tolist() == [1, 3, 1]
 
 
 def test_a_text_is_retrieved_where_its_own_match_is_the_nearest() -> None:
@@ -166,23 +166,23 @@ def test_a_text_is_retrieved_where_its_own_match_is_the_nearest() -> None:
     parts = (0, 1, 0, 1, 0, 0, 1)
     given = answers([1, 0], [0.8, 0.6], [0, 1], [0.6, 0.8], [0, 1], [0.8, 0.6], [0, 1], parts=parts)
     # Text, match: (1, 0) is nearest to (0.8, 0.6), its own; (0, 1) to (0, 1), not its own; (0.8, 0.6) to the first
-    scores = values(task.scores(examples, given, given, served("features")))
+    scores = values(task.scores(examples, given, given, reader("features")))
     assert scores == pytest.approx({"retrieval accuracy": 1 / 3, "embedding cosine": 1.0})
-    assert task.decisions(examples, given, served("features")).tolist() == [0, 2, 0]
+    assert task.decisions(examples, given, reader("features")).tolist() == [0, 2, 0]
 
 
 def test_without_matches_the_cosine_with_eager_is_the_metric() -> None:
     task = Features(labels=())
     examples = tuple(MatchedText(place="", text="", match=None) for _ in range(2))
     eager, variant = answers([1, 0], [0, 1]), answers([0.6, 0.8], [0, 1])
-    scores = values(task.scores(examples, variant, eager, served("features")))
+    scores = values(task.scores(examples, variant, eager, reader("features")))
     assert scores == pytest.approx({"embedding cosine": 0.8})
     assert task.cosines(variant, eager).tolist() == pytest.approx([0.6, 1.0])
-    assert task.decisions(examples, variant, served("features")).size == 0
+    assert task.decisions(examples, variant, reader("features")).size == 0
 
 
 def test_an_embedding_is_the_unit_vector_of_the_mean_over_tokens_without_padding() -> None:
-    encoding = served("features").tokenizer.encode(["cat"])[0]
+    encoding = reader("features").tokenizer.encode(["cat"])[0]
     row = Row(example=0, encodings=(encoding,))
     hidden = np.asarray([[3, 0], [3, 6], [3, 6], [99, 99]], dtype=np.float32)
     task = Features(labels=())
@@ -201,7 +201,7 @@ def pointing(task: QuestionAnswering, questions: tuple[Question, ...], *spans: t
     """Answers of a model that is sure of the context's words `spans[n]`, first and last, for question n."""
     rows, arrays = [], []
     for index, (question, (first, last)) in enumerate(zip(questions, spans, strict=True)):
-        (row,) = task.rows(question, index, served("question_answering"))
+        (row,) = task.rows(question, index, reader_of("question_answering"))
         encoding = row.encodings[0]
         context = [place for place, part in enumerate(encoding.sequence_ids) if part == 1]
         logits = np.full((2, len(encoding)), -20.0)
@@ -221,9 +221,9 @@ def test_answers_are_scored_by_squads_rules() -> None:
     )
     given = pointing(task, questions, (0, 1), (0, 1), (0, 1), (2, 4))
     # Articles do not count: "the dog" is "dog". Then 1 of 1 and 2 words, none, and the second of two right answers
-    scores = values(task.scores(questions, given, given, served("question_answering")))
+    scores = values(task.scores(questions, given, given, reader_of("question_answering")))
     assert scores == pytest.approx({"answer F1": (1 + 2 / 3 + 0 + 1) / 4, "exact match": 2 / 4})
-    decisions = task.decisions(questions, given, served("question_answering")).tolist()
+    decisions = task.decisions(questions, given, reader_of("question_answering")).tolist()
     assert [(value >> 32, value & 0xFFFFFFFF) for value in decisions] == [(0, 7), (0, 7), (0, 7), (8, 18)]
 
 
@@ -236,14 +236,14 @@ def test_no_answer_is_right_where_there_is_none() -> None:
     )
     for logits in none.arrays:
         logits[:, 0] = 40  # [CLS], which stands for no answer
-    reader = served("question_answering")
+    reader = reader_of("question_answering")
     assert values(task.scores(questions, one, one, reader))["exact match"] == 0
     assert values(task.scores(questions, none, none, reader))["exact match"] == 1
 
 
 def test_answers_need_no_variant_in_the_manifest() -> None:
     task = QuestionAnswering(labels=())
-    whole = served("question_answering")
+    whole = reader_of("question_answering")
     bare = replace(whole, manifest=replace(whole.manifest, variants=()))
     questions = asked(("who", "the dog won", ("dog",)))
     given = pointing(task, questions, (1, 1))
@@ -252,7 +252,7 @@ def test_answers_need_no_variant_in_the_manifest() -> None:
 
 @pytest.mark.parametrize("words_of_context", [5, 70, 200])
 def test_every_word_of_a_long_context_is_in_a_window(words_of_context: int) -> None:
-    task, reader = QuestionAnswering(labels=()), served("question_answering")
+    task, reader = QuestionAnswering(labels=()), reader_of("question_answering")
     (question,) = asked(("who", "cat " * words_of_context, ()))
     rows = task.rows(question, 0, reader)
     assert [row.part for row in rows] == list(range(len(rows)))

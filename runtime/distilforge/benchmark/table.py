@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from textwrap import wrap
 
-from distilforge.measured.result import BenchmarkResult, ShapeSpeed
+from distilforge.benchmark.result import BenchmarkResult, ShapeSpeed
 from distilforge.timing.ratios import CONFIDENCE, Estimate
 
 WIDTH = 80

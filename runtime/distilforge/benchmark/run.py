@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from distilforge.benchmark import plot, records
+from distilforge.benchmark.conditions import present_conditions
+from distilforge.benchmark.record_files import release_identity
+from distilforge.benchmark.result import BenchmarkResult, OverallSpeed, ShapeRefusal, ShapeSpeed
 from distilforge.checks.arguments import check_threads
 from distilforge.errors import InputError, UnavailableError
 from distilforge.manifest import Manifest
-from distilforge.measured import plot, records
-from distilforge.measured.conditions import present_conditions
-from distilforge.measured.record_files import release_identity
-from distilforge.measured.result import BenchmarkResult, OverallSpeed, ShapeRefusal, ShapeSpeed
 from distilforge.opening.open import read_vocabulary
 from distilforge.opening.selection import select_variant, survey_variants
 from distilforge.release import check_files, read_manifest, resolve
 from distilforge.timing.ratios import Estimate, by_shape
 from distilforge.timing.rounds import Budget, Timing, time_subjects
 from distilforge.timing.shape import Shape
-from distilforge.timing.variant import USUAL_SHAPES, subject, usable_shapes, usual_choices
+from distilforge.timing.variant import USUAL_SHAPES, shapes_within_spans, usual_choices, variant_subject
 
 SECONDS = 5.0
 """Default time for each shape, in seconds, for all variants together."""
@@ -35,7 +35,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class BenchmarkOptions:
     """What to time, and what to do with the result."""
 
     variants: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class Options:
     """Whether to keep a record, by which `distilforge.open` selects a variant."""
 
 
-def bench(release: Release, options: Options, progress: Progress) -> BenchmarkResult:
+def run_benchmark(release: Release, options: BenchmarkOptions, progress: Progress) -> BenchmarkResult:
     """Time a release's variants, draw the result and keep a record, as `options` say.
 
     `progress` receives progress messages, one line each; one of them says whether a record was kept.
@@ -71,8 +71,8 @@ def bench(release: Release, options: Options, progress: Progress) -> BenchmarkRe
     return result
 
 
-def measure(release: Release, options: Options, progress: Progress) -> BenchmarkResult:
-    """Time the variants in turns, each in a process of its own; raises as `bench` does."""
+def measure(release: Release, options: BenchmarkOptions, progress: Progress) -> BenchmarkResult:
+    """Time the variants in turns, each in a process of its own; raises as `run_benchmark` does."""
     _check(options)
     folder = resolve(release)
     manifest = read_manifest(folder)
@@ -87,7 +87,8 @@ def measure(release: Release, options: Options, progress: Progress) -> Benchmark
     check_files(folder, manifest, digests=set(manifest.files) - (all_files - timed_files))
     vocabulary = read_vocabulary(folder)
     subjects = [
-        subject(folder, manifest, name, vocabulary=vocabulary, threads=options.threads) for name in names
+        variant_subject(folder, manifest, name, vocabulary=vocabulary, threads=options.threads)
+        for name in names
     ]
     progress(f"timing {', '.join(names)} at {', '.join(map(str, shapes))}")
     timing = time_subjects(
@@ -140,13 +141,13 @@ def summarize(
         cannot_run=cannot_run,
         refusals=tuple(
             ShapeRefusal(variant=name, shape=shape, reason=reason)
-            for (name, shape), reason in timing.refused.items()
+            for (name, shape), reason in timing.refusals.items()
         ),
         measurements=timing.measurements,
     )
 
 
-def forget(release: Release) -> str:
+def forget_release(release: Release) -> str:
     """Remove the records of the release on this machine, and return a sentence that says how many there were."""
     manifest = read_manifest(resolve(release))
     count = records.remove_records(manifest)
@@ -189,7 +190,7 @@ def _names(names: Sequence[str], manifest: Manifest) -> tuple[str, ...]:
 def _shapes(texts: Sequence[str], manifest: Manifest) -> tuple[Shape, ...]:
     """The shapes that `texts` name, or the usual ones if there are none."""
     if not texts:
-        return usable_shapes(USUAL_SHAPES, manifest)
+        return shapes_within_spans(USUAL_SHAPES, manifest)
     try:
         shapes = tuple(dict.fromkeys(map(Shape.parse, texts)))
     except ValueError as cause:
@@ -205,7 +206,7 @@ def _shapes(texts: Sequence[str], manifest: Manifest) -> tuple[Shape, ...]:
     return shapes
 
 
-def _check(options: Options) -> None:
+def _check(options: BenchmarkOptions) -> None:
     if options.threads is not None:
         check_threads(options.threads)
     if not math.isfinite(options.seconds) or not 0 < options.seconds <= MOST_SECONDS:

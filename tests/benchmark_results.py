@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from distilforge.benchmark import run
+from distilforge.benchmark.conditions import present_conditions
+from distilforge.benchmark.record_files import release_identity
+from distilforge.benchmark.records import BenchmarkRecord
+from distilforge.benchmark.result import BenchmarkResult
 from distilforge.manifest import Manifest, Measurement, Span, Steadiness
-from distilforge.measured import bench
-from distilforge.measured.conditions import present_conditions
-from distilforge.measured.record_files import release_identity
-from distilforge.measured.records import BenchmarkRecord
-from distilforge.measured.result import BenchmarkResult
 from distilforge.timing.rounds import Timing
 from distilforge.timing.shape import Shape
 
@@ -47,7 +47,7 @@ def result(
 ) -> BenchmarkResult:
     """Each variant takes its `milliseconds` at every shape."""
     seconds = {name: dict.fromkeys(SHAPES, 1e-3 * duration) for name, duration in milliseconds.items()}
-    return bench.summarize(
+    return run.summarize(
         manifest, tuple(milliseconds), timing(seconds, steadiness), threads=threads, cannot_run={}
     )
 

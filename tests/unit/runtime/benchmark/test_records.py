@@ -9,17 +9,17 @@ from pathlib import Path
 
 import distilforge
 import pytest
+from distilforge.benchmark import record_files, records
+from distilforge.benchmark.conditions import present_conditions
+from distilforge.benchmark.processor import Processor
+from distilforge.benchmark.records import BenchmarkRecord
 from distilforge.cuda import driver
 from distilforge.cuda.driver import Device, Driver
 from distilforge.errors import UnavailableError
 from distilforge.manifest import Manifest
-from distilforge.measured import record_files, records
-from distilforge.measured.conditions import present_conditions
-from distilforge.measured.processor import Processor
-from distilforge.measured.records import BenchmarkRecord
 
+from tests.benchmark_results import FP32, INT8, record
 from tests.device_release import device_variant
-from tests.outcomes import FP32, INT8, record
 from tests.runtime_release import GRAPH, read_manifest
 
 SPEEDS = {FP32: 1.0, INT8: 2.1}

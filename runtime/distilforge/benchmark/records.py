@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from distilforge.benchmark import record_files
+from distilforge.benchmark.conditions import Conditions, present_conditions
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.json_fields import Fields, read_number, read_text
 from distilforge.manifest import Manifest
-from distilforge.measured import record_files
-from distilforge.measured.conditions import Conditions, present_conditions
 
 SCHEMA = 2
 """Version of the file format. Schema 1 did not have the GPUs."""
@@ -37,7 +37,7 @@ class BenchmarkRecord:
     """The part of a steady benchmark result that is kept: enough to select a variant, and to say why."""
 
     release: str
-    """The release's identity (distilforge.measured.record_files.release_identity)."""
+    """The release's identity (distilforge.benchmark.record_files.release_identity)."""
     name: str
     """The release's name, for people who read the file."""
     version: str

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from distilforge.benchmark import plot, run, table
+from distilforge.benchmark.run import BenchmarkOptions
 from distilforge.errors import InputError, ReleaseError, UnavailableError
 from distilforge.manifest import Manifest
-from distilforge.measured import bench, plot, table
-from distilforge.measured.bench import Options
 from distilforge.timing.shape import Shape
 
-from tests.outcomes import BUSY, FP32, INT8, SHAPES, result, timing, with_choices
+from tests.benchmark_results import BUSY, FP32, INT8, SHAPES, result, timing, with_choices
 from tests.runtime_release import published, read_manifest
 
 ENGINE = "tensorrt-rtx:fp16"
@@ -70,7 +70,7 @@ def test_results_without_a_record(manifest: Manifest) -> None:
     assert result(manifest, {FP32: 20.0, INT8: 10.0}, BUSY).record() is None
     assert result(manifest, {FP32: 20.0}).record() is None
     one, other = SHAPES
-    apart = bench.summarize(
+    apart = run.summarize(
         manifest, (FP32, INT8), timing({FP32: {one: 0.1}, INT8: {other: 0.1}}), threads=None, cannot_run={}
     )
     assert (apart.shapes, apart.fastest, apart.record()) == ((), None, None)
@@ -78,7 +78,7 @@ def test_results_without_a_record(manifest: Manifest) -> None:
 
 def test_only_shapes_that_all_variants_take_are_compared(manifest: Manifest) -> None:
     one, other = SHAPES
-    made = bench.summarize(
+    made = run.summarize(
         manifest,
         (FP32, INT8),
         timing({FP32: {one: 0.2, other: 9.0}, INT8: {one: 0.1}}),
@@ -151,27 +151,35 @@ def test_pictures_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        (Options(shapes=("8by8",)), InputError, "a shape is texts x tokens"),
-        (Options(shapes=("0x8",)), InputError, "at least 1 text"),
-        (Options(shapes=("9x8",)), InputError, "outside of what the release takes: 1 to 8 texts of 2 to 64"),
-        (Options(seconds=0.0), InputError, "seconds must be above 0"),
-        (Options(seconds=float("nan")), InputError, "seconds must be above 0"),
-        (Options(threads=0), InputError, "threads"),
-        (Options(variants=("onnxruntime-cpu:int4",)), InputError, "no variant 'onnxruntime-cpu:int4'"),
-        (Options(plot=Path("speed.pdf")), InputError, "a picture is"),
+        (BenchmarkOptions(shapes=("8by8",)), InputError, "a shape is texts x tokens"),
+        (BenchmarkOptions(shapes=("0x8",)), InputError, "at least 1 text"),
+        (
+            BenchmarkOptions(shapes=("9x8",)),
+            InputError,
+            "outside of what the release takes: 1 to 8 texts of 2 to 64",
+        ),
+        (BenchmarkOptions(seconds=0.0), InputError, "seconds must be above 0"),
+        (BenchmarkOptions(seconds=float("nan")), InputError, "seconds must be above 0"),
+        (BenchmarkOptions(threads=0), InputError, "threads"),
+        (
+            BenchmarkOptions(variants=("onnxruntime-cpu:int4",)),
+            InputError,
+            "no variant 'onnxruntime-cpu:int4'",
+        ),
+        (BenchmarkOptions(plot=Path("speed.pdf")), InputError, "a picture is"),
     ],
 )
 def test_options_that_cannot_be_timed(
-    release: Path, options: Options, error: type[Exception], words: str
+    release: Path, options: BenchmarkOptions, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        bench.bench(release, options, lambda line: None)
+        run.run_benchmark(release, options, lambda line: None)
 
 
 def test_no_release(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="no release at"):
-        bench.bench(tmp_path / "absent", Options(), lambda line: None)
+        run.run_benchmark(tmp_path / "absent", BenchmarkOptions(), lambda line: None)
 
 
 def test_a_shape_that_is_repeated_is_timed_once(manifest: Manifest) -> None:
-    assert bench._shapes(("1x16", "1x16"), manifest) == (Shape(batch=1, tokens=16),)
+    assert run._shapes(("1x16", "1x16"), manifest) == (Shape(batch=1, tokens=16),)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distilforge.feeds import Array
+from distilforge.checks.feeds import Array
 from distilforge.manifest import Span
 from distilforge.tokenizer import Encoding
 

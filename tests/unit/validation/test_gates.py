@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from validation.errors import GatesError
-from validation.gate import LIMITS, WIDENED, Gates, Limits
+from validation.gates import LIMITS, WIDENED, Gates, Limits
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from distilforge.benchmark.processor import Processor, this_processor
 from distilforge.json_fields import Fields, read_text
 from distilforge.manifest import Manifest
-from distilforge.measured.processor import Processor, this_processor
 
 _ALWAYS = frozenset({"distilforge", "numpy"})
 _DRIVER = "cuda-driver"

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from distilforge.checks.feeds import Array
 from distilforge.errors import EngineError
-from distilforge.feeds import Array
 
 
 def check_finite(outputs: Mapping[str, Array], engine: str) -> None:

@@ -3,8 +3,8 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from distilforge.benchmark.result import BenchmarkResult
 from distilforge.errors import InputError, UnavailableError
-from distilforge.measured.result import BenchmarkResult
 
 FORMATS = (".svg", ".png")
 INSTALL = "pip install 'distilforge[plot]'"
