@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import onnx_ir
-from click.testing import Result
 from distilforge.manifest import Variant
 from typer.testing import CliRunner
 
@@ -45,21 +44,25 @@ def test_a_table_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
     assert "quantizing each module alone" in shown.stderr
 
 
-def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["bisect", *map(str, arguments)])
+def invoke(*arguments: object) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the command, which runs in this process."""
+    ran = CliRunner().invoke(app, ["bisect", *map(str, arguments)])
+    return ran.exit_code, ran.stdout, ran.stderr
 
 
 def test_json_has_the_same(tmp_path: Path) -> None:
-    printed = json.loads(invoke(release_with_a_fault(tmp_path / "release"), "--json").stdout)
+    code, stdout, _ = invoke(release_with_a_fault(tmp_path / "release"), "--json")
+    assert code == 0
+    printed = json.loads(stdout)
     assert printed["variant"] == "onnxruntime-cpu:fused"
     assert [module["name"] for module in printed["modules"]] == [LIN2]
     assert printed["modules"][0]["own_decibels"] < 10
 
 
 def test_errors_have_an_exit_code_and_print_no_result(tmp_path: Path) -> None:
-    refused = invoke(published("sequence_classification").release)
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "nothing to bisect" in refused.stderr
-    absent = invoke(tmp_path / "nowhere")
-    assert absent.exit_code == 4
-    assert "there is no such folder" in absent.stderr
+    code, stdout, stderr = invoke(published("sequence_classification").release)
+    assert (code, stdout) == (2, "")
+    assert "nothing to bisect" in stderr
+    code, stdout, stderr = invoke(tmp_path / "nowhere")
+    assert (code, stdout) == (4, "")
+    assert "there is no such folder" in stderr

@@ -61,7 +61,7 @@ def quantize(graph: Graph, scheme: str, head: str = HEAD, **changes: object) -> 
     """Apply `scheme` to `graph`, in place."""
     base.apply(graph, [registry.find(name) for name in _PASSES.get(scheme, ())])
     plan = Plan(**{"scheme": scheme, "signed_activations": scheme in _SIGNED, **changes})  # type: ignore[arg-type]
-    return schemes.find(scheme).run(graph, plan, calibration(head, batches=2))
+    return schemes.find(scheme).run(graph, plan, calibration(head))
 
 
 def linears(head: str) -> int:

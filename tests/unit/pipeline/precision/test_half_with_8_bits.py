@@ -32,9 +32,9 @@ every_scheme = pytest.mark.parametrize("scheme", [INTEGERS, FLOATS])
 both_kinds_of_heads = pytest.mark.parametrize("head", [HEAD, TIED])
 
 
-@pytest.mark.parametrize(("scheme", "tolerance"), [(INTEGERS, 0.1), (FLOATS, 0.15)])
+@every_scheme
 @pytest.mark.parametrize("head", heads.names())
-def test_answers_of_every_head_stay_near(head: str, scheme: str, tolerance: float) -> None:
+def test_answers_of_every_head_stay_near(head: str, scheme: str) -> None:
     inputs = feeds(head, 3, 9, seed=50)
     made = quantized(scheme, head)
     check(made.graph)
@@ -42,8 +42,8 @@ def test_answers_of_every_head_stay_near(head: str, scheme: str, tolerance: floa
     assert made.counts["int8_static" if scheme == INTEGERS else "fp8_static"] == linears(head)
     for actual, expected in zip(answer(made.graph, inputs), answer(exported(head), inputs), strict=True):
         assert actual.dtype == np.float32
-        # TOLERANCE
-        assert relative_error(actual, expected) < tolerance
+        # Both give relative errors of 0.09 at most; a doubled weight of the feed-forward layer gives 0.22 to 0.60
+        assert relative_error(actual, expected) < 0.12
 
 
 @every_scheme

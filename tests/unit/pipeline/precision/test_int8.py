@@ -32,6 +32,10 @@ FLOAT, INT8 = onnx_ir.DataType.FLOAT, onnx_ir.DataType.INT8
 FIRST = "distilbert.transformer.layer.0"
 WORDS = "distilbert.embeddings.word_embeddings"
 
+# Weights of 7 bits give relative errors of 0.08 at most on static scales, and of 0.15 on those of a padded batch. A
+# weight of the feed-forward layer that is twice too large gives 0.22 to 0.60.
+TOLERANCES = {STATIC: 0.1, DYNAMIC: 0.2}
+
 every_scheme = pytest.mark.parametrize("scheme", [STATIC, DYNAMIC])
 
 
@@ -60,8 +64,7 @@ def test_every_layer_and_table_of_every_head_is_quantized_and_answers_stay_near(
     check(made.graph)
     for actual, expected in zip(answer(made.graph, inputs), answer(exported(head), inputs), strict=True):
         assert actual.shape == expected.shape
-        # SEVEN_BITS
-        assert relative_error(actual, expected) < 0.1
+        assert relative_error(actual, expected) < TOLERANCES[scheme]
 
 
 @pytest.mark.usefixtures("exact_int8")
@@ -70,7 +73,7 @@ def test_every_layer_and_table_of_every_head_is_quantized_and_answers_stay_near(
 def test_answers_of_8_bit_weights_stay_near(head: str, scheme: str) -> None:
     inputs = feeds(head, 3, 9, seed=50)
     (expected,) = answer(exported(head), inputs)
-    # EIGHT_BITS
+    # Steps half as wide as those of 7 bits
     assert relative_error(answer(quantized(scheme, head).graph, inputs)[0], expected) < 0.1
 
 
@@ -116,8 +119,7 @@ def test_tied_weights_with_one_side_in_floating_point(kept: str) -> None:
     inputs = feeds(TIED, 3, 9, seed=50)
     graph = quantized(STATIC, TIED, weight_bits=7, exclude=(kept,)).graph
     assert float_weights(graph) == {f"{WORDS}.weight"}
-    # SEVEN_BITS
-    assert relative_error(answer(graph, inputs)[0], answer(exported(TIED), inputs)[0]) < 0.1
+    assert relative_error(answer(graph, inputs)[0], answer(exported(TIED), inputs)[0]) < TOLERANCES[STATIC]
 
 
 def test_excluded_modules_stay_in_floating_point() -> None:

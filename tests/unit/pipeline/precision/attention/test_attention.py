@@ -20,6 +20,8 @@ from tests.unit.pipeline.precision.quantized import HEAD, Array, array, change_w
 
 LAST = "distilbert.transformer.layer.1.attention"
 HEADS = (HEAD, "token_classification", "multiple_choice")
+# With 7 bits, whose products are exact on every CPU, relative errors are 0.045 at most
+TOLERANCE = 0.1
 
 
 def fused(head: str = HEAD, *names: str) -> Graph:
@@ -56,13 +58,12 @@ def values(graph: Graph, inputs: Feeds, wanted: Sequence[onnx_ir.Value]) -> list
     return arrays
 
 
-@pytest.mark.usefixtures("exact_int8")
 @pytest.mark.parametrize("head", HEADS)
 def test_both_products_read_8_bit_numbers_and_answers_stay_near(head: str) -> None:
     graph, inputs = fused(head), feeds(head, 3, 9, seed=50)
     inputs["attention_mask"][0] = 0
     expected = answer(graph, inputs)
-    done = {record.name: record.rewrites for record in quantize(graph, head).passes}
+    done = {record.name: record.rewrites for record in quantize(graph, head, weight_bits=7).passes}
     assert done == {"int8_embeddings": 2, "int8_attention": LAYERS, "int8_static": linears(head)}
     check(graph)
     products = [node for node in graph.graph if node.op_type == "MatMul"]
@@ -70,7 +71,7 @@ def test_both_products_read_8_bit_numbers_and_answers_stay_near(head: str) -> No
         assert [value.producer().op_type for value in node.inputs] == ["DequantizeLinear"] * 2
     for actual, wanted in zip(answer(graph, inputs), expected, strict=True):
         assert np.isfinite(actual).all()
-        assert relative_error(actual[1:], wanted[1:]) < 0.1
+        assert relative_error(actual[1:], wanted[1:]) < TOLERANCE
 
 
 def test_softmax_and_mask_stay_in_floating_point() -> None:
@@ -101,12 +102,11 @@ def test_queries_and_weights_are_unsigned_keys_and_values_signed_about_zero() ->
     assert array(graph, f"{LAST}.weights_scale") == np.float32(1 / 255)
 
 
-@pytest.mark.usefixtures("exact_int8")
 @pytest.mark.parametrize("head", [HEAD, "multiple_choice"])
 def test_one_query_of_the_last_layer(head: str) -> None:
     graph, inputs = fused(head, "first_token"), feeds(head, 3, 9, seed=50)
     expected = answer(graph, inputs)
-    quantize(graph, head)
+    quantize(graph, head, weight_bits=7)
     assert lower(graph, "mask_where_needed") == [2 * LAYERS + linears(head), LAYERS]
     # The scores' product of each layer is in both branches of its If
     products = [node for node in graph.graph.all_nodes() if node.domain == "com.microsoft"]
@@ -116,15 +116,14 @@ def test_one_query_of_the_last_layer(head: str) -> None:
             if node.op_type == "If":
                 moved = [inner.op_type for inner in node.attributes[branch].as_graph()]
                 assert moved == ["MatMulIntegerToFloat", *added, "Softmax", "QuantizeLinear"]
-    assert relative_error(answer(graph, inputs)[0], expected[0]) < 0.1
+    assert relative_error(answer(graph, inputs)[0], expected[0]) < TOLERANCE
 
 
-@pytest.mark.usefixtures("exact_int8")
 @pytest.mark.parametrize("head", [HEAD, "multiple_choice"])
 def test_one_query_in_place_of_the_keys_and_values_of_the_last_layer(head: str) -> None:
     graph, inputs = fused(head, "first_token", "single_query"), feeds(head, 3, 9, seed=50)
     expected = answer(graph, inputs)
-    done = {record.name: record.rewrites for record in quantize(graph, head).passes}
+    done = {record.name: record.rewrites for record in quantize(graph, head, weight_bits=7).passes}
     # All six weights of the last layer are in 8 bits, and its two products of activations are not
     assert done["int8_static"] == linears(head)
     assert done["int8_attention"] == LAYERS - 1
@@ -133,7 +132,7 @@ def test_one_query_in_place_of_the_keys_and_values_of_the_last_layer(head: str) 
         assert f"{LAST}.{part}.weight" not in graph.graph.initializers
     assert lower(graph, "mask_where_needed") == [2 * LAYERS - 2 + linears(head), LAYERS]
     check(graph)
-    assert relative_error(answer(graph, inputs)[0], expected[0]) < 0.1
+    assert relative_error(answer(graph, inputs)[0], expected[0]) < TOLERANCE
 
 
 def test_with_one_query_attention_still_has_to_be_found_in_every_other_layer() -> None:
