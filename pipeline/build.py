@@ -68,7 +68,7 @@ def build(recipe: Recipe, artifacts: Path, talk: Talk, *, until: StageName = "pu
     timed = validate.time(work, recipe, source, candidate, talk)
     validated = validate.validate(work, recipe, candidate, compared, timed)
     manifest = release_folder.read_manifest(validated.folder)
-    for line in gate.withheld(manifest):
+    for line in gate.withheld_lines(manifest):
         talk.note(line)
     if recipe.gates.mode == "enforce" or not manifest.variants:
         gate.enforce(manifest)
