@@ -116,7 +116,7 @@ def test_labels_that_are_not_of_entities_count_by_word() -> None:
     examples = words((0, 1, 2, 0, 1))
     given = answers([0, 1, 1, 2, 0], targets=((0, 1, 2, 3, 4),))
     # 1 mark is right, of 3 predicted and 3 actual; 2 of 5 words are right
-    scores = values(task.scores(examples, given, given, reader("token_classification")))
+    scores = values(task.scores(examples, given, given, reader_of("token_classification")))
     assert scores == pytest.approx({"token F1": 1 / 3, "token accuracy": 2 / 5})
 
 
@@ -124,7 +124,7 @@ def test_words_that_were_cut_off_are_not_scored() -> None:
     task = TokenClassification(labels=("O", "COMMA", "PERIOD"))
     given = answers([1, 0], targets=((0, 2),))
     # Of the words 0 to 3 only the first and the third have a wordpiece within the longest input
-    scores = values(task.scores(words((1, 2, 2, 2)), given, given, reader("token_classification")))
+    scores = values(task.scores(words((1, 2, 2, 2)), given, given, reader_of("token_classification")))
     assert scores == pytest.approx({"token F1": 2 / 3, "token accuracy": 1 / 2})
 
 
@@ -137,13 +137,13 @@ def test_masks_are_scored_by_their_best_word_and_its_likelihood() -> None:
     assert reduced == pytest.approx(np.asarray([[3, 1], [np.log(8 / 5), np.log(8)]]), abs=1e-6)
     given = Answers(rows=(row,), arrays=(reduced,))
     examples = (MaskedText(place="", text="", targets=("a", "b")),)
-    scores = values(task.scores(examples, given, given, reader("masked_lm")))
+    scores = values(task.scores(examples, given, given, reader_of("masked_lm")))
     assert scores == pytest.approx({"masked top-1 accuracy": 0.5, "pseudo-perplexity": (8 * 8 / 5) ** 0.5})
-    assert task.decisions(examples, given, reader("masked_lm")).tolist() == [3, 1]
+    assert task.decisions(examples, given, reader_of("masked_lm")).tolist() == [3, 1]
 
 
 def test_the_masks_and_every_eighth_token_are_compared() -> None:
-    encoding = reader("masked_lm").tokenizer.encode(["cat " * 17])[0]
+    encoding = reader_of("masked_lm").tokenizer.encode(["cat " * 17])[0]
     row = Row(example=0, encodings=(encoding,), scored_positions=(3, 8))
     assert MaskedLM(labels=()).compared_positions(row) == (0, 3, 8, 16)
 
@@ -155,9 +155,9 @@ def test_the_highest_choice_is_taken_of_as_many_as_there_are() -> None:
         for count, label in ((2, 1), (4, 3), (3, 0))
     )
     given = answers([1, 2], [0, 1, 2, 3], [1, 2, 1.5])
-    scores = values(task.scores(examples, given, given, reader("multiple_choice")))
+    scores = values(task.scores(examples, given, given, reader_of("multiple_choice")))
     assert scores == pytest.approx({"accuracy": 2 / 3})
-    assert task.decisions(examples, given, reader("multiple_choice")).tolist() == [1, 3, 1]
+    assert task.decisions(examples, given, reader_of("multiple_choice")).tolist() == [1, 3, 1]
 
 
 def test_a_text_is_retrieved_where_its_own_match_is_the_nearest() -> None:
@@ -166,23 +166,23 @@ def test_a_text_is_retrieved_where_its_own_match_is_the_nearest() -> None:
     parts = (0, 1, 0, 1, 0, 0, 1)
     given = answers([1, 0], [0.8, 0.6], [0, 1], [0.6, 0.8], [0, 1], [0.8, 0.6], [0, 1], parts=parts)
     # Text, match: (1, 0) is nearest to (0.8, 0.6), its own; (0, 1) to (0, 1), not its own; (0.8, 0.6) to the first
-    scores = values(task.scores(examples, given, given, reader("features")))
+    scores = values(task.scores(examples, given, given, reader_of("features")))
     assert scores == pytest.approx({"retrieval accuracy": 1 / 3, "embedding cosine": 1.0})
-    assert task.decisions(examples, given, reader("features")).tolist() == [0, 2, 0]
+    assert task.decisions(examples, given, reader_of("features")).tolist() == [0, 2, 0]
 
 
 def test_without_matches_the_cosine_with_eager_is_the_metric() -> None:
     task = Features(labels=())
     examples = tuple(MatchedText(place="", text="", match=None) for _ in range(2))
     eager, variant = answers([1, 0], [0, 1]), answers([0.6, 0.8], [0, 1])
-    scores = values(task.scores(examples, variant, eager, reader("features")))
+    scores = values(task.scores(examples, variant, eager, reader_of("features")))
     assert scores == pytest.approx({"embedding cosine": 0.8})
     assert task.cosines(variant, eager).tolist() == pytest.approx([0.6, 1.0])
-    assert task.decisions(examples, variant, reader("features")).size == 0
+    assert task.decisions(examples, variant, reader_of("features")).size == 0
 
 
 def test_an_embedding_is_the_unit_vector_of_the_mean_over_tokens_without_padding() -> None:
-    encoding = reader("features").tokenizer.encode(["cat"])[0]
+    encoding = reader_of("features").tokenizer.encode(["cat"])[0]
     row = Row(example=0, encodings=(encoding,))
     hidden = np.asarray([[3, 0], [3, 6], [3, 6], [99, 99]], dtype=np.float32)
     task = Features(labels=())
