@@ -71,11 +71,7 @@ def build(
     validated = validate.validate(work, recipe, candidate, compared, timed)
     manifest = release_folder.read_manifest(validated.folder)
     for line in gate.withheld_lines(manifest):
-<<<<<<< HEAD
         listener.note(line)
-=======
-        talk.note(line)
->>>>>>> tuning
     if recipe.gates.mode == "enforce" or not manifest.variants:
         gate.enforce(manifest)
     if until == "validate":
