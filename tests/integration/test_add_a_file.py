@@ -29,18 +29,18 @@ import numpy as np
 import onnx_ir
 
 from pipeline.graph.file import Graph
-from pipeline.precision import Calibration, Transformed, scheme
+from pipeline.precision import Calibration, TransformResult, scheme
 from pipeline.recipe.plan import Plan
 
 
 @scheme("rounded_weights")
-def rounded_weights(graph: Graph, plan: Plan, calibration: Calibration) -> Transformed:
+def rounded_weights(graph: Graph, plan: Plan, calibration: Calibration) -> TransformResult:
     """Matrices are rounded to 8 bits of mantissa."""
     for value in graph.graph.initializers.values():
         array = value.const_value.numpy()
         if array.ndim > 1 and array.dtype == np.float32:
             value.const_value = onnx_ir.tensor((array.view(np.uint32) & 0xFFFF0000).view(np.float32))
-    return Transformed()
+    return TransformResult()
 ''',
     "pipeline/targets/onnxruntime_rounded.py": '''
 """ONNX Runtime with a precision that no other target has."""
