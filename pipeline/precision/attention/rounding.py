@@ -40,7 +40,7 @@ def _round_trip(graph: Graph, name: str, operand: Operand, operand_range: Intege
     ]
     product = operand.product
     first = operand.moves[0] if operand.moves else product
-    shape = product.inputs[operand.index].shape
+    shape = operand.read.shape
     source = operand.source
     if operand_range.signed and operand_range.bits < 8:
         source = _clip(graph, name, source, first, operand_range)
