@@ -27,6 +27,13 @@ class Operand:
     moves: tuple[onnx_ir.Node, ...] = ()
     """The nodes that reshape and transpose `source`, the first one first."""
 
+    @property
+    def read(self) -> onnx_ir.Value:
+        """The value that the product reads: `source` after its moves."""
+        value = self.product.inputs[self.index]
+        assert value is not None
+        return value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:

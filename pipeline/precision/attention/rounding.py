@@ -40,8 +40,7 @@ def _round_trip(graph: Graph, name: str, operand: Operand, operand_range: Intege
     ]
     product = operand.product
     first = operand.moves[0] if operand.moves else product
-    restored_value = product.inputs[operand.index]
-    assert restored_value is not None
+    shape = operand.read.shape
     source = operand.source
     if operand_range.signed and operand_range.bits < 8:
         source = _clip(graph, name, source, first, operand_range)
@@ -65,7 +64,7 @@ def _round_trip(graph: Graph, name: str, operand: Operand, operand_range: Intege
         [quantized, *parameters],
         name=f"{name}/DequantizeLinear",
         dtype=onnx_ir.DataType.FLOAT,
-        shape=restored_value.shape,
+        shape=shape,
     )
     product.replace_input_with(operand.index, restored)
 
