@@ -51,7 +51,7 @@ def test_whole_numbers_are_seconds_too() -> None:
     ("values", "message"),
     [
         ({"verdicts": [{**VERDICT, "limit": "x"}]}, r"verdicts\[0\].limit must be a number, found 'x'"),
-        ({"verdicts": [{**VERDICT, "comparison": "at mst"}]}, r"comparison must be 'at most' or .*'at mst'"),
+        ({"verdicts": [{**VERDICT, "comparison": "below"}]}, r"comparison must be 'at most' or .*'below'"),
         ({"verdicts": [{**VERDICT, "interval": [1]}]}, r"interval must be a list of 2 numbers, found \[1\]"),
         ({"measurements": [{**MEASUREMENT, "batch": 1.0}]}, r"\[0\].batch must be a whole number, found 1.0"),
         (
