@@ -40,11 +40,11 @@ class Conditions:
 
 def present_conditions(manifest: Manifest, threads: int | None) -> Conditions:
     """The conditions of the release's variants in this process, for runs on `threads` threads."""
-    gpus, driver_versions = _gpus_and_driver() if _uses_gpu(manifest) else ((), {})
+    gpus, driver_version = _gpus_and_driver(manifest)
     return Conditions(
         processor=this_processor(),
         gpus=gpus,
-        versions={**_versions(_engine_words(manifest)), **driver_versions},
+        versions={**_versions(_engine_words(manifest)), **driver_version},
         threads=threads,
     )
 
@@ -63,7 +63,10 @@ def _uses_gpu(manifest: Manifest) -> bool:
     return any(variant.compiled is not None or variant.oracle for variant in manifest.variants)
 
 
-def _gpus_and_driver() -> tuple[tuple[str, ...], dict[str, str]]:
+def _gpus_and_driver(manifest: Manifest) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The GPUs, and the driver's version by _DRIVER; both empty if no variant uses a GPU or there is none."""
+    if not _uses_gpu(manifest):
+        return (), {}
     # A release for the processor alone must not import anything of devices
     from distilforge.cuda.driver import survey
 
