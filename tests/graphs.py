@@ -77,13 +77,14 @@ def exported(
     head: str = "sequence_classification", *, sequence: Span | None = None, **changes: object
 ) -> Graph:
     """The graph of `make_model(head, **changes)`, over the span `sequence` of tokens where one is given."""
-    return _exported(head, sequence, tuple(changes.items())).clone()
+    # Read anew each time: a clone would share types and shapes, and a graph shares the numbers of its ModelProto
+    return onnx_ir.from_proto(onnx.load_from_string(_exported(head, sequence, tuple(changes.items()))))
 
 
 @cache
-def _exported(head: str, sequence: Span | None, changes: tuple[tuple[str, object], ...]) -> Graph:
+def _exported(head: str, sequence: Span | None, changes: tuple[tuple[str, object], ...]) -> bytes:
     given = {} if sequence is None else {"sequence": sequence}
-    return exports.export(make_model(head, **dict(changes)), axes(head, **given))
+    return exports.exported(make_model(head, **dict(changes)), axes(head, **given))
 
 
 def pairwise(head: str = "token_classification") -> Graph:
@@ -105,11 +106,13 @@ def pairwise(head: str = "token_classification") -> Graph:
 
 def torchscript(head: str = "sequence_classification") -> Graph:
     """The same model as torch's older exporter writes it, with TorchScript's operators and names."""
-    return _torchscript(head).clone()
+    graph = onnx_ir.from_proto(onnx.load_from_string(_torchscript(head)))
+    ShapeInferencePass()(graph)
+    return graph
 
 
 @cache
-def _torchscript(head: str) -> Graph:
+def _torchscript(head: str) -> bytes:
     ids = torch.ones((2, 5), dtype=torch.int64)
     names = {0: "batch", 1: "sequence"}
     content = io.BytesIO()
@@ -125,9 +128,7 @@ def _torchscript(head: str) -> Graph:
             dynamic_axes={"input_ids": names, "attention_mask": names},
             opset_version=20,
         )
-    graph = onnx_ir.from_proto(onnx.load_from_string(content.getvalue()))
-    ShapeInferencePass()(graph)
-    return graph
+    return content.getvalue()
 
 
 def renamed(graph: Graph, operator: str) -> Graph:

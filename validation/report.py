@@ -4,17 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from distilforge.json_fields import Fields, read_number, read_text
-from distilforge.manifest import (
-    Measurement,
-    Metric,
-    Steadiness,
-    Verdict,
-    read_measurement,
-    read_metric,
-    read_steadiness,
-    read_verdict,
-)
+from distilforge.manifest import Measurement, Metric, Steadiness, Verdict
+from distilforge.manifest.document import READER
 
 SCHEMA = 1
 EAGER = "eager"
@@ -158,73 +149,10 @@ class Report:
     @classmethod
     def from_json(cls, text: str, path: str = "report.json") -> "Report":
         """The report in `text`; raises distilforge's ReleaseError, which names the field that does not fit."""
-        fields = Fields.parse(text, path)
-        return cls(
-            schema=fields.integer("schema"),
-            head=fields.text("head"),
-            evaluation=fields.text("evaluation"),
-            examples=fields.integer("examples"),
-            variants=fields.list("variants", _variant),
-            conditions=fields.map("conditions", read_text),
-            notes=fields.list("notes", read_text),
-            timing=read_steadiness(fields.nested("timing")) if fields.has("timing") else None,
-        )
+        return READER.read_json(cls, text, path)
 
 
 def headroom(verdict: Verdict) -> float:
     """How far the observed number is on the good side of the limit; negative where the check is not met."""
     distance = verdict.limit - verdict.observed
     return distance if verdict.comparison == "at most" else -distance
-
-
-def _variant(value: object, path: str) -> VariantReport:
-    fields = Fields(value, path)
-    return VariantReport(
-        name=fields.text("name"),
-        metrics=fields.list("metrics", read_metric),
-        agreements=fields.list("agreements", _agreement),
-        label_agreement=fields.number("label_agreement") if fields.has("label_agreement") else None,
-        decisions=fields.integer("decisions"),
-        verdicts=fields.list("verdicts", read_verdict),
-        speedups=fields.list("speedups", _speedup),
-        measurements=fields.list("measurements", read_measurement),
-        stability=fields.list("stability", _stability) if fields.has("stability") else (),
-        notes=fields.list("notes", read_text) if fields.has("notes") else (),
-        withheld=fields.text("withheld") if fields.has("withheld") else "",
-    )
-
-
-def _agreement(value: object, path: str) -> Agreement:
-    fields = Fields(value, path)
-    return Agreement(
-        inputs=fields.text("inputs"),
-        output=fields.text("output"),
-        largest=fields.number("largest"),
-        mean=fields.number("mean"),
-        percentile_999=fields.number("percentile_999"),
-        values=fields.integer("values"),
-        noise=fields.number("noise") if fields.has("noise") else 0.0,
-    )
-
-
-def _stability(value: object, path: str) -> Stability:
-    fields = Fields(value, path)
-    return Stability(
-        way=fields.text("way"),
-        texts=fields.integer("texts"),
-        largest=fields.number("largest"),
-        changed=fields.integer("changed"),
-        decisions=fields.integer("decisions"),
-    )
-
-
-def _speedup(value: object, path: str) -> Speedup:
-    fields = Fields(value, path)
-    low, high = fields.list("interval", read_number)
-    return Speedup(
-        batch=fields.integer("batch") if fields.has("batch") else None,
-        tokens=fields.integer("tokens") if fields.has("tokens") else None,
-        ratio=fields.number("ratio"),
-        interval=(low, high),
-        over=fields.text("over") if fields.has("over") else EAGER,
-    )

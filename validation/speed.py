@@ -5,16 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from distilforge.json_fields import Fields
 from distilforge.manifest import (
     Manifest,
     Measurement,
     Steadiness,
     Variant,
     Verdict,
-    read_measurement,
-    read_steadiness,
 )
+from distilforge.manifest.document import READER
 from distilforge.timing import ratios
 from distilforge.timing.ratios import Estimate
 from distilforge.timing.rounds import Budget, time_subjects
@@ -48,12 +46,7 @@ class ReleaseTiming:
     @classmethod
     def from_json(cls, text: str, path: str = "timing.json") -> "ReleaseTiming":
         """The timing in `text`; raises distilforge's ReleaseError, which names the field that does not fit."""
-        fields = Fields.parse(text, path)
-        return cls(
-            measurements=fields.list("measurements", read_measurement),
-            steadiness=read_steadiness(fields.nested("steadiness")),
-            threads=fields.integer("threads"),
-        )
+        return READER.read_json(cls, text, path)
 
     def ratio(self, name: str, over: str, gates: Gates, shapes: Sequence[Shape] = ()) -> Estimate | None:
         """How many times as fast `name` is as `over`; None where they were not timed at the same shapes."""

@@ -3,8 +3,8 @@
 from itertools import accumulate
 from pathlib import Path
 
-from distilforge.json_fields import Fields
 from distilforge.manifest import Manifest, Variant
+from distilforge.manifest.configuration import ModelConfiguration
 from distilforge.registry import nearest
 from distilforge.tokenizer import Tokenizer
 
@@ -91,9 +91,9 @@ def evaluation(folder: Path, manifest: Manifest, data: Path | None) -> Evaluatio
         labels=manifest.labels, problem_type=manifest.problem_type, labelled=data is not None
     )
     examples = read(path, task, manifest.head)
-    vocabulary = Fields.parse((folder / "config.json").read_text(encoding="utf-8"), "config.json")
+    configuration = ModelConfiguration.from_json((folder / "config.json").read_text(encoding="utf-8"))
     reader = ReleaseReader(
-        manifest=manifest, tokenizer=Tokenizer(folder), vocabulary=vocabulary.integer("vocab_size")
+        manifest=manifest, tokenizer=Tokenizer(folder), vocabulary=configuration.vocab_size
     )
     spread = examples[:: max(1, -(-len(examples) // MOST_EXAMPLES))]
     if data is None:

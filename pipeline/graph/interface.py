@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from distilforge.json_fields import Fields, read_text
-from distilforge.manifest import Span, Tensor, read_span, read_tensor
+from distilforge.manifest import Span, Tensor
+from distilforge.manifest.document import READER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +41,4 @@ class Interface:
     @classmethod
     def read(cls, path: Path) -> "Interface":
         """The interface that was written to `path`."""
-        fields = Fields.parse(path.read_text(encoding="utf-8"), str(path))
-        return cls(
-            head=fields.text("head"),
-            architecture=fields.text("architecture"),
-            labels=fields.list("labels", read_text),
-            problem_type=fields.text("problem_type") if fields.has("problem_type") else None,
-            inputs=fields.list("inputs", read_tensor),
-            outputs=fields.list("outputs", read_tensor),
-            spans=fields.map("spans", read_span),
-        )
+        return READER.read_json(cls, path.read_text(encoding="utf-8"), str(path))

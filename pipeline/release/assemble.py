@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distilforge.json_fields import Fields, read_text
 from distilforge.manifest import FileRecord, Manifest, Provenance, Variant, Withheld
+from distilforge.manifest.configuration import ModelConfiguration
 from distilforge.release import MANIFEST
 
 from model_src.config import DistilBertConfig
@@ -109,9 +109,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 def architecture(folder: Path) -> str:
     """The head's class in transformers, as config.json of the release in `folder` names it."""
-    (name,) = Fields.parse((folder / CONFIG).read_text(encoding="utf-8"), CONFIG).list(
-        "architectures", read_text
-    )
+    text = (folder / CONFIG).read_text(encoding="utf-8")
+    (name,) = ModelConfiguration.from_json(text, CONFIG).architectures
     return name
 
 

@@ -13,21 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from distilforge.errors import ReleaseError
-from distilforge.json_fields import Fields, read_number, read_text
-from distilforge.manifest import (
-    Measurement,
-    Steadiness,
-    Verdict,
-    read_measurement,
-    read_steadiness,
-    read_verdict,
-)
+from distilforge.manifest import Measurement, Steadiness, Verdict
+from distilforge.reader import Reader
 from distilforge.timing.rounds import Timing
 
 from pipeline.errors import UsageError
-from pipeline.recipe.plan import Plan, from_table
-from pipeline.registry import unknown
+from pipeline.recipe.plan import Plan
 from pipeline.store.work import ProgressListener
 from pipeline.tuning.space import Params, plan_key
 
@@ -35,6 +26,8 @@ Outcome = Literal["better", "not faster", "less accurate", "not settled", "impos
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 FORMAT = 1
 """The version of the file. A file of another version is renamed, as one of other conditions is."""
+_EVENT_FIELDS = ("event", "key", "date")
+_READER = Reader(UsageError, unknown="refuse", table="table", rejections=(UsageError, ValueError))
 # A plan that has ended the process twice is not tried a third time
 MOST_CRASHES = 2
 
@@ -92,6 +85,16 @@ class Trial:
         return Timing(measurements=self.measurements, steadiness=self.steadiness)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _EventHead:
+    """What every event has."""
+
+    event: Literal["begin", "unfinished", "trial"]
+    """What happened."""
+    key: str
+    """The key of the plan."""
+
+
 class Evidence:
     """The evidence file at `path` of the search that `conditions` describe. It survives a killed process.
 
@@ -114,7 +117,7 @@ class Evidence:
         for line, event in enumerate(events[1:], start=2):
             try:
                 self._replay(event)
-            except (ReleaseError, UsageError) as cause:
+            except UsageError as cause:
                 raise _damaged(path, line, cause.message) from cause
         if not events:
             self._append({**header, "date": _now()})
@@ -144,16 +147,13 @@ class Evidence:
         return key in self._settled or self._starts.get(key, 0) >= MOST_CRASHES
 
     def _replay(self, event: Mapping[str, object]) -> None:
-        fields = Fields(dict(event), "event")
-        kind, key = fields.text("event"), fields.text("key")
-        if kind == "begin":
-            self._starts[key] = self._starts.get(key, 0) + 1
-        elif kind == "unfinished":
-            self._starts.pop(key, None)
-        elif kind == "trial":
-            self._add(_trial(event))
+        head = _READER.read(_EventHead, {name: event.get(name) for name in ("event", "key")}, "event")
+        if head.event == "begin":
+            self._starts[head.key] = self._starts.get(head.key, 0) + 1
+        elif head.event == "unfinished":
+            self._starts.pop(head.key, None)
         else:
-            raise unknown("event", kind, ("begin", "unfinished", "trial"))
+            self._add(_trial(event))
 
     def _add(self, trial: Trial) -> None:
         self.trials.append(trial)
@@ -193,34 +193,8 @@ def _damaged(path: Path, line: int, reason: str) -> UsageError:
 
 
 def _trial(event: Mapping[str, object]) -> Trial:
-    fields = Fields(dict(event), "trial")
-    interval = fields.list("interval", read_number) if fields.has("interval") else None
-    if interval is not None and len(interval) != 2:
-        raise UsageError(f"trial.interval must hold 2 numbers, found {len(interval)}")
-    return Trial(
-        number=fields.integer("number"),
-        plan=from_table(event.get("plan"), "", "trial.plan"),
-        params=fields.map("params", read_text),
-        outcome=_outcome(fields.text("outcome")),
-        reason=fields.text("reason"),
-        failed_pass=fields.text("failed_pass"),
-        value=fields.number("value") if fields.has("value") else None,
-        rival=fields.text("rival"),
-        ratio=fields.number("ratio") if fields.has("ratio") else None,
-        interval=(interval[0], interval[1]) if interval else None,
-        examples=fields.integer("examples"),
-        verdicts=fields.list("verdicts", read_verdict),
-        measurements=fields.list("measurements", read_measurement),
-        steadiness=read_steadiness(fields.nested("steadiness")) if fields.has("steadiness") else None,
-        seconds=fields.number("seconds"),
-    )
-
-
-def _outcome(name: str) -> Outcome:
-    for outcome in OUTCOMES:
-        if outcome == name:
-            return outcome
-    raise unknown("outcome", name, OUTCOMES)
+    own = {name: value for name, value in event.items() if name not in _EVENT_FIELDS}
+    return _READER.read(Trial, own, "trial")
 
 
 def _unused_name(path: Path) -> Path:

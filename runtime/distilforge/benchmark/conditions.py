@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from distilforge.benchmark.processor import Processor, this_processor
-from distilforge.json_fields import Fields, read_text
 from distilforge.manifest import Manifest
 
 _ALWAYS = frozenset({"distilforge", "numpy"})
@@ -26,16 +25,6 @@ class Conditions:
     """Versions by package, of this package, numpy and the engines; `cuda-driver` is the newest CUDA it supports."""
     threads: int | None
     """How many threads one run may use; None means the engine's default."""
-
-    @classmethod
-    def from_fields(cls, fields: Fields) -> "Conditions":
-        """The conditions in `fields`; raises ReleaseError with the name of a field that does not fit."""
-        return cls(
-            processor=Processor.from_fields(fields.nested("processor")),
-            gpus=fields.list("gpus", read_text),
-            versions=fields.map("versions", read_text),
-            threads=fields.integer("threads") if fields.has("threads") else None,
-        )
 
 
 def present_conditions(manifest: Manifest, threads: int | None) -> Conditions:

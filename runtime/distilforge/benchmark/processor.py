@@ -4,8 +4,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from distilforge.json_fields import Fields, read_text
-
 # As Linux spells them. Engines select their kernels for matrix products by these; others change the speed little
 INSTRUCTION_SETS = (
     *("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"),
@@ -27,15 +25,6 @@ class Processor:
     """The members of INSTRUCTION_SETS that it has; empty if the system does not list them."""
     cores: int
     """How many cores this process may use."""
-
-    @classmethod
-    def from_fields(cls, fields: Fields) -> "Processor":
-        """The processor in `fields`; raises ReleaseError with the name of a field that does not fit."""
-        return cls(
-            model=fields.text("model"),
-            instruction_sets=fields.list("instruction_sets", read_text),
-            cores=fields.integer("cores"),
-        )
 
 
 def this_processor(cpuinfo: Path = _CPUINFO) -> Processor:

@@ -17,8 +17,8 @@ from pathlib import Path
 from distilforge.benchmark import record_files
 from distilforge.benchmark.conditions import Conditions, present_conditions
 from distilforge.errors import ReleaseError, UnavailableError
-from distilforge.json_fields import Fields, read_number, read_text
 from distilforge.manifest import Manifest
+from distilforge.reader import Reader
 
 SCHEMA = 2
 """Version of the file format. Schema 1 did not have the GPUs."""
@@ -29,6 +29,7 @@ _MOST_BYTES = 1 << 20
 _TEMPORARY = ".temporary-"
 # A writer needs milliseconds, so an older temporary file belongs to a writer that was killed
 _TEMPORARY_SECONDS = 3600.0
+_READER = Reader(ReleaseError, unknown="ignore", hint="run `distilforge bench` again")
 _logger = logging.getLogger("distilforge")
 
 
@@ -50,26 +51,25 @@ class BenchmarkRecord:
     """The shapes at which it was measured, such as `8x128`."""
     speeds: Mapping[str, float]
     """By the variant's name, how many times as fast as the first variant each variant is; the first has 1."""
+    schema: int = SCHEMA
+    """Version of the file format."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a value that no record has."""
+        if self.schema != SCHEMA:
+            raise ValueError(f"it has schema {self.schema}, expected {SCHEMA}")
+        for name, speed in self.speeds.items():
+            if not math.isfinite(speed) or speed <= 0:
+                raise ValueError(f"the speed of {name} must be above 0 and finite, found {speed}")
 
     def to_json(self) -> str:
         """The file's content."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, path: str) -> "BenchmarkRecord":
         """Read the file's content; raises ReleaseError with the name of a field that does not fit."""
-        fields = Fields.parse(text, path)
-        if fields.integer("schema") != SCHEMA:
-            raise ReleaseError(f"{path} has schema {fields.integer('schema')}, expected {SCHEMA}")
-        return cls(
-            release=fields.text("release"),
-            name=fields.text("name"),
-            version=fields.text("version"),
-            conditions=Conditions.from_fields(fields.nested("conditions")),
-            measured_at=fields.text("measured_at"),
-            shapes=fields.list("shapes", read_text),
-            speeds=fields.map("speeds", _read_speed),
-        )
+        return _READER.read_json(cls, text, path)
 
 
 def read_record(manifest: Manifest, threads: int | None) -> BenchmarkRecord | None:
@@ -153,10 +153,3 @@ def _remove_oldest(folder: Path) -> None:
             ages.append((written, path))
     for _, path in sorted(ages, reverse=True)[MOST_RECORDS:]:
         path.unlink(missing_ok=True)
-
-
-def _read_speed(value: object, path: str) -> float:
-    speed = read_number(value, path)
-    if not math.isfinite(speed) or speed <= 0:
-        raise ReleaseError(f"{path} must be above 0 and finite, found {speed}")
-    return speed

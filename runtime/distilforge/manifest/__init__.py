@@ -3,14 +3,6 @@
 artifacts/README.md specifies the format; distilforge/manifest.schema.json is its JSON Schema.
 """
 
-from distilforge.manifest.parts import (
-    read_measurement,
-    read_metric,
-    read_span,
-    read_steadiness,
-    read_tensor,
-    read_verdict,
-)
 from distilforge.manifest.release import SCHEMA, FileRecord, Manifest, Provenance, Withheld
 from distilforge.manifest.tensors import Span, Tensor
 from distilforge.manifest.timing import Measurement, Steadiness
@@ -34,10 +26,4 @@ __all__ = [
     "Variant",
     "Verdict",
     "Withheld",
-    "read_measurement",
-    "read_metric",
-    "read_span",
-    "read_steadiness",
-    "read_tensor",
-    "read_verdict",
 ]

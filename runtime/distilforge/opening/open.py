@@ -10,8 +10,8 @@ from typing import TypeVar, overload
 from distilforge.checks.arguments import check_names, check_threads
 from distilforge.errors import InputError, ReleaseError
 from distilforge.heads import heads
-from distilforge.json_fields import Fields
 from distilforge.manifest import Manifest
+from distilforge.manifest.configuration import ModelConfiguration
 from distilforge.opening.selection import select_variant
 from distilforge.registry import nearest
 from distilforge.release import check_digests, check_files, read_manifest, resolve
@@ -141,4 +141,4 @@ def read_vocabulary(folder: Path) -> int:
         raise ReleaseError(
             f"{str(path)!r} cannot be read: {cause}", hint="publish the release again"
         ) from cause
-    return Fields.parse(text, str(path)).integer("vocab_size")
+    return ModelConfiguration.from_json(text, str(path)).vocab_size

@@ -13,7 +13,7 @@ from validation import invariance
 from validation.accuracy import Evaluation
 from validation.batches import Feeds, Run
 from validation.tasks.base import Floats, ReleaseReader
-from validation.validate import encode
+from validation.validate import encode_evaluation
 
 HEAD = "sequence_classification"
 
@@ -22,7 +22,7 @@ HEAD = "sequence_classification"
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     release = published(HEAD, LABELS[HEAD]).release
     reader = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
-    encoded = encode(evaluation(HEAD, Path(tmp_path_factory.mktemp("data"))), reader)
+    encoded = encode_evaluation(evaluation(HEAD, Path(tmp_path_factory.mktemp("data"))), reader)
     assert encoded is not None
     return encoded
 

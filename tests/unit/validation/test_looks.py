@@ -18,7 +18,7 @@ from validation.batches import Bools, Feeds, Run
 from validation.gates import Gates
 from validation.sequential import Look, single_look
 from validation.tasks.base import Floats, ReleaseReader
-from validation.validate import encode, floats
+from validation.validate import encode_evaluation, float32_run
 
 HEAD = "sequence_classification"
 LOOKS = tuple(Look(examples=end, of=40, critical=1.7) for end in (10, 20, 40))
@@ -44,13 +44,13 @@ class CountingRun:
 
 def answering(head: str) -> Run:
     """The release of `head`, as a run."""
-    return floats(distilforge.open(published(head, LABELS.get(head, ())).release, threads=1))
+    return float32_run(distilforge.open(published(head, LABELS.get(head, ())).release, threads=1))
 
 
 def evaluated(head: str, data: Path | None) -> Evaluation:
     release = published(head, LABELS.get(head, ())).release
     reader = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
-    encoded = encode(data, reader)
+    encoded = encode_evaluation(data, reader)
     assert encoded is not None
     return encoded
 

@@ -13,7 +13,7 @@ from validation.accuracy import Evaluation
 from validation.gates import Gates
 from validation.notes import describe, notes, smallest_provable_loss
 from validation.tasks.base import ReleaseReader
-from validation.validate import encode
+from validation.validate import encode_evaluation
 
 HEAD = "sequence_classification"
 
@@ -21,7 +21,7 @@ HEAD = "sequence_classification"
 def evaluated(data: Path | None) -> Evaluation:
     release = published(HEAD, LABELS[HEAD]).release
     reader = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
-    encoded = encode(data, reader)
+    encoded = encode_evaluation(data, reader)
     assert encoded is not None
     return encoded
 

@@ -262,7 +262,7 @@ def test_a_variant_that_was_not_timed_says_so(tmp_path: Path) -> None:
 
 
 def test_a_damaged_report_names_the_field() -> None:
-    with pytest.raises(ReleaseError, match=r"report\.json\.variants\[0\]\.decisions must be int"):
+    with pytest.raises(ReleaseError, match=r"report\.json: variants\[0\]\.decisions must be a whole number"):
         Report.from_json(REPORT.to_json().replace('"decisions": 1500', '"decisions": "many"'))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from distilforge.manifest import Verdict
 
-from validation.report import Report, VariantReport, room
+from validation.report import Report, VariantReport, headroom
 from validation.table import short, verdict_rows
 
 LOSS = Verdict(
@@ -52,7 +52,7 @@ def test_what_is_not_settled_shows_its_limit_and_no_numbers() -> None:
 def test_headroom_is_positive_exactly_where_a_check_is_met(verdict: Verdict) -> None:
     for observed in (0.005, 0.5, 0.995):
         changed = replace(verdict, observed=observed)
-        assert (room(changed) >= 0) == bool(changed)
+        assert (headroom(changed) >= 0) == bool(changed)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def composed(candidate: Path, report: Report, folder: Path) -> Manifest:
     folder.mkdir()
     compose.compose(
         candidate=candidate,
-        with_results=manifest,
+        judged=manifest,
         report=report,
         provenance=manifest.provenance,
         folder=folder,
@@ -101,7 +101,7 @@ def test_both_columns_are_in_the_table_and_the_card(candidate: Path, tmp_path: P
     assert (int8.error, int8.margin) == (None, 0.99)
     assert int8.metric == "accuracy"
     card = (tmp_path / "release" / "README.md").read_text()
-    for part in ("agreement with eager", "| room |", "than fp32", "int8_dynamic scales activations"):
+    for part in ("agreement with eager", "| headroom |", "than fp32", "int8_dynamic scales activations"):
         assert part in card, part
 
 
