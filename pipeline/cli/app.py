@@ -101,8 +101,8 @@ def summarize(
             display.markdown(summary.COLUMNS, [line.cells() for line in lines])
         else:
             display.releases(entries)
-        for error in damaged[:-1]:
-            talk.error(str(error))
+        for earlier in damaged[:-1]:
+            talk.error(str(earlier))
         if damaged:
             raise damaged[-1]
 
