@@ -64,7 +64,7 @@ def hold(
     judged_first = sorted(rows, key=lambda row: row.name != expected)
     timing, dead = time_rows([subject(row) for row in judged_first], shapes, seconds, progress=progress)
     survivors = [row for row in rows if row.name not in {omission.name for omission in dead}]
-    judged = _first(candidates, survivors)
+    judged, to_opponents = compare(timing, survivors, candidates)
     return Contest(
         conditions=conditions,
         settings={row.name: row.settings for row in survivors},
@@ -72,22 +72,25 @@ def hold(
         differences=differences.largest(timing, reference),
         omissions=(*omissions, *dead),
         judged=judged,
-        ratios=_ratios(timing, judged, survivors),
+        ratios=to_opponents,
         ceiling=max(before, measure_ceiling()),
     )
+
+
+def compare(
+    timing: Timing, rows: Sequence[Row], candidates: Sequence[str]
+) -> tuple[str | None, dict[str, tuple[Ratio, ...]]]:
+    """The first of `candidates` among `rows`, and its ratios by opponent; presets of one peer are one opponent."""
+    judged = _first(candidates, rows)
+    if judged is None:
+        return None, {}
+    families: dict[str, list[str]] = {}
+    for row in rows:
+        if row.name != judged:
+            families.setdefault(row.family, []).append(row.name)
+    return judged, {title: ratios(timing, judged, names, title=title) for title, names in families.items()}
 
 
 def _first(candidates: Sequence[str], rows: Sequence[Row]) -> str | None:
     names = {row.name for row in rows}
     return next((candidate for candidate in candidates if candidate in names), None)
-
-
-def _ratios(timing: Timing, judged: str | None, rows: Sequence[Row]) -> dict[str, tuple[Ratio, ...]]:
-    """The ratios by opponent; presets of one peer are one opponent."""
-    if judged is None:
-        return {}
-    families: dict[str, list[str]] = {}
-    for row in rows:
-        if row.name != judged:
-            families.setdefault(row.family, []).append(row.name)
-    return {title: ratios(timing, judged, names, title=title) for title, names in families.items()}
