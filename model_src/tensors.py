@@ -58,7 +58,6 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise CheckpointError(
-            f"{path} does not contain a dictionary of tensors, but {type(loaded).__name__}",
-            hint="save model.state_dict() in it",
+            f"{path} does not contain a dictionary of tensors", hint="save model.state_dict() in it"
         )
     return loaded
