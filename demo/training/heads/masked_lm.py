@@ -38,7 +38,7 @@ class MaskedLM:
         return [Item(rows=(tuple(encoding.ids[:LONGEST_INPUT_TOKENS]),), target=()) for encoding in encodings]
 
     def initialize(self, model: nn.Module, items: Sequence[Item]) -> None:
-        """The bias of the projector starts as the logarithm of word frequencies, and the transform near the identity."""
+        """The projector's bias starts as the logarithm of word frequencies, and the transform near the identity."""
         counts = np.bincount(
             [piece for item in items for piece in item.rows[0] if piece >= FIRST_WORD_PIECE_ID],
             minlength=tokenizer().get_vocab_size(),
