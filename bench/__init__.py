@@ -1,1 +1,1 @@
-"""Benchmarks of what this project publishes against its peers: `python -m bench --help`."""
+"""Benchmarks of this project against its peers: `python -m bench --help`."""

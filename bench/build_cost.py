@@ -1,4 +1,7 @@
-"""Time and peak memory of a build in a fresh process: `python -m bench.build_cost optimum|ours CHECKPOINT FOLDER`."""
+"""Time and peak memory of a build in a fresh process: `python -m bench.build_cost BUILDER CHECKPOINT FOLDER`.
+
+BUILDER is `ours`, the command of this project, or the name of a subject.
+"""
 
 import json
 import resource
@@ -11,25 +14,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import preparing
+from bench import preparation_process, release_folder
 
-BYTES = 1024 if sys.platform == "linux" else 1
+OURS = "ours"
 VARIANT = "onnxruntime-cpu:int8"
+# getrusage(2) counts kilobytes on Linux and bytes on macOS
+_RSS_UNIT_BYTES = 1024 if sys.platform == "linux" else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """Seconds on the clock, and bytes of the largest process that took part, as getrusage gives them."""
+class BuildCost:
+    """What one build took."""
 
     seconds: float
+    """Wall time."""
     peak_bytes: int
+    """The largest resident set of any process of the build, as getrusage(2) gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Builds:
-    """One builder's builds, in the order made."""
+class BuilderCosts:
+    """What the builds of one builder took."""
 
-    costs: tuple[Cost, ...]
+    costs: tuple[BuildCost, ...]
+    """The builds in order."""
 
     @property
     def seconds(self) -> float:
@@ -38,75 +46,78 @@ class Builds:
 
     @property
     def peak_bytes(self) -> int:
-        """The most that a build needed, since memory has to suffice for every one."""
+        """The highest of all builds, because a machine needs enough memory for each of them."""
         return max(cost.peak_bytes for cost in self.costs)
 
 
 class BuildError(Exception):
-    """A build ended without its file."""
+    """A build failed."""
 
 
 def measure_in_turns(
     builders: Sequence[str],
-    build: Callable[[str], Cost],
+    build: Callable[[str], BuildCost],
     *,
     rounds: int,
     progress: Callable[[str], None] = lambda _: None,
-) -> tuple[dict[str, Builds], dict[str, BuildError]]:
-    """`rounds` builds of each of `builders`; and of those with a build that failed, why: they are not built again.
+) -> tuple[dict[str, BuilderCosts], dict[str, BuildError]]:
+    """The costs of `rounds` builds of each of `builders`, and the errors of builders that failed.
 
-    Each round begins one builder further on, so that none always follows the same one.
+    A builder that failed once is not run again and does not have costs. Each round begins with the next builder, so
+    that a builder does not always follow the same one.
     """
-    costs: dict[str, list[Cost]] = {which: [] for which in builders}
-    failed: dict[str, BuildError] = {}
-    for turn in range(rounds):
+    costs: dict[str, list[BuildCost]] = {builder: [] for builder in builders}
+    errors: dict[str, BuildError] = {}
+    for number in range(rounds):
         for place in range(len(builders)):
-            which = builders[(turn + place) % len(builders)]
-            if which in failed:
+            builder = builders[(number + place) % len(builders)]
+            if builder in errors:
                 continue
-            progress(f"building {turn + 1} of {rounds}: {which}")
+            progress(f"building {number + 1} of {rounds}: {builder}")
             try:
-                costs[which].append(build(which))
+                costs[builder].append(build(builder))
             except BuildError as error:
-                failed[which] = error
-    built = {
-        which: Builds(costs=tuple(made)) for which, made in costs.items() if made and which not in failed
+                errors[builder] = error
+    complete = {
+        builder: BuilderCosts(costs=tuple(builds))
+        for builder, builds in costs.items()
+        if builds and builder not in errors
     }
-    return built, failed
+    return complete, errors
 
 
-def measure(which: str, checkpoint: Path, log: Path) -> Cost:
-    """Build once, from a fresh process to its end, into a folder that is thrown away; BuildError where it fails."""
+def measure(builder: str, checkpoint: Path, log: Path) -> BuildCost:
+    """The cost of one build in a fresh process, into a temporary folder; raises BuildError if it fails."""
     with tempfile.TemporaryDirectory() as folder, log.open("w", encoding="utf-8") as errors:
-        command = (sys.executable, "-m", "bench.build_cost", which, str(checkpoint), folder)
-        done = subprocess.run(  # noqa: S603 - this module
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, check=False
+        arguments = (sys.executable, "-m", "bench.build_cost", builder, str(checkpoint), folder)
+        process = subprocess.run(  # noqa: S603 - this module
+            arguments, stdout=subprocess.PIPE, stderr=errors, text=True, check=False
         )
-    if done.returncode != 0:
-        lines = log.read_text(encoding="utf-8").strip().splitlines() or ["no output"]
-        raise BuildError(f"the build of {which} ended with exit code {done.returncode}: {lines[-1]}")
-    values = json.loads(done.stdout.splitlines()[-1])
-    return Cost(seconds=values["seconds"], peak_bytes=values["peak_bytes"])
+    if process.returncode != 0:
+        lines = log.read_text(encoding="utf-8").strip().splitlines() or ["it printed nothing"]
+        raise BuildError(f"the build of {builder} ended with exit code {process.returncode}: {lines[-1]}")
+    values = json.loads(process.stdout.splitlines()[-1])
+    return BuildCost(seconds=values["seconds"], peak_bytes=values["peak_bytes"])
 
 
-def command(which: str, checkpoint: Path, folder: Path) -> tuple[str, ...]:
-    """What builds: our own command, or Optimum's three steps in a script of ours."""
-    if which == "ours":
-        ours = str(Path(sys.executable).with_name("distilforge"))
-        return (ours, "compile", str(checkpoint), "--variant", VARIANT, "--artifacts", str(folder))
-    return preparing.command(preparing.CPU, which, checkpoint, folder)
+def command(builder: str, checkpoint: Path, folder: Path) -> tuple[str, ...]:
+    """The command that builds `checkpoint` into `folder`."""
+    if builder == OURS:
+        options = ("--variant", VARIANT, "--artifacts", str(folder))
+        return (*release_folder.COMMAND, "compile", str(checkpoint), *options)
+    return preparation_process.command(preparation_process.CPU, builder, checkpoint, folder)
 
 
 def main() -> None:
-    """Run one build as a child and say what it took; the child's children are counted too."""
-    which, checkpoint, folder = sys.argv[1:]
+    """Run one build as a child process and print its cost; children of the child are counted too."""
+    builder, checkpoint, folder = sys.argv[1:]
     start = time.perf_counter()
-    subprocess.run(  # noqa: S603 - commands above
-        command(which, Path(checkpoint), Path(folder)), stdout=sys.stderr, check=True
+    subprocess.run(  # noqa: S603 - the commands above
+        command(builder, Path(checkpoint), Path(folder)), stdout=sys.stderr, check=True
     )
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * BYTES
-    sys.stdout.write(json.dumps({"seconds": seconds, "peak_bytes": peak}) + "\n")
+    peak_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _RSS_UNIT_BYTES
+    sys.stdout.write(json.dumps({"seconds": seconds, "peak_bytes": peak_bytes}) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The ceiling: how fast a large u8s8 matrix product is through ONNX Runtime, `python -m bench.ceiling 2`."""
+"""The ceiling on a CPU: the speed of a large u8s8 matrix product in ONNX Runtime, `python -m bench.ceiling THREADS`."""
 
 import json
 import sys
@@ -6,24 +6,23 @@ import time
 
 import numpy as np
 
-SIZE = (1024, 3072, 3072)
+ROWS, INNER, COLUMNS = 1024, 3072, 3072
 RUNS = 40
 
 
 def operations_per_second(threads: int) -> float:
-    """Of the fastest of some runs, since a ceiling is what was reached at best."""
+    """Operations per second in the fastest of several runs, because a ceiling is the best that was reached."""
     import onnx
     import onnxruntime
     from onnx import TensorProto, helper
 
-    rows, inner, columns = SIZE
     random = np.random.default_rng(0)
-    weight = random.integers(-127, 128, (inner, columns)).astype(np.int8)
+    weight = random.integers(-127, 128, (INNER, COLUMNS)).astype(np.int8)
     graph = helper.make_graph(
         [helper.make_node("MatMulInteger", ["a", "b"], ["c"])],
         "ceiling",
-        [helper.make_tensor_value_info("a", TensorProto.UINT8, [rows, inner])],
-        [helper.make_tensor_value_info("c", TensorProto.INT32, [rows, columns])],
+        [helper.make_tensor_value_info("a", TensorProto.UINT8, [ROWS, INNER])],
+        [helper.make_tensor_value_info("c", TensorProto.INT32, [ROWS, COLUMNS])],
         [onnx.numpy_helper.from_array(weight, "b")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
@@ -32,14 +31,15 @@ def operations_per_second(threads: int) -> float:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    feeds = {"a": random.integers(0, 256, (rows, inner)).astype(np.uint8)}
+    feeds = {"a": random.integers(0, 256, (ROWS, INNER)).astype(np.uint8)}
     session.run(None, feeds)
     seconds = []
     for _ in range(RUNS):
         start = time.perf_counter()
         session.run(None, feeds)
         seconds.append(time.perf_counter() - start)
-    return 2 * rows * inner * columns / min(seconds)
+    # A multiplication and an addition count as two operations
+    return 2 * ROWS * INNER * COLUMNS / min(seconds)
 
 
 if __name__ == "__main__":

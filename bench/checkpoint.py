@@ -4,15 +4,15 @@ import json
 import shutil
 from pathlib import Path
 
-from bench.sizes import SIZES
+from bench.sizes import CONFIG
 
 SEED = 20
 HEAD = "sequence_classification"
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def write(folder: Path) -> None:
-    """Write config.json, model.safetensors and a tokenizer whose words are made up."""
+    """Write config.json, model.safetensors and the files of a tokenizer with made-up words."""
     import torch
 
     from model_src import heads
@@ -20,20 +20,20 @@ def write(folder: Path) -> None:
     from model_src.initialize import initialize
 
     torch.manual_seed(SEED)
-    model = heads.find(HEAD)(SIZES, "eager")
-    initialize(model, SIZES)
+    model = heads.find(HEAD)(CONFIG, "eager")
+    initialize(model, CONFIG)
     save_checkpoint(model, folder)
-    words = (*SPECIAL, *(f"word{number}" for number in range(SIZES.vocab_size - len(SPECIAL))))
+    words = (*SPECIAL_TOKENS, *(f"word{number}" for number in range(CONFIG.vocab_size - len(SPECIAL_TOKENS))))
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     settings = {
         "tokenizer_class": "DistilBertTokenizer",
         "do_lower_case": True,
-        "model_max_length": SIZES.max_position_embeddings,
+        "model_max_length": CONFIG.max_position_embeddings,
         "model_input_names": ["input_ids", "attention_mask"],
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def copy(checkpoint: Path, folder: Path) -> None:
-    """What prepares a subject that reads the checkpoint itself."""
+    """Prepare a subject that reads the checkpoint itself."""
     shutil.copytree(checkpoint, folder, dirs_exist_ok=True)

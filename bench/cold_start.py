@@ -1,9 +1,9 @@
-"""Time from starting Python to the first answer: distilforge against onnxruntime and tokenizers used by hand.
+"""Time from the start of Python to the first answer: distilforge against onnxruntime and tokenizers used by hand.
 
     python -m bench.cold_start artifacts/sentiment [--rounds 20] [--raw samples.json] [--limit 0.15]
 
-Each sample is a fresh process; the two take turns. Prints the samples' medians, the difference with a 95%
-interval, and exits 1 where the median difference is beyond the limit.
+Each sample is a fresh process, and the two take turns. Prints the medians and their difference with a 95% interval;
+the exit code is 1 if the median difference is above the limit.
 """
 
 import argparse
@@ -43,29 +43,31 @@ print(session({TEXT!r}), flush=True)
 
 
 def seconds_to_answer(script: str, folder: Path) -> float:
-    """Seconds until a fresh Python that runs `script` prints its first line."""
-    begin = perf_counter()
+    """Seconds until a fresh Python process that runs `script` prints its first line."""
+    start = perf_counter()
     command = (sys.executable, "-c", script, str(folder))
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - a script of this file
         assert process.stdout is not None
-        answered = process.stdout.readline()
-        seconds = perf_counter() - begin
+        answer = process.stdout.readline()
+        seconds = perf_counter() - start
         process.stdout.read()
-    if process.returncode != 0 or not answered:
-        raise SystemExit(f"the process ended with {process.returncode} and no answer")
+    if process.returncode != 0 or not answer:
+        raise SystemExit(f"the process ended with exit code {process.returncode} and without an answer")
     return seconds
 
 
 def main() -> int:
+    """Parse the command line, take the samples, and return the exit code."""
     parser = argparse.ArgumentParser(description="Time to the first answer, against onnxruntime by hand.")
     parser.add_argument("release", help="a sequence classification release")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--raw", type=Path, help="write every sample, in seconds, to this JSON file")
-    parser.add_argument("--limit", type=float, default=0.15, help="seconds distilforge may add")
+    parser.add_argument("--limit", type=float, default=0.15, help="seconds that distilforge may add")
     arguments = parser.parse_args()
     folder = resolve(arguments.release)
     for script in (BY_HAND, DISTILFORGE):
-        seconds_to_answer(script, folder)  # the first reads the files into memory
+        # The first run reads the files into memory
+        seconds_to_answer(script, folder)
     samples = np.array(
         [
             [seconds_to_answer(script, folder) for script in (BY_HAND, DISTILFORGE)]
@@ -75,13 +77,13 @@ def main() -> int:
     if arguments.raw is not None:
         raw = {"by_hand_seconds": samples[:, 0].tolist(), "distilforge_seconds": samples[:, 1].tolist()}
         arguments.raw.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
-    by_hand, ours = (estimate(side).value for side in samples.T)
+    by_hand, distilforge = (estimate(column).value for column in samples.T)
     difference = estimate(samples[:, 1] - samples[:, 0], confidence=CONFIDENCE)
     interval = (
         "too few rounds" if difference.interval is None else "{:.3f} to {:.3f}".format(*difference.interval)
     )
     print(f"by hand      {by_hand:.3f} s   (median of {arguments.rounds})")  # noqa: T201 - a benchmark prints
-    print(f"distilforge  {ours:.3f} s")  # noqa: T201
+    print(f"distilforge  {distilforge:.3f} s")  # noqa: T201
     print(f"difference   {difference.value:.3f} s   (95% interval {interval})")  # noqa: T201
     return int(difference.value > arguments.limit)
 

@@ -1,4 +1,4 @@
-"""How far the logits of each row are from a reference's, to show that all compute the same."""
+"""How far the logits of each row are from those of a reference, to show that all rows compute the same."""
 
 import numpy as np
 from distilforge.timing.rounds import Timing
@@ -7,14 +7,17 @@ from bench.subjects import Logits
 
 
 def largest(timing: Timing, reference: str) -> dict[str, float]:
-    """Of each row, over the shapes that it and `reference` answered; empty where `reference` was not timed."""
+    """The largest difference of any logit, by row, over the shapes that the row and `reference` answered.
+
+    Empty if `reference` was not timed.
+    """
     logits: dict[tuple[str, str], Logits] = {
         (name, str(shape)): np.array(facts["logits"], dtype=np.float32)
         for (name, shape), facts in timing.facts.items()
     }
     differences: dict[str, float] = {}
-    for (name, shape), answered in logits.items():
+    for (name, shape), values in logits.items():
         if (reference, shape) in logits:
-            difference = float(np.abs(answered - logits[reference, shape]).max())
+            difference = float(np.abs(values - logits[reference, shape]).max())
             differences[name] = max(differences.get(name, 0.0), difference)
     return differences

@@ -1,4 +1,4 @@
-"""An ONNX file through ONNX Runtime's CPU provider, as its users open it."""
+"""An ONNX file in the CPU provider of ONNX Runtime, opened as its users do."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ DEFAULTS = Settings()
 
 
 def open_session(path: Path, threads: int, settings: Settings = DEFAULTS) -> Answer:
-    """Answers of the graph at `path` on `threads` threads."""
+    """Open the graph at `path`, to run on `threads` threads."""
     session = load(path, threads, settings)
     output = session.get_outputs()[0].name
 
@@ -29,7 +29,10 @@ def open_session(path: Path, threads: int, settings: Settings = DEFAULTS) -> Ans
 def load(
     path: Path, threads: int, settings: Settings, *, profile: Path | None = None
 ) -> "onnxruntime.InferenceSession":
-    """The session; with `profile`, ONNX Runtime's profiler writes to a file whose name begins so."""
+    """A session for the graph at `path`.
+
+    If `profile` is given, the profiler of ONNX Runtime is on, and the name of its file begins with `profile`.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -38,5 +41,5 @@ def load(
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
-    besides = settings.apply(options)
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], **besides)
+    arguments = settings.apply(options)
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], **arguments)

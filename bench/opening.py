@@ -1,4 +1,4 @@
-"""How a row's subject becomes one that the timing engine can time, in a process of its own."""
+"""Make a row a subject of the timing engine, which opens it in a process of its own."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from bench.subjects import Answer, Logits, subjects
 
 
 class AnswerRunner(Runner):
-    """A subject that answers the ids of its shape; what it says besides are the logits of its last run."""
+    """Answers the token ids of a shape; its facts are the logits of the last run."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -29,8 +29,8 @@ class AnswerRunner(Runner):
         return {"logits": self._logits.tolist()}
 
 
-def subject(row: Row, threads: int) -> Subject:
-    """The subject of `row` on `threads` threads."""
+def timing_subject(row: Row, threads: int) -> Subject:
+    """The subject of `row`, to be timed on `threads` threads."""
     return Subject(
         name=row.name,
         opener="bench.opening:open_subject",
@@ -39,5 +39,5 @@ def subject(row: Row, threads: int) -> Subject:
 
 
 def open_subject(name: str, source: str, threads: int) -> AnswerRunner:
-    """What `subject` names, in its own process; raises what the subject's `open` raises."""
+    """The opener of `timing_subject`, for its own process; raises what the subject's `open` raises."""
     return AnswerRunner(subjects.find(name).open(Path(source), threads))

@@ -1,10 +1,10 @@
-"""Optimum's dynamic INT8 for CPUs with VNNI, per channel, which is what its documentation proposes for them."""
+"""Optimum's dynamic INT8 quantization per channel, which its documentation proposes for CPUs with VNNI."""
 
 from pathlib import Path
 
 
 def quantize(source: Path, destination: Path) -> None:
-    """Quantize the one ONNX file in `source` into `destination`."""
+    """Quantize the only ONNX file in the folder `source` into the folder `destination`."""
     from optimum.onnxruntime import ORTQuantizer
     from optimum.onnxruntime.configuration import AutoQuantizationConfig
 
@@ -15,10 +15,10 @@ def quantize(source: Path, destination: Path) -> None:
 
 
 def optimize(source: Path, destination: Path) -> None:
-    """Optimum's O2 of the export in `source`, in a form that ORTQuantizer accepts.
+    """Optimize the export in `source` with Optimum's O2, in a form that ORTQuantizer accepts.
 
-    ORTQuantizer asks for the type of what fused operators give, which ONNX's shape inference does not know, and Optimum
-    has no option to say it; so the types are written into the graph.
+    ORTQuantizer asks for the types of the fused operators' outputs. ONNX's shape inference does not know them, and
+    Optimum does not have an option for them, so this function writes them into the graph.
     """
     import onnx
     from optimum.onnxruntime import ORTModelForSequenceClassification, ORTOptimizer
@@ -38,7 +38,7 @@ def optimize(source: Path, destination: Path) -> None:
 
 
 def export(checkpoint: Path, destination: Path) -> None:
-    """Optimum's export of the classifier at `checkpoint`."""
+    """Export the classifier at `checkpoint` with Optimum into `destination`."""
     from optimum.onnxruntime import ORTModelForSequenceClassification
 
     ORTModelForSequenceClassification.from_pretrained(checkpoint, export=True).save_pretrained(destination)

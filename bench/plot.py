@@ -1,4 +1,4 @@
-"""The latency of every subject as one drawing: a panel a shape, a bar a subject, and its rounds as dots."""
+"""A plot of the latency of every subject: a panel per shape, a bar per subject, and a dot per round."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 
 from bench.ratios import CONFIDENCE
 
-OURS, PEER, DOTS = "#2563eb", "#9ca3af", "#111827"
+JUDGED_COLOR, PEER_COLOR, DOT_COLOR = "#2563eb", "#9ca3af", "#111827"
 COLUMNS, MILLISECONDS = 3, 1000
 
 
-def draw(timing: Timing, names: Sequence[str], ours: str | None, path: Path, *, title: str) -> None:
-    """Write the drawing of the rows `names` to `path`, whose suffix says the format."""
+def draw(timing: Timing, names: Sequence[str], judged: str | None, path: Path, *, title: str) -> None:
+    """Write the plot of the rows `names` to `path`; its suffix determines the format."""
     columns = min(COLUMNS, len(timing.shapes))
     rows = -(-len(timing.shapes) // columns)
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "distilforge", "font.size": 9.0}):
@@ -30,25 +30,25 @@ def draw(timing: Timing, names: Sequence[str], ours: str | None, path: Path, *, 
             if number >= len(timing.shapes):
                 panel.set_axis_off()
                 continue
-            _panel(panel, timing, timing.shapes[number], names, ours)
+            _panel(panel, timing, timing.shapes[number], names, judged)
             if number % columns:
                 panel.set_yticklabels([])
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=140)
 
 
-def _panel(panel: Axes, timing: Timing, shape: Shape, names: Sequence[str], ours: str | None) -> None:
+def _panel(panel: Axes, timing: Timing, shape: Shape, names: Sequence[str], judged: str | None) -> None:
     longest = 0.0
     for place, name in enumerate(names):
-        taken = by_shape(timing.measurements, name).get(shape)
-        if taken is None:
+        measurement = by_shape(timing.measurements, name).get(shape)
+        if measurement is None:
             panel.text(0, place, "  does not take this shape", va="center", fontsize=8)
             continue
-        rounds = MILLISECONDS * round_medians(taken, apart=timing.steadiness.apart)
+        rounds = MILLISECONDS * round_medians(measurement, apart=timing.steadiness.apart)
         median = estimate(rounds, confidence=CONFIDENCE).value
         longest = max(longest, median)
-        panel.barh(place, median, color=OURS if name == ours else PEER, height=0.7)
+        panel.barh(place, median, color=JUDGED_COLOR if name == judged else PEER_COLOR, height=0.7)
         panel.scatter(
-            rounds, np.full(len(rounds), place), s=4, color=DOTS, alpha=0.35, linewidths=0, zorder=3
+            rounds, np.full(len(rounds), place), s=4, color=DOT_COLOR, alpha=0.35, linewidths=0, zorder=3
         )
         panel.annotate(
             f"{median:.3g}",

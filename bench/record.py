@@ -6,46 +6,59 @@ from dataclasses import asdict
 
 from distilforge.timing.rounds import Timing
 
+from bench.contest import Contest
+from bench.limits import Limit
 from bench.ratios import Ratio
 from bench.report import Report
 
 
 def to_json(report: Report) -> str:
-    """Conditions, samples in seconds by round, ratios, builds in the order made, and limits."""
-    values = {
-        "conditions": dict(report.conditions),
-        "settings": dict(report.settings),
-        **timing(report.timing),
-        "largest_difference_from_eager": dict(report.differences),
-        "absent": [asdict(row) for row in report.absent],
-        "ours": report.ours,
-        "ratios": ratios(report.against),
-        "ceiling_operations_per_second": report.ceiling,
-        "share_of_8x128": asdict(report.share) if report.share else None,
-        "builds": {
-            which: {
-                "seconds": [cost.seconds for cost in made.costs],
-                "peak_bytes": [cost.peak_bytes for cost in made.costs],
-            }
-            for which, made in report.builds.items()
+    """The contest, the builds in order, the other measurements and the limits."""
+    return dump(
+        report.contest,
+        report.limits,
+        {
+            "share_of_8x128": asdict(report.shares) if report.shares else None,
+            "builds": {
+                builder: {
+                    "seconds": [cost.seconds for cost in builds.costs],
+                    "peak_bytes": [cost.peak_bytes for cost in builds.costs],
+                }
+                for builder, builds in report.builds.items()
+            },
+            "int8_bytes": report.int8_bytes,
         },
-        "int8_bytes": report.int8_bytes,
-        "wanted": [{**asdict(limit), "met": bool(limit)} for limit in report.wanted],
+    )
+
+
+def dump(contest: Contest, limits: Sequence[Limit], measurements: Mapping[str, object]) -> str:
+    """JSON with conditions, samples in seconds by round, ratios, `measurements` and `limits`."""
+    values = {
+        "conditions": dict(contest.conditions),
+        "settings": dict(contest.settings),
+        **_timing(contest.timing),
+        "largest_difference_from_eager": dict(contest.differences),
+        "absent": [asdict(omission) for omission in contest.omissions],
+        "ours": contest.judged,
+        "ratios": _ratios(contest.ratios),
+        "ceiling_operations_per_second": contest.ceiling,
+        **measurements,
+        "wanted": [{**asdict(limit), "met": bool(limit)} for limit in limits],
     }
     return json.dumps(values, indent=1) + "\n"
 
 
-def timing(timing: Timing) -> dict[str, object]:
-    """Every sample, what was refused, and what was seen of the machine."""
+def _timing(timing: Timing) -> dict[str, object]:
+    """Every sample, every refusal, and what the timing engine saw of the machine."""
     return {
         "steadiness": asdict(timing.steadiness),
         "samples": [
             {
-                "subject": taken.subject,
-                "shape": f"{taken.batch}x{taken.tokens}",
-                "seconds_by_turn": taken.rounds,
+                "subject": measurement.subject,
+                "shape": f"{measurement.batch}x{measurement.tokens}",
+                "seconds_by_turn": measurement.rounds,
             }
-            for taken in timing.measurements
+            for measurement in timing.measurements
         ],
         "refused": [
             {"subject": name, "shape": str(shape), "reason": reason}
@@ -54,8 +67,8 @@ def timing(timing: Timing) -> dict[str, object]:
     }
 
 
-def ratios(against: Mapping[str, Sequence[Ratio]]) -> list[dict[str, object]]:
-    """Every ratio with its interval; the shape of one over all shapes is null."""
+def _ratios(ratios: Mapping[str, Sequence[Ratio]]) -> list[dict[str, object]]:
+    """Every ratio with its interval; the shape of a mean over all shapes is null."""
     return [
         {
             "opponent": ratio.opponent,
@@ -63,6 +76,6 @@ def ratios(against: Mapping[str, Sequence[Ratio]]) -> list[dict[str, object]]:
             "their_time_over_ours": ratio.value,
             "interval": ratio.estimate.interval,
         }
-        for of_one in against.values()
-        for ratio in of_one
+        for to_opponent in ratios.values()
+        for ratio in to_opponent
     ]

@@ -1,8 +1,9 @@
-"""Our own files: the pipeline compiles the checkpoint, and the runtime's engine opens what it wrote."""
+"""Files of this project: the pipeline compiles the checkpoint, here or elsewhere, and the runtime opens the result."""
 
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,56 +11,63 @@ from distilforge.backends import backends
 from distilforge.manifest import Variant
 from distilforge.timing.feeds import Ids
 
+from bench.preparation_process import PreparationError
 from bench.subjects import Answer, Logits
 
 COMPILED = "compiled"
-
-
-def compile_checkpoint(checkpoint: Path, variant: str, folder: Path) -> Path:
-    """Export to published files with validation left out; the folder that holds them, inside `folder`.
-
-    Raises RuntimeError, with what the build said last, where it fails.
-    """
-    command = (
-        str(Path(sys.executable).with_name("distilforge")),
-        "compile",
-        str(checkpoint),
-        "--name",
-        "bench",
-        "--variant",
-        variant,
-        "--artifacts",
-        str(folder),
-    )
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-    if done.returncode != 0:
-        said = " ".join(done.stderr.split("\n")[-3:]).strip()
-        raise RuntimeError(f"distilforge compile ended with exit code {done.returncode}: {said}")
-    return Path(done.stdout.strip().splitlines()[-1])
+"""The folder, inside a prepared folder, that holds the files of the variant."""
+COMMAND = (
+    sys.executable,
+    "-c",
+    "import sys; from pipeline.cli.app import main; sys.argv[0] = 'distilforge'; main()",
+)
+"""The command `distilforge`, which also runs from a checkout that is not installed."""
+_LAST_LINES = 3
 
 
 def prepare(checkpoint: Path, folder: Path, *, variant: str) -> None:
-    """Compile into `folder`, and leave the compiled files only."""
-    compiled = compile_checkpoint(checkpoint, variant, folder / "artifacts")
-    shutil.copytree(compiled, folder / COMPILED)
-    shutil.rmtree(folder / "artifacts")
+    """Compile `variant` of `checkpoint`, not validated, into `folder`.
+
+    Raises PreparationError, with the last lines that the build printed, if it fails.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        options = ("--name", "bench", "--variant", variant, "--artifacts", scratch)
+        process = subprocess.run(  # noqa: S603 - the command above
+            (*COMMAND, "compile", str(checkpoint), *options), capture_output=True, text=True, check=False
+        )
+        if process.returncode != 0:
+            lines = " ".join(process.stderr.strip().splitlines()[-_LAST_LINES:])
+            raise PreparationError(
+                f"distilforge compile --variant {variant} ended with exit code {process.returncode}: {lines}"
+            )
+        adopt(Path(process.stdout.strip().splitlines()[-1]), folder)
 
 
-def described(folder: Path) -> Variant:
-    """What the pipeline wrote about the variant."""
-    return Variant.from_json((folder / COMPILED / "variant.json").read_text(encoding="utf-8"))
+def adopt(compiled: Path, folder: Path) -> None:
+    """Copy a folder that `distilforge compile` wrote into the prepared folder `folder`."""
+    shutil.copytree(compiled, folder / COMPILED, dirs_exist_ok=True)
+
+
+def target_of(compiled: Path) -> str:
+    """The target of a folder that `distilforge compile` wrote."""
+    return _read_variant(compiled).target
+
+
+def read_variant(folder: Path) -> Variant:
+    """The variant in the prepared folder `folder`."""
+    return _read_variant(folder / COMPILED)
 
 
 def model_file(folder: Path) -> Path:
-    """The graph that `prepare` wrote."""
-    return folder / COMPILED / described(folder).files[0]
+    """The first file of the variant in the prepared folder `folder`: its graph or engine."""
+    return folder / COMPILED / read_variant(folder).files[0]
 
 
 def open_variant(folder: Path, threads: int) -> Answer:
-    """Answers through the engine that `distilforge.open` uses for this target."""
-    variant = described(folder)
+    """Open the variant in `folder` with the engine that `distilforge.open` uses for its target."""
+    variant = read_variant(folder)
     backend = backends.get(variant.target)
-    assert backend is not None
+    assert backend is not None, variant.target
     engine = backend.load(variant, folder / COMPILED, providers=None, threads=threads)
 
     def answer(ids: Ids, mask: Ids) -> Logits:
@@ -67,3 +75,7 @@ def open_variant(folder: Path, threads: int) -> Answer:
         return outputs["logits"].astype(np.float32, copy=False)
 
     return answer
+
+
+def _read_variant(compiled: Path) -> Variant:
+    return Variant.from_json((compiled / "variant.json").read_text(encoding="utf-8"))

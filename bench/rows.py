@@ -1,4 +1,4 @@
-"""The rows of a comparison, timed together: one that cannot be opened, or dies, costs its own row and no other."""
+"""The rows of a benchmark, timed together. A subject that does not open or dies costs only its own row."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -6,42 +6,47 @@ from dataclasses import dataclass
 
 from distilforge.errors import TimingError
 from distilforge.timing.process import Worker
-from distilforge.timing.rounds import Budget, Timing, time_in_rounds
+from distilforge.timing.rounds import Budget, Timing, time_workers
 from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Subject
 
 from bench.ratios import CONFIDENCE
 
+# The upper end of the interval of a ratio lies at most this share above its lower end
 WIDTH = 0.03
 MOST_ROUNDS = 60
-# How much longer than a shape's time a timing may take until the cores were near each other for long enough
+# As a multiple of the time for one shape
 PATIENCE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A subject that was made ready."""
+    """A prepared subject."""
 
     name: str
-    """What tables call it."""
+    """The name in tables."""
     subject: str
-    """The name of its file in `bench.subjects` or `bench.gpu.subjects`."""
+    """The name in the registry `bench.subjects` or `bench.gpu.subjects`."""
     source: str
-    """The folder or file that it opens."""
+    """The folder or file that the subject opens."""
+    settings: str
+    """How the subject is set up."""
+    family: str
+    """The title under which ratios to this row stand: several presets of one peer, or the row alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Absent:
-    """A row that is not there."""
+class Omission:
+    """A row that is left out."""
 
     name: str
-    """What tables would call it."""
+    """The name that the row would have in tables."""
     reason: str
-    """Why it is not there."""
+    """Why it is left out."""
 
 
 def budget(seconds: float, shapes: Sequence[Shape]) -> Budget:
-    """When a timing ends that has `seconds` for each of `shapes`."""
+    """The budget of a timing that may take `seconds` for each of `shapes`."""
     return Budget(
         seconds=seconds * len(shapes),
         width=WIDTH,
@@ -57,12 +62,13 @@ def time_rows(
     seconds: float,
     *,
     progress: Callable[[str], None],
-) -> tuple[Timing, tuple[Absent, ...]]:
-    """The timing of those of `subjects` that open and live through it, and why the others do not.
+) -> tuple[Timing, tuple[Omission, ...]]:
+    """Time those of `subjects` that open and survive; the others are returned with the reason.
 
-    Where one dies, the rest are timed from the beginning: their rounds must be the same ones.
+    An unsteady timing is repeated once. If a subject dies, the others are timed from the beginning, because ratios
+    compare them within the same rounds.
     """
-    absent: list[Absent] = []
+    omissions: list[Omission] = []
     with ExitStack() as stack:
         workers: list[Worker] = []
         for subject in subjects:
@@ -70,17 +76,19 @@ def time_rows(
             try:
                 workers.append(stack.enter_context(Worker(subject)))
             except TimingError as error:
-                progress(f"without {subject.name}: {error}")
-                absent.append(Absent(name=subject.name, reason=str(error)))
+                progress(f"leaving out {subject.name}: {error}")
+                omissions.append(Omission(name=subject.name, reason=str(error)))
         while True:
             try:
-                timing = time_in_rounds(workers, shapes, budget(seconds, shapes), progress=progress)
+                timing = time_workers(
+                    workers, shapes, budget(seconds, shapes), progress=progress, round_progress=progress
+                )
             except TimingError as error:
                 dead = [worker for worker in workers if not worker.is_alive]
                 if not dead:
                     raise
-                progress(f"once more from the beginning: {error}")
-                absent += [Absent(name=worker.name, reason=str(error)) for worker in dead]
+                progress(f"timing again from the beginning: {error}")
+                omissions += [Omission(name=worker.name, reason=str(error)) for worker in dead]
                 workers = [worker for worker in workers if worker.is_alive]
             else:
-                return timing, tuple(absent)
+                return timing, tuple(omissions)

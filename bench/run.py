@@ -1,29 +1,39 @@
-"""One run: prepare, measure builds, the ceiling and latency, and put together what was found."""
+"""One run on a CPU: prepare the subjects, measure builds, hold the contest, and put the report together."""
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from distilforge.timing import cores
 from distilforge.timing.rounds import Timing
 from distilforge.timing.shape import Shape
 
-from bench import build_cost, differences, fresh, opening, prepared, ratios, release_folder
-from bench.build_cost import Builds
+from bench import (
+    build_cost,
+    contest,
+    fresh_process,
+    opening,
+    preparation,
+    preparation_process,
+    release_folder,
+)
+from bench.build_cost import BuilderCosts
 from bench.conditions import conditions
-from bench.products import Share
-from bench.ratios import Ratio, Wanted
+from bench.limits import build_limits, latency_limits
+from bench.operator_profile import OperatorShares
 from bench.report import Report
-from bench.rows import Absent, Row, time_rows
-from bench.subjects import subjects
+from bench.rows import Omission
+from bench.subjects import Subject, subjects
+from bench.subjects.onnx_file import given_file
 from validation.conditions import physical_cores
 
-OURS = "ours-int8"
-REFERENCE = "pytorch-eager"
-OPTIMUM = "optimum-o2-int8"
-PROFILES = 5
-MEGABYTES = 1e6
+OWN_SUBJECT = "ours-int8"
+REFERENCE_SUBJECT = "pytorch-eager"
+OPTIMUM_BUILDER = "optimum-o2-int8"
+INSTALL = "pip install -c constraints.txt -e '.[bench]'"
+MOST_PROFILES = 5
 Progress = Callable[[str], None]
 
 
@@ -37,138 +47,93 @@ def run(
     build_rounds: int,
     progress: Progress,
 ) -> Report:
-    """Measure everything. `given` are .onnx files, PATH@key=value,... for the session; the first is judged as ours.
+    """Measure everything.
 
-    0 `build_rounds` leave builds out.
+    `given` are .onnx files, PATH or PATH@key=value,... to set up the session; the first one is judged in place of our
+    own INT8 file. If `build_rounds` is 0, builds are not measured.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    checkpoint = prepared.make_checkpoint(cache)
-    rows, absent = _prepare(cache, checkpoint, progress)
-    rows += [Row(name=Path(one).name, subject="onnx-file", source=one) for one in given]
-    names = {row.subject: row.name for row in rows if row.subject != "onnx-file"}
-    ours = Path(given[0]).name if given else names.get(OURS)
-    with tempfile.TemporaryDirectory() as scratch:
-        builds = _builds(checkpoint, build_rounds, Path(scratch), absent, progress)
-    ceiling = _ceiling(threads, progress)
-    # Its ratios are what the timing goes on for, so the judged one is first
-    judged_first = sorted(rows, key=lambda row: row.name != ours)
-    timing, dead = time_rows(
-        [opening.subject(row, threads) for row in judged_first], shapes, seconds, progress=progress
-    )
-    ceiling = max(ceiling, _ceiling(threads, progress))
-    absent += dead
-    rows = [row for row in rows if row.name not in {one.name for one in dead}]
-    if ours not in {row.name for row in rows}:
-        ours = None
-    against = _against(timing, ours, rows)
-    folder = cache / OURS
-    share = _share(folder, threads, timing, progress) if OURS in names else None
-    size = release_folder.model_file(folder).stat().st_size if OURS in names else None
-    return Report(
-        conditions=_conditions(threads),
-        settings={row.name: subjects.find(row.subject).settings for row in rows},
-        timing=timing,
-        differences=differences.largest(timing, names.get(REFERENCE, "")),
-        absent=tuple(absent),
-        ours=ours,
-        against=against,
-        ceiling=ceiling,
-        share=share,
-        builds=builds,
-        int8_bytes=size,
-        wanted=(*ratios.wanted(against), *_wanted_of_builds(share, builds, size)),
-    )
-
-
-def _prepare(cache: Path, checkpoint: Path, progress: Progress) -> tuple[list[Row], list[Absent]]:
-    rows: list[Row] = []
-    absent: list[Absent] = []
-    for name in subjects.names():
-        if name == "onnx-file":
-            continue
-        made = prepared.prepare(subjects.find(name), checkpoint, cache, progress)
-        if isinstance(made, Absent):
-            progress(f"without {made.name}: {made.reason}")
-            absent.append(made)
-        else:
-            rows.append(made)
-    return rows, absent
-
-
-def _builds(
-    checkpoint: Path, rounds: int, logs: Path, absent: list[Absent], progress: Progress
-) -> dict[str, Builds]:
-    found, failed = build_cost.measure_in_turns(
-        ("ours", OPTIMUM),
-        lambda which: build_cost.measure(which, checkpoint, logs / f"build-{which}.log"),
-        rounds=rounds,
+    checkpoint = preparation.make_checkpoint(cache)
+    prepare = partial(
+        preparation.prepare_once,
+        registry=preparation_process.CPU,
+        checkpoint=checkpoint,
+        cache=cache,
         progress=progress,
     )
-    absent += [Absent(name=f"build of {which}", reason=str(error)) for which, error in failed.items()]
-    return found
-
-
-def _against(timing: Timing, ours: str | None, rows: Sequence[Row]) -> dict[str, tuple[Ratio, ...]]:
-    """Ratios against each peer; presets of one peer stand together."""
-    if ours is None:
-        return {}
-    families: dict[str, list[str]] = {}
-    for row in rows:
-        if row.name != ours:
-            families.setdefault(subjects.find(row.subject).family or row.name, []).append(row.name)
-    return {title: ratios.ratios(timing, ours, names, title=title) for title, names in families.items()}
-
-
-def _wanted_of_builds(
-    share: Share | None, builds: Mapping[str, Builds], size: int | None
-) -> tuple[Wanted, ...]:
-    ours, optimum = builds.get("ours"), builds.get(OPTIMUM)
-    return (
-        Wanted(
-            what="share of 8x128 in matrix products, attention kernels counted",
-            observed=100 * (share.products + share.attention) if share else None,
-            at_least=80.0,
-            unit="%",
-        ),
-        Wanted(
-            what="INT8 file",
-            observed=size / MEGABYTES if size is not None else None,
-            at_most=70.0,
-            unit="MB",
-        ),
-        Wanted(
-            what="peak memory of a build",
-            observed=ours.peak_bytes / MEGABYTES if ours else None,
-            at_most=1700.0,
-            unit="MB",
-        ),
-        Wanted(
-            what="time of a build over Optimum's export + O2 + quantize",
-            observed=100 * ours.seconds / optimum.seconds if ours and optimum else None,
-            at_most=60.0,
-            unit="%",
+    rows, omissions = preparation.prepare_all(
+        prepared_subjects(), prepare, install=INSTALL, progress=progress
+    )
+    titles = {row.subject: row.name for row in rows}
+    rows += [given_file(file) for file in given]
+    builds, failures = _measure_builds(checkpoint, build_rounds, progress)
+    own_title = titles.get(OWN_SUBJECT)
+    held = contest.hold(
+        rows,
+        [*omissions, *failures],
+        candidates=[given_file(given[0]).name] if given else [own_title or ""],
+        reference=titles.get(REFERENCE_SUBJECT, ""),
+        subject=partial(opening.timing_subject, threads=threads),
+        shapes=shapes,
+        seconds=seconds,
+        measure_ceiling=partial(_measure_ceiling, threads, progress),
+        conditions=_conditions(threads),
+        progress=progress,
+    )
+    own_folder = cache / OWN_SUBJECT if own_title else None
+    shares = _profile(own_folder, threads, held.timing, progress) if own_folder else None
+    int8_bytes = release_folder.model_file(own_folder).stat().st_size if own_folder else None
+    return Report(
+        contest=held,
+        shares=shares,
+        builds=builds,
+        int8_bytes=int8_bytes,
+        limits=(
+            *latency_limits(held.ratios),
+            *build_limits(shares, builds.get(build_cost.OURS), builds.get(OPTIMUM_BUILDER), int8_bytes),
         ),
     )
 
 
-def _ceiling(threads: int, progress: Progress) -> float:
+def prepared_subjects() -> tuple[Subject, ...]:
+    """All subjects except those that open a file that the user gives."""
+    return tuple(subject for subject in map(subjects.find, subjects.names()) if subject.prepare is not None)
+
+
+def _measure_builds(
+    checkpoint: Path, rounds: int, progress: Progress
+) -> tuple[dict[str, BuilderCosts], list[Omission]]:
+    with tempfile.TemporaryDirectory() as logs:
+        builds, errors = build_cost.measure_in_turns(
+            (build_cost.OURS, OPTIMUM_BUILDER),
+            lambda builder: build_cost.measure(builder, checkpoint, Path(logs) / f"{builder}.log"),
+            rounds=rounds,
+            progress=progress,
+        )
+    return builds, [
+        Omission(name=f"build of {builder}", reason=str(error)) for builder, error in errors.items()
+    ]
+
+
+def _measure_ceiling(threads: int, progress: Progress) -> float:
     progress("measuring the ceiling of integer products")
-    return float(json.loads(fresh.last_line("bench.ceiling", str(threads))))
+    return float(json.loads(fresh_process.last_line("bench.ceiling", str(threads))))
 
 
-def _share(folder: Path, threads: int, timing: Timing, progress: Progress) -> Share:
-    """Of a profile with the cores near each other, where one of some tries has them so, and else of the last."""
+def _profile(folder: Path, threads: int, timing: Timing, progress: Progress) -> OperatorShares:
+    """The first of several profiles during which the cores shared a cache, or the last one if none did."""
     progress("profiling 8x128")
-    trips = timing.steadiness.round_trip_nanoseconds
-    for _ in range(PROFILES):
+    round_trips = timing.steadiness.round_trip_nanoseconds
+    for _ in range(MOST_PROFILES):
         before = cores.round_trip_nanoseconds()
-        share = Share(**json.loads(fresh.last_line("bench.products", str(folder), str(threads))))
+        shares = OperatorShares(
+            **json.loads(fresh_process.last_line("bench.operator_profile", str(folder), str(threads)))
+        )
         after = cores.round_trip_nanoseconds()
-        if trips is None or before is None or after is None:
+        if round_trips is None or before is None or after is None:
             break
-        if cores.is_near(max(before, after), min(trips)):
+        if cores.is_near(max(before, after), min(round_trips)):
             break
-    return share
+    return shares
 
 
 def _conditions(threads: int) -> dict[str, str]:
@@ -177,6 +142,4 @@ def _conditions(threads: int) -> dict[str, str]:
         "threads": str(threads),
         "model": "DistilBERT-base sizes (66M), sequence classification, random weights",
     }
-    return conditions(
-        (package for name in subjects.names() for package in subjects.find(name).packages), details
-    )
+    return conditions(map(subjects.find, subjects.names()), details)

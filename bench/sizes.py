@@ -1,18 +1,25 @@
-"""DistilBERT-base's sizes and how many operations its matrix products take."""
+"""The sizes of DistilBERT-base, and how many operations its matrix products take."""
+
+from distilforge.timing.shape import Shape
 
 from model_src.config import DistilBertConfig
 
-SIZES = DistilBertConfig(labels=("negative", "positive"))
-# a multiplication and an addition
+CONFIG = DistilBertConfig(labels=("negative", "positive"))
+# A multiplication and an addition
 OPERATIONS = 2
 
 
+def operations(shape: Shape) -> int:
+    """Operations of the encoder's matrix products at `shape`; those of the classifier are negligible."""
+    return linear_operations(shape.batch * shape.tokens) + attention_operations(shape.batch, shape.tokens)
+
+
 def linear_operations(tokens: int) -> int:
-    """Operations of the linear layers over `tokens` tokens in all: what an integer matrix product can take over."""
-    per_layer = 4 * SIZES.dim * SIZES.dim + 2 * SIZES.dim * SIZES.hidden_dim
-    return OPERATIONS * tokens * SIZES.n_layers * per_layer
+    """Operations of all linear layers for `tokens` tokens; these products can be done with 8-bit integers."""
+    per_layer = 4 * CONFIG.dim * CONFIG.dim + 2 * CONFIG.dim * CONFIG.hidden_dim
+    return OPERATIONS * tokens * CONFIG.n_layers * per_layer
 
 
 def attention_operations(batch: int, tokens: int) -> int:
-    """Operations of both matrix products of attention, over all heads and layers."""
-    return OPERATIONS * batch * SIZES.n_layers * 2 * tokens * tokens * SIZES.dim
+    """Operations of both matrix products of attention, in all attention heads and layers."""
+    return OPERATIONS * batch * CONFIG.n_layers * 2 * tokens * tokens * CONFIG.dim

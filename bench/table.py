@@ -1,4 +1,4 @@
-"""A report as Markdown, which reads as well on a terminal."""
+"""A report on a CPU as Markdown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,101 +7,72 @@ from statistics import geometric_mean
 from distilforge.timing.cores import NEAR_FACTOR
 from distilforge.timing.ratios import fewest_rounds
 from distilforge.timing.rounds import Timing
-from distilforge.timing.shape import Shape
 
-from bench import steady
-from bench.ratios import CONFIDENCE, Ratio, Wanted
+from bench.contest_table import (
+    MEGABYTES,
+    MILLISECONDS,
+    RATIO_NOTE,
+    TERA,
+    closing_sections,
+    median_milliseconds,
+    opening_sections,
+    ratio_cell,
+    refusals,
+)
+from bench.markdown import cell, grid
+from bench.ratios import CONFIDENCE, Ratio
 from bench.report import Report
-from bench.sizes import attention_operations, linear_operations
+from bench.sizes import operations
 
-MILLISECONDS, TERA, MEGABYTES = 1000, 1e12, 1e6
-RATIO_NOTE = "95% interval from order statistics of the rounds"
-NOTHING = "-"
+SMALLEST_SHARE = 0.005
 PEER_NOTE = (
-    "Every subject runs in a process of its own, in turns with the others, on the same threads, one file for all "
-    "shapes. Each is set up as its documentation proposes for this machine:"
+    "Every subject runs in a process of its own, in turns with the others, on the same number of threads, from one "
+    "file for all shapes. Each is set up as its documentation proposes for this machine:"
 )
 
 
 def markdown(report: Report) -> str:
-    """Everything that a reader wants to know, in sections."""
-    timing = report.timing
-    parts = [
-        "## Was it steady?",
-        steady.markdown(timing.steadiness),
+    """The whole report."""
+    contest = report.contest
+    sections = [
+        *opening_sections(contest),
         "## Milliseconds (median), texts x tokens",
-        medians(timing, report.names),
-        *refusals(timing),
+        median_table(contest.timing, contest.names),
+        *refusals(contest.timing),
         f"## Times faster than each peer ({RATIO_NOTE})",
-        ratios(timing, report.against) if report.ours else "Our file could not be made.",
+        ratio_table(contest.timing, contest.ratios) if contest.judged else "Our file could not be made.",
         "## While the cores were apart",
-        apart(timing, report.names),
+        apart_table(contest.timing, contest.names),
         "## Operations",
-        operations(report),
+        operation_table(report),
         "## Builds of one head",
-        builds(report),
-        "## Wanted",
-        wanted(report.wanted),
-        "## Conditions",
-        PEER_NOTE,
-        settings(report.settings, report.differences),
-        "\n".join(f"- {name}: {value}" for name, value in report.conditions.items()),
+        build_table(report),
+        *closing_sections(contest, report.limits, PEER_NOTE),
     ]
-    if report.absent:
-        parts += ["Left out:", "\n".join(f"- {row.name}: {row.reason}" for row in report.absent)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(sections) + "\n"
 
 
-def medians(timing: Timing, names: Sequence[str]) -> str:
-    """A row a subject, a column a shape, and the geometric mean where it took all shapes."""
+def median_table(timing: Timing, names: Sequence[str]) -> str:
+    """A row per subject, a column per shape, and the geometric mean of subjects that took all shapes."""
     rows = []
     for name in names:
-        taken = [milliseconds(timing, name, shape) for shape in timing.shapes]
-        told = [median for median in taken if median is not None]
-        if told:
-            mean = geometric_mean(told) if len(told) == len(taken) else None
-            rows.append([name, *(cell(median, ".2f") for median in (*taken, mean))])
+        medians = [median_milliseconds(timing, name, shape) for shape in timing.shapes]
+        measured = [median for median in medians if median is not None]
+        if measured:
+            mean = geometric_mean(measured) if len(measured) == len(medians) else None
+            rows.append([name, *(cell(median, ".2f") for median in (*medians, mean))])
     return grid(["", *map(str, timing.shapes), "mean"], rows)
 
 
-def milliseconds(timing: Timing, name: str, shape: Shape) -> float | None:
-    """The median of a run; None where the subject was not timed at the shape."""
-    seconds = timing.seconds(name, shape, confidence=CONFIDENCE)
-    return None if seconds is None else MILLISECONDS * seconds.value
-
-
-def refusals(timing: Timing) -> list[str]:
-    """A paragraph that says what each dash in the tables stands for; none where there is none."""
-    if not timing.refusals:
-        return []
-    lines = (f"- {name} at {shape}: {reason}" for (name, shape), reason in timing.refusals.items())
-    return [f"{NOTHING} stands where a subject does not take the shape:\n\n" + "\n".join(lines)]
-
-
-def ratios(timing: Timing, against: Mapping[str, tuple[Ratio, ...]]) -> str:
-    """A row a peer: its time over ours."""
+def ratio_table(timing: Timing, ratios: Mapping[str, tuple[Ratio, ...]]) -> str:
+    """A row per peer: its time over that of the judged row."""
     shapes = (*timing.shapes, None)
-    rows = [[title, *(ratio_cell(of_one, shape) for shape in shapes)] for title, of_one in against.items()]
+    rows = [[title, *(ratio_cell(to_peer, shape) for shape in shapes)] for title, to_peer in ratios.items()]
     return grid(["", *map(str, timing.shapes), "mean"], rows)
 
 
-def ratio_cell(ratios: Sequence[Ratio], shape: Shape | None) -> str:
-    """The ratio at `shape`, or over all shapes for None, with its interval."""
-    ratio = next((ratio for ratio in ratios if ratio.shape == shape), None)
-    if ratio is None:
-        return NOTHING
-    if ratio.estimate.interval is None:
-        return f"{ratio.value:.2f} (too few rounds)"
-    return "{:.2f} ({:.2f} to {:.2f})".format(ratio.value, *ratio.estimate.interval)
-
-
-def cell(number: float | None, form: str) -> str:
-    """The number in the given form, or a dash."""
-    return NOTHING if number is None else format(number, form)
-
-
-def apart(timing: Timing, names: Sequence[str]) -> str:
-    """The rounds that the tables above leave out, and why."""
+def apart_table(timing: Timing, names: Sequence[str]) -> str:
+    """The rounds that the other tables leave out, and why."""
     steadiness = timing.steadiness
     if steadiness.round_trip_nanoseconds is None:
         return "Not measured."
@@ -112,91 +83,60 @@ def apart(timing: Timing, names: Sequence[str]) -> str:
         )
     text = (
         f"A message from one core to the other and back took {shortest:.0f} ns at best. The cores count as apart in a "
-        f"round before or after which it took more than {NEAR_FACTOR:g} times that."
+        f"round if it took more than {NEAR_FACTOR:g} times as long before or after the round."
     )
     if not steadiness.apart:
-        return f"{text} Too few rounds had them near each other: the tables have all rounds."
-    text += f" So they were in {len(steadiness.apart)} of {steadiness.rounds} rounds, which the tables above leave out."
-    if len(steadiness.apart) < fewest_rounds(CONFIDENCE):
+        return f"{text} They were near each other in too few rounds: the tables contain all rounds."
+    apart = len(steadiness.apart)
+    text += f" They were apart in {apart} of {steadiness.rounds} rounds, which the tables above leave out."
+    if apart < fewest_rounds(CONFIDENCE):
         return f"{text} These are too few for a table."
-    return f"{text} In these, medians were:\n\n{medians(_while_apart(timing), names)}"
+    return f"{text} The medians of these rounds:\n\n{median_table(_only_apart(timing), names)}"
 
 
-def _while_apart(timing: Timing) -> Timing:
-    """The timing with the other rounds left out."""
+def _only_apart(timing: Timing) -> Timing:
+    """The timing with the rounds in which the cores were near each other left out."""
     near = tuple(set(range(timing.steadiness.rounds)) - set(timing.steadiness.apart))
     return replace(timing, steadiness=replace(timing.steadiness, apart=near))
 
 
-def operations(report: Report) -> str:
-    """What our file reaches at each shape against the ceiling, and where the time of 8x128 goes."""
+def operation_table(report: Report) -> str:
+    """What our file reaches of the ceiling at each shape, and which operators take the time of 8x128."""
+    contest = report.contest
     lines = [
-        f"Ceiling, a large u8s8 product through ONNX Runtime in this run: {report.ceiling / TERA:.2f} TOP/s."
+        f"Ceiling, a large u8s8 product through ONNX Runtime in this run: {contest.ceiling / TERA:.2f} TOP/s."
     ]
-    if report.ours is not None:
+    if contest.judged is not None:
         rows = []
-        for shape in report.timing.shapes:
-            median = milliseconds(report.timing, report.ours, shape)
-            reached = None if median is None else MILLISECONDS * _operations(shape) / median
+        for shape in contest.timing.shapes:
+            median = median_milliseconds(contest.timing, contest.judged, shape)
+            speed = None if median is None else MILLISECONDS * operations(shape) / median
             rows.append(
                 [
                     str(shape),
-                    cell(None if reached is None else reached / TERA, ".2f"),
-                    cell(None if reached is None else reached / report.ceiling, ".0%"),
+                    cell(None if speed is None else speed / TERA, ".2f"),
+                    cell(None if speed is None else speed / contest.ceiling, ".0%"),
                 ]
             )
         lines.append(grid(["shape", "TOP/s", "of the ceiling"], rows))
-        lines.append("Counted are the operations of all matrix products, attention's included.")
-    if report.share is not None:
+        lines.append("The operations of all matrix products are counted, those of attention included.")
+    if report.shares is not None:
         operators = ", ".join(
-            f"{name} {part:.1%}" for name, part in report.share.operators.items() if part > 0.005
+            f"{name} {share:.1%}" for name, share in report.shares.operators.items() if share > SMALLEST_SHARE
         )
         lines.append(
-            f"Of the time of 8x128, matrix products take {report.share.products:.1%} and attention kernels, which "
-            f"hold two products and a softmax, {report.share.attention:.1%}: {operators}."
+            f"Of the time of 8x128, matrix products take {report.shares.products:.1%} and attention kernels, which "
+            f"contain two products and a softmax, {report.shares.attention:.1%}: {operators}."
         )
     return "\n\n".join(lines)
 
 
-def builds(report: Report) -> str:
-    """Median time and largest memory of builds in fresh processes."""
+def build_table(report: Report) -> str:
+    """The median time and the largest memory of each builder's builds."""
     rows = []
-    for which, made in report.builds.items():
-        seconds = [cost.seconds for cost in made.costs]
-        times = f"{made.seconds:.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
-        rows.append([which, str(len(seconds)), times, f"{made.peak_bytes / MEGABYTES:.0f}"])
+    for builder, builds in report.builds.items():
+        seconds = [cost.seconds for cost in builds.costs]
+        times = f"{builds.seconds:.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
+        rows.append([builder, str(len(seconds)), times, f"{builds.peak_bytes / MEGABYTES:.0f}"])
     size = "unknown" if report.int8_bytes is None else f"{report.int8_bytes / MEGABYTES:.1f} MB"
     return grid(["", "builds", "seconds, median (range)", "peak MB"], rows) + f"\n\nOur INT8 file: {size}."
-
-
-def wanted(limits: Sequence[Wanted]) -> str:
-    """Each limit with what was observed."""
-    rows = []
-    for one in limits:
-        limit = f"at least {one.at_least:g}" if one.at_least is not None else f"at most {one.at_most:g}"
-        observed = "not measured" if one.observed is None else f"{one.observed:.3g} {one.unit}"
-        rows.append([one.what, observed, f"{limit} {one.unit}", "met" if one else "missed"])
-    return grid(["", "observed", "wanted", ""], rows)
-
-
-def settings(settings: Mapping[str, str], differences: Mapping[str, float]) -> str:
-    """How each row is set up, and how far its answers are from eager's."""
-    return "\n".join(
-        f"- {name}: {text}"
-        + (f" (largest difference from eager: {differences[name]:.1e})" if name in differences else "")
-        for name, text in settings.items()
-    )
-
-
-def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns are aligned in plain text too."""
-    widths = [max(len(row[place]) for row in (header, *rows)) for place in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
-
-    return "\n".join([line(header), line(["-" * width for width in widths]), *map(line, rows)])
-
-
-def _operations(shape: Shape) -> int:
-    return linear_operations(shape.batch * shape.tokens) + attention_operations(shape.batch, shape.tokens)

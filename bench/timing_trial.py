@@ -1,8 +1,8 @@
 """A trial of the timing engine on subjects whose ratio is known: `python -m bench.timing_trial --runs 100`.
 
 Two subjects take 6 and 4 ms with lognormal noise, so the true ratio of their medians is 1.5. The trial counts the runs
-whose interval of the ratio holds it. With `--hog`, processes that use every core start in the middle of each run, and
-the trial counts the runs that are steady, which should be none.
+whose interval of the ratio contains it. With `--hog`, processes that use every core start in the middle of each run;
+the trial then counts the runs that are steady, which should be none.
 """
 
 import argparse
@@ -30,12 +30,12 @@ NOISE = 0.05
 SHAPES = (Shape(batch=1, tokens=16), Shape(batch=1, tokens=32))
 # Each end of the interval, one-sided: both ends together are wrong in at most 5% of runs
 CONFIDENCE = 0.975
-# A sleep ends late by less than this; the rest of the time is waited for actively
+# A sleep ends late by less than this, so it ends this much early and a loop waits for the rest
 _ACTIVE_SECONDS = 0.0003
 
 
 class Sleeper(Runner):
-    """It takes its time: a sleep, and the last 0.3 ms in a loop."""
+    """Takes a known time with noise: it sleeps, and spends the last 0.3 ms in a loop."""
 
     def __init__(self, milliseconds: float) -> None:
         self._seconds = milliseconds / 1000
@@ -54,12 +54,12 @@ class Sleeper(Runner):
 
 
 def open_sleeper(milliseconds: float) -> Sleeper:
-    """A subject whose runs take about `milliseconds` at the smallest shape."""
+    """The opener of a subject whose runs take about `milliseconds` at the smallest shape."""
     return Sleeper(milliseconds)
 
 
 def trial(seconds: float, *, hog: bool) -> Timing:
-    """One timing of both subjects for `seconds`; with `hog`, every core is busy from the middle on."""
+    """Time both subjects once for `seconds`; with `hog`, every core is busy from the middle on."""
     subjects = [
         Subject(name=name, opener=OPENER, arguments={"milliseconds": milliseconds})
         for name, milliseconds in MILLISECONDS.items()
@@ -96,8 +96,8 @@ def _busy_cores(*, after: float) -> Iterator[None]:
 def main() -> None:
     """Run the trial and print its counts as one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench.timing_trial", description=__doc__)
-    parser.add_argument("--runs", type=int, default=100, help="how many timings (100)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each timing (3)")
+    parser.add_argument("--runs", type=int, default=100, help="number of timings (100)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="seconds of each timing (3)")
     parser.add_argument(
         "--hog", action="store_true", help="keep every core busy from the middle of each timing on"
     )
@@ -113,10 +113,10 @@ def main() -> None:
         low, high = ratio.interval
         inside += low <= RATIO <= high
         steady += timing.steadiness.steady
-        # The first words say which kind of reason it is; the rest are numbers
+        # The first words are the kind of the reason, and the others are its numbers
         reasons.update(" ".join(reason.split()[:3]) for reason in timing.steadiness.reasons)
         ratios.append(ratio.value)
-        sys.stderr.write(f"\r{run} of {options.runs}: {inside} intervals hold {RATIO:g}, {steady} steady ")
+        sys.stderr.write(f"\r{run} of {options.runs}: {inside} intervals contain {RATIO:g}, {steady} steady ")
     sys.stderr.write("\n")
     ratios.sort()
     counts = {"runs": options.runs, "inside": inside, "steady": steady, "reasons": dict(reasons)}

@@ -1,4 +1,4 @@
-"""The checkpoint in PyTorch through transformers, as its users load it."""
+"""The checkpoint in PyTorch, loaded with transformers as its users do."""
 
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ def open_model(
     attention: Literal["eager", "sdpa"],
     precision: Literal["float32", "bfloat16"],
 ) -> Answer:
-    """Answers of transformers' DistilBERT classifier at `folder`, in inference mode."""
+    """Open the DistilBERT classifier of transformers at `folder`, in inference mode."""
     import torch
     import transformers
 

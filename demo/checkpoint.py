@@ -1,4 +1,4 @@
-"""One ordinary Hugging Face DistilBERT folder: weights, configuration, tokenizer and a card."""
+"""Write a checkpoint of the demo as an ordinary Hugging Face folder: weights, configuration, tokenizer and card."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ base_model: sentence-transformers/all-MiniLM-L6-v2
 ---
 # {name}
 
-The encoder of all-MiniLM-L6-v2 ({base}) as a DistilBERT: its embedding of token type 0 is added into the position
+The encoder of all-MiniLM-L6-v2 ({base}) as a DistilBERT: its embedding of token type 0 is added to the position
 embeddings. Mean pooling over the attention mask gives sentence embeddings.
 """
 
@@ -45,29 +45,30 @@ base_model: sentence-transformers/all-MiniLM-L6-v2
 all-MiniLM-L6-v2 ({base}) as a DistilBERT, with the head {head} trained by `{command}`.
 On this project's evaluation set: {metric}.
 
-It is made for demonstrating a build pipeline, from data whose licences are: {licence}.
+It is made to demonstrate a build pipeline. Licences: {licence}.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The converted encoder's folder, from which all checkpoints are made."""
+    """The converted encoder, from which all checkpoints are made."""
 
     folder: Path
+    """The folder of its checkpoint."""
 
     def write_features(self, destination: Path) -> None:
-        """Write the encoder as it is."""
+        """Write the encoder without a change."""
         shutil.copytree(self.folder, destination)
         _write_tokenizer(destination)
         _write_card(destination, ENCODER_CARD.format(name=destination.name, base=encoder.REQUIREMENT))
 
     def write_head(self, delta: Delta, destination: Path) -> None:
-        """Write the encoder changed by `delta`, under the delta's head."""
+        """Write the encoder with the changes in `delta`, and with the head of `delta`."""
         description = delta.description
         checkpoint = load_checkpoint(self.folder)
         fields = checkpoint.config.to_hugging_face(description.architecture) | dict(description.config)
         model = heads.find(description.head)(DistilBertConfig.from_hugging_face(fields))
-        model.load_state_dict(rename(delta.applied(checkpoint.model.state_dict()), model))
+        model.load_state_dict(rename(delta.apply(checkpoint.model.state_dict()), model))
         save_checkpoint(model, destination)
         _write_tokenizer(destination)
         _write_card(destination, _head_card(destination.name, description))

@@ -1,4 +1,7 @@
-"""A head's delta: low-rank changes of the base encoder's matrices, and the tensors that replace or extend it."""
+"""A delta: low-rank changes of the encoder's matrices (LoRA), and tensors that are replaced or added.
+
+LoRA: Hu and others 2021, arXiv:2106.09685.
+"""
 
 import json
 from collections.abc import Mapping
@@ -16,30 +19,40 @@ UP = ".lora_B"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a delta's file says about itself."""
+    """The metadata in the file of a delta."""
 
     head: str
+    """The name of the head."""
     architecture: str
+    """The class in transformers."""
     base: str
+    """The package and version of the encoder, as pip writes it."""
     config: Mapping[str, object]
+    """The fields of config.json that the head adds."""
     licence: str
+    """The licence of the delta."""
     metric: Mapping[str, float]
+    """The metrics on the evaluation set, by name."""
     seed: int
+    """The seed of the training."""
     command: str
+    """The command of the training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
-    """Tensors under Hugging Face's names; `NAME.lora_A` and `NAME.lora_B` change the matrix `NAME.weight`."""
+    """The changes that turn the encoder into a model with a head."""
 
     description: Description
+    """The metadata of the file."""
     tensors: Mapping[str, Tensor]
+    """Tensors under the names of Hugging Face; `NAME.lora_A` (rank, in) and `NAME.lora_B` (out, rank) change
+    `NAME.weight`."""
 
-    def applied(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """`base` with every W replaced by W + B @ A, and with the delta's whole tensors, in fp32.
+    def apply(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of `base` in fp32, with every changed matrix W replaced by W + B A, and with all other tensors.
 
-        Raises:
-            KeyError: the delta changes a matrix that `base` lacks.
+        Raises KeyError if the delta changes a matrix that `base` does not contain.
         """
         merged = {name: value.float() for name, value in base.items()}
         for name, value in self.tensors.items():
@@ -51,21 +64,19 @@ class Delta:
         return {name: value.contiguous() for name, value in merged.items()}
 
     def write(self, path: Path) -> None:
-        """Write in fp16, with the description as metadata."""
+        """Write the tensors in fp16, with the description as metadata."""
         path.parent.mkdir(parents=True, exist_ok=True)
         halves = {name: value.to(torch.float16).contiguous() for name, value in sorted(self.tensors.items())}
         path.write_bytes(save(halves, {"distilforge": json.dumps(asdict(self.description), sort_keys=True)}))
 
 
 def read(path: Path) -> Delta:
-    """Read what `Delta.write` wrote.
-
-    Raises:
-        ValueError: the file is no delta of ours.
-    """
+    """The delta in a file that `Delta.write` wrote; raises ValueError for any other safetensors file."""
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
         if "distilforge" not in metadata:
-            raise ValueError(f"{path} has no `distilforge` metadata; regenerate it with `make demo-train`")
+            raise ValueError(
+                f"{path} is not a delta: it has no `distilforge` metadata; make it with `make demo-train`"
+            )
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return Delta(description=Description(**json.loads(metadata["distilforge"])), tensors=tensors)

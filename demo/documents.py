@@ -1,4 +1,4 @@
-"""Running English text: the Wikipedia paragraphs and articles that two BIG-bench tasks carry."""
+"""English text: the Wikipedia paragraphs and articles in two BIG-bench tasks."""
 
 import re
 from collections.abc import Iterator
@@ -13,32 +13,34 @@ FUNCTION_WORDS = frozenset(
     {"the", "of", "and", "in", "to", "was", "is", "a", "for", "on", "by", "with", "as"}
 )
 LEAST_SHARE_OF_FUNCTION_WORDS = 0.2
-SHORTEST_TELLING_SENTENCE = 30
+SHORTEST_FINGERPRINT = 30
 
 _SENTENCE_END = re.compile(r"(?<=[.?!])\s+(?=[\"“'(]?[A-Z0-9])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A text, and the questions that were asked about it (none for most)."""
+    """A text, with questions about it."""
 
     text: str
+    """The text."""
     questions: tuple[str, ...]
+    """The questions; most documents do not have any."""
 
     @property
     def fingerprints(self) -> frozenset[str]:
-        """Its sentences, normalized: two documents that share one are not independent."""
+        """Its normalized sentences, apart from short ones: two documents that share one are not independent."""
         texts = (normalized(sentence) for sentence in (*sentences(self.text), *self.questions))
-        return frozenset(text for text in texts if len(text) >= SHORTEST_TELLING_SENTENCE)
+        return frozenset(text for text in texts if len(text) >= SHORTEST_FINGERPRINT)
 
 
 def sentences(text: str) -> list[str]:
-    """`text` cut after full stops, question and exclamation marks that a capital or a digit follows."""
+    """`text`, split after full stops, question and exclamation marks before a capital letter or a digit."""
     return _SENTENCE_END.split(text)
 
 
 def documents(source: Bigbench) -> Iterator[Document]:
-    """SQuAD's paragraphs with their questions, then the English articles of paragraph_segmentation."""
+    """The paragraphs of SQuAD with their questions, and then the English articles of paragraph_segmentation."""
     for paragraph in source.squad():
         questions = tuple(dict.fromkeys(entry["question"].strip() for entry in paragraph["qas"]))
         yield Document(text=paragraph["context"].strip(), questions=questions)

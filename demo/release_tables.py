@@ -1,6 +1,7 @@
-"""The tables of the demo's releases: `distilforge summary RELEASE... --markdown | python -m demo.release_tables`.
+"""Write the tables of the demo's releases into documents, from a table of all variants on the standard input.
 
-docs/measurements/releases.md has what is on stdin, a row a variant; README.md has a row a release.
+`distilforge summary RELEASE... --markdown | python -m demo.release_tables` writes the whole table, a row per variant,
+into docs/measurements/releases.md, and a table with a row per release into README.md.
 """
 
 import sys
@@ -32,7 +33,7 @@ Row = Mapping[str, str]
 
 
 def rows(table: str) -> list[Row]:
-    """The rows of the Markdown table `table`, each cell by its column's name."""
+    """The rows of the Markdown table `table`; a row has its cells by column."""
     columns, _, *lines = (
         [cell.strip() for cell in line.strip().strip("|").split("|")] for line in table.strip().splitlines()
     )
@@ -40,7 +41,7 @@ def rows(table: str) -> list[Row]:
 
 
 def by_release(table: str) -> str:
-    """A row a release of `table`, which has a row a variant."""
+    """A table with a row per release, from `table`, which has a row per variant."""
     grouped = groupby(rows(table), key=lambda row: row["release"])
     lines = [COLUMNS, ["---"] * len(COLUMNS), *(_row(name, list(variants)) for name, variants in grouped)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -51,11 +52,11 @@ def _row(release: str, variants: Sequence[Row]) -> tuple[str, ...]:
         next((row for row in variants if row["variant"] == CPU + precision), None)
         for precision in ("fp32", "int8")
     )
-    measured = fp32 or variants[0]
+    first = fp32 or variants[0]
     return (
         release,
-        measured["metric"],
-        measured["eager"],
+        first["metric"],
+        first["eager"],
         _cell(fp32, "variant's"),
         _cell(int8, "variant's"),
         f"{_cell(fp32, 'MB')} / {_cell(int8, 'MB')}",
@@ -72,20 +73,20 @@ def _cell(row: Row | None, column: str) -> str:
 
 
 def _engines(variants: Sequence[Row]) -> str:
-    """Targets and precisions of the engines, with how they fared."""
+    """The targets and precisions of the engines, with their verdicts."""
     engines = [(row["variant"].split(":"), row["verdict"]) for row in variants if row["engine for"] != NONE]
-    fared: dict[tuple[str, str], list[str]] = {}
+    precisions: dict[tuple[str, str], list[str]] = {}
     for (target, precision), verdict in engines:
-        fared.setdefault((target, verdict), []).append(precision)
+        precisions.setdefault((target, verdict), []).append(precision)
     return (
         "; ".join(
-            f"{target} {', '.join(precisions)}: {verdict}" for (target, verdict), precisions in fared.items()
+            f"{target} {', '.join(names)}: {verdict}" for (target, verdict), names in precisions.items()
         )
         or NONE
     )
 
 
 if __name__ == "__main__":
-    given = sys.stdin.read()
-    write_table(EVERY_VARIANT, given)
-    write_table(README, by_release(given))
+    variant_table = sys.stdin.read()
+    write_table(EVERY_VARIANT, variant_table)
+    write_table(README, by_release(variant_table))

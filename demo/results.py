@@ -1,4 +1,4 @@
-"""The results table of demo/README.md, made from demo/deltas/training.json: `python -m demo.results`."""
+"""Write the table of results into demo/README.md, from demo/deltas/training.json: `python -m demo.results`."""
 
 import json
 from collections.abc import Mapping
@@ -13,17 +13,22 @@ TRAINING = DELTAS / "training.json"
 
 
 class Entry(TypedDict):
-    """What training.json says of a head."""
+    """The entry of a head in training.json."""
 
     chief_metric: str
+    """The name of the metric that the head is judged by."""
     evaluation: Mapping[str, float]
+    """The metrics on the evaluation set, by name."""
     baselines: Mapping[str, float]
+    """The metrics of guesses, by `chance_` or `majority_` and the metric's name."""
     minutes: float
+    """How long the training took."""
     ended: str
+    """Why the training ended."""
 
 
 def table() -> str:
-    """A row a head: what the assembled checkpoint scores on the evaluation set, beside the baselines."""
+    """A row per head: the metrics of its assembled checkpoint on the evaluation set, and the baselines."""
     entries = cast(dict[str, Entry], json.loads(TRAINING.read_text(encoding="utf-8")))
     rows = [_row(head, entry) for head, entry in sorted(entries.items())]
     heading = (
@@ -50,7 +55,7 @@ def _number(value: float) -> str:
 
 
 def write_table(document: Path, rows: str) -> None:
-    """Put the Markdown table `rows` between the markers of `document`."""
+    """Replace the text between the markers of `document` by the Markdown table `rows`."""
     before, rest = document.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
     document.write_text(before + BEGIN + rows + END + after, encoding="utf-8")

@@ -28,7 +28,7 @@ LICENCE = "Apache-2.0; see demo/NOTICE.md for the licences of the training data"
 
 
 def assembled_model(task: Task, delta: deltas.Delta) -> nn.Module:
-    """The checkpoint that `delta` makes, opened with transformers as anybody would."""
+    """The model of the checkpoint that `delta` makes, loaded with transformers."""
     with TemporaryDirectory() as scratch:
         base = Base(folder=Path(scratch) / "encoder")
         encoder.write(base.folder)
@@ -39,7 +39,7 @@ def assembled_model(task: Task, delta: deltas.Delta) -> nn.Module:
 
 
 def train_head(head: str, *, minutes: float, learning_rate: float | None) -> None:
-    """Train one head, write its delta and its line of the report."""
+    """Train one head, and write its delta and its results; `learning_rate` is the head's own if it is None."""
     task = heads.find(head)
     learning_rate = learning_rate or task.learning_rate
     records = read_records(SCRATCH / head / "train.jsonl.gz")
@@ -54,7 +54,8 @@ def train_head(head: str, *, minutes: float, learning_rate: float | None) -> Non
     tensors = delta_tensors(outcome.state)
     command = f"python -m demo.train --head {head} --minutes {minutes:g} --learning-rate {learning_rate:g}"
 
-    def written(metric: dict[str, float]) -> deltas.Delta:
+    def write(metric: dict[str, float]) -> deltas.Delta:
+        """Write the delta with these metrics, and read it back in fp16."""
         description = deltas.Description(
             head=head,
             architecture=task.architecture,
@@ -68,8 +69,8 @@ def train_head(head: str, *, minutes: float, learning_rate: float | None) -> Non
         deltas.Delta(description=description, tensors=tensors).write(path)
         return deltas.read(path)
 
-    metrics = evaluate(task, assembled_model(task, written({})), evaluation)
-    written(metrics)
+    metrics = evaluate(task, assembled_model(task, write({})), evaluation)
+    write(metrics)
     if path.stat().st_size > LARGEST_DELTA_BYTES:
         raise ValueError(f"{path} has {path.stat().st_size} bytes; lower the rank below {task.rank}")
     report(
@@ -87,7 +88,7 @@ def train_head(head: str, *, minutes: float, learning_rate: float | None) -> Non
 
 
 def measure_again(head: str) -> None:
-    """Measure the committed delta of `head` on the committed evaluation set, and report that."""
+    """Measure the committed delta of `head` on the committed evaluation set, and write the results."""
     task, path = heads.find(head), DELTAS / f"{head}.safetensors"
     delta = deltas.read(path)
     evaluation = read_records(COMMITTED / head / "evaluation.jsonl.gz")
@@ -99,7 +100,7 @@ def measure_again(head: str) -> None:
 
 
 def measure_encoder() -> None:
-    """Report what the encoder scores without training."""
+    """Measure the encoder without training, and write the results."""
     records = read_records(COMMITTED / ENCODER_ALONE / "evaluation.jsonl.gz")
     report(
         ENCODER_ALONE,
@@ -115,7 +116,7 @@ def measure_encoder() -> None:
 
 
 def report(head: str, entry: Mapping[str, object]) -> None:
-    """Put the head's results into training.json and the README, the others' left as they are."""
+    """Write the results of `head` into training.json and the README; those of other heads stay."""
     entries = json.loads(results.TRAINING.read_text(encoding="utf-8")) if results.TRAINING.exists() else {}
     entries[head] = entry
     results.TRAINING.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -128,10 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     everything = (ENCODER_ALONE, *heads.names())
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--head", choices=("all", *everything), required=True)
-    parser.add_argument("--minutes", type=float, default=45.0, help="longest training of one head")
-    parser.add_argument("--learning-rate", type=float, help="its peak, instead of the head's own")
+    parser.add_argument("--minutes", type=float, default=45.0, help="the longest time for one head")
     parser.add_argument(
-        "--measure-only", action="store_true", help="train nothing, measure the committed deltas"
+        "--learning-rate", type=float, help="the peak learning rate, in place of the head's own"
+    )
+    parser.add_argument(
+        "--measure-only", action="store_true", help="do not train, but measure the committed deltas"
     )
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)

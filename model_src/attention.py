@@ -1,5 +1,6 @@
-"""Three ways to compute the same attention: eager, sdpa and flash.
+"""Three implementations of scaled dot-product attention (Vaswani et al. 2017): eager, sdpa and flash.
 
+Vaswani and others: Attention Is All You Need, arXiv:1706.03762.
 Shape suffixes: B batch, H attention heads, T tokens (queries), S tokens (keys), D width of one head.
 """
 
@@ -13,44 +14,51 @@ from torch.nn import functional
 
 from model_src.errors import UnavailableAttentionError
 
-# Bounded so that it survives fp16 and 8-bit scales; exp(-10000) is exactly 0 in every float format we use, so
-# answers equal those of a mask of -infinity, and a row with nothing to attend to stays finite.
 MASKED_SCORE = -10000.0
+"""The score of a masked token.
+
+It is finite, so that fp16 and the scales of 8-bit types can represent it and a row without any token to attend to stays
+finite. exp(-10000) is exactly 0 in fp32, fp16 and bf16, so answers equal those with -infinity.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedRows:
-    """Where the real tokens of a batch lie once padding is dropped."""
+    """Where the real tokens of a batch are after padding is dropped."""
 
     real: Tensor
-    """Flat indices of the real tokens."""
+    """Indices of the real tokens in the flattened (B * T), int64."""
     starts: Tensor
-    """First packed token of each row, and the end of the last; (B + 1) of int32."""
+    """The index of the first packed token of each row, and the end of the last row; (B + 1), int32."""
     longest: int
-    """Tokens in the longest row."""
+    """The number of tokens in the longest row."""
 
 
 Mask = Tensor | PackedRows
+"""A mask in the form of one implementation."""
 
 
 class Attention(Protocol):
-    """One implementation: turns the caller's mask into its own form once, then attends once a layer."""
+    """An implementation. It converts the caller's mask once, and then attends once per layer."""
 
     def prepare(self, mask: Tensor, dtype: torch.dtype) -> Mask:
-        """`mask` is (B, S), or (B, T, S) for pairwise masks; nonzero means attend."""
+        """The implementation's form of `mask`, which is (B, S), or (B, T, S) for pairwise masks; nonzero means attend.
+
+        Raises UnavailableAttentionError if the implementation cannot use the mask, its device or `dtype`.
+        """
 
     def attend(self, q_BHTD: Tensor, k_BHSD: Tensor, v_BHSD: Tensor, mask: Mask, dropout: float) -> Tensor:
-        """Context of shape (B, H, T, D)."""
+        """softmax(q k^T / sqrt(D) + mask) v, (B, H, T, D); `dropout` is the probability of dropping a weight."""
 
 
 def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """0 where `mask` says attend and MASKED_SCORE elsewhere; (B, 1, 1, S) or, from a pairwise mask, (B, 1, T, S)."""
+    """0 where `mask` is nonzero and MASKED_SCORE elsewhere; (B, 1, 1, S), or (B, 1, T, S) for a pairwise mask."""
     mask_B1TS = mask[:, None, None, :] if mask.dim() == 2 else mask[:, None, :, :]
     return mask_B1TS.eq(0).to(dtype) * MASKED_SCORE
 
 
 class Eager:
-    """softmax(q k^T / sqrt(D) + mask) v, written out (Vaswani et al. 2017, equation 1)."""
+    """Attention written out: softmax(q k^T / sqrt(D) + mask) v (Vaswani et al. 2017, equation 1)."""
 
     def prepare(self, mask: Tensor, dtype: torch.dtype) -> Tensor:
         return additive(mask, dtype)
@@ -63,7 +71,7 @@ class Eager:
 
 
 class Sdpa:
-    """torch's scaled_dot_product_attention, which picks a fused kernel for the device."""
+    """PyTorch's scaled_dot_product_attention, which chooses a fused kernel for the device."""
 
     def prepare(self, mask: Tensor, dtype: torch.dtype) -> Tensor:
         return additive(mask, dtype)
@@ -76,22 +84,25 @@ class Sdpa:
 
 
 class Flash:
-    """The flash-attn package on the real tokens only (CUDA, fp16 or bf16). Dao 2023, FlashAttention-2."""
+    """The flash-attn package, on the real tokens only; it needs CUDA, and fp16 or bf16.
+
+    Source: Dao 2023, FlashAttention-2, arXiv:2307.08691.
+    """
 
     def prepare(self, mask: Tensor, dtype: torch.dtype) -> PackedRows:
         if mask.dim() != 2:
             raise UnavailableAttentionError(
-                f"flash attention takes a (batch, tokens) mask, found {mask.dim()} dimensions",
+                f"flash attention needs a mask of 2 dimensions, (batch, tokens); found {mask.dim()} dimensions",
                 hint="use attention='sdpa' for pairwise masks",
             )
         if not mask.is_cuda:
             raise UnavailableAttentionError(
-                f"flash attention needs a CUDA device, the input is on {mask.device}",
+                f"flash attention needs a CUDA device; the input is on {mask.device}",
                 hint="use attention='sdpa'",
             )
         if dtype not in (torch.float16, torch.bfloat16):
             raise UnavailableAttentionError(
-                f"flash attention needs float16 or bfloat16, the model is {dtype}",
+                f"flash attention needs float16 or bfloat16; the model is {dtype}",
                 hint="model.half() or model.bfloat16(), or attention='sdpa'",
             )
         lengths_B = mask.ne(0).sum(dim=1, dtype=torch.int32)
@@ -128,7 +139,7 @@ IMPLEMENTATIONS = ("eager", "sdpa", "flash")
 
 
 def find(name: str) -> Attention:
-    """The implementation called `name`; UnavailableAttentionError where it is unknown or cannot run here."""
+    """The implementation called `name`; raises UnavailableAttentionError if it is unknown or cannot run here."""
     if name == "eager":
         return Eager()
     if name == "sdpa":
@@ -144,12 +155,12 @@ def find(name: str) -> Attention:
 def _require_flash() -> None:
     if not torch.cuda.is_available():
         raise UnavailableAttentionError(
-            "flash attention needs a CUDA device, and torch sees none", hint="use attention='sdpa'"
+            "flash attention needs a CUDA device, and PyTorch does not see one", hint="use attention='sdpa'"
         )
     try:
         import flash_attn  # noqa: F401
     except ImportError as cause:
         raise UnavailableAttentionError(
-            f"flash attention needs the flash-attn package, which does not import: {cause}",
+            f"flash attention needs the flash-attn package, which cannot be imported: {cause}",
             hint="pip install flash-attn --no-build-isolation, or use attention='sdpa'",
         ) from cause

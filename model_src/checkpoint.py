@@ -1,4 +1,4 @@
-"""Hugging Face DistilBERT folders, read strictly and written so that transformers reads them."""
+"""Read DistilBERT folders of Hugging Face strictly, and write folders that transformers can read."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,53 +14,59 @@ from model_src.errors import CheckpointError, ConfigurationError
 from model_src.folder import ENCODER
 from model_src.heads.base import Head
 
-LISTED = 8
+MOST_LISTED = 8
 
-# Names that TensorFlow checkpoints, and the conversions made from them, carry
+# The names in TensorFlow checkpoints and in their conversions
 _LEGACY_SUFFIXES = ((".gamma", ".weight"), (".beta", ".bias"))
-# A buffer that transformers saved until 4.31
+# A buffer that transformers saved before version 4.31
 _IGNORED_SUFFIX = "embeddings.position_ids"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A model in evaluation mode, in float32 on the CPU, and the folder it was read from."""
+    """A model and the folder that it was read from."""
 
     config: DistilBertConfig
+    """The configuration in config.json."""
     model: Head
+    """The model in evaluation mode, in float32 on the CPU."""
     folder: Path
+    """The folder, after a download if the source was a hub id."""
 
     @property
     def head(self) -> str:
+        """The name of the head."""
         return self.model.name
 
 
 def load_checkpoint(source: str | Path, *, head: str | None = None, attention: str = "sdpa") -> Checkpoint:
-    """The DistilBERT at `source`, a folder or a hub id, with the head it names or with `head`.
+    """The DistilBERT at `source`, a folder or a hub id, with the head `head`, or else with that of config.json.
 
-    Raises CheckpointError (files, tensors), ConfigurationError (config.json) or UnavailableAttentionError.
+    `attention` is the implementation, one of `attention.IMPLEMENTATIONS`. Raises CheckpointError for files and tensors,
+    ConfigurationError for config.json, and UnavailableAttentionError if the implementation cannot run here.
     """
-    found = folder.find(source)
-    config = found.configuration()
+    files = folder.find(source)
+    config = files.configuration()
     try:
-        chosen = (
+        head_class = (
             heads.find(head)
             if head is not None
-            else heads.find_architecture(architecture(found.read_config()))
+            else heads.find_architecture(architecture(files.read_config()))
         )
+        # Without memory, since the tensors of the files become the weights
         with torch.device("meta"):
-            model = chosen(config, attention)
+            model = head_class(config, attention)
     except ConfigurationError as cause:
-        raise ConfigurationError(f"{found.config}: {cause.message}", hint=cause.hint) from cause
-    named = rename(tensors.read(found.weights), model)
-    _check(named, model, found.path)
-    model.load_state_dict(named, assign=True)
+        raise ConfigurationError(f"{files.config}: {cause.message}", hint=cause.hint) from cause
+    state = rename(tensors.read(files.weights), model)
+    _check(state, model, files.path)
+    model.load_state_dict(state, assign=True)
     _tie(model)
-    return Checkpoint(config=config, model=model.eval(), folder=found.path)
+    return Checkpoint(config=config, model=model.eval(), folder=files.path)
 
 
 def save_checkpoint(model: Head, destination: Path) -> None:
-    """Write config.json and model.safetensors for `model` into the folder `destination`, made where missing."""
+    """Write config.json and model.safetensors of `model` into the folder `destination`, which is created if needed."""
     destination.mkdir(parents=True, exist_ok=True)
     state = model.state_dict()
     if _is_tied(model):
@@ -72,10 +78,13 @@ def save_checkpoint(model: Head, destination: Path) -> None:
     (destination / folder.CONFIG).write_text(config + "\n", encoding="utf-8")
 
 
-def rename(found: Mapping[str, Tensor], model: Head) -> dict[str, Tensor]:
-    """`found` under the names of `model`'s state; tensors of the other heads are left out for one without layers."""
+def rename(state: Mapping[str, Tensor], model: Head) -> dict[str, Tensor]:
+    """`state`, from a file, under the names of the state of `model`.
+
+    If the head of `model` does not have layers, tensors of other heads are left out.
+    """
     renamed: dict[str, Tensor] = {}
-    for name, tensor in found.items():
+    for name, tensor in state.items():
         if name.endswith(_IGNORED_SUFFIX):
             continue
         for old, new in _LEGACY_SUFFIXES:
@@ -93,7 +102,7 @@ def rename(found: Mapping[str, Tensor], model: Head) -> dict[str, Tensor]:
 
 
 def _head_layers(config: DistilBertConfig) -> set[str]:
-    """Names of the layers that the heads put on top of the encoder."""
+    """The names of the layers that the heads have on top of the encoder."""
     smallest = replace(config, n_layers=1, labels=("first", "second"))
     with torch.device("meta"):
         models = [heads.find(name)(smallest) for name in heads.names()]
@@ -101,12 +110,12 @@ def _head_layers(config: DistilBertConfig) -> set[str]:
 
 
 def _own_layers(model: Head) -> set[str]:
-    """Names of the layers that the head puts on top of the encoder."""
+    """The names of the layers that the head has on top of the encoder."""
     return {name for name, _ in model.named_children()} - {ENCODER.rstrip(".")}
 
 
 def architecture(values: Mapping[str, object]) -> str:
-    """The one class that config.json's `values` name; ConfigurationError where they name none, or several."""
+    """The class in the `values` of config.json; raises ConfigurationError if there is not exactly one."""
     named = values.get("architectures")
     if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
         raise ConfigurationError(
@@ -126,16 +135,17 @@ def _tie(model: Head) -> None:
         model.get_submodule(model.tied_layer).weight = embedding.weight
 
 
-def _check(found: Mapping[str, Tensor], model: Head, path: Path) -> None:
+def _check(state: Mapping[str, Tensor], model: Head, path: Path) -> None:
+    """Raise CheckpointError if the names or shapes in `state` are not those of `model`."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     problems = [
-        *_listed("missing", (name for name in expected if name not in found)),
-        *_listed("unexpected", (name for name in found if name not in expected)),
+        *_listed("missing", (name for name in expected if name not in state)),
+        *_listed("unexpected", (name for name in state if name not in expected)),
         *_listed(
             "misshapen",
             (
                 f"{name} is {tuple(tensor.shape)}, config.json asks for {expected[name]}"
-                for name, tensor in found.items()
+                for name, tensor in state.items()
                 if name in expected and tuple(tensor.shape) != expected[name]
             ),
         ),
@@ -149,8 +159,8 @@ def _check(found: Mapping[str, Tensor], model: Head, path: Path) -> None:
 
 
 def _listed(problem: str, names: Iterable[str]) -> list[str]:
-    found = sorted(names)
-    if not found:
+    ordered = sorted(names)
+    if not ordered:
         return []
-    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-    return [f"{len(found)} {problem}: {', '.join(found[:LISTED])}{more}"]
+    more = f" and {len(ordered) - MOST_LISTED} more" if len(ordered) > MOST_LISTED else ""
+    return [f"{len(ordered)} {problem}: {', '.join(ordered[:MOST_LISTED])}{more}"]

@@ -1,4 +1,4 @@
-"""DistilBertConfig: every field of Hugging Face's configuration that changes the computation. Needs no torch."""
+"""The configuration of a DistilBERT: those fields of config.json that change the computation. Does not need PyTorch."""
 
 import difflib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish",
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
 
-# transformers also reads the generic names
+# transformers accepts these names too
 _SYNONYMS = {"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"}
 _COUNTS = ("vocab_size", "max_position_embeddings", "n_layers", "n_heads", "dim", "hidden_dim")
 _PROBABILITIES = ("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout")
@@ -20,28 +20,45 @@ _FLAGS = ("sinusoidal_pos_embds", "tie_word_embeddings")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistilBertConfig:
-    """Sizes and choices of one DistilBERT; `labels` are id2label's texts in the order of their ids.
+    """The sizes and options of a DistilBERT. Names and defaults are those of DistilBertConfig in transformers.
 
-    Raises ConfigurationError for values that no DistilBERT can have. Source: transformers' DistilBertConfig.
+    Raises ConfigurationError for values that no DistilBERT can have.
     """
 
     vocab_size: int = 30522
+    """Entries of the vocabulary."""
     max_position_embeddings: int = 512
+    """The most tokens of an input."""
     sinusoidal_pos_embds: bool = False
+    """Whether fresh position embeddings are sinusoids; a checkpoint brings its own."""
     n_layers: int = 6
+    """Transformer layers."""
     n_heads: int = 12
+    """Attention heads; they must divide `dim`."""
     dim: int = 768
+    """The width of hidden states."""
     hidden_dim: int = 3072
+    """The width between the two linear layers of the feed-forward network."""
     dropout: float = 0.1
+    """The dropout probability of embeddings, feed-forward networks and the token classifier."""
     attention_dropout: float = 0.1
+    """The dropout probability of attention weights."""
     activation: str = "gelu"
+    """The activation of the feed-forward network and of the masked language model, one of ACTIVATIONS."""
     initializer_range: float = 0.02
+    """The standard deviation of fresh weights."""
     qa_dropout: float = 0.1
+    """The dropout probability of the question answering head."""
     seq_classif_dropout: float = 0.2
+    """The dropout probability of the sequence classifier and of multiple choice."""
     pad_token_id: int | None = 0
+    """The id of the padding token; None if there is none."""
     labels: tuple[str, ...] = ("LABEL_0", "LABEL_1")
+    """The texts of id2label, in the order of their ids."""
     problem_type: ProblemType | None = None
+    """What the labels of a sequence classifier mean; None lets the user decide."""
     tie_word_embeddings: bool = True
+    """Whether the output layer of the masked language model has the weight of the word embeddings."""
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -76,12 +93,12 @@ class DistilBertConfig:
 
     @property
     def head_dim(self) -> int:
-        """Width of one attention head."""
+        """The width of one attention head, `dim` / `n_heads`."""
         return self.dim // self.n_heads
 
     @classmethod
     def from_hugging_face(cls, values: Mapping[str, object]) -> "DistilBertConfig":
-        """The configuration in a config.json; ConfigurationError names the field that does not fit."""
+        """The configuration in the content of config.json; ConfigurationError names a field that is not valid."""
         model_type = values.get("model_type")
         if model_type != "distilbert":
             raise ConfigurationError(
@@ -94,16 +111,16 @@ class DistilBertConfig:
         return cls(labels=_labels(values), **_typed(chosen))  # type: ignore[arg-type]
 
     def to_hugging_face(self, architecture: str) -> dict[str, object]:
-        """config.json's content for a checkpoint whose class in transformers is `architecture`."""
-        written: dict[str, object] = {
+        """The content of config.json for a checkpoint whose class in transformers is `architecture`."""
+        values: dict[str, object] = {
             field.name: getattr(self, field.name) for field in fields(self) if field.name != "labels"
         }
         if self.problem_type is None:
-            del written["problem_type"]
+            del values["problem_type"]
         return {
             "architectures": [architecture],
             "model_type": "distilbert",
-            **written,
+            **values,
             "id2label": {str(index): label for index, label in enumerate(self.labels)},
             "label2id": {label: index for index, label in enumerate(self.labels)},
         }
@@ -122,15 +139,17 @@ def _labels(values: Mapping[str, object]) -> tuple[str, ...]:
         by_id = {int(index): str(label) for index, label in named.items()}
     except ValueError as cause:
         raise ConfigurationError(
-            f"id2label's keys must be whole numbers, found {list(named)!r:.80}"
+            f"the keys of id2label must be whole numbers, found {list(named)!r:.80}"
         ) from cause
     if sorted(by_id) != list(range(len(by_id))):
-        raise ConfigurationError(f"id2label's ids must run from 0 without gaps, found {sorted(by_id)!r:.80}")
+        raise ConfigurationError(
+            f"the ids of id2label must run from 0 without gaps, found {sorted(by_id)!r:.80}"
+        )
     return tuple(by_id[index] for index in range(len(by_id)))
 
 
 def _typed(values: Mapping[str, object]) -> dict[str, object]:
-    """`values` with each one's type checked."""
+    """A copy of `values`; ConfigurationError if one has the wrong type."""
     for name, value in values.items():
         is_whole = isinstance(value, int) and not isinstance(value, bool)
         if name in _COUNTS:

@@ -1,7 +1,7 @@
-"""BERT checkpoints into DistilBERT's, exactly.
+"""Convert BERT checkpoints to DistilBERT checkpoints that compute the same.
 
-DistilBERT is BERT without token types and without a pooler. Where all tokens are of type 0, its embedding is a
-constant that can be added to the position embeddings, so the converted model computes the same hidden states.
+DistilBERT is BERT without token types and without a pooler (Sanh et al. 2019, section 3). If all tokens have type 0,
+the embedding of that type is a constant. It is added to the position embeddings, so the hidden states are the same.
 """
 
 import json
@@ -17,6 +17,7 @@ from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
 from model_src.model import LAYER_NORM_EPSILON
 
+# The fields of a BERT's config.json and those of a DistilBERT's
 _FIELDS = {
     "vocab_size": "vocab_size",
     "max_position_embeddings": "max_position_embeddings",
@@ -33,7 +34,7 @@ _FIELDS = {
     "tie_word_embeddings": "tie_word_embeddings",
 }
 
-# Heads that read BERT's hidden states directly; the others go through its tanh pooler, which DistilBERT lacks
+# Heads that read the hidden states. The others read the output of the tanh pooler, which DistilBERT does not have
 _HEADS = {
     "BertModel": "features",
     "BertForMaskedLM": "masked_lm",
@@ -41,7 +42,7 @@ _HEADS = {
     "BertForQuestionAnswering": "question_answering",
 }
 
-# BERT's names and DistilBERT's, the first that fits; a name goes through every part of it that matches
+# Parts of BERT's names and of DistilBERT's; all parts that match are replaced, in this order
 _RENAMES = (
     ("encoder.layer.", "transformer.layer."),
     ("attention.self.query.", "attention.q_lin."),
@@ -68,36 +69,39 @@ _POSITIONS = "embeddings.position_embeddings.weight"
 
 
 def convert_bert(source: str | Path, destination: Path) -> Path:
-    """Write the BERT checkpoint at `source` as a DistilBERT checkpoint into the folder `destination`.
+    """Write the BERT checkpoint at `source`, a folder or a hub id, as a DistilBERT checkpoint; returns `destination`.
 
-    Equal outputs for inputs whose token types are all 0. Returns `destination`. Raises CheckpointError or
-    ConfigurationError where an exact conversion does not exist.
+    The outputs are equal for inputs whose token types are all 0, apart from rounding. Raises CheckpointError or
+    ConfigurationError if there is no exact conversion.
     """
-    found = folder.find(source)
-    values = found.read_config()
-    head = _head(values, found.config)
+    files = folder.find(source)
+    values = files.read_config()
+    head = _head(values, files.config)
     config = distilbert_config(values)
     model = heads.find(head)(config)
-    model.load_state_dict(rename(_converted(tensors.read(found.weights), found.path), model))
+    model.load_state_dict(rename(_converted(tensors.read(files.weights), files.path), model))
     save_checkpoint(model, destination)
-    for path in found.tokenizer:
+    for path in files.tokenizer:
         shutil.copyfile(path, destination / path.name)
     _rewrite_tokenizer_config(destination / "tokenizer_config.json")
     return destination
 
 
 def distilbert_config(values: Mapping[str, object]) -> DistilBertConfig:
-    """DistilBERT's configuration for a BERT's config.json; ConfigurationError where there is no equal one."""
+    """The configuration of a DistilBERT for the content of a BERT's config.json.
+
+    Raises ConfigurationError if no DistilBERT computes the same.
+    """
     if values.get("model_type") != "bert":
         raise ConfigurationError(f"model_type is {values.get('model_type')!r}, not 'bert'")
     if values.get("position_embedding_type", "absolute") != "absolute":
         raise ConfigurationError(
-            f"position_embedding_type is {values['position_embedding_type']!r}; DistilBERT has absolute positions only"
+            f"position_embedding_type is {values['position_embedding_type']!r}; a DistilBERT has absolute positions"
         )
     epsilon = values.get("layer_norm_eps", LAYER_NORM_EPSILON)
     if epsilon != LAYER_NORM_EPSILON:
         raise ConfigurationError(
-            f"layer_norm_eps is {epsilon}; DistilBERT's is fixed at {LAYER_NORM_EPSILON}"
+            f"layer_norm_eps is {epsilon}; that of a DistilBERT is always {LAYER_NORM_EPSILON}"
         )
     renamed = {ours: values[theirs] for theirs, ours in _FIELDS.items() if values.get(theirs) is not None}
     return DistilBertConfig.from_hugging_face({"model_type": "distilbert", **renamed})
@@ -108,18 +112,20 @@ def _head(values: Mapping[str, object], path: Path) -> str:
     architecture = named[0] if isinstance(named, list) and named else "BertModel"
     if architecture not in _HEADS:
         raise ConfigurationError(
-            f"{path} names {architecture!r}, which has no exact DistilBERT; these have: {', '.join(_HEADS)}",
+            f"{path} names {architecture!r}, which has no exact DistilBERT; these have one: {', '.join(_HEADS)}",
             hint='convert the encoder alone (architectures: ["BertModel"]) and train the head again',
         )
     return _HEADS[architecture]
 
 
-def _converted(found: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+def _converted(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     """BERT's tensors under DistilBERT's names, with the embedding of token type 0 added to every position."""
-    bare = {name.removeprefix("bert."): tensor for name, tensor in found.items()}
+    bare = {name.removeprefix("bert."): tensor for name, tensor in state.items()}
     for needed in (_TOKEN_TYPES, _POSITIONS):
         if needed not in bare:
-            raise CheckpointError(f"the weights in {path} lack {needed}", hint="is this a BERT checkpoint?")
+            raise CheckpointError(
+                f"the weights in {path} do not contain {needed}", hint="check that it is a BERT checkpoint"
+            )
     folded = {**bare, _POSITIONS: bare[_POSITIONS] + bare[_TOKEN_TYPES][0]}
     return {_renamed(name): tensor for name, tensor in folded.items() if not name.startswith(_DROPPED)}
 

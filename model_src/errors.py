@@ -1,14 +1,14 @@
-"""Every error the model room raises.
+"""All errors that this package raises.
 
 ModelSourceError
-├── ConfigurationError         config.json describes something that is no DistilBERT we can compute
-├── CheckpointError            files are absent, damaged, not trusted, or tensors do not fit
+├── ConfigurationError         config.json does not describe a DistilBERT that this package can compute
+├── CheckpointError            files are missing, damaged or not trusted, or tensors do not fit
 └── UnavailableAttentionError  the attention implementation cannot run here
 """
 
 
 class ModelSourceError(Exception):
-    """Base of all errors: what happened with the offending value, and a hint with the next step."""
+    """The base of all errors: what happened, with the offending value, and a hint with what to do next."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(f"{message}\n  hint: {hint}" if hint else message)
@@ -17,11 +17,11 @@ class ModelSourceError(Exception):
 
 
 class ConfigurationError(ModelSourceError):
-    """config.json describes something that is no DistilBERT we can compute."""
+    """config.json does not describe a DistilBERT that this package can compute."""
 
 
 class CheckpointError(ModelSourceError):
-    """Files are absent, damaged, not trusted, or tensors do not fit."""
+    """Files are missing, damaged or not trusted, or tensors do not fit."""
 
 
 class UnavailableAttentionError(ModelSourceError):

@@ -1,4 +1,4 @@
-"""A Hugging Face model folder on disk: finding it, and knowing which files it is made of. Needs no torch."""
+"""A Hugging Face model folder: find it, download it, and list its files. Does not need PyTorch."""
 
 import json
 import re
@@ -13,6 +13,7 @@ from model_src.errors import CheckpointError, ConfigurationError
 
 CONFIG = "config.json"
 ENCODER = "distilbert."
+"""The prefix of the encoder's tensors in a model with a head."""
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -20,59 +21,62 @@ INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointFolder:
-    """Paths of one checkpoint; `weights` are the files that hold tensors, safetensors preferred."""
+    """The files of one checkpoint."""
 
     path: Path
+    """The folder."""
     weights: tuple[Path, ...]
+    """The files that contain the tensors: safetensors if there are any, otherwise pickles."""
 
     @property
     def config(self) -> Path:
+        """The path of config.json."""
         return self.path / CONFIG
 
     @property
     def tokenizer(self) -> tuple[Path, ...]:
-        """Those tokenizer files that are there."""
+        """The tokenizer files that exist."""
         return tuple(self.path / name for name in TOKENIZER_FILES if (self.path / name).is_file())
 
     def read_config(self) -> Mapping[str, object]:
-        """config.json's content; CheckpointError where it is no JSON object."""
+        """The content of config.json; raises CheckpointError if it is not a JSON object."""
         return read_json(self.config)
 
     def configuration(self) -> DistilBertConfig:
-        """config.json as the model reads it; ConfigurationError, with the file, for values that no DistilBERT has."""
+        """The configuration in config.json; raises ConfigurationError for values that no DistilBERT has."""
         try:
             return DistilBertConfig.from_hugging_face(self.read_config())
         except ConfigurationError as cause:
             raise ConfigurationError(f"{self.config}: {cause.message}", hint=cause.hint) from cause
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every tensor's shape by its name in the model, from the headers of safetensors files; empty for pickles.
+        """The shape of each tensor by its name in the model, from the headers of safetensors files; empty for pickles.
 
         Raises CheckpointError for a damaged file.
         """
-        found: dict[str, tuple[int, ...]] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
         for path in self.weights:
             if path.suffix != ".safetensors":
                 return {}
             try:
                 with safe_open(path, framework="numpy") as file:
-                    found |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+                    shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             except SafetensorError as cause:
                 raise CheckpointError(
                     f"{path} is damaged: {cause}", hint="copy the checkpoint again"
                 ) from cause
-        return {in_model(name): shape for name, shape in found.items()}
+        return {in_model(name): shape for name, shape in shapes.items()}
 
 
 def in_model(name: str) -> str:
-    """The name in a model with a head of what a bare encoder's file calls `name`."""
+    """The name, in a model with a head, of the tensor that the file of an encoder without a head calls `name`."""
     return ENCODER + name if name.startswith(("embeddings.", "transformer.")) else name
 
 
 def find(source: str | Path) -> CheckpointFolder:
     """The checkpoint at `source`, a folder or a hub id such as `distilbert/distilbert-base-uncased`.
 
-    Raises CheckpointError where there is none or it lacks config.json or weights.
+    Raises CheckpointError if it does not exist, or does not contain config.json and weights.
     """
     path = Path(source)
     if not path.exists() and _is_hub_id(str(source)):
@@ -85,13 +89,14 @@ def find(source: str | Path) -> CheckpointFolder:
         raise CheckpointError(f"{path} is not a folder", hint="give the folder that holds config.json")
     if not (path / CONFIG).is_file():
         raise CheckpointError(
-            f"{path} has no {CONFIG}", hint="save the model with save_pretrained, or point at its folder"
+            f"{path} has no {CONFIG}",
+            hint="save the model with save_pretrained, or give the path of its folder",
         )
     return CheckpointFolder(path=path, weights=_weights(path))
 
 
 def read_json(path: Path) -> Mapping[str, object]:
-    """The JSON object in `path`; CheckpointError where it is something else."""
+    """The JSON object in `path`; raises CheckpointError if the file contains anything else."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as cause:
@@ -101,7 +106,7 @@ def read_json(path: Path) -> Mapping[str, object]:
     except OSError as cause:
         raise CheckpointError(f"{path} cannot be read: {cause}", hint="check its permissions") from cause
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path} must hold a JSON object, found {type(value).__name__}")
+        raise CheckpointError(f"{path} must contain a JSON object, found {type(value).__name__}")
     return value
 
 
@@ -112,7 +117,7 @@ def _weights(folder: Path) -> tuple[Path, ...]:
         if (folder / index).is_file():
             return _shards(folder / index)
     raise CheckpointError(
-        f"{folder} has no weights; looked for {', '.join(SINGLE_FILES + INDEX_FILES)}",
+        f"{folder} has no weights; it may contain {', '.join(SINGLE_FILES + INDEX_FILES)}",
         hint="TensorFlow and Flax weights can be converted with transformers: from_pretrained(..., from_tf=True)",
     )
 
@@ -125,7 +130,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
     for name in names:
         if Path(name).name != name:
             raise CheckpointError(
-                f"{index} names the file {name!r}, which lies outside the checkpoint's folder"
+                f"{index} names the file {name!r}, which is outside the folder of the checkpoint"
             )
         if not (index.parent / name).is_file():
             raise CheckpointError(f"{index} names the file {name!r}, which is missing", hint="copy it again")
@@ -140,11 +145,11 @@ def _download(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    wanted = [CONFIG, *TOKENIZER_FILES, "model*.safetensors", *INDEX_FILES, "pytorch_model*.bin"]
+    patterns = [CONFIG, *TOKENIZER_FILES, "model*.safetensors", *INDEX_FILES, "pytorch_model*.bin"]
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=wanted))
+        return Path(snapshot_download(hub_id, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as cause:
         raise CheckpointError(
-            f"there is no folder {hub_id}, and the hub did not give a model of that name: {cause}",
-            hint="check the path or the id, and the network; HF_TOKEN opens private models",
+            f"there is no folder {hub_id}, and no model with this name could be downloaded from the hub: {cause}",
+            hint="check the path or the id, and the network; private models need HF_TOKEN",
         ) from cause

@@ -1,4 +1,4 @@
-"""Fresh weights, drawn as the original implementation draws them."""
+"""Fresh weights, drawn as in transformers."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,10 @@ from model_src.model import Embeddings
 
 
 def sinusoidal(positions: int, dim: int) -> Tensor:
-    """Fixed position embeddings of shape (positions, dim). Source: Vaswani et al. 2017, section 3.5."""
+    """Fixed position embeddings (positions, dim): sin and cos of position / 10000^(2i / dim) for each i < dim / 2.
+
+    Source: Vaswani et al. 2017, section 3.5; as in transformers, sines are the even channels and cosines the odd ones.
+    """
     position = torch.arange(positions, dtype=torch.float64)[:, None]
     pair = torch.arange(dim, dtype=torch.float64) // 2
     angle = position / torch.pow(10000.0, 2 * pair / dim)
@@ -19,7 +22,7 @@ def sinusoidal(positions: int, dim: int) -> Tensor:
 
 @torch.no_grad()
 def initialize(model: nn.Module, config: DistilBertConfig) -> None:
-    """Draw every weight of `model` anew: normal with config.initializer_range, zero biases, unit layer norms."""
+    """Draw all weights of `model` anew: normal with standard deviation config.initializer_range, biases 0, norms 1."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             module.weight.normal_(std=config.initializer_range)

@@ -1,4 +1,4 @@
-"""The DistilBERT encoder (Sanh et al. 2019). Modules carry Hugging Face's names, so that weights need no renaming.
+"""The DistilBERT encoder (Sanh et al. 2019). Modules have the names of Hugging Face, so weights keep their names.
 
 Shape suffixes: B batch, T tokens, C channels (config.dim), H attention heads, D width of one head.
 """
@@ -13,6 +13,7 @@ from model_src import attention
 from model_src.config import DistilBertConfig
 
 LAYER_NORM_EPSILON = 1e-12
+"""DistilBERT's, which config.json does not contain."""
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
@@ -27,17 +28,17 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def activate(name: str, x: Tensor) -> Tensor:
-    """`x` through the activation that config.json calls `name`."""
+    """Apply the activation that config.json calls `name` to `x`, element by element."""
     return _ACTIVATIONS[name](x)
 
 
 def layer_norm(config: DistilBertConfig) -> nn.LayerNorm:
-    """A layer norm over the channels, with DistilBERT's epsilon."""
+    """A layer norm over the channels (Ba et al. 2016, arXiv:1607.06450), with DistilBERT's epsilon."""
     return nn.LayerNorm(config.dim, eps=LAYER_NORM_EPSILON)
 
 
 class Embeddings(nn.Module):
-    """Word plus position embeddings, normalized: ids (B, T) to (B, T, C)."""
+    """The normalized sum of word and position embeddings: ids (B, T) to (B, T, C)."""
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__()
@@ -55,7 +56,7 @@ class Embeddings(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention: (B, T, C) to (B, T, C)."""
+    """Multi-head self-attention (Vaswani et al. 2017, section 3.2.2): (B, T, C) to (B, T, C)."""
 
     def __init__(self, config: DistilBertConfig, implementation: attention.Attention) -> None:
         super().__init__()
@@ -86,7 +87,7 @@ class SelfAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with the activation between them: (B, T, C) to (B, T, C)."""
+    """Two linear layers with an activation between them (Vaswani et al. 2017, section 3.3): (B, T, C) to (B, T, C)."""
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__()
@@ -101,7 +102,7 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """One layer, normalized after each residual sum: (B, T, C) to (B, T, C)."""
+    """One layer; each residual sum is normalized (Vaswani et al. 2017, section 3.1): (B, T, C) to (B, T, C)."""
 
     def __init__(self, config: DistilBertConfig, implementation: attention.Attention) -> None:
         super().__init__()
@@ -117,7 +118,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The stack of blocks."""
+    """The stack of blocks: (B, T, C) to (B, T, C)."""
 
     def __init__(self, config: DistilBertConfig, implementation: attention.Attention) -> None:
         super().__init__()
@@ -130,9 +131,9 @@ class Transformer(nn.Module):
 
 
 class DistilBert(nn.Module):
-    """The encoder: ids (B, T), mask (B, T) or pairwise (B, T, T), to hidden states (B, T, C).
+    """The encoder: ids (B, T) and mask (B, T), or pairwise (B, T, T), to hidden states (B, T, C).
 
-    `position_ids` (B, T) default to 0..T-1. Raises UnavailableAttentionError where `implementation` cannot run.
+    `position_ids` (B, T) are 0 to T-1 by default. Raises UnavailableAttentionError if `implementation` cannot run.
     """
 
     def __init__(self, config: DistilBertConfig, implementation: str = "sdpa") -> None:

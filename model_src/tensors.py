@@ -1,4 +1,4 @@
-"""Reading and writing tensor files. Nothing here runs code from a file."""
+"""Read and write tensor files, without running code from a file."""
 
 import pickle
 import warnings
@@ -14,9 +14,9 @@ from model_src.errors import CheckpointError
 
 
 def read(paths: tuple[Path, ...]) -> dict[str, Tensor]:
-    """All tensors in `paths`, as float32 where they are floating point.
+    """All tensors in `paths` by name; floating-point tensors become float32.
 
-    Raises CheckpointError for a damaged file, a pickle that would run code, and NaN or infinite values.
+    Raises CheckpointError for a damaged file, for a pickle that would run code, and for NaN or infinite values.
     """
     tensors: dict[str, Tensor] = {}
     for path in paths:
@@ -24,7 +24,7 @@ def read(paths: tuple[Path, ...]) -> dict[str, Tensor]:
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
                 count = int((~torch.isfinite(tensor)).sum())
                 raise CheckpointError(
-                    f"{name} in {path} holds {count} values that are NaN or infinite",
+                    f"{name} in {path} contains {count} values that are NaN or infinite",
                     hint="the training run diverged or the file is damaged; use an earlier checkpoint",
                 )
             tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
@@ -32,9 +32,9 @@ def read(paths: tuple[Path, ...]) -> dict[str, Tensor]:
 
 
 def write(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write `tensors` as safetensors that transformers reads."""
+    """Write `tensors` to `path` as safetensors, with the metadata that transformers asks for."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # save_file would leave a file that only its owner can read
+    # save_file would create a file that only its owner can read
     path.write_bytes(safetensors.torch.save(contiguous, metadata={"format": "pt"}))
 
 
@@ -46,16 +46,18 @@ def _read_file(path: Path) -> dict[str, Tensor]:
             raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
     try:
         with warnings.catch_warnings():
-            # an unusual pickle protocol is no matter: what is not a tensor is refused in any
+            # The pickle protocol does not matter: whatever is not a tensor is refused in any protocol
             warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as cause:
         raise CheckpointError(
-            f"{path} is not trusted: it holds more than tensors, and loading it would run its code",
+            f"{path} is not trusted: it contains more than tensors, and loading it would run its code",
             hint="ask its author for model.safetensors",
         ) from cause
     except (RuntimeError, EOFError, ValueError, KeyError) as cause:
         raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise CheckpointError(f"{path} holds no table of tensors", hint="save model.state_dict() there")
+        raise CheckpointError(
+            f"{path} does not contain a dictionary of tensors", hint="save model.state_dict() in it"
+        )
     return loaded

@@ -1,1 +1,1 @@
-"""Latency and memory on an NVIDIA GPU, in the shape of DistilBERT's own documentation: `python -m bench.gpu`."""
+"""Latency and memory on an NVIDIA GPU, as in the documentation of DistilBERT: `python -m bench.gpu`."""

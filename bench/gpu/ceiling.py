@@ -1,4 +1,4 @@
-"""The ceiling: how fast a large fp16 matrix product is through torch, `python -m bench.gpu.ceiling`."""
+"""The ceiling on a GPU: the speed of a large fp16 matrix product in PyTorch, `python -m bench.gpu.ceiling`."""
 
 import json
 import sys
@@ -12,7 +12,10 @@ RUNS = 30
 
 
 def operations_per_second() -> float:
-    """Of the median of some runs on random numbers, in a row: a power limit acts on zeros far less."""
+    """Operations per second in the median of several runs in a row.
+
+    The numbers are random, because a power limit slows a product of zeros far less.
+    """
     import torch
 
     left, right = (torch.randn(SIZE, SIZE, device="cuda", dtype=torch.float16) for _ in range(2))
@@ -21,6 +24,7 @@ def operations_per_second() -> float:
         torch.matmul(left, right)
 
     seconds = [seconds_of(product) for _ in range(WARM_UPS + RUNS)][WARM_UPS:]
+    # A multiplication and an addition count as two operations
     return 2 * SIZE**3 / median(seconds)
 
 

@@ -1,4 +1,4 @@
-"""A TensorRT engine through this project's runtime, as applications call it: arrays in, arrays out."""
+"""A TensorRT engine in the runtime of this project, called as applications do: arrays in, arrays out."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,18 +8,18 @@ import numpy.typing as npt
 from distilforge.backends import backends
 from distilforge.timing.feeds import Ids
 
-from bench.gpu.compiled import COMPILED, described
 from bench.gpu.runner import GpuRunner
+from bench.release_folder import COMPILED, read_variant
 from bench.subjects import Logits
 
-CLOCK = "wall clock around a call with arrays of the host: copies to and from the device are in it"
+CLOCK = "wall clock around a call with arrays in host memory: copies to and from the device are included"
 
 
 class EngineRunner(GpuRunner):
-    """An engine and the batch that it answers; RuntimeError where it cannot run on this machine."""
+    """Runs the engine in a prepared folder; RuntimeError if it cannot run on this machine."""
 
     def __init__(self, folder: Path) -> None:
-        variant = described(folder)
+        variant = read_variant(folder)
         backend = backends.get(variant.target)
         assert backend is not None, variant.target
         obstacle = backend.obstacle(variant)

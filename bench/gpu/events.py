@@ -1,4 +1,4 @@
-"""CUDA events as a clock: what passes on the device between the first and the last of what a call launches."""
+"""CUDA events as a clock: the time on the device from the first kernel of a call to its last one."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ _MILLISECONDS = 1000
 
 
 def seconds_of(run: Callable[[], None]) -> float:
-    """Seconds of one `run`, which is waited for."""
+    """Seconds of one call of `run`; returns when its kernels are done."""
     import torch
 
     start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]

@@ -1,29 +1,31 @@
-"""The fp16 graph in ONNX Runtime's CUDA provider, inputs and outputs bound on the device."""
+"""The fp16 graph in the CUDA provider of ONNX Runtime, with inputs and outputs bound on the device."""
 
 from pathlib import Path
 
 from distilforge.timing.feeds import Ids
 
-from bench.gpu.compiled import model_file
 from bench.gpu.runner import GpuRunner
+from bench.release_folder import model_file
 from bench.subjects import Logits
 
 PROVIDER = "CUDAExecutionProvider"
 
 
 class OnnxRuntimeRunner(GpuRunner):
-    """A session and the batch that is bound to it."""
+    """Runs the graph in a prepared folder; RuntimeError if the CUDA provider cannot be used."""
 
     def __init__(self, folder: Path) -> None:
         import onnxruntime
 
         if hasattr(onnxruntime, "preload_dlls"):
-            # CUDA's libraries lie in torch's packages
+            # The libraries of CUDA are in PyTorch's packages
             onnxruntime.preload_dlls()
         self._runtime = onnxruntime
         self._session = onnxruntime.InferenceSession(model_file(folder), providers=[PROVIDER])
         if PROVIDER not in self._session.get_providers():
-            raise RuntimeError(f"onnxruntime has no {PROVIDER} here: {self._session.get_providers()}")
+            raise RuntimeError(
+                f"onnxruntime cannot use {PROVIDER} here; it chose {self._session.get_providers()}"
+            )
         self._binding = self._session.io_binding()
 
     def take(self, ids: Ids, mask: Ids) -> None:

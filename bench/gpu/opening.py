@@ -1,4 +1,4 @@
-"""How a column becomes a subject that the timing engine can time, in a process of its own."""
+"""Make a row a subject of the timing engine, which opens it in a process of its own."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from bench.gpu.subjects import subjects
 from bench.rows import Row
 
 
-def subject(row: Row) -> Subject:
-    """The column of `row`."""
+def timing_subject(row: Row) -> Subject:
+    """The subject of `row`."""
     return Subject(
         name=row.name,
         opener="bench.gpu.opening:open_subject",
@@ -19,8 +19,8 @@ def subject(row: Row) -> Subject:
 
 
 def open_subject(name: str, source: str) -> GpuRunner:
-    """What `subject` names, in its own process; raises what the column's `open` raises."""
-    # The context that every process on the device has is not the column's
+    """The opener of `timing_subject`, for its own process; raises what the subject's `open` raises."""
+    # Every process on the device has a CUDA context, so its memory is not counted as the subject's
     free = free_bytes()
     runner = subjects.find(name).open(Path(source))
     runner.free_bytes = free

@@ -1,24 +1,24 @@
-"""One run on a GPU: prepare, measure memory alone, time in turns, and put together what was found."""
+"""One run on a GPU: prepare the subjects, measure their memory, hold the contest, and put the report together."""
 
 import json
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from distilforge.errors import TimingError
 from distilforge.timing.shape import Shape
 
-from bench import differences, fresh, prepared, preparing
+from bench import contest, fresh_process, preparation, preparation_process, release_folder
 from bench.conditions import conditions
-from bench.gpu import compiled, device, memory, opening, report
+from bench.gpu import device, memory, opening
 from bench.gpu.memory import Memory
-from bench.gpu.report import GpuReport
+from bench.gpu.report import EAGER, GpuReport, engine_limits
 from bench.gpu.subjects import Subject, subjects
-from bench.preparing import PreparationError
-from bench.rows import Absent, Row, time_rows
+from bench.rows import Omission, Row
 
-# The columns' order in every table: the documentation's own first
+# The order of the columns in every table: the two columns of DistilBERT's documentation first
 ORDER = ("pytorch-eager", "pytorch-sdpa", "torch-compile", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx")
+INSTALL = "pip install {packages}"
 Progress = Callable[[str], None]
 
 
@@ -28,107 +28,88 @@ def run(
     shapes: Sequence[Shape],
     seconds: float,
     without: Sequence[str],
-    given: Sequence[Path],
+    compiled: Sequence[Path],
     progress: Progress,
 ) -> GpuReport:
-    """Measure everything. `given` are folders that `distilforge compile` wrote, which are not compiled again."""
-    cache.mkdir(parents=True, exist_ok=True)
-    checkpoint = prepared.make_checkpoint(cache)
+    """Measure everything, except for the columns `without`.
+
+    `compiled` are folders that `distilforge compile` wrote; their targets are not compiled again.
+    """
+    checkpoint = preparation.make_checkpoint(cache)
     chosen = [subject for subject in ordered() if subject.name not in without]
-    ready, absent = _prepare(chosen, checkpoint, cache, given, progress)
-    absent += [Absent(name=subjects.find(name).title, reason="left out by --without") for name in without]
-    held: dict[tuple[str, Shape], Memory] = {}
-    rows = []
-    for row in ready:
-        progress(f"opening {row.name} alone")
-        try:
-            by_shape = memory.alone(opening.subject(row), shapes)
-        except TimingError as error:
-            progress(f"without {row.name}: {error}")
-            absent.append(Absent(name=row.name, reason=str(error)))
-            continue
-        rows.append(row)
-        held |= {(row.name, shape): taken for shape, taken in by_shape.items()}
-    ceiling = _ceiling(progress)
-    engines = [subject.title for subject in chosen if subject.engine]
-    ours = report.judged([row.name for row in rows], engines)
-    # Its ratios are what the timing goes on for, so the judged one is first
-    judged_first = sorted(rows, key=lambda row: row.name != ours)
-    timing, dead = time_rows(
-        [opening.subject(row) for row in judged_first], shapes, seconds, progress=progress
+    prepare = partial(
+        _prepare,
+        checkpoint=checkpoint,
+        cache=cache,
+        compiled={release_folder.target_of(folder): folder for folder in compiled},
+        progress=progress,
     )
-    ceiling = max(ceiling, _ceiling(progress))
-    absent += dead
-    columns = [row.name for row in rows if row.name not in {one.name for one in dead}]
-    ours = report.judged(columns, engines)
-    running = [subject for subject in chosen if subject.title in columns]
-    return GpuReport(
+    rows, omissions = preparation.prepare_all(chosen, prepare, install=INSTALL, progress=progress)
+    omissions += [
+        Omission(name=subjects.find(name).title, reason="left out with --without") for name in without
+    ]
+    opened, memory_by_column, failures = _measure_memory(rows, shapes, progress)
+    held = contest.hold(
+        opened,
+        [*omissions, *failures],
+        candidates=[subject.title for subject in chosen if subject.engine],
+        reference=EAGER,
+        subject=opening.timing_subject,
+        shapes=shapes,
+        seconds=seconds,
+        measure_ceiling=partial(_measure_ceiling, progress),
         conditions=_conditions(chosen),
-        settings={subject.title: f"{subject.settings}; {subject.clock}" for subject in running},
-        timing=timing,
-        memory=held,
-        differences=differences.largest(timing, report.EAGER),
-        absent=tuple(absent),
-        ours=ours,
-        against=report.against(timing, columns, ours),
-        ceiling=ceiling,
-        wanted=report.wanted(timing, ours, ceiling),
+        progress=progress,
+    )
+    return GpuReport(
+        contest=held,
+        memory=memory_by_column,
+        limits=engine_limits(held.timing, held.judged, held.ceiling),
     )
 
 
 def ordered() -> tuple[Subject, ...]:
-    """Every column, those of ORDER first."""
+    """All subjects, those of ORDER first."""
     names = sorted(
         subjects.names(), key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name)
     )
     return tuple(subjects.find(name) for name in names)
 
 
-def left_out(subject: Subject) -> Absent | None:
-    """Why the column cannot be there, where its packages already say so."""
-    missing = subject.missing()
-    if not missing:
-        return None
-    names = " ".join(missing)
-    return Absent(name=subject.title, reason=f"not installed: {names}; pip install {names}")
-
-
 def _prepare(
-    chosen: Sequence[Subject], checkpoint: Path, cache: Path, given: Sequence[Path], progress: Progress
-) -> tuple[list[Row], list[Absent]]:
-    compiled_for = {compiled.target_of(folder): folder for folder in given}
-    ready: list[Row] = []
-    absent: list[Absent] = []
-    for subject in chosen:
-        made: Row | Absent | None = left_out(subject)
-        folder = cache / subject.name
-        if made is None:
-            progress(f"preparing {subject.title}")
-            shutil.rmtree(folder, ignore_errors=True)
-            if subject.name in compiled_for:
-                compiled.adopt(compiled_for[subject.name], folder)
-                made = Row(name=subject.title, subject=subject.name, source=str(folder))
-            else:
-                made = _prepare_one(subject, checkpoint, folder, cache / f"{subject.name}.log")
-        if isinstance(made, Absent):
-            progress(f"without {made.name}: {made.reason}")
-            absent.append(made)
+    subject: Subject, *, checkpoint: Path, cache: Path, compiled: Mapping[str, Path], progress: Progress
+) -> Path:
+    """The prepared folder of `subject`; `compiled` are folders that replace a preparation, by target."""
+    if subject.name not in compiled:
+        return preparation.prepare(subject, preparation_process.GPU, checkpoint, cache, progress)
+    folder = preparation.empty_folder(subject, cache)
+    release_folder.adopt(compiled[subject.name], folder)
+    return folder
+
+
+def _measure_memory(
+    rows: Sequence[Row], shapes: Sequence[Shape], progress: Progress
+) -> tuple[list[Row], dict[tuple[str, Shape], Memory], list[Omission]]:
+    """The rows that open, their memory by column and shape, and the rows that do not open."""
+    opened: list[Row] = []
+    by_column: dict[tuple[str, Shape], Memory] = {}
+    failures: list[Omission] = []
+    for row in rows:
+        progress(f"opening {row.name} alone")
+        try:
+            by_shape = memory.measure_alone(opening.timing_subject(row), shapes)
+        except TimingError as error:
+            progress(f"leaving out {row.name}: {error}")
+            failures.append(Omission(name=row.name, reason=str(error)))
         else:
-            ready.append(made)
-    return ready, absent
+            opened.append(row)
+            by_column |= {(row.name, shape): measured for shape, measured in by_shape.items()}
+    return opened, by_column, failures
 
 
-def _prepare_one(subject: Subject, checkpoint: Path, folder: Path, log: Path) -> Row | Absent:
-    try:
-        preparing.prepare(preparing.GPU, subject.name, checkpoint, folder, log)
-    except PreparationError as error:
-        return Absent(name=subject.title, reason=f"preparing it failed: {error}")
-    return Row(name=subject.title, subject=subject.name, source=str(folder))
-
-
-def _ceiling(progress: Progress) -> float:
+def _measure_ceiling(progress: Progress) -> float:
     progress("measuring the ceiling of fp16 matrix products")
-    return float(json.loads(fresh.last_line("bench.gpu.ceiling")))
+    return float(json.loads(fresh_process.last_line("bench.gpu.ceiling")))
 
 
 def _conditions(chosen: Sequence[Subject]) -> dict[str, str]:
@@ -136,4 +117,4 @@ def _conditions(chosen: Sequence[Subject]) -> dict[str, str]:
         **device.describe(),
         "model": "DistilBERT-base sizes (66M), sequence classification, random weights, no padding",
     }
-    return conditions((package for subject in chosen for package in subject.packages), details)
+    return conditions(chosen, details)

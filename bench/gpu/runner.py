@@ -1,4 +1,4 @@
-"""What columns on a device have in common: the device is busy before they are timed, and they tell their memory."""
+"""What subjects on a GPU have in common: the device is busy before they are timed, and they report their memory."""
 
 import math
 import time
@@ -12,35 +12,35 @@ from distilforge.timing.subject import Json, Runner
 from bench.shapes import feeds
 from bench.subjects import Logits
 
-# A GPU at rest lowers its clocks; before a turn it is kept busy for so long
+# A GPU at rest lowers its clocks, so it is kept busy this long before a turn
 WARM_SECONDS = 0.05
-# After a shorter rest the clocks are still up
+# The clocks are still up after a rest that is shorter than this
 REST_SECONDS = 0.005
-# torch.compile compiles in its first run, captures a CUDA graph in its second and replays it from then on
+# torch.compile compiles in its first run, captures a CUDA graph in its second, and replays it from then on
 WARM_RUNS = 3
 
 
 class GpuRunner(Runner):
-    """An opened column; the clock is the wall's, unless a subclass has a better one."""
+    """An opened subject on a GPU. Its clock is wall time, unless a subclass has a better one."""
 
     free_bytes: int | None = None
-    """Of the device, before the column was opened; the opener says it."""
+    """Free bytes of the device before the subject was opened; the opener sets it."""
     _used: float = -math.inf
 
     @abstractmethod
     def take(self, ids: Ids, mask: Ids) -> None:
-        """Take the batch that the next runs answer, and let go of memory that only earlier shapes needed."""
+        """Take the batch that the next runs answer, and free memory that only earlier shapes needed."""
 
     @abstractmethod
     def logits(self) -> Logits:
-        """What the last run answered, (batch, labels)."""
+        """The answer of the last run, (batch, labels)."""
 
     def allocated_bytes(self) -> int | None:
-        """The most memory that tensors took since `take`, as torch counts it; None where that is not known."""
+        """The peak of bytes in tensors since `take`, as PyTorch counts them; None if that is not known."""
         return None
 
     def clock(self, runs: int) -> tuple[float, ...]:
-        """Seconds of each of `runs` runs, one after the other, each waited for."""
+        """Seconds of each of `runs` runs in a row, each of which is waited for."""
         return super().seconds(runs)
 
     def feed(self, shape: Shape) -> None:
@@ -50,9 +50,9 @@ class GpuRunner(Runner):
     def seconds(self, runs: int) -> tuple[float, ...]:
         if time.perf_counter() - self._used > REST_SECONDS:
             self._keep_busy()
-        taken = self.clock(runs)
+        seconds = self.clock(runs)
         self._used = time.perf_counter()
-        return taken
+        return seconds
 
     def facts(self) -> Mapping[str, Json]:
         return {
@@ -63,14 +63,14 @@ class GpuRunner(Runner):
 
     def _keep_busy(self) -> None:
         end = time.perf_counter() + WARM_SECONDS
-        done = 0
-        while done < WARM_RUNS or time.perf_counter() < end:
+        runs = 0
+        while runs < WARM_RUNS or time.perf_counter() < end:
             self.clock(1)
-            done += 1
+            runs += 1
 
 
 def free_bytes() -> int:
-    """Memory of the device that nobody holds."""
+    """Free bytes of the device."""
     import torch
 
     return int(torch.cuda.mem_get_info()[0])

@@ -8,7 +8,7 @@ def _every(batches: tuple[int, ...], tokens: tuple[int, ...]) -> tuple[Shape, ..
 
 
 DOCUMENTED = _every((2, 4, 8, 16), (64, 128))
-"""Those of the inference table in Hugging Face's documentation of DistilBERT."""
+"""The shapes in the inference table of Hugging Face's documentation of DistilBERT."""
 
 SHAPES = tuple(
     sorted(
@@ -16,4 +16,4 @@ SHAPES = tuple(
         key=lambda shape: (shape.batch * shape.tokens, shape.tokens),
     )
 )
-"""All, from the smallest: memory that a runner keeps is then what the shape at hand needed."""
+"""All shapes, the smallest first: memory that a runner keeps is then not left from a larger shape."""

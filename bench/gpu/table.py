@@ -1,151 +1,141 @@
-"""A report of a GPU as Markdown, which reads as well on a terminal."""
+"""A report on a GPU as Markdown."""
 
 from distilforge.timing.shape import Shape
 
-from bench import steady
-from bench.gpu.report import EAGER, LARGE, SDPA, GpuReport, operations
-from bench.gpu.shapes import DOCUMENTED
-from bench.table import (
+from bench.contest import Contest
+from bench.contest_table import (
     MEGABYTES,
     MILLISECONDS,
-    NOTHING,
     RATIO_NOTE,
     TERA,
-    cell,
-    grid,
-    milliseconds,
+    closing_sections,
+    median_milliseconds,
+    opening_sections,
     ratio_cell,
     refusals,
-    settings,
-    wanted,
 )
+from bench.gpu.report import EAGER, LARGE, SDPA, GpuReport
+from bench.gpu.shapes import DOCUMENTED
+from bench.markdown import NOTHING, cell, grid
+from bench.sizes import operations
 
 GIGA = 1e9
 DOCUMENTED_NOTE = (
-    "As in Hugging Face's documentation of DistilBERT, whose latency per token is a batch's time over its tokens per "
-    "text; its table was taken with a masked language model's head on a GeForce RTX 2060. Memory is the peak of "
-    "torch's tensors, weights included."
+    "As in Hugging Face's documentation of DistilBERT, where the latency per token is the time of a batch over the "
+    "tokens of one text. The table there was taken with a masked language model's head on a GeForce RTX 2060. Memory "
+    "is the peak of PyTorch's tensors, weights included."
 )
 PROCESS_NOTE = (
-    "Every column runs in a process of its own, in turns with the others, on the same ids without padding; the device "
-    "is kept busy for 50 ms before each turn, so that its clocks are up. Each is set up as its users would for speed:"
+    "Every column runs in a process of its own, in turns with the others, on the same ids without padding. The device "
+    "is kept busy for 50 ms before each turn, so that its clocks are up. Each column is set up as its users would for "
+    "speed:"
 )
 MEMORY_NOTE = (
-    "Device memory taken since before a column's model was loaded, alone on the device, shapes from the smallest on; "
-    "it holds what each runner keeps for later."
+    "Device memory that was taken since the column began to load its model, while it is alone on the device. The "
+    "shapes are measured from the smallest to the largest, and memory that a runner keeps for later is included."
 )
 
 
 def markdown(report: GpuReport) -> str:
-    """Everything that a reader wants to know, in sections."""
-    parts = ["## Was it steady?", steady.markdown(report.timing.steadiness)]
-    parts += ["## Eager and SDPA, fp16, as DistilBERT's documentation has it"]
-    if {EAGER, SDPA} <= set(report.columns):
-        parts += [documented(report), DOCUMENTED_NOTE]
+    """The whole report."""
+    contest = report.contest
+    sections = [*opening_sections(contest), "## Eager and SDPA, fp16, as in DistilBERT's documentation"]
+    if {EAGER, SDPA} <= set(contest.names):
+        sections += [documented_table(report), DOCUMENTED_NOTE]
     else:
-        parts.append("Left out: it needs the columns eager and SDPA.")
-    parts += [
-        "## Milliseconds a batch (median), fp16",
-        times(report, per_token=False),
-        "## Milliseconds a token (median over all tokens of the batch), fp16",
-        times(report, per_token=True),
-        *refusals(report.timing),
+        sections.append("Left out: it needs the columns eager and SDPA.")
+    sections += [
+        "## Milliseconds per batch (median), fp16",
+        time_table(contest, per_token=False),
+        "## Milliseconds per token (median over all tokens of the batch), fp16",
+        time_table(contest, per_token=True),
+        *refusals(contest.timing),
         f"## Times faster than each column ({RATIO_NOTE})",
-        ratios(report),
+        ratio_table(contest),
         "## Device memory, MB",
-        memory(report),
+        memory_table(report),
         MEMORY_NOTE,
         "## Operations",
-        reached(report),
-        "## Wanted",
-        wanted(report.wanted),
-        "## Conditions",
-        PROCESS_NOTE,
-        settings(report.settings, report.differences),
-        "\n".join(f"- {name}: {value}" for name, value in report.conditions.items()),
+        operation_table(contest),
+        *closing_sections(contest, report.limits, PROCESS_NOTE),
     ]
-    if report.absent:
-        parts += ["Left out:", "\n".join(f"- {row.name}: {row.reason}" for row in report.absent)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(sections) + "\n"
 
 
-def documented(report: GpuReport) -> str:
-    """The documentation's inference table, from the shapes of it that were timed."""
+def documented_table(report: GpuReport) -> str:
+    """The inference table of the documentation, for those of its shapes that were timed."""
     header = (
-        "batch_size seq_len|Per token latency eager (ms)|Per token latency SDPA (ms)|Speedup (%)|Mem eager (MB)|"
+        "batch_size|seq_len|Per token latency eager (ms)|Per token latency SDPA (ms)|Speedup (%)|Mem eager (MB)|"
         "Mem SDPA (MB)|Mem saved (%)"
     )
     rows = []
-    for shape in (shape for shape in DOCUMENTED if shape in report.timing.shapes):
-        eager, sdpa = (_milliseconds_a_token(report, column, shape) for column in (EAGER, SDPA))
-        held = [_allocated_megabytes(report, column, shape) for column in (EAGER, SDPA)]
+    for shape in (shape for shape in DOCUMENTED if shape in report.contest.timing.shapes):
+        eager, sdpa = (_documented_milliseconds(report.contest, column, shape) for column in (EAGER, SDPA))
+        memory = [_allocated_megabytes(report, column, shape) for column in (EAGER, SDPA)]
         rows.append(
             [
-                str(shape.batch),
-                str(shape.tokens),
+                *_sizes(shape),
                 cell(eager, ".4f"),
                 cell(sdpa, ".4f"),
                 _percent_more(eager, sdpa),
-                *(cell(megabytes, ".1f") for megabytes in held),
-                _percent_more(*held),
+                *(cell(megabytes, ".1f") for megabytes in memory),
+                _percent_more(*memory),
             ]
         )
-    return grid([*header.split("|")[0].split(), *header.split("|")[1:]], rows)
+    return grid(header.split("|"), rows)
 
 
-def times(report: GpuReport, *, per_token: bool) -> str:
-    """A row a shape, a column a subject."""
+def time_table(contest: Contest, *, per_token: bool) -> str:
+    """Median times: a row per shape, a column per subject."""
     rows = []
-    for shape in report.timing.shapes:
-        medians = [milliseconds(report.timing, column, shape) for column in report.columns]
-        tokens = shape.batch * shape.tokens
-        shown = [
-            NOTHING if median is None else f"{median / tokens:.5f}" if per_token else f"{median:.3f}"
-            for median in medians
-        ]
-        rows.append([*_sizes(shape), *shown])
-    return grid(["batch", "tokens", *report.columns], rows)
+    for shape in contest.timing.shapes:
+        divisor, form = (shape.batch * shape.tokens, ".5f") if per_token else (1, ".3f")
+        medians = [median_milliseconds(contest.timing, column, shape) for column in contest.names]
+        cells = [cell(None if median is None else median / divisor, form) for median in medians]
+        rows.append([*_sizes(shape), *cells])
+    return grid(["batch", "tokens", *contest.names], rows)
 
 
-def ratios(report: GpuReport) -> str:
-    """A row a shape and the geometric mean: the time of each column over our engine's."""
-    if report.ours is None:
+def ratio_table(contest: Contest) -> str:
+    """The time of each column over that of our engine: a row per shape, and one for the geometric mean."""
+    if contest.judged is None:
         return "No engine could be run."
     rows = [
         [
             *(("mean", "") if shape is None else _sizes(shape)),
-            *(ratio_cell(of_one, shape) for of_one in report.against.values()),
+            *(ratio_cell(to_column, shape) for to_column in contest.ratios.values()),
         ]
-        for shape in (*report.timing.shapes, None)
+        for shape in (*contest.timing.shapes, None)
     ]
-    return f"Judged is {report.ours}.\n\n" + grid(["batch", "tokens", *report.against], rows)
+    return f"The judged engine is {contest.judged}.\n\n" + grid(["batch", "tokens", *contest.ratios], rows)
 
 
-def memory(report: GpuReport) -> str:
-    """A row a shape, a column a subject."""
+def memory_table(report: GpuReport) -> str:
+    """Device memory: a row per shape, a column per subject."""
+    columns = report.contest.names
     rows = []
-    for shape in report.timing.shapes:
-        held = [report.memory.get((column, shape)) for column in report.columns]
-        shown = [NOTHING if taken is None else f"{taken.device / MEGABYTES:.0f}" for taken in held]
-        rows.append([*_sizes(shape), *shown])
-    return grid(["batch", "tokens", *report.columns], rows)
+    for shape in report.contest.timing.shapes:
+        memories = [report.memory.get((column, shape)) for column in columns]
+        cells = [cell(None if memory is None else memory.device / MEGABYTES, ".0f") for memory in memories]
+        rows.append([*_sizes(shape), *cells])
+    return grid(["batch", "tokens", *columns], rows)
 
 
-def reached(report: GpuReport) -> str:
+def operation_table(contest: Contest) -> str:
     """What every column reaches of the ceiling at each shape."""
     rows = []
-    for shape in report.timing.shapes:
-        at_ceiling = MILLISECONDS * operations(shape) / report.ceiling
-        medians = [milliseconds(report.timing, column, shape) for column in report.columns]
+    for shape in contest.timing.shapes:
+        at_ceiling = MILLISECONDS * operations(shape) / contest.ceiling
+        medians = [median_milliseconds(contest.timing, column, shape) for column in contest.names]
         shares = [None if median is None else at_ceiling / median for median in medians]
         rows.append(
             [*_sizes(shape), f"{operations(shape) / GIGA:.1f}", *(cell(share, ".0%") for share in shares)]
         )
-    limit = MILLISECONDS * operations(LARGE) / report.ceiling
+    at_ceiling = MILLISECONDS * operations(LARGE) / contest.ceiling
     return (
-        f"Ceiling, a large fp16 matrix product through torch in this run: {report.ceiling / TERA:.0f} TFLOP/s; "
-        f"the {operations(LARGE) / GIGA:.0f} GFLOP of {LARGE} take {limit:.3f} ms at it.\n\n"
-        + grid(["batch", "tokens", "GFLOP", *report.columns], rows)
+        f"Ceiling, a large fp16 matrix product through torch in this run: {contest.ceiling / TERA:.0f} TFLOP/s. "
+        f"At this speed, the {operations(LARGE) / GIGA:.0f} GFLOP of {LARGE} take {at_ceiling:.3f} ms.\n\n"
+        + grid(["batch", "tokens", "GFLOP", *contest.names], rows)
     )
 
 
@@ -153,17 +143,17 @@ def _sizes(shape: Shape) -> tuple[str, str]:
     return str(shape.batch), str(shape.tokens)
 
 
-def _milliseconds_a_token(report: GpuReport, column: str, shape: Shape) -> float | None:
-    """As the documentation has it: the batch's time over the tokens of one text."""
-    median = milliseconds(report.timing, column, shape)
+def _documented_milliseconds(contest: Contest, column: str, shape: Shape) -> float | None:
+    """Milliseconds per token as the documentation defines them: the time of a batch over the tokens of one text."""
+    median = median_milliseconds(contest.timing, column, shape)
     return None if median is None else median / shape.tokens
 
 
 def _allocated_megabytes(report: GpuReport, column: str, shape: Shape) -> float | None:
-    held = report.memory.get((column, shape))
-    return None if held is None or held.allocated is None else held.allocated / MEGABYTES
+    memory = report.memory.get((column, shape))
+    return None if memory is None or memory.allocated is None else memory.allocated / MEGABYTES
 
 
 def _percent_more(first: float | None, second: float | None) -> str:
-    """How much more the first is than the second."""
+    """By how many percent `first` exceeds `second`."""
     return NOTHING if first is None or not second else f"{100 * (first / second - 1):.1f}"

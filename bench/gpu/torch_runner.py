@@ -1,4 +1,4 @@
-"""The checkpoint in PyTorch on the GPU, through transformers, as its users load it; CUDA events are the clock."""
+"""The checkpoint in PyTorch on the GPU, loaded with transformers as its users do; CUDA events are the clock."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 CLOCK = "CUDA events around each run, inputs on the device"
 SETTINGS = "transformers, attn_implementation={}, float16 weights, inference mode"
-# Every shape is a graph of its own
+# Every shape has a graph of its own
 _MOST_GRAPHS = 64
 
 
 class TorchRunner(GpuRunner):
-    """A model and the batch that it answers."""
+    """Runs a model on batches that are on the device."""
 
     def __init__(self, model: "Callable[..., SequenceClassifierOutput]") -> None:
         self._model = model
@@ -68,7 +68,10 @@ class TorchRunner(GpuRunner):
 def open_model(
     folder: Path, *, attention: Literal["eager", "sdpa"], compiled: str | None = None
 ) -> TorchRunner:
-    """transformers' DistilBERT classifier at `folder` in float16; `compiled` is a mode of torch.compile."""
+    """The DistilBERT classifier of transformers at `folder` in float16.
+
+    `compiled` is a mode of torch.compile; None means that the model is not compiled.
+    """
     import torch
     import torch._dynamo
     import transformers
@@ -83,7 +86,7 @@ def open_model(
     if compiled is None:
         return TorchRunner(model)
     dynamo = torch._dynamo.config
-    # torch 2.8 renamed the limit; beyond it a shape would be run eagerly in silence
+    # PyTorch 2.8 renamed the limit. Beyond it, a shape would run eagerly without a warning
     limit = "recompile_limit" if hasattr(dynamo, "recompile_limit") else "cache_size_limit"
     setattr(dynamo, limit, _MOST_GRAPHS)
     return TorchRunner(torch.compile(model, mode=compiled, dynamic=False))

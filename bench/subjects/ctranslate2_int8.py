@@ -1,6 +1,7 @@
-"""CTranslate2's INT8 encoder, with the classifier's two small layers in numpy, since it has none of its own."""
+"""CTranslate2's INT8 encoder. CTranslate2 does not have a classifier, so its two small layers run in numpy."""
 
 import os
+import shutil
 from pathlib import Path
 
 from distilforge.timing.feeds import Ids
@@ -9,8 +10,6 @@ from bench.subjects import Answer, Logits, Subject, subjects
 
 
 def _prepare(checkpoint: Path, folder: Path) -> None:
-    import shutil
-
     from ctranslate2.converters import TransformersConverter
 
     TransformersConverter(str(checkpoint)).convert(str(folder / "encoder"), quantization="int8")
@@ -19,7 +18,7 @@ def _prepare(checkpoint: Path, folder: Path) -> None:
 
 def _open(folder: Path, threads: int) -> Answer:
     if "avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
-        # It takes AVX2 on processors that are not Intel's, which is a fifth slower
+        # On processors that are not Intel's, CTranslate2 takes AVX2, which is a fifth slower
         os.environ["CT2_FORCE_CPU_ISA"] = "AVX512"
     import ctranslate2
     import numpy as np
@@ -46,8 +45,10 @@ subjects.add(
     Subject(
         name="ctranslate2-int8",
         title="CTranslate2 INT8",
-        settings="TransformersConverter(quantization=int8), compute_type=int8, AVX512 where the processor has it, "
-        "arrays in and out without a copy",
+        settings=(
+            "TransformersConverter(quantization=int8), compute_type=int8, AVX512 if the processor has it, arrays in "
+            "and out without a copy"
+        ),
         packages=("ctranslate2", "transformers", "safetensors"),
         prepare=_prepare,
         open=_open,

@@ -1,40 +1,43 @@
-"""A given .onnx file: candidates are timed so without a release around them."""
+"""An .onnx file that the user gives, so that a candidate can be timed without a release around it."""
 
-import shutil
 from pathlib import Path
 
 from distilforge.manifest import Variant
 from distilforge.onnxruntime.settings import Settings
 
 from bench.onnx_session import open_session
+from bench.rows import Row
 from bench.subjects import Answer, Subject, subjects
 
+NAME = "onnx-file"
+SETTINGS = "ONNX Runtime, CPU provider"
 
-def _prepare(checkpoint: Path, folder: Path) -> None:
-    """Copy a file given as the checkpoint, with what stands beside it."""
-    for path in checkpoint.parent.glob(f"{checkpoint.stem}*"):
-        shutil.copyfile(path, folder / path.name)
+
+def given_file(file: str, *, name: str | None = None) -> Row:
+    """The row `name` of `file`, written as `_open` takes it; the file's name is used if `name` is None."""
+    title = name or Path(file.partition("@")[0]).name
+    return Row(name=title, subject=NAME, source=file, settings=SETTINGS, family=title)
 
 
 def _open(path: Path, threads: int) -> Answer:
-    """`path` is the file, or PATH@key=value,key=value to set ONNX Runtime's session up, as a variant's `session` does.
+    """Open PATH or PATH@key=value,key=value.
 
-    Within a value ";" stands for the comma.
+    The values set up the session of ONNX Runtime, as the `session` of a variant does. In a value, ";" stands for ",".
     """
-    name, _, listed = str(path).partition("@")
+    file, _, listed = str(path).partition("@")
     pairs = (pair.split("=", 1) for pair in listed.split(",") if pair)
     session = {key: value.replace(";", ",") for key, value in pairs}
-    variant = Variant(target="onnxruntime-cpu", precision="given", files=(name,), session=session)
-    return open_session(Path(name), threads, Settings.of(variant))
+    variant = Variant(target="onnxruntime-cpu", precision="given", files=(file,), session=session)
+    return open_session(Path(file), threads, Settings.of(variant))
 
 
 subjects.add(
     Subject(
-        name="onnx-file",
+        name=NAME,
         title="given file",
-        settings="ONNX Runtime, CPU provider",
+        settings=SETTINGS,
         packages=("onnxruntime",),
-        prepare=_prepare,
+        prepare=None,
         open=_open,
     )
 )

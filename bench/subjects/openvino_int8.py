@@ -1,4 +1,4 @@
-"""OpenVINO's INT8: post-training quantization by NNCF for transformers."""
+"""OpenVINO with the INT8 post-training quantization that NNCF has for transformers."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from bench.shapes import SHAPES, feeds
 from bench.subjects import Answer, Logits, Subject, subjects
 
 FILE = "model.xml"
-CALIBRATION = 300
+CALIBRATION_TEXTS = 300
 
 
 def _prepare(checkpoint: Path, folder: Path) -> None:
-    """Convert transformers' model and quantize it on random ids of 16 to 384 tokens."""
+    """Convert the model of transformers, and quantize it with random texts of 16 to 384 tokens."""
     import nncf
     import openvino
     import torch
@@ -34,7 +34,7 @@ def _prepare(checkpoint: Path, folder: Path) -> None:
         shape = Shape(batch=1, tokens=SHAPES[number % len(SHAPES)].tokens)
         return dict(zip(("input_ids", "attention_mask"), feeds(shape, seed=number), strict=True))
 
-    data = nncf.Dataset(range(CALIBRATION), text)
+    data = nncf.Dataset(range(CALIBRATION_TEXTS), text)
     quantized = nncf.quantize(
         converted, data, model_type=nncf.ModelType.TRANSFORMER, preset=nncf.QuantizationPreset.PERFORMANCE
     )

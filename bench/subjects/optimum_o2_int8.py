@@ -1,4 +1,4 @@
-"""Optimum's INT8 of its O2-optimized export."""
+"""Optimum's INT8 quantization of its O2-optimized export."""
 
 from pathlib import Path
 
@@ -23,8 +23,8 @@ subjects.add(
         title="Optimum O2 INT8",
         family="Optimum INT8",
         settings=(
-            "ORTModel export, ORTOptimizer O2, ORTQuantizer avx512_vnni(is_static=False, per_channel=True), with the "
-            "types of fused operators' outputs written in between, without which ORTQuantizer stops"
+            "ORTModel export, ORTOptimizer O2, ORTQuantizer avx512_vnni(is_static=False, per_channel=True), after the "
+            "types of the fused operators' outputs were written into the file, without which ORTQuantizer stops"
         ),
         packages=("optimum", "optimum-onnx", "transformers", "onnxruntime"),
         prepare=_prepare,

@@ -1,4 +1,4 @@
-"""Our own fp32 file for ONNX Runtime's CPU provider."""
+"""The fp32 file of this project for the CPU provider of ONNX Runtime."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ subjects.add(
     Subject(
         name="ours-fp32",
         title="distilforge fp32",
-        settings="distilforge compile --variant onnxruntime-cpu:fp32, opened by the runtime's engine",
+        settings="distilforge compile --variant onnxruntime-cpu:fp32, opened with the engine of the runtime",
         packages=("onnxruntime",),
         prepare=partial(release_folder.prepare, variant="onnxruntime-cpu:fp32"),
         open=release_folder.open_variant,

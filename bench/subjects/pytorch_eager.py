@@ -1,4 +1,4 @@
-"""PyTorch eager fp32."""
+"""PyTorch in fp32 with eager attention."""
 
 from functools import partial
 

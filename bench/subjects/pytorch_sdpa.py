@@ -1,4 +1,4 @@
-"""PyTorch SDPA fp32."""
+"""PyTorch in fp32 with scaled_dot_product_attention."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""PyTorch SDPA bf16."""
+"""PyTorch in bf16 with scaled_dot_product_attention."""
 
 from functools import partial
 

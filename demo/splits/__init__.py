@@ -1,4 +1,4 @@
-"""One file a head: which BIG-bench tasks its data come from, and how they become its examples.
+"""One file per head: the BIG-bench tasks that its data come from, and how they become its examples.
 
-Each file defines `MEMBERS` (the archive's files it reads) and `build(source) -> Splits`.
+Each file defines `MEMBERS`, the files of the archive that it reads, and `build(source) -> Splits`.
 """

@@ -1,4 +1,4 @@
-"""Retrieval: a disfluent question and the question that it was meant to be."""
+"""Retrieval: a disfluent question and the fluent question that it was made from."""
 
 import re
 from collections.abc import Iterator
@@ -14,26 +14,26 @@ LEAST_SHARED_WORDS = 0.7
 
 
 def build(source: Bigbench) -> Splits:
-    """Pairs in which exactly one of the paragraph's questions has that answer and those words."""
-    seen: set[str] = set()
+    """Pairs in which exactly one question of the paragraph has the same answer and most of the words."""
+    used_texts: set[str] = set()
     examples = []
     for question, original in _pairs(source):
         texts = {normalized(question.text), normalized(original)}
-        if seen.isdisjoint(texts):
-            seen |= texts
+        if used_texts.isdisjoint(texts):
+            used_texts |= texts
             record = {"text": question.text, "match": original}
             examples.append(Example(record=record, group=question.context, texts=frozenset(texts)))
     return split(examples, SIZES)
 
 
 def _pairs(source: Bigbench) -> Iterator[tuple[DisfluentQuestion, str]]:
-    asked = {paragraph["context"]: paragraph["qas"] for paragraph in source.squad()}
+    questions = {paragraph["context"]: paragraph["qas"] for paragraph in source.squad()}
     for question in disfluent_questions(source):
         answer = normalized(question.answer)
         candidates = {
             entry["question"].strip()
-            for entry in asked[question.context]
-            if any(normalized(given["text"]) == answer for given in entry["answers"])
+            for entry in questions[question.context]
+            if any(normalized(other["text"]) == answer for other in entry["answers"])
             and _share(entry["question"], question.text) >= LEAST_SHARED_WORDS
         }
         if len(candidates) == 1:
@@ -41,5 +41,6 @@ def _pairs(source: Bigbench) -> Iterator[tuple[DisfluentQuestion, str]]:
 
 
 def _share(original: str, disfluent: str) -> float:
+    """The share of the words of `original` that are also in `disfluent`."""
     words = set(re.findall(r"\w+", original.lower()))
     return len(words & set(re.findall(r"\w+", disfluent.lower()))) / len(words) if words else 0.0

@@ -1,4 +1,4 @@
-"""Masked words of running text."""
+"""Masked words in English text."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _WORD = re.compile(r"(?<![\w'’-])[A-Za-z]+(?![\w'’-])")
 
 
 def build(source: Bigbench) -> Splits:
-    """Whole sentences up to 90 words, split by document; text is masked in all but the training set."""
+    """Passages of whole sentences, up to 90 words, split by document; only the training set is not masked."""
     single_pieces = vocabulary()
     passages = split((example for document in documents(source) for example in _passages(document)), SIZES)
 

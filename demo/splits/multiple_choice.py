@@ -1,4 +1,4 @@
-"""Which of four steps serves a goal, or which of four goals a step serves, from wikiHow's titles."""
+"""The step, of four, that serves a goal, or the goal that a step serves; from titles in wikiHow."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -23,14 +23,14 @@ _ORDERING = re.compile(
 
 
 def build(source: Bigbench) -> Splits:
-    """The source's four-choice examples; more for training are made of its pairs of a goal and a step."""
+    """The examples of the source with four choices; pairs of a goal and a step make more examples for training."""
     splits = split(_choices(source), SIZES)
     held_out = (*splits.evaluation, *splits.calibration, *splits.development)
-    kept_apart = frozenset(text for example in held_out for text in example.texts)
+    held_out_texts = frozenset(text for example in held_out for text in example.texts)
     pairs = [
         (goal, step)
         for goal, step in _ordering_pairs(source)
-        if kept_apart.isdisjoint({normalized(goal), normalized(step)})
+        if held_out_texts.isdisjoint({normalized(goal), normalized(step)})
     ]
     return Splits(
         train=(*splits.train, *_composed(pairs)),
@@ -69,7 +69,7 @@ def _ordering_pairs(source: Bigbench) -> list[tuple[str, str]]:
 
 
 def _composed(pairs: Sequence[tuple[str, str]]) -> Iterator[Example]:
-    """Each pair asked in both directions, beside answers that belong to other goals."""
+    """Questions about both parts of each pair; the wrong choices belong to other goals."""
     goals = sorted({goal for goal, _ in pairs})
     for goal, step in pairs:
         random = np.random.default_rng(seed_of(f"{goal}\0{step}"))

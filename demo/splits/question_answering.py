@@ -1,10 +1,10 @@
-"""Span extraction: SQuAD's questions, their disfluent versions, and Natural Questions with swapped entities."""
+"""Answer spans: questions of SQuAD, their disfluent versions, and Natural Questions with swapped entities."""
 
 import re
 from collections.abc import Iterator
 
 from demo.bigbench import Bigbench
-from demo.disfluent import located
+from demo.disfluent import locate
 from demo.disfluent import questions as disfluent_questions
 from demo.split import Example, Sizes, Splits, normalized, split
 
@@ -18,7 +18,7 @@ LONGEST_CONTEXT_CHARACTERS = 1500
 
 
 def build(source: Bigbench) -> Splits:
-    """Only answerable questions, split by paragraph; the questions with swapped entities only train."""
+    """Questions that have an answer, split by paragraph; questions with swapped entities are only for training."""
     return split((*_squad(source), *_disfluent(source), *_swapped_entities(source)), SIZES)
 
 
@@ -47,7 +47,7 @@ def _squad(source: Bigbench) -> Iterator[Example]:
 
 def _disfluent(source: Bigbench) -> Iterator[Example]:
     for question in disfluent_questions(source):
-        start = located(question.answer, question.context)
+        start = locate(question.answer, question.context)
         if start is not None and len(question.context) <= LONGEST_CONTEXT_CHARACTERS:
             answers: list[dict[str, object]] = [{"text": question.context[start], "start": start.start}]
             yield _example(question.text, question.context, answers, training_only=False)
@@ -66,7 +66,7 @@ def _swapped_entities(source: Bigbench) -> Iterator[Example]:
 
 
 def _untokenized(text: str) -> str:
-    """`text` without the spaces and quotes that the Penn Treebank's tokenizer put in."""
+    """`text` without the spaces and quotation marks that the Penn Treebank tokenizer added."""
     text = text.replace("``", '"').replace("''", '"')
     text = re.sub(r"\s+([.,;:?!%)\]]|'s\b|n't\b)", r"\1", " ".join(text.split()))
     return re.sub(r"([(\[])\s+", r"\1", text)

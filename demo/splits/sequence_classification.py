@@ -1,4 +1,4 @@
-"""Sentiment of single sentences in four classes, from multiemo."""
+"""The sentiment of sentences in four classes, from multiemo."""
 
 from demo.bigbench import Bigbench
 from demo.split import Example, Sizes, Splits, normalized, split
@@ -8,7 +8,7 @@ SIZES = Sizes(evaluation=2000, calibration=256, development=1000, per_group=1)
 
 
 def build(source: Bigbench) -> Splits:
-    """Sentences whose copies disagree about the label are dropped; other copies count once."""
+    """Each sentence once; sentences that occur with different labels are dropped."""
     labels: dict[str, set[str]] = {}
     records: dict[str, dict[str, object]] = {}
     for entry in source.examples("multiemo/all_sentence_en"):

@@ -1,4 +1,4 @@
-"""Punctuation and case restoration: labels that running text carries itself."""
+"""Restoring punctuation and case: the labels come from the text itself."""
 
 import re
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ _WORD = re.compile(r"\w(?:.*\w)?", re.DOTALL)
 
 
 def build(source: Bigbench) -> Splits:
-    """Windows of paragraphs, of articles and of a paragraph's questions in a row, split by document."""
+    """Windows of paragraphs, articles, and the joined questions of a paragraph, split by document."""
     return split((example for document in documents(source) for example in _examples(document)), SIZES)
 
 
-def labelled(text: str) -> list[tuple[str, str]]:
-    """The words of `text` without case and outer punctuation, each with the label that restores them.
+def label_words(text: str) -> list[tuple[str, str]]:
+    """The words of `text` in lower case and without outer punctuation, each with the label that restores both.
 
-    A label is case and mark: O, COMMA, PERIOD, QUESTION, CAP, CAP+COMMA, ..., UPPER+QUESTION.
+    A label is a case and a mark: O, COMMA, PERIOD, QUESTION, CAP, CAP+COMMA, ..., UPPER+QUESTION.
     """
     pairs = []
     for raw in re.sub(r"[—…]|\s[–-]\s", " ", text).split():
@@ -49,7 +49,7 @@ def _examples(document: Document) -> Iterator[Example]:
     fingerprints = document.fingerprints
     group = digest(document.text)
     for text in (document.text, " ".join(document.questions)):
-        words = labelled(text)
+        words = label_words(text)
         random = np.random.default_rng(seed_of(text))
         start = 0
         while len(words) - start >= FEWEST_WORDS:

@@ -1,1 +1,1 @@
-"""Training low-rank adapters and a head on the prepared data."""
+"""Train low-rank adapters and a head on the prepared data."""

@@ -1,4 +1,7 @@
-"""A DistilBERT with low-rank adapters to train, and the delta that training leaves."""
+"""A DistilBERT with low-rank adapters (LoRA), and the delta that is the result of a training.
+
+LoRA: Hu and others 2021, arXiv:2106.09685.
+"""
 
 import json
 from collections.abc import Mapping
@@ -14,11 +17,11 @@ from demo import encoder
 from demo.delta import DOWN, UP
 from demo.training.task import Task
 
-ADAPTED = ("q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2")
+ADAPTED_LAYERS = ("q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2")
 
 
 def adapted_model(task: Task, seed: int) -> nn.Module:
-    """The base encoder under the task's head; adapters, biases, layer norms and the head can be trained."""
+    """The encoder with the head of `task`; adapters, biases, layer norms and the head are trained."""
     torch.manual_seed(seed)
     with TemporaryDirectory() as scratch:
         encoder.write(Path(scratch))
@@ -27,7 +30,9 @@ def adapted_model(task: Task, seed: int) -> nn.Module:
             fields | task.config() | {"dropout": task.dropout, "attention_dropout": 0.0}
         )
         model: nn.Module = getattr(transformers, task.architecture).from_pretrained(scratch, config=config)
-    lora = LoraConfig(r=task.rank, lora_alpha=task.rank, target_modules=list(ADAPTED), lora_dropout=0.0)
+    lora = LoraConfig(
+        r=task.rank, lora_alpha=task.rank, target_modules=list(ADAPTED_LAYERS), lora_dropout=0.0
+    )
     model = inject_adapter_in_model(lora, model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad = _is_trained(name)
@@ -45,7 +50,7 @@ def _is_trained(name: str) -> bool:
 
 
 def delta_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The trained tensors of `state` (adapters scaled by one) under the names that a delta uses."""
+    """The trained tensors of `state`, under the names of a delta; the scale of the adapters is 1."""
     tensors: dict[str, Tensor] = {}
     for name, value in state.items():
         if _is_trained(name):

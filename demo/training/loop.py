@@ -1,4 +1,4 @@
-"""Training a task until its development metric stops improving or its minutes are over."""
+"""Train a task until its development metric stops improving or its time is over."""
 
 import math
 import sys
@@ -20,21 +20,28 @@ LEAST_LEARNING_RATE_SHARE = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """The development metric after some training."""
+    """A point of the learning curve."""
 
     minutes: float
+    """Time since the start of the training."""
     steps: int
+    """Optimizer steps so far."""
     loss: float
+    """The mean loss since the last point."""
     metric: float
+    """The task's chief metric on the development set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The best weights that were seen, and the way to them."""
+    """The result of a training."""
 
     state: dict[str, Tensor]
+    """The weights at the point with the best metric."""
     curve: tuple[Point, ...]
+    """The learning curve."""
     early_stopped: bool
+    """Whether the training ended before its time was over, because the metric stopped improving."""
 
 
 def train(
@@ -47,9 +54,10 @@ def train(
     learning_rate: float,
     seed: int,
 ) -> Outcome:
-    """Train with AdamW in bf16; the learning rate rises, then falls along a cosine over `minutes`.
+    """Train with AdamW (Loshchilov and Hutter 2019) in bf16; the learning rate rises, and then falls along a cosine.
 
-    The development metric is measured twelve times; four times in a row without a new best end the training.
+    The schedule takes `minutes`. The development metric is measured EVALUATIONS times, and PATIENCE times in a row
+    without a new best end the training.
     """
     random = np.random.default_rng(seed)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -63,8 +71,8 @@ def train(
     def progress() -> float:
         return (time.monotonic() - start) / (60 * minutes)
 
-    def measured() -> bool:
-        """Add a point to the curve; whether training should go on."""
+    def measure() -> bool:
+        """Add a point to the curve; returns whether the training should go on."""
         with torch.autocast("cpu", dtype=torch.bfloat16):
             metric = evaluate(task, model, development)[task.chief_metric]
         point = Point(
@@ -100,13 +108,13 @@ def train(
             steps += 1
             over = progress() >= 1
             if over or progress() * EVALUATIONS >= len(curve) + 1:
-                go_on = measured()
+                go_on = measure()
                 if over or not go_on:
                     return Outcome(state=best, curve=tuple(curve), early_stopped=not over)
 
 
 def schedule(share: float) -> float:
-    """The learning rate as a share of its peak, when `share` of the time is over."""
+    """The learning rate as a share of its peak, after `share` of the time."""
     if share < WARMUP_SHARE:
         return max(share / WARMUP_SHARE, LEAST_LEARNING_RATE_SHARE)
     return max(LEAST_LEARNING_RATE_SHARE, 0.5 * (1 + math.cos(math.pi * min(share, 1))))
@@ -114,6 +122,6 @@ def schedule(share: float) -> float:
 
 @torch.no_grad()
 def evaluate(task: Task, model: nn.Module, records: Sequence[Record]) -> dict[str, float]:
-    """The task's metrics in evaluation mode."""
+    """The metrics of `model` on `records`, in evaluation mode."""
     model.eval()
     return task.metrics(model, records)

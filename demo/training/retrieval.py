@@ -1,4 +1,4 @@
-"""What the encoder scores as it is: finding the question that a disfluent one was meant to be."""
+"""The metrics of the encoder without training: it finds the fluent version of a disfluent question."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from demo.training.task import Item, Record, in_order
 
 @torch.no_grad()
 def metrics(records: Sequence[Record]) -> dict[str, float]:
-    """How often the cosine of mean-pooled vectors ranks the match first among all, and the mean reciprocal rank."""
+    """Recall at 1 and the mean reciprocal rank of the match among all matches, by cosine of mean-pooled vectors."""
     with TemporaryDirectory() as scratch:
         encoder.write(Path(scratch))
         model = transformers.DistilBertModel.from_pretrained(scratch).eval()
@@ -31,11 +31,12 @@ def metrics(records: Sequence[Record]) -> dict[str, float]:
 
 
 def baselines(records: Sequence[Record]) -> dict[str, float]:
-    """A uniform guess."""
+    """The recall of a uniform guess."""
     return {"chance_recall_at_1": 1 / len(records)}
 
 
 def _vectors(model: transformers.DistilBertModel, texts: Sequence[str]) -> Tensor:
+    """Vectors of length 1, (texts, dim)."""
     items = [
         Item(rows=(tuple(encoding.ids),), target=()) for encoding in encoder.tokenizer().encode_batch(texts)
     ]

@@ -1,4 +1,4 @@
-"""The heads, found by their module's name: a new head is a new file here, and nothing else."""
+"""The heads, each named after its module. A new head is a new file here; nothing else needs an edit."""
 
 import difflib
 import importlib
@@ -11,14 +11,14 @@ _NOT_HEADS = {"base"}
 
 
 def names() -> tuple[str, ...]:
-    """Every head's name, sorted."""
+    """The names of all heads, sorted."""
     return tuple(
         sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_HEADS)
     )
 
 
 def find(name: str) -> type[Head]:
-    """The head called `name`; ConfigurationError with the nearest name where there is none."""
+    """The head called `name`; raises ConfigurationError, with the nearest name, if there is none."""
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)
         raise ConfigurationError(
@@ -35,7 +35,7 @@ def find(name: str) -> type[Head]:
 
 
 def find_architecture(architecture: str) -> type[Head]:
-    """The head that transformers calls `architecture`; ConfigurationError where there is none."""
+    """The head whose class in transformers is `architecture`; raises ConfigurationError if there is none."""
     heads = {head.architecture: head for head in map(find, names())}
     if architecture not in heads:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""What every head is: an encoder, some layers on top, and a declaration of its inputs and outputs."""
+"""The base class of heads: an encoder, layers on top, and a declaration of inputs and outputs."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -17,7 +17,7 @@ class Head(nn.Module):
     axes: ClassVar[tuple[str, ...]] = ("batch", "sequence")
     """The dynamic axes of both inputs."""
     output_axes: ClassVar[Mapping[str, tuple[str, ...]]]
-    """The axes of each output, in the order of forward's tuple."""
+    """The axes of each output, in the order of the tuple that `forward` returns."""
     tied_layer: ClassVar[str] = ""
     """The layer whose weight is the word embeddings' if config.tie_word_embeddings is set; "" for none."""
 
@@ -28,15 +28,16 @@ class Head(nn.Module):
 
     @property
     def name(self) -> str:
-        """The head's name, which is its module's."""
+        """The name of the head, which is the name of its module."""
         return type(self).__module__.rpartition(".")[2]
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of forward's outputs."""
+        """The names of the outputs of `forward`, in order."""
         return tuple(self.output_axes)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor | None = None
     ) -> tuple[Tensor, ...]:
+        """The outputs for ids and a mask with the axes `axes`; `position_ids` are 0 to T-1 by default."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The bare encoder."""
+"""The encoder without a head."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Masked language modelling."""
+"""Masked language modelling (Devlin et al. 2019, section 3.1, arXiv:1810.04805)."""
 
 from torch import Tensor, nn
 
@@ -8,7 +8,7 @@ from model_src.model import activate, layer_norm
 
 
 class MaskedLM(Head):
-    """A score for every vocabulary entry at every token, (batch, sequence, vocabulary)."""
+    """A score for each vocabulary entry at each token, (batch, sequence, vocabulary)."""
 
     architecture = "DistilBertForMaskedLM"
     output_axes = {"logits": ("batch", "sequence", "vocabulary")}

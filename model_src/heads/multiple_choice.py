@@ -1,4 +1,4 @@
-"""Choice among several continuations."""
+"""The choice of one of several continuations."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ from model_src.heads.base import Head
 
 
 class MultipleChoice(Head):
-    """A score for every choice, (batch, choices); inputs are (batch, choices, sequence)."""
+    """A score for each choice, (batch, choices); ids and mask are (batch, choices, sequence)."""
 
     architecture = "DistilBertForMultipleChoice"
     axes = ("batch", "choices", "sequence")

@@ -1,4 +1,4 @@
-"""Extraction of an answer from a context."""
+"""Extraction of an answer from a context (Devlin et al. 2019, section 4.2, arXiv:1810.04805)."""
 
 from torch import Tensor, nn
 
@@ -8,7 +8,7 @@ from model_src.heads.base import Head
 
 
 class QuestionAnswering(Head):
-    """Scores for the answer to start and to end at each token, two of (batch, sequence)."""
+    """Scores that the answer starts and that it ends at each token, two of (batch, sequence)."""
 
     architecture = "DistilBertForQuestionAnswering"
     output_axes = {"start_logits": ("batch", "sequence"), "end_logits": ("batch", "sequence")}

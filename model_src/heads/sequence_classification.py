@@ -7,7 +7,7 @@ from model_src.heads.base import Head
 
 
 class SequenceClassification(Head):
-    """A score for every label, (batch, labels), read off the first token."""
+    """A score for each label, (batch, labels), from the hidden state of the first token."""
 
     architecture = "DistilBertForSequenceClassification"
     output_axes = {"logits": ("batch", "labels")}

@@ -1,4 +1,4 @@
-"""Classification of every token."""
+"""Classification of each token."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ from model_src.heads.base import Head
 
 
 class TokenClassification(Head):
-    """A score for every label at every token, (batch, sequence, labels)."""
+    """A score for each label at each token, (batch, sequence, labels)."""
 
     architecture = "DistilBertForTokenClassification"
     output_axes = {"logits": ("batch", "sequence", "labels")}

@@ -1,34 +1,29 @@
-"""Columns: what is timed on a GPU, one file here each. A new file is a new column; nothing else needs an edit."""
+"""The subjects that are timed on a GPU, one per file. A new file is a new subject; nothing else needs an edit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.base_subject import BaseSubject
 from bench.gpu.runner import GpuRunner
 from pipeline.registry import Registry
-from pipeline.store.versions import installed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """One column: what it needs, how it is made from a checkpoint, and how it is opened on the device.
+class Subject(BaseSubject):
+    """A subject on a GPU, which is a column of the tables."""
 
-    clock: how its runs are timed, for readers. engine: whether it is this project's TensorRT engine.
-    `prepare(checkpoint, folder)` writes what `open(folder)` reads; the two run in different processes.
-    """
-
-    name: str
-    title: str
-    settings: str
     clock: str
-    packages: tuple[str, ...]
-    prepare: Callable[[Path, Path], None]
+    """How its runs are timed, for readers."""
     open: Callable[[Path], GpuRunner]
+    """`open(folder)` reads the files that `prepare` wrote, in the subject's own process."""
     engine: bool = False
+    """Whether it is a TensorRT engine of this project."""
 
-    def missing(self) -> tuple[str, ...]:
-        """Packages that it needs and that are not installed."""
-        return tuple(package for package in self.packages if installed(package) is None)
+    @property
+    def description(self) -> str:
+        """The settings and the clock."""
+        return f"{self.settings}; {self.clock}"
 
 
-subjects: Registry[Subject] = Registry("column", __name__)
+subjects: Registry[Subject] = Registry("subject on a GPU", __name__)

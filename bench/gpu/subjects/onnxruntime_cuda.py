@@ -1,8 +1,8 @@
-"""ONNX Runtime's CUDA provider on our fp16 graph."""
+"""The fp16 graph of this project in the CUDA provider of ONNX Runtime."""
 
 from functools import partial
 
-from bench.gpu import compiled
+from bench import release_folder
 from bench.gpu.onnxruntime_runner import OnnxRuntimeRunner
 from bench.gpu.subjects import Subject, subjects
 
@@ -15,7 +15,7 @@ subjects.add(
         settings=f"distilforge compile --variant {VARIANT}, a session with inputs and outputs bound on the device",
         clock="wall clock around a run and a wait for its outputs, inputs on the device",
         packages=("onnxruntime-gpu",),
-        prepare=partial(compiled.prepare, variant=VARIANT),
+        prepare=partial(release_folder.prepare, variant=VARIANT),
         open=OnnxRuntimeRunner,
     )
 )

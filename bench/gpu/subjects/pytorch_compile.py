@@ -1,4 +1,4 @@
-"""torch.compile, at its best for inference: a graph a shape, replayed as a CUDA graph."""
+"""torch.compile in its best mode for inference: a graph per shape, replayed as a CUDA graph."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""PyTorch eager."""
+"""PyTorch with eager attention."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""PyTorch SDPA."""
+"""PyTorch with scaled_dot_product_attention."""
 
 from functools import partial
 

@@ -1,8 +1,8 @@
-"""Our engine of TensorRT-RTX."""
+"""The TensorRT-RTX engine of this project."""
 
 from functools import partial
 
-from bench.gpu import compiled
+from bench import release_folder
 from bench.gpu.engine_runner import CLOCK, EngineRunner
 from bench.gpu.subjects import Subject, subjects
 
@@ -12,10 +12,10 @@ subjects.add(
     Subject(
         name="tensorrt-rtx",
         title="TensorRT-RTX",
-        settings=f"distilforge compile --variant {VARIANT}, called through distilforge's runtime",
+        settings=f"distilforge compile --variant {VARIANT}, called through the runtime of distilforge",
         clock=CLOCK,
         packages=("tensorrt-rtx",),
-        prepare=partial(compiled.prepare, variant=VARIANT),
+        prepare=partial(release_folder.prepare, variant=VARIANT),
         open=EngineRunner,
         engine=True,
     )

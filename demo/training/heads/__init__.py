@@ -1,4 +1,4 @@
-"""The heads that are trained, found by their module's name: a new one is a new file here, and nothing else."""
+"""The heads that are trained, each named after its module. A new head is a new file; nothing else needs an edit."""
 
 from importlib import import_module
 from pkgutil import iter_modules
@@ -8,10 +8,10 @@ from demo.training.task import Task
 
 
 def names() -> tuple[str, ...]:
-    """Every trained head's name, sorted."""
+    """The names of all trained heads, sorted."""
     return tuple(sorted(module.name for module in iter_modules(__path__)))
 
 
 def find(head: str) -> Task:
-    """The recipe of `head`, which its module calls TASK."""
+    """The training recipe of `head`, which is TASK in its module."""
     return cast(Task, import_module(f"{__name__}.{head}").TASK)

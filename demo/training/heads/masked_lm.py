@@ -1,4 +1,4 @@
-"""Training masked words."""
+"""Training the masked language model."""
 
 import math
 from collections import Counter
@@ -18,7 +18,7 @@ MASKED_SHARE = 0.2
 
 
 class MaskedLM:
-    """Cross entropy over word pieces that were replaced by the mask."""
+    """Cross entropy over word pieces that are replaced by the mask token."""
 
     head = "masked_lm"
     architecture = "DistilBertForMaskedLM"
@@ -29,16 +29,16 @@ class MaskedLM:
     learning_rate = 1e-3
 
     def config(self) -> dict[str, object]:
-        """The projector is tied to the embeddings."""
+        """No fields."""
         return {}
 
     def items(self, records: Sequence[Record]) -> list[Item]:
-        """Unmasked word pieces; the loss masks anew each time."""
+        """Word pieces without masks; the loss masks other word pieces each time."""
         encodings = tokenizer().encode_batch([str(record["text"]) for record in records])
         return [Item(rows=(tuple(encoding.ids[:LONGEST_INPUT_TOKENS]),), target=()) for encoding in encodings]
 
     def initialize(self, model: nn.Module, items: Sequence[Item]) -> None:
-        """The projector's bias starts as the logarithm of each word piece's frequency."""
+        """The projector's bias starts as the logarithm of word frequencies, and the transform near the identity."""
         counts = np.bincount(
             [piece for item in items for piece in item.rows[0] if piece >= FIRST_WORD_PIECE_ID],
             minlength=tokenizer().get_vocab_size(),
@@ -52,7 +52,7 @@ class MaskedLM:
         )
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Cross entropy over a fifth of the word pieces."""
+        """Cross entropy over a random fifth of the word pieces."""
         maskable = batch.input_ids >= FIRST_WORD_PIECE_ID
         chosen = maskable & (torch.rand(batch.input_ids.shape) < MASKED_SHARE)
         masked = torch.where(chosen, MASK_TOKEN_ID, batch.input_ids)
@@ -60,7 +60,7 @@ class MaskedLM:
         return nn.functional.cross_entropy(logits, batch.input_ids[chosen])
 
     def metrics(self, model: nn.Module, records: Sequence[Record]) -> dict[str, float]:
-        """How often the masked word comes first, or among five, and the perplexity over masked words."""
+        """How often the masked word is first or among the first five, and the perplexity of masked words."""
         items = self.items(records)
         pieces = tokenizer()
         ranks: list[int] = []
@@ -80,7 +80,7 @@ class MaskedLM:
         }
 
     def baselines(self, train: Sequence[Record], records: Sequence[Record]) -> dict[str, float]:
-        """A uniform guess, and the training set's commonest words."""
+        """A uniform guess, and the most common words of the training set."""
         words = [word for record in records for word in cast(list[str], record["targets"])]
         counts = Counter(word for record in train for word in str(record["text"]).lower().split())
         common = [word for word, _ in counts.most_common(5)]
@@ -101,7 +101,7 @@ TASK = MaskedLM()
 
 
 def _logits(model: nn.Module, input_ids: Tensor, attention_mask: Tensor, chosen: Tensor) -> Tensor:
-    """Logits (chosen positions, vocabulary) in fp32: the head is applied to the chosen positions alone."""
+    """Logits (chosen positions, vocabulary) in fp32; the head runs only at the chosen positions."""
     encoder, transform, norm, projector = (
         model.get_submodule(name)
         for name in ("distilbert", "vocab_transform", "vocab_layer_norm", "vocab_projector")

@@ -1,4 +1,4 @@
-"""Training the choice between four goals or steps."""
+"""Training multiple choice."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ class MultipleChoice:
     learning_rate = 7e-4
 
     def config(self) -> dict[str, object]:
-        """No labels: the output is one logit a choice."""
+        """No fields: the output is one logit per choice."""
         return {}
 
     def items(self, records: Sequence[Record]) -> list[Item]:
-        """A row a choice: the context, then the choice."""
+        """A row per choice: the context, and then the choice."""
         pairs = [(str(record["context"]), choice) for record in records for choice in _choices(record)]
         encodings = iter(tokenizer().encode_batch(pairs))
         return [
@@ -40,14 +40,14 @@ class MultipleChoice:
         ]
 
     def initialize(self, model: nn.Module, items: Sequence[Item]) -> None:
-        """Random weights serve."""
+        """Random weights are kept."""
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Cross entropy."""
+        """Cross entropy over the choices."""
         return nn.functional.cross_entropy(_logits(model, batch), torch.tensor(batch.targets)[:, 0])
 
     def metrics(self, model: nn.Module, records: Sequence[Record]) -> dict[str, float]:
-        """The share of questions whose right choice has the greatest logit."""
+        """The share of questions whose right choice has the highest logit."""
         items = self.items(records)
         right = [
             guess == items[place].target[0]
@@ -57,7 +57,7 @@ class MultipleChoice:
         return {"accuracy": float(np.mean(right))}
 
     def baselines(self, train: Sequence[Record], records: Sequence[Record]) -> dict[str, float]:
-        """A uniform guess, and the commonest place of the right choice."""
+        """A uniform guess, and the most common index of the right choice."""
         commonest, _ = Counter(cast(int, record["label"]) for record in train).most_common(1)[0]
         return {
             "chance_accuracy": float(np.mean([1 / len(_choices(record)) for record in records])),
@@ -73,7 +73,7 @@ def _choices(record: Record) -> list[str]:
 
 
 def _logits(model: nn.Module, batch: Batch) -> Tensor:
-    """Logits (questions, choices); all questions of a batch have equally many."""
+    """Logits (questions, choices); all questions of a batch have the same number of choices."""
     shape = (len(batch.targets), -1, batch.input_ids.shape[1])
     output = model(input_ids=batch.input_ids.view(shape), attention_mask=batch.attention_mask.view(shape))
     logits: Tensor = output.logits.float()

@@ -1,4 +1,4 @@
-"""Training span extraction."""
+"""Training the extraction of answer spans."""
 
 import re
 import string
@@ -21,7 +21,7 @@ IN_CONTEXT = 1
 
 
 class QuestionAnswering:
-    """Cross entropy over the first and the last word piece of the answer."""
+    """Cross entropy over the positions of the answer's first and last word piece."""
 
     head = "question_answering"
     architecture = "DistilBertForQuestionAnswering"
@@ -32,11 +32,11 @@ class QuestionAnswering:
     learning_rate = 7e-4
 
     def config(self) -> dict[str, object]:
-        """No labels: the two outputs are start and end."""
+        """No fields: the two outputs are start and end."""
         return {}
 
     def items(self, records: Sequence[Record]) -> list[Item]:
-        """Question and context in one row; long contexts are cut to a window that holds the answer."""
+        """The question and the context in one row; a long context is cut to a window that contains the answer."""
         random = np.random.default_rng(0)
         items = []
         for encoding, record in zip(_encodings(records), records, strict=True):
@@ -48,10 +48,10 @@ class QuestionAnswering:
         return items
 
     def initialize(self, model: nn.Module, items: Sequence[Item]) -> None:
-        """Random weights serve."""
+        """Random weights are kept."""
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The mean of the two cross entropies, padding left in as Hugging Face does."""
+        """The mean of both cross entropies; as in transformers, padding is not left out."""
         output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
         targets = torch.tensor(batch.targets)
         start = nn.functional.cross_entropy(output.start_logits.float(), targets[:, 0])
@@ -59,7 +59,7 @@ class QuestionAnswering:
         return (start + end) / 2
 
     def metrics(self, model: nn.Module, records: Sequence[Record]) -> dict[str, float]:
-        """Exact match and F1 after SQuAD 1.1's rules, the best of the answers given."""
+        """Exact match and F1 by the rules of SQuAD 1.1 (Rajpurkar and others 2016), for the best of several answers."""
         encodings = _encodings(records)
         items = [
             Item(rows=(tuple(encoding.ids[:LONGEST_INPUT_TOKENS]),), target=()) for encoding in encodings
@@ -75,7 +75,7 @@ class QuestionAnswering:
         return _scores(predicted, records)
 
     def baselines(self, train: Sequence[Record], records: Sequence[Record]) -> dict[str, float]:
-        """A random span of up to five words, and the context's commonest capitalized word."""
+        """A random span of up to five words, and the most common capitalized word of the context."""
         random = np.random.default_rng(0)
         guesses, capitals = [], []
         for record in records:
@@ -108,7 +108,7 @@ def _pieces_of(encoding: Encoding, start: int, end: int) -> tuple[int, int] | No
 
 
 def _window(encoding: Encoding, first: int, last: int, random: np.random.Generator) -> Item:
-    """The question and at most so many word pieces of the context around the answer."""
+    """The question, and a window of the context around the word pieces `first` to `last` of the answer."""
     begin = encoding.sequence_ids.index(IN_CONTEXT)
     end = len(encoding.ids) - 1
     size = max(LONGEST_TRAINING_CONTEXT_TOKENS, last - first + 1)
@@ -123,7 +123,7 @@ def _window(encoding: Encoding, first: int, last: int, random: np.random.Generat
 
 
 def _best_span(encoding: Encoding, start: np.ndarray, end: np.ndarray) -> tuple[int, int]:
-    """The context's span of at most thirty word pieces with the greatest sum of logits."""
+    """The span of the context, of at most LONGEST_ANSWER_TOKENS word pieces, with the highest sum of logits."""
     length = min(len(encoding.ids), LONGEST_INPUT_TOKENS)
     places = [index for index in range(length) if encoding.sequence_ids[index] == IN_CONTEXT]
     low, high = places[0], places[-1] + 1

@@ -15,7 +15,7 @@ LABELS = ("negative", "neutral", "positive", "ambivalent")
 
 
 class SequenceClassification:
-    """Cross entropy over the sentence's label."""
+    """Cross entropy over the label of a sentence."""
 
     head = "sequence_classification"
     architecture = "DistilBertForSequenceClassification"
@@ -26,7 +26,7 @@ class SequenceClassification:
     learning_rate = 1e-3
 
     def config(self) -> dict[str, object]:
-        """Labels in order."""
+        """The labels in order, of which each sentence has one."""
         return {
             "id2label": {str(index): label for index, label in enumerate(LABELS)},
             "label2id": {label: index for index, label in enumerate(LABELS)},
@@ -34,7 +34,7 @@ class SequenceClassification:
         }
 
     def items(self, records: Sequence[Record]) -> list[Item]:
-        """One row a sentence."""
+        """A row per sentence."""
         encodings = tokenizer().encode_batch([str(record["text"]) for record in records])
         return [
             Item(
@@ -45,10 +45,10 @@ class SequenceClassification:
         ]
 
     def initialize(self, model: nn.Module, items: Sequence[Item]) -> None:
-        """Random weights serve."""
+        """Random weights are kept."""
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Cross entropy."""
+        """Cross entropy over the labels."""
         logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
         return nn.functional.cross_entropy(logits.float(), torch.tensor(batch.targets)[:, 0])
 
@@ -62,7 +62,7 @@ class SequenceClassification:
         return _scores([item.target[0] for item in items], predicted.tolist())
 
     def baselines(self, train: Sequence[Record], records: Sequence[Record]) -> dict[str, float]:
-        """A uniform guess, and the commonest label."""
+        """A uniform guess, and the most common label."""
         commonest, _ = Counter(str(record["label"]) for record in train).most_common(1)[0]
         truth = [LABELS.index(str(record["label"])) for record in records]
         majority = _scores(truth, [LABELS.index(commonest)] * len(truth))

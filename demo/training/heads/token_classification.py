@@ -1,4 +1,4 @@
-"""Training punctuation and case restoration."""
+"""Training the restoration of punctuation and case."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ IGNORED = -100
 
 
 class TokenClassification:
-    """Cross entropy over the first word piece of each word; the others carry no label."""
+    """Cross entropy over the first word piece of each word; other word pieces do not have a label."""
 
     head = "token_classification"
     architecture = "DistilBertForTokenClassification"
@@ -31,14 +31,14 @@ class TokenClassification:
     learning_rate = 1e-3
 
     def config(self) -> dict[str, object]:
-        """Labels in order."""
+        """The labels in order."""
         return {
             "id2label": {str(index): label for index, label in enumerate(LABELS)},
             "label2id": {label: index for index, label in enumerate(LABELS)},
         }
 
     def items(self, records: Sequence[Record]) -> list[Item]:
-        """One row a chunk; the target has a label for every word piece."""
+        """A row per record; the target has a label, or IGNORED, for each word piece."""
         chunks = [cast(list[str], record["tokens"]) for record in records]
         encodings = tokenizer().encode_batch(chunks, is_pretokenized=True)
         items = []
@@ -53,10 +53,10 @@ class TokenClassification:
         return items
 
     def initialize(self, model: nn.Module, items: Sequence[Item]) -> None:
-        """Random weights serve."""
+        """Random weights are kept."""
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Cross entropy."""
+        """Cross entropy over the labels."""
         logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
         targets = torch.full_like(batch.input_ids, IGNORED)
         for row, target in enumerate(batch.targets):
@@ -66,7 +66,7 @@ class TokenClassification:
         )
 
     def metrics(self, model: nn.Module, records: Sequence[Record]) -> dict[str, float]:
-        """F1 over the words whose label is not O (micro and macro over labels), and accuracy."""
+        """Micro and macro F1 over the labels other than O, and accuracy."""
         items = self.items(records)
         truth: list[int] = []
         predicted: list[int] = []
@@ -81,7 +81,7 @@ class TokenClassification:
         return _scores(truth, predicted)
 
     def baselines(self, train: Sequence[Record], records: Sequence[Record]) -> dict[str, float]:
-        """Labels drawn as often as in training, and the commonest label (O) for every word."""
+        """Random labels with the frequencies of the training set, and its most common label."""
         counts = Counter(label for record in train for label in cast(list[str], record["labels"]))
         truth = [LABELS.index(label) for record in records for label in cast(list[str], record["labels"])]
         frequencies = np.array([counts[label] for label in LABELS], dtype=float)

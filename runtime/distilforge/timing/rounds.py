@@ -123,17 +123,31 @@ def time_subjects(
     progress: Callable[[str], None],
     round_progress: Callable[[str], None] = lambda line: None,
 ) -> Timing:
-    """Open `subjects`, each in a process of its own, and time them; repeat the timing once if it is not steady.
+    """Open `subjects`, each in a process of its own, and time them as `time_workers` does.
 
-    The ratios that the budget waits for are those of each subject over the first. `progress` gets a line if the
-    timing is repeated, and `round_progress` gets a line after each round. Raises TimingError if a subject cannot be
-    opened or its process ends.
+    Raises TimingError if a subject cannot be opened or its process ends.
     """
     with open_workers(subjects) as workers:
+        return time_workers(workers, shapes, budget, progress=progress, round_progress=round_progress)
+
+
+def time_workers(
+    workers: Sequence[Worker],
+    shapes: Sequence[Shape],
+    budget: Budget,
+    *,
+    progress: Callable[[str], None],
+    round_progress: Callable[[str], None] = lambda line: None,
+) -> Timing:
+    """Time `workers`; repeat the timing once if it is not steady.
+
+    The ratios that the budget waits for are those of each subject over the first. `progress` gets a line if the
+    timing is repeated, and `round_progress` gets a line after each round. Raises TimingError if a process ends.
+    """
+    timing = time_in_rounds(workers, shapes, budget, progress=round_progress)
+    if not timing.steadiness.steady:
+        progress(f"timing once more, since {'; '.join(timing.steadiness.reasons)}")
         timing = time_in_rounds(workers, shapes, budget, progress=round_progress)
-        if not timing.steadiness.steady:
-            progress(f"timing once more, since {'; '.join(timing.steadiness.reasons)}")
-            timing = time_in_rounds(workers, shapes, budget, progress=round_progress)
     return timing
 
 

@@ -1,11 +1,11 @@
-"""The arrays for shapes, and the operations that they take."""
+"""The inputs at a shape, and the operations that they take."""
 
 import numpy as np
 import pytest
 from distilforge.timing.shape import Shape
 
 from bench.shapes import feeds
-from bench.sizes import SIZES, attention_operations, linear_operations
+from bench.sizes import CONFIG, operations
 
 
 def test_all_subjects_get_the_same_words() -> None:
@@ -13,9 +13,11 @@ def test_all_subjects_get_the_same_words() -> None:
     np.testing.assert_array_equal(ids, feeds(Shape(batch=2, tokens=16))[0])
     assert ids.shape == mask.shape == (2, 16)
     assert mask.all()
-    assert ids.max() < SIZES.vocab_size
+    assert ids.max() < CONFIG.vocab_size
 
 
-def test_operations_of_8x128_are_those_of_the_facts() -> None:
-    total = linear_operations(8 * 128) + attention_operations(8, 128)
-    assert total / 1e9 == pytest.approx(89, abs=1)
+@pytest.mark.parametrize(("text", "giga"), [("8x128", 89), ("32x128", 358)])
+def test_operations_are_those_of_the_formula(text: str, giga: float) -> None:
+    """24 (4 dim^2 + 2 dim hidden) and 4 tokens dim, for each token and layer; two operations a multiplication."""
+    # The numbers are rounded to whole giga operations
+    assert operations(Shape.parse(text)) / 1e9 == pytest.approx(giga, abs=0.7)

@@ -1,4 +1,4 @@
-"""Deltas: what they say, how they change the encoder, and what they weigh."""
+"""Deltas: their metadata, how they change the encoder, and their size."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def _description() -> deltas.Description:
 
 
 def test_a_delta_adds_the_product_and_replaces_whole_tensors(tmp_path: Path) -> None:
-    written = deltas.Delta(
+    delta = deltas.Delta(
         description=_description(),
         tensors={
             "lin.lora_A": torch.tensor([[1.0, 2.0]]),
@@ -35,16 +35,16 @@ def test_a_delta_adds_the_product_and_replaces_whole_tensors(tmp_path: Path) -> 
             "lin.bias": torch.tensor([5.0, 6.0]),
         },
     )
-    written.write(tmp_path / "delta.safetensors")
+    delta.write(tmp_path / "delta.safetensors")
     read = deltas.read(tmp_path / "delta.safetensors")
-    merged = read.applied({"lin.weight": torch.ones(2, 2), "lin.bias": torch.zeros(2), "kept": torch.ones(1)})
+    merged = read.apply({"lin.weight": torch.ones(2, 2), "lin.bias": torch.zeros(2), "kept": torch.ones(1)})
     assert read.description == _description()
     assert merged["lin.weight"].tolist() == [[4.0, 7.0], [5.0, 9.0]]
     assert merged["lin.bias"].tolist() == [5.0, 6.0]
     assert set(merged) == {"lin.weight", "lin.bias", "kept"}
 
 
-def test_a_file_that_is_no_delta_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_delta_is_refused(tmp_path: Path) -> None:
     save_file({"x": torch.ones(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="make demo-train"):
         deltas.read(tmp_path / "other.safetensors")

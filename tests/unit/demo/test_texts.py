@@ -1,16 +1,16 @@
-"""Texts into words, sentences and spans."""
+"""Splitting texts into words, sentences and spans."""
 
 import pytest
 
-from demo.disfluent import located, untokenized
+from demo.disfluent import locate, untokenized
 from demo.documents import sentences
 from demo.split import normalized
 from demo.splits import masked_lm
-from demo.splits.token_classification import labelled
+from demo.splits.token_classification import label_words
 
 
 def test_labels_restore_case_and_punctuation() -> None:
-    assert labelled("Did NASA's Apollo (1969) land — or not? Yes; I know U.S. history.") == [
+    assert label_words("Did NASA's Apollo (1969) land — or not? Yes; I know U.S. history.") == [
         ("did", "CAP"),
         ("nasa's", "CAP"),
         ("apollo", "CAP"),
@@ -35,13 +35,13 @@ def test_sentences_end_before_capitals_and_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "found"),
+    ("answer", "expected"),
     [("Merwede-Oude Maas", "Merwede - Oude Maas"), ("1421", "1421"), ("Maa", None), ("Rhine", None)],
 )
-def test_an_answer_is_located_whatever_its_spaces(answer: str, found: str | None) -> None:
+def test_an_answer_is_located_whatever_its_spaces(answer: str, expected: str | None) -> None:
     context = "In 1421 the line Merwede - Oude Maas moved."
-    span = located(answer, context)
-    assert (None if span is None else context[span]) == found
+    span = locate(answer, context)
+    assert (None if span is None else context[span]) == expected
 
 
 def test_tokenized_questions_are_joined() -> None:
