@@ -55,7 +55,7 @@ def test_an_unknown_head(tiny: Recipe, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("[int8\n", "no readable TOML"), ("[fp32]\n[int8]\npass = []\n", "unknown key 'pass'")],
+    [("[int8\n", "not a readable TOML file"), ("[fp32]\n[int8]\npass = []\n", "unknown field 'pass'")],
 )
 def test_plans(content: str, says: str, tiny: Recipe, tmp_path: Path) -> None:
     plans = tmp_path / "plans.toml"

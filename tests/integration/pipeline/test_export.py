@@ -69,9 +69,10 @@ def test_equals_the_model_at_every_edge_of_the_spans(head: str, tmp_path: Path) 
                     assert output.shape == tuple(expected.shape)
                     assert np.isfinite(output).all()
                     # A row with nothing to attend to has 10000 subtracted from every score, which rounds them to
-                    # 1e-3: it must be finite, and is not compared. The others differ by the order of fp32 sums.
+                    # 1e-3: it must be finite, and is not compared. The others differ by the order of fp32 sums (6e-8
+                    # each) of activations that reach 10, over two layers: by 5e-5 where most. The gate has 1e-4.
                     attends = mask.bool().any(-1).numpy()
-                    np.testing.assert_allclose(output[attends], expected.numpy()[attends], rtol=0, atol=1e-5)
+                    np.testing.assert_allclose(output[attends], expected.numpy()[attends], rtol=0, atol=1e-4)
 
 
 @every_head

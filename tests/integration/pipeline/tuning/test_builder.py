@@ -77,7 +77,7 @@ def test_a_plan_answers_in_a_process_of_its_own(builder: PlanBuilder) -> None:
         assert len({worker.name for worker in workers}) == 2
         for worker in workers:
             reply = worker.run(Shape(batch=2, tokens=8), settle=False, warm_ups=0, runs=3)
-            assert reply.refused == ""
+            assert reply.refusal == ""
             assert len(reply.seconds) == 3
 
 
