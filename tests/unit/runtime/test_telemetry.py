@@ -1,6 +1,8 @@
 """ONNX Runtime's telemetry is off, unless the application set its variable."""
 
 import os
+import sys
+from types import ModuleType
 
 import pytest
 from distilforge import telemetry
@@ -23,3 +25,17 @@ def test_the_application_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(telemetry.VARIABLE, "0")
     telemetry.turn_off()
     assert os.environ[telemetry.VARIABLE] == "0"
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_an_earlier_import_is_told(
+    imported: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(telemetry.VARIABLE, "0")
+    monkeypatch.delenv(telemetry.VARIABLE)
+    if imported:
+        monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
+    else:
+        monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    telemetry.turn_off()
+    assert ("import distilforge first" in caplog.text) == imported
