@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 PROJECTS := pyproject.toml runtime/pyproject.toml constraints.txt
 RECIPES := $(sort $(wildcard recipes/*.toml))
-RELEASES := $(patsubst recipes/%.toml,$(ARTIFACTS)/%,$(RECIPES))
+# Each in quotes, since ARTIFACTS may have spaces
+RELEASES := $(foreach recipe,$(RECIPES),"$(ARTIFACTS)/$(basename $(notdir $(recipe)))")
 
 # Test processes at once; each runs on one thread
 WORKERS ?= 2
@@ -51,21 +52,21 @@ demo: setup ## assemble the six demo checkpoints
 	$(BIN)/python -m demo.assemble --output demo/checkpoints
 
 releases: demo
-	@$(BIN)/distilforge build $(RECIPES) --artifacts $(ARTIFACTS)
+	@$(BIN)/distilforge build $(RECIPES) --artifacts "$(ARTIFACTS)"
 
 results: releases ## write the tables of the demo's releases into README.md and docs/measurements/releases.md
 	$(BIN)/distilforge summary $(RELEASES) --markdown | $(BIN)/python -m demo.release_tables
 
 bench: setup-bench releases ## measure against PyTorch, Optimum, CTranslate2 and OpenVINO, and cold starts
-	$(BIN)/python -m bench run --output $(ARTIFACTS)/bench --cache $(ARTIFACTS)/bench/.subjects $(BENCH)
-	$(BIN)/python -m bench.cold_start $(ARTIFACTS)/sentiment --raw $(ARTIFACTS)/bench/cold_start.json
+	$(BIN)/python -m bench run --output "$(ARTIFACTS)/bench" --cache "$(ARTIFACTS)/bench/.subjects" $(BENCH)
+	$(BIN)/python -m bench.cold_start "$(ARTIFACTS)/sentiment" --raw "$(ARTIFACTS)/bench/cold_start.json"
 
 bench-gpu: setup-bench ## measure on an NVIDIA GPU against eager, SDPA, torch.compile and ONNX Runtime CUDA
-	$(BIN)/python -m bench.gpu --output $(ARTIFACTS)/bench-gpu --cache $(ARTIFACTS)/bench-gpu/.subjects $(BENCH_GPU)
+	$(BIN)/python -m bench.gpu --output "$(ARTIFACTS)/bench-gpu" --cache "$(ARTIFACTS)/bench-gpu/.subjects" $(BENCH_GPU)
 
 build: setup ## one release for CI: make build MODEL=folder [DATA=evaluation.jsonl] [NAME=name]
 	@test -n "$(MODEL)" || { echo "say which checkpoint: make build MODEL=./my-distilbert DATA=eval.jsonl" >&2; exit 2; }
-	$(BIN)/distilforge build "$(MODEL)" --artifacts $(ARTIFACTS) $(if $(NAME),--name "$(NAME)") $(if $(DATA),--data "$(DATA)")
+	$(BIN)/distilforge build "$(MODEL)" --artifacts "$(ARTIFACTS)" $(if $(NAME),--name "$(NAME)") $(if $(DATA),--data "$(DATA)")
 
 test: setup-dev ## set up and run all tests, in WORKERS processes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
@@ -89,5 +90,5 @@ demo-train: setup-dev ## train the demo's heads again from the PyPI packages (ho
 	$(BIN)/python -m demo.train --head all
 
 clean: ## remove what builds made (published releases stay)
-	rm -rf $(ARTIFACTS)/.work demo/checkpoints build dist runtime/build runtime/dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf "$(ARTIFACTS)/.work" demo/checkpoints build dist runtime/build runtime/dist .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

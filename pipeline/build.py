@@ -9,8 +9,10 @@ from pipeline.graph.interface import Interface
 from pipeline.recipe.recipe import Recipe
 from pipeline.release import assemble as release_folder
 from pipeline.release import gate, summary
+from pipeline.release.publish import check_place
 from pipeline.release.summary import VariantLine
 from pipeline.stages import assemble, compile, engines, export, load, preconditions, publish, validate
+from pipeline.store.usage import in_use
 from pipeline.store.work import ProgressListener, Stage, WorkFolder
 
 WORK = ".work"
@@ -46,6 +48,15 @@ def build(
         targets.find(variant.target, variant.precision)
     source = load.load(recipe)
     preconditions.check(recipe, source)
+    if until == "publish":
+        check_place(artifacts, recipe.name)
+    with in_use(artifacts / WORK):
+        return _build(recipe, source, artifacts, listener, until)
+
+
+def _build(
+    recipe: Recipe, source: load.Source, artifacts: Path, listener: ProgressListener, until: StageName
+) -> BuildResult:
     work = WorkFolder(artifacts / WORK, listener)
 
     exported = export.export(work, recipe, source)

@@ -113,6 +113,8 @@ _STORAGE_ERRORS = {
     errno.EFBIG: "a file grew beyond the limit of this process or file system",
 }
 
+_PERMISSION_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 # numpy's message, without an errno, if the disk accepted only a part of what it wrote
 _SHORT_WRITE = "problem writing element"
 
@@ -143,6 +145,12 @@ def failed(stage: str, cause: Exception) -> StageError:
             stage,
             f"{_STORAGE_ERRORS[cause.errno or errno.ENOSPC]} ({cause})",
             hint="make room, or choose another disk with --artifacts; `distilforge clean` removes the work folder",
+        )
+    if isinstance(cause, OSError) and cause.errno in _PERMISSION_ERRORS:
+        return StageError(
+            stage,
+            f"this user may not use a file that the stage needs: {cause}",
+            hint="ask its owner for write access to the artifacts folder, or choose another with --artifacts",
         )
     return StageError(
         stage, f"{type(cause).__name__}: {cause}", hint="run again with --verbose for the traceback"

@@ -7,6 +7,7 @@ from threading import RLock
 from types import TracebackType
 
 from distilforge.manifest import CompiledEngine, Manifest
+from distilforge.printable import one_line, printable
 from rich.console import Console
 from rich.measure import Measurement
 from rich.status import Status
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli import compact_table, verdict_blocks
+from pipeline.release import markdown as markdown_text
 from pipeline.release import summary
 from pipeline.release.summary import ReleaseLines
 
@@ -51,7 +53,7 @@ class Display:
         with self._lock:
             if self._console.is_terminal:
                 self._stop()
-                self._status = self._console.status(Text(f"{self._name} {stage}: {doing}"))
+                self._status = self._console.status(Text(one_line(f"{self._name} {stage}: {doing}")))
                 self._status.start()
             else:
                 self._line(f"{stage}: {doing}")
@@ -83,7 +85,7 @@ class Display:
 
     def _print(self, text: str) -> None:
         # soft_wrap, so that paths and hints can be copied from a narrow terminal or a log
-        self._console.print(text, markup=False, emoji=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, emoji=False, soft_wrap=True)
 
     def _stop(self) -> None:
         with self._lock:
@@ -93,14 +95,19 @@ class Display:
 
 
 def result(text: str) -> None:
-    """Print one line of a command's result on stdout."""
-    sys.stdout.write(f"{text}\n")
+    """Print a command's result on stdout, with escapes for control characters."""
+    sys.stdout.write(f"{printable(text)}\n")
     sys.stdout.flush()
+
+
+def _result_line(text: str) -> None:
+    # A newline in a name or a note must not begin a line that looks like the command's own
+    result(one_line(text))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table on stdout, or one line for each cell on a terminal that is too narrow for the table."""
-    all_rows = list(rows)
+    all_rows = [[one_line(cell) for cell in row] for row in rows]
     if _draw(columns, all_rows):
         return
     width = max(map(len, columns))
@@ -112,22 +119,22 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def releases(entries: Sequence[ReleaseLines]) -> None:
     """Print the table over releases on stdout, or its main columns on a terminal that is too narrow for it."""
-    if not _draw(summary.COLUMNS, [row for entry in entries for row in entry.rows()], one_line=True):
+    if not _draw(summary.COLUMNS, [row for entry in entries for row in entry.rows()], unbroken=True):
         for line in compact_table.lines(entries, _width(_stdout())):
             result(line)
 
 
-def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], *, one_line: bool = False) -> bool:
-    """Draw a table on stdout and return whether it is wide enough: for all names, or for `one_line` a row."""
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], *, unbroken: bool = False) -> bool:
+    """Draw a table on stdout and return whether it is wide enough: for all names, or for `unbroken` a row."""
     drawing = Table()
     for column, *cells in zip(columns, *rows, strict=True):
         # A name stays on one line, and cells with spaces are broken into more lines
         drawing.add_column(column, no_wrap=not any(" " in cell for cell in cells), overflow="fold")
     for row in rows:
-        drawing.add_row(*row)
+        drawing.add_row(*map(one_line, row))
     console = _stdout()
     needed = Measurement.get(console, console.options.update(max_width=WIDEST), drawing)
-    if (needed.maximum if one_line else needed.minimum) > console.width:
+    if (needed.maximum if unbroken else needed.minimum) > console.width:
         return False
     console.print(drawing)
     return True
@@ -145,8 +152,8 @@ def _width(console: Console) -> int:
 
 def manifest(release: Manifest, folder: Path) -> None:
     """Print what a release holds on stdout."""
-    result(f"{release.name} {release.version} in {folder}")
-    result(f"head {release.head}; validated: {'yes' if release.validated else 'NO'}")
+    _result_line(f"{release.name} {release.version} in {folder}")
+    _result_line(f"head {release.head}; validated: {'yes' if release.validated else 'NO'}")
     tensors = [
         (kind, tensor.name, tensor.dtype, " x ".join(map(str, tensor.shape)))
         for kind, group in (("input", release.inputs), ("output", release.outputs))
@@ -166,7 +173,7 @@ def manifest(release: Manifest, folder: Path) -> None:
         for variant in release.variants
         for verdict in verdict_blocks.ordered(variant)
     ]
-    if not _draw(("variant", "check", "observed", "limit", "outcome"), checks, one_line=True):
+    if not _draw(("variant", "check", "observed", "limit", "outcome"), checks, unbroken=True):
         for line in verdict_blocks.blocks(release.variants, _width(_stdout()), everything=True):
             result(line)
     engines = [(variant.name, variant.compiled) for variant in release.variants if variant.compiled]
@@ -177,22 +184,23 @@ def manifest(release: Manifest, folder: Path) -> None:
         )
     for name, compiled in engines:
         for warning in compiled.warnings:
-            result(f"warning {name}: {warning}")
+            _result_line(f"warning {name}: {warning}")
     for variant in release.variants:
         for note in variant.notes:
-            result(f"note {variant.name}: {note}")
+            _result_line(f"note {variant.name}: {note}")
     for withheld in release.withheld:
-        result(f"withheld {withheld.name}: {withheld.reason}")
+        _result_line(f"withheld {withheld.name}: {withheld.reason}")
     table(
         ("file", "bytes", "sha256"),
         [(name, str(entry.bytes), entry.sha256) for name, entry in release.files.items()],
     )
     provenance = release.provenance
     tools = ", ".join(f"{name} {version}" for name, version in provenance.tools.items())
-    result(
-        f"checkpoint {provenance.checkpoint_sha256}\nrecipe {provenance.recipe_sha256}\ngit {provenance.git_commit}"
-    )
-    result(f"made {provenance.created} on {provenance.host}\ntools {tools}")
+    _result_line(f"checkpoint {provenance.checkpoint_sha256}")
+    _result_line(f"recipe {provenance.recipe_sha256}")
+    _result_line(f"git {provenance.git_commit}")
+    _result_line(f"made {provenance.created} on {provenance.host}")
+    _result_line(f"tools {tools}")
 
 
 def _engine(compiled: CompiledEngine) -> tuple[str, ...]:
@@ -214,5 +222,7 @@ def _engine(compiled: CompiledEngine) -> tuple[str, ...]:
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table as Markdown on stdout."""
-    for row in (columns, ["---"] * len(columns), *rows):
-        result(f"| {' | '.join(row)} |")
+    result(f"| {' | '.join(columns)} |")
+    result(f"| {' | '.join('---' for _ in columns)} |")
+    for row in rows:
+        result(f"| {' | '.join(map(markdown_text.escape, row))} |")

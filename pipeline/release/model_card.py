@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import jinja2
 from distilforge.heads import heads
 from distilforge.manifest import Manifest, Metric, Outcome, Variant
+from distilforge.printable import one_line
 from distilforge.session import Session
 from distilforge.timing import claims
 
+from pipeline.release import markdown
 from validation import tasks
 from validation.report import AGREEMENT, EAGER, headroom
 
@@ -47,7 +49,7 @@ No labelled data were given, so only agreement with eager PyTorch was judged.
 | {{ variant }} | {{ verdict.check }} \
 | {{ "%.3g" | format(verdict.observed) if verdict.settled else "-" }} \
 | {{ verdict.comparison }} {{ "%.3g" | format(verdict.limit) }} {{ verdict.unit }} \
-| {{ "%.3g" | format(verdict | headroom) if verdict.settled else "-" }} | {{ outcomes[verdict.outcome] }} |
+| {{ "%.3g" | format(verdict | headroom) if verdict.settled else "-" }} | {{ outcomes[verdict.outcome] | as_is }} |
 {% endfor %}
 Headroom is the distance from the observed value to the limit; it is negative if the check failed. A check that is not
 settled is neither a failure nor a claim.
@@ -101,8 +103,8 @@ With distilforge's runtime (the folder runtime/ of its repository: `pip install 
 ```python
 import distilforge
 
-session = distilforge.open("path/to/{{ manifest.name }}")
-print({{ call }})
+session = distilforge.open("path/to/{{ manifest.name | code }}")
+print({{ call | code }})
 ```
 
 {% if file -%}
@@ -111,19 +113,19 @@ With plain onnxruntime:
 ```python
 import onnxruntime
 
-session = onnxruntime.InferenceSession("path/to/{{ manifest.name }}/latest/{{ file }}")
-# inputs {{ manifest.inputs | map(attribute="name") | join(", ") }} ({{ manifest.inputs[0].dtype }}); \
-outputs {{ manifest.outputs | map(attribute="name") | join(", ") }}
+session = onnxruntime.InferenceSession("path/to/{{ manifest.name | code }}/latest/{{ file | code }}")
+# inputs {{ manifest.inputs | map(attribute="name") | join(", ") | code }} ({{ manifest.inputs[0].dtype | code }}); \
+outputs {{ manifest.outputs | map(attribute="name") | join(", ") | code }}
 ```
 
 With Optimum:
 
 ```python
-from optimum.onnxruntime import {{ optimum }}
+from optimum.onnxruntime import {{ optimum | code }}
 from transformers import AutoTokenizer
 
-folder = "path/to/{{ manifest.name }}/latest"
-model = {{ optimum }}.from_pretrained(folder, subfolder="onnx")
+folder = "path/to/{{ manifest.name | code }}/latest"
+model = {{ optimum | code }}.from_pretrained(folder, subfolder="onnx")
 tokenizer = AutoTokenizer.from_pretrained(folder)
 ```
 
@@ -153,8 +155,9 @@ def render(manifest: Manifest, architecture: str) -> str:
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - Markdown
         keep_trailing_newline=True,
+        finalize=_escaped,
     )
-    environment.filters["headroom"] = headroom
+    environment.filters |= {"headroom": headroom, "as_is": _AsIs, "code": _code}
     task = architecture.removeprefix("DistilBertFor")
     return environment.from_string(_TEMPLATE).render(
         manifest=manifest,
@@ -171,6 +174,22 @@ def render(manifest: Manifest, architecture: str) -> str:
         engines=[(variant, variant.compiled) for variant in manifest.variants if variant.compiled],
         optimum="ORTModelFor" + ("FeatureExtraction" if task == architecture else task),
     )
+
+
+class _AsIs(str):
+    """Text of a card in which nothing is escaped."""
+
+    __slots__ = ()
+
+
+def _escaped(value: object) -> object:
+    """What the card has for the value of an expression."""
+    return markdown.escape(value) if isinstance(value, str) and not isinstance(value, _AsIs) else value
+
+
+def _code(text: str) -> _AsIs:
+    """`text` inside a block of code, which a line of its own would end."""
+    return _AsIs(one_line(text))
 
 
 def _timings(manifest: Manifest, variant: Variant) -> list[Mapping[str, str]]:

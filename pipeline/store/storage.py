@@ -32,15 +32,20 @@ def replace_link(link: Path, target: str, temporary: Path) -> None:
 
 
 def make_empty(folder: Path) -> None:
-    """Make `folder` an empty folder; a folder that is there is removed with its content."""
+    """Make `folder` an empty folder; what is there is removed."""
     remove(folder)
     folder.mkdir(parents=True)
 
 
-def remove(folder: Path) -> None:
-    """Remove `folder` and everything below it, if it exists."""
-    if folder.exists():
-        shutil.rmtree(folder)
+def remove(path: Path) -> None:
+    """Remove the file, the link or the folder with its content at `path`, if there is one.
+
+    What a link leads to stays.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def link_or_copy(source: Path, destination: Path) -> None:

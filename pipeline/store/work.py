@@ -4,8 +4,10 @@
 .work/<stage>/<key>/files/        the files
 .work/<stage>/<key>.aside/        a stage that is being written; it is renamed once it is complete and on the disk
 .work/<stage>/<key>.lock          held while a build writes the stage; an .aside whose lock is free is a leftover
+.work/in-use.lock                 shared by the builds that run, so that `clean` does not take a stage from them
 """
 
+import errno
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +20,7 @@ from distilforge.manifest import FileRecord
 from filelock import FileLock, Timeout
 
 from pipeline.errors import UsageError, in_stage
-from pipeline.store import digests, storage
+from pipeline.store import digests, storage, usage
 
 RECORD = "stage.json"
 ASIDE = ".aside"
@@ -141,16 +143,42 @@ class WorkFolder:
 
 
 def clean(root: Path) -> int:
-    """Remove the work folder `root` and return its size in bytes; UsageError while a build is using it."""
-    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    """Remove the content of the work folder `root` and return its size in bytes; UsageError while a build uses it.
+
+    `root` itself is removed too, unless it is a link.
+    """
+    if not root.is_dir():
+        return 0
+    with usage.alone(root):
+        size = sum(path.lstat().st_size for path in root.rglob("*") if not path.is_dir())
+        _refuse_locked(root)
+        for path in root.iterdir():
+            if path.name != usage.LOCK:
+                storage.remove(path)
+        # Last: builds that wait for this lock must not start in a folder that is being removed
+        storage.remove(root / usage.LOCK)
+        if not root.is_symlink():
+            _remove_empty(root)
+    return size
+
+
+def _refuse_locked(root: Path) -> None:
+    """UsageError if a stage or a release of the work folder `root` is locked."""
     for lock in root.glob("*/*.lock"):
         try:
             with FileLock(lock, timeout=0):
                 pass
         except Timeout as cause:
             raise UsageError(f"a build is using {root}", hint="wait for it to end, or stop it") from cause
-    storage.remove(root)
-    return size
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove `folder`, unless a build has begun to use it again."""
+    try:
+        folder.rmdir()
+    except OSError as cause:
+        if cause.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise
 
 
 def _write(final: Path, name: str, inputs: Mapping[str, object], make: Callable[[Path], None]) -> str:

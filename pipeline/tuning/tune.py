@@ -19,6 +19,7 @@ from pipeline.recipe.recipe import Recipe, VariantName, limits
 from pipeline.stages.export import export
 from pipeline.stages.load import Source, load
 from pipeline.store import digests, versions
+from pipeline.store.usage import in_use
 from pipeline.store.work import ProgressListener, WorkFolder
 from pipeline.targets import Target
 from pipeline.tuning import plan_file
@@ -87,14 +88,18 @@ def tune(
     check_installed()
     target = targets.find(variant.target, variant.precision)
     source = load(recipe)
-    exported = export(WorkFolder(artifacts / WORK, listener), recipe, source)
     evidence_path = output.with_name(f"{output.stem}.{variant.target}.{variant.precision}.trials.jsonl")
     evidence_path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(evidence_path), tempfile.TemporaryDirectory(prefix="distilforge-tune-") as folder:
+    with (
+        in_use(artifacts / WORK),
+        _locked(evidence_path),
+        tempfile.TemporaryDirectory(prefix="distilforge-tune-") as folder,
+    ):
         from pipeline.tuning.builder import PlanBuilder
         from validation.conditions import physical_cores
         from validation.eager import threads
 
+        exported = export(WorkFolder(artifacts / WORK, listener), recipe, source)
         deadline = time.monotonic() + 60 * minutes
         count = recipe.gates.threads or physical_cores()
         builder = PlanBuilder(

@@ -10,6 +10,7 @@ for result in session(["great movie", "what a waste"]):
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from distilforge import telemetry
 from distilforge.errors import DistilforgeError, EngineError, InputError, ReleaseError, UnavailableError
 from distilforge.opening.open import open_release as open
 from distilforge.session import Session
@@ -45,6 +46,9 @@ __all__ = [
     "UnavailableError",
     "open",
 ]
+
+# Here, since an application may import onnxruntime next, before it opens a release
+telemetry.turn_off()
 
 # A session needs one head. Importing all of them would take a tenth of the time to the first answer.
 _HEADS = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from distilforge.benchmark import table
 from distilforge.benchmark.run import SECONDS, BenchmarkOptions, forget_release, run_benchmark
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
+from distilforge.printable import printable
 
 PROGRAM = "python -m distilforge"
 INTERRUPTED = 130
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        print(command(parsed), flush=True)  # noqa: T201 - the result
+        print(printable(command(parsed)), flush=True)  # noqa: T201 - the result
     except DistilforgeError as error:
         _tell(f"error: {error}")
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
@@ -66,7 +67,7 @@ def _bench(parsed: argparse.Namespace) -> str:
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the only place that prints progress and errors
+    print(printable(line), file=sys.stderr, flush=True)  # noqa: T201 - the only place that prints progress and errors
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
 """A release that is loaded and ready to answer."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +17,22 @@ from distilforge.tokenizer import Encoding, Text, Tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How a session was opened: the arguments of `distilforge.open` that give the same session again."""
+
+    release: str
+    """The absolute path of the version folder."""
+    variant: str
+    """The name of the variant that was loaded."""
+    providers: tuple[str, ...] | None
+    """The argument `providers`."""
+    threads: int | None
+    """The argument `threads`."""
+    allow_unvalidated: bool
+    """The argument `allow_unvalidated`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionParts:
     """The parts of a session."""
 
@@ -30,10 +46,15 @@ class SessionParts:
     """The release's tokenizer."""
     vocabulary: int
     """How many token ids the model has embeddings for; ids lie below it."""
+    opening: Opening | None = None
+    """How the release was opened; None for a session of an engine that was not opened from a release."""
 
 
 class Session:
     """A loaded variant of a release; safe to use from several threads at once.
+
+    A session can be pickled, for `multiprocessing`, joblib or Ray: the other process opens the same variant of the same
+    version folder, which must be there too.
 
     `distilforge.open` returns the subclass of the release's head, such as `distilforge.SequenceClassification`, which
     is called on text. `run` and `encode` work for every head.
@@ -45,6 +66,18 @@ class Session:
     def __init__(self, loaded: SessionParts) -> None:
         """Applications call `distilforge.open` instead."""
         self._loaded = loaded
+
+    def __reduce__(self) -> tuple[Callable[[Opening], "Session"], tuple[Opening]]:
+        """Pickle the arguments of `distilforge.open`, since an engine cannot be pickled.
+
+        Raises InputError for a session that `distilforge.open` did not make.
+        """
+        if self._loaded.opening is None:
+            raise InputError(
+                "this session cannot be pickled, since distilforge.open did not make it",
+                hint="make it in the other process",
+            )
+        return _open_again, (self._loaded.opening,)
 
     @property
     def manifest(self) -> Manifest:
@@ -137,3 +170,17 @@ class Session:
         for rows in batches(lengths, self._span("batch"), sequence):
             feeds = pad([encodings[row] for row in rows], pad_id=pad_id, at_least=sequence.low)
             yield Batch(rows=rows, feeds=feeds)
+
+
+def _open_again(opening: Opening) -> Session:
+    """The session of a pickle."""
+    # A session needs `open` only here, and `open` needs this module
+    from distilforge.opening.open import open_release
+
+    return open_release(
+        opening.release,
+        variant=opening.variant,
+        providers=opening.providers,
+        threads=opening.threads,
+        allow_unvalidated=opening.allow_unvalidated,
+    )

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import logging
 from pathlib import Path
 
 from distilforge import user_cache
+from distilforge.errors import UnavailableError
 from distilforge.manifest import Manifest
 
 SUFFIX = ".json"
 """The suffix of a record's file name."""
 _DIGITS = 32
+_logger = logging.getLogger("distilforge")
 
 
 def release_identity(manifest: Manifest) -> str:
@@ -19,7 +22,7 @@ def release_identity(manifest: Manifest) -> str:
 
 
 def records_folder() -> Path:
-    """The folder of all records, which may not exist; raises RuntimeError if this user has no home folder."""
+    """The folder of all records, which may not exist; raises UnavailableError as `user_cache.folder` does."""
     return user_cache.folder("benchmarks")
 
 
@@ -31,7 +34,7 @@ def record_name(release: str, conditions: object) -> str:
 def records_of(release: str) -> tuple[Path, ...]:
     """The files of all records of the release with the identity `release`, under any conditions.
 
-    Raises OSError if the folder cannot be read, RuntimeError if this user has no home folder.
+    Raises OSError if the folder cannot be read, and UnavailableError as `user_cache.folder` does.
     """
     try:
         return tuple(path for path in records_folder().iterdir() if path.name.startswith(_prefix(release)))
@@ -43,7 +46,10 @@ def has_records(manifest: Manifest) -> bool:
     """Whether there is a record of the release, under any conditions; False if the cache cannot be read."""
     try:
         return bool(records_of(release_identity(manifest)))
-    except (OSError, RuntimeError):
+    except OSError:
+        return False
+    except UnavailableError as error:
+        _logger.warning("no benchmark record is used: %s", error.message)
         return False
 
 

@@ -86,8 +86,8 @@ def read_record(manifest: Manifest, threads: int | None) -> BenchmarkRecord | No
         record = BenchmarkRecord.from_json(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
         return None
-    # RuntimeError: this user has no home folder. ValueError and OverflowError: not UTF-8, or a number out of range
-    except (OSError, RuntimeError, ReleaseError, ValueError, OverflowError) as cause:
+    # ValueError and OverflowError: not UTF-8, or a number out of range
+    except (OSError, UnavailableError, ReleaseError, ValueError, OverflowError) as cause:
         _logger.debug("the benchmark record of %s cannot be read: %s", manifest.name, cause)
         return None
     if (record.release, record.conditions) != (release, conditions):
@@ -99,7 +99,7 @@ def read_record(manifest: Manifest, threads: int | None) -> BenchmarkRecord | No
 def write_record(record: BenchmarkRecord) -> Path:
     """Write `record` in place of an older one under the same conditions, and return the file's path.
 
-    Raises UnavailableError if the cache cannot be written.
+    Raises UnavailableError if the cache cannot be written or is not trusted.
     """
     try:
         folder = record_files.records_folder()
@@ -114,7 +114,7 @@ def write_record(record: BenchmarkRecord) -> Path:
             Path(temporary).unlink(missing_ok=True)
             raise
         _remove_oldest(folder)
-    except (OSError, RuntimeError) as cause:
+    except OSError as cause:
         raise UnavailableError(
             f"the user's cache cannot be written: {cause}",
             hint="set XDG_CACHE_HOME to a folder that can be written",
@@ -131,7 +131,7 @@ def remove_records(manifest: Manifest) -> int:
         paths = record_files.records_of(record_files.release_identity(manifest))
         for path in paths:
             path.unlink(missing_ok=True)
-    except (OSError, RuntimeError) as cause:
+    except OSError as cause:
         raise UnavailableError(
             f"the user's cache cannot be changed: {cause}", hint="check the permissions of its folder"
         ) from cause

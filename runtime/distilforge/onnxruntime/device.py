@@ -192,11 +192,22 @@ class OnnxRuntimeDevice:
         own = dict(self.options) if is_graph else {}
         for name in (*self.kernel_options, *(self.cache_options if is_graph else ())):
             cache_folder = user_cache.folder("onnxruntime")
-            cache_folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the kernels in it are code
+            _make_private(cache_folder)
             own[name] = str(cache_folder)
         if is_graph and self.profile_options is not None:
             own |= zip_shapes(self.profile_options, read_manifest(folder))
         return own
+
+
+def _make_private(folder: Path) -> None:
+    """Make `folder` in the user's cache, for this user alone, since the kernels in it are code."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as cause:
+        raise UnavailableError(
+            f"the user's cache cannot be written: {cause}",
+            hint="set XDG_CACHE_HOME to a folder that can be written",
+        ) from cause
 
 
 def _explain(error: ReleaseError, provider: str, variant: Variant) -> None:

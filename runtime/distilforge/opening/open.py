@@ -15,7 +15,7 @@ from distilforge.manifest.configuration import ModelConfiguration
 from distilforge.opening.selection import select_variant
 from distilforge.registry import nearest
 from distilforge.release import check_digests, check_files, read_manifest, resolve
-from distilforge.session import Session, SessionParts
+from distilforge.session import Opening, Session, SessionParts
 from distilforge.tokenizer import Tokenizer
 
 S = TypeVar("S", bound=Session)
@@ -104,6 +104,13 @@ def open_release(
             engine=selection.backend.load(selection.variant, folder, providers=providers, threads=threads),
             tokenizer=tokenizer,
             vocabulary=read_vocabulary(folder),
+            opening=Opening(
+                release=str(folder),
+                variant=selection.variant.name,
+                providers=None if providers is None else tuple(providers),
+                threads=threads,
+                allow_unvalidated=allow_unvalidated,
+            ),
         )
     )
 

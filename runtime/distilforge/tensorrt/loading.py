@@ -135,10 +135,13 @@ def _runtime_config(
         )
     if not settings.runtime_cache:
         return config, None
+    try:
+        cache_folder = user_cache.folder("tensorrt-rtx")
+    except UnavailableError as error:
+        _logger.warning("kernels are compiled again for every process: %s", error.message)
+        return config, None
     cache = config.create_runtime_cache()
-    kernels = KernelCache(
-        cache, path_for(user_cache.folder("tensorrt-rtx"), path, name, f"{device.name} {device.capability}")
-    )
+    kernels = KernelCache(cache, path_for(cache_folder, path, name, f"{device.name} {device.capability}"))
     kernels.load()
     config.set_runtime_cache(cache)
     return config, kernels

@@ -1,6 +1,7 @@
 """Exit codes: every error class of every room has the one that it means."""
 
 import errno
+import os
 
 import pytest
 from distilforge.errors import InputError, ReleaseError, UnavailableError
@@ -74,3 +75,12 @@ def test_a_table_has_a_few_words() -> None:
     assert brief(StageError("export", "a long story")) == "stage export failed"
     assert brief(UsageError("there is no recipe x", hint="write it")) == "there is no recipe x"
     assert brief(ReleaseError("it is damaged", hint="build it")) == "it is damaged"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_file_that_this_user_may_not_use_is_named_with_a_hint(number: int) -> None:
+    cause = OSError(number, os.strerror(number), "artifacts/.work/publish/demo.lock")
+    told = str(failed("publish", cause))
+    assert "publish/demo.lock" in told
+    assert "--artifacts" in told
+    assert "--verbose" not in told

@@ -98,3 +98,26 @@ def test_one_check_that_is_met_is_one() -> None:
 def test_tables_show_brackets_and_colons_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     display.table(("name",), [("[bold]x[/bold] :100:",)])
     assert "[bold]x[/bold] :100:" in capsys.readouterr().out
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m"
+
+
+def test_escape_sequences_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    display.result(HOSTILE)
+    display.table(("name",), [(f"{HOSTILE}\nnext",)])
+    display.markdown(("name",), [(f"{HOSTILE}\nnext | **bold**",)])
+    with display.Display() as listener:
+        listener.error(HOSTILE)
+        listener.note(HOSTILE)
+    printed = capsys.readouterr()
+    for text in (printed.out, printed.err):
+        assert not set("\x1b\x07\x9b") & set(text)
+        assert r"\u001b]0;owned\u0007\u001b[2J\u009b31m" in text
+    assert r"31m next \| \*\*bold\*\* |" in printed.out
+
+
+def test_a_message_has_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    with display.Display() as listener:
+        listener.error("evaluation.jsonl:100: not JSON [bold]")
+    assert capsys.readouterr().err == "error: evaluation.jsonl:100: not JSON [bold]\n"

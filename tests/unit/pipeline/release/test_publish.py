@@ -1,5 +1,7 @@
 """Publishing: all at once or not at all, and twice is once."""
 
+import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,8 +11,9 @@ import pytest
 from distilforge.manifest import Manifest, Provenance, Span, Steadiness, Tensor, Variant
 from distilforge.release import resolve, verify
 
+from pipeline.errors import UsageError
 from pipeline.release.assemble import seal
-from pipeline.release.publish import Publication, publish
+from pipeline.release.publish import Publication, check_place, publish
 from tests.timings import BUSY, STEADY
 
 ROOT = Path(__file__).parents[4]
@@ -78,6 +81,11 @@ def put(
     )
 
 
+def edit_manifest(folder: Path, **fields: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
@@ -107,13 +115,23 @@ def test_another_version_moves_latest_and_keeps_the_old_one(tmp_path: Path) -> N
     assert resolve(tmp_path / "demo").name == VERSION
 
 
-@pytest.mark.parametrize("damage", ["file", "manifest", "missing"])
+@pytest.mark.parametrize(
+    "damage", ["file", "manifest", "missing", "labels", "nothing listed", "digits", "unlisted"]
+)
 def test_a_damaged_release_is_replaced_with_a_note(damage: str, tmp_path: Path) -> None:
     folder = put(tmp_path).folder
     if damage == "file":
         (folder / "onnx" / "model.onnx").write_text("grapf")
     elif damage == "manifest":
         (folder / "manifest.json").write_text("{")
+    elif damage == "labels":
+        edit_manifest(folder, labels=["x", "y"])
+    elif damage == "nothing listed":
+        edit_manifest(folder, files={})
+    elif damage == "digits":
+        (folder / "manifest.json").write_text(f'{{"schema": {"1" * 5000}}}')
+    elif damage == "unlisted":
+        (folder / "onnx" / "other.bin").write_text("x")
     else:
         (folder / "onnx" / "model.onnx").unlink()
     listener = Listener()
@@ -202,3 +220,85 @@ def test_a_settled_speed_does_not_replace_a_validated_release(tmp_path: Path) ->
     kept = put(tmp_path, timing=BUSY)
     assert not put(tmp_path, validated=False, timing=STEADY).new
     assert verify(kept.folder).validated
+
+
+@pytest.mark.parametrize("obstacle", ["file", "link to a damaged folder", "dangling link", "link aside"])
+def test_nothing_in_the_way_of_a_version_stops_a_publication(obstacle: str, tmp_path: Path) -> None:
+    folder = put(tmp_path).folder
+    elsewhere = tmp_path / "elsewhere"
+    if obstacle == "link to a damaged folder":
+        folder.rename(elsewhere)
+        (elsewhere / "onnx" / "model.onnx").write_text("grapf")
+        folder.symlink_to(elsewhere)
+    elif obstacle == "link aside":
+        shutil.rmtree(folder)
+        for name in ("demo.aside", "demo.old"):
+            (tmp_path / ".work" / "publish" / name).symlink_to(tmp_path / "nowhere")
+    else:
+        shutil.rmtree(folder)
+        folder.write_text("x") if obstacle == "file" else folder.symlink_to(tmp_path / "nowhere")
+    assert put(tmp_path).new
+    assert verify(folder).version == VERSION
+    assert not folder.is_symlink()
+    assert names(tmp_path / ".work" / "publish") == {"demo.lock"}
+    # What a link leads to belongs to somebody else
+    assert elsewhere.exists() == (obstacle == "link to a damaged folder")
+
+
+@pytest.mark.parametrize("keep_version", [True, False])
+def test_a_copy_in_the_place_of_latest_becomes_a_link(keep_version: bool, tmp_path: Path) -> None:
+    """`cp -rL`, zip and CI artifacts make a folder of the link; some leave the version out."""
+    folder = put(tmp_path).folder
+    latest = tmp_path / "demo" / "latest"
+    latest.unlink()
+    shutil.copytree(folder, latest)
+    if not keep_version:
+        shutil.rmtree(folder)
+    put(tmp_path, version="ba9876543210")
+    assert latest.readlink() == Path("ba9876543210")
+    assert names(tmp_path / "demo") == {VERSION, "ba9876543210", "latest"}
+    assert verify(folder).version == VERSION
+    assert names(tmp_path / ".work" / "publish") == {"demo.lock"}
+
+
+def test_a_latest_that_is_a_file_becomes_a_link(tmp_path: Path) -> None:
+    """Archives without links have a file with the link's text."""
+    put(tmp_path)
+    latest = tmp_path / "demo" / "latest"
+    latest.unlink()
+    latest.write_text(VERSION)
+    assert not put(tmp_path).new
+    assert latest.readlink() == Path(VERSION)
+
+
+def test_another_folder_in_the_place_of_latest_is_an_error_and_stays(tmp_path: Path) -> None:
+    other = tmp_path / "demo" / "latest" / "notes.txt"
+    other.parent.mkdir(parents=True)
+    other.write_text("somebody's")
+    with pytest.raises(UsageError, match=r"latest must be a link; it is a folder(?s:.*)hint: move it away"):
+        put(tmp_path)
+    assert names(tmp_path / "demo") == {"latest"}
+    assert other.read_text() == "somebody's"
+
+
+@pytest.mark.parametrize("obstacle", ["file", "dangling link"])
+def test_a_name_that_is_taken_is_an_error(obstacle: str, tmp_path: Path) -> None:
+    place = tmp_path / "demo"
+    place.write_text("x") if obstacle == "file" else place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"demo is a .*(?s:.*)hint: "):
+        check_place(tmp_path, "demo")
+
+
+def test_latest_stays_at_a_validated_release(tmp_path: Path) -> None:
+    put(tmp_path)
+    listener = Listener()
+    rejected = put(tmp_path, version="ba9876543210", validated=False, listener=listener)
+    assert rejected.new
+    assert resolve(tmp_path / "demo").name == VERSION
+    assert listener.notes == [f"latest stays at {VERSION}, which is validated; ba9876543210 is not"]
+
+
+def test_latest_moves_to_an_unvalidated_release_if_there_is_nothing_better(tmp_path: Path) -> None:
+    put(tmp_path, validated=False)
+    put(tmp_path, version="ba9876543210", validated=False)
+    assert resolve(tmp_path / "demo").name == "ba9876543210"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StageError, UsageError
+from pipeline.store.usage import in_use
 from pipeline.store.work import WorkFolder, clean
 
 
@@ -222,3 +223,27 @@ def test_clean_leaves_a_running_build_alone(work: WorkFolder, tmp_path: Path) ->
             clean(tmp_path / "work")
 
     work.stage("export", doing="", inputs={}, make=make)
+
+
+def test_clean_leaves_a_build_alone_between_two_stages(work: WorkFolder, tmp_path: Path) -> None:
+    made = work.stage("export", doing="", inputs={}, make=write_text("x"))
+    with in_use(tmp_path / "work"), in_use(tmp_path / "work"):
+        with pytest.raises(UsageError, match=r"a build is using (?s:.*)hint: wait"):
+            clean(tmp_path / "work")
+        assert made.folder.exists()
+    clean(tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+
+
+def test_clean_of_a_work_folder_that_is_a_link_keeps_the_link(work: WorkFolder, tmp_path: Path) -> None:
+    """The work folder may be on another disk."""
+    work.stage("export", doing="", inputs={}, make=write_text("x"))
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "work")
+    clean(link)
+    assert link.is_symlink()
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_clean_without_a_work_folder_removes_nothing(tmp_path: Path) -> None:
+    assert clean(tmp_path / "work") == 0

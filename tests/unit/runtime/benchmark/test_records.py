@@ -209,9 +209,22 @@ def test_a_user_without_a_home(manifest: Manifest, monkeypatch: pytest.MonkeyPat
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert not record_files.has_records(manifest)
     assert records.read_record(manifest, None) is None
     with pytest.raises(UnavailableError, match="Could not determine home"):
+        records.write_record(record(manifest, SPEEDS))
+
+
+def test_a_cache_that_every_user_can_write_is_not_used(
+    manifest: Manifest, records_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    records.write_record(record(manifest, SPEEDS))
+    records_folder.chmod(0o777)
+    assert not record_files.has_records(manifest)
+    assert "no benchmark record is used" in caplog.text
+    assert records.read_record(manifest, None) is None
+    with pytest.raises(UnavailableError, match="is not trusted"):
         records.write_record(record(manifest, SPEEDS))
 
 

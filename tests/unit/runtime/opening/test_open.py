@@ -1,6 +1,8 @@
 """Opening a release: its arguments, the session, and what cannot be had, which is an error and never replaced."""
 
 import logging
+import pickle
+import shutil
 from pathlib import Path
 
 import distilforge
@@ -132,3 +134,19 @@ def test_run_refuses_what_the_graph_cannot_take(shared: Path) -> None:
     many = np.ones((9, 4), dtype=np.int64)
     with pytest.raises(InputError, match=r"the axis 'batch'.*has size 9; this release takes 1 to 8"):
         session.run({"input_ids": many, "attention_mask": many})
+
+
+def test_a_session_is_pickled_by_its_opening(shared: Path) -> None:
+    session = distilforge.open(shared, head=SequenceClassification, threads=1)
+    again = pickle.loads(pickle.dumps(session))
+    assert type(again) is SequenceClassification
+    assert again.variant == session.variant
+    assert again(["good movie"]) == session(["good movie"])
+
+
+def test_a_pickled_session_whose_release_is_gone(shared: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(shared, tmp_path / "release"))
+    pickled = pickle.dumps(distilforge.open(folder))
+    shutil.rmtree(folder)
+    with pytest.raises(ReleaseError, match="no release at"):
+        pickle.loads(pickled)

@@ -1,0 +1,20 @@
+"""Text from releases, checkpoints and data as a terminal may show it."""
+
+import re
+
+# Control characters (C0 without tab and newline, DEL and C1), line separators, characters that change the direction of
+# the text after them (https://trojansource.codes), and halves of surrogate pairs, which no encoding can write
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""`text` with control characters as `\uXXXX`, so that a terminal does not obey them; newlines and tabs stay.
+
+    JSON stays the same JSON: it escapes characters in the same way.
+    """
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """`text` as `printable` has it, with a space for every newline and tab."""
+    return re.sub(r"[ \t\n]*[\t\n][ \t\n]*", " ", printable(text))
