@@ -1,6 +1,7 @@
 """Read DistilBERT folders of Hugging Face strictly, and write folders that transformers can read."""
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,16 +11,19 @@ from torch import Tensor
 
 from model_src import folder, heads, tensors
 from model_src.config import DistilBertConfig
+from model_src.config import remarks as config_remarks
 from model_src.errors import CheckpointError, ConfigurationError
 from model_src.folder import ENCODER
 from model_src.heads.base import Head
+from model_src.names import is_unused, without_wrappers
 
 MOST_LISTED = 8
 
+_logger = logging.getLogger("model_src")
+
 # The names in TensorFlow checkpoints and in their conversions
 _LEGACY_SUFFIXES = ((".gamma", ".weight"), (".beta", ".bias"))
-# A buffer that transformers saved before version 4.31
-_IGNORED_SUFFIX = "embeddings.position_ids"
+_ADAPTER_PARTS = (".lora_", ".base_layer.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,8 @@ class Checkpoint:
     """The model in evaluation mode, in float32 on the CPU."""
     folder: Path
     """The folder, after a download if the source was a hub id."""
+    remarks: tuple[str, ...] = ()
+    """What was left out of the files or read differently, a sentence each; they are logged too."""
 
     @property
     def head(self) -> str:
@@ -58,11 +64,15 @@ def load_checkpoint(source: str | Path, *, head: str | None = None, attention: s
             model = head_class(config, attention)
     except ConfigurationError as cause:
         raise ConfigurationError(f"{files.config}: {cause.message}", hint=cause.hint) from cause
-    state = rename(tensors.read(files.weights), model)
+    stored = tensors.read(files.weights)
+    state = rename(stored, model)
     _check(state, model, files.path)
     model.load_state_dict(state, assign=True)
     _tie(model)
-    return Checkpoint(config=config, model=model.eval(), folder=files.path)
+    remarks = (*config_remarks(files.read_config()), *_name_remarks(stored))
+    for remark in remarks:
+        _logger.info("%s: %s", files.path, remark)
+    return Checkpoint(config=config, model=model.eval(), folder=files.path, remarks=remarks)
 
 
 def save_checkpoint(model: Head, destination: Path) -> None:
@@ -81,16 +91,23 @@ def save_checkpoint(model: Head, destination: Path) -> None:
 def rename(state: Mapping[str, Tensor], model: Head) -> dict[str, Tensor]:
     """`state`, from a file, under the names of the state of `model`.
 
-    If the head of `model` does not have layers, tensors of other heads are left out.
+    Tensors that no forward pass reads are left out, and so are those of other heads if the head of `model` does not
+    have layers. Raises CheckpointError if two different tensors get the same name.
     """
     renamed: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        if name.endswith(_IGNORED_SUFFIX):
+    for stored_name, tensor in state.items():
+        if is_unused(stored_name):
             continue
+        name = folder.in_model(stored_name)
         for old, new in _LEGACY_SUFFIXES:
             if name.endswith(old):
                 name = name.removesuffix(old) + new
-        renamed[folder.in_model(name)] = tensor
+        if name in renamed and not torch.equal(renamed[name], tensor):
+            raise CheckpointError(
+                f"the checkpoint has {name} twice, with different values; one of them is called {stored_name!r}",
+                hint="save the state of one model: model.state_dict(), without its wrapper",
+            )
+        renamed[name] = tensor
     if not _own_layers(model):
         others = _head_layers(model.config)
         renamed = {name: tensor for name, tensor in renamed.items() if name.partition(".")[0] not in others}
@@ -138,6 +155,7 @@ def _tie(model: Head) -> None:
 def _check(state: Mapping[str, Tensor], model: Head, path: Path) -> None:
     """Raise CheckpointError if the names or shapes in `state` are not those of `model`."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    _check_floats(state, expected, path)
     problems = [
         *_listed("missing", (name for name in expected if name not in state)),
         *_listed("unexpected", (name for name in state if name not in expected)),
@@ -154,8 +172,47 @@ def _check(state: Mapping[str, Tensor], model: Head, path: Path) -> None:
         raise CheckpointError(
             f"the tensors in {path} do not fit a DistilBERT with the head {model.name}: "
             + "; ".join(problems),
-            hint="check config.json against the weights, or choose another head with --head",
+            hint=_hint(state, expected),
         )
+
+
+def _check_floats(state: Mapping[str, Tensor], expected: Mapping[str, object], path: Path) -> None:
+    """Raise CheckpointError if a weight of the model is stored as whole numbers, as quantized weights are."""
+    integers = sorted(
+        f"{name} is {str(tensor.dtype).removeprefix('torch.')}"
+        for name, tensor in state.items()
+        if name in expected and not tensor.is_floating_point()
+    )
+    if integers:
+        raise CheckpointError(
+            f"the weights in {path} are quantized: " + "; ".join(_listed("stored as integers", integers)),
+            hint="build from the checkpoint before quantization, and choose an int8 variant: --variant TARGET:int8",
+        )
+
+
+def _hint(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> str:
+    """What to do about tensors that do not fit."""
+    unexpected = [name for name in state if name not in expected]
+    if any(part in name for name in unexpected for part in _ADAPTER_PARTS):
+        return "these are tensors of a PEFT adapter; merge it first: model.merge_and_unload().save_pretrained(folder)"
+    if len(unexpected) and all(
+        name in state and tuple(state[name].shape) == shape for name, shape in expected.items()
+    ):
+        return "the model is complete without them; delete them from the file if no forward pass reads them"
+    return "check config.json against the weights, or choose another head with --head"
+
+
+def _name_remarks(stored: Iterable[str]) -> tuple[str, ...]:
+    """A sentence for tensors that are not used, and one for names whose prefixes are left out."""
+    unused = sorted(name for name in stored if is_unused(name))
+    wrapped = [name for name in stored if not is_unused(name) and without_wrappers(name) != name]
+    remarks = [f"{name} is not used, since no forward pass reads it" for name in unused]
+    if wrapped:
+        remarks.append(
+            f"{len(wrapped)} tensors are read without the prefixes of a wrapper; "
+            f"{wrapped[0]} is {folder.in_model(wrapped[0])}"
+        )
+    return tuple(remarks)
 
 
 def _listed(problem: str, names: Iterable[str]) -> list[str]:

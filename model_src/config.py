@@ -1,13 +1,19 @@
 """The configuration of a DistilBERT: those fields of config.json that change the computation. Does not need PyTorch."""
 
 import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
 from model_src.errors import ConfigurationError
 
-ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "mish", "tanh")
+ACTIVATIONS = (
+    "gelu", "gelu_python", "gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate",
+    "gelu_10", "quick_gelu", "relu", "relu2", "relu6", "leaky_relu", "silu", "swish", "mish", "tanh", "sigmoid",
+    "linear", "laplace",
+)  # fmt: skip
+"""The names of transformers' activations that do not have weights of their own."""
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
 
@@ -99,15 +105,11 @@ class DistilBertConfig:
     @classmethod
     def from_hugging_face(cls, values: Mapping[str, object]) -> "DistilBertConfig":
         """The configuration in the content of config.json; ConfigurationError names a field that is not valid."""
-        model_type = values.get("model_type")
-        if model_type != "distilbert":
-            raise ConfigurationError(
-                f"model_type is {model_type!r}, not 'distilbert'",
-                hint="a BERT encoder can be converted first: distilforge convert SOURCE DESTINATION",
-            )
+        _check_type(values)
+        _check_unchanged(values)
         renamed = {_SYNONYMS.get(name, name): value for name, value in values.items()}
         known = {field.name for field in fields(cls)} - {"labels"}
-        chosen = {name: value for name, value in renamed.items() if name in known}
+        chosen = {name: _plain(name, value) for name, value in renamed.items() if name in known}
         return cls(labels=_labels(values), **_typed(chosen))  # type: ignore[arg-type]
 
     def to_hugging_face(self, architecture: str) -> dict[str, object]:
@@ -124,6 +126,64 @@ class DistilBertConfig:
             "id2label": {str(index): label for index, label in enumerate(self.labels)},
             "label2id": {label: index for index, label in enumerate(self.labels)},
         }
+
+
+def remarks(values: Mapping[str, object]) -> tuple[str, ...]:
+    """A sentence for each value of config.json that is read as something else."""
+    sentences = [
+        f"{name} of config.json is {json.dumps(value)}; it is read as {json.dumps(_plain(name, value))}"
+        for name, value in values.items()
+        if _plain(name, value) != value
+    ]
+    if values.get("model_type") is None:
+        sentences.append("config.json does not have a model_type; its architecture is one of DistilBERT")
+    return tuple(sentences)
+
+
+def _plain(name: str, value: object) -> object:
+    """`value`, or what it stands for: no dropout for null, and no padding token for -1."""
+    if name in _PROBABILITIES and value is None:
+        return 0.0
+    if name == "pad_token_id" and value == -1:
+        return None
+    return value
+
+
+def _check_type(values: Mapping[str, object]) -> None:
+    """Raise ConfigurationError if config.json is not that of a DistilBERT; transformers 2 wrote no model_type."""
+    model_type = values.get("model_type")
+    architectures = values.get("architectures")
+    names = (
+        [name for name in architectures if isinstance(name, str)] if isinstance(architectures, list) else []
+    )
+    is_old = model_type is None and any(name.startswith("DistilBert") for name in names)
+    if model_type == "distilbert" or is_old:
+        return
+    if model_type == "bert" or any(name.startswith("Bert") for name in names):
+        hint = "a BERT encoder can be converted first: distilforge convert SOURCE DESTINATION"
+    elif model_type is None:
+        hint = 'if it is a DistilBERT, add "model_type": "distilbert" to config.json'
+    else:
+        hint = "give a DistilBERT, or a BERT encoder after distilforge convert SOURCE DESTINATION"
+    raise ConfigurationError(f"model_type is {model_type!r:.80}, not 'distilbert'", hint=hint)
+
+
+def _check_unchanged(values: Mapping[str, object]) -> None:
+    """Raise ConfigurationError if config.json says that heads were pruned or that weights were quantized."""
+    pruned = values.get("pruned_heads")
+    # transformers writes the layers without pruned heads too, with an empty list
+    if any(pruned.values()) if isinstance(pruned, dict) else pruned:
+        raise ConfigurationError(
+            f"attention heads were pruned: pruned_heads is {pruned!r:.80}",
+            hint="layers with fewer heads than others are not supported; build from the checkpoint before pruning",
+        )
+    quantization = values.get("quantization_config")
+    if quantization:
+        method = quantization.get("quant_method") if isinstance(quantization, dict) else None
+        raise ConfigurationError(
+            f"the weights are quantized: quantization_config has the quant_method {method!r:.80}",
+            hint="build from the checkpoint before quantization, and choose an int8 variant: --variant TARGET:int8",
+        )
 
 
 def _labels(values: Mapping[str, object]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from model_src.checkpoint import rename, save_checkpoint
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
 from model_src.model import LAYER_NORM_EPSILON
+from model_src.names import without_wrappers
 
 # The fields of a BERT's config.json and those of a DistilBERT's
 _FIELDS = {
@@ -83,7 +84,7 @@ def convert_bert(source: str | Path, destination: Path) -> Path:
     save_checkpoint(model, destination)
     for path in files.tokenizer:
         shutil.copyfile(path, destination / path.name)
-    _rewrite_tokenizer_config(destination / "tokenizer_config.json")
+    _rewrite_tokenizer_config(destination / "tokenizer_config.json", values.get("tokenizer_class"))
     return destination
 
 
@@ -120,7 +121,7 @@ def _head(values: Mapping[str, object], path: Path) -> str:
 
 def _converted(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     """BERT's tensors under DistilBERT's names, with the embedding of token type 0 added to every position."""
-    bare = {name.removeprefix("bert."): tensor for name, tensor in state.items()}
+    bare = {without_wrappers(name).removeprefix("bert."): tensor for name, tensor in state.items()}
     for needed in (_TOKEN_TYPES, _POSITIONS):
         if needed not in bare:
             raise CheckpointError(
@@ -136,8 +137,14 @@ def _renamed(name: str) -> str:
     return folder.in_model(name)
 
 
-def _rewrite_tokenizer_config(path: Path) -> None:
+def _rewrite_tokenizer_config(path: Path, model_class: object) -> None:
+    """Name DistilBERT's tokenizer instead of BERT's; a tokenizer of another class keeps its name.
+
+    `model_class` is the class in config.json, which counts if tokenizer_config.json does not name one.
+    """
     values = dict(folder.read_json(path)) if path.is_file() else {}
-    values["tokenizer_class"] = "DistilBertTokenizer"
+    tokenizer_class = values.get("tokenizer_class") or model_class
+    is_bert = tokenizer_class in (None, "BertTokenizer", "BertTokenizerFast")
+    values["tokenizer_class"] = "DistilBertTokenizer" if is_bert else tokenizer_class
     values["model_input_names"] = ["input_ids", "attention_mask"]
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

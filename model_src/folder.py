@@ -10,11 +10,15 @@ from safetensors import SafetensorError, safe_open
 
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
+from model_src.names import is_unused, without_wrappers
 
 CONFIG = "config.json"
+ADAPTER = "adapter_config.json"
 ENCODER = "distilbert."
 """The prefix of the encoder's tensors in a model with a head."""
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
+)  # fmt: skip
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
@@ -65,11 +69,15 @@ class CheckpointFolder:
                 raise CheckpointError(
                     f"{path} is damaged: {cause}", hint="copy the checkpoint again"
                 ) from cause
-        return {in_model(name): shape for name, shape in shapes.items()}
+        return {in_model(name): shape for name, shape in shapes.items() if not is_unused(name)}
 
 
 def in_model(name: str) -> str:
-    """The name, in a model with a head, of the tensor that the file of an encoder without a head calls `name`."""
+    """The name, in a model with a head, of the tensor that a file calls `name`.
+
+    The file may be that of an encoder without a head, or that of a wrapped model.
+    """
+    name = without_wrappers(name)
     return ENCODER + name if name.startswith(("embeddings.", "transformer.")) else name
 
 
@@ -87,6 +95,12 @@ def find(source: str | Path) -> CheckpointFolder:
         )
     if not path.is_dir():
         raise CheckpointError(f"{path} is not a folder", hint="give the folder that holds config.json")
+    if (path / ADAPTER).is_file() and not (path / CONFIG).is_file():
+        raise CheckpointError(
+            f"{path} has {ADAPTER} and no {CONFIG}: it is a PEFT adapter (LoRA, for one), not a whole model",
+            hint="merge it into its base model: PeftModel.from_pretrained(base, adapter).merge_and_unload()"
+            ".save_pretrained(folder), and save the tokenizer there too",
+        )
     if not (path / CONFIG).is_file():
         raise CheckpointError(
             f"{path} has no {CONFIG}",

@@ -3,6 +3,7 @@
 Shape suffixes: B batch, T tokens, C channels (config.dim), H attention heads, D width of one head.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -15,15 +16,34 @@ from model_src.config import DistilBertConfig
 LAYER_NORM_EPSILON = 1e-12
 """DistilBERT's, which config.json does not contain."""
 
+
+def _gelu_tanh(x: Tensor) -> Tensor:
+    return functional.gelu(x, approximate="tanh")
+
+
+# By transformers' names (activations.py). Names that differ there only in how they compute the same are equal here
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
-    "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
-    "gelu_pytorch_tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "gelu_python": functional.gelu,
+    "gelu_new": _gelu_tanh,
+    "gelu_pytorch_tanh": _gelu_tanh,
+    "gelu_python_tanh": _gelu_tanh,
+    "gelu_fast": _gelu_tanh,
+    "gelu_accurate": _gelu_tanh,
+    "gelu_10": lambda x: functional.gelu(x).clamp(-10, 10),
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
     "relu": functional.relu,
+    "relu2": lambda x: functional.relu(x).square(),
+    "relu6": functional.relu6,
+    "leaky_relu": functional.leaky_relu,
     "silu": functional.silu,
     "swish": functional.silu,
     "mish": functional.mish,
     "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "linear": lambda x: x,
+    # Ma et al. 2022, arXiv:2209.10655, section 3.4
+    "laplace": lambda x: 0.5 * (1 + torch.erf((x - 0.707107) / (0.282095 * math.sqrt(2)))),
 }
 
 

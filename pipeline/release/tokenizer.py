@@ -11,10 +11,12 @@ from tokenizers.implementations import BertWordPieceTokenizer
 
 from model_src.errors import CheckpointError
 from model_src.folder import CheckpointFolder, read_json
+from pipeline.release import added_tokens
+from pipeline.release.tokenizer_class import find as find_class
 
 TOKENIZER = "tokenizer.json"
-CONFIG = "tokenizer_config.json"
-SPECIAL = "special_tokens_map.json"
+CONFIG = added_tokens.CONFIG
+SPECIAL = added_tokens.SPECIAL
 VOCABULARY = "vocab.txt"
 
 _SPECIAL_TOKENS = {
@@ -25,20 +27,15 @@ _SPECIAL_TOKENS = {
     "mask_token": "[MASK]",
 }
 
-# These classes of transformers change tokenizer.json's normalizer if tokenizer_config.json differs from it. None
-# stands for a file that names no class, for which transformers takes the model's.
-_CHANGING_CLASSES = (
-    None,
-    *(f"{model}Tokenizer{kind}" for model in ("DistilBert", "Bert") for kind in ("", "Fast")),
-)
-
 
 def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, longest: int) -> None:
     """Write tokenizer.json, its configuration and vocab.txt for `checkpoint` into the folder `destination`.
 
     `vocab_size` is the number of embeddings and `longest` the number of positions. Raises CheckpointError if there is
-    no tokenizer, if it is damaged, or if it can return ids that have no embedding.
+    no tokenizer, if it is damaged, if tokenizer.json cannot express its class, or if it can return ids that have no
+    embedding.
     """
+    tokenizer_class = find_class(checkpoint)
     for path in checkpoint.tokenizer:
         shutil.copyfile(path, destination / path.name)
     if not (destination / TOKENIZER).exists():
@@ -47,11 +44,30 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
                 f"{checkpoint.path} has no tokenizer: neither {TOKENIZER} nor {VOCABULARY}",
                 hint="save the tokenizer in the folder of the model: tokenizer.save_pretrained(folder)",
             )
+        if not tokenizer_class.from_vocabulary:
+            raise CheckpointError(
+                f"{checkpoint.path} has no {TOKENIZER}, and its class of tokenizers is not made from {VOCABULARY}",
+                hint="save the tokenizer again: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
+            )
         _from_vocabulary(destination)
     tokenizer = _load(destination / TOKENIZER, checkpoint.path)
-    _align(destination)
+    if tokenizer_class.sets_normalizer:
+        _align(destination)
+        tokenizer = _load(destination / TOKENIZER, checkpoint.path)
+    _add_tokens(destination, tokenizer, _SPECIAL_TOKENS if tokenizer_class.from_vocabulary else {})
     _check_size(tokenizer, checkpoint.path, vocab_size)
     _complete(destination, tokenizer, longest)
+
+
+def remarks(checkpoint: CheckpointFolder) -> tuple[str, ...]:
+    """A sentence for each setting of the tokenizer that a release does not follow."""
+    side = added_tokens.read(checkpoint.path, {}).values.get("padding_side", "right")
+    if side == "right":
+        return ()
+    return (
+        f"the tokenizer's padding_side is {side!r}; a release pads on the right, since padding on the left would shift "
+        "the positions of a text by the length of the others",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,23 +80,17 @@ class _Settings:
     """Whether accents are removed; None to remove them if `lowercase` is set."""
     handle_chinese_chars: bool
     """Whether every Chinese character is a word."""
-    changes_normalizer: bool
-    """Whether transformers changes tokenizer.json's normalizer to these settings."""
     special: Mapping[str, str]
     """The text of each special token, by transformers' name for it."""
 
     @classmethod
     def read(cls, folder: Path) -> "_Settings":
-        values = {
-            **(read_json(folder / CONFIG) if (folder / CONFIG).exists() else {}),
-            **(read_json(folder / SPECIAL) if (folder / SPECIAL).exists() else {}),
-        }
+        values = added_tokens.read(folder, {}).values
         accents = values.get("strip_accents")
         return cls(
             lowercase=values.get("do_lower_case") is not False,
             strip_accents=accents if isinstance(accents, bool) else None,
             handle_chinese_chars=values.get("tokenize_chinese_chars") is not False,
-            changes_normalizer=values.get("tokenizer_class") in _CHANGING_CLASSES,
             special={name: _content(values.get(name), default) for name, default in _SPECIAL_TOKENS.items()},
         )
 
@@ -122,8 +132,6 @@ def _from_vocabulary(folder: Path) -> None:
 def _align(folder: Path) -> None:
     """Change tokenizer.json's normalizer to the settings of tokenizer_config.json, as transformers' classes do."""
     settings = _Settings.read(folder)
-    if not settings.changes_normalizer:
-        return
     values = dict(read_json(folder / TOKENIZER))
     normalizer = values.get("normalizer")
     if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
@@ -136,6 +144,17 @@ def _align(folder: Path) -> None:
     }
     if adjusted != normalizer:
         _write_json(folder / TOKENIZER, values | {"normalizer": adjusted})
+
+
+def _add_tokens(folder: Path, tokenizer: Tokenizer, defaults: Mapping[str, str]) -> None:
+    """Add the tokens of the other files to `tokenizer` and, if it did not have them, to tokenizer.json.
+
+    `defaults` are the special tokens of the tokenizer's class.
+    """
+    before = tokenizer.to_str()
+    added_tokens.read(folder, defaults).add_to(tokenizer)
+    if tokenizer.to_str() != before:
+        tokenizer.save(str(folder / TOKENIZER))
 
 
 def _load(path: Path, checkpoint: Path) -> Tokenizer:
@@ -165,6 +184,8 @@ def _complete(folder: Path, tokenizer: Tokenizer, longest: int) -> None:
     }
     if not (folder / SPECIAL).exists():
         _write_json(folder / SPECIAL, special)
+    else:
+        _correct_special(folder / SPECIAL, special)
     if not (folder / CONFIG).exists():
         lowercase = {"do_lower_case": settings.lowercase}
         _write_json(
@@ -174,6 +195,14 @@ def _complete(folder: Path, tokenizer: Tokenizer, longest: int) -> None:
     if not (folder / VOCABULARY).exists():
         pieces = sorted(entries, key=entries.__getitem__)
         (folder / VOCABULARY).write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
+
+
+def _correct_special(path: Path, special: Mapping[str, str]) -> None:
+    """Change special_tokens_map.json, which the runtime reads first, to the tokens that transformers uses."""
+    values = read_json(path)
+    wrong = {name: token for name, token in special.items() if _content(values.get(name), token) != token}
+    if wrong:
+        _write_json(path, {**values, **wrong})
 
 
 def _write_json(path: Path, values: Mapping[str, object]) -> None:

@@ -8,6 +8,7 @@ from distilforge.manifest import Variant
 from pipeline.graph.interface import Interface
 from pipeline.recipe.recipe import Recipe
 from pipeline.release import assemble as release_folder
+from pipeline.release import tokenizer
 from pipeline.stages.compile import VARIANT
 from pipeline.stages.export import INTERFACE
 from pipeline.stages.load import Source
@@ -22,6 +23,8 @@ def assemble(
     recipe_sha256 = recipe.digest
 
     def make(folder: Path) -> None:
+        for remark in tokenizer.remarks(source.checkpoint):
+            work.note(remark)
         variants = [
             (Variant.from_json((stage.folder / VARIANT).read_text(encoding="utf-8"), VARIANT), stage.folder)
             for stage in compiled

@@ -29,6 +29,8 @@ def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:
 
         # Eager attention exports to the plain operators that passes match.
         loaded = load_checkpoint(source.checkpoint.path, head=recipe.head, attention="eager")
+        for remark in loaded.remarks:
+            work.note(remark)
         axes = spans.complete(recipe.spans, loaded.model.axes, loaded.config.max_position_embeddings)
         exported = exporter.export(loaded.model, axes)
         # Weights go to a separate file, which later stages map into memory instead of reading it whole

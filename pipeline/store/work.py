@@ -106,6 +106,10 @@ class WorkFolder:
         self._talk.finished(name, key, time.monotonic() - started, reused=reused)
         return Stage(name=name, folder=final / "files", digest=digest, reused=reused)
 
+    def note(self, text: str) -> None:
+        """Send a message that belongs to no stage's start or end."""
+        self._talk.note(text)
+
     @contextmanager
     def _locked(self, final: Path, name: str) -> Iterator[None]:
         lock = FileLock(_lock(final))

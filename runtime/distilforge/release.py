@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from distilforge.errors import ReleaseError
+from distilforge.layouts import is_inside, is_stray, without_volume
 from distilforge.manifest import FileRecord, Manifest
 
 MANIFEST = "manifest.json"
@@ -34,10 +35,10 @@ def resolve(release: str | os.PathLike[str]) -> Path:
             hint="pass artifacts/<name>, or a version folder inside it; `distilforge build` publishes one",
         )
     if (folder / MANIFEST).is_file():
-        return folder.resolve()
+        return without_volume(folder / MANIFEST)
     latest = folder / LATEST
     if (latest / MANIFEST).is_file():
-        return latest.resolve()
+        return without_volume(latest / MANIFEST)
     if latest.is_symlink() or latest.exists():
         target = str(latest.readlink()) if latest.is_symlink() else "a folder or file"
         raise ReleaseError(
@@ -125,9 +126,9 @@ def _check_path(root: Path, name: str, record: FileRecord) -> None:
             hint="do not use this release unless you trust where it came from",
         )
     path = root.joinpath(*parts)
-    if not path.resolve().is_relative_to(root):
+    if not is_inside(root, _target(path)):
         raise ReleaseError(
-            f"{name!r} leaves the release folder: it leads to {str(path.resolve())!r}, outside {str(root)!r}",
+            f"{name!r} leaves the release folder: it leads to {str(_target(path))!r}, outside {str(root)!r}",
             hint="copy the release with its links followed, for example `cp -rL`",
         )
     if not path.is_file():
@@ -143,10 +144,13 @@ def _check_path(root: Path, name: str, record: FileRecord) -> None:
 def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
     listed = {*manifest.files, MANIFEST}
     engines = {str(PurePosixPath(file).parent) for variant in manifest.variants for file in variant.files}
-    unlisted = {path.relative_to(root).as_posix() for path in _files(root)} - listed
+    # A link to a listed file, or to a folder that contains one, is another name for what is used
+    used = {_target(root / name) for name in listed}
+    used |= {parent for path in used for parent in path.parents if parent.is_relative_to(root)}
+    unlisted = {path.relative_to(root).as_posix() for path in _files(root, root) if _target(path) not in used}
     for engine in sorted(engines):
         # The walk of the root does not enter an engine's folder that is a link
-        beside = {path.relative_to(root).as_posix() for path in _files(root / engine)} - listed
+        beside = {path.relative_to(root).as_posix() for path in _files(root / engine, root)} - listed
         for name in sorted(beside):
             raise ReleaseError(
                 f"{name!r} in {str(root)!r} is not listed in {MANIFEST}, and an engine might load it",
@@ -156,9 +160,18 @@ def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
         _logger.warning("%s in %s is not listed in %s; it is not used", name, root, MANIFEST)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Everything in `folder` and its subfolders except plain folders; links to folders are not followed."""
-    return (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+def _files(folder: Path, root: Path) -> Iterator[Path]:
+    """Files and links in `folder` and its subfolders, without strays; links to folders are not followed."""
+    return (
+        path
+        for path in folder.rglob("*")
+        if (path.is_symlink() or not path.is_dir()) and not is_stray(PurePosixPath(path.relative_to(root)))
+    )
+
+
+def _target(path: Path) -> Path:
+    """`path` without links; unlike Path.resolve, it does not raise for a link that leads to itself."""
+    return Path(os.path.realpath(path))
 
 
 def _sha256(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Text to token ids and back, through a `tokenizers` tokenizer that is never changed after it is loaded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -33,7 +33,7 @@ class Encoding(Protocol):
     def sequence_ids(self) -> list[int | None]: ...
     @property
     def overflowing(self) -> list["Encoding"]: ...
-    def truncate(self, max_length: int, stride: int = 0) -> None: ...
+    def truncate(self, max_length: int, stride: int = 0, direction: str = "right") -> None: ...
     def token_to_word(self, token_index: int) -> int | None: ...
     def word_to_chars(self, word_index: int, sequence_index: int = 0) -> tuple[int, int] | None: ...
     def __len__(self) -> int: ...
@@ -48,6 +48,11 @@ class _Tokenizer(Protocol):
     def decoder(self) -> _Decoder | None: ...
     @property
     def model(self) -> object: ...
+    @property
+    def truncation(self) -> Mapping[str, object] | None: ...
+
+    encode_special_tokens: bool
+
     def no_truncation(self) -> None: ...
     def no_padding(self) -> None: ...
     def token_to_id(self, token: str) -> int | None: ...
@@ -65,7 +70,8 @@ class Tokenizer:
     """The tokenizer of a release; safe to use from several threads at once.
 
     Special tokens come from special_tokens_map.json, tokenizer_config.json and tokenizer.json; the first file that
-    names one counts. Truncation and padding that are saved in tokenizer.json are ignored, as transformers does.
+    names one counts. The lengths of truncation and padding that are saved in tokenizer.json are ignored, as in
+    transformers. The side of truncation counts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,15 +83,18 @@ class Tokenizer:
             raise ReleaseError(
                 f"{str(path)!r} is not a tokenizer: {cause}", hint="publish the release again"
             ) from cause
-        # They are settings of the training
+        settings = _json_object(folder / "tokenizer_config.json")
+        self._truncation_side = _truncation_side(settings, self._tokenizer, folder)
+        # Their lengths are settings of the training
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        settings = _json_object(folder / "tokenizer_config.json")
+        self._tokenizer.encode_special_tokens = settings.get("split_special_tokens") is True
         self._special = _special_ids(
             self._tokenizer, _json_object(folder / "special_tokens_map.json"), settings
         )
         self._cleans_up = settings.get("clean_up_tokenization_spaces") is True
-        limit = settings.get("model_max_length")
+        # transformers 2 called it max_len
+        limit = settings.get("model_max_length", settings.get("max_len"))
         # transformers saves "no limit" as the float 1e30
         self.max_tokens = (
             int(limit) if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT else _NO_LIMIT
@@ -146,18 +155,19 @@ class Tokenizer:
     def truncated(self, text: Text, max_tokens: int) -> Encoding:
         """Encode `text` in at most `max_tokens` tokens, special tokens included.
 
-        Of a pair, the longer text is shortened first, as in transformers. Raises InputError if `max_tokens` does not
-        even hold the special tokens.
+        A text loses its end, or its start if tokenizer_config.json has the truncation_side "left". Of a pair, the
+        longer text is shortened first, as in transformers. Raises InputError if `max_tokens` does not even hold the
+        special tokens.
         """
         room = self._room(max_tokens, is_pair=not isinstance(text, str))
         if isinstance(text, str):
             encoding = self.encode_plain(text)
-            encoding.truncate(room)
+            encoding.truncate(room, direction=self._truncation_side)
             return self._tokenizer.post_process(encoding)
         first, second = map(self.encode_plain, text)
         first_length, second_length = _longest_first(len(first), len(second), room)
-        first.truncate(first_length)
-        second.truncate(second_length)
+        first.truncate(first_length, direction=self._truncation_side)
+        second.truncate(second_length, direction=self._truncation_side)
         return self._tokenizer.post_process(first, second)
 
     def windows(self, first: str, second: str, *, max_tokens: int, overlap: int | None) -> list[Encoding]:
@@ -208,6 +218,19 @@ def _longest_first(first: int, second: int, room: int) -> tuple[int, int]:
         short = room // 2
         long = room - short
     return (long, short) if first > second else (short, long)
+
+
+def _truncation_side(settings: dict[str, object], tokenizer: _Tokenizer, folder: Path) -> str:
+    """The side that long texts lose: that of tokenizer_config.json, else of tokenizer.json, else "right"."""
+    side = settings.get("truncation_side")
+    if side is None:
+        return str((tokenizer.truncation or {}).get("direction", "right"))
+    if side not in ("left", "right"):
+        raise ReleaseError(
+            f"{str(folder / 'tokenizer_config.json')!r} has the truncation_side {side!r}; it must be 'left' or 'right'",
+            hint="correct it in the checkpoint, and publish the release again",
+        )
+    return str(side)
 
 
 def _json_object(path: Path) -> dict[str, object]:

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.activations import ACT2FN
 
 from model_src.checkpoint import load_checkpoint, save_checkpoint
-from model_src.config import DistilBertConfig
+from model_src.config import ACTIVATIONS, DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
+from model_src.folder import find
+from model_src.model import activate
 from tests.conftest import MakeCheckpoint, read_config
 
 QUERY = "distilbert.transformer.layer.1.attention.q_lin.weight"
@@ -128,6 +131,123 @@ def test_bare_encoder_is_read_out_of_any_head(folder: Path) -> None:
     assert torch.equal(model.state_dict()[QUERY], tensors(folder)[QUERY])
 
 
+@pytest.mark.parametrize(
+    "prefixes",
+    [
+        ("module.", ""),
+        ("_orig_mod.", ""),
+        ("module._orig_mod.", ""),
+        ("distilbert.", "distilbert."),
+        ("", "module."),
+    ],
+    ids=str,
+)
+def test_prefixes_of_wrappers_are_left_out(folder: Path, prefixes: tuple[str, str]) -> None:
+    outer, inner = prefixes
+    expected = load_checkpoint(folder)
+    assert not expected.remarks
+    renamed = {
+        outer + name.replace("distilbert.", f"distilbert.{inner}")
+        if "distilbert." in name
+        else outer.replace("distilbert.", "") + name: tensor
+        for name, tensor in tensors(folder).items()
+    }
+    rewrite(folder, renamed)
+    loaded = load_checkpoint(folder)
+    state = loaded.model.state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in expected.model.state_dict().items())
+    assert "without the prefixes" in loaded.remarks[0]
+    assert find(folder).shapes().keys() == state.keys()
+
+
+def test_two_tensors_of_one_name_are_refused(folder: Path) -> None:
+    values = tensors(folder)
+    rewrite(folder, {**values, f"module.{QUERY}": values[QUERY].clone()})
+    load_checkpoint(folder)
+    rewrite(folder, {**values, f"module.{QUERY}": values[QUERY] + 1})
+    with pytest.raises(CheckpointError, match=f"has {QUERY} twice"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["loss_fct.weight", "module.criterion.weight", "class_weights", "distilbert.embeddings.position_ids"],
+)
+def test_tensors_that_no_forward_pass_reads_are_left_out(
+    folder: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rewrite(folder, {**tensors(folder), name: torch.arange(3)})
+    with caplog.at_level("INFO", logger="model_src"):
+        remarks = load_checkpoint(folder).remarks
+    assert any(remark.startswith(f"{name} is not used") for remark in remarks)
+    assert name in caplog.text
+
+
+def test_the_hint_for_an_unknown_tensor_of_a_complete_model(folder: Path) -> None:
+    rewrite(folder, {**tensors(folder), "other.weight": torch.zeros(2)})
+    with pytest.raises(CheckpointError, match=r"other\.weight\n  hint: the model is complete without them"):
+        load_checkpoint(folder)
+
+
+def test_an_adapter_is_refused_with_the_way_to_merge_it(folder: Path) -> None:
+    rewrite(
+        folder,
+        {**tensors(folder), f"base_model.model.{QUERY}".replace(".weight", ".lora_A.weight"): torch.ones(2)},
+    )
+    with pytest.raises(CheckpointError, match="merge_and_unload"):
+        load_checkpoint(folder)
+    (folder / "adapter_config.json").write_text("{}")
+    (folder / "config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"PEFT adapter .*\n  hint: merge it"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8])
+def test_integer_weights_are_refused_as_quantized(folder: Path, dtype: torch.dtype) -> None:
+    rewrite(folder, {**tensors(folder), QUERY: torch.zeros(32, 32, dtype=dtype)})
+    kind = str(dtype).removeprefix("torch.")
+    with pytest.raises(
+        CheckpointError, match=rf"quantized: 1 stored as integers: {QUERY} is {kind}.*\n.*int8 variant"
+    ):
+        load_checkpoint(folder)
+
+
+def test_a_configuration_without_model_type_is_read(folder: Path) -> None:
+    values = read_config(folder)
+    del values["model_type"]
+    (folder / "config.json").write_text(json.dumps(values))
+    loaded = load_checkpoint(folder)
+    assert loaded.config.to_hugging_face(loaded.model.architecture)["model_type"] == "distilbert"
+    assert "does not have a model_type" in loaded.remarks[0]
+    (folder / "config.json").write_text(json.dumps(values | {"architectures": ["Other"]}))
+    with pytest.raises(ConfigurationError, match='add "model_type": "distilbert"'):
+        load_checkpoint(folder)
+    (folder / "config.json").write_text(json.dumps(values | {"architectures": ["BertModel"]}))
+    with pytest.raises(ConfigurationError, match="distilforge convert"):
+        load_checkpoint(folder)
+
+
+def test_no_dropout_and_no_padding_token(folder: Path) -> None:
+    changes = {"dropout": None, "attention_dropout": None, "pad_token_id": -1}
+    (folder / "config.json").write_text(json.dumps(read_config(folder) | changes))
+    loaded = load_checkpoint(folder)
+    assert (loaded.config.dropout, loaded.config.attention_dropout) == (0.0, 0.0)
+    assert loaded.config.pad_token_id is None
+    assert "pad_token_id of config.json is -1; it is read as null" in loaded.remarks
+    assert len(loaded.remarks) == 3
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_are_those_of_transformers(name: str) -> None:
+    x = torch.linspace(-12, 12, 4801)
+    # transformers writes its tanh formulas out, which rounds differently from PyTorch's; values reach 144 for relu2
+    torch.testing.assert_close(activate(name, x), ACT2FN[name](x), atol=2e-6, rtol=1e-6)
+
+
+def test_every_activation_of_transformers_without_weights_is_known() -> None:
+    assert set(ACTIVATIONS) == set(ACT2FN) - {"prelu", "xielu"}
+
+
 def test_legacy_layer_norm_names_are_read(folder: Path) -> None:
     values = {
         name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
@@ -188,6 +308,8 @@ def test_writing_and_reading_gives_the_same(folder: Path, tmp_path: Path) -> Non
     ("changes", "message"),
     [
         ({"model_type": "roberta"}, "model_type is 'roberta'"),
+        ({"pruned_heads": {"0": [1]}}, "pruned_heads is {'0': \\[1\\]}"),
+        ({"quantization_config": {"quant_method": "bitsandbytes"}}, "quant_method 'bitsandbytes'"),
         ({"activation": "geluu"}, "did you mean 'gelu'"),
         ({"n_heads": 5}, "dim 32 cannot be split evenly over 5"),
         ({"n_layers": 0}, "n_layers must be at least 1, found 0"),

@@ -151,6 +151,76 @@ def test_link_inside_the_folder_is_followed(release: Path) -> None:
     assert verify(release).files[GRAPH] == verify(release).files["graph.onnx"]
 
 
+def test_a_snapshot_of_the_hub_cache_opens(release: Path, tmp_path: Path) -> None:
+    blobs = tmp_path / "models--me--sentiment" / "blobs"
+    snapshot = blobs.parent / "snapshots" / "0123abcd"
+    blobs.mkdir(parents=True)
+    for number, path in enumerate(sorted(path for path in release.rglob("*") if path.is_file())):
+        link = snapshot / path.relative_to(release)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, blobs / f"{number:040x}")
+        link.symlink_to(os.path.relpath(blobs / f"{number:040x}", link.parent))
+    assert verify(snapshot) == distilforge.open(snapshot).manifest
+    (snapshot / GRAPH).resolve().write_bytes(b"x")
+    assert "is damaged" in refused(snapshot)
+
+
+def test_links_beside_the_blobs_of_the_hub_cache_are_refused(release: Path, tmp_path: Path) -> None:
+    snapshot = tmp_path / "models--me--sentiment" / "snapshots" / "0123abcd"
+    snapshot.parent.mkdir(parents=True)
+    shutil.move(release, snapshot)
+    shutil.move(snapshot / GRAPH, snapshot.parent.parent / "model.onnx")
+    (snapshot / GRAPH).symlink_to("../../../model.onnx")
+    assert f"{GRAPH!r} leaves the release folder" in refused(snapshot)
+
+
+def test_a_kubernetes_volume_opens(release: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    shutil.move(release, volume / "..2026_01_01")
+    (volume / "..data").symlink_to("..2026_01_01")
+    for path in (volume / "..data").iterdir():
+        (volume / path.name).symlink_to(f"..data/{path.name}")
+    assert resolve(volume) == volume / "..2026_01_01"
+    distilforge.open(volume)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        ".DS_Store",
+        "onnx/.DS_Store",
+        "onnx/._model.onnx",
+        "onnx/.nfs000000000001",
+        "onnx/model.onnx:Zone.Identifier",
+        "Thumbs.db",
+        ".cache/huggingface/download/config.json.metadata",
+    ],
+)
+def test_a_stray_file_is_ignored(release: Path, stray: str, caplog: pytest.LogCaptureFixture) -> None:
+    (release / stray).parent.mkdir(parents=True, exist_ok=True)
+    (release / stray).write_bytes(b"x")
+    verify(release)
+    distilforge.open(release)
+    assert not caplog.records
+
+
+def test_another_name_for_a_listed_file_is_not_called_unused(
+    release: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.move(release / "onnx", release / "graphs")
+    (release / "onnx").symlink_to("graphs")
+    distilforge.open(release)
+    assert not caplog.records
+
+
+def test_a_link_that_leads_to_itself_is_reported(release: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (release / "loop").symlink_to("loop")
+    verify(release)
+    assert "loop" in caplog.text
+
+
 def test_unlisted_file_beside_the_engine(release: Path) -> None:
     (release / "onnx" / "model.onnx.data").write_bytes(b"weights")
     assert "'onnx/model.onnx.data'" in refused(release)

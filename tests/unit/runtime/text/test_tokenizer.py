@@ -55,6 +55,40 @@ def test_texts_are_truncated_as_by_transformers(
         assert Tokenizer(folder).truncated("cat dog " * 9, limit).ids == expected
 
 
+@pytest.mark.parametrize("place", ["tokenizer_config.json", "tokenizer.json"])
+def test_the_side_of_truncation_is_as_in_transformers(copied: Path, place: str) -> None:
+    if place == "tokenizer.json":
+        saved = tokenizers.Tokenizer.from_file(str(copied / place))
+        saved.enable_truncation(4, direction="left")
+        saved.save(str(copied / place))
+        # transformers saves its own side, which counts before that of tokenizer.json
+        settings = json.loads((copied / "tokenizer_config.json").read_text())
+        settings.pop("truncation_side", None)
+        (copied / "tokenizer_config.json").write_text(json.dumps(settings))
+    else:
+        change(copied / place, truncation_side="left")
+    tokenizer, oracle = Tokenizer(copied), transformers.AutoTokenizer.from_pretrained(copied)
+    text, pair = "the cat was good and the dog was bad", ("cat dog house red", "red blue " * 4)
+    for limit in (4, 5, 8):
+        expected = oracle(text, truncation=True, max_length=limit)["input_ids"]
+        assert tokenizer.truncated(text, limit).ids == expected
+        expected = oracle(*pair, truncation=True, max_length=limit)["input_ids"]
+        assert tokenizer.truncated(pair, limit).ids == expected
+    assert tokenizer.truncated(text, 4).tokens[1:-1] == ["was", "bad"]
+
+
+def test_another_side_of_truncation_is_refused(copied: Path) -> None:
+    change(copied / "tokenizer_config.json", truncation_side="middle")
+    with pytest.raises(ReleaseError, match="truncation_side 'middle'; it must be 'left' or 'right'"):
+        Tokenizer(copied)
+
+
+def test_special_tokens_in_texts_can_be_split(copied: Path) -> None:
+    change(copied / "tokenizer_config.json", split_special_tokens=True)
+    oracle = transformers.AutoTokenizer.from_pretrained(copied)
+    assert Tokenizer(copied).encode(["the [MASK]"])[0].ids == oracle("the [MASK]")["input_ids"]
+
+
 def test_too_few_tokens_for_the_special_ones(folder: Path) -> None:
     with pytest.raises(InputError, match="2 tokens cannot even hold the 3 special tokens"):
         Tokenizer(folder).truncated(("a", "b"), 2)
@@ -120,3 +154,11 @@ def test_decoding(copied: Path, cleans_up: bool) -> None:
 def test_the_longest_text(copied: Path, saved: float | None, expected: int) -> None:
     change(copied / "tokenizer_config.json", model_max_length=saved)
     assert Tokenizer(copied).max_tokens == expected
+
+
+def test_the_longest_text_as_transformers_2_saved_it(copied: Path) -> None:
+    settings = json.loads((copied / "tokenizer_config.json").read_text())
+    del settings["model_max_length"]
+    (copied / "tokenizer_config.json").write_text(json.dumps(settings | {"max_len": 24}))
+    assert Tokenizer(copied).max_tokens == 24
+    assert transformers.AutoTokenizer.from_pretrained(copied).model_max_length == 24

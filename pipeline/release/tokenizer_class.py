@@ -1,0 +1,89 @@
+"""The tokenizer classes of transformers, and how each of them becomes tokenizer.json."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from model_src.errors import CheckpointError
+from model_src.folder import CheckpointFolder, read_json
+
+_CONFIG = "tokenizer_config.json"
+_MODEL_CLASS = "DistilBertTokenizer"
+_AUTO = "AutoTokenizer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerClass:
+    """What transformers does when it loads a tokenizer of one class."""
+
+    from_vocabulary: bool
+    """Whether it makes a WordPiece tokenizer from vocab.txt if there is no tokenizer.json."""
+    sets_normalizer: bool
+    """Whether it changes tokenizer.json's normalizer to do_lower_case, strip_accents and tokenize_chinese_chars."""
+
+
+_WORD_PIECE = TokenizerClass(from_vocabulary=True, sets_normalizer=True)
+_TOKENIZER_JSON = TokenizerClass(from_vocabulary=False, sets_normalizer=False)
+
+# The names are those of transformers 4.57 and 5, without the ending Fast. Classes that are not here need Python code
+# (BertJapaneseTokenizer, tokenizers of a checkpoint's own), or nobody has compared them with tokenizer.json
+_CLASSES = {
+    "DistilBertTokenizer": _WORD_PIECE,
+    "BertTokenizer": _WORD_PIECE,
+    "ConvBertTokenizer": _WORD_PIECE,
+    "ElectraTokenizer": _WORD_PIECE,
+    "LayoutLMTokenizer": _WORD_PIECE,
+    "LxmertTokenizer": _WORD_PIECE,
+    "MobileBertTokenizer": _WORD_PIECE,
+    "SqueezeBertTokenizer": _WORD_PIECE,
+    "PreTrainedTokenizer": _TOKENIZER_JSON,
+    "TokenizersBackend": _TOKENIZER_JSON,
+    "XLMRobertaTokenizer": _TOKENIZER_JSON,
+}
+
+
+def find(checkpoint: CheckpointFolder) -> TokenizerClass:
+    """The tokenizer class that AutoTokenizer of transformers takes for `checkpoint`.
+
+    tokenizer_config.json names it, or else config.json; without a name it is that of DistilBERT. Raises CheckpointError
+    for a class that tokenizer.json cannot express, and for code in the checkpoint (auto_map).
+    """
+    settings = _values(checkpoint, _CONFIG)
+    source, name = _CONFIG, settings.get("tokenizer_class")
+    code = _code(settings)
+    if name is None:
+        model = _values(checkpoint, checkpoint.config.name)
+        source, name = checkpoint.config.name, model.get("tokenizer_class")
+        code = code or _code(model)
+    path = checkpoint.path / source
+    if code:
+        raise CheckpointError(
+            f"the tokenizer of {checkpoint.path} is code in the checkpoint: auto_map names {code!r}",
+            hint="such code is never run. If a tokenizer.json gives the same ids, save it as PreTrainedTokenizerFast: "
+            "PreTrainedTokenizerFast(tokenizer_file='tokenizer.json').save_pretrained(folder)",
+        )
+    if name is None:
+        name = _MODEL_CLASS
+    known = _CLASSES.get(name.removesuffix("Fast")) if isinstance(name, str) else None
+    if known is None:
+        raise CheckpointError(
+            f"{path} names the tokenizer class {name!r:.80}, which tokenizer.json cannot express; "
+            f"known: {', '.join(_CLASSES)}, with or without Fast",
+            hint="if a tokenizer.json gives the same ids, save it as PreTrainedTokenizerFast: "
+            "PreTrainedTokenizerFast(tokenizer_file='tokenizer.json').save_pretrained(folder)",
+        )
+    return known
+
+
+def _values(checkpoint: CheckpointFolder, name: str) -> Mapping[str, object]:
+    path = checkpoint.path / name
+    return read_json(path) if path.is_file() else {}
+
+
+def _code(values: Mapping[str, object]) -> str:
+    """The class in the checkpoint's own code that `values` names for AutoTokenizer; "" for none."""
+    auto_map = values.get("auto_map")
+    named = auto_map.get(_AUTO) if isinstance(auto_map, dict) else auto_map
+    if not named:
+        return ""
+    names = [name for name in named if name] if isinstance(named, list) else [named]
+    return str(names[0]) if names else ""

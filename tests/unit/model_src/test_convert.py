@@ -1,0 +1,55 @@
+"""Conversion from BERT keeps a tokenizer that is not BERT's own, and reads the names of wrapped models."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from model_src.checkpoint import load_checkpoint
+from model_src.convert import convert_bert
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> Path:
+    config = transformers.BertConfig(
+        vocab_size=20,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=8,
+    )
+    folder = tmp_path / "bert"
+    transformers.BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("original", "converted"),
+    [
+        ("BertTokenizer", "DistilBertTokenizer"),
+        (None, "DistilBertTokenizer"),
+        ("BertJapaneseTokenizer", "BertJapaneseTokenizer"),
+    ],
+)
+@pytest.mark.parametrize("place", ["tokenizer_config.json", "config.json"])
+def test_the_class_of_the_tokenizer(
+    bert: Path, tmp_path: Path, place: str, original: str | None, converted: str
+) -> None:
+    path = bert / place
+    values = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(values | {"tokenizer_class": original}))
+    convert_bert(bert, tmp_path / "distilbert")
+    settings = json.loads((tmp_path / "distilbert" / "tokenizer_config.json").read_text())
+    assert settings["tokenizer_class"] == converted
+
+
+def test_names_of_a_wrapped_model(bert: Path, tmp_path: Path) -> None:
+    expected = load_checkpoint(convert_bert(bert, tmp_path / "first")).model.state_dict()
+    weights = {f"module.bert.{name}": value for name, value in load_file(bert / "model.safetensors").items()}
+    save_file(weights, bert / "model.safetensors", metadata={"format": "pt"})
+    state = load_checkpoint(convert_bert(bert, tmp_path / "second")).model.state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in expected.items())
