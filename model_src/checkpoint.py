@@ -1,6 +1,7 @@
 """Read DistilBERT folders of Hugging Face strictly, and write folders that transformers can read."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import Tensor
 from model_src import folder, heads, tensors
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
-from model_src.folder import ENCODER
+from model_src.folder import ENCODER, CheckpointFolder
 from model_src.heads.base import Head
 
 MOST_LISTED = 8
@@ -20,6 +21,7 @@ MOST_LISTED = 8
 _LEGACY_SUFFIXES = ((".gamma", ".weight"), (".beta", ".bias"))
 # A buffer that transformers saved before version 4.31
 _IGNORED_SUFFIX = "embeddings.position_ids"
+_LAYER = re.compile(rf"{re.escape(ENCODER)}transformer\.layer\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ def load_checkpoint(source: str | Path, *, head: str | None = None, attention: s
     """
     files = folder.find(source)
     config = files.configuration()
+    _check_layers(config, files)
     try:
         head_class = (
             heads.find(head)
@@ -58,11 +61,18 @@ def load_checkpoint(source: str | Path, *, head: str | None = None, attention: s
             model = head_class(config, attention)
     except ConfigurationError as cause:
         raise ConfigurationError(f"{files.config}: {cause.message}", hint=cause.hint) from cause
-    state = rename(tensors.read(files.weights), model)
-    _check(state, model, files.path)
+    fill(model, rename(tensors.read(files.weights), model), files.path)
+    return Checkpoint(config=config, model=model.eval(), folder=files.path)
+
+
+def fill(model: Head, state: Mapping[str, Tensor], path: Path) -> None:
+    """Make the tensors of `state` the weights of `model`, which was made on the meta device.
+
+    Raises CheckpointError, which names the checkpoint `path`, if their names or shapes are not those of `model`.
+    """
+    _check(state, model, path)
     model.load_state_dict(state, assign=True)
     _tie(model)
-    return Checkpoint(config=config, model=model.eval(), folder=files.path)
 
 
 def save_checkpoint(model: Head, destination: Path) -> None:
@@ -101,6 +111,21 @@ def rename(state: Mapping[str, Tensor], model: Head) -> dict[str, Tensor]:
     return renamed
 
 
+def _check_layers(config: DistilBertConfig, files: CheckpointFolder) -> None:
+    """Raise CheckpointError if config.json asks for more layers than the headers of the weights have.
+
+    Every layer takes time before its weights are compared.
+    """
+    names = [_LAYER.match(name) for name in files.shapes()]
+    layers = len({match[1] for match in names if match})
+    if names and config.n_layers > layers:
+        raise CheckpointError(
+            f"{files.config} asks for n_layers {config.n_layers}, and the weights have {layers} layers: "
+            f"{ENCODER}transformer.layer.{layers} is missing",
+            hint="check config.json against the weights",
+        )
+
+
 def _head_layers(config: DistilBertConfig) -> set[str]:
     """The names of the layers that the heads have on top of the encoder."""
     smallest = replace(config, n_layers=1, labels=("first", "second"))
@@ -119,7 +144,7 @@ def architecture(values: Mapping[str, object]) -> str:
     named = values.get("architectures")
     if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
         raise ConfigurationError(
-            f"architectures must name one class, found {named!r}",
+            f"architectures must name one class, found {named!r:.80}",
             hint=f"choose a head by hand: --head {'|'.join(heads.names())}",
         )
     return named[0]
