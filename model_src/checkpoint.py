@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from model_src import folder, heads, tensors
 from model_src.config import DistilBertConfig
 from model_src.config import remarks as config_remarks
 from model_src.errors import CheckpointError, ConfigurationError
-from model_src.folder import ENCODER
+from model_src.folder import ENCODER, CheckpointFolder
 from model_src.heads.base import Head
 from model_src.names import is_unused, without_wrappers
 
@@ -24,6 +25,7 @@ _logger = logging.getLogger("model_src")
 # The names in TensorFlow checkpoints and in their conversions
 _LEGACY_SUFFIXES = ((".gamma", ".weight"), (".beta", ".bias"))
 _ADAPTER_PARTS = (".lora_", ".base_layer.")
+_LAYER = re.compile(rf"{re.escape(ENCODER)}transformer\.layer\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ def load_checkpoint(source: str | Path, *, head: str | None = None, attention: s
     """
     files = folder.find(source)
     config = files.configuration()
+    _check_layers(config, files)
     try:
         head_class = (
             heads.find(head)
@@ -65,14 +68,21 @@ def load_checkpoint(source: str | Path, *, head: str | None = None, attention: s
     except ConfigurationError as cause:
         raise ConfigurationError(f"{files.config}: {cause.message}", hint=cause.hint) from cause
     stored = tensors.read(files.weights)
-    state = rename(stored, model)
-    _check(state, model, files.path)
-    model.load_state_dict(state, assign=True)
-    _tie(model)
+    fill(model, rename(stored, model), files.path)
     remarks = (*config_remarks(files.read_config()), *_name_remarks(stored))
     for remark in remarks:
         _logger.info("%s: %s", files.path, remark)
     return Checkpoint(config=config, model=model.eval(), folder=files.path, remarks=remarks)
+
+
+def fill(model: Head, state: Mapping[str, Tensor], path: Path) -> None:
+    """Make the tensors of `state` the weights of `model`, which was made on the meta device.
+
+    Raises CheckpointError, which names the checkpoint `path`, if their names or shapes are not those of `model`.
+    """
+    _check(state, model, path)
+    model.load_state_dict(state, assign=True)
+    _tie(model)
 
 
 def save_checkpoint(model: Head, destination: Path) -> None:
@@ -118,6 +128,21 @@ def rename(state: Mapping[str, Tensor], model: Head) -> dict[str, Tensor]:
     return renamed
 
 
+def _check_layers(config: DistilBertConfig, files: CheckpointFolder) -> None:
+    """Raise CheckpointError if config.json asks for more layers than the headers of the weights have.
+
+    Every layer takes time before its weights are compared.
+    """
+    names = [_LAYER.match(name) for name in files.shapes()]
+    layers = len({match[1] for match in names if match})
+    if names and config.n_layers > layers:
+        raise CheckpointError(
+            f"{files.config} asks for n_layers {config.n_layers}, and the weights have {layers} layers: "
+            f"{ENCODER}transformer.layer.{layers} is missing",
+            hint="check config.json against the weights",
+        )
+
+
 def _head_layers(config: DistilBertConfig) -> set[str]:
     """The names of the layers that the heads have on top of the encoder."""
     smallest = replace(config, n_layers=1, labels=("first", "second"))
@@ -136,7 +161,7 @@ def architecture(values: Mapping[str, object]) -> str:
     named = values.get("architectures")
     if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
         raise ConfigurationError(
-            f"architectures must name one class, found {named!r}",
+            f"architectures must name one class, found {named!r:.80}",
             hint=f"choose a head by hand: --head {'|'.join(heads.names())}",
         )
     return named[0]

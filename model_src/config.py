@@ -19,7 +19,18 @@ ProblemType = Literal["regression", "single_label_classification", "multi_label_
 
 # transformers accepts these names too
 _SYNONYMS = {"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"}
-_COUNTS = ("vocab_size", "max_position_embeddings", "n_layers", "n_heads", "dim", "hidden_dim")
+# The largest sizes that are read. Each is at least ten times that of published DistilBERTs; a module of a
+# DistilBERT of 1,000 layers takes seconds to make, even without memory for weights
+_COUNTS = {
+    "vocab_size": 10_000_000,
+    "max_position_embeddings": 1_000_000,
+    "n_layers": 1_000,
+    "n_heads": 65_536,
+    "dim": 65_536,
+    "hidden_dim": 1_000_000,
+}
+MOST_LABELS = 100_000
+"""The most labels that a checkpoint may have."""
 _PROBABILITIES = ("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout")
 _FLAGS = ("sinusoidal_pos_embds", "tie_word_embeddings")
 
@@ -67,13 +78,15 @@ class DistilBertConfig:
     """Whether the output layer of the masked language model has the weight of the word embeddings."""
 
     def __post_init__(self) -> None:
-        for name in _COUNTS:
+        for name, most in _COUNTS.items():
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be at least 1, found {getattr(self, name)}")
+            if getattr(self, name) > most:
+                raise ConfigurationError(f"{name} must be at most {most}, found {getattr(self, name)!r:.80}")
         for name in _PROBABILITIES:
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigurationError(
-                    f"{name} must be at least 0 and below 1, found {getattr(self, name)}"
+                    f"{name} must be at least 0 and below 1, found {getattr(self, name)!r:.80}"
                 )
         if self.dim % self.n_heads:
             raise ConfigurationError(
@@ -83,7 +96,7 @@ class DistilBertConfig:
         if self.activation not in ACTIVATIONS:
             near = difflib.get_close_matches(self.activation, ACTIVATIONS, n=1)
             raise ConfigurationError(
-                f"unknown activation {self.activation!r}; known: {', '.join(ACTIVATIONS)}",
+                f"unknown activation {self.activation!r:.80}; known: {', '.join(ACTIVATIONS)}",
                 hint=f"did you mean {near[0]!r}?" if near else "",
             )
         if self.pad_token_id is not None and not 0 <= self.pad_token_id < self.vocab_size:
@@ -92,10 +105,11 @@ class DistilBertConfig:
             )
         if self.problem_type not in (None, *PROBLEM_TYPES):
             raise ConfigurationError(
-                f"unknown problem_type {self.problem_type!r}; known: {', '.join(PROBLEM_TYPES)}"
+                f"unknown problem_type {self.problem_type!r:.80}; known: {', '.join(PROBLEM_TYPES)}"
             )
         if not self.labels:
             raise ConfigurationError("id2label is empty; a DistilBERT needs at least one label")
+        _check_label_count(len(self.labels))
 
     @property
     def head_dim(self) -> int:
@@ -191,7 +205,8 @@ def _labels(values: Mapping[str, object]) -> tuple[str, ...]:
     if named is None:
         count = values.get("num_labels", 2)
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise ConfigurationError(f"num_labels must be a whole number of at least 1, found {count!r}")
+            raise ConfigurationError(f"num_labels must be a whole number of at least 1, found {count!r:.80}")
+        _check_label_count(count)
         return tuple(f"LABEL_{index}" for index in range(count))
     if not isinstance(named, dict):
         raise ConfigurationError(f"id2label must be an object, found {named!r:.80}")
@@ -201,11 +216,20 @@ def _labels(values: Mapping[str, object]) -> tuple[str, ...]:
         raise ConfigurationError(
             f"the keys of id2label must be whole numbers, found {list(named)!r:.80}"
         ) from cause
+    for label in by_id.values():
+        # JSON can escape half of a character, which no file can hold
+        if not label.isprintable() and any("\ud800" <= character <= "\udfff" for character in label):
+            raise ConfigurationError(f"the labels of id2label must be Unicode text, found {label!r:.80}")
     if sorted(by_id) != list(range(len(by_id))):
         raise ConfigurationError(
             f"the ids of id2label must run from 0 without gaps, found {sorted(by_id)!r:.80}"
         )
     return tuple(by_id[index] for index in range(len(by_id)))
+
+
+def _check_label_count(count: int) -> None:
+    if count > MOST_LABELS:
+        raise ConfigurationError(f"a checkpoint may have at most {MOST_LABELS} labels, found {count!r:.80}")
 
 
 def _typed(values: Mapping[str, object]) -> dict[str, object]:

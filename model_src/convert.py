@@ -9,10 +9,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from model_src import folder, heads, tensors
-from model_src.checkpoint import rename, save_checkpoint
+from model_src.checkpoint import fill, rename, save_checkpoint
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
 from model_src.model import LAYER_NORM_EPSILON
@@ -79,8 +80,10 @@ def convert_bert(source: str | Path, destination: Path) -> Path:
     values = files.read_config()
     head = _head(values, files.config)
     config = distilbert_config(values)
-    model = heads.find(head)(config)
-    model.load_state_dict(rename(_converted(tensors.read(files.weights), files.path), model))
+    # Without memory, since the converted tensors become the weights
+    with torch.device("meta"):
+        model = heads.find(head)(config)
+    fill(model, rename(_converted(tensors.read(files.weights), files.path), model), files.path)
     save_checkpoint(model, destination)
     for path in files.tokenizer:
         shutil.copyfile(path, destination / path.name)
@@ -94,15 +97,15 @@ def distilbert_config(values: Mapping[str, object]) -> DistilBertConfig:
     Raises ConfigurationError if no DistilBERT computes the same.
     """
     if values.get("model_type") != "bert":
-        raise ConfigurationError(f"model_type is {values.get('model_type')!r}, not 'bert'")
+        raise ConfigurationError(f"model_type is {values.get('model_type')!r:.80}, not 'bert'")
     if values.get("position_embedding_type", "absolute") != "absolute":
         raise ConfigurationError(
-            f"position_embedding_type is {values['position_embedding_type']!r}; a DistilBERT has absolute positions"
+            f"position_embedding_type is {values['position_embedding_type']!r:.80}; a DistilBERT has absolute positions"
         )
     epsilon = values.get("layer_norm_eps", LAYER_NORM_EPSILON)
     if epsilon != LAYER_NORM_EPSILON:
         raise ConfigurationError(
-            f"layer_norm_eps is {epsilon}; that of a DistilBERT is always {LAYER_NORM_EPSILON}"
+            f"layer_norm_eps is {epsilon!r:.80}; that of a DistilBERT is always {LAYER_NORM_EPSILON}"
         )
     renamed = {ours: values[theirs] for theirs, ours in _FIELDS.items() if values.get(theirs) is not None}
     return DistilBertConfig.from_hugging_face({"model_type": "distilbert", **renamed})
@@ -110,10 +113,10 @@ def distilbert_config(values: Mapping[str, object]) -> DistilBertConfig:
 
 def _head(values: Mapping[str, object], path: Path) -> str:
     named = values.get("architectures")
-    architecture = named[0] if isinstance(named, list) and named else "BertModel"
+    architecture = str(named[0]) if isinstance(named, list) and named else "BertModel"
     if architecture not in _HEADS:
         raise ConfigurationError(
-            f"{path} names {architecture!r}, which has no exact DistilBERT; these have one: {', '.join(_HEADS)}",
+            f"{path} names {architecture!r:.80}, which has no exact DistilBERT; these have one: {', '.join(_HEADS)}",
             hint='convert the encoder alone (architectures: ["BertModel"]) and train the head again',
         )
     return _HEADS[architecture]
@@ -127,7 +130,18 @@ def _converted(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"the weights in {path} do not contain {needed}", hint="check that it is a BERT checkpoint"
             )
-    folded = {**bare, _POSITIONS: bare[_POSITIONS] + bare[_TOKEN_TYPES][0]}
+    positions, token_types = bare[_POSITIONS], bare[_TOKEN_TYPES]
+    if positions.dim() != 2 or token_types.dim() != 2 or positions.shape[1] != token_types.shape[1]:
+        raise CheckpointError(
+            f"the weights in {path} have position embeddings of shape {tuple(positions.shape)} and token type "
+            f"embeddings of shape {tuple(token_types.shape)}; both must be matrices of the same width",
+            hint="check that it is a BERT checkpoint",
+        )
+    if not len(token_types):
+        raise CheckpointError(
+            f"the weights in {path} have no token types", hint="check that it is a BERT checkpoint"
+        )
+    folded = {**bare, _POSITIONS: positions + token_types[0]}
     return {_renamed(name): tensor for name, tensor in folded.items() if not name.startswith(_DROPPED)}
 
 

@@ -1,13 +1,13 @@
 """A Hugging Face model folder: find it, download it, and list its files. Does not need PyTorch."""
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from model_src import json_text
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
 from model_src.names import is_unused, without_wrappers
@@ -21,6 +21,8 @@ TOKENIZER_FILES = (
 )  # fmt: skip
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+MOST_JSON_BYTES = 64 << 20
+"""The largest JSON file that is read; tokenizer.json of a vocabulary of 250,000 entries has 17 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,8 @@ class CheckpointFolder:
 
     @property
     def tokenizer(self) -> tuple[Path, ...]:
-        """The tokenizer files that exist."""
-        return tuple(self.path / name for name in TOKENIZER_FILES if (self.path / name).is_file())
+        """The tokenizer files that exist; raises CheckpointError for a link that leads out of the checkpoint."""
+        return tuple(self.path / name for name in TOKENIZER_FILES if _is_file(self.path, name))
 
     def read_config(self) -> Mapping[str, object]:
         """The content of config.json; raises CheckpointError if it is not a JSON object."""
@@ -65,7 +67,7 @@ class CheckpointFolder:
             try:
                 with safe_open(path, framework="numpy") as file:
                     shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            except SafetensorError as cause:
+            except (SafetensorError, OSError) as cause:
                 raise CheckpointError(
                     f"{path} is damaged: {cause}", hint="copy the checkpoint again"
                 ) from cause
@@ -84,51 +86,63 @@ def in_model(name: str) -> str:
 def find(source: str | Path) -> CheckpointFolder:
     """The checkpoint at `source`, a folder or a hub id such as `distilbert/distilbert-base-uncased`.
 
-    Raises CheckpointError if it does not exist, or does not contain config.json and weights.
+    Raises CheckpointError if it does not exist, if it does not contain config.json and weights, or if one of its files
+    is a link that leads out of it. No file is read before all links are checked.
     """
     path = Path(source)
-    if not path.exists() and _is_hub_id(str(source)):
+    if not _exists(path) and _is_hub_id(str(source)):
         path = _download(str(source))
-    if not path.exists():
+    if not _exists(path):
         raise CheckpointError(
             f"there is no folder {path}", hint="give the path of a Hugging Face model folder, or a hub id"
         )
     if not path.is_dir():
         raise CheckpointError(f"{path} is not a folder", hint="give the folder that holds config.json")
-    if (path / ADAPTER).is_file() and not (path / CONFIG).is_file():
+    present = [
+        name for name in (CONFIG, *TOKENIZER_FILES, *SINGLE_FILES, *INDEX_FILES) if _is_file(path, name)
+    ]
+    if (path / ADAPTER).is_file() and CONFIG not in present:
         raise CheckpointError(
             f"{path} has {ADAPTER} and no {CONFIG}: it is a PEFT adapter (LoRA, for one), not a whole model",
             hint="merge it into its base model: PeftModel.from_pretrained(base, adapter).merge_and_unload()"
             ".save_pretrained(folder), and save the tokenizer there too",
         )
-    if not (path / CONFIG).is_file():
+    if CONFIG not in present:
         raise CheckpointError(
             f"{path} has no {CONFIG}",
             hint="save the model with save_pretrained, or give the path of its folder",
         )
-    return CheckpointFolder(path=path, weights=_weights(path))
+    return CheckpointFolder(path=path, weights=_weights(path, present))
 
 
 def read_json(path: Path) -> Mapping[str, object]:
     """The JSON object in `path`; raises CheckpointError if the file contains anything else."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as cause:
+        with path.open("rb") as file:
+            content = file.read(MOST_JSON_BYTES + 1)
+    except OSError as cause:
+        raise CheckpointError(f"{path} cannot be read: {cause}", hint="check its permissions") from cause
+    if len(content) > MOST_JSON_BYTES:
+        raise CheckpointError(
+            f"{path} has more than {MOST_JSON_BYTES >> 20} MiB, the most that a JSON file may have",
+            hint="copy the checkpoint again",
+        )
+    try:
+        value = json_text.parse(content.decode("utf-8"))
+    except ValueError as cause:
         raise CheckpointError(
             f"{path} is not valid JSON: {cause}", hint="copy the checkpoint again"
         ) from cause
-    except OSError as cause:
-        raise CheckpointError(f"{path} cannot be read: {cause}", hint="check its permissions") from cause
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} must contain a JSON object, found {type(value).__name__}")
     return value
 
 
-def _weights(folder: Path) -> tuple[Path, ...]:
+def _weights(folder: Path, present: Sequence[str]) -> tuple[Path, ...]:
     for single, index in zip(SINGLE_FILES, INDEX_FILES, strict=True):
-        if (folder / single).is_file():
+        if single in present:
             return (folder / single,)
-        if (folder / index).is_file():
+        if index in present:
             return _shards(folder / index)
     raise CheckpointError(
         f"{folder} has no weights; it may contain {', '.join(SINGLE_FILES + INDEX_FILES)}",
@@ -144,11 +158,58 @@ def _shards(index: Path) -> tuple[Path, ...]:
     for name in names:
         if Path(name).name != name:
             raise CheckpointError(
-                f"{index} names the file {name!r}, which is outside the folder of the checkpoint"
+                f"{index} names the file {name!r:.80}, which is outside the folder of the checkpoint"
             )
-        if not (index.parent / name).is_file():
-            raise CheckpointError(f"{index} names the file {name!r}, which is missing", hint="copy it again")
+        if not _is_file(index.parent, name):
+            raise CheckpointError(
+                f"{index} names the file {name!r:.80}, which is missing", hint="copy it again"
+            )
     return tuple(index.parent / name for name in names)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as cause:
+        raise CheckpointError(
+            f"{str(path)!r:.80} cannot be read: {cause.strerror}",
+            hint="give the path of a Hugging Face model folder, or a hub id",
+        ) from cause
+
+
+def _is_file(folder: Path, name: str) -> bool:
+    """Whether the checkpoint in `folder` has the file `name`.
+
+    Raises CheckpointError for a link that leads out of the checkpoint: a release would publish what it leads to.
+    """
+    path = folder / name
+    try:
+        if not path.is_file():
+            return False
+        root, target = folder.resolve(), path.resolve()
+    except OSError as cause:
+        raise CheckpointError(
+            f"the file {name!r:.80} in {folder} cannot be read: {cause.strerror}",
+            hint="check its name and its permissions",
+        ) from cause
+    if not any(target.is_relative_to(allowed) for allowed in (root, *_hub_blobs(root))):
+        raise CheckpointError(
+            f"{path} is a link that leads out of the checkpoint, to {target}",
+            hint="put the file itself into the folder; `cp -rL` copies a folder with what its links lead to",
+        )
+    return True
+
+
+def _hub_blobs(root: Path) -> tuple[Path, ...]:
+    """The folder to which the files of a snapshot in the hub's cache are links; () for any other folder.
+
+    The cache has models--OWNER--NAME/snapshots/REVISION/FILE, which links to models--OWNER--NAME/blobs/DIGEST.
+    """
+    return tuple(
+        model / "blobs"
+        for snapshots, model in zip(root.parents, root.parents[1:], strict=False)
+        if snapshots.name == "snapshots" and model.name.startswith("models--")
+    )
 
 
 def _is_hub_id(source: str) -> bool:

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,13 +22,13 @@ def read(paths: tuple[Path, ...]) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for path in paths:
         for name, tensor in _read_file(path).items():
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                count = int((~torch.isfinite(tensor)).sum())
+            tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
+            if not torch.isfinite(tensors[name]).all():
+                count = int((~torch.isfinite(tensors[name])).sum())
                 raise CheckpointError(
                     f"{name} in {path} contains {count} values that are NaN or infinite",
                     hint="the training run diverged or the file is damaged; use an earlier checkpoint",
                 )
-            tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
     return tensors
 
 
@@ -42,8 +43,9 @@ def _read_file(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         try:
             return safetensors.torch.load_file(path)
-        except SafetensorError as cause:
+        except (SafetensorError, OSError, KeyError, ValueError) as cause:
             raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
+    _check_archive(path)
     try:
         with warnings.catch_warnings():
             # The pickle protocol does not matter: whatever is not a tensor is refused in any protocol
@@ -54,10 +56,49 @@ def _read_file(path: Path) -> dict[str, Tensor]:
             f"{path} is not trusted: it contains more than tensors, and loading it would run its code",
             hint="ask its author for model.safetensors",
         ) from cause
-    except (RuntimeError, EOFError, ValueError, KeyError) as cause:
+    # What torch.load and Python's unpickler raise for bytes that are not a pickle, or a malformed one
+    except (
+        *(ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError),
+        *(OSError, RuntimeError, TypeError, ValueError),
+    ) as cause:
         raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise CheckpointError(
             f"{path} does not contain a dictionary of tensors", hint="save model.state_dict() in it"
         )
+    if not all(isinstance(name, str) for name in loaded):
+        raise CheckpointError(
+            f"{path} has tensors whose names are not text", hint="save model.state_dict() in it"
+        )
+    _check_size(loaded, path)
     return loaded
+
+
+def _check_archive(path: Path) -> None:
+    """Raise CheckpointError for a zip archive whose entries unpack to much more than the archive."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as cause:
+        raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
+    if unpacked > 2 * path.stat().st_size:
+        raise CheckpointError(
+            f"{path} unpacks to {unpacked} bytes, and the file has only {path.stat().st_size}",
+            hint="save it with torch.save, which does not compress, or as model.safetensors",
+        )
+
+
+def _check_size(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise CheckpointError for tensors that are much larger than their file.
+
+    A pickle can repeat one stored value as often as it likes. Tied weights are two tensors with the same values.
+    """
+    size = path.stat().st_size
+    total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if total > 2 * size:
+        raise CheckpointError(
+            f"the tensors in {path} would take {total} bytes, and the file has only {size}",
+            hint="save contiguous tensors, as model.safetensors",
+        )

@@ -2,12 +2,14 @@
 
 import difflib
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from model_src import json_text
 from validation import tasks
 from validation.errors import DataError
 from validation.record import SCHEMAS, Record
@@ -15,6 +17,12 @@ from validation.tasks.base import Example, Task
 
 FEWEST_EXAMPLES = 2
 """A single example has no interval."""
+MOST_BYTES = 256 << 20
+"""The most bytes of a file of data, after unpacking."""
+MOST_LINE_BYTES = 4 << 20
+"""The most bytes of a line."""
+MOST_EXAMPLES = 1_000_000
+"""The most examples of a file."""
 DEMO = Path(__file__).parent / "data"
 
 Purpose = Literal["evaluation", "calibration"]
@@ -43,9 +51,14 @@ def check_enough(path: Path, examples: Sequence[Example]) -> None:
 
 def read(path: Path, task: Task[Example], head: str) -> tuple[Example, ...]:
     """The examples of `task`, which is that of `head`, in a file; raises DataError as `load` does."""
-    examples = []
+    examples: list[Example] = []
     for record in _records(path):
         _check_head(record, head)
+        if len(examples) == MOST_EXAMPLES:
+            raise record.error(
+                f"is one example more than the {MOST_EXAMPLES} that a file may have",
+                hint="give a sample of it",
+            )
         examples.append(task.parse(record))
     if not examples:
         raise DataError(f"{path} is empty: it does not hold any example", hint=SCHEMAS)
@@ -60,27 +73,41 @@ def demo_texts(head: str, purpose: Purpose) -> Path | None:
 
 def _records(path: Path) -> Iterator[Record]:
     """The JSON objects in the file, one for each line that is not blank."""
-    for line, text in enumerate(_read(path).split("\n"), start=1):
+    for line, text in enumerate(_lines(path), start=1):
         if not text.strip():
             continue
         try:
-            value = json.loads(text)
+            value = json_text.parse(text)
         except json.JSONDecodeError as cause:
             raise DataError(
                 f"{path}:{line}: not JSON: {cause.msg} at character {cause.pos + 1} of {text!r:.80}",
                 hint=SCHEMAS,
             ) from cause
+        except ValueError as cause:
+            raise DataError(f"{path}:{line}: not JSON that can be read: {cause}", hint=SCHEMAS) from cause
         if not isinstance(value, dict):
             raise DataError(f"{path}:{line}: must be a JSON object, found {value!r:.80}", hint=SCHEMAS)
+        if "\\u" in text and not _is_unicode(value):
+            raise DataError(
+                f"{path}:{line}: not Unicode: it escapes half of a character, as \\ud800 does",
+                hint="remove it, or write the whole character",
+            )
         yield Record(value, path, line)
 
 
-def _read(path: Path) -> str:
-    """The text of a file, unpacked if it is gzip."""
+def _is_unicode(value: object) -> bool:
+    """Whether all texts in a JSON value are Unicode, which JSON's escapes need not be."""
     try:
-        content = path.read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file, unpacked if it is gzip."""
+    try:
+        content = _content(path)
     except FileNotFoundError as cause:
         raise DataError(
             f"{path} does not exist", hint="give the path of a .jsonl or .jsonl.gz file"
@@ -91,14 +118,46 @@ def _read(path: Path) -> str:
         raise DataError(
             f"{path} cannot be read: {cause.strerror or cause}", hint="give a readable file"
         ) from cause
+    if len(content) > MOST_BYTES:
+        raise DataError(
+            f"{path} holds more than {MOST_BYTES >> 20} MiB of text, the most that is read",
+            hint="give a sample of it: the confidence intervals are narrow from a few thousand examples on",
+        )
+    # A list of all lines would take many times the memory of short lines
+    line, start = 0, 0
+    while start <= len(content):
+        line += 1
+        newline = content.find(b"\n", start)
+        end = len(content) if newline < 0 else newline
+        if end - start > MOST_LINE_BYTES:
+            raise DataError(
+                f"{path}:{line}: has {end - start} bytes; a line may have at most {MOST_LINE_BYTES}",
+                hint="shorten its texts, and write one example on each line",
+            )
+        yield _decoded(content[start:end], path, line)
+        start = end + 1
+
+
+def _decoded(content: bytes, path: Path, line: int) -> str:
+    """The text of one line of a file."""
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8-sig" if line == 1 else "utf-8")
     except UnicodeDecodeError as cause:
-        line = content.count(b"\n", 0, cause.start) + 1
         byte = content[cause.start : cause.start + 1]
         raise DataError(
             f"{path}:{line}: not UTF-8: found the byte {byte!r}", hint="save it as UTF-8"
         ) from cause
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, unpacked if it is gzip: all, or one more than MOST_BYTES."""
+    content = io.BytesIO()
+    with path.open("rb") as file:
+        packed = file.peek(2).startswith(b"\x1f\x8b")
+        with gzip.GzipFile(fileobj=file) if packed else file as unpacked:
+            while len(part := unpacked.read(1 << 20)) and content.tell() <= MOST_BYTES:
+                content.write(part)
+    return content.getvalue()
 
 
 def _check_head(record: Record, head: str) -> None:

@@ -72,9 +72,15 @@ class Record:
     def number(self, field: str) -> float:
         """A finite number."""
         value = self.value(field)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.invalid(field, value, "a finite number")
-        return float(value)
+        try:
+            number = float(value)
+        except OverflowError as cause:
+            raise self.invalid(field, value, "a number that a float can hold") from cause
+        if not math.isfinite(number):
+            raise self.invalid(field, value, "a finite number")
+        return number
 
     def label(self, field: str, value: object, labels: tuple[str, ...]) -> int:
         """The index of the label `value` in `labels`; the error lists the labels and suggests the nearest."""

@@ -39,7 +39,7 @@ def find_architecture(architecture: str) -> type[Head]:
     heads = {head.architecture: head for head in map(find, names())}
     if architecture not in heads:
         raise ConfigurationError(
-            f"config.json names the architecture {architecture!r}; known: {', '.join(heads)}",
+            f"config.json names the architecture {architecture!r:.80}; known: {', '.join(heads)}",
             hint=f"choose a head by hand: --head {'|'.join(names())}",
         )
     return heads[architecture]

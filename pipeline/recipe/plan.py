@@ -14,7 +14,6 @@ A target can take the plans of another one: pipeline.targets.Target.plans.
 """
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from distilforge.reader import MisfitError, Reader
 
 from pipeline import targets
 from pipeline.errors import UsageError
+from pipeline.recipe.toml_file import read_tables
 from pipeline.registry import unknown
 
 CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")
@@ -140,17 +140,14 @@ def to_toml(plan: Plan, precision: str) -> str:
 
 
 def _tables(path: Path) -> Mapping[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as cause:
-        raise UsageError(f"there is no file of plans {path}", hint="`distilforge tune` writes one") from cause
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise UsageError(f"{path} is not a readable TOML file: {cause}") from cause
+    return read_tables(
+        path, absent=UsageError(f"there is no file of plans {path}", hint="`distilforge tune` writes one")
+    )
 
 
 def _mapping(value: object, where: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise UsageError(f"{where} must be a table, found {value!r}")
+        raise UsageError(f"{where} must be a table, found {value!r:.80}")
     return value
 
 

@@ -23,7 +23,6 @@ agreement = 0.98
 noise = "off"                               # reported and not judged
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +32,7 @@ from distilforge.reader import MisfitError, Reader
 
 from pipeline.errors import UsageError
 from pipeline.recipe.recipe import Recipe, VariantName
+from pipeline.recipe.toml_file import read_tables
 from pipeline.registry import unknown
 from pipeline.targets import precisions
 from validation.errors import GatesError
@@ -43,12 +43,9 @@ OFF = "off"
 
 def read(path: Path) -> Recipe:
     """The recipe in `path`; UsageError names the file, the field, its value and the nearest known name."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as cause:
-        raise UsageError(f"there is no recipe {path}", hint="recipes lie in recipes/*.toml") from cause
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise UsageError(f"{path} is not a readable TOML file: {cause}") from cause
+    values = read_tables(
+        path, absent=UsageError(f"there is no recipe {path}", hint="recipes lie in recipes/*.toml")
+    )
     completed = {"name": path.stem, **values}
     if "checkpoint" in values:
         completed["checkpoint"] = _checkpoint(values["checkpoint"], path.parent)
@@ -97,7 +94,10 @@ def _number_or_off(value: object) -> float | None:
         return None
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise MisfitError.of(value, f"a number, or {OFF!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as cause:
+        raise MisfitError.of(value, f"a number that a float can hold, or {OFF!r}") from cause
 
 
 def _checkpoint(value: object, folder: Path) -> object:

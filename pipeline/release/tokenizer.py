@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
+import tokenizers
+from distilforge.errors import DistilforgeError
+from distilforge.tokenizer import Text, Tokenizer, library_errors, load_tokenizer
 from tokenizers.implementations import BertWordPieceTokenizer
 
 from model_src.errors import CheckpointError
@@ -18,6 +20,8 @@ TOKENIZER = "tokenizer.json"
 CONFIG = added_tokens.CONFIG
 SPECIAL = added_tokens.SPECIAL
 VOCABULARY = "vocab.txt"
+# A word that is in no vocabulary, one that is too long for WordPiece, a pair and an empty text
+_TRIALS: tuple[Text, ...] = ("a word, \u2603 and \U000e0001", "a" * 60_000, ("one text", "another"), "")
 
 _SPECIAL_TOKENS = {
     "unk_token": "[UNK]",
@@ -32,12 +36,18 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
     """Write tokenizer.json, its configuration and vocab.txt for `checkpoint` into the folder `destination`.
 
     `vocab_size` is the number of embeddings and `longest` the number of positions. Raises CheckpointError if there is
-    no tokenizer, if it is damaged, if tokenizer.json cannot express its class, or if it can return ids that have no
-    embedding.
+    no tokenizer, if one of its files is a link that leads out of the checkpoint, if it is damaged, if tokenizer.json
+    cannot express its class, if it breaks distilforge.text.tokenizer_limits, if it fails on a text, or if it can return
+    ids that have no embedding.
     """
     tokenizer_class = find_class(checkpoint)
     for path in checkpoint.tokenizer:
-        shutil.copyfile(path, destination / path.name)
+        try:
+            shutil.copyfile(path, destination / path.name)
+        except OSError as cause:
+            raise CheckpointError(
+                f"{path} cannot be copied: {cause}", hint="check its permissions"
+            ) from cause
     if not (destination / TOKENIZER).exists():
         if not (destination / VOCABULARY).exists():
             raise CheckpointError(
@@ -50,13 +60,20 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
                 hint="save the tokenizer again: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
             )
         _from_vocabulary(destination)
-    tokenizer = _load(destination / TOKENIZER, checkpoint.path)
+
+    def damaged(problem: str) -> CheckpointError:
+        return CheckpointError(
+            f"the tokenizer of {checkpoint.path} is damaged: {problem:.300}", hint="copy tokenizer.json again"
+        )
+
+    tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
     if tokenizer_class.sets_normalizer:
         _align(destination)
-        tokenizer = _load(destination / TOKENIZER, checkpoint.path)
+        tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
     _add_tokens(destination, tokenizer, _SPECIAL_TOKENS if tokenizer_class.from_vocabulary else {})
     _check_size(tokenizer, checkpoint.path, vocab_size)
     _complete(destination, tokenizer, longest)
+    _try(destination, checkpoint.path)
 
 
 def remarks(checkpoint: CheckpointFolder) -> tuple[str, ...]:
@@ -104,7 +121,13 @@ def _content(value: object, default: str) -> str:
 
 def _from_vocabulary(folder: Path) -> None:
     settings = _Settings.read(folder)
-    lines = (folder / VOCABULARY).read_text(encoding="utf-8").split("\n")
+    try:
+        lines = (folder / VOCABULARY).read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as cause:
+        raise CheckpointError(
+            f"{folder / VOCABULARY} is not UTF-8: {cause.reason} at byte {cause.start}",
+            hint="copy the file again, or save it as UTF-8",
+        ) from cause
     pieces = {
         piece.rstrip("\r"): index for index, piece in enumerate(lines) if piece or index < len(lines) - 1
     }
@@ -114,19 +137,27 @@ def _from_vocabulary(folder: Path) -> None:
             f"{folder / VOCABULARY} lacks the special tokens {', '.join(missing)}",
             hint="copy tokenizer.json into the checkpoint: save the tokenizer with save_pretrained",
         )
-    tokenizer = BertWordPieceTokenizer(
-        vocab=pieces,
-        unk_token=settings.special["unk_token"],
-        sep_token=settings.special["sep_token"],
-        cls_token=settings.special["cls_token"],
-        pad_token=settings.special["pad_token"],
-        mask_token=settings.special["mask_token"],
-        clean_text=True,
-        handle_chinese_chars=settings.handle_chinese_chars,
-        strip_accents=settings.strip_accents,
-        lowercase=settings.lowercase,
-    )
-    tokenizer.save(str(folder / TOKENIZER))
+
+    def unusable(problem: str) -> CheckpointError:
+        return CheckpointError(
+            f"no tokenizer can be made from {folder / VOCABULARY}: {problem:.300}",
+            hint="copy tokenizer.json into the checkpoint: save the tokenizer with save_pretrained",
+        )
+
+    with library_errors(unusable):
+        tokenizer = BertWordPieceTokenizer(
+            vocab=pieces,
+            unk_token=settings.special["unk_token"],
+            sep_token=settings.special["sep_token"],
+            cls_token=settings.special["cls_token"],
+            pad_token=settings.special["pad_token"],
+            mask_token=settings.special["mask_token"],
+            clean_text=True,
+            handle_chinese_chars=settings.handle_chinese_chars,
+            strip_accents=settings.strip_accents,
+            lowercase=settings.lowercase,
+        )
+        tokenizer.save(str(folder / TOKENIZER))
 
 
 def _align(folder: Path) -> None:
@@ -146,7 +177,7 @@ def _align(folder: Path) -> None:
         _write_json(folder / TOKENIZER, values | {"normalizer": adjusted})
 
 
-def _add_tokens(folder: Path, tokenizer: Tokenizer, defaults: Mapping[str, str]) -> None:
+def _add_tokens(folder: Path, tokenizer: tokenizers.Tokenizer, defaults: Mapping[str, str]) -> None:
     """Add the tokens of the other files to `tokenizer` and, if it did not have them, to tokenizer.json.
 
     `defaults` are the special tokens of the tokenizer's class.
@@ -157,16 +188,21 @@ def _add_tokens(folder: Path, tokenizer: Tokenizer, defaults: Mapping[str, str])
         tokenizer.save(str(folder / TOKENIZER))
 
 
-def _load(path: Path, checkpoint: Path) -> Tokenizer:
+def _try(folder: Path, checkpoint: Path) -> None:
+    """Encode a few texts; CheckpointError if the tokenizer in `folder` fails on one of them."""
     try:
-        return Tokenizer.from_file(str(path))
-    except Exception as cause:
+        tokenizer = Tokenizer(folder)
+        for text in _TRIALS:
+            encoding = tokenizer.encode([text])[0]
+            tokenizer.decode(encoding.ids[:64], skip_special_tokens=True)
+    except DistilforgeError as cause:
         raise CheckpointError(
-            f"the tokenizer of {checkpoint} is damaged: {cause}", hint="copy tokenizer.json again"
+            f"the tokenizer of {checkpoint} cannot be published: {cause.message}",
+            hint="use the tokenizer that the model was trained with",
         ) from cause
 
 
-def _check_size(tokenizer: Tokenizer, checkpoint: Path, vocab_size: int) -> None:
+def _check_size(tokenizer: tokenizers.Tokenizer, checkpoint: Path, vocab_size: int) -> None:
     entries = 1 + max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
     if entries > vocab_size:
         raise CheckpointError(
@@ -175,7 +211,7 @@ def _check_size(tokenizer: Tokenizer, checkpoint: Path, vocab_size: int) -> None
         )
 
 
-def _complete(folder: Path, tokenizer: Tokenizer, longest: int) -> None:
+def _complete(folder: Path, tokenizer: tokenizers.Tokenizer, longest: int) -> None:
     """Write the files that transformers expects besides tokenizer.json, if the checkpoint does not have them."""
     entries = tokenizer.get_vocab(with_added_tokens=False)
     settings = _Settings.read(folder)

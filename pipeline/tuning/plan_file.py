@@ -45,5 +45,5 @@ def _has_plan(path: Path, precision: str) -> bool:
     """Whether the file has a plan for `precision`; true for a damaged file, whose reader then explains the damage."""
     try:
         return precision in tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return True

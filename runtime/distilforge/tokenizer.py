@@ -1,19 +1,62 @@
 """Text to token ids and back, through a `tokenizers` tokenizer that is never changed after it is loaded."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import tokenizers
 
 from distilforge.errors import InputError, ReleaseError
+from distilforge.text import tokenizer_limits
 
 Text = str | tuple[str, str]
 """A text, or a pair of texts that is encoded together."""
 ROLES = ("pad", "unk", "cls", "sep", "mask")
 """The special tokens of DistilBERT, by the names that tokenizer_config.json has for them."""
+MOST_JSON_BYTES = 64 << 20
+"""The largest JSON file of a tokenizer; that of a vocabulary of 250,000 entries has 17 MB."""
 _NO_LIMIT = 1 << 30
+
+
+@contextmanager
+def library_errors(error: Callable[[str], Exception]) -> Iterator[None]:
+    """Raise whatever the `tokenizers` library throws as `error(description)`, with the cause chained.
+
+    A panic of its Rust code is pyo3's PanicException, which derives from BaseException only.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as cause:
+        raise error(f"{type(cause).__name__}: {cause}") from cause
+
+
+def load_tokenizer(path: Path, error: Callable[[str], Exception]) -> tokenizers.Tokenizer:
+    """The library's tokenizer in `path`; raises `error(description)` if it is damaged or breaks tokenizer_limits."""
+    text = _read(path, error)
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as cause:
+        raise error(f"it is not valid JSON: {cause}") from cause
+    if problem := tokenizer_limits.problem(document):
+        raise error(problem)
+    with library_errors(error):
+        return tokenizers.Tokenizer.from_str(text)
+
+
+def _read(path: Path, error: Callable[[str], Exception]) -> str:
+    """The text of a JSON file."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_JSON_BYTES + 1)
+        if len(content) > MOST_JSON_BYTES:
+            raise error(f"it has more than {MOST_JSON_BYTES >> 20} MiB")
+        return content.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise error(f"it cannot be read: {cause}") from cause
 
 
 class Encoding(Protocol):
@@ -77,27 +120,28 @@ class Tokenizer:
     def __init__(self, folder: Path) -> None:
         """Read the tokenizer from a release's folder; raises ReleaseError if a file cannot be read."""
         path = folder / "tokenizer.json"
-        try:
-            self._tokenizer: _Tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as cause:
-            raise ReleaseError(
-                f"{str(path)!r} is not a tokenizer: {cause}", hint="publish the release again"
-            ) from cause
+
+        def damaged(problem: str) -> ReleaseError:
+            return ReleaseError(
+                f"{str(path)!r} is not a tokenizer: {problem}", hint="publish the release again"
+            )
+
+        self._tokenizer: _Tokenizer = load_tokenizer(path, damaged)
         settings = _json_object(folder / "tokenizer_config.json")
+        special_tokens = _json_object(folder / "special_tokens_map.json")
         self._truncation_side = _truncation_side(settings, self._tokenizer, folder)
-        # Their lengths are settings of the training
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self._tokenizer.encode_special_tokens = settings.get("split_special_tokens") is True
-        self._special = _special_ids(
-            self._tokenizer, _json_object(folder / "special_tokens_map.json"), settings
-        )
+        with library_errors(damaged):
+            # Their lengths are settings of the training
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+            self._tokenizer.encode_special_tokens = settings.get("split_special_tokens") is True
+            self._special = _special_ids(self._tokenizer, special_tokens, settings)
         self._cleans_up = settings.get("clean_up_tokenization_spaces") is True
         # transformers 2 called it max_len
         limit = settings.get("model_max_length", settings.get("max_len"))
         # transformers saves "no limit" as the float 1e30
         self.max_tokens = (
-            int(limit) if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT else _NO_LIMIT
+            int(limit) if isinstance(limit, (int, float)) and 1 <= limit < _NO_LIMIT else _NO_LIMIT
         )
         """The longest text in tokens, special tokens included, by tokenizer_config.json; 2**30 without a limit."""
 
@@ -123,34 +167,43 @@ class Tokenizer:
 
     def token(self, token_id: int) -> str:
         """The token with this id, as the vocabulary spells it; empty if there is none."""
-        token = self._tokenizer.id_to_token(token_id)
+        with library_errors(_failed):
+            token = self._tokenizer.id_to_token(token_id)
         return "" if token is None else token
 
     def token_id(self, token: str) -> int | None:
         """The id of a token; None if it is not in the vocabulary."""
-        return self._tokenizer.token_to_id(token)
+        with library_errors(_failed):
+            return self._tokenizer.token_to_id(token)
 
     def join(self, tokens: list[str]) -> str:
         """Join tokens to text, as transformers' `convert_tokens_to_string` does."""
-        decoder = self._tokenizer.decoder
-        return " ".join(tokens) if decoder is None else decoder.decode(tokens)
+        with library_errors(_failed):
+            decoder = self._tokenizer.decoder
+            return " ".join(tokens) if decoder is None else decoder.decode(tokens)
 
     def decode(self, token_ids: list[int], *, skip_special_tokens: bool) -> str:
         """The text of token ids, as transformers' `decode` gives it."""
-        text = self._tokenizer.decode(token_ids, skip_special_tokens=skip_special_tokens)
+        with library_errors(_failed):
+            text = self._tokenizer.decode(token_ids, skip_special_tokens=skip_special_tokens)
         return _clean_up(text) if self._cleans_up else text
 
     def encode(self, texts: Sequence[Text]) -> list[Encoding]:
-        """Encode each text or pair with its special tokens, without truncation or padding."""
-        if len(texts) == 1:
-            # A single text does not need the library's thread pool, which takes time to start
-            text, pair = (texts[0], None) if isinstance(texts[0], str) else texts[0]
-            return [self._tokenizer.encode(text, pair)]
-        return self._tokenizer.encode_batch(list(texts))
+        """Encode each text or pair with its special tokens, without truncation or padding.
+
+        This method and those below raise ReleaseError if the tokenizer fails on a text.
+        """
+        with library_errors(_failed):
+            if len(texts) == 1:
+                # A single text does not need the library's thread pool, which takes time to start
+                text, pair = (texts[0], None) if isinstance(texts[0], str) else texts[0]
+                return [self._tokenizer.encode(text, pair)]
+            return self._tokenizer.encode_batch(list(texts))
 
     def encode_plain(self, text: str) -> Encoding:
         """Encode one text without special tokens."""
-        return self._tokenizer.encode(text, add_special_tokens=False)
+        with library_errors(_failed):
+            return self._tokenizer.encode(text, add_special_tokens=False)
 
     def truncated(self, text: Text, max_tokens: int) -> Encoding:
         """Encode `text` in at most `max_tokens` tokens, special tokens included.
@@ -162,13 +215,15 @@ class Tokenizer:
         room = self._room(max_tokens, is_pair=not isinstance(text, str))
         if isinstance(text, str):
             encoding = self.encode_plain(text)
-            encoding.truncate(room, direction=self._truncation_side)
-            return self._tokenizer.post_process(encoding)
+            with library_errors(_failed):
+                encoding.truncate(room, direction=self._truncation_side)
+                return self._tokenizer.post_process(encoding)
         first, second = map(self.encode_plain, text)
         first_length, second_length = _longest_first(len(first), len(second), room)
-        first.truncate(first_length, direction=self._truncation_side)
-        second.truncate(second_length, direction=self._truncation_side)
-        return self._tokenizer.post_process(first, second)
+        with library_errors(_failed):
+            first.truncate(first_length, direction=self._truncation_side)
+            second.truncate(second_length, direction=self._truncation_side)
+            return self._tokenizer.post_process(first, second)
 
     def windows(self, first: str, second: str, *, max_tokens: int, overlap: int | None) -> list[Encoding]:
         """Encode a pair in windows of at most `max_tokens` tokens: all of `first` and a piece of `second` each.
@@ -193,19 +248,29 @@ class Tokenizer:
                     f"a window of {max_tokens} has room for {room}",
                     hint=f"pass an overlap of at most {room - 1}",
                 )
-            second_tokens.truncate(room, stride=stride)
-        whole = self._tokenizer.post_process(first_tokens, second_tokens)
-        return [whole, *whole.overflowing]
+            with library_errors(_failed):
+                second_tokens.truncate(room, stride=stride)
+        with library_errors(_failed):
+            whole = self._tokenizer.post_process(first_tokens, second_tokens)
+            return [whole, *whole.overflowing]
 
     def _room(self, max_tokens: int, *, is_pair: bool) -> int:
         """How many of `max_tokens` are left besides the special tokens."""
-        special = self._tokenizer.num_special_tokens_to_add(is_pair)
+        with library_errors(_failed):
+            special = self._tokenizer.num_special_tokens_to_add(is_pair)
         if max_tokens < special:
             raise InputError(
                 f"{max_tokens} tokens cannot even hold the {special} special tokens",
                 hint="allow more tokens",
             )
         return max_tokens - special
+
+
+def _failed(problem: str) -> ReleaseError:
+    return ReleaseError(
+        f"the release's tokenizer failed: {problem:.300}",
+        hint="publish the release again with another tokenizer",
+    )
 
 
 def _longest_first(first: int, second: int, room: int) -> tuple[int, int]:
@@ -235,14 +300,16 @@ def _truncation_side(settings: dict[str, object], tokenizer: _Tokenizer, folder:
 
 def _json_object(path: Path) -> dict[str, object]:
     """The JSON object in a file; empty if there is no such file."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+
+    def damaged(problem: str) -> ReleaseError:
+        return ReleaseError(f"{str(path)!r} is not valid JSON: {problem}", hint="publish the release again")
+
+    if not path.exists():
         return {}
+    try:
+        value = json.loads(_read(path, damaged))
     except (ValueError, RecursionError) as cause:
-        raise ReleaseError(
-            f"{str(path)!r} is not valid JSON: {cause}", hint="publish the release again"
-        ) from cause
+        raise damaged(str(cause)) from cause
     if not isinstance(value, dict):
         raise ReleaseError(
             f"{str(path)!r} must hold a JSON object, found {type(value).__name__}",

@@ -66,12 +66,12 @@ def test_plans(content: str, says: str, tiny: Recipe, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux never lets be read")
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_a_checkpoint_that_cannot_be_read(name: str, tiny: Recipe, tmp_path: Path) -> None:
+def test_a_checkpoint_that_links_to_a_file_of_the_system(name: str, tiny: Recipe, tmp_path: Path) -> None:
     file = Path(tiny.checkpoint) / name
     file.unlink()
-    # Reading it is an input/output error even for root
+    # Reading it is an input/output error even for root, so the link is refused before
     file.symlink_to("/proc/self/mem")
-    with pytest.raises(CheckpointError, match=f"{name} cannot be read"):
+    with pytest.raises(CheckpointError, match=f"{name} is a link that leads out of the checkpoint"):
         built(tiny, tmp_path)
 
 

@@ -67,6 +67,12 @@ def test_non_finite_weights_are_refused(folder: Path, value: float) -> None:
         load_checkpoint(folder)
 
 
+def test_more_layers_than_the_weights_have_are_refused_before_they_are_made(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps(read_config(folder) | {"n_layers": 1000}))
+    with pytest.raises(CheckpointError, match="asks for n_layers 1000, and the weights have 2 layers"):
+        load_checkpoint(folder)
+
+
 def test_truncated_file_is_refused(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
@@ -318,6 +324,11 @@ def test_writing_and_reading_gives_the_same(folder: Path, tmp_path: Path) -> Non
         ({"pad_token_id": 9999}, "pad_token_id 9999"),
         ({"id2label": {"0": "a", "2": "b"}}, "without gaps"),
         ({"problem_type": "ranking"}, "unknown problem_type 'ranking'"),
+        ({"n_layers": 100_000}, "n_layers must be at most 1000, found 100000"),
+        ({"vocab_size": 10**9}, "vocab_size must be at most 10000000, found 1000000000"),
+        ({"id2label": None, "num_labels": 10**8}, "at most 100000 labels, found 100000000"),
+        ({"id2label": {"0": "\ud800"}}, "must be Unicode text"),
+        ({"dropout": 10**400}, "dropout must be at least 0 and below 1, found 1000"),
     ],
 )
 def test_configuration_that_cannot_be_computed(

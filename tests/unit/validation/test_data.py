@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import validation
-from validation import tasks
+from validation import data, tasks
 from validation.data import check_enough, demo_texts, load
 from validation.errors import DataError
 
@@ -147,12 +147,40 @@ def test_a_missing_field_is_named(tmp_path: Path) -> None:
         (b'["a"]', ":1: must be a JSON object, found ['a']"),
         (b'{"text": "a", "label": 1}\n{"text": "\xff"}', ":2: not UTF-8: found the byte b'\\xff'"),
         (b"\x1f\x8b\x08broken", "is damaged gzip"),
+        (b'{"text": ' + b"[" * 100_000, ":1: not JSON that can be read: it is nested deeper than 64 levels"),
+        (b'{"text": "a", "label": ' + b"1" * 5000 + b"}", ":1: not JSON that can be read"),
+        (b'{"text": "\\ud800", "label": 1}', ":1: not Unicode"),
+        (b'{"text": "' + b"a" * (4 << 20) + b'"}', "a line may have at most 4194304"),
     ],
 )
 def test_a_file_that_is_not_jsonl_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     path.write_bytes(content)
     assert message in refusal(path, "sequence_classification").message
+
+
+def test_gzip_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "MOST_BYTES", 1 << 20)
+    path = tmp_path / "data.jsonl.gz"
+    path.write_bytes(gzip.compress(b"\n" * (8 << 20)))
+    assert "holds more than 1 MiB of text" in refusal(path, "features").message
+    path.write_bytes(b"\n" * (2 << 20))
+    assert "holds more than 1 MiB of text" in refusal(path, "features").message
+
+
+def test_more_examples_than_a_file_may_have_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "MOST_EXAMPLES", 2)
+    assert len(load(write(tmp_path, *[GOOD["features"]] * 2), "features", ())) == 2
+    error = refusal(write(tmp_path, *[GOOD["features"]] * 3), "features")
+    assert ":3: is one example more than the 2 that a file may have" in error.message
+
+
+def test_a_number_beyond_floats_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, '{"text": "a", "label": 1' + "0" * 400 + "}")
+    with pytest.raises(DataError, match="a number that a float can hold, found 1000"):
+        load(path, "sequence_classification", ("score",))
 
 
 @pytest.mark.parametrize("kept", [2, 10, 30, -9, -4, -1])

@@ -160,3 +160,62 @@ def test_a_vocabulary_without_special_tokens_is_refused(write: Write, tmp_path: 
     (checkpoint.path / "vocab.txt").write_text("[PAD]\n[UNK]\na\n")
     with pytest.raises(CheckpointError, match=r"lacks the special tokens \[SEP\], \[CLS\], \[MASK\]"):
         released(checkpoint, tmp_path)
+
+
+def changed(checkpoint: CheckpointFolder, **values: object) -> None:
+    path = checkpoint.path / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "/////wAAAAA="}},
+            "is damaged: Panic",
+        ),
+        (
+            {"normalizer": {"type": "Replace", "pattern": {"Regex": "^(a+)+$"}, "content": "b"}},
+            r"regular expression '\^\(a\+\)\+\$'",
+        ),
+        (
+            {"post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}}
+            | {"model": {"type": "WordLevel", "vocab": {"[CLS]": 2, "[SEP]": 3}, "unk_token": "zzz"}},
+            "cannot be published: .*WordLevel error",
+        ),
+    ],
+    ids=["a panic", "a pattern that runs away", "no token for unknown words"],
+)
+def test_a_tokenizer_that_fails_is_not_published(
+    changes: dict[str, object], says: str, write: Write, tmp_path: Path
+) -> None:
+    checkpoint = write()
+    changed(checkpoint, **changes)
+    with pytest.raises(CheckpointError, match=says):
+        released(checkpoint, tmp_path)
+
+
+def test_long_words_that_wordpiece_would_split_are_not_published(write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    model = json.loads((checkpoint.path / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    changed(checkpoint, model=model | {"max_input_chars_per_word": 1_000_000})
+    with pytest.raises(CheckpointError, match="at most 256, found 1000000"):
+        released(checkpoint, tmp_path)
+
+
+def test_a_link_to_a_private_file_is_not_published(write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    (tmp_path / "private").write_text("secret")
+    remove(checkpoint, "vocab.txt")
+    (checkpoint.path / "vocab.txt").symlink_to(tmp_path / "private")
+    with pytest.raises(CheckpointError, match=r"vocab\.txt is a link that leads out"):
+        released(checkpoint, tmp_path)
+    assert list((tmp_path / "release").iterdir()) == []
+
+
+def test_a_vocabulary_that_is_not_text_is_refused(write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    remove(checkpoint, "tokenizer.json")
+    (checkpoint.path / "vocab.txt").write_bytes(b"[PAD]\n\xff\n")
+    with pytest.raises(CheckpointError, match="is not UTF-8: invalid start byte at byte 6"):
+        released(checkpoint, tmp_path)

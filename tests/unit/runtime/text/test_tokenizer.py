@@ -8,7 +8,7 @@ import pytest
 import tokenizers
 import transformers
 from distilforge.errors import InputError, ReleaseError
-from distilforge.tokenizer import Tokenizer
+from distilforge.tokenizer import Tokenizer, library_errors
 
 from tests.conftest import write_tokenizer
 
@@ -162,3 +162,63 @@ def test_the_longest_text_as_transformers_2_saved_it(copied: Path) -> None:
     (copied / "tokenizer_config.json").write_text(json.dumps(settings | {"max_len": 24}))
     assert Tokenizer(copied).max_tokens == 24
     assert transformers.AutoTokenizer.from_pretrained(copied).model_max_length == 24
+
+
+TEXT = {"Sequence": {"id": "A", "type_id": 0}}
+WITHOUT_ITS_TOKEN = {
+    "type": "TemplateProcessing",
+    "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, TEXT],
+    "pair": [TEXT],
+    "special_tokens": {},
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "/////wAAAAA="}},
+        {"normalizer": {"type": "Replace", "pattern": {"Regex": "^(a+)+$"}, "content": "b"}},
+        {"normalizer": {"type": "Replace", "pattern": {"Regex": "["}, "content": "b"}},
+        {"model": None},
+    ],
+    ids=["a panic", "a pattern that runs away", "a pattern that is malformed", "no model"],
+)
+def test_a_tokenizer_that_cannot_be_loaded_is_a_release_error(
+    copied: Path, changes: dict[str, object]
+) -> None:
+    change(copied / "tokenizer.json", **changes)
+    with pytest.raises(ReleaseError, match="is not a tokenizer: ") as caught:
+        Tokenizer(copied)
+    assert caught.value.hint == "publish the release again"
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"version": ' + "1" * 5000 + "}", "[]", ""])
+def test_a_file_that_is_not_a_tokenizer_is_a_release_error(copied: Path, content: str) -> None:
+    (copied / "tokenizer.json").write_text(content)
+    with pytest.raises(ReleaseError, match="is not a tokenizer: "):
+        Tokenizer(copied)
+
+
+def test_a_panic_during_a_call_is_a_release_error(copied: Path) -> None:
+    change(copied / "tokenizer.json", post_processor=WITHOUT_ITS_TOKEN)
+    tokenizer = Tokenizer(copied)
+    for call in (
+        lambda: tokenizer.encode(["cat"]),
+        lambda: tokenizer.encode(["cat", "dog"]),
+        lambda: tokenizer.truncated("cat dog " * 9, 4),
+    ):
+        with pytest.raises(ReleaseError, match="the release's tokenizer failed: PanicException"):
+            call()
+
+
+def test_an_unknown_word_without_a_token_for_it_is_a_release_error(copied: Path) -> None:
+    document = json.loads((copied / "tokenizer.json").read_text(encoding="utf-8"))
+    change(copied / "tokenizer.json", model=document["model"] | {"unk_token": "zzz"})
+    with pytest.raises(ReleaseError, match=r"the release's tokenizer failed: .*WordPiece error"):
+        Tokenizer(copied).encode(["\u2603"])
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_interruptions_pass(interruption: type[BaseException]) -> None:
+    with pytest.raises(interruption), library_errors(ValueError):
+        raise interruption

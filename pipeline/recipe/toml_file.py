@@ -1,0 +1,34 @@
+"""TOML files of users: their tables, or one error for whatever else they hold."""
+
+import tomllib
+from pathlib import Path
+
+from model_src import json_text
+from pipeline.errors import UsageError
+
+MOST_BYTES = 1 << 20
+"""The largest TOML file that is read."""
+
+
+def read_tables(path: Path, *, absent: UsageError) -> dict[str, object]:
+    """The tables in the TOML file `path`; raises `absent` if there is no such file.
+
+    Raises UsageError if it cannot be read, if it is not TOML, and if it is too large or nested too deeply.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES} bytes")
+        tables: dict[str, object] = tomllib.loads(content.decode("utf-8"))
+        json_text.check_levels(tables)
+    except FileNotFoundError as cause:
+        raise absent from cause
+    except RecursionError as cause:
+        raise UsageError(
+            f"{path} is not a readable TOML file: it is nested deeper than {json_text.MOST_LEVELS} levels"
+        ) from cause
+    # Python raises ValueError for malformed TOML and for a number of more than 4,300 digits
+    except (OSError, ValueError) as cause:
+        raise UsageError(f"{path} is not a readable TOML file: {cause}") from cause
+    return tables

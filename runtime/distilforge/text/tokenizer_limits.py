@@ -1,0 +1,109 @@
+"""Limits of tokenizer.json, so that no text can keep the tokenizer busy for long or fill the memory.
+
+The `tokenizers` library matches regular expressions by backtracking, and some patterns take time that grows with the
+square of a text, or doubles with every character. WordPiece takes time with the square of a word.
+"""
+
+import re
+from collections.abc import Iterator
+
+MOST_WORD_CHARACTERS = 256
+"""The most characters of a word that WordPiece may split; a longer word is unknown. BERT has 100."""
+MOST_PARTS = 256
+"""The most JSON objects in the normalizer, the pre-tokenizer and the decoder together."""
+MOST_STEPS = 1_000
+"""The most steps that a regular expression may take at one position, before its unlimited repetitions."""
+MOST_GROWTH = 64
+"""How many times as long all replacements together may make a text."""
+
+# The one pattern with groups that is common: GPT-2's, which tokenizers' ByteLevel has built in. Its alternatives
+# that could go back are followed by one that takes the same characters
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+# One character, or a class of characters without classes inside it
+_ATOM = r"""
+    \\[pP]\{\^?\w+\}                           # a property, such as \p{L}
+  | \\x\{[0-9a-fA-F]{1,6}\} | \\x[0-9a-fA-F]{2} | \\u[0-9a-fA-F]{4}
+  | \\[wWdDsShHtnrfvaebBAzZ] | \\[^\w\s]       # a class, an anchor, or a character that is escaped
+  | \[ \^? (?: \\[pP]\{\^?\w+\} | \\[^pP] | [^\\\[\]&] )+ \]
+  | [^\\\[\](){}*+?|]                          # a character, a dot or an anchor
+"""
+# In Onigmo's syntax, a{2}+ repeats a{2}, and a++ is possessive
+_ITEM = re.compile(
+    rf"(?:{_ATOM}) (?: (?P<sign>[*+?])[+?]? | \{{(?P<low>\d\d?)?(?P<comma>,(?P<high>\d\d?)?)?\}} )?",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def problem(document: object) -> str:
+    """Why a tokenizer with the content `document` of tokenizer.json is refused; empty if it is not."""
+    if not isinstance(document, dict):
+        return "it must be a JSON object"
+    model = document.get("model")
+    if isinstance(model, dict):
+        longest = model.get("max_input_chars_per_word")
+        if isinstance(longest, int) and longest > MOST_WORD_CHARACTERS:
+            return f"max_input_chars_per_word must be at most {MOST_WORD_CHARACTERS}, found {longest!r:.80}"
+    growth = 1
+    parts = list(_objects([document.get(name) for name in ("normalizer", "pre_tokenizer", "decoder")]))
+    if len(parts) > MOST_PARTS:
+        return f"it has {len(parts)} parts; at most {MOST_PARTS} are allowed"
+    for part in parts:
+        pattern = part.get("Regex")
+        if isinstance(pattern, str) and (reason := _pattern_problem(pattern)):
+            return f"the regular expression {pattern!r:.80} {reason}"
+        text = part.get("String")
+        if isinstance(text, str) and len(text) > MOST_STEPS:
+            return f"a text to replace has {len(text)} characters; at most {MOST_STEPS} are allowed"
+        for added in (part.get("content"), part.get("prepend")):
+            growth *= max(1, len(added)) if isinstance(added, str) else 1
+        if growth > MOST_GROWTH:
+            return f"its replacements can make a text more than {MOST_GROWTH} times as long"
+    return ""
+
+
+def _objects(values: list[object]) -> Iterator[dict[str, object]]:
+    """All JSON objects in `values` and below."""
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            yield value
+            values.extend(value.values())
+        elif isinstance(value, list):
+            values.extend(value)
+
+
+def _pattern_problem(pattern: str) -> str:
+    """Why a regular expression is refused; empty if its time is in proportion to the text.
+
+    An unlimited repetition must end its alternative: nothing after it can fail and make the search go back.
+    """
+    if pattern == _GPT2:
+        return ""
+    position = steps = 0
+    length = ways = 1
+    unlimited = False
+    while position < len(pattern):
+        if pattern[position] == "|":
+            position, length, ways, unlimited = position + 1, 1, 1, False
+            continue
+        item = _ITEM.match(pattern, position)
+        if item is None:
+            return (
+                f"has {pattern[position]!r} at character {position + 1}; only characters, classes, alternatives and "
+                "repetitions of one character or class are allowed"
+            )
+        if unlimited:
+            return "goes on after an unlimited repetition, so its time can grow with the square of a text"
+        position = item.end()
+        low = int(item["low"] or 0)
+        unlimited = item["sign"] in ("*", "+") or (item["comma"] == ",")
+        if item["sign"] == "?":
+            ways *= 2
+        elif item["high"]:
+            ways *= 1 + max(0, int(item["high"]) - low)
+        length += max(1, low)
+        steps += ways * length
+        if steps > MOST_STEPS:
+            return f"can take more than {MOST_STEPS} steps at one position of a text"
+    return ""

@@ -1,0 +1,50 @@
+"""Tensor files that would take much more memory than they have bytes are refused."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_src import tensors
+from model_src.errors import CheckpointError
+
+
+def test_a_pickle_that_repeats_one_value_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"weight": torch.zeros(1).expand(1 << 40)}, path)
+    with pytest.raises(CheckpointError, match=f"would take {4 << 40} bytes, and the file has only"):
+        tensors.read((path,))
+
+
+def test_a_compressed_pickle_is_refused_by_the_size_that_it_unpacks_to(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "plain.bin", tmp_path / "pytorch_model.bin"
+    torch.save({"weight": torch.zeros(1 << 20)}, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    with pytest.raises(CheckpointError, match="unpacks to"):
+        tensors.read((packed,))
+
+
+def test_tied_weights_are_read_from_a_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    weight = torch.ones(100, 10)
+    torch.save({"embedding": weight, "output": weight}, path)
+    assert tensors.read((path,)).keys() == {"embedding", "output"}
+
+
+def test_a_number_beyond_float32_counts_as_infinite(tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"weight": torch.tensor([1e300], dtype=torch.float64)}, path)
+    with pytest.raises(CheckpointError, match="1 values that are NaN or infinite"):
+        tensors.read((path,))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", b"PK\x05\x06" + bytes(18), bytes(1000)])
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_bytes_that_are_not_tensors(name: str, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=name):
+        tensors.read((path,))

@@ -1,0 +1,68 @@
+"""Tokenizers that a text could keep busy for long are refused, and those of published models are not."""
+
+import re
+
+import pytest
+from distilforge.text import tokenizer_limits
+
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+
+def problem_of_pattern(pattern: str) -> str:
+    normalizer = {"type": "Replace", "pattern": {"Regex": pattern}, "content": "b"}
+    return tokenizer_limits.problem({"normalizer": {"type": "Sequence", "normalizers": [normalizer]}})
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [GPT2, " {2,}", r"\s+", r"[^\s\p{L}\p{N}]+", r"\p{N}{1,3}", r"\r\n|\r|\n", "a++", r"^ | ?\w+", ""],
+)
+def test_patterns_whose_time_is_in_proportion_to_a_text(pattern: str) -> None:
+    assert problem_of_pattern(pattern) == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("^(a+)+$", r"'\(' at character 2"),
+        ("(?:a|a)*b", r"'\(' at character 1"),
+        ("a+b", "goes on after an unlimited repetition"),
+        (".*.*x", "goes on after an unlimited repetition"),
+        ("a{2,}b", "goes on after an unlimited repetition"),
+        ("a{2}+", r"'\+' at character 5"),
+        ("[[a]b]", r"'\[' at character 1"),
+        (r"a\1", r"'\\\\' at character 2"),
+        ("a?" * 30 + "a" * 30, "more than 1000 steps"),
+        ("a{1,50}b{1,50}c", "more than 1000 steps"),
+        ("[" + r"\p{L}" * 200, "at character 1"),
+    ],
+)
+def test_patterns_that_can_run_away(pattern: str, says: str) -> None:
+    problem = problem_of_pattern(pattern)
+    assert problem.startswith("the regular expression ")
+    assert re.search(says, problem)
+
+
+@pytest.mark.parametrize("part", ["normalizer", "pre_tokenizer", "decoder"])
+def test_patterns_are_found_in_every_part(part: str) -> None:
+    assert "goes on" in tokenizer_limits.problem({part: [{"deeper": [{"Regex": "a+b"}]}]})
+
+
+def test_words_that_wordpiece_may_split() -> None:
+    assert tokenizer_limits.problem({"model": {"max_input_chars_per_word": 100}}) == ""
+    assert "at most 256, found 60000" in tokenizer_limits.problem(
+        {"model": {"max_input_chars_per_word": 60_000}}
+    )
+
+
+def test_replacements_that_double_a_text_again_and_again() -> None:
+    step = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
+    assert tokenizer_limits.problem({"normalizer": {"normalizers": [step] * 6}}) == ""
+    assert "more than 64 times as long" in tokenizer_limits.problem(
+        {"normalizer": {"normalizers": [step] * 7}}
+    )
+
+
+def test_too_many_parts_and_a_document_that_is_no_object() -> None:
+    assert "301 parts" in tokenizer_limits.problem({"normalizer": {"normalizers": [{}] * 300}})
+    assert tokenizer_limits.problem([]) == "it must be a JSON object"
