@@ -195,7 +195,7 @@ def _is_file(folder: Path, name: str) -> bool:
     if not any(target.is_relative_to(allowed) for allowed in (root, *_hub_blobs(root))):
         raise CheckpointError(
             f"{path} is a link that leads out of the checkpoint, to {target}",
-            hint="put the file itself into the folder; `cp -rL` copies a folder with what its links lead to",
+            hint="if the checkpoint is yours, copy it with `cp -rL`, which replaces links by files; else do not use it",
         )
     return True
 
