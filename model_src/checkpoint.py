@@ -220,7 +220,7 @@ def _hint(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) 
     unexpected = [name for name in state if name not in expected]
     if any(part in name for name in unexpected for part in _ADAPTER_PARTS):
         return "these are tensors of a PEFT adapter; merge it first: model.merge_and_unload().save_pretrained(folder)"
-    if len(unexpected) and all(
+    if unexpected and all(
         name in state and tuple(state[name].shape) == shape for name, shape in expected.items()
     ):
         return "the model is complete without them; delete them from the file if no forward pass reads them"
