@@ -22,7 +22,7 @@ def parse(text: str) -> object:
 
 def check_levels(value: object) -> None:
     """Raise ValueError if objects and lists in `value` are nested deeper than MOST_LEVELS."""
-    containers = [value] if isinstance(value, (dict, list)) else []
+    containers: list[object] = [value] if isinstance(value, (dict, list)) else []
     for _ in range(MOST_LEVELS):
         containers = [entry for container in containers for entry in _containers(container)]
         if not containers:
