@@ -3,6 +3,7 @@
 If the timing was not steady, the release does not claim any speed and these functions return None.
 """
 
+import math
 from collections.abc import Sequence
 
 from distilforge.manifest import Manifest, Measurement
@@ -46,8 +47,16 @@ def shapes(manifest: Manifest, subject: str) -> tuple[Shape, ...]:
 
 
 def _measurements(manifest: Manifest) -> list[Measurement]:
-    """All measurements of the release; each variant has a copy of eager's, and the copies are equal."""
-    return [measurement for variant in manifest.variants for measurement in variant.measurements]
+    """All measurements of the release that hold times; each variant has an equal copy of eager's.
+
+    A manifest can hold measurements without runs, or times of zero or less. They do not say anything.
+    """
+    return [
+        measurement
+        for variant in manifest.variants
+        for measurement in variant.measurements
+        if measurement.seconds and all(0 < taken < math.inf for taken in measurement.seconds)
+    ]
 
 
 def _apart(manifest: Manifest) -> tuple[int, ...]:

@@ -59,3 +59,13 @@ def test_older_releases_do_not_say_and_count_as_steady(manifest: Manifest) -> No
 def test_what_was_not_timed_is_not_claimed(manifest: Manifest) -> None:
     assert claims.speedup(manifest, "onnxruntime-cpu:int8", "eager") is None
     assert claims.seconds(manifest, FP32, Shape(batch=8, tokens=128)) is None
+
+
+@pytest.mark.parametrize("seconds", [(), (0.0,), (-1.0,), (float("inf"),)])
+def test_measurements_without_times_claim_nothing(manifest: Manifest, seconds: tuple[float, ...]) -> None:
+    (variant,) = manifest.variants
+    empty = tuple(replace(entry, seconds=seconds, runs=()) for entry in variant.measurements)
+    damaged = replace(manifest, variants=(replace(variant, measurements=empty),))
+    assert claims.shapes(damaged, FP32) == ()
+    assert claims.speedup(damaged, FP32, "eager") is None
+    assert claims.seconds(damaged, FP32, SHAPE) is None
