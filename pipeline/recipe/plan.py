@@ -18,8 +18,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from distilforge.errors import ReleaseError
 from distilforge.heads import heads as known_heads
+from distilforge.manifest import Variant
+from distilforge.onnxruntime.settings import Settings
 from distilforge.reader import MisfitError, Reader
+from distilforge.tensorrt.settings import NAMES as ENGINE_SETTINGS
+from distilforge.tensorrt.settings import EngineSettings
 
 from pipeline import targets
 from pipeline.errors import UsageError
@@ -152,20 +157,40 @@ def _mapping(value: object, where: str) -> Mapping[str, object]:
 
 
 def _settings(value: object) -> dict[str, str]:
-    """A plan's settings, which a file may write as whole numbers."""
+    """A plan's settings, which a file may write as whole numbers; ReleaseError for one that a release may not name."""
     if not isinstance(value, dict):
         raise MisfitError.of(value, "a table")
     for name, setting in value.items():
         if not isinstance(setting, str | int) or isinstance(setting, bool):
             raise MisfitError.of(setting, "text or a whole number").below(f".{name}")
-    return {name: str(setting) for name, setting in value.items()}
+    settings = {name: _decimal(name, setting) for name, setting in value.items()}
+    engine_settings = {name: text for name, text in settings.items() if name in ENGINE_SETTINGS}
+    onnx_runtime_settings = {name: text for name, text in settings.items() if name not in engine_settings}
+    EngineSettings.of(_variant(engine_settings))
+    Settings.of(_variant(onnx_runtime_settings))
+    return settings
+
+
+def _decimal(name: str, setting: str | int) -> str:
+    try:
+        return str(setting)
+    # Python refuses to write numbers of more than 4,300 digits
+    except ValueError as cause:
+        raise MisfitError(" must be a number of at most 20 digits, found a longer one").below(
+            f".{name:.100}"
+        ) from cause
+
+
+def _variant(settings: Mapping[str, str]) -> Variant:
+    """A variant with `settings`, as the readers of settings take it."""
+    return Variant(target="plan", precision="session", files=(), session=settings)
 
 
 _READER = Reader(
     UsageError,
     unknown="refuse",
     table="table",
-    rejections=(UsageError,),
+    rejections=(UsageError, ReleaseError),
     converters={Mapping[str, str]: _settings},
 )
 

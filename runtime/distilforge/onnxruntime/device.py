@@ -15,8 +15,8 @@ from distilforge import machine, user_cache
 from distilforge.cuda.driver import Driver, survey
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Manifest, Span, Variant
+from distilforge.onnxruntime import contexts, placement
 from distilforge.onnxruntime import engine as onnxruntime_engine
-from distilforge.onnxruntime import placement
 from distilforge.onnxruntime.engine import CPU, OnnxRuntimeEngine
 from distilforge.onnxruntime.plugin import Plugin, devices_of
 from distilforge.onnxruntime.settings import Settings
@@ -103,6 +103,7 @@ class OnnxRuntimeDevice:
         devices = [] if self.provider in built_in else devices_of(self.provider)
         onnxruntime_engine.check_available(asked, [*built_in, *({self.provider} if devices else ())])
         settings = Settings.of(variant)
+        contexts.check(folder, variant)
         options = onnxruntime_engine.new_options(threads)
         session_arguments = settings.apply(options)
         allowed = settings.cpu_fallback or CPU in asked

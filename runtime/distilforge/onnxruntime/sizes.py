@@ -4,15 +4,13 @@ ONNX files are protocol buffers; the numbers here are the fields of onnx/onnx.pr
 """
 
 import mmap
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from distilforge.onnxruntime.onnx_fields import Bytes, fields, text, varint
+
 _SOURCES = frozenset(("Shape", "Size"))
 _SMALL = 64
-_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
-
-Bytes = memoryview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +38,10 @@ def names(path: Path) -> frozenset[str]:
 def _names(model: Bytes) -> frozenset[str]:
     nodes: list[_Node] = []
     small: set[str] = set()
-    for number, value in _fields(model):
+    for number, value in fields(model):
         if number != 7 or isinstance(value, int):
             continue
-        for kind, part in _fields(value):
+        for kind, part in fields(value):
             if isinstance(part, int):
                 continue
             if kind == 1:
@@ -68,15 +66,15 @@ def _names(model: Bytes) -> frozenset[str]:
 
 def _node(message: Bytes) -> _Node:
     inputs, outputs, texts = [], [], {3: "", 4: ""}
-    for number, value in _fields(message):
+    for number, value in fields(message):
         if isinstance(value, int):
             continue
         if number == 1:
-            inputs.append(_text(value))
+            inputs.append(text(value))
         elif number == 2:
-            outputs.append(_text(value))
+            outputs.append(text(value))
         elif number in texts:
-            texts[number] = _text(value)
+            texts[number] = text(value)
         value.release()
     return _Node(name=texts[3], operator=texts[4], inputs=tuple(inputs), outputs=tuple(outputs))
 
@@ -84,56 +82,16 @@ def _node(message: Bytes) -> _Node:
 def _small_constant(tensor: Bytes) -> str | None:
     """The name of a TensorProto with few elements; None for a larger one."""
     elements, name = 1, ""
-    for number, value in _fields(tensor):
+    for number, value in fields(tensor):
         if number == 1 and isinstance(value, int):
             elements *= value
         elif number == 1 and not isinstance(value, int):
             place = 0
             while place < len(value):
-                size, place = _varint(value, place)
+                size, place = varint(value, place)
                 elements *= size
         elif number == 8 and not isinstance(value, int):
-            name = _text(value)
+            name = text(value)
         if not isinstance(value, int):
             value.release()
     return name if elements <= _SMALL else None
-
-
-def _text(value: Bytes) -> str:
-    return bytes(value).decode(errors="replace")
-
-
-def _fields(message: Bytes) -> Iterator[tuple[int, int | Bytes]]:
-    """The number and the value of every field: a whole number, or the bytes of a text, a message or packed numbers."""
-    place, end = 0, len(message)
-    while place < end:
-        tag, place = _varint(message, place)
-        kind = tag & 7
-        if kind == _VARINT:
-            value, place = _varint(message, place)
-            yield tag >> 3, value
-            continue
-        if kind == _LENGTH:
-            size, place = _varint(message, place)
-        elif kind in (_EIGHT, _FOUR):
-            size = 8 if kind == _EIGHT else 4
-        else:
-            raise ValueError(f"field {tag >> 3} has the unknown kind {kind}")
-        if place + size > end:
-            raise ValueError(f"field {tag >> 3} is cut short")
-        if kind == _LENGTH:
-            yield tag >> 3, message[place : place + size]
-        place += size
-
-
-def _varint(message: Bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if place >= len(message) or shift > 63:
-            raise ValueError("a number is cut short")
-        byte = message[place]
-        value |= (byte & 0x7F) << shift
-        place += 1
-        if byte < 0x80:
-            return value, place
-        shift += 7

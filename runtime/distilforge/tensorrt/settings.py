@@ -12,7 +12,9 @@ T = TypeVar("T")
 
 CONTEXTS, CUDA_GRAPHS, RUNTIME_CACHE, KERNELS = "contexts", "cuda_graphs", "runtime_cache", "kernels"
 KERNEL_STRATEGIES: Mapping[str, str] = {"lazy": "LAZY", "eager": "EAGER", "none": "NONE"}
-_NAMES = (CONTEXTS, CUDA_GRAPHS, RUNTIME_CACHE, KERNELS)
+NAMES = (CONTEXTS, CUDA_GRAPHS, RUNTIME_CACHE, KERNELS)
+"""Every setting that a release may name."""
+_MOST = 1024
 _SWITCH: Mapping[str, bool] = {"on": True, "off": False}
 
 
@@ -33,11 +35,11 @@ class EngineSettings:
     def of(cls, variant: Variant) -> "EngineSettings":
         """The settings in `variant.session`; ReleaseError for one that this distilforge does not know."""
         for name in variant.session:
-            if name not in _NAMES:
+            if name not in NAMES:
                 raise ReleaseError(
-                    f"the variant {variant.name!r} has the session setting {name!r}, "
-                    "which this distilforge does not know",
-                    hint=f"pip install --upgrade distilforge; {nearest(name, _NAMES)}",
+                    f"the variant {variant.name!r:.200} has the session setting {name!r:.100}, "
+                    "which this distilforge does not allow",
+                    hint="leave it out, or pip install --upgrade distilforge; " + nearest(name[:100], NAMES),
                 )
         return cls(
             contexts=_count(variant, CONTEXTS, low=1, default=2),
@@ -51,9 +53,10 @@ def _count(variant: Variant, name: str, *, low: int, default: int) -> int:
     text = variant.session.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit()) or int(text) < low:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= _MOST):
         raise ReleaseError(
-            f"the variant {variant.name!r} has {name} {text!r}; it must be a whole number of at least {low}",
+            f"the variant {variant.name!r:.200} has {name} {text!r:.80}; it must be a whole number of at least {low} "
+            f"and at most {_MOST}",
             hint="publish the release again",
         )
     return int(text)
@@ -65,6 +68,7 @@ def _one_of(variant: Variant, name: str, values: Mapping[str, T], *, default: T 
         return default
     if text not in values:
         raise ReleaseError(
-            f"the variant {variant.name!r} has {name} {text!r}", hint=nearest(text, tuple(values))
+            f"the variant {variant.name!r:.200} has {name} {text!r:.80}",
+            hint=nearest(text[:80], tuple(values)),
         )
     return values[text]

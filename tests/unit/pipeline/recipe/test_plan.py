@@ -23,8 +23,8 @@ OWN = """
 passes = ["attention_scale"]
 scheme = "int8_static"
 smoothing = 1
-exclude = ["classifier"]
-session = { "session.intra_op.allow_spinning" = 0, note = "a \\"quoted\\" one" }
+exclude = ["classifier", "a \\"quoted\\" one"]
+session = { "session.intra_op.allow_spinning" = 0, disabled_optimizers = "GeluFusionL1,GeluFusionL2" }
 
 [int8.heads.sequence_classification]
 passes = ["first_token"]
@@ -74,8 +74,11 @@ def test_a_file_of_ones_own_is_fitted_to_the_head(own: Path) -> None:
         passes=("attention_scale",),
         scheme="int8_static",
         smoothing=1.0,
-        exclude=("classifier",),
-        session={"session.intra_op.allow_spinning": "0", "note": 'a "quoted" one'},
+        exclude=("classifier", 'a "quoted" one'),
+        session={
+            "session.intra_op.allow_spinning": "0",
+            "disabled_optimizers": "GeluFusionL1,GeluFusionL2",
+        },
     )
     assert preset(CPU, "int8", HEAD, own) == replace(plan, passes=("first_token",), weight_bits=7)
 
@@ -103,6 +106,13 @@ def test_what_is_written_reads_the_same(own: Path) -> None:
         ("[int8]\nweight_bits = 6", "int8: weight_bits must be 7 or 8, found 6"),
         ("[int8]\nquantize_attention = 1", "quantize_attention must be true or false, found 1"),
         ("[int8]\nsession = { a = true }", "session.a must be text or a whole number, found True"),
+        (
+            "[int8]\nsession = { 'session.collect_node_memory_stats_to_file' = '/home/a/.bashrc' }",
+            "int8: session.*has the session setting 'session.collect_node_memory_stats_to_file', which .*not allow",
+        ),
+        ("[int8]\nsession = { 'session.dynamic_block_base' = 5000 }", "'5000'; it must be .* from 0 to 1024"),
+        ("[int8]\nsession = { contexts = 0 }", "contexts '0'; it must be a whole number of at least 1"),
+        (f"[int8]\nsession = {{ contexts = {'1' * 5000} }}", "not a readable TOML file"),
         ("[int8]\nsession = 'a'", "session must be a table, found 'a'"),
         ("[int8]\nscheme = 'int8_static'\nheads = 3", "heads must be a table, found 3"),
         (
@@ -151,7 +161,11 @@ def test_excluding_adds_each_module_once_and_leaves_fp32_alone() -> None:
 def test_a_recipe_has_the_plans_file_and_the_excluded_modules(own: Path) -> None:
     int8 = VariantName(target=CPU, precision="int8")
     recipe = Recipe(name="a", checkpoint="b", plans=own, exclude=("pre_classifier",))
-    assert recipe.plan(int8, HEAD).exclude == ("classifier", "pre_classifier")
+    assert recipe.plan(int8, HEAD).exclude == (
+        "classifier",
+        'a "quoted" one',
+        "pre_classifier",
+    )
     digest = recipe.digest
     assert replace(recipe, exclude=()).digest != digest
     own.write_text(OWN.replace("classifier", "qa_outputs"))

@@ -9,7 +9,7 @@ from pipeline.recipe.plan import Plan, preset, to_toml
 from pipeline.tuning import plan_file
 
 TARGET, HEAD = "onnxruntime-cpu", "sequence_classification"
-BEST = Plan(passes=("bias_gelu",), scheme="int8_dynamic", session={"session.x": "1"})
+BEST = Plan(passes=("bias_gelu",), scheme="int8_dynamic", session={"session.intra_op.allow_spinning": "1"})
 OTHER = Plan(passes=("constants",))
 
 

@@ -225,8 +225,9 @@ def test_merging_with_nothing_changes_nothing() -> None:
 
 
 def test_settings_join_and_the_last_one_holds() -> None:
-    plan = Plan(session={"a": "1", "b": "1"})
-    assert merge(plan, Plan(session={"b": "2", "c": "3"})).session == {"a": "1", "b": "2", "c": "3"}
+    plan = Plan(session={"contexts": "1", "cuda_graphs": "1"})
+    later = Plan(session={"cuda_graphs": "2", "runtime_cache": "on"})
+    assert merge(plan, later).session == {"contexts": "1", "cuda_graphs": "2", "runtime_cache": "on"}
 
 
 def test_every_key_is_a_digest_of_what_the_plan_does() -> None:
@@ -234,7 +235,7 @@ def test_every_key_is_a_digest_of_what_the_plan_does() -> None:
         Plan(),
         Plan(scheme="int8_static"),
         Plan(smoothing=0.5),
-        Plan(session={"a": "1"}),
+        Plan(session={"contexts": "1"}),
         Plan(needs=("x",)),
     ]
     keys = {plan_key(plan) for plan in plans}

@@ -241,19 +241,19 @@ def test_options_of_a_provider(release: Path, monkeypatch: pytest.MonkeyPatch, t
     backend = OnnxRuntimeDevice(
         provider=CPU,
         preference=1,
-        options={"trt_engine_cache_enable": "True", "replaced": "0"},
+        options={"trt_engine_cache_enable": "True", "use_tf32": "0"},
         profile_options=("low", "usual", "high"),
         cache_options=("trt_engine_cache_path",),
     )
     with pytest.raises(UnavailableError, match="CPUExecutionProvider does not start: no TensorRT here"):
-        load(release, backend, **{"provider.replaced": "1"})
+        load(release, backend, **{"provider.use_tf32": "1"})
     ((providers, besides),) = seen  # type: ignore[misc]
     assert besides == {"enable_fallback": 0}
     ((name, options),) = providers
     assert name == CPU
     assert options == {
         "trt_engine_cache_enable": "True",
-        "replaced": "1",
+        "use_tf32": "1",
         "trt_engine_cache_path": str(tmp_path / "cache" / "distilforge" / "onnxruntime"),
         **zip_shapes(("low", "usual", "high"), read_manifest(release)),
     }

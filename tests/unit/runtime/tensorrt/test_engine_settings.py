@@ -30,7 +30,7 @@ def test_all() -> None:
     [
         (
             {"context": "4"},
-            "setting 'context', which this distilforge does not know.*(?s:.)*did you mean 'contexts'",
+            "setting 'context', which this distilforge does not allow.*(?s:.)*did you mean 'contexts'",
         ),
         ({"contexts": "0"}, "contexts '0'; it must be a whole number of at least 1"),
         ({"contexts": "two"}, "contexts 'two'"),

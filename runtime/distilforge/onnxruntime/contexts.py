@@ -1,0 +1,115 @@
+"""Checks which files the engines of an ONNX file name, before a provider of ONNX Runtime opens them.
+
+An EPContext node holds a compiled engine, or names the file that does: operator com.microsoft.EPContext. ONNX files are
+protocol buffers; the numbers here are the fields of onnx/onnx.proto.
+"""
+
+import mmap
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from distilforge.errors import ReleaseError
+from distilforge.manifest import Variant
+from distilforge.onnxruntime.onnx_fields import Bytes, fields, text
+
+_OPERATOR = b"EPContext"
+_FILE, _EMBEDDED = "ep_cache_context", "embed_mode"
+# Providers make file names from these
+_NAMES = ("onnx_model_filename", "partition_name")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]{0,199}")
+_MOST_LEVELS = 16
+_GRAPH, _FUNCTIONS = 7, 25
+_NODES_OF_A_GRAPH, _NODES_OF_A_FUNCTION = 1, 7
+
+
+def check(folder: Path, variant: Variant) -> None:
+    """Raise ReleaseError if the variant's ONNX file names a file that is not one of the variant's, beside it."""
+    path = folder / variant.files[0]
+    try:
+        with path.open("rb") as file:
+            # Not closed: on the way to an error there are still views of it
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        # Most graphs do not have such a node, and a search takes no time
+        if content.find(_OPERATOR) < 0:
+            return
+        attributes = list(_contexts(memoryview(content)))
+    except (OSError, ValueError) as cause:
+        raise ReleaseError(
+            f"{variant.files[0]!r:.200} is not a readable ONNX file: {cause}",
+            hint="publish the release again",
+        ) from cause
+    for context in attributes:
+        _check_context(context, variant)
+
+
+def _check_context(context: Mapping[str, str | int], variant: Variant) -> None:
+    names = [name for name in _NAMES if context.get(name)]
+    if context.get(_EMBEDDED, 1) == 0:
+        names.append(_FILE)
+    for name in names:
+        value = context.get(name)
+        if not isinstance(value, str) or not _PLAIN_NAME.fullmatch(value):
+            raise ReleaseError(
+                f"an engine in {variant.files[0]!r:.200} has the {name} {value!r:.200}; it must be a plain file name",
+                hint="do not use this release unless you trust where it came from",
+            )
+    if _FILE in names:
+        file = PurePosixPath(variant.files[0]).with_name(str(context[_FILE])).as_posix()
+        if file not in variant.files:
+            raise ReleaseError(
+                f"an engine in {variant.files[0]!r:.200} names the file {file!r}, which is not one of the variant "
+                f"{variant.name!r:.200}",
+                hint="do not use this release unless you trust where it came from",
+            )
+
+
+def _contexts(model: Bytes) -> Iterator[dict[str, str | int]]:
+    """The attributes of every EPContext node of the model, its functions and its subgraphs."""
+    for number, value in fields(model):
+        if isinstance(value, int):
+            continue
+        if number == _GRAPH:
+            yield from _in_nodes(value, _NODES_OF_A_GRAPH, _MOST_LEVELS)
+        elif number == _FUNCTIONS:
+            yield from _in_nodes(value, _NODES_OF_A_FUNCTION, _MOST_LEVELS)
+        value.release()
+
+
+def _in_nodes(graph: Bytes, nodes: int, levels: int) -> Iterator[dict[str, str | int]]:
+    if levels == 0:
+        raise ValueError(f"its graphs are nested more than {_MOST_LEVELS} deep")
+    for number, node in fields(graph):
+        if isinstance(node, int):
+            continue
+        if number == nodes:
+            yield from _in_node(node, levels)
+        node.release()
+
+
+def _in_node(node: Bytes, levels: int) -> Iterator[dict[str, str | int]]:
+    operator = ""
+    attributes: dict[str, str | int] = {}
+    for number, value in fields(node):
+        if isinstance(value, int):
+            continue
+        if number == 4:
+            operator = text(value)
+        elif number == 5:
+            name = ""
+            content: str | int | None = None
+            for kind, part in fields(value):
+                if kind == 3 and isinstance(part, int):
+                    content = part
+                elif isinstance(part, int):
+                    continue
+                elif kind == 1:
+                    name = text(part)
+                elif kind == 4 and len(part) <= 4096:
+                    content = text(part)
+                elif kind in (6, 11):
+                    yield from _in_nodes(part, _NODES_OF_A_GRAPH, levels - 1)
+            if content is not None:
+                attributes[name] = content
+    if operator == _OPERATOR.decode():
+        yield attributes

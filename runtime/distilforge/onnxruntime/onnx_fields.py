@@ -1,0 +1,52 @@
+"""Reads the fields of a protocol buffer, such as an ONNX file, without the onnx package or a copy of its weights."""
+
+from collections.abc import Iterator
+
+_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
+
+Bytes = memoryview
+
+
+def text(value: Bytes) -> str:
+    """The text in the bytes of a field."""
+    return bytes(value).decode(errors="replace")
+
+
+def fields(message: Bytes) -> Iterator[tuple[int, int | Bytes]]:
+    """The number and the value of every field: a whole number, or the bytes of a text, a message or packed numbers.
+
+    Raises ValueError where the message is cut short or has a field of an unknown kind.
+    """
+    place, end = 0, len(message)
+    while place < end:
+        tag, place = varint(message, place)
+        kind = tag & 7
+        if kind == _VARINT:
+            value, place = varint(message, place)
+            yield tag >> 3, value
+            continue
+        if kind == _LENGTH:
+            size, place = varint(message, place)
+        elif kind in (_EIGHT, _FOUR):
+            size = 8 if kind == _EIGHT else 4
+        else:
+            raise ValueError(f"field {tag >> 3} has the unknown kind {kind}")
+        if place + size > end:
+            raise ValueError(f"field {tag >> 3} is cut short")
+        if kind == _LENGTH:
+            yield tag >> 3, message[place : place + size]
+        place += size
+
+
+def varint(message: Bytes, place: int) -> tuple[int, int]:
+    """The whole number at `place`, and the place after it; ValueError where it is cut short."""
+    value = shift = 0
+    while True:
+        if place >= len(message) or shift > 63:
+            raise ValueError("a number is cut short")
+        byte = message[place]
+        value |= (byte & 0x7F) << shift
+        place += 1
+        if byte < 0x80:
+            return value, place
+        shift += 7
