@@ -18,7 +18,7 @@ VERDICT = Verdict(
 )
 TRIAL = Trial(
     number=0,
-    plan=Plan(passes=("a",), session={"session.x": "1"}),
+    plan=Plan(passes=("a",), session={"session.dynamic_block_base": "4"}),
     params={"a": "with"},
     outcome="better",
     reason="faster",
