@@ -248,7 +248,8 @@ def describe(value: onnx_ir.Value, shape: Shape | None, dtype: onnx_ir.DataType)
     """`value`, which a node computes, with a name after its node, a type and a shape."""
     value.name = f"{node_of(value).name}_output_{value.index()}"
     value.shape = None if shape is None else onnx_ir.Shape(shape)
-    value.dtype = dtype
+    # A type of its own: clones of a graph share the types of their values
+    value.type = onnx_ir.TensorType(dtype)
     return value
 
 
