@@ -102,7 +102,11 @@ Threads = Annotated[
     typer.Option(help="Threads of a run; default: the engine's, as in distilforge.open.", show_default=False),
 ]
 Seconds = Annotated[
-    float, typer.Option(help="The longest time for each shape; an unsteady timing is repeated once.")
+    float,
+    typer.Option(
+        help="Time for each shape, all variants together. Warming up and the first 5 rounds may take longer; an "
+        "unsteady timing is repeated once."
+    ),
 ]
 Plot = Annotated[
     Path | None,

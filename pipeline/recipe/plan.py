@@ -108,7 +108,7 @@ def preset(target: str, precision: str, head: str, own: Path | None = None) -> P
     or has no such plan, and for one that would leave the graph in fp32 under another precision's name.
     """
     path = own or PRESETS / f"{targets.plans_of(target)}.toml"
-    tables = _tables(path) if own or path.is_file() else {}
+    tables = plan_tables(path) if own or path.is_file() else {}
     if precision in tables:
         plan = from_table(tables[precision], head, f"{path}: {precision}")
     elif own is None and precision == PLAIN:
@@ -144,7 +144,8 @@ def to_toml(plan: Plan, precision: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tables(path: Path) -> Mapping[str, object]:
+def plan_tables(path: Path) -> Mapping[str, object]:
+    """The tables of the file of plans at `path`, by precision; UsageError if it is absent or cannot be read."""
     return read_tables(
         path, absent=UsageError(f"there is no file of plans {path}", hint="`distilforge tune` writes one")
     )

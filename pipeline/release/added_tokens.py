@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken
 
 from model_src.errors import CheckpointError
 from model_src.folder import read_json
@@ -46,20 +46,19 @@ class TokenSettings:
                 special.setdefault(token.content, token)
         return special
 
-    def add_to(self, tokenizer: Tokenizer) -> None:
-        """Add the tokens to `tokenizer`; tokens that it has keep their ids.
+    def missing(self, own: Mapping[int, AddedToken]) -> list[AddedToken]:
+        """The tokens to add to a tokenizer that has the added tokens `own` by their ids; those it has keep their ids.
 
         Source: PreTrainedTokenizerFast.__init__ in transformers 4.57, which adds the tokens of tokenizer_config.json or
         added_tokens.json first, and then the special tokens that are still missing.
         """
         special = self.special()
-        own = tokenizer.get_added_tokens_decoder()
         added = self.added if self.overrules else {**self.added, **own}
         tokens = [added[token_id] for token_id in sorted(added)]
         for token in tokens:
             token.special = token.special or token.content in special
         present = {token.content for token in (*own.values(), *tokens)}
-        tokenizer.add_tokens([*tokens, *(special[content] for content in special if content not in present)])
+        return [*tokens, *(special[content] for content in special if content not in present)]
 
 
 def read(folder: Path, defaults: Mapping[str, str]) -> TokenSettings:
@@ -69,18 +68,18 @@ def read(folder: Path, defaults: Mapping[str, str]) -> TokenSettings:
     If tokenizer_config.json has added_tokens_decoder, special_tokens_map.json and added_tokens.json do not count.
     Source: PreTrainedTokenizerBase._from_pretrained in transformers 4.57.
     """
-    config = {**defaults, **_values(folder / CONFIG)}
+    config = {**defaults, **read_values(folder / CONFIG)}
     decoder = config.get(_DECODER)
     if isinstance(decoder, dict):
         return TokenSettings(values=config, added=_by_id(folder / CONFIG, decoder), overrules=True)
-    special_map = _values(folder / SPECIAL)
+    special_map = read_values(folder / SPECIAL)
     lists = [settings.get(_LISTS[0]) for settings in (config, special_map)]
     additional = [token for tokens in lists if isinstance(tokens, list) for token in tokens]
     values = {**config, **special_map, **({_LISTS[0]: additional} if additional else {})}
     special = TokenSettings(values=values, added={}, overrules=False).special()
     tokens = {
         token_id: {"content": content, "special": content in special, "normalized": content not in special}
-        for content, token_id in _values(folder / ADDED).items()
+        for content, token_id in read_values(folder / ADDED).items()
     }
     return TokenSettings(values=values, added=_by_id(folder / ADDED, tokens), overrules=False)
 
@@ -113,5 +112,9 @@ def _token(value: object, *, special: bool = False) -> AddedToken:
     return AddedToken(content, **flags | ({"special": True} if special else {}))
 
 
-def _values(path: Path) -> Mapping[str, object]:
+def read_values(path: Path) -> Mapping[str, object]:
+    """The JSON object in the file `path`, empty if there is no such file.
+
+    Raises CheckpointError if the file contains anything else.
+    """
     return read_json(path) if path.is_file() else {}

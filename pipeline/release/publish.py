@@ -129,7 +129,7 @@ def _difference(final: Path, present: Manifest, new: Manifest) -> str:
     changed = [name for name, record in new.files.items() if present.files.get(name) != record]
     if changed:
         return f"{', '.join(changed)} differs from this build"
-    unlisted = digests.record(final).keys() - present.files.keys() - {MANIFEST}
+    unlisted = digests.files(final).keys() - present.files.keys() - {MANIFEST}
     return f"{', '.join(sorted(unlisted))} is not listed in {MANIFEST}" if unlisted else ""
 
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tokenizers.implementations import BertWordPieceTokenizer
 from model_src.errors import CheckpointError
 from model_src.folder import CheckpointFolder, read_json
 from pipeline.release import added_tokens
+from pipeline.release.added_tokens import TokenSettings
 from pipeline.release.tokenizer_class import find as find_class
 
 TOKENIZER = "tokenizer.json"
@@ -67,10 +68,10 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
         )
 
     tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
-    if tokenizer_class.sets_normalizer:
-        _align(destination)
+    if tokenizer_class.sets_normalizer and _align(destination):
         tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
-    _add_tokens(destination, tokenizer, _SPECIAL_TOKENS if tokenizer_class.from_vocabulary else {})
+    settings = added_tokens.read(destination, _SPECIAL_TOKENS if tokenizer_class.from_vocabulary else {})
+    _add_tokens(destination / TOKENIZER, tokenizer, settings, damaged)
     _check_size(tokenizer, checkpoint.path, vocab_size)
     _complete(destination, tokenizer, longest)
     _try(destination, checkpoint.path)
@@ -160,32 +161,41 @@ def _from_vocabulary(folder: Path) -> None:
         tokenizer.save(str(folder / TOKENIZER))
 
 
-def _align(folder: Path) -> None:
-    """Change tokenizer.json's normalizer to the settings of tokenizer_config.json, as transformers' classes do."""
+def _align(folder: Path) -> bool:
+    """Change tokenizer.json's normalizer to the settings of tokenizer_config.json, as transformers' classes do.
+
+    Returns whether it differed.
+    """
     settings = _Settings.read(folder)
     values = dict(read_json(folder / TOKENIZER))
     normalizer = values.get("normalizer")
     if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
-        return
+        return False
     adjusted = {
         **normalizer,
         "lowercase": settings.lowercase,
         "strip_accents": settings.strip_accents,
         "handle_chinese_chars": settings.handle_chinese_chars,
     }
-    if adjusted != normalizer:
-        _write_json(folder / TOKENIZER, values | {"normalizer": adjusted})
+    if adjusted == normalizer:
+        return False
+    _write_json(folder / TOKENIZER, values | {"normalizer": adjusted})
+    return True
 
 
-def _add_tokens(folder: Path, tokenizer: tokenizers.Tokenizer, defaults: Mapping[str, str]) -> None:
-    """Add the tokens of the other files to `tokenizer` and, if it did not have them, to tokenizer.json.
-
-    `defaults` are the special tokens of the tokenizer's class.
-    """
-    before = tokenizer.to_str()
-    added_tokens.read(folder, defaults).add_to(tokenizer)
-    if tokenizer.to_str() != before:
-        tokenizer.save(str(folder / TOKENIZER))
+def _add_tokens(
+    path: Path, tokenizer: tokenizers.Tokenizer, settings: TokenSettings, damaged: Callable[[str], Exception]
+) -> None:
+    """Add the tokens of the other files to `tokenizer` and, if it did not have them, to tokenizer.json at `path`."""
+    with library_errors(damaged):
+        before, own = tokenizer.to_str(), tokenizer.get_added_tokens_decoder()
+    missing = settings.missing(own)
+    with library_errors(damaged):
+        tokenizer.add_tokens(missing)
+        is_changed = tokenizer.to_str() != before
+        text = tokenizer.to_str(pretty=True)
+    if is_changed:
+        path.write_text(text, encoding="utf-8")
 
 
 def _try(folder: Path, checkpoint: Path) -> None:

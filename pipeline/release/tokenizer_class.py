@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from model_src.errors import CheckpointError
-from model_src.folder import CheckpointFolder, read_json
+from model_src.folder import CheckpointFolder
+from pipeline.release.added_tokens import CONFIG, read_values
 
-_CONFIG = "tokenizer_config.json"
 _MODEL_CLASS = "DistilBertTokenizer"
 _AUTO = "AutoTokenizer"
 
@@ -47,11 +47,11 @@ def find(checkpoint: CheckpointFolder) -> TokenizerClass:
     tokenizer_config.json names it, or else config.json; without a name it is that of DistilBERT. Raises CheckpointError
     for a class that tokenizer.json cannot express, and for code in the checkpoint (auto_map).
     """
-    settings = _values(checkpoint, _CONFIG)
-    source, name = _CONFIG, settings.get("tokenizer_class")
+    settings = read_values(checkpoint.path / CONFIG)
+    source, name = CONFIG, settings.get("tokenizer_class")
     code = _code(settings)
     if name is None:
-        model = _values(checkpoint, checkpoint.config.name)
+        model = read_values(checkpoint.config)
         source, name = checkpoint.config.name, model.get("tokenizer_class")
         code = code or _code(model)
     path = checkpoint.path / source
@@ -72,11 +72,6 @@ def find(checkpoint: CheckpointFolder) -> TokenizerClass:
             "PreTrainedTokenizerFast(tokenizer_file='tokenizer.json').save_pretrained(folder)",
         )
     return known
-
-
-def _values(checkpoint: CheckpointFolder, name: str) -> Mapping[str, object]:
-    path = checkpoint.path / name
-    return read_json(path) if path.is_file() else {}
 
 
 def _code(values: Mapping[str, object]) -> str:

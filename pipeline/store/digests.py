@@ -20,12 +20,17 @@ def of_value(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def files(folder: Path) -> dict[str, Path]:
+    """Every file below `folder` by its relative path with forward slashes, sorted."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path for path in paths}
+
+
 def record(folder: Path) -> dict[str, FileRecord]:
-    """The digest and size of every file below `folder`, sorted by relative path with forward slashes."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    """The digest and size of every file below `folder`, named and sorted as in `files`."""
     return {
-        path.relative_to(folder).as_posix(): FileRecord(sha256=of_file(path), bytes=path.stat().st_size)
-        for path in files
+        name: FileRecord(sha256=of_file(path), bytes=path.stat().st_size)
+        for name, path in files(folder).items()
     }
 
 

@@ -21,9 +21,7 @@ def in_use(root: Path) -> Iterator[None]:
     try:
         descriptor = _shared(root)
     except OSError as cause:
-        raise UsageError(
-            f"cannot write to the artifacts folder: {cause}", hint="choose a writable folder with --artifacts"
-        ) from cause
+        raise unwritable(cause) from cause
     try:
         yield
     finally:
@@ -38,11 +36,23 @@ def alone(root: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as cause:
         os.close(descriptor)
-        raise UsageError(f"a build is using {root}", hint="wait for it to end, or stop it") from cause
+        raise busy(root) from cause
     try:
         yield
     finally:
         os.close(descriptor)
+
+
+def busy(root: Path) -> UsageError:
+    """The error for a work folder `root` that a build is using."""
+    return UsageError(f"a build is using {root}", hint="wait for it to end, or stop it")
+
+
+def unwritable(cause: OSError) -> UsageError:
+    """The error for a work folder that cannot be written because of `cause`."""
+    return UsageError(
+        f"cannot write to the artifacts folder: {cause}", hint="choose a writable folder with --artifacts"
+    )
 
 
 def _shared(root: Path) -> int:

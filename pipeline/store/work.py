@@ -19,7 +19,7 @@ from typing import Protocol
 from distilforge.manifest import FileRecord
 from filelock import FileLock, Timeout
 
-from pipeline.errors import UsageError, in_stage
+from pipeline.errors import in_stage
 from pipeline.store import digests, storage, usage
 
 RECORD = "stage.json"
@@ -62,16 +62,13 @@ class WorkFolder:
 
     def __init__(self, root: Path, listener: ProgressListener) -> None:
         self._root = root
-        self._talk = listener
+        self._listener = listener
         try:
             root.mkdir(parents=True, exist_ok=True)
             for staging in root.glob(f"*/*{ASIDE}"):
                 self._remove_leftover(staging)
         except OSError as cause:
-            raise UsageError(
-                f"cannot write to the artifacts folder: {cause}",
-                hint="choose a writable folder with --artifacts",
-            ) from cause
+            raise usage.unwritable(cause) from cause
 
     def stage(
         self,
@@ -101,14 +98,14 @@ class WorkFolder:
                     digest = None
                 reused = digest is not None
                 if digest is None:
-                    self._talk.started(name, doing)
+                    self._listener.started(name, doing)
                     digest = _write(final, name, inputs, make)
-        self._talk.finished(name, key, time.monotonic() - started, reused=reused)
+        self._listener.finished(name, key, time.monotonic() - started, reused=reused)
         return Stage(name=name, folder=final / "files", digest=digest, reused=reused)
 
     def note(self, text: str) -> None:
         """Send a message that belongs to no stage's start or end."""
-        self._talk.note(text)
+        self._listener.note(text)
 
     @contextmanager
     def _locked(self, final: Path, name: str) -> Iterator[None]:
@@ -116,7 +113,7 @@ class WorkFolder:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            self._talk.note(f"another build is making the same {name}; waiting for it")
+            self._listener.note(f"another build is making the same {name}; waiting for it")
             lock.acquire()
         try:
             yield
@@ -132,9 +129,9 @@ class WorkFolder:
             damaged = digests.damaged(final / "files", records)
             if not damaged:
                 return digests.of_records(records)
-            self._talk.note(f"{final} is damaged ({', '.join(damaged)}); making it again")
+            self._listener.note(f"{final} is damaged ({', '.join(damaged)}); making it again")
         else:
-            self._talk.note(f"{final} has no readable {RECORD}; making it again")
+            self._listener.note(f"{final} has no readable {RECORD}; making it again")
         storage.remove(final)
         return None
 
@@ -173,7 +170,7 @@ def _refuse_locked(root: Path) -> None:
             with FileLock(lock, timeout=0):
                 pass
         except Timeout as cause:
-            raise UsageError(f"a build is using {root}", hint="wait for it to end, or stop it") from cause
+            raise usage.busy(root) from cause
 
 
 def _remove_empty(folder: Path) -> None:

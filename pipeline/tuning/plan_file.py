@@ -1,11 +1,11 @@
 """The file that a search leaves: the best plan so far, the plans of the other precisions, and comments that say why."""
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.recipe.plan import Plan, preset, to_toml
+from pipeline.errors import UsageError
+from pipeline.recipe.plan import Plan, plan_tables, preset, to_toml
 
 
 def other_plans(
@@ -44,6 +44,6 @@ def write(
 def _has_plan(path: Path, precision: str) -> bool:
     """Whether the file has a plan for `precision`; true for a damaged file, whose reader then explains the damage."""
     try:
-        return precision in tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return precision in plan_tables(path)
+    except UsageError:
         return True

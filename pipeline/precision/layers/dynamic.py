@@ -1,11 +1,10 @@
 """Integer matrix products: DynamicQuantizeLinear before them, and a multiplication by the scales after them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx_ir
 
-from pipeline.graph.builder import drop_if_unused, insert
+from pipeline.graph.builder import Insertion, drop_if_unused
 from pipeline.graph.file import Graph
 from pipeline.precision.layers import tables
 from pipeline.precision.layers.choose import Selection
@@ -68,26 +67,13 @@ def _product(graph: Graph, linear: Linear, activation: _Activation, grid: Grid) 
     weight, weight_scale = initializers.add_quantized(graph, linear, grid=grid)
     shape = node.outputs[0].shape
 
-    def add(
-        op_type: str,
-        inputs: Sequence[onnx_ir.Value],
-        shape: onnx_ir.Shape | None,
-        dtype: onnx_ir.DataType = _FLOAT,
-        **attributes: int,
-    ) -> onnx_ir.Value:
-        return insert(
-            graph,
-            node,
-            op_type,
-            inputs,
-            name=f"{module}/{op_type}",
-            dtype=dtype,
-            shape=shape,
-            attributes=attributes,
-        )
-
-    scale = add("Mul", [activation.scale, weight_scale], weight_scale.shape)
-    sums = add(
-        "MatMulInteger", [activation.numbers, weight, activation.zero_point], shape, onnx_ir.DataType.INT32
+    insertion = Insertion.before(graph, node, module=module)
+    scale = insertion.add("Mul", [activation.scale, weight_scale], shape=weight_scale.shape)
+    sums = insertion.add(
+        "MatMulInteger",
+        [activation.numbers, weight, activation.zero_point],
+        shape=shape,
+        dtype=onnx_ir.DataType.INT32,
     )
-    return add("Mul", [add("Cast", [sums], shape, to=int(_FLOAT)), scale], shape)
+    floats = insertion.add("Cast", [sums], shape=shape, attributes={"to": int(_FLOAT)})
+    return insertion.add("Mul", [floats, scale], shape=shape)

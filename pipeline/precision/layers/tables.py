@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir
 
-from pipeline.graph.builder import constant, drop_if_unused, insert, replace
+from pipeline.graph.builder import Insertion, constant, drop_if_unused, replace
 from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, is_operator
 from pipeline.precision.numbers.grids import INTEGERS, Grid
@@ -81,34 +81,20 @@ def _dequantize_rows(
     ids, shape = node.inputs[1], node.outputs[0].shape
     assert ids is not None
 
-    def add(
-        op_type: str,
-        inputs: list[onnx_ir.Value],
-        shape: onnx_ir.Shape | None,
-        dtype: onnx_ir.DataType = _FLOAT,
-        **attributes: int,
-    ) -> onnx_ir.Value:
-        return insert(
-            graph,
-            node,
-            op_type,
-            inputs,
-            name=f"{table.module}/{op_type}",
-            dtype=dtype,
-            shape=shape,
-            attributes=attributes,
-        )
-
-    rows = add("Gather", [stored, ids], shape, onnx_ir.DataType.INT8, axis=0)
+    insertion = Insertion.before(graph, node, module=table.module)
+    rows = insertion.add(
+        "Gather", [stored, ids], shape=shape, dtype=onnx_ir.DataType.INT8, attributes={"axis": 0}
+    )
     if axis == 1:
         scale = constant(graph, f"{table.stored.name}_scale", scales)
-        floats = add("DequantizeLinear", [rows, scale], shape, axis=-1)
+        floats = insertion.add("DequantizeLinear", [rows, scale], shape=shape, attributes={"axis": -1})
     else:
         # DequantizeLinear takes scales along one axis, and the rows of a batch lie on two.
         column = constant(graph, f"{table.stored.name}_row_scale", scales[:, None])
         scales_shape = None if shape is None else onnx_ir.Shape([*list(shape)[:-1], 1])
-        row_scales = add("Gather", [column, ids], scales_shape, axis=0)
-        floats = add("Mul", [add("Cast", [rows], shape, to=int(_FLOAT)), row_scales], shape)
+        row_scales = insertion.add("Gather", [column, ids], shape=scales_shape, attributes={"axis": 0})
+        numbers = insertion.add("Cast", [rows], shape=shape, attributes={"to": int(_FLOAT)})
+        floats = insertion.add("Mul", [numbers, row_scales], shape=shape)
     replace(graph, node, floats)
 
 
