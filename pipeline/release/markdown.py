@@ -10,8 +10,9 @@ _SPECIAL = re.compile(r"[\\`*\[\]|~]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<!\w)_|_(?!\
 
 
 def escape(text: str) -> str:
-    """`text` on one line, with a backslash before each character that Markdown would interpret.
+    """`text` on one line, with a backslash before each character that Markdown would interpret, and `&lt;` for `<`.
 
+    A tag is not even in the file then, for readers that do not know Markdown's backslashes.
     Source: https://spec.commonmark.org/0.31.2/#backslash-escapes
     """
-    return _SPECIAL.sub(r"\\\g<0>", one_line(text))
+    return _SPECIAL.sub(lambda match: "&lt;" if match[0] == "<" else f"\\{match[0]}", one_line(text))

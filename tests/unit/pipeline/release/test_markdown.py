@@ -8,7 +8,7 @@ from pipeline.release.markdown import escape
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("<script>alert(1)</script>", r"\<script>alert(1)\</script>"),
+        ("<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
         ("x\n\n# heading\n\n![](http://evil/x.png)", r"x # heading !\[\](http://evil/x.png)"),
         ("a | b", r"a \| b"),
         ("*bold* _too_ `code` ~~gone~~", r"\*bold\* \_too\_ \`code\` \~\~gone\~\~"),

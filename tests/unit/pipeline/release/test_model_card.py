@@ -23,9 +23,9 @@ def test_values_do_not_become_markdown() -> None:
         ),
         "DistilBertForSequenceClassification",
     )
-    assert card.count(r"x # Injected heading \<script>alert(1)\</script> !\[\](http://evil/x.png)") == 3
+    assert card.count(r"x # Injected heading &lt;script>alert(1)&lt;/script> !\[\](http://evil/x.png)") == 3
     assert "\n# Injected" not in card
-    assert "<script>" not in card.replace(r"\<script>", "")
+    assert "<script>" not in card
 
 
 def test_a_name_does_not_end_a_block_of_code() -> None:
