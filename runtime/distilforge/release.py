@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -193,10 +194,9 @@ def _check_consistent(manifest: Manifest, path: Path) -> None:
 
     if not manifest.variants:
         refuse("it has no variants")
-    names = [variant.name for variant in manifest.variants]
-    for name in names:
-        if names.count(name) > 1:
-            refuse(f"the variant {name!r} is there {names.count(name)} times")
+    for name, times in Counter(variant.name for variant in manifest.variants).items():
+        if times > 1:
+            refuse(f"the variant {name!r} is there {times} times")
     for variant in manifest.variants:
         if not variant.files:
             refuse(f"the variant {variant.name!r} has no files")
