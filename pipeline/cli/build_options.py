@@ -141,14 +141,14 @@ def _check_used(variants: Sequence[VariantName], arguments: BuildArguments) -> N
     if given and not any(variant.target in compilers for variant in variants):
         able = [name for name, compiler in compilers.items() if given[0] not in compiler.refused]
         raise UsageError(
-            f"{flag(EngineArguments, given[0])} is for engines, and none is built: the variants are {names}",
+            f"{flag(EngineArguments, given[0])} applies only to engines, and no variant is an engine: {names}",
             hint=f"add one, such as --variant {able[-1]}:fp16; targets that take it: {', '.join(able)}",
         )
     if arguments.exclude and all(variant.precision == PLAIN for variant in variants):
         raise UsageError(
-            f"--exclude {arguments.exclude[0]} keeps a module in floating point, and all of them are: "
-            f"the variants are {names}",
-            hint="add one that is not, such as --variant onnxruntime-cpu:int8",
+            f"--exclude {arguments.exclude[0]} has no effect: "
+            f"every variant is in floating point already: {names}",
+            hint="add one of lower precision, such as --variant onnxruntime-cpu:int8",
         )
 
 

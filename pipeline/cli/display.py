@@ -62,7 +62,7 @@ class Display:
         """Show that `stage` is done; `reused` says that an earlier build had done the work."""
         self._stop()
         self._line(
-            f"{stage}: {f'nothing to do, {result} is whole' if reused else f'done in {seconds:.1f} s'}"
+            f"{stage}: {f'reused from an earlier build ({result})' if reused else f'done in {seconds:.1f} s'}"
         )
 
     def note(self, text: str) -> None:

@@ -92,8 +92,8 @@ Shapes = Annotated[
     typer.Option(
         "--shape",
         metavar="TEXTSxTOKENS",
-        help="The size of a run. May be given several times; default: those of 1x16, 1x128 and 8x128 that the "
-        "release takes.",
+        help="The size of a run. May be given several times; default: 1x16, 1x128 and 8x128, or the nearest "
+        "sizes that the release takes.",
         show_default=False,
     ),
 ]
