@@ -12,9 +12,10 @@ from distilforge import release as releases
 from distilforge.errors import ReleaseError
 
 from pipeline.build import WORK, StageName
-from pipeline.cli import build_command, build_options, display, graph_commands, options
+from pipeline.cli import build_command, build_options, display, graph_commands, options, trust_commands
 from pipeline.cli.build_options import BuildArguments
 from pipeline.cli.reporting import report_errors
+from pipeline.cli.signature import with_options
 from pipeline.release import summary
 from pipeline.release.summary import ReleaseLines
 from pipeline.store.work import clean as clean_work
@@ -69,13 +70,16 @@ def inspect(release: options.Release, as_json: options.Json = False) -> None:
             display.manifest(manifest, folder)
 
 
-@app.command(epilog="Example: `distilforge verify artifacts/sentiment`")
-def verify(release: options.Release) -> None:
-    """Check every file of a release against its SHA-256; exit 4 if one differs."""
-    with report_errors():
-        folder = releases.resolve(release)
-        manifest = releases.verify(folder)
-        display.result(f"{folder}: {len(manifest.files)} files, all as published")
+app.command(epilog="Example: `distilforge verify artifacts/sentiment --key publisher.pem`")(
+    trust_commands.verify
+)
+app.command(epilog="Example: `distilforge sign artifacts/sentiment --key key.pem --order 7`")(
+    trust_commands.sign
+)
+app.command(
+    epilog="Examples: `distilforge rebuild artifacts/sentiment --recipe recipes/sentiment.toml`; "
+    "`distilforge rebuild artifacts/reviews --checkpoint ./my-distilbert --data evaluation.jsonl`"
+)(with_options(trust_commands.rebuild))
 
 
 @app.command(name="summary", epilog="Example: `distilforge summary artifacts/*/ --markdown`")

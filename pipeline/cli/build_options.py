@@ -14,6 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.recipe import toml as recipe_toml
 from pipeline.recipe.plan import PLAIN
 from pipeline.recipe.recipe import Recipe, VariantName
+from pipeline.release.signing import Signer
 from validation.gates import Latency
 
 RECIPE_SUFFIX = ".toml"
@@ -107,6 +108,34 @@ class BuildArguments:
     exclude: options.Exclude = None
     engine: EngineArguments = field(default_factory=EngineArguments)
     gates: GateArguments = field(default_factory=GateArguments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningArguments:
+    """Options that say who signs the release."""
+
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            metavar="KEY.pem",
+            help="Sign the release with this private key before anybody sees it.",
+            show_default=False,
+        ),
+    ] = None
+    certificates: options.Certificates = None
+    order: options.Order = None
+
+    def signer(self) -> Signer | None:
+        """Who signs; None if nobody does. Raises UsageError for options that only a signature has."""
+        if self.key is None:
+            for name, value in (("--certificate", self.certificates), ("--order", self.order)):
+                if value not in (None, []):
+                    raise UsageError(
+                        f"{name} is for a signature, and nobody signs", hint="give the key: --sign KEY"
+                    )
+            return None
+        return Signer(key=self.key, certificates=tuple(self.certificates or ()), order=self.order)
 
 
 def recipe(source: str, arguments: BuildArguments) -> Recipe:

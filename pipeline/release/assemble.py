@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from distilforge.manifest import FileRecord, Manifest, Provenance, Variant, Withheld
 from distilforge.manifest.configuration import ModelConfiguration
@@ -89,8 +90,10 @@ def release_version(files: Mapping[str, FileRecord], recipe_sha256: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
 
 
-def provenance(checkpoint_sha256: str, recipe_sha256: str) -> Provenance:
-    """The provenance of a release that is made now on this machine."""
+def provenance(
+    checkpoint_sha256: str, recipe_sha256: str, data_sha256: Mapping[str, str] = MappingProxyType({})
+) -> Provenance:
+    """The provenance of a release that is made now on this machine, with the digests of the data by their purpose."""
     return Provenance(
         checkpoint_sha256=checkpoint_sha256,
         recipe_sha256=recipe_sha256,
@@ -98,6 +101,7 @@ def provenance(checkpoint_sha256: str, recipe_sha256: str) -> Provenance:
         tools=versions.tools(),
         host=versions.host(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        data_sha256=dict(data_sha256),
     )
 
 

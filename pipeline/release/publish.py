@@ -7,7 +7,7 @@ from pathlib import Path
 from distilforge import release as releases
 from distilforge.errors import ReleaseError
 from distilforge.manifest import CompiledEngine, Manifest, Provenance, Variant
-from distilforge.release import LATEST, MANIFEST
+from distilforge.release import LATEST, MANIFEST, SIGNATURE, STATEMENT
 from filelock import FileLock
 
 from pipeline.errors import UsageError
@@ -46,7 +46,9 @@ def publish(
     does, and OSError if a disk refuses.
     """
     name, version = manifest.name, manifest.version
-    staging = work / f"{name}.aside"
+    aside = work / f"{name}.aside"
+    # A signature has the folder's name, so that it is the final one
+    staging = aside / version
     final = artifacts / name / version
     old = work / f"{name}.old"
     work.mkdir(parents=True, exist_ok=True)
@@ -56,11 +58,12 @@ def publish(
         if not present:
             listener.started("publish", f"writing {final}")
             try:
-                storage.make_empty(staging)
+                storage.make_empty(aside)
+                staging.mkdir()
                 compose(staging)
                 _replace(staging, final, old)
             finally:
-                storage.remove(staging)
+                storage.remove(aside)
         if _is_latest(final):
             return Publication(folder=final, new=not present)
         validated = None if manifest.validated else _validated_latest(final)
@@ -129,7 +132,7 @@ def _difference(final: Path, present: Manifest, new: Manifest) -> str:
     changed = [name for name, record in new.files.items() if present.files.get(name) != record]
     if changed:
         return f"{', '.join(changed)} differs from this build"
-    unlisted = digests.files(final).keys() - present.files.keys() - {MANIFEST}
+    unlisted = digests.files(final).keys() - present.files.keys() - {MANIFEST, STATEMENT, SIGNATURE}
     return f"{', '.join(sorted(unlisted))} is not listed in {MANIFEST}" if unlisted else ""
 
 
