@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.graph.file import Graph
-    from pipeline.precision import Calibration
+    from pipeline.precision import Batches
 
 _QUANTIZED = frozenset(
     "QuantizeLinear DequantizeLinear DynamicQuantizeLinear MatMulInteger MatMulIntegerToFloat "
@@ -84,10 +84,10 @@ def quantize(
     )
 
 
-def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Calibration":
+def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Batches":
     """Batches of `data`, which is read when a scheme asks for it: not every scheme does."""
 
-    def encoded() -> "Calibration":
+    def encoded() -> "Batches":
         from model_src import checkpoint as checkpoints
         from model_src import folder, heads
         from pipeline.recipe import spans
