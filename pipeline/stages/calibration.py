@@ -41,7 +41,7 @@ def feeds(
         )
     task = tasks.find(head)(labels=(), labelled=False)
     examples = read(path, task, head)
-    reader = _checkpoint_reader(checkpoint, spans)
+    reader = _checkpoint_reader(checkpoint, head, spans)
     rows: list[Row] = []
     for index, example in enumerate(examples[:: -(-len(examples) // most)]):
         # A text may be too long for this model, or offer more choices than it takes.
@@ -59,15 +59,15 @@ def feeds(
     return calibration
 
 
-def _checkpoint_reader(checkpoint: Path, spans: Mapping[str, Span]) -> CheckpointReader:
+def _checkpoint_reader(checkpoint: Path, head: str, spans: Mapping[str, Span]) -> CheckpointReader:
     """Reads texts as a release of `checkpoint` would."""
-    source = checkpoint_folder.find(checkpoint)
+    source = checkpoint_folder.find(checkpoint, head=head)
     config = source.configuration()
     with tempfile.TemporaryDirectory(prefix="distilforge-") as folder:
         tokenizer.write(
             source,
             Path(folder),
             vocab_size=config.vocab_size,
-            longest=config.max_position_embeddings,
+            longest=source.longest(),
         )
         return CheckpointReader(tokenizer=Tokenizer(Path(folder)), spans=spans)

@@ -29,7 +29,7 @@ def compile_variant(
 
         feeds = lazy_calibration(
             lambda: calibration.feeds(
-                source.checkpoint.path, interface.head, interface.spans, recipe.calibration
+                source.checkpoint.root, interface.head, interface.spans, recipe.calibration
             )
         )
         target = targets.find(variant.target, variant.precision)
