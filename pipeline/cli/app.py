@@ -209,14 +209,20 @@ def check(
 
 @app.command(epilog="Example: `distilforge convert ./my-bert ./my-distilbert`")
 def convert(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A BERT folder or a hub id.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A folder or a hub id, or the folder of a PEFT adapter."),
+    ],
     destination: Annotated[Path, typer.Argument(metavar="DESTINATION", help="The folder to write.")],
+    base: Annotated[
+        str | None, typer.Option(metavar="FOLDER|ID", help="The base model of the adapter in SOURCE.")
+    ] = None,
 ) -> None:
-    """Write a BERT checkpoint as a DistilBERT checkpoint, if there is an exact equivalent."""
+    """Write a DistilBERT checkpoint for PyTorch of a BERT, of TensorFlow's or Flax's files, or of a LoRA adapter."""
     with report_errors():
-        from model_src.convert import convert_bert
+        from model_src import convert as conversion
 
-        display.result(str(convert_bert(source, destination)))
+        display.result(str(conversion.convert(source, destination, base=base)))
 
 
 @app.command(epilog="Example: `distilforge clean --artifacts artifacts`")

@@ -14,6 +14,7 @@ from distilforge.release import MANIFEST
 
 from model_src.config import DistilBertConfig
 from model_src.folder import CheckpointFolder
+from model_src.sentence import writing
 from pipeline.graph.interface import Interface
 from pipeline.release import tokenizer
 from pipeline.store import digests, storage, versions
@@ -34,13 +35,16 @@ def assemble(
 ) -> Manifest:
     """Fill `folder` with a candidate and return its manifest, which is written too.
 
-    `compiled` has each variant with the folder that its files are in. Raises CheckpointError for an unusable tokenizer.
+    `compiled` has each variant with the folder that its files are in. The files of sentence-transformers' modules are
+    copied, so that its clients can open the release too. Raises CheckpointError for an unusable tokenizer.
     """
     config = checkpoint.configuration()
     for variant, compiled_folder in compiled:
         for file in variant.files:
             storage.link_or_copy(compiled_folder / file, folder / file)
-    tokenizer.write(checkpoint, folder, vocab_size=config.vocab_size, longest=config.max_position_embeddings)
+    tokenizer.write(checkpoint, folder, vocab_size=config.vocab_size, longest=checkpoint.longest())
+    if checkpoint.sentence is not None:
+        writing.write(checkpoint.sentence, folder)
     _write_config(checkpoint, config, interface.architecture, folder / CONFIG)
     files = digests.record(folder)
     manifest = Manifest(

@@ -13,7 +13,7 @@ from tokenizers.implementations import BertWordPieceTokenizer
 
 from model_src.errors import CheckpointError
 from model_src.folder import CheckpointFolder, read_json
-from pipeline.release import added_tokens
+from pipeline.release import added_tokens, sentence_settings
 from pipeline.release.added_tokens import TokenSettings
 from pipeline.release.tokenizer_class import find as find_class
 
@@ -36,7 +36,7 @@ _SPECIAL_TOKENS = {
 def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, longest: int) -> None:
     """Write tokenizer.json, its configuration and vocab.txt for `checkpoint` into the folder `destination`.
 
-    `vocab_size` is the number of embeddings and `longest` the number of positions. Raises CheckpointError if there is
+    `vocab_size` is the number of embeddings and `longest` the most tokens of a text. Raises CheckpointError if there is
     no tokenizer, if one of its files is a link that leads out of the checkpoint, if it is damaged, if tokenizer.json
     cannot express its class, if it breaks distilforge.text.tokenizer_limits, if it fails on a text, or if it can return
     ids that have no embedding.
@@ -74,6 +74,8 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
     _add_tokens(destination / TOKENIZER, tokenizer, settings, damaged)
     _check_size(tokenizer, checkpoint.path, vocab_size)
     _complete(destination, tokenizer, longest)
+    if checkpoint.sentence is not None:
+        sentence_settings.follow(checkpoint.sentence, destination)
     _try(destination, checkpoint.path)
 
 
