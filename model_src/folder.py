@@ -249,7 +249,8 @@ def _download(hub_id: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     patterns = [CONFIG, *TOKENIZER_FILES, "model*.safetensors", *INDEX_FILES, "pytorch_model*.bin"]
-    patterns += ["tf_model*.h5", "flax_model*.msgpack"]
+    # README.md names the licence
+    patterns += ["tf_model*.h5", "flax_model*.msgpack", "README.md"]
     # sentence-transformers': 1_Pooling/config.json, for one
     patterns += [MODULES, listing.SETTINGS, "sentence_*_config.json", "[0-9]*_*/*"]
     try:

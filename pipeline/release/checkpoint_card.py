@@ -10,6 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from model_src.errors import CheckpointError
+from model_src.links import is_file
+
 CARD = "README.md"
 MOST_BYTES = 1 << 20
 """The longest card that is read."""
@@ -40,7 +43,7 @@ def read_card(checkpoint: Path) -> CheckpointCard:
     """What the card in the folder `checkpoint` says. A card describes and decides nothing, so that none is an error."""
     path = checkpoint / CARD
     try:
-        if not path.is_file():
+        if not is_file(checkpoint, CARD):
             return CheckpointCard()
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
@@ -48,6 +51,8 @@ def read_card(checkpoint: Path) -> CheckpointCard:
             return _unreadable(path, f"it has more than {MOST_BYTES} bytes")
         metadata = _METADATA.match(content.decode("utf-8"))
         values: object = yaml.safe_load(metadata[1]) if metadata else {}
+    except CheckpointError as cause:
+        return _unreadable(path, cause.message)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as cause:
         return _unreadable(path, str(cause))
     if not isinstance(values, dict):

@@ -42,7 +42,7 @@ def publish(
         )  # imports PyTorch, since it reads reports
         from validation.report import Report
 
-        card = read_card(source.checkpoint.path)
+        card = read_card(source.checkpoint.root)
         if card.note:
             listener.note(card.note)
         compose_release(

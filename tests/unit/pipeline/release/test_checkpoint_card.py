@@ -54,6 +54,15 @@ def test_what_cannot_be_read_is_a_note(tmp_path: Path, text: str | bytes) -> Non
     assert "\n" not in read.note
 
 
+def test_a_link_that_leads_out_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "private").write_text("---\nlicense: secret\n---\n", encoding="utf-8")
+    (tmp_path / "checkpoint" / "README.md").symlink_to(tmp_path / "private")
+    read = read_card(tmp_path / "checkpoint")
+    assert read.licenses == ()
+    assert "is a link that leads out of the checkpoint" in read.note
+
+
 def test_values_of_other_kinds_are_left_out(tmp_path: Path) -> None:
     text = f"---\nlicense: [mit, 7, '', {'x' * 501}]\ndatasets: 5\nbase_model: {{a: b}}\n---\n"
     assert card(tmp_path, text) == CheckpointCard(licenses=("mit",))
