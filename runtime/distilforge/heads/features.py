@@ -20,6 +20,9 @@ T = TypeVar("T", bound=Text)
 class Features(Session):
     """Embeds texts by the encoder's last hidden state, as transformers' FeatureExtractionPipeline does."""
 
+    architecture = "DistilBertModel"
+    output_axes = {"last_hidden_state": ("batch", "sequence", "dim")}
+
     @overload
     def __call__(
         self,
