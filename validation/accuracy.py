@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from distilforge.manifest import Metric
 from validation.agreement import Tally
 from validation.answering import answer
 from validation.batches import Batch, EagerRun, Run, batches
+from validation.chance import Renaming, renaming
+from validation.classes import ClassAnswers, ClassLoss, class_losses
 from validation.errors import DataError
 from validation.gates import Gates
 from validation.metrics import Array, Indices, Score
@@ -40,8 +43,16 @@ class Comparison:
     """How many decisions there are; 0 for heads that decide nothing."""
     classifies: bool = False
     """Whether decisions are labels."""
+    chance: Score | None = None
+    """Eager PyTorch's primary metric beside the truths of other examples; None where there are none."""
+    renaming: Renaming | None = None
+    """The names of labels under which eager PyTorch is right most often; None for answers that are not one label."""
+    class_losses: tuple[ClassLoss, ...] = ()
+    """What the variant loses of each class; empty for heads that do not classify."""
+    calibration: tuple[Score, Score] | None = None
+    """The proper scores of eager PyTorch's probabilities and of the variant's; None where they are not judged."""
     cosines: tuple[float, ...] = ()
-    """The cosine of each embedding with eager PyTorch's."""
+    """The cosine of each embedding with eager PyTorch's, without what is constant over the texts."""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -71,6 +82,8 @@ class Evaluation:
     """The release, which reads the texts."""
     left_out: int = 0
     """How many examples were left out because they do not fit the model."""
+    repeated: int = 0
+    """How many examples were left out because the model reads the same in an earlier one."""
 
     @classmethod
     def of(cls, task: Task[Example], examples: tuple[Example, ...], reader: ReleaseReader) -> "Evaluation":
@@ -91,6 +104,25 @@ class Evaluation:
         if not fitting:
             return None
         return replace(cls.of(task, tuple(fitting), reader), left_out=len(examples) - len(fitting))
+
+    def without_repeats(self) -> "Evaluation":
+        """The same without examples in which the model reads the same tokens as in an earlier one.
+
+        A model answers them alike, so they show nothing more of it: intervals assume that examples are independent.
+        """
+        rows: dict[int, list[Row]] = {}
+        for row in self.rows:
+            rows.setdefault(row.example, []).append(row)
+        first: dict[bytes, int] = {}
+        for example, own in rows.items():
+            first.setdefault(_digest(own), example)
+        kept = {example: number for number, example in enumerate(sorted(first.values()))}
+        return replace(
+            self,
+            examples=tuple(self.examples[example] for example in kept),
+            rows=tuple(replace(row, example=kept[row.example]) for row in self.rows if row.example in kept),
+            repeated=self.repeated + len(self.examples) - len(kept),
+        )
 
     @property
     def truncated(self) -> int:
@@ -187,6 +219,8 @@ class Evaluation:
     def compared(self, look: Look, eager: Answers, variants: Mapping[str, Answers]) -> dict[str, Comparison]:
         """Each variant's answers to these examples beside eager PyTorch's, by the variant's name."""
         scores = self._scores(eager, eager)
+        chance = self._chance(eager)
+        by_class = self._class_answers(eager)
         expected = self.decisions(eager)
         return {
             name: Comparison(
@@ -196,6 +230,10 @@ class Evaluation:
                 agreed=int(np.count_nonzero(expected == self.decisions(variant))),
                 decisions=len(expected),
                 classifies=self.task.classifies,
+                chance=chance,
+                renaming=renaming(by_class) if by_class is not None and by_class.exclusive else None,
+                class_losses=self._class_losses(by_class, variant),
+                calibration=self._calibration(eager, variant),
                 cosines=tuple(map(float, self.task.cosines(variant, eager))),
             )
             for name, variant in variants.items()
@@ -209,6 +247,37 @@ class Evaluation:
         if not self.task.labelled:
             return ()
         return self.task.scores(self.examples, answers, eager, self.reader)
+
+    def _chance(self, eager: Answers) -> Score | None:
+        """Eager PyTorch's primary metric beside the truths of other examples."""
+        pair = self.task.beside_other_truths(self.examples, eager) if self.task.labelled else None
+        if pair is None:
+            return None
+        examples, answers = pair
+        return self.task.scores(examples, answers, answers, self.reader)[0]
+
+    def _class_answers(self, answers: Answers) -> ClassAnswers | None:
+        return self.task.class_answers(self.examples, answers) if self.task.labelled else None
+
+    def _class_losses(self, eager: ClassAnswers | None, variant: Answers) -> tuple[ClassLoss, ...]:
+        by_class = self._class_answers(variant)
+        return () if eager is None or by_class is None else class_losses(eager, by_class)
+
+    def _calibration(self, eager: Answers, variant: Answers) -> tuple[Score, Score] | None:
+        if not self.task.labelled:
+            return None
+        scores = [self.task.calibration(self.examples, answers) for answers in (eager, variant)]
+        return None if scores[0] is None or scores[1] is None else (scores[0], scores[1])
+
+
+def _digest(rows: Sequence[Row]) -> bytes:
+    """A digest of the tokens of one example."""
+    digest = hashlib.sha256()
+    for row in rows:
+        for encoding in row.encodings:
+            digest.update(f"{row.part} {len(encoding.ids)} ".encode())
+            digest.update(np.asarray(encoding.ids, dtype=np.int64).tobytes())
+    return digest.digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

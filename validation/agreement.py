@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from validation.batches import Bools, Feeds
+from validation.channels import Channels
 from validation.errors import ArtifactError
 from validation.report import Agreement
 from validation.tasks.base import Floats
@@ -28,12 +29,10 @@ class Difference:
     """The sum of the differences."""
     squared: float = 0.0
     """The sum of their squares."""
-    eager_total: float = 0.0
-    """The sum of eager PyTorch's values."""
-    eager_squared: float = 0.0
-    """The sum of their squares."""
     values: int = 0
     """How many values were compared."""
+    channels: Channels | None = None
+    """The statistics of each channel; None where nothing was compared."""
     sampled: Floats | None = None
     """The differences that are kept for the percentile; None where nothing was compared."""
 
@@ -66,28 +65,25 @@ def difference(
     counted = torch.from_numpy(feeds["attention_mask"] != 0 if kept is None else kept)
     if axes[: counted.ndim][-1] == "sequence" and not bool(counted.all()):
         expected, actual = expected[counted], actual[counted]
+    differences = actual.sub(expected).abs_()
+    compared_values = differences.flatten()
     if non_finite:
         finite = torch.isfinite(actual)
-        expected, actual = expected[finite], actual[finite]
-    differences = actual.sub(expected).abs_().flatten()
-    if not differences.numel():
+        compared_values = differences[finite]
+        differences[~finite] = 0.0
+    if not compared_values.numel():
         return Difference(non_finite=non_finite)
     # An odd step has no factor in common with the width of a layer, so every column is sampled.
-    step = -(-differences.numel() // MOST_SAMPLED) | 1
+    step = -(-compared_values.numel() // MOST_SAMPLED) | 1
     return Difference(
         non_finite=non_finite,
-        largest=float(differences.max()),
-        total=float(differences.sum()),
-        squared=_sum_of_squares(differences),
-        eager_total=float(expected.sum()),
-        eager_squared=_sum_of_squares(expected),
-        values=differences.numel(),
-        sampled=differences[::step].numpy().copy(),
+        largest=float(compared_values.max()),
+        total=float(compared_values.sum()),
+        squared=float(torch.linalg.vector_norm(compared_values)) ** 2,
+        values=compared_values.numel(),
+        channels=Channels.of(expected, differences, axes),
+        sampled=compared_values[::step].numpy().copy(),
     )
-
-
-def _sum_of_squares(values: torch.Tensor) -> float:
-    return float(torch.linalg.vector_norm(values)) ** 2
 
 
 class Tally:
@@ -96,40 +92,52 @@ class Tally:
     def __init__(self, inputs: str, output: str, axes: tuple[str, ...]) -> None:
         self.axes = axes
         self.output = output
+        self.non_finite = 0
+        """How many values so far are NaN or infinite."""
         self._inputs = inputs
-        self._differences: list[Difference] = []
+        self._largest = self._total = self._squared = 0.0
+        self._values = 0
+        self._channels: Channels | None = None
+        self._sampled: list[Floats] = []
 
     def add(self, difference: Difference) -> None:
         """Add the differences of one batch."""
-        self._differences.append(difference)
-
-    @property
-    def non_finite(self) -> int:
-        """How many values so far are NaN or infinite."""
-        return sum(part.non_finite for part in self._differences)
+        self.non_finite += difference.non_finite
+        self._largest = max(self._largest, difference.largest)
+        self._total += difference.total
+        self._squared += difference.squared
+        self._values += difference.values
+        more = difference.channels
+        if more is not None:
+            self._channels = more if self._channels is None else self._channels.with_more(more)
+        if difference.sampled is not None:
+            self._sampled.append(difference.sampled)
 
     @property
     def agreement(self) -> Agreement:
         """The statistics so far; zeros where nothing finite was compared."""
-        values = sum(part.values for part in self._differences)
-        sampled = [part.sampled for part in self._differences if part.sampled is not None]
+        spread = self._channels.spread if self._channels else 0.0
+        root_mean_square = math.sqrt(self._squared / max(self._values, 1))
         return Agreement(
             inputs=self._inputs,
             output=self.output,
-            largest=max((part.largest for part in self._differences), default=0.0),
-            mean=sum(part.total for part in self._differences) / max(values, 1),
-            percentile_999=float(np.percentile(np.concatenate(sampled), 99.9)) if sampled else 0.0,
-            values=values,
-            noise=self._noise(values),
+            largest=self._largest,
+            scaled=self._channels.scaled_error if self._channels else 0.0,
+            mean=self._total / max(self._values, 1),
+            percentile_999=float(np.percentile(np.concatenate(self._sampled), 99.9))
+            if self._sampled
+            else 0.0,
+            values=self._values,
+            root_mean_square=root_mean_square,
+            spread=spread,
+            noise=noise(root_mean_square, spread),
         )
 
-    def _noise(self, values: int) -> float:
-        """Root mean square of the differences, divided by the standard deviation of eager PyTorch's values."""
-        squared = sum(part.squared for part in self._differences)
-        mean = sum(part.eager_total for part in self._differences) / max(values, 1)
-        spread = sum(part.eager_squared for part in self._differences) - values * mean**2
-        # The lower bound is for outputs that are constant except for rounding, whose deviation is next to 0.
-        return math.sqrt(squared / max(spread, 1e-12 * max(values, 1)))
+
+def noise(root_mean_square: float, spread: float) -> float:
+    """The root mean square of the differences in units of the output's spread."""
+    # The lower bound is for outputs that are constant except for rounding, whose deviation is next to 0.
+    return root_mean_square / max(spread, 1e-6)
 
 
 def without_non_finite(outputs: Mapping[str, Floats]) -> Mapping[str, Floats]:

@@ -5,7 +5,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +33,7 @@ def load(
 ) -> tuple[Example, ...]:
     """The examples of `head` in a .jsonl or .jsonl.gz file, in the file's order; blank lines are skipped.
 
-    `labels` and `problem_type` are the model's. With `labelled` False only texts are read, whatever the labels. Raises
+    `labels` and `problem_type` are the model's. With `labelled` False only texts are read: labels may be absent. Raises
     DataError, with file, line, field, value and what was expected, for a file that is absent, empty or not JSONL, for
     data of another head, and for labels that the model does not have.
     """
@@ -41,10 +41,10 @@ def load(
 
 
 def check_enough(path: Path, examples: Sequence[Example]) -> None:
-    """Raise DataError if `path` holds so few examples that a metric over them has no interval."""
+    """Raise DataError if `path` holds so few different `examples` that a metric over them has no interval."""
     if len(examples) < FEWEST_EXAMPLES:
         raise DataError(
-            f"{path} holds {len(examples)} example; an interval needs at least {FEWEST_EXAMPLES}",
+            f"{path} holds {len(examples)} example; an interval needs at least {FEWEST_EXAMPLES} that differ",
             hint="give at least 300: fewer cannot show that the loss is within the usual margin of one point",
         )
 
@@ -53,7 +53,7 @@ def read(path: Path, task: Task[Example], head: str) -> tuple[Example, ...]:
     """The examples of `task`, which is that of `head`, in a file; raises DataError as `load` does."""
     examples: list[Example] = []
     for record in _records(path):
-        _check_head(record, head)
+        _check_head(record, head, labelled=task.labelled)
         if len(examples) == MOST_EXAMPLES:
             raise record.error(
                 f"is one example more than the {MOST_EXAMPLES} that a file may have",
@@ -160,33 +160,32 @@ def _content(path: Path) -> bytes:
     return content.getvalue()
 
 
-def _check_head(record: Record, head: str) -> None:
-    """Raise DataError if a record has the fields of another head, or a misspelt field of this head."""
-    candidates = {name: tasks.find(name) for name in _fitting_heads(record.fields)}
-    others = {name: task for name, task in candidates.items() if name != head}
-    if head not in candidates or any(task.required > candidates[head].required for task in others.values()):
+def _check_head(record: Record, head: str, *, labelled: bool) -> None:
+    """Raise DataError if a record has the fields of another head, or a misspelt field of this head.
+
+    Without `labelled`, the fields that say what is right may be absent.
+    """
+    task, fields = tasks.find(head), set(record.fields)
+    needed = task.required if labelled or task.required <= fields else task.required - task.truths
+    others = {name: required for name in tasks.names() if (required := tasks.find(name).required) <= fields}
+    others.pop(head, None)
+    if not needed <= fields or any(required > needed for required in others.values()):
         if others:
-            other = max(others, key=lambda name: len(others[name].required))
+            other = max(others, key=lambda name: len(others[name]))
             raise record.error(
                 f"looks like data of the head {other!r}, with the fields {', '.join(map(repr, record.fields))}; "
                 f"the model's head is {head!r}",
                 hint=f"give data with {_described(head)}",
             )
-        missing = sorted(tasks.find(head).required - set(record.fields))
+        missing = sorted(needed - fields)
         raise record.error(
             f"lacks the field {missing[0]!r}; it has {', '.join(map(repr, record.fields)) or 'none'}",
             hint=f"the head {head!r} needs {_described(head)}",
         )
-    task = tasks.find(head)
-    absent = task.optional - set(record.fields)
-    for field in set(record.fields) - task.required - task.optional:
+    absent = (task.required | task.optional) - fields
+    for field in fields - task.required - task.optional:
         if near := difflib.get_close_matches(field, absent, n=1, cutoff=0.8):
             raise record.error(f"has the unknown field {field!r}", hint=f"did you mean {near[0]!r}?")
-
-
-def _fitting_heads(fields: Mapping[str, object]) -> list[str]:
-    """The heads whose required fields are all in `fields`."""
-    return [name for name in tasks.names() if tasks.find(name).required <= set(fields)]
 
 
 def _described(head: str) -> str:

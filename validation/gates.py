@@ -11,11 +11,11 @@ BATCH_DEPENDENT = ("int8_dynamic",)
 """Passes that scale activations by what is in the batch."""
 
 # Limits that an observed number must not exceed, and limits that it must reach
-_UPPER_LIMITS = ("error", "noise", "shift")
+_UPPER_LIMITS = ("error", "noise", "class_loss", "calibration", "shift")
 _LOWER_LIMITS = ("agreement", "cosine")
 # Limits that every answer meets. An output without information has a noise of about 1, since the unit of noise is the
 # standard deviation of eager PyTorch's output.
-_MET_BY_ALL = {"noise": 1, "flips": 1, "agreement": 0, "cosine": 0}
+_MET_BY_ALL = {"noise": 1, "class_loss": 1, "calibration": 1, "flips": 1, "agreement": 0, "cosine": 0}
 
 Latency = Literal["judge", "report", "skip"]
 """Whether speeds are compared with limits, only reported, or not measured."""
@@ -34,13 +34,17 @@ class Limits:
     """
 
     error: float | None = None
-    """The largest absolute difference of any output from eager PyTorch's."""
+    """The largest difference of any output from eager PyTorch's; of values beyond 1, relative to the largest."""
     noise: float | None = None
     """The root mean square of the differences, divided by the standard deviation of eager PyTorch's output."""
+    class_loss: float | None = None
+    """The largest share of the right answers of any class that may be lost, and of wrong ones that may be added."""
+    calibration: float | None = None
+    """The largest loss of the Brier score of the probabilities, between 0 and 1."""
     agreement: float | None = None
     """The least share of classifications that agree with eager PyTorch's."""
     cosine: float | None = None
-    """The least cosine of any text's embedding with eager PyTorch's."""
+    """The least cosine of any text's embedding with eager PyTorch's, without what is constant over the texts."""
     shift: float | None = None
     """The largest change of a score when the same text is padded or batched with others."""
     flips: float | None = None
@@ -80,10 +84,26 @@ class Limits:
             yield f"not timed against {' and '.join(missing)}"
 
 
-_FP32 = Limits(error=1e-4, agreement=0.999, shift=1e-4, flips=0.0)
-_FP16 = Limits(noise=0.01, agreement=0.995, cosine=0.999, shift=0.005, flips=0.002, faster_than=("fp32",))
+_FP32 = Limits(error=1e-4, class_loss=0.1, calibration=0.01, agreement=0.999, shift=1e-4, flips=0.0)
+_FP16 = Limits(
+    noise=0.01,
+    class_loss=0.1,
+    calibration=0.01,
+    agreement=0.995,
+    cosine=0.999,
+    shift=0.005,
+    flips=0.002,
+    faster_than=("fp32",),
+)
 _EIGHT_BITS = Limits(
-    noise=0.35, agreement=0.98, cosine=0.95, shift=0.01, flips=0.005, faster_than=("fp32", "fp16")
+    noise=0.35,
+    class_loss=0.1,
+    calibration=0.01,
+    agreement=0.98,
+    cosine=0.95,
+    shift=0.01,
+    flips=0.005,
+    faster_than=("fp32", "fp16"),
 )
 LIMITS: Mapping[str, Limits] = {
     "fp32": _FP32,

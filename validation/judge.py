@@ -1,14 +1,17 @@
 """The report on one variant: what was observed, compared with the limits of its precision."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distilforge.manifest import Metric, Variant, Verdict
 
-from validation import oracle, verdicts
+from validation import label_verdicts, oracle, verdicts
 from validation.accuracy import Comparison
-from validation.agreement import Tally
+from validation.agreement import Tally, noise
+from validation.classes import more_may_show_a_loss
 from validation.gates import Gates, Limits
+from validation.noninferiority import smallest_upper_end
+from validation.power import power_notes
 from validation.report import AGREEMENT, Agreement, Stability, VariantReport
 
 
@@ -48,10 +51,21 @@ def judge(observations: Observations, gates: Gates) -> VariantReport:
 def decided(observations: Observations, gates: Gates) -> bool:
     """Whether a variant need not answer more examples: all checks are met, or its loss is beyond the margin.
 
-    To stop for a loss that is too large can only make it rarer that a variant passes.
+    To stop for a loss that is too large can only make it rarer that a variant passes. Classes with few answers do not
+    keep it from stopping, unless some of them seem to be lost.
     """
     answers = judge_answers(observations, gates)
-    return all(verdict.outcome == "met" for verdict in answers) or any(map(shows_loss, answers))
+    if any(map(shows_loss, answers)):
+        return True
+    limit, comparison = gates.of(observations.variant.precision).class_loss, observations.compared
+    if limit is not None and comparison and more_may_show_a_loss(comparison.class_losses, limit=limit):
+        return False
+    return all(verdict.outcome == "met" or _is_open(verdict) for verdict in answers)
+
+
+def _is_open(verdict: Verdict) -> bool:
+    """Whether `verdict` is on classes with few answers and not settled."""
+    return verdict.kind == verdicts.RARE_CLASSES and not verdict.settled
 
 
 def shows_loss(verdict: Verdict) -> bool:
@@ -77,7 +91,19 @@ def judge_answers(observations: Observations, gates: Gates) -> tuple[Verdict, ..
 
 
 def _agreements(observations: Observations) -> tuple[Agreement, ...]:
-    return tuple(tally.agreement for tally in observations.tallies if tally.agreement.values)
+    """The differences of each output on each kind of inputs.
+
+    Random tokens may leave an output almost as it is, so the noise on them is in units of the spread on texts if that
+    is larger.
+    """
+    agreements = [agreement for tally in observations.tallies if (agreement := tally.agreement).values]
+    spreads: dict[str, float] = {}
+    for agreement in agreements:
+        spreads[agreement.output] = max(spreads.get(agreement.output, 0.0), agreement.spread)
+    return tuple(
+        replace(agreement, noise=noise(agreement.root_mean_square, spreads[agreement.output]))
+        for agreement in agreements
+    )
 
 
 def _metrics(comparison: Comparison | None) -> tuple[Metric, ...]:
@@ -97,18 +123,35 @@ def _judge_differences(agreements: Sequence[Agreement], limits: Limits) -> Itera
     for inputs in dict.fromkeys(agreement.inputs for agreement in agreements):
         same_inputs = [agreement for agreement in agreements if agreement.inputs == inputs]
         if limits.error is not None:
-            largest = max(agreement.largest for agreement in same_inputs)
+            largest = max(agreement.scaled for agreement in same_inputs)
             yield verdicts.judge_error(inputs, largest, limits.error)
         if limits.noise is not None:
-            noise = max(agreement.noise for agreement in same_inputs)
-            yield verdicts.judge_noise(inputs, noise, limits.noise)
+            highest = max(agreement.noise for agreement in same_inputs)
+            yield verdicts.judge_noise(inputs, highest, limits.noise)
 
 
 def _judge_comparison(comparison: Comparison, limits: Limits, gates: Gates) -> Iterator[Verdict]:
     if comparison.eager:
-        yield verdicts.judge_loss(comparison.eager[0], comparison.variant[0], comparison.look, gates)
+        fit = tuple(label_verdicts.judge_labels_fit(comparison, gates))
+        yield from fit
+        yield verdicts.judge_loss(
+            comparison.eager[0],
+            comparison.variant[0],
+            comparison.look,
+            gates,
+            fitting=all(verdict.outcome == "met" for verdict in fit),
+        )
+        yield from label_verdicts.judge_calibration(comparison, limits, gates)
+        yield from label_verdicts.judge_classes(comparison, limits, gates)
     if comparison.classifies and comparison.decisions and limits.agreement is not None:
-        yield verdicts.judge_agreement(comparison.agreed, comparison.decisions, limits.agreement)
+        least = smallest_upper_end(comparison.look.examples, comparison.look.critical)
+        yield verdicts.judge_agreement(
+            comparison.agreed,
+            comparison.decisions,
+            limits.agreement,
+            # A changed label costs a right answer at most
+            enough=least <= max(1 - limits.agreement, gates.margin),
+        )
     if comparison.cosines and limits.cosine is not None:
         yield verdicts.judge_cosine(comparison.cosines, limits.cosine)
 
@@ -130,6 +173,8 @@ def _notes(observations: Observations, gates: Gates) -> Iterator[str]:
         yield oracle.note(observations.variant, observations.obstacle, look)
     if sentence := gates.widened(observations.variant.precision):
         yield sentence
+    if comparison:
+        yield from power_notes(comparison, gates.of(observations.variant.precision), gates)
     dependent = _batch_dependent_pass(observations.variant, gates)
     if dependent and observations.stability:
         yield _dependence_note(observations.stability, dependent)

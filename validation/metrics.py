@@ -35,15 +35,26 @@ class Score:
         return float(self.of_sums(self.columns.sum(axis=0)))
 
 
-def mean(name: str, values_N: Array) -> Score:
+def mean(name: str, values_N: Array, *, higher_is_better: bool = True) -> Score:
     """The mean of one value for each example, such as the exact match or the F1 of an answer."""
-    return ratio(name, values_N, np.ones_like(values_N))
+    return ratio(name, values_N, np.ones_like(values_N), higher_is_better=higher_is_better)
 
 
-def ratio(name: str, numerators_N: Array, denominators_N: Array) -> Score:
+def ratio(name: str, numerators_N: Array, denominators_N: Array, *, higher_is_better: bool = True) -> Score:
     """The sum of the numerators divided by that of the denominators; 0 where the latter is 0."""
     columns_NK = np.stack([numerators_N, denominators_N], axis=1).astype(np.float64)
-    return Score(name=name, columns=columns_NK, of_sums=_ratio)
+    return Score(name=name, columns=columns_NK, of_sums=_ratio, higher_is_better=higher_is_better)
+
+
+def brier(probabilities_NL: Array, actual_NL: Array) -> Array:
+    """Brier's score (1950) of each answer, (N,): half the squared distance of the probabilities from 0 and 1.
+
+    It is 0 for a certain right answer and 1 for a certain wrong one. It is strictly proper: only the true probabilities
+    have the lowest expected score (Gneiting and Raftery 2007). So it shows answers that are too sure or not sure
+    enough, which no metric of the best label does.
+    """
+    scores_N: Array = ((probabilities_NL - actual_NL) ** 2).sum(axis=1) / 2
+    return scores_N
 
 
 def perplexity(name: str, negative_log_likelihoods_N: Array, counts_N: Array) -> Score:

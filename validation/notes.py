@@ -20,7 +20,7 @@ def describe(path: Path | None, evaluated: Evaluation | None) -> str:
 
 
 def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tuple[str, ...]:
-    """Sentences on what was not judged, what was truncated, and what so few examples cannot show."""
+    """Sentences on what was not judged, truncated or left out, and on what loss the examples could show."""
     sentences = []
     if path is None:
         sentences.append(
@@ -36,6 +36,11 @@ def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tupl
             f"{evaluated.truncated} of {len(evaluated.examples)} texts had more than "
             f"{evaluated.reader.longest} tokens and were cut off there."
         )
+    if evaluated.repeated:
+        sentences.append(
+            f"{evaluated.repeated:,} of {evaluated.repeated + len(evaluated.examples):,} examples repeat the text of "
+            "an earlier one and were left out."
+        )
     if path is not None:
         examples = len(evaluated.examples)
         least = smallest_provable_loss(examples, gates.confidence)
@@ -43,8 +48,13 @@ def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tupl
             needed = math.ceil(least * examples / gates.margin)
             sentences.append(
                 f"{examples} examples are too few: even if no answer differs, they cannot exclude a loss of "
-                f"{least:.1%} at {gates.confidence:.0%} confidence, and the margin is {gates.margin:.1%}. So the loss "
-                f"is not settled: give {needed:,} examples or more."
+                f"{min(least, 1):.1%} at {gates.confidence:.0%} confidence, and the margin is {gates.margin:.1%}. So "
+                f"the loss is not settled: give {needed:,} examples or more."
+            )
+        else:
+            sentences.append(
+                f"All {examples:,} different examples together could show a loss of {least:.2%} or more, at "
+                f"{gates.confidence:.0%} confidence."
             )
     return tuple(sentences)
 

@@ -83,14 +83,42 @@ class Record:
         return number
 
     def label(self, field: str, value: object, labels: tuple[str, ...]) -> int:
-        """The index of the label `value` in `labels`; the error lists the labels and suggests the nearest."""
+        """The index of the label `value`, which is a name in `labels` or an index.
+
+        The error for a name that is not among them lists the labels and suggests the nearest.
+        """
         if isinstance(value, str) and value in labels:
             return labels.index(value)
-        near = difflib.get_close_matches(str(value), labels, n=1, cutoff=0.5)
+        if isinstance(value, int) and not isinstance(value, bool):
+            if 0 <= value < len(labels):
+                return value
+            raise self.invalid(field, value, f"a label's name, or a whole number from 0 to {len(labels) - 1}")
+        if not isinstance(value, str):
+            raise self.invalid(field, value, "one label's name or index")
+        near = difflib.get_close_matches(value, labels, n=1, cutoff=0.5)
         raise self.error(
             f"field {field!r} has the unknown label {value!r:.80}; the model's labels are {listed(labels)}",
             hint=f"did you mean {near[0]!r}?" if near else "the labels are id2label in config.json",
         )
+
+    def label_set(self, field: str, labels: tuple[str, ...]) -> frozenset[int]:
+        """The indices of several labels: a list of names or indices, or of a 0 or 1 for each of `labels`.
+
+        As many 0s and 1s as there are labels are one for each, as in transformers' data for several labels.
+        """
+        value = self.value(field)
+        if not isinstance(value, list):
+            raise self.invalid(
+                field,
+                value,
+                f"a list of labels or of {len(labels)} numbers 0 and 1, because the model gives several labels to a "
+                "text",
+            )
+        if len(value) == len(labels) and all(
+            entry in (0, 1) and not isinstance(entry, str) for entry in value
+        ):
+            return frozenset(index for index, entry in enumerate(value) if entry)
+        return frozenset(self.label(f"{field}[{index}]", entry, labels) for index, entry in enumerate(value))
 
 
 def listed(names: tuple[str, ...], most: int = 20) -> str:

@@ -30,8 +30,14 @@ class Agreement:
     """The 99.9th percentile of the differences."""
     values: int
     """How many values were compared."""
+    scaled: float = 0.0
+    """The largest difference; for values beyond 1, divided by the largest magnitude in the same channel."""
+    root_mean_square: float = 0.0
+    """The root mean square of the differences."""
+    spread: float = 0.0
+    """The standard deviation of eager PyTorch's values around the mean of each channel."""
     noise: float = 0.0
-    """Root mean square of the differences, divided by the standard deviation of eager PyTorch's values."""
+    """The root mean square, divided by the output's spread on these inputs or on others, whichever is larger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Validation's table of contents: a release, opened as applications open it, is compared with eager PyTorch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import distilforge
@@ -17,16 +17,18 @@ from validation.batches import EagerRun, Feeds, Run
 from validation.conditions import conditions, physical_cores
 from validation.eager import Eager, threads
 from validation.errors import ArtifactError
+from validation.family import in_fixed_order
 from validation.gates import Gates
 from validation.judge import Observations, decided, judge
+from validation.power import misfit_note
 from validation.report import Report, Stability, VariantReport
 from validation.tasks.base import Floats, ReleaseReader
 
 GENERATED = "generated inputs"
 EVALUATED = "evaluation texts"
 DEMO = "the demo's texts"
-DEMO_TEXTS = 256
-"""So many demo texts are enough to see a difference from eager PyTorch; without labels, more would not show more."""
+DEMO_TEXTS = 300
+"""So many demo texts can show that one label in a hundred differs; without labels, more would hardly show more."""
 PROGRESS_LINES = 4
 MOST_WORKERS = 4
 """Batches that are answered at once; the logits of one over a vocabulary can take a quarter of a gigabyte."""
@@ -121,15 +123,25 @@ def validate(
         evaluation=notes.describe(evaluation, evaluated),
         examples=len(evaluated.examples) if evaluated else 0,
         variants=(
-            *(judge(observations(variant, comparisons.get(variant.name)), gates) for variant in checked),
+            *in_fixed_order(
+                [judge(observations(variant, comparisons.get(variant.name)), gates) for variant in checked]
+            ),
             *(
                 VariantReport(name=name, withheld=f"this machine cannot check it: {obstacle}")
                 for name, obstacle in unchecked.items()
             ),
         ),
         conditions=conditions(count),
-        notes=notes.notes(evaluation, evaluated, gates),
+        notes=(*notes.notes(evaluation, evaluated, gates), *_misfit(comparisons.values(), gates)),
     )
+
+
+def _misfit(comparisons: Collection[Comparison], gates: Gates) -> tuple[str, ...]:
+    """A note where the labels do not fit the model, from the comparison of most examples."""
+    if not comparisons:
+        return ()
+    sentence = misfit_note(max(comparisons, key=lambda comparison: comparison.look.examples), gates)
+    return (sentence,) if sentence else ()
 
 
 def _obstacles(variants: Sequence[Variant]) -> tuple[dict[str, str], dict[str, str]]:
@@ -152,7 +164,10 @@ def _open(candidate: Path, variant: Variant, *, threads: int) -> Session:
 
 
 def encode_evaluation(evaluation: Path | None, reader: ReleaseReader) -> Evaluation | None:
-    """The evaluation data, or else the demo's texts, encoded; None if no demo text fits the release."""
+    """The evaluation data, or else the demo's texts, encoded; None if no demo text fits the release.
+
+    An example in which the model reads the same as in an earlier one is left out.
+    """
     manifest = reader.manifest
     path = data.demo_texts(manifest.head, "evaluation") if evaluation is None else evaluation
     if path is None:
@@ -163,8 +178,8 @@ def encode_evaluation(evaluation: Path | None, reader: ReleaseReader) -> Evaluat
     examples = data.read(path, task, manifest.head)
     if evaluation is None:
         return Evaluation.of_fitting(task, examples[:: max(1, len(examples) // DEMO_TEXTS)], reader)
-    evaluated = Evaluation.of(task, examples, reader)
-    data.check_enough(path, examples)
+    evaluated = Evaluation.of(task, examples, reader).without_repeats()
+    data.check_enough(path, evaluated.examples)
     return evaluated
 
 

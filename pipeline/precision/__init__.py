@@ -16,13 +16,36 @@ if TYPE_CHECKING:
     from pipeline.recipe.plan import Plan
 
 Feeds = Mapping[str, npt.NDArray[np.int64]]
-Calibration = Callable[[], Iterable[Feeds]]
+Batches = Callable[[], Iterable[Feeds]]
 """Returns batches of real inputs; each call starts again at the first batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationAndEvaluation:
+    """Calibration data, and the evaluation data, on which no range is chosen but every bound is proven."""
+
+    calibration: Batches
+    """Texts that ranges are measured on."""
+    evaluation: Batches
+    """Texts that answers are judged on."""
+
+    def __call__(self) -> Iterable[Feeds]:
+        """The batches of the calibration data."""
+        return self.calibration()
+
+
+Calibration = Batches | CalibrationAndEvaluation
+"""Texts for a scheme: to call it gives the batches of calibration data."""
 SchemeFunction: TypeAlias = "Callable[[Graph, Plan, Calibration], TransformResult]"
 
 
-def lazy_calibration(make: Callable[[], Calibration]) -> Calibration:
-    """The calibration that `make` returns; `make` runs at the first call, since not every scheme needs the data."""
+def evaluation_of(calibration: Calibration) -> Batches | None:
+    """The evaluation data that came with the calibration data; None without."""
+    return calibration.evaluation if isinstance(calibration, CalibrationAndEvaluation) else None
+
+
+def lazy_calibration(make: Callable[[], Batches]) -> Batches:
+    """The batches that `make` returns; `make` runs at the first call, since not every scheme needs the data."""
     kept = cache(make)
     return lambda: kept()()
 
@@ -57,16 +80,19 @@ class Scheme:
     """One line for `distilforge list`."""
     run: SchemeFunction
     """Changes the graph in place."""
+    reads_evaluation: bool = False
+    """Whether it proves bounds on the evaluation data."""
 
 
 schemes: Registry[Scheme] = Registry("scheme", __name__)
 
 
-def scheme(name: str) -> Callable[[SchemeFunction], SchemeFunction]:
+def scheme(name: str, *, reads_evaluation: bool = False) -> Callable[[SchemeFunction], SchemeFunction]:
     """Register the decorated function as the scheme `name`; the first line of its docstring is the summary."""
 
     def register(run: SchemeFunction) -> SchemeFunction:
-        schemes.add(Scheme(name=name, summary=(run.__doc__ or "").strip().partition("\n")[0], run=run))
+        summary = (run.__doc__ or "").strip().partition("\n")[0]
+        schemes.add(Scheme(name=name, summary=summary, run=run, reads_evaluation=reads_evaluation))
         return run
 
     return register

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NAME = "fp8_static_fp16"
 
 
-@scheme(NAME)
+@scheme(NAME, reads_evaluation=True)
 def fp8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """Linear layers in fp8 (e4m3), embeddings in 8-bit integers, the rest and what `exclude` names in fp16.
 

@@ -12,6 +12,7 @@ from distilforge.timing import claims
 from pipeline.release import markdown
 from validation import tasks
 from validation.report import AGREEMENT, EAGER, headroom
+from validation.verdicts import open_questions
 
 # The precision that the others of a release are compared with
 BASE_PRECISION = "fp32"
@@ -22,6 +23,11 @@ _TEMPLATE = """\
 # {{ manifest.name }} {{ manifest.version }}
 
 A DistilBERT with the head {{ manifest.head }}, exported and validated by distilforge.
+{%- if unsettled_answers %}
+
+**Not all is settled.** No check failed, but the evaluation data are too few, or do not fit the model, to settle \
+{{ unsettled_answers }}: see "How accurate".
+{%- endif %}
 {%- if not manifest.validated %}
 
 **Not validated.** It failed a check below and was published on request; `distilforge.open` refuses it unless told
@@ -139,12 +145,15 @@ Accepted sizes: {% for axis, span in manifest.spans.items() %}{{ axis }} {{ span
 |---|---|
 | checkpoint | sha256 {{ manifest.provenance.checkpoint_sha256 }} |
 | recipe | sha256 {{ manifest.provenance.recipe_sha256 }} |
+{% for purpose, sha256 in manifest.provenance.data_sha256.items() -%}
+| {{ purpose }} data | sha256 {{ sha256 }} |
+{% endfor -%}
 | pipeline | git {{ manifest.provenance.git_commit }} |
 | made | {{ manifest.provenance.created }} on {{ manifest.provenance.host }} |
 | tools | {% for name, version in manifest.provenance.tools.items() %}{{ name }} {{ version }}\
 {{ "" if loop.last else ", " }}{% endfor %} |
 
-Every file's SHA-256 is in manifest.json; `distilforge verify FOLDER` checks them.
+Every file's SHA-256 is in manifest.json; `distilforge verify FOLDER` checks them. sbom.cdx.json has the licences.
 validation/report.html has the details.
 """
 
@@ -166,6 +175,7 @@ def render(manifest: Manifest, architecture: str) -> str:
         labelled=any(judged_metric(variant) for variant in manifest.variants),
         notes=[(variant.name, note) for variant in manifest.variants for note in variant.notes],
         outcomes=_OUTCOMES,
+        unsettled_answers=_unsettled_answers(manifest) if manifest.validated else "",
         unsettled="" if claims.are_settled(manifest) else claims.unsettled_reason(manifest),
         timings=[row for variant in manifest.variants for row in _timings(manifest, variant)],
         call=f"session({(heads.get(manifest.head) or Session).example_inputs})",
@@ -173,6 +183,17 @@ def render(manifest: Manifest, architecture: str) -> str:
         file=next((variant.files[0] for variant in manifest.variants if not variant.compiled), ""),
         engines=[(variant, variant.compiled) for variant in manifest.variants if variant.compiled],
         optimum="ORTModelFor" + ("FeatureExtraction" if task == architecture else task),
+    )
+
+
+def _unsettled_answers(manifest: Manifest) -> str:
+    """What the evaluation data do not settle, by variant; empty where they settle all."""
+    variants: dict[tuple[str, ...], list[str]] = {}
+    for variant in manifest.variants:
+        if questions := open_questions(variant.verdicts):
+            variants.setdefault(questions, []).append(variant.name)
+    return "; ".join(
+        f"{' and '.join(questions)} ({', '.join(names)})" for questions, names in variants.items()
     )
 
 

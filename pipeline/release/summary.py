@@ -8,7 +8,7 @@ from distilforge.timing import claims
 from pipeline.release.model_card import fp32_sibling, judged_metric
 from validation.gates import WIDENED
 from validation.report import AGREEMENT, EAGER
-from validation.verdicts import ERROR, LOSS
+from validation.verdicts import ERROR, LOSS, open_questions
 
 COLUMNS = (
     "release",
@@ -57,11 +57,13 @@ class VariantLine:
     margin: float | None = None
     """The largest loss that passes."""
     loss_settled: bool = True
-    """Whether there were enough examples to judge the loss."""
+    """Whether the data could settle the loss."""
+    unsettled: tuple[str, ...] = ()
+    """What the data could not settle of the answers, in words."""
     agreement: float | None = None
     """The share of decisions that equal those of eager PyTorch."""
     error: float | None = None
-    """The largest absolute difference from the outputs of eager PyTorch; None if that is not judged."""
+    """The largest difference from the outputs of eager PyTorch, relative to values beyond 1; None if not judged."""
     eager_seconds: float | None = None
     """The median seconds of eager PyTorch at the largest timed shape; None if no speed is claimed."""
     variant_seconds: float | None = None
@@ -81,7 +83,7 @@ class VariantLine:
     build_seconds: float | None = None
     """The build time of the engine."""
     validated: bool
-    """Whether no check failed."""
+    """Whether no check failed; one that is not settled has not."""
     widened: bool = False
     """Whether its limits were wider than usual."""
     withheld: str = ""
@@ -95,18 +97,19 @@ class VariantLine:
         if not self.validated:
             return "NOT VALIDATED"
         words = ["passed" if self.ran else "graph passed, not run"]
-        if not self.loss_settled:
-            words.append("too few examples to settle the loss")
+        if self.unsettled:
+            words.append(f"{NOT_SETTLED}: {' and '.join(self.unsettled)}")
         if self.widened:
             words.append("wider limits")
         return ", ".join(words)
 
     @property
     def loss_of_margin(self) -> str:
-        """The loss and its margin, as text."""
+        """The loss that the data exclude and its margin, as text."""
         if self.loss is None:
             return "-"
-        return f"{self.loss:.4f} of {format_number(self.margin, '.4g')}" if self.loss_settled else NOT_SETTLED
+        text = f"{self.loss:.4f} of {format_number(self.margin, '.4g')}"
+        return text if self.loss_settled else f"{NOT_SETTLED}: {text}"
 
     def claimed(self, value: float | None, form: str, *, scale: float = 1) -> str:
         """`value`, which comes from a timing, as text."""
@@ -187,6 +190,7 @@ def _line(manifest: Manifest, variant: Variant) -> VariantLine:
         loss=losses[0].observed if losses else None,
         margin=losses[0].limit if losses else None,
         loss_settled=all(verdict.settled for verdict in losses),
+        unsettled=open_questions(variant.verdicts),
         agreement=agreement[0] if agreement else None,
         error=max(errors, default=None),
         eager_seconds=eager_seconds.value if eager_seconds else None,

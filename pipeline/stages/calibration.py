@@ -10,7 +10,7 @@ from distilforge.tokenizer import Tokenizer
 
 from model_src import folder as checkpoint_folder
 from pipeline.errors import UsageError
-from pipeline.precision import Calibration, Feeds
+from pipeline.precision import Batches, Feeds
 from pipeline.release import tokenizer
 from validation import tasks
 from validation.batches import batches
@@ -25,13 +25,19 @@ MOST_WINDOWS = 4
 
 
 def feeds(
-    checkpoint: Path, head: str, spans: Mapping[str, Span], data: Path | None, *, most: int = MOST_TEXTS
-) -> Calibration:
+    checkpoint: Path,
+    head: str,
+    spans: Mapping[str, Span],
+    data: Path | None,
+    *,
+    most: int | None = MOST_TEXTS,
+) -> Batches:
     """Batches of up to `most` texts, spread over `data`; each call of the result starts again at the first batch.
 
     Texts are encoded and padded as the runtime and validation do it; labels are not read. Without `data`, the texts
-    that validation carries for the head are used. Raises UsageError where there is no text, or none fits the model,
-    DataError for data that is damaged or of another head, and what model_src raises for a checkpoint.
+    that validation carries for the head are used. With None for `most`, every window of every text is used. Raises
+    UsageError where there is no text, or none fits the model, DataError for data that is damaged or of another head,
+    and what model_src raises for a checkpoint.
     """
     path = demo_texts(head, "calibration") if data is None else data
     if path is None:
@@ -41,12 +47,13 @@ def feeds(
         )
     task = tasks.find(head)(labels=(), labelled=False)
     examples = read(path, task, head)
-    reader = _checkpoint_reader(checkpoint, spans)
+    reader = _checkpoint_reader(checkpoint, head, spans)
     rows: list[Row] = []
-    for index, example in enumerate(examples[:: -(-len(examples) // most)]):
+    step, windows = (1, None) if most is None else (-(-len(examples) // most), MOST_WINDOWS)
+    for index, example in enumerate(examples[::step]):
         # A text may be too long for this model, or offer more choices than it takes.
         with contextlib.suppress(DataError):
-            rows += task.rows(example, index, reader)[:MOST_WINDOWS]
+            rows += task.rows(example, index, reader)[:windows]
     if not rows:
         raise UsageError(
             f"none of the {len(examples)} texts in {path} fits the model",
@@ -59,15 +66,15 @@ def feeds(
     return calibration
 
 
-def _checkpoint_reader(checkpoint: Path, spans: Mapping[str, Span]) -> CheckpointReader:
+def _checkpoint_reader(checkpoint: Path, head: str, spans: Mapping[str, Span]) -> CheckpointReader:
     """Reads texts as a release of `checkpoint` would."""
-    source = checkpoint_folder.find(checkpoint)
+    source = checkpoint_folder.find(checkpoint, head=head)
     config = source.configuration()
     with tempfile.TemporaryDirectory(prefix="distilforge-") as folder:
         tokenizer.write(
             source,
             Path(folder),
             vocab_size=config.vocab_size,
-            longest=config.max_position_embeddings,
+            longest=source.longest(),
         )
         return CheckpointReader(tokenizer=Tokenizer(Path(folder)), spans=spans)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.graph.file import Graph
-    from pipeline.precision import Calibration
+    from pipeline.precision import Batches
 
 _QUANTIZED = frozenset(
     "QuantizeLinear DequantizeLinear DynamicQuantizeLinear MatMulInteger MatMulIntegerToFloat "
@@ -84,25 +84,20 @@ def quantize(
     )
 
 
-def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Calibration":
+def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Batches":
     """Batches of `data`, which is read when a scheme asks for it: not every scheme does."""
 
-    def encoded() -> "Calibration":
+    def encoded() -> "Batches":
         from model_src import checkpoint as checkpoints
-        from model_src import folder, heads
+        from model_src import folder
         from pipeline.recipe import spans
         from pipeline.stages import calibration
 
-        source = folder.find(checkpoint)
-        config = source.configuration()
-        model = (
-            heads.find(head)
-            if head
-            else heads.find_architecture(checkpoints.architecture(source.read_config()))
-        )
+        source = folder.find(checkpoint, head=head)
+        model = checkpoints.find_head(source, head)
         name = model.__module__.rpartition(".")[2]
-        axes = spans.complete({}, model.axes, config.max_position_embeddings)
-        return calibration.feeds(source.path, name, axes, data)
+        axes = spans.complete({}, model.axes, source.longest())
+        return calibration.feeds(source.root, name, axes, data)
 
     return lazy_calibration(encoded)
 

@@ -16,7 +16,7 @@ from pipeline.errors import in_stage
 from pipeline.graph import collector
 from pipeline.graph import file as graph_file
 from pipeline.graph.interface import Interface
-from pipeline.precision import Calibration, lazy_calibration
+from pipeline.precision import Batches, lazy_calibration
 from pipeline.precision.layers import choose
 from pipeline.recipe.plan import Plan
 from pipeline.recipe.recipe import Recipe
@@ -94,10 +94,10 @@ class PlanBuilder:
         return tuple(dict.fromkeys(name.removeprefix("distilbert.") for name in names))
 
     @cached_property
-    def calibration(self) -> Calibration:
+    def calibration(self) -> Batches:
         """The calibration batches; UsageError if the recipe and the demo do not have any for the head."""
         return calibration.feeds(
-            self.source.checkpoint.path,
+            self.source.checkpoint.root,
             self.interface.head,
             self.interface.spans,
             self._recipe.calibration,

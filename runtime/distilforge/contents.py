@@ -12,10 +12,11 @@ from distilforge.errors import ReleaseError
 from distilforge.limits import MOST_SETTINGS_BYTES, MOST_TOKENIZER_BYTES
 from distilforge.manifest import FileRecord
 from distilforge.manifest.configuration import ModelConfiguration
+from distilforge.text.prompts import SETTINGS
 
 COPY_AGAIN = "copy the release again, or publish it again"
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
-TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", SETTINGS)
 """The files that distilforge.tokenizer reads; the first one must be there."""
 PARSED: Mapping[str, int] = {
     CONFIG: MOST_SETTINGS_BYTES,
@@ -60,11 +61,6 @@ def read(path: Path, *, most_bytes: int) -> bytes:
             f"{str(path)!r} has more than {most_bytes:,} bytes, the most that it may have", hint=COPY_AGAIN
         )
     return bytes(content)
-
-
-def read_text(path: Path, *, most_bytes: int) -> str:
-    """The text of a UTF-8 file; ReleaseError as `read` raises it, and if the file is not UTF-8."""
-    return decode(read(path, most_bytes=most_bytes), path)
 
 
 def decode(content: bytes, path: Path) -> str:

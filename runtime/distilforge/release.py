@@ -19,6 +19,10 @@ MANIFEST = "manifest.json"
 """Name of the manifest in a version folder."""
 LATEST = "latest"
 """Name of the link or folder that is the current version, beside the version folders."""
+STATEMENT = "statement.intoto.json"
+"""Name of the statement that a signed release has: how it was made and judged, which the signature signs too."""
+SIGNATURE = "model.sig"
+"""Name of the signature, which signs every other file; OpenSSF's model signing calls it so."""
 
 _logger = logging.getLogger("distilforge")
 
@@ -69,8 +73,18 @@ def read_manifest(folder: Path) -> Manifest:
     Raises ReleaseError if it is absent, cannot be read, goes beyond a limit of the format, contradicts itself, has a
     version that is not the digest of what it lists, or is too new for this package.
     """
+    return parse_manifest(manifest_content(folder), folder)
+
+
+def manifest_content(folder: Path) -> bytes:
+    """The bytes of the manifest of a version folder; ReleaseError if it is absent or cannot be read."""
+    return contents.read(folder / MANIFEST, most_bytes=MOST_MANIFEST_BYTES)
+
+
+def parse_manifest(content: bytes, folder: Path) -> Manifest:
+    """The manifest of the version folder `folder` in `content`; raises ReleaseError as `read_manifest` does."""
     path = folder / MANIFEST
-    manifest = Manifest.from_json(contents.read_text(path, most_bytes=MOST_MANIFEST_BYTES), str(path))
+    manifest = Manifest.from_json(contents.decode(content, path), str(path))
     check_consistent(manifest, str(path))
     return manifest
 
@@ -167,7 +181,8 @@ def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
                 f"{MANIFEST} in {str(root)!r} does not list {name!r}, which every release has",
                 hint="publish the release again",
             )
-    listed = {*manifest.files, MANIFEST}
+    # The manifest cannot list what signs it
+    listed = {*manifest.files, MANIFEST, STATEMENT, SIGNATURE}
     engines = {str(PurePosixPath(file).parent) for variant in manifest.variants for file in variant.files}
     # A link to a listed file, or to a folder that contains one, is another name for what is used
     used = {_real(root / name) for name in listed}

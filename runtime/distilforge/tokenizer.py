@@ -11,6 +11,7 @@ import tokenizers
 from distilforge import json_text, limits
 from distilforge.errors import InputError, ReleaseError
 from distilforge.text import tokenizer_limits
+from distilforge.text.prompts import SETTINGS, Prompts
 
 Text = str | tuple[str, str]
 """A text, or a pair of texts that is encoded together."""
@@ -140,8 +141,8 @@ class Tokenizer:
             self._tokenizer: _Tokenizer = load_tokenizer(path, damaged)
         else:
             self._tokenizer = _parse_tokenizer(contents[path.name], damaged)
-        settings = _json_object(folder / "tokenizer_config.json", contents)
-        special_tokens = _json_object(folder / "special_tokens_map.json", contents)
+        settings = _json_object(folder / "tokenizer_config.json", contents) or {}
+        special_tokens = _json_object(folder / "special_tokens_map.json", contents) or {}
         self._truncation_side = _truncation_side(settings, self._tokenizer, folder)
         with library_errors(damaged):
             # Their lengths are settings of the training
@@ -149,6 +150,8 @@ class Tokenizer:
             self._tokenizer.no_padding()
             self._tokenizer.encode_special_tokens = settings.get("split_special_tokens") is True
             self._special = _special_ids(self._tokenizer, special_tokens, settings)
+        self.prompts = _prompts(folder, contents)
+        """What stands in front of the texts of an embedding model; without prompts for other models."""
         self._cleans_up = settings.get("clean_up_tokenization_spaces") is True
         # transformers 2 called it max_len
         limit = settings.get("model_max_length", settings.get("max_len"))
@@ -311,8 +314,19 @@ def _truncation_side(settings: dict[str, object], tokenizer: _Tokenizer, folder:
     return str(side)
 
 
-def _json_object(path: Path, contents: Mapping[str, bytes] | None) -> dict[str, object]:
-    """The JSON object in a file, or in `contents` if they are given; empty if there is no such file."""
+def _prompts(folder: Path, contents: Mapping[str, bytes] | None) -> Prompts:
+    settings = _json_object(folder / SETTINGS, contents)
+    try:
+        return Prompts.from_settings(settings) if settings is not None else Prompts()
+    except ValueError as cause:
+        raise ReleaseError(
+            f"{str(folder / SETTINGS)!r} cannot be used: {cause}",
+            hint="correct it in the checkpoint, and publish the release again",
+        ) from cause
+
+
+def _json_object(path: Path, contents: Mapping[str, bytes] | None) -> dict[str, object] | None:
+    """The JSON object in a file, or in `contents` if they are given; None if there is no such file."""
 
     def damaged(problem: str) -> ReleaseError:
         return ReleaseError(f"{str(path)!r} is not valid JSON: {problem}", hint="publish the release again")
@@ -322,7 +336,7 @@ def _json_object(path: Path, contents: Mapping[str, bytes] | None) -> dict[str, 
     else:
         content = _read(path, limits.MOST_SETTINGS_BYTES, damaged) if os.path.lexists(path) else None
     if content is None:
-        return {}
+        return None
     try:
         value = json_text.parse(content.decode("utf-8"), unique_names=False)
     except ValueError as cause:

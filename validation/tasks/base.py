@@ -11,10 +11,12 @@ from distilforge.logits.probabilities import softmax
 from distilforge.manifest import Manifest, Span
 from distilforge.tokenizer import Encoding, Text, Tokenizer
 
+from validation.classes import ClassAnswers
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
 
 Floats = npt.NDArray[np.float32]
+BRIER = "Brier score"
 Outputs = Mapping[str, Floats]
 
 
@@ -133,7 +135,9 @@ class Task(ABC, Generic[E]):
     """How one head is validated: one subclass in each module of this package, named as the head is."""
 
     required: ClassVar[frozenset[str]]
-    """The fields that every line of the data must have."""
+    """The fields that every line of labelled data must have."""
+    truths: ClassVar[frozenset[str]] = frozenset()
+    """Those of the required fields that say what is right; calibration data, which are only read, need none of them."""
     optional: ClassVar[frozenset[str]] = frozenset()
     """The fields that a line may have."""
     classifies: ClassVar[bool] = False
@@ -180,7 +184,10 @@ class Task(ABC, Generic[E]):
         return None
 
     def cosines(self, answers: Answers, eager: Answers) -> Array:
-        """The cosine of each text's embedding with eager PyTorch's; empty for heads that give no embedding."""
+        """The cosine of each text's embedding with eager PyTorch's, without what is constant over the texts.
+
+        Empty for heads that give no embedding.
+        """
         return np.zeros(0)
 
     @abstractmethod
@@ -188,6 +195,20 @@ class Task(ABC, Generic[E]):
         self, examples: Sequence[E], answers: Answers, eager: Answers, reader: ReleaseReader
     ) -> tuple[Score, ...]:
         """The metrics of `answers`, the primary one first; `eager` has eager PyTorch's answers to the same rows."""
+
+    def beside_other_truths(
+        self, examples: Sequence[E], answers: Answers
+    ) -> tuple[Sequence[E], Answers] | None:
+        """The same answers beside the truths of other examples, whose score is that of chance; None without truths."""
+        return None
+
+    def class_answers(self, examples: Sequence[E], answers: Answers) -> ClassAnswers | None:
+        """The answers by class; None for heads that do not classify."""
+        return None
+
+    def calibration(self, examples: Sequence[E], answers: Answers) -> Score | None:
+        """A proper score of the probabilities; None for heads whose probabilities are not judged."""
+        return None
 
     @abstractmethod
     def decisions(self, examples: Sequence[E], answers: Answers, reader: ReleaseReader) -> Indices:

@@ -1,11 +1,14 @@
 """Embeddings of texts by the encoder without a head."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from distilforge.heads.features import SENTENCE
+from distilforge.text.prompts import prompted
 
 from validation import metrics
+from validation.chance import exchanged
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
 from validation.tasks.base import Answers, Example, Outputs, ReleaseReader, Row, Task, TextReader, encoded
@@ -25,9 +28,11 @@ class MatchedText(Example):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features(Task[MatchedText]):
-    """Retrieval accuracy: how often a text's own match is the nearest of all matches, by the cosine of mean vectors.
+    """Retrieval accuracy: how often a text's own match is the nearest of all matches, by the cosine of embeddings.
 
-    Without matches, the metric is the cosine of a text's embedding with eager PyTorch's.
+    An embedding is the one that a sentence-transformers model declares, with its default prompt, or else the mean over
+    the tokens: what an application gets by default. Without matches, the metric is the cosine of a text's embedding
+    with eager PyTorch's.
     """
 
     required = frozenset({"text"})
@@ -40,15 +45,19 @@ class Features(Task[MatchedText]):
 
     def rows(self, example: MatchedText, index: int, reader: TextReader) -> tuple[Row, ...]:
         parts = [(TEXT, example.text)] + ([] if example.match is None else [(MATCH, example.match)])
-        encodings = [(part, *encoded(text, reader)) for part, text in parts]
+        prompt = reader.tokenizer.prompts.default
+        encodings = [(part, *encoded(prompted(text, prompt), reader)) for part, text in parts]
         return tuple(
             Row(example=index, encodings=(encoding,), part=part, truncated=truncated)
             for part, encoding, truncated in encodings
         )
 
     def reduce(self, row: Row, outputs: Outputs) -> Array:
-        mean_C = outputs["last_hidden_state"][: row.tokens].astype(np.float64).mean(axis=0)
-        unit_C: Array = mean_C / max(float(np.linalg.norm(mean_C)), 1e-12)
+        if SENTENCE in outputs:
+            embedding_C = outputs[SENTENCE].astype(np.float64)
+        else:
+            embedding_C = outputs["last_hidden_state"][: row.tokens].astype(np.float64).mean(axis=0)
+        unit_C: Array = embedding_C / max(float(np.linalg.norm(embedding_C)), 1e-12)
         return unit_C
 
     def row_scores(self, row: Row, outputs: Outputs) -> Array:
@@ -59,13 +68,17 @@ class Features(Task[MatchedText]):
         return float(np.linalg.norm(before - after))
 
     def cosines(self, answers: Answers, eager: Answers) -> Array:
-        cosines_N: Array = (np.stack(answers.of_part(TEXT)) * np.stack(eager.of_part(TEXT))).sum(axis=1)
-        return cosines_N
+        texts_NC, expected_NC = np.stack(answers.of_part(TEXT)), np.stack(eager.of_part(TEXT))
+        # What all texts have in common says nothing of any of them, and in large models it is most of a vector
+        # (Mu and Viswanath 2018). Eager's mean is taken from both sides, so that a constant error counts.
+        common_C = expected_NC.mean(axis=0) if len(expected_NC) > 1 else 0.0
+        return _cosines(texts_NC - common_C, expected_NC - common_C)
 
     def scores(
         self, examples: Sequence[MatchedText], answers: Answers, eager: Answers, reader: ReleaseReader
     ) -> tuple[Score, ...]:
-        cosine = metrics.mean("embedding cosine", self.cosines(answers, eager))
+        pairs = (np.stack(answers.of_part(TEXT)), np.stack(eager.of_part(TEXT)))
+        cosine = metrics.mean("embedding cosine", _cosines(*pairs))
         matches = _matches(examples)
         if len(set(matches)) < 2:
             return (cosine,)
@@ -73,6 +86,18 @@ class Features(Task[MatchedText]):
         nearest = self.decisions(examples, answers, reader)
         correct = [matches[index] == query.match for index, query in zip(nearest, queries, strict=True)]
         return metrics.mean("retrieval accuracy", np.asarray(correct, dtype=np.float64)), cosine
+
+    def beside_other_truths(
+        self, examples: Sequence[MatchedText], answers: Answers
+    ) -> tuple[Sequence[MatchedText], Answers] | None:
+        """Every match beside the embedding of another text."""
+        if len(set(_matches(examples))) < 2:
+            return None
+        places = [place for place, row in enumerate(answers.rows) if row.part == TEXT]
+        arrays = list(answers.arrays)
+        for place, other in zip(places, exchanged(len(places)), strict=True):
+            arrays[place] = answers.arrays[places[other]]
+        return examples, replace(answers, arrays=tuple(arrays))
 
     def decisions(self, examples: Sequence[MatchedText], answers: Answers, reader: ReleaseReader) -> Indices:
         if len(set(_matches(examples))) < 2:
@@ -84,6 +109,13 @@ class Features(Task[MatchedText]):
         candidates_MC = np.stack(answers.of_part(MATCH))
         nearest_Q: Indices = (queries_QC @ candidates_MC.T).argmax(axis=1)
         return nearest_Q
+
+
+def _cosines(vectors_NC: Array, others_NC: Array) -> Array:
+    """The cosine of each vector with the other one of the same row."""
+    lengths_N = np.linalg.norm(vectors_NC, axis=1) * np.linalg.norm(others_NC, axis=1)
+    cosines_N: Array = (vectors_NC * others_NC).sum(axis=1) / np.maximum(lengths_N, 1e-12)
+    return cosines_N
 
 
 def _matches(examples: Sequence[MatchedText]) -> list[str]:

@@ -1,12 +1,13 @@
 """Prediction of masked words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from distilforge.tokenizer import Tokenizer
 
 from validation import metrics
+from validation.chance import exchanged
 from validation.errors import DataError
 from validation.metrics import Array, Indices, Score
 from validation.record import SCHEMAS, Record
@@ -34,7 +35,7 @@ class MaskedText(Example):
     text: str
     """The text, with [MASK] for each masked word."""
     targets: tuple[str, ...]
-    """The masked wordpieces, in order."""
+    """The masked wordpieces, in order; empty where they are not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +47,13 @@ class MaskedLM(Task[MaskedText]):
     """
 
     required = frozenset({"text", "targets"})
+    truths = frozenset({"targets"})
 
     def parse(self, record: Record) -> MaskedText:
-        text, targets = record.text("text"), record.texts("targets")
+        text = record.text("text")
+        if not self.labelled:
+            return MaskedText(place=record.place, text=text, targets=())
+        targets = record.texts("targets")
         if text.count(MASK) != len(targets):
             raise record.error(
                 f"has {text.count(MASK)} {MASK} and {len(targets)} targets; each {MASK} needs one target"
@@ -61,19 +66,20 @@ class MaskedLM(Task[MaskedText]):
         text = example.text.replace(MASK, tokenizer.special_token("mask"))
         encoding, truncated = encoded(text, reader)
         masks = tuple(position for position, token in enumerate(encoding.ids) if token == mask)
-        if not truncated and len(masks) != len(example.targets):
+        if self.labelled and not truncated and len(masks) != len(example.targets):
             raise DataError(
                 f"{example.place}: the text has {len(masks)} mask tokens after tokenization and "
                 f"{len(example.targets)} targets",
                 hint=SCHEMAS,
             )
-        targets = (_target(target, example, tokenizer) for target in example.targets[: len(masks)])
+        words = example.targets[: len(masks)] if self.labelled else ()
+        targets = (_target(word, example, tokenizer) for word in words)
         return (
             Row(
                 example=index,
                 encodings=(encoding,),
                 scored_positions=masks,
-                targets=tuple(targets) if self.labelled else (),
+                targets=tuple(targets),
                 truncated=truncated,
             ),
         )
@@ -106,6 +112,17 @@ class MaskedLM(Task[MaskedText]):
             metrics.ratio("masked top-1 accuracy", correct_N, masks_N),
             metrics.perplexity("pseudo-perplexity", negative_log_likelihoods_N, masks_N),
         )
+
+    def beside_other_truths(
+        self, examples: Sequence[MaskedText], answers: Answers
+    ) -> tuple[Sequence[MaskedText], Answers]:
+        """Every mask beside the word of another mask."""
+        targets = np.asarray([target for row in answers.rows for target in row.targets], dtype=np.int64)
+        ends = np.cumsum([len(row.targets) for row in answers.rows])[:-1]
+        parts = np.split(targets[exchanged(len(targets))], ends)
+        pairs = zip(answers.rows, parts, strict=True)
+        rows = tuple(replace(row, targets=tuple(part.tolist())) for row, part in pairs)
+        return examples, replace(answers, rows=rows)
 
     def decisions(self, examples: Sequence[MaskedText], answers: Answers, reader: ReleaseReader) -> Indices:
         return np.concatenate([array[0] for array in answers.arrays]).astype(np.int64)

@@ -1,7 +1,7 @@
 """Extraction of an answer from a context."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import distilforge
 import numpy as np
@@ -11,6 +11,7 @@ from distilforge.manifest import Tensor, Variant
 from distilforge.session import SessionParts
 
 from validation import metrics
+from validation.chance import exchanged
 from validation.errors import DataError
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
@@ -38,7 +39,7 @@ class Question(Example):
     context: str
     """The context."""
     answers: tuple[str, ...]
-    """The right answers; empty where the context does not answer the question."""
+    """The right answers; empty where the context does not answer the question, or where answers are not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +47,11 @@ class QuestionAnswering(Task[Question]):
     """F1 and exact match by SQuAD's rules (Rajpurkar et al. 2016), for the answers of the runtime's session."""
 
     required = frozenset({"question", "context", "answers"})
+    truths = frozenset({"answers"})
 
     def parse(self, record: Record) -> Question:
         context = record.text("context")
-        answers = record.value("answers")
+        answers = record.value("answers") if self.labelled or record.has("answers") else []
         if not isinstance(answers, list):
             raise record.invalid("answers", answers, 'a list of {"text", "start"}')
         return Question(
@@ -100,6 +102,12 @@ class QuestionAnswering(Task[Question]):
             exact.append(float(result["exact_match"]) / 100)
             f1.append(float(result["f1"]) / 100)
         return metrics.mean("answer F1", np.asarray(f1)), metrics.mean("exact match", np.asarray(exact))
+
+    def beside_other_truths(
+        self, examples: Sequence[Question], answers: Answers
+    ) -> tuple[Sequence[Question], Answers]:
+        pairs = zip(examples, exchanged(len(examples)).tolist(), strict=True)
+        return tuple(replace(example, answers=examples[other].answers) for example, other in pairs), answers
 
     def decisions(self, examples: Sequence[Question], answers: Answers, reader: ReleaseReader) -> Indices:
         """The first and last character of each answer, in the upper and lower 32 bits."""

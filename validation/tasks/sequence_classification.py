@@ -1,15 +1,18 @@
 """Classification of a whole text: one label, several labels, or a number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from distilforge.logits.probabilities import sigmoid
 
 from validation import metrics
+from validation.chance import exchanged
+from validation.classes import ClassAnswers
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
 from validation.tasks.base import (
+    BRIER,
     Answers,
     Example,
     Outputs,
@@ -39,12 +42,16 @@ class SequenceClassification(Task[ClassifiedText]):
     """The primary metric is accuracy for one label, micro F1 for several labels, and R2 for a number."""
 
     required = frozenset({"text", "label"})
+    truths = frozenset({"label"})
     optional = frozenset({"text_pair"})
     classifies = True
 
     @property
     def kind(self) -> str:
-        """The problem type. Without one in config.json, one label means regression, as in transformers."""
+        """The problem type. Without one in config.json, one label means regression, as in transformers.
+
+        The number is then a score from 0 to 1, such as that of a cross-encoder.
+        """
         default = "regression" if len(self.labels) == 1 else "single_label_classification"
         return self.problem_type or default
 
@@ -58,7 +65,6 @@ class SequenceClassification(Task[ClassifiedText]):
         )
 
     def _truth(self, record: Record) -> float | tuple[int, ...]:
-        value = record.value("label")
         if self.kind == "regression":
             if len(self.labels) != 1:
                 raise record.error(
@@ -66,19 +72,9 @@ class SequenceClassification(Task[ClassifiedText]):
                 )
             return record.number("label")
         if self.kind == "multi_label_classification":
-            if not isinstance(value, list):
-                raise record.invalid(
-                    "label", value, "a list of labels, because the model gives several labels to a text"
-                )
-            true_labels = {record.label("label", label, self.labels) for label in value}
-        elif isinstance(value, int) and not isinstance(value, bool):
-            true_labels = {record.index("label", len(self.labels))}
-        elif isinstance(value, str):
-            true_labels = {record.label("label", value, self.labels)}
+            true_labels = record.label_set("label", self.labels)
         else:
-            raise record.invalid(
-                "label", value, "one label's name or index, because the model gives one label to a text"
-            )
+            true_labels = frozenset({record.label("label", record.value("label"), self.labels)})
         return tuple(int(index in true_labels) for index in range(len(self.labels)))
 
     def rows(self, example: ClassifiedText, index: int, reader: TextReader) -> tuple[Row, ...]:
@@ -87,11 +83,18 @@ class SequenceClassification(Task[ClassifiedText]):
         return (Row(example=index, encodings=(encoding,), truncated=truncated),)
 
     def reduce(self, row: Row, outputs: Outputs) -> Array:
+        if self.kind == "regression":
+            return self._number(outputs)
         return outputs["logits"].astype(np.float64)
+
+    def _number(self, outputs: Outputs) -> Array:
+        """The number that an application gets: a sigmoid unless config.json says regression."""
+        logits = outputs["logits"] if self.problem_type else sigmoid(outputs["logits"])
+        return logits.astype(np.float64)
 
     def row_scores(self, row: Row, outputs: Outputs) -> Array:
         if self.kind == "regression":
-            return outputs["logits"].astype(np.float64)
+            return self._number(outputs)
         if self.kind == "multi_label_classification":
             return sigmoid(outputs["logits"]).astype(np.float64)
         return probabilities(outputs["logits"])
@@ -120,6 +123,41 @@ class SequenceClassification(Task[ClassifiedText]):
             metrics.mean("accuracy", correct_N),
             metrics.macro_f1("macro F1", best_N, actual_N, len(self.labels)),
         )
+
+    def beside_other_truths(
+        self, examples: Sequence[ClassifiedText], answers: Answers
+    ) -> tuple[Sequence[ClassifiedText], Answers]:
+        pairs = zip(examples, exchanged(len(examples)).tolist(), strict=True)
+        return tuple(replace(example, truth=examples[other].truth) for example, other in pairs), answers
+
+    def class_answers(self, examples: Sequence[ClassifiedText], answers: Answers) -> ClassAnswers | None:
+        if self.kind == "regression":
+            return None
+        logits_NL, texts_N = np.stack(answers.of_part(0)), np.arange(len(examples))
+        actual_NL = np.asarray([example.truth for example in examples], dtype=np.bool_)
+        if self.kind == "multi_label_classification":
+            return ClassAnswers(
+                labels=self.labels,
+                exclusive=False,
+                texts=texts_N,
+                predicted=logits_NL > 0,
+                actual=actual_NL,
+            )
+        return ClassAnswers.of_one_label(
+            self.labels, texts_N, logits_NL.argmax(axis=1), actual_NL.argmax(axis=1)
+        )
+
+    def calibration(self, examples: Sequence[ClassifiedText], answers: Answers) -> Score | None:
+        if self.kind == "regression":
+            return None
+        logits_NL = np.stack(answers.of_part(0)).astype(np.float32)
+        actual_NL = np.asarray([example.truth for example in examples], dtype=np.float64)
+        if self.kind == "multi_label_classification":
+            # Each label is a question of its own
+            scores_N = ((sigmoid(logits_NL) - actual_NL) ** 2).mean(axis=1)
+        else:
+            scores_N = metrics.brier(probabilities(logits_NL), actual_NL)
+        return metrics.mean(BRIER, scores_N, higher_is_better=False)
 
     def decisions(
         self, examples: Sequence[ClassifiedText], answers: Answers, reader: ReleaseReader

@@ -2,15 +2,18 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from distilforge.tokenizer import Encoding
 
 from validation import metrics
+from validation.chance import exchanged
+from validation.classes import ClassAnswers
 from validation.metrics import Array, Indices, Score
 from validation.record import Record
 from validation.tasks.base import (
+    BRIER,
     Answers,
     Example,
     Outputs,
@@ -45,6 +48,7 @@ class TokenClassification(Task[LabelledWords]):
     """
 
     required = frozenset({"tokens", "labels"})
+    truths = frozenset({"labels"})
     classifies = True
 
     def parse(self, record: Record) -> LabelledWords:
@@ -52,13 +56,19 @@ class TokenClassification(Task[LabelledWords]):
         for index, token in enumerate(tokens):
             if token.split() != [token]:
                 raise record.invalid(f"tokens[{index}]", token, "one word, without spaces")
-        labels = record.texts("labels")
-        if len(labels) != len(tokens):
-            raise record.error(
-                f"has {len(tokens)} tokens and {len(labels)} labels; each token needs one label"
-            )
-        known = tuple(record.label("labels", label, self.labels) for label in labels) if self.labelled else ()
-        return LabelledWords(place=record.place, tokens=tokens, labels=known)
+        labels = self._labels(record, len(tokens)) if self.labelled else ()
+        return LabelledWords(place=record.place, tokens=tokens, labels=labels)
+
+    def _labels(self, record: Record, count: int) -> tuple[int, ...]:
+        """The indices of the labels of `count` words."""
+        labels = record.value("labels")
+        if not isinstance(labels, list):
+            raise record.invalid("labels", labels, "a list with a label for each token")
+        if len(labels) != count:
+            raise record.error(f"has {count} tokens and {len(labels)} labels; each token needs one label")
+        return tuple(
+            record.label(f"labels[{index}]", label, self.labels) for index, label in enumerate(labels)
+        )
 
     def rows(self, example: LabelledWords, index: int, reader: TextReader) -> tuple[Row, ...]:
         encoding, truncated = encoded(" ".join(example.tokens), reader)
@@ -74,8 +84,9 @@ class TokenClassification(Task[LabelledWords]):
         )
 
     def reduce(self, row: Row, outputs: Outputs) -> Array:
-        best_M: Array = outputs["logits"][list(row.scored_positions)].argmax(axis=-1).astype(np.float64)
-        return best_M
+        """The logits of each word, (M, labels)."""
+        logits_ML: Array = outputs["logits"][list(row.scored_positions)].astype(np.float64)
+        return logits_ML
 
     def row_scores(self, row: Row, outputs: Outputs) -> Array:
         return probabilities(outputs["logits"][list(row.scored_positions)])
@@ -84,10 +95,7 @@ class TokenClassification(Task[LabelledWords]):
         self, examples: Sequence[LabelledWords], answers: Answers, eager: Answers, reader: ReleaseReader
     ) -> tuple[Score, ...]:
         pairs = [
-            (
-                array.astype(np.int64),
-                np.asarray([examples[row.example].labels[word] for word in row.targets], np.int64),
-            )
+            (array.argmax(axis=-1), _actual(examples[row.example], row))
             for row, array in zip(answers.rows, answers.arrays, strict=True)
         ]
         correct_N = np.asarray([(predicted == actual).sum() for predicted, actual in pairs], dtype=np.float64)
@@ -102,7 +110,35 @@ class TokenClassification(Task[LabelledWords]):
     def decisions(
         self, examples: Sequence[LabelledWords], answers: Answers, reader: ReleaseReader
     ) -> Indices:
-        return np.concatenate([array.astype(np.int64) for array in answers.arrays])
+        return np.concatenate([array.argmax(axis=-1) for array in answers.arrays])
+
+    def beside_other_truths(
+        self, examples: Sequence[LabelledWords], answers: Answers
+    ) -> tuple[Sequence[LabelledWords], Answers]:
+        """Every word beside the label of another word of the data."""
+        labels = np.concatenate([example.labels for example in examples]).astype(np.int64)
+        ends = np.cumsum([len(example.labels) for example in examples])[:-1]
+        parts = np.split(labels[exchanged(len(labels))], ends)
+        pairs = zip(examples, parts, strict=True)
+        return tuple(replace(example, labels=tuple(part.tolist())) for example, part in pairs), answers
+
+    def class_answers(self, examples: Sequence[LabelledWords], answers: Answers) -> ClassAnswers:
+        return ClassAnswers.of_one_label(
+            self.labels,
+            np.repeat([row.example for row in answers.rows], list(map(len, answers.arrays))),
+            np.concatenate([array.argmax(axis=-1) for array in answers.arrays]),
+            np.concatenate([_actual(examples[row.example], row) for row in answers.rows]),
+        )
+
+    def calibration(self, examples: Sequence[LabelledWords], answers: Answers) -> Score:
+        by_class = self.class_answers(examples, answers)
+        probabilities_UL = probabilities(np.concatenate(answers.arrays).astype(np.float32))
+        scores_U = metrics.brier(probabilities_UL, by_class.actual.astype(np.float64))
+        sums_N, words_N = (
+            np.bincount(by_class.texts, weights=weights, minlength=len(examples)).astype(np.float64)
+            for weights in (scores_U, None)
+        )
+        return metrics.ratio(BRIER, sums_N, words_N, higher_is_better=False)
 
     def _entities(self, predicted: Indices, actual: Indices) -> tuple[int, int, int]:
         """How many entities are correct, predicted and actual."""
@@ -122,6 +158,11 @@ class TokenClassification(Task[LabelledWords]):
         predicted_inside, actual_inside = predicted != outside, actual != outside
         correct = (predicted == actual) & actual_inside
         return int(correct.sum()), int(predicted_inside.sum()), int(actual_inside.sum())
+
+
+def _actual(example: LabelledWords, row: Row) -> Indices:
+    """The labels of the words that are scored in `row`."""
+    return np.asarray([example.labels[word] for word in row.targets], dtype=np.int64)
 
 
 def _columns(counts: list[tuple[int, int, int]]) -> tuple[Array, Array, Array]:

@@ -9,7 +9,7 @@ import onnx_ir
 
 from pipeline.errors import StageError
 from pipeline.graph.file import Graph
-from pipeline.precision import Calibration
+from pipeline.precision import Batches
 from pipeline.precision.ranges import observe
 
 
@@ -23,22 +23,22 @@ class Magnitude:
     """The name of the value that reached it."""
 
 
-def largest(graph: Graph, values: Sequence[onnx_ir.Value], calibration: Calibration) -> Magnitude:
-    """The largest magnitude in `values` over all calibration batches, padding included: it is computed too.
+def largest(graph: Graph, values: Sequence[onnx_ir.Value], batches: Batches) -> Magnitude:
+    """The largest magnitude in `values` over all `batches`, padding included: it is computed too.
 
     Temporary nodes in the graph take the maxima, so that the values of a batch need not all be in memory at once.
     Raises StageError where there is no data, and for NaN and infinity.
     """
     highest = Magnitude(value=0.0, name="none")
     with _maxima(graph, values) as maxima:
-        for _, arrays in observe.run_batches(graph, maxima, calibration()):
+        for _, arrays in observe.run_batches(graph, maxima, batches()):
             for value, array in zip(values, arrays, strict=True):
                 magnitude = float(array)
                 if not np.isfinite(magnitude):
                     raise StageError(
                         "quantize",
-                        f"in fp32, {value.name} holds NaN or infinity on the calibration data",
-                        hint="look for broken weights, or for calibration data that is not text for this model",
+                        f"in fp32, {value.name} holds NaN or infinity on the calibration or evaluation data",
+                        hint="look for broken weights, or for data that is not text for this model",
                     )
                 if magnitude > highest.value:
                     highest = Magnitude(value=magnitude, name=str(value.name))

@@ -122,13 +122,47 @@ def noise(eager: np.ndarray, variant: np.ndarray, parts: int = 1) -> float:
 
 
 @pytest.mark.parametrize("parts", [1, 3, 10])
-def test_noise_is_the_differences_rms_by_eagers_standard_deviation(parts: int) -> None:
+def test_noise_is_the_differences_rms_by_eagers_standard_deviation_around_its_channels(parts: int) -> None:
     random = np.random.default_rng(3)
-    eager = random.normal(5, 2, (40, 30)).astype(np.float32)
+    eager = (random.normal(5, 2, (40, 30)) + 100 * np.arange(30)).astype(np.float32)
     variant = eager + random.normal(0, 0.1, eager.shape).astype(np.float32)
-    expected = np.sqrt(np.mean((variant - eager) ** 2)) / eager.std()
+    expected = np.sqrt(np.mean((variant - eager) ** 2)) / np.sqrt(eager.var(axis=0).mean())
     assert noise(eager, variant, parts) == pytest.approx(expected, rel=1e-4)  # sums are of float32 values
     assert expected == pytest.approx(0.05, rel=0.05)
+
+
+@pytest.mark.parametrize("constant", [0.0, 50.0, 5e4])
+def test_a_channel_that_is_always_large_does_not_hide_the_noise_of_the_others(constant: float) -> None:
+    random = np.random.default_rng(6)
+    eager = random.normal(size=(200, 20)).astype(np.float32)
+    eager[:, 7] = constant
+    variant = eager + random.normal(0, 0.5, eager.shape).astype(np.float32)
+    variant[:, 7] = constant
+    # Half of the spread of every other channel; around the mean of all values, it would be below 0.01 at 5e4
+    assert noise(eager, variant) == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_constant_error_is_noise() -> None:
+    eager = np.random.default_rng(7).normal(size=(300, 4)).astype(np.float32)
+    assert noise(eager, eager + np.float32(2)) == pytest.approx(2, rel=0.1)  # a deviation of 1200 values
+
+
+def scaled(eager: np.ndarray, variant: np.ndarray, axes: tuple[str, ...] = ("batch", "labels")) -> float:
+    tally = Tally("texts", "logits", axes)
+    for row in range(len(eager)):
+        part = slice(row, row + 1)
+        tally.add(difference(eager[part], variant[part], feeds(eager.shape[1]), tally.axes))
+    return tally.agreement.scaled
+
+
+def test_an_error_is_relative_to_the_largest_value_of_its_own_channel_beyond_one() -> None:
+    eager = np.float32([[2800, 0.5, -2], [2000, 0.1, 0]])
+    off = eager + np.float32([[0, 0, 0], [0.25, 0.002, 0.002]])
+    # 0.25 of 2800 is less than 0.002 of 2, and a value below 1 gives no more room than 1
+    assert scaled(eager, off) == pytest.approx(0.002, rel=1e-3)
+    assert scaled(eager[:, :1], off[:, :1]) == pytest.approx(0.25 / 2800, rel=1e-3)
+    # Tokens are no channels: an error at one is relative to the largest value of all
+    assert scaled(eager, off, ("batch", "sequence")) == pytest.approx(0.25 / 2800, rel=1e-3)
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(1e-3, 0.0), (1e3, 0.0), (1.0, 10.0)])
@@ -145,7 +179,7 @@ def test_noise_depends_neither_on_the_outputs_scale_nor_on_its_offset(scale: flo
 
 def test_an_output_without_any_information_has_a_noise_of_one() -> None:
     eager = np.random.default_rng(5).normal(3, 2, (100, 50)).astype(np.float32)
-    assert noise(eager, np.full_like(eager, eager.mean())) == pytest.approx(1, rel=1e-3)
+    assert noise(eager, np.tile(eager.mean(axis=0), (100, 1))) == pytest.approx(1, rel=1e-3)
 
 
 def test_a_constant_output_has_a_finite_noise() -> None:

@@ -78,6 +78,7 @@ def test_data_of_another_head_is_recognised(written: str, head: str, tmp_path: P
     [
         ("sequence_classification", {"label": "positiv"}, "unknown label 'positiv'"),
         ("sequence_classification", {"label": 3}, "a whole number from 0 to 2, found 3"),
+        ("sequence_classification", {"label": 1.5}, "one label's name or index, found 1.5"),
         ("sequence_classification", {"label": ["positive"]}, "one label's name or index"),
         (
             "sequence_classification",
@@ -87,6 +88,7 @@ def test_data_of_another_head_is_recognised(written: str, head: str, tmp_path: P
         ("sequence_classification", {"text": 7}, "field 'text' must be text that is not blank, found 7"),
         ("token_classification", {"labels": ["positive"]}, "has 2 tokens and 1 labels"),
         ("token_classification", {"labels": ["positive", "B-DOG"]}, "unknown label 'B-DOG'"),
+        ("token_classification", {"labels": "positive"}, "a list with a label for each token"),
         ("token_classification", {"tokens": ["two words", "x"]}, "one word, without spaces"),
         ("question_answering", {"answers": [{"text": "film", "start": 0}]}, "'a fi'"),
         ("question_answering", {"answers": [{"text": "film", "start": 99}]}, "from 0 to 5, found 99"),
@@ -123,6 +125,82 @@ def test_several_labels_and_numbers_are_read_for_models_that_give_them(tmp_path:
     )
     with pytest.raises(DataError, match="a finite number, found nan"):
         load(write(tmp_path, '{"text": "a", "label": NaN}'), head, ("score",))
+
+
+@pytest.mark.parametrize(
+    ("label", "truth"),
+    [
+        (["positive", "negative"], (1, 0, 1)),
+        ([2, 0], (1, 0, 1)),
+        ([1, 0, 1], (1, 0, 1)),
+        ([1.0, 0.0, 1.0], (1, 0, 1)),
+        ([True, False, True], (1, 0, 1)),
+        ([0, 0, 0], (0, 0, 0)),
+        ([], (0, 0, 0)),
+        ([1], (0, 1, 0)),
+        (["neutral", 2], (0, 1, 1)),
+    ],
+)
+def test_several_labels_are_names_indices_or_a_number_for_each(
+    label: list[object], truth: tuple[int, ...], tmp_path: Path
+) -> None:
+    (example,) = load(
+        write(tmp_path, {"text": "a", "label": label}),
+        "sequence_classification",
+        LABELS,
+        problem_type="multi_label_classification",
+    )
+    assert getattr(example, "truth", None) == truth
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ([3], r"'label\[0\]' must be a label's name, or a whole number from 0 to 2, found 3"),
+        ([0, 0.5, 1], r"'label\[1\]' must be one label's name or index, found 0.5"),
+        (["positiv"], r"'label\[0\]' has the unknown label 'positiv'"),
+        ("positive", "a list of labels or of 3 numbers 0 and 1"),
+    ],
+)
+def test_several_labels_that_do_not_fit_are_named(label: object, message: str, tmp_path: Path) -> None:
+    path = write(tmp_path, {"text": "a", "label": label})
+    with pytest.raises(DataError, match=message):
+        load(path, "sequence_classification", LABELS, problem_type="multi_label_classification")
+
+
+def test_words_may_have_indices_of_labels(tmp_path: Path) -> None:
+    (example,) = load(
+        write(tmp_path, GOOD["token_classification"] | {"labels": [0, "positive"]}),
+        "token_classification",
+        LABELS,
+    )
+    assert getattr(example, "labels", None) == (0, 2)
+
+
+@pytest.mark.parametrize("head", sorted(GOOD))
+def test_calibration_data_need_no_labels(head: str, tmp_path: Path) -> None:
+    truths = tasks.find(head).truths
+    assert truths <= tasks.find(head).required
+    texts = {field: value for field, value in GOOD[head].items() if field not in truths}
+    assert len(load(write(tmp_path, texts, GOOD[head]), head, (), labelled=False)) == 2
+    if truths:
+        with pytest.raises(DataError):
+            load(write(tmp_path, texts), head, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("written", "head"),
+    [
+        (written, head)
+        for written in GOOD
+        for head in GOOD
+        # Texts with or without matches are texts for every head that reads one text
+        if written != head and not (written == "features" and tasks.find(head).required >= {"text"})
+    ],
+)
+def test_calibration_data_of_another_head_are_recognised(written: str, head: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"looks like data of the head '{written}'"):
+        load(write(tmp_path, GOOD[written]), head, LABELS, labelled=False)
 
 
 def test_a_misspelt_field_is_pointed_out(tmp_path: Path) -> None:

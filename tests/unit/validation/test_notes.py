@@ -44,9 +44,14 @@ def test_the_note_asks_for_as_many_examples_as_are_enough(margin: float, tmp_pat
     )
 
 
-def test_enough_examples_need_no_note(tmp_path: Path) -> None:
+def test_the_note_says_what_loss_enough_examples_could_show(tmp_path: Path) -> None:
     data = evaluation(HEAD, tmp_path, examples=40)
-    assert notes(data, evaluated(data), Gates(margin=0.1)) == ()
+    (note,) = notes(data, evaluated(data), Gates(margin=0.1))
+    assert note == "All 40 different examples together could show a loss of 7.49% or more, at 95% confidence."
+    repeated = replace(evaluated(data), repeated=1200)
+    assert "1,200 of 1,240 examples repeat the text of an earlier one and were left out." in notes(
+        data, repeated, Gates(margin=0.1)
+    )
 
 
 def test_without_data_the_notes_say_that_accuracy_was_not_judged() -> None:

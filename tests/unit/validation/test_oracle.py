@@ -18,7 +18,7 @@ ENGINE, ORACLE = "tensorrt/rtx-fp32.engine", "tensorrt/rtx-fp32.onnx"
 NAME = "tensorrt-rtx:fp32"
 # Every loss is within this margin, so the first look decides
 WIDE = replace(GATES, looks=3, margin=0.99)
-FIRST, ALL = 13, 40
+ALL = 40
 COMPILED = CompiledEngine(
     flavour="TensorRT-RTX",
     version="1.7.1.116",
@@ -55,12 +55,13 @@ def test_its_graph_answers_for_an_engine_that_cannot_run_here(head: str, tmp_pat
     report = validated(head, release, evaluation(head, tmp_path), WIDE)
     fp32, engine = report.variants
     assert (engine.name, failed(engine), engine.withheld) == (NAME, set(), "")
-    assert engine.metrics[0].examples == fp32.metrics[0].examples == (ALL if head == "features" else FIRST)
+    # Random labels fit no model, so no look before the last can settle anything
+    assert engine.metrics[0].examples == fp32.metrics[0].examples == ALL
     # The same graph: its answers differ from eager PyTorch's as little
     assert checks(engine) == [check for check in checks(fp32) if not check.startswith("speed")]
     assert (engine.measurements, engine.speedups) == ((), ())
     assert [metric.name for metric in engine.metrics] == [metric.name for metric in fp32.metrics]
-    note, widened = engine.notes
+    note, widened, *_ = engine.notes
     assert widened.startswith(WIDENED)
     assert note.startswith("Not run on a device, since ")
     assert ORACLE in note

@@ -77,10 +77,10 @@ def test_a_variant_that_depends_on_its_batch_by_nature_is_noted_and_not_refused(
     strict = replace(ANY, limits={**LIMITS, "int8": replace(LIMITS["int8"], shift=1e-3)})
     release = add_int8(copied(HEAD, tmp_path / "release"))
     fp32, int8 = validated(HEAD, release, data, strict).variants
-    (widened,) = fp32.notes
+    widened = fp32.notes[0]
     assert widened.startswith(WIDENED)
     assert int8.notes[0] == widened
-    (note,) = int8.notes[1:]
+    note = int8.notes[-1]
     assert "int8_dynamic scales activations by what is in the batch" in note
     assert all(f"{stability.largest:.2g} when {stability.way}" in note for stability in int8.stability)
     assert not any("when padded" in verdict.check for verdict in int8.verdicts)
@@ -91,7 +91,7 @@ def test_a_variant_that_depends_on_its_batch_by_nature_is_noted_and_not_refused(
         replace(manifest, variants=(manifest.variants[0], replace(manifest.variants[1], passes=()))),
     )
     _, silent = validated(HEAD, release, data, strict).variants
-    assert silent.notes == (widened,)
+    assert not any("int8_dynamic" in note for note in silent.notes)
     assert {"largest change of a score when padded", "largest change of a score when batched"} <= failed(
         silent
     )
@@ -119,7 +119,7 @@ def test_noise_is_measured_for_a_head_without_labels(tmp_path: Path) -> None:
 
 def test_a_vocabulary_is_compared_at_the_masks_and_at_every_eighth_token(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
-    lines = [{"text": "cat " * 17 + "[MASK] dog", "targets": ["cat"]}] * 2
+    lines = [{"text": f"{'cat ' * 17}[MASK] {word}", "targets": ["cat"]} for word in ("dog", "cat")]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     release = copied("masked_lm", tmp_path / "release")
     report = validated("masked_lm", release, path, ANY)

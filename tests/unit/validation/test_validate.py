@@ -158,6 +158,7 @@ def test_long_texts_are_cut_and_the_report_says_so(tmp_path: Path) -> None:
         "".join(json.dumps({"text": text or "a", "label": 0}) + "\n" for text in ("cat " * 99, *TEXTS[:2]))
     )
     report = validated(head, published(head, LABELS[head]).release, path)
+    assert report.examples == 3
     assert any("1 of 3 texts had more than 64 tokens and were cut off there" in note for note in report.notes)
     assert any("3 examples are too few" in note for note in report.notes)
 
@@ -199,3 +200,68 @@ def test_one_example_is_too_few_for_an_interval(tmp_path: Path) -> None:
     head = "sequence_classification"
     with pytest.raises(DataError, match="holds 1 example; an interval needs at least 2"):
         validated(head, published(head, LABELS[head]).release, path)
+
+
+def test_examples_in_which_the_model_reads_the_same_count_once(tmp_path: Path) -> None:
+    head = "sequence_classification"
+    lines = [json.dumps({"text": text, "label": 0}) for text in ("a good film", "a bad film")]
+    path = tmp_path / "data.jsonl"
+    path.write_text("".join(f"{line}\n" for line in lines * 250))
+    report = validated(head, published(head, LABELS[head]).release, path)
+    assert report.examples == 2
+    assert "498 of 500 examples repeat the text of an earlier one and were left out." in report.notes
+    (variant,) = report.variants
+    assert variant.metrics[0].examples == 2
+    (loss,) = (verdict for verdict in variant.verdicts if verdict.kind == "loss")
+    assert loss.outcome == "not settled"
+    assert any("2 different examples are too few" in note for note in variant.notes)
+    path.write_text(f"{lines[0]}\n" * 9)
+    with pytest.raises(DataError, match="holds 1 example; an interval needs at least 2 that differ"):
+        validated(head, published(head, LABELS[head]).release, path)
+
+
+def test_a_text_and_another_one_of_which_the_model_reads_the_same_count_once(tmp_path: Path) -> None:
+    head = "sequence_classification"
+    path = tmp_path / "data.jsonl"
+    texts = ("Good  film", "good film", "bad film", "cat " * 80 + "good", "cat " * 80 + "bad")
+    path.write_text("".join(json.dumps({"text": text, "label": 0}) + "\n" for text in texts))
+    # Case, spaces, and what is beyond 64 tokens make no difference to the model
+    assert validated(head, published(head, LABELS[head]).release, path).examples == 3
+
+
+def test_labels_in_another_order_are_refused_and_said(tmp_path: Path) -> None:
+    head = "sequence_classification"
+    data = evaluation(head, tmp_path, examples=200)
+    labels = list(LABELS[head])
+    answers = _eager_labels(data)
+    lines = [json.loads(line) for line in data.read_text().splitlines()]
+
+    def write(order: list[str]) -> None:
+        data.write_text(
+            "".join(
+                json.dumps(line | {"label": order[labels.index(answer)]}) + "\n"
+                for line, answer in zip(lines, answers, strict=True)
+            )
+        )
+
+    assert len(set(answers)) > 1, "a model that always gives one label shows no order"
+    write(labels)
+    sound = validated(head, published(head, LABELS[head]).release, data)
+    assert sound.passed
+    assert not any("do not fit" in note for note in sound.notes)
+    write([*labels[1:], labels[0]])
+    report = validated(head, published(head, LABELS[head]).release, data)
+    (variant,) = report.variants
+    assert any(check.startswith("eager's accuracy above chance") for check in failed(variant))
+    (note,) = (note for note in report.notes if "do not fit" in note)
+    assert f"{labels[1]!r} seems to be the model's {labels[0]!r}" in note
+    assert note in variant.notes
+
+
+@pytest.mark.parametrize("head", heads.names())
+def test_random_labels_settle_no_loss(head: str, tmp_path: Path) -> None:
+    report = validated(head, published(head, LABELS.get(head, ())).release, evaluation(head, tmp_path))
+    (variant,) = report.variants
+    (loss,) = (verdict for verdict in variant.verdicts if verdict.kind == "loss")
+    assert loss.outcome == "not settled"
+    assert any("not shown that the labels fit" in note for note in variant.notes)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from distilforge.manifest import Outcome, Verdict
 from distilforge.timing.ratios import Estimate
+from scipy import stats
 
 from validation import metrics, verdicts
 from validation.gates import Gates
@@ -110,6 +111,43 @@ def test_too_few_examples_settle_nothing_but_a_loss_that_is_far_too_large(
     verdict = verdicts.judge_loss(*accuracy(lost, examples=examples), single_look(examples, 0.95), Gates())
     assert verdict.outcome == outcome
     assert bool(verdict) == (outcome != "not met")
+
+
+def test_a_number_that_differs_from_its_limit_by_rounding_alone_meets_it() -> None:
+    # 0.1 + 0.2 is 0.30000000000000004
+    assert verdicts.judge_noise("texts", 0.1 + 0.2, 0.3).outcome == "met"
+    assert verdicts.judge_noise("texts", 0.1 + 0.2, 0.3).observed == 0.3
+    assert verdicts.judge_noise("texts", 0.3 * (1 + 1e-8), 0.3).outcome == "not met"
+    # The same losses meet the same margin, however accurate eager is
+    look = single_look(500, 0.95)
+    margin = float(stats.gamma.isf(0.05, 3)) / 500
+    outcomes = set()
+    for right in (300, 375, 405, 450, 500):
+        eager = np.zeros(500)
+        eager[:right] = 1
+        variant = eager.copy()
+        variant[:2] = 0
+        pair = metrics.mean("accuracy", eager), metrics.mean("accuracy", variant)
+        outcomes.add(verdicts.judge_loss(*pair, look, Gates(margin=margin)).outcome)
+    assert outcomes == {"met"}
+
+
+def test_what_eager_does_not_have_cannot_be_lost() -> None:
+    right = np.zeros(500)
+    right[:4] = 1
+    bad = metrics.mean("accuracy", right)
+    assert verdicts.judge_loss(bad, bad, single_look(500, 0.95), Gates()).outcome == "not settled"
+
+
+def test_open_questions_are_named_once_each_and_those_of_speed_are_not() -> None:
+    few = verdicts.judge_loss(*accuracy(0, examples=2), single_look(2, 0.95), Gates())
+    slow = verdicts.judge_sibling(estimate(0.9, 1.1), "a:fp32", Gates(), steady=True)
+    open_agreement = verdicts.judge_agreement(2, 2, 0.98, enough=False)
+    assert verdicts.open_questions((few, few, slow, verdicts.judge_finite(0), open_agreement)) == (
+        "the loss of the metric",
+        "the agreement of labels",
+    )
+    assert set(verdicts.QUESTIONS) <= set(get_args(verdicts.Kind))
 
 
 def test_an_early_look_asks_for_more() -> None:

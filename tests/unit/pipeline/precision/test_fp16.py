@@ -4,11 +4,12 @@ import numpy as np
 import onnx
 import onnx_ir
 import pytest
+from distilforge.manifest import Verdict
 
 from model_src import heads
 from pipeline.errors import StageError, UsageError
 from pipeline.graph.file import Graph, check
-from pipeline.precision import schemes
+from pipeline.precision import Calibration, CalibrationAndEvaluation, schemes
 from pipeline.recipe.plan import Plan
 from tests.graphs import LAYERS, answer, exported, feeds
 from tests.unit.pipeline.precision.quantized import (
@@ -101,6 +102,22 @@ def test_a_value_beyond_the_range_fails_and_is_named() -> None:
     assert not verdict
     assert verdict.observed > LARGEST
     assert "distilbert.transformer.layer.1.ffn.lin2/" in verdict.reason or "layer.1/Add_1" in verdict.reason
+
+
+def test_the_evaluation_data_are_checked_too() -> None:
+    padded = dict(feeds("sequence_classification", 2, 9))
+    assert (padded["attention_mask"] == 0).any()
+    whole = padded | {"attention_mask": np.ones_like(padded["attention_mask"])}
+
+    def verdict(calibration: Calibration) -> Verdict:
+        (verdict,) = schemes.find(FP16).run(exported(), Plan(scheme=FP16), calibration).verdicts
+        return verdict
+
+    # Only the scores of padding reach -10000, and only the evaluation data have padding
+    assert verdict(lambda: iter([whole])).observed < 1000
+    both = verdict(CalibrationAndEvaluation(calibration=lambda: [whole], evaluation=lambda: [padded]))
+    assert both.observed >= 10000
+    assert both.check == "largest value cast to fp16 on the calibration and evaluation data"
 
 
 def test_a_weight_beyond_the_range_is_named_with_a_way_out() -> None:

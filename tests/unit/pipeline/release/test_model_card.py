@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from distilforge.manifest import Withheld
+from distilforge.manifest import Verdict, Withheld
 
-from pipeline.release import model_card
+from pipeline.release import model_card, summary
 from tests.unit.pipeline.release.test_publish import manifest
 
 HOSTILE = "x\n\n# Injected heading\n\n<script>alert(1)</script> ![](http://evil/x.png)"
@@ -32,3 +32,55 @@ def test_a_name_does_not_end_a_block_of_code() -> None:
     card = model_card.render(replace(manifest(), name="demo\n```\n# Injected"), "DistilBertModel")
     assert "\n# Injected" not in card
     assert 'distilforge.open("path/to/demo ``` # Injected")' in card
+
+
+def test_the_data_are_in_the_table_of_origins() -> None:
+    made = manifest()
+    provenance = replace(made.provenance, data_sha256={"calibration": "5" * 64, "evaluation": "6" * 64})
+    card = model_card.render(replace(made, provenance=provenance), "DistilBertModel")
+    rows = card[card.index("| checkpoint |") :].splitlines()[:5]
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| checkpoint",
+        "| recipe",
+        "| calibration data",
+        "| evaluation data",
+        "| pipeline",
+    ]
+    without = model_card.render(made, "DistilBertModel")
+    assert "\n| recipe | sha256 " in without
+    assert " |\n| pipeline | git " in without
+
+
+def verdict(kind: str, *, settled: bool) -> Verdict:
+    return Verdict(
+        check=kind,
+        observed=1.5,
+        comparison="at most",
+        limit=0.01,
+        unit="accuracy",
+        reason="",
+        kind=kind,
+        settled=settled,
+    )
+
+
+def test_the_card_says_first_what_the_data_do_not_settle() -> None:
+    made = manifest()
+    variant = replace(
+        made.variants[0], verdicts=(verdict("loss", settled=False), verdict("rare classes", settled=False))
+    )
+    card = model_card.render(replace(made, variants=(variant,)), "DistilBertModel")
+    assert "**Not all is settled.**" in card
+    assert f"the loss of the metric and classes with few answers ({variant.name})" in card
+    settled = replace(variant, verdicts=(verdict("speedup over sibling", settled=False),))
+    assert "Not all is settled" not in model_card.render(
+        replace(made, variants=(settled,)), "DistilBertModel"
+    )
+
+
+def test_the_table_of_releases_says_what_the_data_do_not_settle() -> None:
+    made = manifest()
+    variant = replace(made.variants[0], verdicts=(verdict("loss", settled=False),))
+    (line,) = summary.lines(replace(made, variants=(variant,)))
+    assert line.verdict == "passed, not settled: the loss of the metric"
+    assert line.loss_of_margin == "not settled: 1.5000 of 0.01"

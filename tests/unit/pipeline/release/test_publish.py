@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -337,3 +340,32 @@ def test_latest_moves_to_an_unvalidated_release_if_there_is_nothing_better(tmp_p
     put(tmp_path, validated=False)
     put(tmp_path, OTHER, validated=False)
     assert resolve(tmp_path / "demo").name == OTHER_VERSION
+
+
+@pytest.fixture
+def other_file_system() -> Iterator[Path]:
+    """A folder in memory, where files on a disk cannot be renamed to."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        pytest.skip("there is no writable /dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("elsewhere", ["work", "release"])
+def test_the_work_folder_may_be_on_another_file_system(
+    elsewhere: str, other_file_system: Path, tmp_path: Path
+) -> None:
+    artifacts = tmp_path / "artifacts"
+    artifacts.mkdir()
+    linked = artifacts / {"work": ".work", "release": "demo"}[elsewhere]
+    linked.symlink_to(other_file_system)
+    assert put(artifacts).new
+    assert not put(artifacts).new
+    put(artifacts, OTHER)
+    assert verify(resolve(artifacts / "demo")).version == OTHER_VERSION
+    assert names(artifacts / "demo") == {VERSION, OTHER_VERSION, "latest"}
+    (artifacts / "demo" / VERSION / "manifest.json").unlink()
+    assert put(artifacts).new
+    assert names(artifacts / "demo") == {VERSION, OTHER_VERSION, "latest"}
+    assert [name for name in names(artifacts / ".work" / "publish") if not name.endswith(".lock")] == []

@@ -87,6 +87,16 @@ def test_a_number_is_explained_and_decides_nothing() -> None:
     assert task.decisions(examples, given, reader_of(head)).size == 0
 
 
+def test_a_number_is_the_one_that_the_session_gives() -> None:
+    logits = {"logits": np.float32([2.0])}
+    row = Row(example=0, encodings=())
+    assert SequenceClassification(labels=("score",)).reduce(row, logits) == pytest.approx(
+        [1 / (1 + np.exp(-2))]
+    )
+    regression = SequenceClassification(labels=("grade",), problem_type="regression")
+    assert regression.reduce(row, logits).tolist() == regression.row_scores(row, logits).tolist() == [2.0]
+
+
 def test_the_change_of_a_large_number_is_relative_to_it() -> None:
     numbers = SequenceClassification(labels=("grade",))
     assert numbers.score_change(np.asarray([200.0]), np.asarray([210.0])) == pytest.approx(0.05)
@@ -99,12 +109,18 @@ def words(*labels: tuple[int, ...]) -> tuple[LabelledWords, ...]:
     return tuple(LabelledWords(place="", tokens=("x",) * len(row), labels=row) for row in labels)
 
 
+def one_hot(labels: int, *chosen: int) -> np.ndarray:
+    """Logits of words, of which the chosen label's is the highest."""
+    logits: np.ndarray = np.eye(labels)[list(chosen)]
+    return logits
+
+
 def test_an_entity_is_right_only_as_a_whole() -> None:
     head = "token_classification"
     task = TokenClassification(labels=("O", "B-PER", "I-PER", "B-LOC", "I-LOC"))
     # Actual: PER over two words, then LOC; and PER over two words. Predicted: the first PER ends a word too early
     examples = words((1, 2, 0, 3), (1, 2))
-    given = answers([1, 0, 0, 3], [1, 2], targets=((0, 1, 2, 3), (0, 1)))
+    given = answers(one_hot(5, 1, 0, 0, 3), one_hot(5, 1, 2), targets=((0, 1, 2, 3), (0, 1)))
     # 2 entities are right, of 3 predicted and 3 actual; 5 of 6 words are right
     scores = values(task.scores(examples, given, given, reader_of(head)))
     assert scores == pytest.approx({"entity F1": 2 / 3, "token accuracy": 5 / 6})
@@ -114,7 +130,7 @@ def test_an_entity_is_right_only_as_a_whole() -> None:
 def test_labels_that_are_not_of_entities_count_by_word() -> None:
     task = TokenClassification(labels=("O", "COMMA", "PERIOD"))
     examples = words((0, 1, 2, 0, 1))
-    given = answers([0, 1, 1, 2, 0], targets=((0, 1, 2, 3, 4),))
+    given = answers(one_hot(3, 0, 1, 1, 2, 0), targets=((0, 1, 2, 3, 4),))
     # 1 mark is right, of 3 predicted and 3 actual; 2 of 5 words are right
     scores = values(task.scores(examples, given, given, reader_of("token_classification")))
     assert scores == pytest.approx({"token F1": 1 / 3, "token accuracy": 2 / 5})
@@ -122,7 +138,7 @@ def test_labels_that_are_not_of_entities_count_by_word() -> None:
 
 def test_words_that_were_cut_off_are_not_scored() -> None:
     task = TokenClassification(labels=("O", "COMMA", "PERIOD"))
-    given = answers([1, 0], targets=((0, 2),))
+    given = answers(one_hot(3, 1, 0), targets=((0, 2),))
     # Of the words 0 to 3 only the first and the third have a wordpiece within the longest input
     scores = values(task.scores(words((1, 2, 2, 2)), given, given, reader_of("token_classification")))
     assert scores == pytest.approx({"token F1": 2 / 3, "token accuracy": 1 / 2})
@@ -177,8 +193,23 @@ def test_without_matches_the_cosine_with_eager_is_the_metric() -> None:
     eager, variant = answers([1, 0], [0, 1]), answers([0.6, 0.8], [0, 1])
     scores = values(task.scores(examples, variant, eager, reader_of("features")))
     assert scores == pytest.approx({"embedding cosine": 0.8})
-    assert task.cosines(variant, eager).tolist() == pytest.approx([0.6, 1.0])
+    # Without eager's mean (0.5, 0.5): (0.1, 0.3) beside (0.5, -0.5), and the second text's are equal
+    assert task.cosines(variant, eager).tolist() == pytest.approx([-0.1 / (0.1 * 0.5) ** 0.5, 1.0])
     assert task.decisions(examples, variant, reader_of("features")).size == 0
+
+
+def test_what_all_texts_have_in_common_does_not_hide_how_they_differ() -> None:
+    task = Features(labels=())
+    random = np.random.default_rng(8)
+    texts = random.normal(size=(50, 16))
+    moved = texts + random.normal(size=texts.shape)
+    texts[:, 3] = moved[:, 3] = 1000.0
+    eager, variant = answers(*texts), answers(*moved)
+    raw = (texts * moved).sum(axis=1) / np.linalg.norm(texts, axis=1) / np.linalg.norm(moved, axis=1)
+    assert raw.min() > 0.9999
+    assert task.cosines(variant, eager).min() < 0.9
+    assert task.cosines(eager, eager) == pytest.approx(1.0)
+    assert task.cosines(answers(texts[0]), answers(texts[0])) == pytest.approx(1.0)
 
 
 def test_an_embedding_is_the_unit_vector_of_the_mean_over_tokens_without_padding() -> None:
@@ -264,3 +295,110 @@ def test_every_word_of_a_long_context_is_in_a_window(words_of_context: int) -> N
     }
     assert covered == set(range(0, 4 * words_of_context, 4))
     assert all(batch.feeds["input_ids"].shape[1] <= reader.longest for batch in batches(rows, reader))
+
+
+def test_answers_by_class_are_those_of_texts_words_and_labels() -> None:
+    one = SequenceClassification(labels=("a", "b")).class_answers(
+        classified((1, 0), (0, 1)), answers([2, 1], [3, 1])
+    )
+    assert one is not None
+    assert one.exclusive
+    assert one.predicted.tolist() == [[True, False], [True, False]]
+    assert one.actual.tolist() == [[True, False], [False, True]]
+    several = SequenceClassification(
+        labels=("a", "b"), problem_type="multi_label_classification"
+    ).class_answers(classified((1, 1), (0, 0)), answers([2, -1], [3, 1]))
+    assert several is not None
+    assert not several.exclusive
+    assert several.predicted.tolist() == [[True, False], [True, True]]
+    given = answers(one_hot(3, 1, 0), one_hot(3, 2), targets=((0, 2), (0,)))
+    tokens = TokenClassification(labels=("O", "X", "Y")).class_answers(words((1, 2, 2), (0,)), given)
+    assert tokens.texts.tolist() == [0, 0, 1]
+    assert tokens.predicted.argmax(axis=1).tolist() == [1, 0, 2]
+    assert tokens.actual.argmax(axis=1).tolist() == [1, 2, 0]
+    assert SequenceClassification(labels=("grade",)).class_answers(classified(1.0), answers([2])) is None
+
+
+def test_briers_score_is_half_the_squared_distance_of_the_probabilities() -> None:
+    half, sure = [0.0, 0.0], [50.0, 0.0]
+    one = SequenceClassification(labels=("a", "b")).calibration(
+        classified((1, 0), (1, 0), (0, 1)), answers(half, sure, sure)
+    )
+    # A half and a half is off by 1/4, right and sure by 0, wrong and sure by 1
+    assert one is not None
+    assert one.value == pytest.approx((0.25 + 0 + 1) / 3)
+    assert not one.higher_is_better
+    several = SequenceClassification(
+        labels=("a", "b"), problem_type="multi_label_classification"
+    ).calibration(classified((1, 0)), answers([0.0, 50.0]))
+    assert several is not None
+    assert several.value == pytest.approx((0.25 + 1) / 2)
+    given = answers([half, sure], [sure], targets=((0, 1), (0,)))
+    tokens = TokenClassification(labels=("O", "X")).calibration(words((0, 0), (1,)), given)
+    assert tokens.value == pytest.approx((0.25 + 0 + 1) / 3)
+    choices = tuple(Choice(place="", context="", choices=("x",) * 4, label=1) for _ in range(2))
+    even = MultipleChoice(labels=()).calibration(choices, answers([0] * 4, [0, 50, 0, 0]))
+    assert even.value == pytest.approx((0.75**2 + 3 * 0.25**2) / 2 / 2)
+
+
+def test_beside_other_truths_answers_are_right_by_chance() -> None:
+    count, random = 300, np.random.default_rng(9)
+    truths = random.integers(0, 3, count)
+    logits = np.eye(3)[truths]
+    head = "sequence_classification"
+    task = SequenceClassification(labels=("a", "b", "c"))
+    examples = classified(*(tuple(int(value) for value in row) for row in logits))
+    given = answers(*logits)
+    others, same = task.beside_other_truths(examples, given)
+    assert same is given
+    assert sorted(example.truth for example in others) == sorted(example.truth for example in examples)
+    # A third, and three standard errors of 300
+    assert task.scores(others, given, given, reader_of(head))[0].value == pytest.approx(1 / 3, abs=0.082)
+
+    chosen = tuple(Choice(place="", context="", choices=("x",) * 3, label=int(truth)) for truth in truths)
+    choice = MultipleChoice(labels=())
+    moved, _ = choice.beside_other_truths(chosen, given)
+    assert choice.scores(moved, given, given, reader_of("multiple_choice"))[0].value == pytest.approx(
+        1 / 3, abs=0.082
+    )
+
+    tokens = TokenClassification(labels=("A", "B", "C"))
+    by_word = answers(*logits.reshape(100, 3, 3), targets=((0, 1, 2),) * 100)
+    sentences = words(*(tuple(int(truth) for truth in row) for row in truths.reshape(100, 3)))
+    shuffled, _ = tokens.beside_other_truths(sentences, by_word)
+    score = tokens.scores(shuffled, by_word, by_word, reader_of("token_classification"))[0]
+    assert score.value == pytest.approx(1 / 3, abs=0.082)
+
+    masked = MaskedLM(labels=())
+    masks = answers(
+        *(np.asarray([[truth], [0.0]]) for truth in truths), targets=tuple((int(truth),) for truth in truths)
+    )
+    texts = tuple(MaskedText(place="", text="", targets=("x",)) for _ in truths)
+    _, exchanged = masked.beside_other_truths(texts, masks)
+    assert masked.scores(texts, masks, masks, reader_of("masked_lm"))[0].value == 1
+    assert masked.scores(texts, exchanged, exchanged, reader_of("masked_lm"))[0].value == pytest.approx(
+        1 / 3, abs=0.082
+    )
+
+    features = Features(labels=())
+    pairs = tuple(MatchedText(place="", text="", match=str(number)) for number in range(count))
+    vectors = random.normal(size=(count, 16))
+    embedded = answers(*np.repeat(vectors, 2, axis=0), parts=(0, 1) * count)
+    beside = features.beside_other_truths(pairs, embedded)
+    assert beside is not None
+    assert features.scores(pairs, embedded, embedded, reader_of("features"))[0].value > 0.9
+    assert features.scores(pairs, beside[1], beside[1], reader_of("features"))[0].value < 0.05
+    assert features.beside_other_truths(pairs[:1], answers([1, 0], [1, 0], parts=(0, 1))) is None
+
+
+def test_questions_beside_other_answers_are_answered_by_chance() -> None:
+    task = QuestionAnswering(labels=())
+    contexts = ("the dog won a game", "a cat lost two games", "the king met a queen")
+    right = ("dog", "cat", "king")
+    questions = asked(*(("who", context, (word,)) for context, word in zip(contexts, right, strict=True)))
+    given = pointing(task, questions, (1, 1), (1, 1), (1, 1))
+    others, _ = task.beside_other_truths(questions, given)
+    assert {question.answers for question in others} == {(word,) for word in right}
+    reader = reader_of("question_answering")
+    assert task.scores(questions, given, given, reader)[0].value == 1
+    assert task.scores(others, given, given, reader)[0].value < 1
