@@ -4,7 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 ARTIFACTS ?= artifacts
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip
+PIP := "$(BIN)/python" -m pip
+# As targets, paths have a backslash before each space; in recipes they have quotes
+space := $(subst ,, )
+VENV_TARGET := $(subst $(space),\ ,$(VENV))
 PROJECTS := pyproject.toml runtime/pyproject.toml constraints.txt
 RECIPES := $(sort $(wildcard recipes/*.toml))
 # Each in quotes, since ARTIFACTS may have spaces
@@ -18,77 +21,80 @@ BENCH ?=
 BENCH_GPU ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench test test-fast lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench clients test test-fast lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(VENV)/.installed ## a virtual environment that can build releases
+setup: $(VENV_TARGET)/.installed ## a virtual environment that can build releases
 
-setup-dev: $(VENV)/.installed-dev ## the same, with what tests and linting need
+setup-dev: $(VENV_TARGET)/.installed-dev ## the same, with what tests and linting need
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+$(VENV_TARGET)/bin/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "distilforge needs Python 3.11 or newer; name one: make PYTHON=python3.11" >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	"$(PYTHON)" -m venv "$(VENV)"
 
-$(VENV)/.installed: $(BIN)/python $(PROJECTS)
-	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo]'
-	@touch $@
+$(VENV_TARGET)/.installed: $(VENV_TARGET)/bin/python $(PROJECTS)
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints]'
+	@touch "$@"
 
-$(VENV)/.installed-bench: $(VENV)/.installed
-	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,bench]'
-	@touch $@
+$(VENV_TARGET)/.installed-bench: $(VENV_TARGET)/.installed
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,bench]'
+	@touch "$@"
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,dev]'
-	@touch $@
+$(VENV_TARGET)/.installed-dev: $(VENV_TARGET)/.installed
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,dev]'
+	@touch "$@"
 
-setup-bench: $(VENV)/.installed-bench ## the same, with the peers that benchmarks compare with
+setup-bench: $(VENV_TARGET)/.installed-bench ## the same, with the peers that benchmarks compare with
 
 demo: setup ## assemble the six demo checkpoints
-	$(BIN)/python -m demo.assemble --output demo/checkpoints
+	"$(BIN)/python" -m demo.assemble --output demo/checkpoints
 
 releases: demo
-	@$(BIN)/distilforge build $(RECIPES) --artifacts "$(ARTIFACTS)"
+	@"$(BIN)/distilforge" build $(RECIPES) --artifacts "$(ARTIFACTS)"
 
 results: releases ## write the tables of the demo's releases into README.md and docs/measurements/releases.md
-	$(BIN)/distilforge summary $(RELEASES) --markdown | $(BIN)/python -m demo.release_tables
+	"$(BIN)/distilforge" summary $(RELEASES) --markdown | "$(BIN)/python" -m demo.release_tables
 
 bench: setup-bench releases ## measure against PyTorch, Optimum, CTranslate2 and OpenVINO, and cold starts
-	$(BIN)/python -m bench run --output "$(ARTIFACTS)/bench" --cache "$(ARTIFACTS)/bench/.subjects" $(BENCH)
-	$(BIN)/python -m bench.cold_start "$(ARTIFACTS)/sentiment" --raw "$(ARTIFACTS)/bench/cold_start.json"
+	"$(BIN)/python" -m bench run --output "$(ARTIFACTS)/bench" --cache "$(ARTIFACTS)/bench/.subjects" $(BENCH)
+	"$(BIN)/python" -m bench.cold_start "$(ARTIFACTS)/sentiment" --raw "$(ARTIFACTS)/bench/cold_start.json"
 
 bench-gpu: setup-bench ## measure on an NVIDIA GPU against eager, SDPA, torch.compile and ONNX Runtime CUDA
-	$(BIN)/python -m bench.gpu --output "$(ARTIFACTS)/bench-gpu" --cache "$(ARTIFACTS)/bench-gpu/.subjects" $(BENCH_GPU)
+	"$(BIN)/python" -m bench.gpu --output "$(ARTIFACTS)/bench-gpu" --cache "$(ARTIFACTS)/bench-gpu/.subjects" $(BENCH_GPU)
 
 build: setup ## one release for CI: make build MODEL=folder [DATA=evaluation.jsonl] [NAME=name]
 	@test -n "$(MODEL)" || { echo "say which checkpoint: make build MODEL=./my-distilbert DATA=eval.jsonl" >&2; exit 2; }
-	$(BIN)/distilforge build "$(MODEL)" --artifacts "$(ARTIFACTS)" $(if $(NAME),--name "$(NAME)") $(if $(DATA),--data "$(DATA)")
+	"$(BIN)/distilforge" build "$(MODEL)" --artifacts "$(ARTIFACTS)" $(if $(NAME),--name "$(NAME)") $(if $(DATA),--data "$(DATA)")
+
+clients: setup ## open the demo's releases with the oldest onnxruntime that the runtime allows, and with one between
+	"$(BIN)/python" -m tests.clients.onnxruntime_versions $(RELEASES)
 
 test: setup-dev ## set up and run all tests, in WORKERS processes
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	"$(BIN)/python" -m pytest -n $(WORKERS) --dist worksteal
 
 test-fast: setup-dev ## the unit tests alone: no builds, no engines
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/unit
+	"$(BIN)/python" -m pytest -n $(WORKERS) --dist worksteal tests/unit
 
 lint: setup-dev ## style and types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/mypy"
 
 format: setup-dev ## rewrite the sources in the project's style
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+	"$(BIN)/ruff" check --fix .
+	"$(BIN)/ruff" format .
 
 demo-train: setup-dev ## train the demo's heads again from the PyPI packages (hours; downloads 358 MB)
 	$(PIP) install --quiet -c constraints.txt -e '.[demo,train]'
 	$(PIP) download --quiet --no-deps --no-binary bigbench --dest demo/.scratch bigbench==1.0.0
-	$(BIN)/python -m demo.prepare
-	$(BIN)/python -m demo.train --head all
+	"$(BIN)/python" -m demo.prepare
+	"$(BIN)/python" -m demo.train --head all
 
 clean: ## remove what builds made (published releases stay)
-	rm -rf "$(ARTIFACTS)/.work" demo/checkpoints build dist runtime/build runtime/dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf "$(ARTIFACTS)/.work" demo/checkpoints .ci-environments build dist runtime/build runtime/dist .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

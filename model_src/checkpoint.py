@@ -16,9 +16,13 @@ from model_src.config import remarks as config_remarks
 from model_src.errors import CheckpointError, ConfigurationError
 from model_src.folder import ENCODER, CheckpointFolder
 from model_src.heads.base import Head
+from model_src.heads.features import Features
+from model_src.initialize import sinusoidal
 from model_src.names import is_unused, without_wrappers
+from model_src.sentence import embedding
 
 MOST_LISTED = 8
+POSITIONS = f"{ENCODER}embeddings.position_embeddings.weight"
 
 _logger = logging.getLogger("model_src")
 
@@ -53,26 +57,50 @@ def load_checkpoint(source: str | Path, *, head: str | None = None, attention: s
     `attention` is the implementation, one of `attention.IMPLEMENTATIONS`. Raises CheckpointError for files and tensors,
     ConfigurationError for config.json, and UnavailableAttentionError if the implementation cannot run here.
     """
-    files = folder.find(source)
+    files = folder.find(source, head=head)
     config = files.configuration()
     _check_layers(config, files)
     try:
-        head_class = (
-            heads.find(head)
-            if head is not None
-            else heads.find_architecture(architecture(files.read_config()))
-        )
+        head_class = find_head(files, head)
         # Without memory, since the tensors of the files become the weights
         with torch.device("meta"):
-            model = head_class(config, attention)
+            model = (
+                Features(config, attention, files.sentence)
+                if files.sentence
+                else head_class(config, attention)
+            )
     except ConfigurationError as cause:
         raise ConfigurationError(f"{files.config}: {cause.message}", hint=cause.hint) from cause
     stored = tensors.read(files.weights)
-    fill(model, rename(stored, model), files.path)
+    state = rename(stored, model)
     remarks = (*config_remarks(files.read_config()), *_name_remarks(stored))
+    if config.sinusoidal_pos_embds and POSITIONS not in state:
+        # Flax computes them
+        state[POSITIONS] = sinusoidal(config.max_position_embeddings, config.dim)
+        remarks = (*remarks, f"{POSITIONS} is not in the weights; sinusoids are used, as config.json says")
+    if (files.root / folder.SETFIT_HEAD).is_file():
+        remarks = (
+            *remarks,
+            f"{folder.SETFIT_HEAD} is not read, since it is a pickle; the head is {model.name}",
+        )
+    if files.sentence is not None:
+        layers = embedding.read_state(files.sentence)
+        state |= {f"{folder.SENTENCE}{name}": tensor for name, tensor in layers.items()}
+        remarks = (*remarks, files.sentence.summary)
+    fill(model, state, files.path)
     for remark in remarks:
         _logger.info("%s: %s", files.path, remark)
     return Checkpoint(config=config, model=model.eval(), folder=files.path, remarks=remarks)
+
+
+def find_head(files: CheckpointFolder, head: str | None) -> type[Head]:
+    """The class of the head called `head`, or else that of the checkpoint.
+
+    Raises ConfigurationError if the head is unknown, or if config.json does not name exactly one.
+    """
+    if head is not None:
+        return heads.find(head)
+    return Features if files.sentence else heads.find_architecture(architecture(files.read_config()))
 
 
 def fill(model: Head, state: Mapping[str, Tensor], path: Path) -> None:
@@ -86,11 +114,15 @@ def fill(model: Head, state: Mapping[str, Tensor], path: Path) -> None:
 
 
 def save_checkpoint(model: Head, destination: Path) -> None:
-    """Write config.json and model.safetensors of `model` into the folder `destination`, which is created if needed."""
+    """Write config.json and model.safetensors of `model` into the folder `destination`, which is created if needed.
+
+    The layers of sentence-transformers' modules have files of their own: sentence.writing.write.
+    """
     destination.mkdir(parents=True, exist_ok=True)
     state = model.state_dict()
     if _is_tied(model):
         del state[f"{model.tied_layer}.weight"]
+    state = {name: tensor for name, tensor in state.items() if not name.startswith(folder.SENTENCE)}
     if not _own_layers(model):
         state = {name.removeprefix(ENCODER): tensor for name, tensor in state.items()}
     tensors.write(state, destination / "model.safetensors")
@@ -152,8 +184,8 @@ def _head_layers(config: DistilBertConfig) -> set[str]:
 
 
 def _own_layers(model: Head) -> set[str]:
-    """The names of the layers that the head has on top of the encoder."""
-    return {name for name, _ in model.named_children()} - {ENCODER.rstrip(".")}
+    """The names of the layers that the head has on top of the encoder, apart from sentence-transformers' modules."""
+    return {name for name, _ in model.named_children()} - {ENCODER.rstrip("."), folder.SENTENCE.rstrip(".")}
 
 
 def architecture(values: Mapping[str, object]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from model_src.errors import ConfigurationError
+from model_src.sentence import cross_encoder
 
 ACTIVATIONS = (
     "gelu", "gelu_python", "gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate",
@@ -124,7 +125,10 @@ class DistilBertConfig:
         renamed = {_SYNONYMS.get(name, name): value for name, value in values.items()}
         known = {field.name for field in fields(cls)} - {"labels"}
         chosen = {name: _plain(name, value) for name, value in renamed.items() if name in known}
-        return cls(labels=_labels(values), **_typed(chosen))  # type: ignore[arg-type]
+        labels = _labels(values)
+        if chosen.get("problem_type") is None:
+            chosen["problem_type"] = cross_encoder.problem_type(values, len(labels))
+        return cls(labels=labels, **_typed(chosen))  # type: ignore[arg-type]
 
     def to_hugging_face(self, architecture: str) -> dict[str, object]:
         """The content of config.json for a checkpoint whose class in transformers is `architecture`."""
@@ -151,6 +155,11 @@ def remarks(values: Mapping[str, object]) -> tuple[str, ...]:
     ]
     if values.get("model_type") is None:
         sentences.append("config.json does not have a model_type; its architecture is one of DistilBERT")
+    kind = cross_encoder.problem_type(values, len(_labels(values)))
+    if kind is not None and values.get("problem_type") is None:
+        sentences.append(
+            f"the cross-encoder's activation is {cross_encoder.activation(values)}; problem_type is read as {kind}"
+        )
     return tuple(sentences)
 
 

@@ -1,4 +1,4 @@
-"""Convert BERT checkpoints to DistilBERT checkpoints that compute the same.
+"""Convert BERT checkpoints, other frameworks' files and adapters to DistilBERT checkpoints that compute the same.
 
 DistilBERT is BERT without token types and without a pooler (Sanh et al. 2019, section 3). If all tokens have type 0,
 the embedding of that type is a constant. It is added to the position embeddings, so the hidden states are the same.
@@ -12,12 +12,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model_src import folder, heads, tensors
-from model_src.checkpoint import fill, rename, save_checkpoint
+from model_src import adapter, folder, heads, tensors
+from model_src.checkpoint import fill, load_checkpoint, rename, save_checkpoint
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
+from model_src.folder import CheckpointFolder
 from model_src.model import LAYER_NORM_EPSILON
 from model_src.names import without_wrappers
+from model_src.sentence import writing
 
 # The fields of a BERT's config.json and those of a DistilBERT's
 _FIELDS = {
@@ -66,15 +68,52 @@ _DROPPED = (
     "embeddings.position_ids",
     "embeddings.token_type_embeddings.",
 )
+# The endings of TensorFlow's and Flax's files
+_OTHER_FRAMEWORKS = (".h5", ".msgpack")
 _TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
 _POSITIONS = "embeddings.position_embeddings.weight"
+
+
+def convert(source: str, destination: Path, *, base: str | None = None) -> Path:
+    """Write the checkpoint at `source` as a DistilBERT checkpoint; returns `destination`.
+
+    It is a BERT (`convert_bert`), a DistilBERT in TensorFlow's or Flax's files, or a PEFT adapter of a DistilBERT,
+    whose base model may be given in `base` (adapter.merge_adapter). Raises CheckpointError or ConfigurationError if it
+    cannot be converted.
+    """
+    if (Path(source) / folder.ADAPTER).is_file():
+        return adapter.merge_adapter(Path(source), destination, base=base)
+    if base is not None:
+        raise CheckpointError(
+            f"{source} has no {folder.ADAPTER}, and a base model is given", hint="leave out --base"
+        )
+    files = folder.find(source)
+    if files.read_config().get("model_type") == "distilbert" and files.weights[0].suffix in _OTHER_FRAMEWORKS:
+        return _convert_framework(files, destination)
+    return convert_bert(source, destination)
+
+
+def _convert_framework(files: CheckpointFolder, destination: Path) -> Path:
+    """Write a DistilBERT in another framework's files as a checkpoint for PyTorch."""
+    save_checkpoint(load_checkpoint(files.root).model, destination)
+    _copy(files, destination)
+    return destination
+
+
+def _copy(files: CheckpointFolder, destination: Path) -> None:
+    """Copy the tokenizer, and the modules of a sentence-transformers folder."""
+    for path in files.tokenizer:
+        shutil.copyfile(path, destination / path.name)
+    if files.sentence is not None:
+        writing.write(files.sentence, destination)
 
 
 def convert_bert(source: str | Path, destination: Path) -> Path:
     """Write the BERT checkpoint at `source`, a folder or a hub id, as a DistilBERT checkpoint; returns `destination`.
 
-    The outputs are equal for inputs whose token types are all 0, apart from rounding. Raises CheckpointError or
-    ConfigurationError if there is no exact conversion.
+    The outputs are equal for inputs whose token types are all 0, apart from rounding. The modules of a
+    sentence-transformers folder are copied. Raises CheckpointError or ConfigurationError if there is no exact
+    conversion.
     """
     files = folder.find(source)
     values = files.read_config()
@@ -85,8 +124,7 @@ def convert_bert(source: str | Path, destination: Path) -> Path:
         model = heads.find(head)(config)
     fill(model, rename(_converted(tensors.read(files.weights), files.path), model), files.path)
     save_checkpoint(model, destination)
-    for path in files.tokenizer:
-        shutil.copyfile(path, destination / path.name)
+    _copy(files, destination)
     _rewrite_tokenizer_config(destination / "tokenizer_config.json", values.get("tokenizer_class"))
     return destination
 

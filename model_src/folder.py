@@ -7,10 +7,15 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from model_src import json_text
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
+from model_src.framework_names import FRAMEWORKS, in_pytorch
+from model_src.json_file import read_json as read_json
+from model_src.links import is_file
 from model_src.names import is_unused, without_wrappers
+from model_src.sentence import cross_encoder, listing, reading
+from model_src.sentence.listing import MODULES
+from model_src.sentence.modules import SentenceModules
 
 CONFIG = "config.json"
 ADAPTER = "adapter_config.json"
@@ -19,10 +24,13 @@ ENCODER = "distilbert."
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
 )  # fmt: skip
-SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
-INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-MOST_JSON_BYTES = 64 << 20
-"""The largest JSON file that is read; tokenizer.json of a vocabulary of 250,000 entries has 17 MB."""
+SETFIT_HEAD = "model_head.pkl"
+SINGLE_FILES = ("model.safetensors", "pytorch_model.bin", "tf_model.h5", "flax_model.msgpack")
+INDEX_FILES = tuple(f"{name}.index.json" for name in SINGLE_FILES)
+SENTENCE = "sentence."
+"""The prefix of the tensors of sentence-transformers' modules in a model."""
+SENTENCE_HEAD = "features"
+"""The head that the modules of a sentence-transformers folder belong to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +38,22 @@ class CheckpointFolder:
     """The files of one checkpoint."""
 
     path: Path
-    """The folder."""
+    """The folder of config.json, the tokenizer and the weights."""
     weights: tuple[Path, ...]
-    """The files that contain the tensors: safetensors if there are any, otherwise pickles."""
+    """The files that contain the tensors: of the first of SINGLE_FILES that there is, or its shards."""
+    parent: Path | None = None
+    """The folder of modules.json, if that is not `path`."""
+    sentence: SentenceModules | None = None
+    """What computes a sentence embedding from the encoder's hidden states, if modules.json says so."""
+    score_activation: object = None
+    """The activation that config_sentence_transformers.json gives to a cross-encoder's scores; None for others."""
+    settings: tuple[Path, ...] = ()
+    """The files of sentence-transformers that were read, and the weights of its modules."""
+
+    @property
+    def root(self) -> Path:
+        """The folder that `find` finds again."""
+        return self.parent or self.path
 
     @property
     def config(self) -> Path:
@@ -42,11 +63,11 @@ class CheckpointFolder:
     @property
     def tokenizer(self) -> tuple[Path, ...]:
         """The tokenizer files that exist; raises CheckpointError for a link that leads out of the checkpoint."""
-        return tuple(self.path / name for name in TOKENIZER_FILES if _is_file(self.path, name))
+        return tuple(self.path / name for name in TOKENIZER_FILES if is_file(self.path, name))
 
     def read_config(self) -> Mapping[str, object]:
-        """The content of config.json; raises CheckpointError if it is not a JSON object."""
-        return read_json(self.config)
+        """The content of config.json, with a cross-encoder's activation; CheckpointError if it is no JSON object."""
+        return cross_encoder.with_activation(read_json(self.config), self.score_activation)
 
     def configuration(self) -> DistilBertConfig:
         """The configuration in config.json; raises ConfigurationError for values that no DistilBERT has."""
@@ -55,8 +76,17 @@ class CheckpointFolder:
         except ConfigurationError as cause:
             raise ConfigurationError(f"{self.config}: {cause.message}", hint=cause.hint) from cause
 
+    def longest(self) -> int:
+        """The most tokens of a text, special tokens included.
+
+        Raises ConfigurationError as `configuration` does.
+        """
+        positions = self.configuration().max_position_embeddings
+        limit = self.sentence.max_seq_length if self.sentence else None
+        return positions if limit is None else min(limit, positions)
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each tensor by its name in the model, from the headers of safetensors files; empty for pickles.
+        """The shape of each tensor by its name in the model, from the headers of safetensors files; empty for others.
 
         Raises CheckpointError for a damaged file.
         """
@@ -66,12 +96,24 @@ class CheckpointFolder:
                 return {}
             try:
                 with safe_open(path, framework="numpy") as file:
-                    shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+                    own = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+                    metadata = file.metadata() or {}
             except (SafetensorError, OSError) as cause:
                 raise CheckpointError(
                     f"{path} is damaged: {cause}", hint="copy the checkpoint again"
                 ) from cause
-        return {in_model(name): shape for name, shape in shapes.items() if not is_unused(name)}
+            if metadata.get("format") in FRAMEWORKS:
+                own = dict(_in_pytorch(name, shape) for name, shape in own.items())
+            shapes |= own
+        own = {in_model(name): shape for name, shape in shapes.items() if not is_unused(name)}
+        layers = self.sentence.shapes if self.sentence else {}
+        return own | {f"{SENTENCE}{name}": shape for name, shape in layers.items()}
+
+
+def _in_pytorch(name: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+    """The name and the shape of one of TensorFlow's or Flax's weights as PyTorch has them."""
+    renamed, is_transposed = in_pytorch(name)
+    return renamed, shape[::-1] if is_transposed else shape
 
 
 def in_model(name: str) -> str:
@@ -83,14 +125,17 @@ def in_model(name: str) -> str:
     return ENCODER + name if name.startswith(("embeddings.", "transformer.")) else name
 
 
-def find(source: str | Path) -> CheckpointFolder:
+def find(source: str | Path, *, head: str | None = None, with_adapter: bool = False) -> CheckpointFolder:
     """The checkpoint at `source`, a folder or a hub id such as `distilbert/distilbert-base-uncased`.
 
-    Raises CheckpointError if it does not exist, if it does not contain config.json and weights, or if one of its files
-    is a link that leads out of it. No file is read before all links are checked.
+    The modules of sentence-transformers are left out if the name of another head than theirs is asked for in `head`.
+    Raises CheckpointError if it does not exist, if it does not contain config.json and weights, if one of its files
+    is a link that leads out of it, for modules that are not supported, for a classifier in a pickle if no `head` is
+    asked for, and, unless `with_adapter`, for a PEFT adapter. No file of the model is read before all links are
+    checked.
     """
     path = Path(source)
-    if not _exists(path) and _is_hub_id(str(source)):
+    if not _exists(path) and is_hub_id(str(source)):
         path = _download(str(source))
     if not _exists(path):
         raise CheckpointError(
@@ -98,44 +143,61 @@ def find(source: str | Path) -> CheckpointFolder:
         )
     if not path.is_dir():
         raise CheckpointError(f"{path} is not a folder", hint="give the folder that holds config.json")
+    root = path
+    has_modules = is_file(root, MODULES)
+    if has_modules and not is_file(root, CONFIG):
+        path = listing.encoder_folder(root)
+        # A folder that is a link could lead out of the checkpoint
+        is_file(root, f"{path.name}/{CONFIG}")
     present = [
-        name for name in (CONFIG, *TOKENIZER_FILES, *SINGLE_FILES, *INDEX_FILES) if _is_file(path, name)
+        name for name in (CONFIG, *TOKENIZER_FILES, *SINGLE_FILES, *INDEX_FILES) if is_file(path, name)
     ]
-    if (path / ADAPTER).is_file() and CONFIG not in present:
-        raise CheckpointError(
-            f"{path} has {ADAPTER} and no {CONFIG}: it is a PEFT adapter (LoRA, for one), not a whole model",
-            hint="merge it into its base model: PeftModel.from_pretrained(base, adapter).merge_and_unload()"
-            ".save_pretrained(folder), and save the tokenizer there too",
-        )
+    if is_file(path, ADAPTER) and not with_adapter:
+        _refuse_adapter(path, has_weights=any(name in present for name in SINGLE_FILES + INDEX_FILES))
     if CONFIG not in present:
         raise CheckpointError(
             f"{path} has no {CONFIG}",
             hint="save the model with save_pretrained, or give the path of its folder",
         )
-    return CheckpointFolder(path=path, weights=_weights(path, present))
-
-
-def read_json(path: Path) -> Mapping[str, object]:
-    """The JSON object in `path`; raises CheckpointError if the file contains anything else."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_JSON_BYTES + 1)
-    except OSError as cause:
-        raise CheckpointError(f"{path} cannot be read: {cause}", hint="check its permissions") from cause
-    if len(content) > MOST_JSON_BYTES:
+    weights = _weights(path, present)
+    if head is None and is_file(root, SETFIT_HEAD):
         raise CheckpointError(
-            f"{path} has more than {MOST_JSON_BYTES >> 20} MiB, the most that a JSON file may have",
-            hint="copy the checkpoint again",
+            f"{root} is a SetFit model: its classifier {SETFIT_HEAD} is a pickle, which would run code if it were read",
+            hint="add the classifier to the embedding, whose values are then its scores: SentenceTransformer(modules=["
+            "*model.model_body, Dense(width, classes, activation_function=torch.nn.Identity(), "
+            "init_weight=torch.tensor(head.coef_).float(), init_bias=torch.tensor(head.intercept_).float())])"
+            ".save(folder); or build the embedding alone: --head features",
         )
-    try:
-        value = json_text.parse(content.decode("utf-8"))
-    except ValueError as cause:
-        raise CheckpointError(
-            f"{path} is not valid JSON: {cause}", hint="copy the checkpoint again"
-        ) from cause
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path} must contain a JSON object, found {type(value).__name__}")
-    return value
+    parent = None if path == root else root
+    if not has_modules:
+        return CheckpointFolder(path=path, weights=weights)
+    if listing.is_cross_encoder(root):
+        return CheckpointFolder(
+            path=path,
+            weights=weights,
+            parent=parent,
+            score_activation=cross_encoder.read_activation(root),
+            settings=(root / MODULES, root / listing.SETTINGS),
+        )
+    if head not in (None, SENTENCE_HEAD):
+        return CheckpointFolder(path=path, weights=weights, parent=parent)
+    sentence = reading.read(root)
+    return CheckpointFolder(
+        path=path, weights=weights, parent=parent, sentence=sentence, settings=sentence.files
+    )
+
+
+def _refuse_adapter(path: Path, *, has_weights: bool) -> None:
+    if has_weights:
+        problem = "it is not clear whether its weights are the base model or the merged one"
+        hint = (
+            f"if they are merged, delete {ADAPTER}; if they are the base model, merge them: "
+            "distilforge convert FOLDER DESTINATION --base FOLDER"
+        )
+    else:
+        problem = "it is a PEFT adapter (LoRA, for one), not a whole model"
+        hint = "merge it into its base model: distilforge convert FOLDER DESTINATION --base BASE"
+    raise CheckpointError(f"{path} has {ADAPTER}: {problem}", hint=hint)
 
 
 def _weights(folder: Path, present: Sequence[str]) -> tuple[Path, ...]:
@@ -146,7 +208,7 @@ def _weights(folder: Path, present: Sequence[str]) -> tuple[Path, ...]:
             return _shards(folder / index)
     raise CheckpointError(
         f"{folder} has no weights; it may contain {', '.join(SINGLE_FILES + INDEX_FILES)}",
-        hint="TensorFlow and Flax weights can be converted with transformers: from_pretrained(..., from_tf=True)",
+        hint="save the model with save_pretrained, or give the path of its folder",
     )
 
 
@@ -160,7 +222,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
             raise CheckpointError(
                 f"{index} names the file {name!r:.80}, which is outside the folder of the checkpoint"
             )
-        if not _is_file(index.parent, name):
+        if not is_file(index.parent, name):
             raise CheckpointError(
                 f"{index} names the file {name!r:.80}, which is missing", hint="copy it again"
             )
@@ -177,42 +239,8 @@ def _exists(path: Path) -> bool:
         ) from cause
 
 
-def _is_file(folder: Path, name: str) -> bool:
-    """Whether the checkpoint in `folder` has the file `name`.
-
-    Raises CheckpointError for a link that leads out of the checkpoint: a release would publish what it leads to.
-    """
-    path = folder / name
-    try:
-        if not path.is_file():
-            return False
-        root, target = folder.resolve(), path.resolve()
-    except OSError as cause:
-        raise CheckpointError(
-            f"the file {name!r:.80} in {folder} cannot be read: {cause.strerror}",
-            hint="check its name and its permissions",
-        ) from cause
-    if not any(target.is_relative_to(allowed) for allowed in (root, *_hub_blobs(root))):
-        raise CheckpointError(
-            f"{path} is a link that leads out of the checkpoint, to {target}",
-            hint="if the checkpoint is yours, copy it with `cp -rL`, which replaces links by files; else do not use it",
-        )
-    return True
-
-
-def _hub_blobs(root: Path) -> tuple[Path, ...]:
-    """The folder to which the files of a snapshot in the hub's cache are links; () for any other folder.
-
-    The cache has models--OWNER--NAME/snapshots/REVISION/FILE, which links to models--OWNER--NAME/blobs/DIGEST.
-    """
-    return tuple(
-        model / "blobs"
-        for snapshots, model in zip(root.parents, root.parents[1:], strict=False)
-        if snapshots.name == "snapshots" and model.name.startswith("models--")
-    )
-
-
-def _is_hub_id(source: str) -> bool:
+def is_hub_id(source: str) -> bool:
+    """Whether `source` has the form of a model's id on the hub, such as `distilbert/distilbert-base-uncased`."""
     return re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", source) is not None
 
 
@@ -221,6 +249,9 @@ def _download(hub_id: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     patterns = [CONFIG, *TOKENIZER_FILES, "model*.safetensors", *INDEX_FILES, "pytorch_model*.bin"]
+    patterns += ["tf_model*.h5", "flax_model*.msgpack"]
+    # sentence-transformers': 1_Pooling/config.json, for one
+    patterns += [MODULES, listing.SETTINGS, "sentence_*_config.json", "[0-9]*_*/*"]
     try:
         return Path(snapshot_download(hub_id, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as cause:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from model_src import flax_file, keras_file
 from model_src.errors import CheckpointError
+from model_src.framework_names import FRAMEWORKS, in_pytorch
 
 
 def read(paths: tuple[Path, ...]) -> dict[str, Tensor]:
@@ -40,11 +42,12 @@ def write(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".h5":
+        return keras_file.read(path)
+    if path.suffix == ".msgpack":
+        return flax_file.read(path)
     if path.suffix == ".safetensors":
-        try:
-            return safetensors.torch.load_file(path)
-        except (SafetensorError, OSError, KeyError, ValueError) as cause:
-            raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
+        return _read_safetensors(path)
     _check_archive(path)
     try:
         with warnings.catch_warnings():
@@ -72,6 +75,22 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         )
     _check_size(loaded, path)
     return loaded
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+        tensors = safetensors.torch.load_file(path)
+    except (SafetensorError, OSError, KeyError, ValueError) as cause:
+        raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
+    if metadata.get("format") not in FRAMEWORKS:
+        return tensors
+    renamed: dict[str, Tensor] = {}
+    for stored_name, tensor in tensors.items():
+        name, is_transposed = in_pytorch(stored_name)
+        renamed[name] = tensor.T.contiguous() if is_transposed and tensor.dim() == 2 else tensor
+    return renamed
 
 
 def _check_archive(path: Path) -> None:

@@ -8,8 +8,9 @@ from pipeline import targets
 from pipeline.graph.interface import Interface
 from pipeline.recipe.recipe import Recipe
 from pipeline.release import assemble as release_folder
-from pipeline.release import gate, summary
+from pipeline.release import gate, signing, summary
 from pipeline.release.publish import check_place
+from pipeline.release.signing import Signer
 from pipeline.release.summary import VariantLine
 from pipeline.stages import assemble, compile, engines, export, load, preconditions, publish, validate
 from pipeline.store.usage import in_use
@@ -36,26 +37,39 @@ class BuildResult:
 
 
 def build(
-    recipe: Recipe, artifacts: Path, listener: ProgressListener, *, until: StageName = "publish"
+    recipe: Recipe,
+    artifacts: Path,
+    listener: ProgressListener,
+    *,
+    until: StageName = "publish",
+    signer: Signer | None = None,
 ) -> BuildResult:
     """Build `recipe` into the folder `artifacts`, up to the stage `until`.
 
-    A stage that an earlier build has done is taken from artifacts/.work. Raises UsageError, MissingError, StageError
-    (which names the stage and chains the cause), GateError (after which nothing is published), and the errors of
-    model_src, validation and distilforge for checkpoints, data and releases.
+    A release is published with the signature of `signer`, if there is one. A stage that an earlier build has done is
+    taken from artifacts/.work. Raises UsageError, MissingError, StageError (which names the stage and chains the
+    cause), GateError (after which nothing is published), and the errors of model_src, validation and distilforge for
+    checkpoints, data and releases.
     """
     for variant in recipe.variants:
         targets.find(variant.target, variant.precision)
+    if signer is not None:
+        signing.check(signer)
     source = load.load(recipe)
     preconditions.check(recipe, source)
     if until == "publish":
         check_place(artifacts, recipe.name)
     with in_use(artifacts / WORK):
-        return _build(recipe, source, artifacts, listener, until)
+        return _build(recipe, source, artifacts, listener, until, signer)
 
 
 def _build(
-    recipe: Recipe, source: load.Source, artifacts: Path, listener: ProgressListener, until: StageName
+    recipe: Recipe,
+    source: load.Source,
+    artifacts: Path,
+    listener: ProgressListener,
+    until: StageName,
+    signer: Signer | None,
 ) -> BuildResult:
     work = WorkFolder(artifacts / WORK, listener)
 
@@ -89,7 +103,15 @@ def _build(
         return replace(_result(recipe, until, validated), lines=summary.lines(manifest))
 
     published = publish.publish(
-        artifacts, artifacts / WORK / "publish", source, candidate, validated, manifest, listener
+        artifacts,
+        artifacts / WORK / "publish",
+        recipe,
+        source,
+        candidate,
+        validated,
+        manifest,
+        listener,
+        signer,
     )
     return BuildResult(
         name=recipe.name,

@@ -19,7 +19,7 @@ from distilforge.timing.rounds import Budget, time_subjects
 from distilforge.timing.shape import Shape
 from distilforge.timing.variant import shapes_within_spans, usual_choices, variant_subject
 
-from validation import eager_subject, oracle, verdicts
+from validation import oracle, verdicts
 from validation.conditions import physical_cores
 from validation.gates import Gates
 from validation.report import EAGER, Report, Speedup, VariantReport
@@ -73,6 +73,9 @@ def measure(
 
     None if no variant does. Raises TimingError where a subject does not open.
     """
+    # It loads torch, which nothing else here needs
+    from validation import eager_subject
+
     names = [variant.name for variant in manifest.variants if oracle.obstacle(variant) is None]
     if not names:
         return None

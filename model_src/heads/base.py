@@ -16,7 +16,7 @@ class Head(nn.Module):
     """The name of the class in transformers, which config.json contains."""
     axes: ClassVar[tuple[str, ...]] = ("batch", "sequence")
     """The dynamic axes of both inputs."""
-    output_axes: ClassVar[Mapping[str, tuple[str, ...]]]
+    output_axes: Mapping[str, tuple[str, ...]]
     """The axes of each output, in the order of the tuple that `forward` returns."""
     tied_layer: ClassVar[str] = ""
     """The layer whose weight is the word embeddings' if config.tie_word_embeddings is set; "" for none."""

@@ -85,7 +85,7 @@ def evaluation(folder: Path, manifest: Manifest, data: Path | None) -> Evaluatio
     path = demo_texts(manifest.head, "evaluation") if data is None else data
     if path is None:
         raise UsageError(
-            f"there are no texts here for the head {manifest.head}", hint="give some: --data texts.jsonl"
+            f"there are no built-in texts for the head {manifest.head}", hint="give some: --data texts.jsonl"
         )
     task = tasks.find(manifest.head)(
         labels=manifest.labels, problem_type=manifest.problem_type, labelled=data is not None

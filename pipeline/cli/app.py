@@ -12,9 +12,10 @@ from distilforge import release as releases
 from distilforge.errors import ReleaseError
 
 from pipeline.build import WORK, StageName
-from pipeline.cli import build_command, build_options, display, graph_commands, options
+from pipeline.cli import build_command, build_options, display, graph_commands, options, trust_commands
 from pipeline.cli.build_options import BuildArguments
 from pipeline.cli.reporting import report_errors
+from pipeline.cli.signature import with_options
 from pipeline.release import summary
 from pipeline.release.summary import ReleaseLines
 from pipeline.store.work import clean as clean_work
@@ -69,13 +70,16 @@ def inspect(release: options.Release, as_json: options.Json = False) -> None:
             display.manifest(manifest, folder)
 
 
-@app.command(epilog="Example: `distilforge verify artifacts/sentiment`")
-def verify(release: options.Release) -> None:
-    """Check every file of a release against its SHA-256; exit 4 if one differs."""
-    with report_errors():
-        folder = releases.resolve(release)
-        manifest = releases.verify(folder)
-        display.result(f"{folder}: {len(manifest.files)} files, all as published")
+app.command(epilog="Example: `distilforge verify artifacts/sentiment --key publisher.pem`")(
+    trust_commands.verify
+)
+app.command(epilog="Example: `distilforge sign artifacts/sentiment --key key.pem --order 7`")(
+    trust_commands.sign
+)
+app.command(
+    epilog="Examples: `distilforge rebuild artifacts/sentiment --recipe recipes/sentiment.toml`; "
+    "`distilforge rebuild artifacts/reviews --checkpoint ./my-distilbert --data evaluation.jsonl`"
+)(with_options(trust_commands.rebuild))
 
 
 @app.command(name="summary", epilog="Example: `distilforge summary artifacts/*/ --markdown`")
@@ -205,14 +209,20 @@ def check(
 
 @app.command(epilog="Example: `distilforge convert ./my-bert ./my-distilbert`")
 def convert(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A BERT folder or a hub id.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A folder or a hub id, or the folder of a PEFT adapter."),
+    ],
     destination: Annotated[Path, typer.Argument(metavar="DESTINATION", help="The folder to write.")],
+    base: Annotated[
+        str | None, typer.Option(metavar="FOLDER|ID", help="The base model of the adapter in SOURCE.")
+    ] = None,
 ) -> None:
-    """Write a BERT checkpoint as a DistilBERT checkpoint, if there is an exact equivalent."""
+    """Write a DistilBERT checkpoint for PyTorch of a BERT, of TensorFlow's or Flax's files, or of a LoRA adapter."""
     with report_errors():
-        from model_src.convert import convert_bert
+        from model_src import convert as conversion
 
-        display.result(str(convert_bert(source, destination)))
+        display.result(str(conversion.convert(source, destination, base=base)))
 
 
 @app.command(epilog="Example: `distilforge clean --artifacts artifacts`")

@@ -10,11 +10,12 @@ from distilforge import release as releases
 
 from pipeline.build import BuildResult, StageName, build
 from pipeline.cli import build_options, display, options, several
-from pipeline.cli.build_options import RECIPE_SUFFIX, BuildArguments
+from pipeline.cli.build_options import RECIPE_SUFFIX, BuildArguments, SigningArguments
 from pipeline.cli.display import Display
 from pipeline.cli.reporting import report_errors
 from pipeline.cli.several import Failure
 from pipeline.cli.signature import with_options
+from pipeline.errors import UsageError
 from pipeline.recipe.recipe import DEFAULT_VARIANTS, Recipe
 
 Sources = Annotated[
@@ -37,18 +38,25 @@ def command(until: StageName) -> Callable[..., None]:
     def build_releases(
         sources: Sources,
         arguments: BuildArguments,
+        signing: SigningArguments,
         artifacts: options.Artifacts = options.ARTIFACTS,
         as_json: options.Json = False,
         verbose: options.Verbose = False,
     ) -> None:
         with report_errors(verbose) as listener:
+            signer = signing.signer()
+            if signer is not None and until != "publish":
+                raise UsageError(
+                    f"--sign signs a release, and `distilforge {until}` publishes none",
+                    hint="use `distilforge build`",
+                )
 
             def read(source: str) -> Recipe:
                 return build_options.recipe(source, arguments)
 
             def build_one(source: str, recipe: Recipe) -> BuildResult:
                 listener.named(recipe.name)
-                built = build(recipe, artifacts, listener, until=until)
+                built = build(recipe, artifacts, listener, until=until, signer=signer)
                 if until == "publish" and not arguments.variants and not source.endswith(RECIPE_SUFFIX):
                     listener.note(_SMALLER)
                 _show(built, as_json, listener, verbose)

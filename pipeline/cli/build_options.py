@@ -14,6 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.recipe import toml as recipe_toml
 from pipeline.recipe.plan import PLAIN
 from pipeline.recipe.recipe import Recipe, VariantName
+from pipeline.release.signing import Signer
 from validation.gates import Latency
 
 RECIPE_SUFFIX = ".toml"
@@ -109,6 +110,34 @@ class BuildArguments:
     gates: GateArguments = field(default_factory=GateArguments)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningArguments:
+    """Options that say who signs the release."""
+
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            metavar="KEY.pem",
+            help="Sign the release with this private key before anybody sees it.",
+            show_default=False,
+        ),
+    ] = None
+    certificates: options.Certificates = None
+    order: options.Order = None
+
+    def signer(self) -> Signer | None:
+        """Who signs; None if nobody does. Raises UsageError for options that only a signature has."""
+        if self.key is None:
+            for name, value in (("--certificate", self.certificates), ("--order", self.order)):
+                if value not in (None, []):
+                    raise UsageError(
+                        f"{name} is for a signature, and nobody signs", hint="give the key: --sign KEY"
+                    )
+            return None
+        return Signer(key=self.key, certificates=tuple(self.certificates or ()), order=self.order)
+
+
 def recipe(source: str, arguments: BuildArguments) -> Recipe:
     """The recipe in `source`, or the one for the checkpoint `source`, with every option that was given.
 
@@ -141,14 +170,14 @@ def _check_used(variants: Sequence[VariantName], arguments: BuildArguments) -> N
     if given and not any(variant.target in compilers for variant in variants):
         able = [name for name, compiler in compilers.items() if given[0] not in compiler.refused]
         raise UsageError(
-            f"{flag(EngineArguments, given[0])} is for engines, and none is built: the variants are {names}",
+            f"{flag(EngineArguments, given[0])} applies only to engines, and no variant is an engine: {names}",
             hint=f"add one, such as --variant {able[-1]}:fp16; targets that take it: {', '.join(able)}",
         )
     if arguments.exclude and all(variant.precision == PLAIN for variant in variants):
         raise UsageError(
-            f"--exclude {arguments.exclude[0]} keeps a module in floating point, and all of them are: "
-            f"the variants are {names}",
-            hint="add one that is not, such as --variant onnxruntime-cpu:int8",
+            f"--exclude {arguments.exclude[0]} has no effect: "
+            f"every variant is in floating point already: {names}",
+            hint="add one of lower precision, such as --variant onnxruntime-cpu:int8",
         )
 
 

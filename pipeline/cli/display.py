@@ -62,7 +62,7 @@ class Display:
         """Show that `stage` is done; `reused` says that an earlier build had done the work."""
         self._stop()
         self._line(
-            f"{stage}: {f'nothing to do, {result} is whole' if reused else f'done in {seconds:.1f} s'}"
+            f"{stage}: {f'reused from an earlier build ({result})' if reused else f'done in {seconds:.1f} s'}"
         )
 
     def note(self, text: str) -> None:
@@ -198,6 +198,8 @@ def manifest(release: Manifest, folder: Path) -> None:
     tools = ", ".join(f"{name} {version}" for name, version in provenance.tools.items())
     _result_line(f"checkpoint {provenance.checkpoint_sha256}")
     _result_line(f"recipe {provenance.recipe_sha256}")
+    for purpose, sha256 in provenance.data_sha256.items():
+        _result_line(f"{purpose} data {sha256}")
     _result_line(f"git {provenance.git_commit}")
     _result_line(f"made {provenance.created} on {provenance.host}")
     _result_line(f"tools {tools}")

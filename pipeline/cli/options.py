@@ -17,6 +17,48 @@ Verbose = Annotated[
 ]
 Artifacts = Annotated[Path, typer.Option(help="The folder for releases, and for the work on them.")]
 
+PrivateKey = Annotated[
+    Path,
+    typer.Option("--key", metavar="KEY.pem", help="Your private key, on the curve P-256, P-384 or P-521."),
+]
+TrustedKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="TRUSTED.pem",
+        help="The publisher's public key or certificate: the release must be signed by it.",
+        show_default=False,
+    ),
+]
+Certificates = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--certificate",
+        metavar="CERTIFICATE.pem",
+        help="The certificate of the key, and then those of its issuers, in one file or in several.",
+        show_default=False,
+    ),
+]
+Order = Annotated[
+    int | None,
+    typer.Option(
+        help="A number that rises from version to version, for distilforge.open(..., at_least=N).",
+        show_default=False,
+    ),
+]
+Recipe = Annotated[
+    Path | None,
+    typer.Option(help="The recipe that the release was built with; options change it.", show_default=False),
+]
+Origin = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        help="The checkpoint that the release was built from; default: the recipe's.",
+        show_default=False,
+    ),
+]
+
 Head = Annotated[
     str | None,
     typer.Option(help="The head to build; default: the one that config.json names.", show_default=False),
@@ -92,8 +134,8 @@ Shapes = Annotated[
     typer.Option(
         "--shape",
         metavar="TEXTSxTOKENS",
-        help="The size of a run. May be given several times; default: those of 1x16, 1x128 and 8x128 that the "
-        "release takes.",
+        help="The size of a run. May be given several times; default: 1x16, 1x128 and 8x128, or the nearest "
+        "sizes that the release takes.",
         show_default=False,
     ),
 ]

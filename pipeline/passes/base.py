@@ -24,7 +24,7 @@ class PassResult:
     """How many places it rewrote."""
 
     refusals: tuple[str, ...] = ()
-    """One line for each place that looked nearly like its pattern and was left, `<node>: <reason>`."""
+    """One line for each place that nearly matched its pattern and was skipped, `<node>: <reason>`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Pass:
         """The fewest rewrites that it may make in a graph of `layers` encoder layers.
 
         Where the weights' names show no layer, a contract for each layer asks for one layer: an exporter that renames
-        the weights must not make the contract empty.
+        the weights must not switch the check off.
         """
         return max((self.per_layer or 0) * max(layers, 1), self.per_graph or 0)
 

@@ -1,4 +1,4 @@
-"""Folding what can be computed before any input is known, and sharing what is there twice."""
+"""Folding what can be computed before any input is known, and merging duplicate constants."""
 
 import onnxscript.optimizer
 from onnx_ir.passes import common

@@ -38,8 +38,7 @@ class _MaskedScores:
 def mask_where_needed(graph: Graph) -> PassResult:
     """A batch without padding skips the sum of scores and mask, which reads and writes every score of every head.
 
-    Exact: there the mask is 0 everywhere. An If on the sum of the mask's magnitudes, computed once for all layers,
-    chooses.
+    Exact: there the mask is 0 everywhere. One If, shared by all layers, tests whether the mask is all zeros.
     """
     nothing_masked: dict[onnx_ir.Value, onnx_ir.Value] = {}
 

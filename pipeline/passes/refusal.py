@@ -1,4 +1,4 @@
-"""How a pass says no: it raises RefusalError, and the reason is kept for the case that the pass breaks its contract."""
+"""RefusalError: why a pass skipped a place, shown if too few places matched."""
 
 from collections.abc import Callable, Iterable
 

@@ -104,7 +104,7 @@ class Plan:
 def preset(target: str, precision: str, head: str, own: Path | None = None) -> Plan:
     """The plan in the file `own`, or else the one committed here, for `target` and `precision`, fitted to `head`.
 
-    In fp32, a plan that does nothing where the committed ones have none. Raises UsageError for a file that is damaged
+    For fp32 without a committed plan, it is an empty plan. Raises UsageError for a file that is damaged
     or has no such plan, and for one that would leave the graph in fp32 under another precision's name.
     """
     path = own or PRESETS / f"{targets.plans_of(target)}.toml"

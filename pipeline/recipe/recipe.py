@@ -105,7 +105,8 @@ class Recipe:
         """The hexadecimal SHA-256 of everything that decides what the release holds; reads the data files.
 
         Data files count by their content, so that moving one changes nothing. The checkpoint has a digest of its own.
-        `gates.mode` decides whether a release is published and not what it holds, so it does not count.
+        `gates.mode` decides whether a release is published and not what it holds, so it does not count. Neither do the
+        fields on speed: a release that is built again without a timing has the same version.
         """
         return digests.of_value(
             {
@@ -118,7 +119,7 @@ class Recipe:
                 "exclude": list(self.exclude),
                 "plans": digests.of_file(self.plans) if self.plans else None,
                 "engine": self.engine.to_json(),
-                "gates": limits(self.gates),
+                "gates": answer_limits(self.gates),
             }
         )
 

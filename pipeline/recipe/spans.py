@@ -14,20 +14,21 @@ ALWAYS = ("batch", "sequence")
 _DEFAULTS = {"batch": Span(low=1, usual=8, high=32), "choices": Span(low=1, usual=4, high=8)}
 
 
-def complete(given: Mapping[str, Span], axes: Sequence[str], max_position_embeddings: int) -> dict[str, Span]:
+def complete(given: Mapping[str, Span], axes: Sequence[str], longest: int) -> dict[str, Span]:
     """A span for each of `axes`: the given one, or else the default.
 
-    Raises UsageError for a span of another axis, and for more tokens than there are position embeddings.
+    `longest` is the most tokens of a text of the checkpoint. Raises UsageError for a span of another axis, and for more
+    tokens than that.
     """
     for axis in given:
         if axis not in axes:
             raise UsageError(f"a span is given for {axis!r}; the head's axes are {', '.join(axes)}")
-    longest = Span(low=1, usual=min(USUAL_TOKENS, max_position_embeddings), high=max_position_embeddings)
-    spans = {axis: given.get(axis, _DEFAULTS.get(axis, longest)) for axis in axes}
-    if spans["sequence"].high > max_position_embeddings:
+    tokens = Span(low=1, usual=min(USUAL_TOKENS, longest), high=longest)
+    spans = {axis: given.get(axis, _DEFAULTS.get(axis, tokens)) for axis in axes}
+    if spans["sequence"].high > longest:
         raise UsageError(
             f"the recipe's sequence span goes to {spans['sequence'].high} tokens; "
-            f"the checkpoint has {max_position_embeddings} position embeddings",
-            hint=f"sequence = [1, {longest.usual}, {max_position_embeddings}]",
+            f"the checkpoint reads at most {longest} (max_position_embeddings, or max_seq_length)",
+            hint=f"sequence = [1, {tokens.usual}, {longest}]",
         )
     return spans

@@ -1,4 +1,4 @@
-"""TOML files of users: their tables, or one error for whatever else they hold."""
+"""Reads a user's TOML file; whatever cannot be read is one error."""
 
 import tomllib
 from pathlib import Path

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from distilforge.manifest import FileRecord, Manifest, Provenance, Variant, Withheld
 from distilforge.manifest.configuration import ModelConfiguration
@@ -13,6 +14,7 @@ from distilforge.release import MANIFEST
 
 from model_src.config import DistilBertConfig
 from model_src.folder import CheckpointFolder
+from model_src.sentence import writing
 from pipeline.graph.interface import Interface
 from pipeline.release import tokenizer
 from pipeline.store import digests, storage, versions
@@ -33,13 +35,16 @@ def assemble(
 ) -> Manifest:
     """Fill `folder` with a candidate and return its manifest, which is written too.
 
-    `compiled` has each variant with the folder that its files are in. Raises CheckpointError for an unusable tokenizer.
+    `compiled` has each variant with the folder that its files are in. The files of sentence-transformers' modules are
+    copied, so that its clients can open the release too. Raises CheckpointError for an unusable tokenizer.
     """
     config = checkpoint.configuration()
     for variant, compiled_folder in compiled:
         for file in variant.files:
             storage.link_or_copy(compiled_folder / file, folder / file)
-    tokenizer.write(checkpoint, folder, vocab_size=config.vocab_size, longest=config.max_position_embeddings)
+    tokenizer.write(checkpoint, folder, vocab_size=config.vocab_size, longest=checkpoint.longest())
+    if checkpoint.sentence is not None:
+        writing.write(checkpoint.sentence, folder)
     _write_config(checkpoint, config, interface.architecture, folder / CONFIG)
     files = digests.record(folder)
     manifest = Manifest(
@@ -89,8 +94,10 @@ def release_version(files: Mapping[str, FileRecord], recipe_sha256: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
 
 
-def provenance(checkpoint_sha256: str, recipe_sha256: str) -> Provenance:
-    """The provenance of a release that is made now on this machine."""
+def provenance(
+    checkpoint_sha256: str, recipe_sha256: str, data_sha256: Mapping[str, str] = MappingProxyType({})
+) -> Provenance:
+    """The provenance of a release that is made now on this machine, with the digests of the data by their purpose."""
     return Provenance(
         checkpoint_sha256=checkpoint_sha256,
         recipe_sha256=recipe_sha256,
@@ -98,6 +105,7 @@ def provenance(checkpoint_sha256: str, recipe_sha256: str) -> Provenance:
         tools=versions.tools(),
         host=versions.host(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        data_sha256=dict(data_sha256),
     )
 
 

@@ -145,12 +145,15 @@ Accepted sizes: {% for axis, span in manifest.spans.items() %}{{ axis }} {{ span
 |---|---|
 | checkpoint | sha256 {{ manifest.provenance.checkpoint_sha256 }} |
 | recipe | sha256 {{ manifest.provenance.recipe_sha256 }} |
+{% for purpose, sha256 in manifest.provenance.data_sha256.items() -%}
+| {{ purpose }} data | sha256 {{ sha256 }} |
+{% endfor -%}
 | pipeline | git {{ manifest.provenance.git_commit }} |
 | made | {{ manifest.provenance.created }} on {{ manifest.provenance.host }} |
 | tools | {% for name, version in manifest.provenance.tools.items() %}{{ name }} {{ version }}\
 {{ "" if loop.last else ", " }}{% endfor %} |
 
-Every file's SHA-256 is in manifest.json; `distilforge verify FOLDER` checks them.
+Every file's SHA-256 is in manifest.json; `distilforge verify FOLDER` checks them. sbom.cdx.json has the licences.
 validation/report.html has the details.
 """
 

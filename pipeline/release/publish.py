@@ -1,5 +1,6 @@
 """Publishes a release folder as artifacts/<name>/<version>: all of it or nothing."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,13 +8,14 @@ from pathlib import Path
 from distilforge import release as releases
 from distilforge.errors import ReleaseError
 from distilforge.manifest import CompiledEngine, Manifest, Provenance, Variant
-from distilforge.release import LATEST, MANIFEST
+from distilforge.release import LATEST, MANIFEST, SIGNATURE, STATEMENT
 from filelock import FileLock
 
 from pipeline.errors import UsageError
 from pipeline.store import digests, storage
 from pipeline.store.work import ProgressListener
 
+_ROOM = ".aside"
 _NO_PROVENANCE = Provenance(
     checkpoint_sha256="", recipe_sha256="", git_commit="", tools={}, host="", created=""
 )
@@ -39,36 +41,63 @@ def publish(
 ) -> Publication:
     """Publish the release that `manifest` describes as artifacts/<name>/<version>, and make `latest` name it.
 
-    `compose` writes the release into the folder it is given. That folder is below `work`, which must be on the file
-    system of `artifacts`. Nothing is written if the same version is there, byte for byte, and neither its validation
-    nor its timing is worse. `latest` stays at a validated release if `manifest` is not validated. Publishers of the
-    same name take turns. A reader sees the old release or the new one, never a part. Raises UsageError as `check_place`
-    does, and OSError if a disk refuses.
+    `compose` writes the release into the folder it is given. That folder is below `work`, or beside the release if
+    `work` is on another file system. Nothing is written if the same version is there, byte for byte, and neither its
+    validation nor its timing is worse. `latest` stays at a validated release if `manifest` is not validated. Publishers
+    of the same name take turns. A reader sees the old release or the new one, never a part. Raises UsageError as
+    `check_place` does, and OSError if a disk refuses.
     """
     name, version = manifest.name, manifest.version
-    staging = work / f"{name}.aside"
     final = artifacts / name / version
-    old = work / f"{name}.old"
     work.mkdir(parents=True, exist_ok=True)
     with FileLock(work / f"{name}.lock"):
         check_place(artifacts, name)
         present = _is_as_good(final, manifest, listener)
+        if present and _is_latest(final):
+            return Publication(folder=final, new=False)
+        room = _room(final.parent, work)
         if not present:
             listener.started("publish", f"writing {final}")
+            aside = room / f"{name}.aside"
+            # A signature has the folder's name, so that it is the final one
+            staging = aside / version
             try:
-                storage.make_empty(staging)
+                storage.make_empty(aside)
+                staging.mkdir()
                 compose(staging)
-                _replace(staging, final, old)
+                _replace(staging, final, room / f"{name}.old")
             finally:
-                storage.remove(staging)
-        if _is_latest(final):
-            return Publication(folder=final, new=not present)
-        validated = None if manifest.validated else _validated_latest(final)
-        if validated is None:
-            _make_latest(final, work, listener)
-        else:
-            listener.note(f"{LATEST} stays at {validated}, which is validated; {version} is not")
+                storage.remove(aside)
+        if not _is_latest(final):
+            validated = None if manifest.validated else _validated_latest(final)
+            if validated is None:
+                _make_latest(final, room, listener)
+            else:
+                listener.note(f"{LATEST} stays at {validated}, which is validated; {version} is not")
+        if room != work:
+            storage.remove(room)
     return Publication(folder=final, new=not present)
+
+
+def _room(folder: Path, work: Path) -> Path:
+    """The folder from which files are renamed into `folder`: `work`, or one inside `folder`.
+
+    A file cannot be renamed from one file system to another, nor between two mounts of the same one.
+    """
+    nearest = folder if folder.exists() else folder.parent
+    probe = work / f"{folder.name}.probe"
+    probe.write_bytes(b"")
+    arrived = nearest / f"{_ROOM}.probe"
+    try:
+        probe.rename(arrived)
+    except OSError as cause:
+        if cause.errno != errno.EXDEV:
+            raise
+        return folder / _ROOM
+    finally:
+        storage.remove(probe)
+        storage.remove(arrived)
+    return work
 
 
 def check_place(artifacts: Path, name: str) -> None:
@@ -129,7 +158,7 @@ def _difference(final: Path, present: Manifest, new: Manifest) -> str:
     changed = [name for name, record in new.files.items() if present.files.get(name) != record]
     if changed:
         return f"{', '.join(changed)} differs from this build"
-    unlisted = digests.files(final).keys() - present.files.keys() - {MANIFEST}
+    unlisted = digests.files(final).keys() - present.files.keys() - {MANIFEST, STATEMENT, SIGNATURE}
     return f"{', '.join(sorted(unlisted))} is not listed in {MANIFEST}" if unlisted else ""
 
 
@@ -193,16 +222,16 @@ def _validated_latest(final: Path) -> str | None:
     return manifest.version if manifest.validated and manifest.version != final.name else None
 
 
-def _make_latest(final: Path, work: Path, listener: ProgressListener) -> None:
+def _make_latest(final: Path, room: Path, listener: ProgressListener) -> None:
     """Make `latest` beside `final` a link to it; a copy of a release in its place becomes that version's folder."""
     latest = final.parent / LATEST
-    aside = work / f"{final.parent.name}.{LATEST}.old"
+    aside = room / f"{final.parent.name}.{LATEST}.old"
     storage.remove(aside)
     if latest.is_dir() and not latest.is_symlink():
         copied = final.parent / releases.read_manifest(latest).version
         listener.note(f"{latest} is a folder and is replaced by a link")
         latest.rename(aside if copied.exists() or copied.is_symlink() else copied)
-    storage.replace_link(latest, final.name, work / f"{final.parent.name}.{LATEST}")
+    storage.replace_link(latest, final.name, room / f"{final.parent.name}.{LATEST}")
     storage.remove(aside)
 
 

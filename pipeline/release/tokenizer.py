@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import tokenizers
 from distilforge.errors import DistilforgeError
@@ -13,8 +14,9 @@ from tokenizers.implementations import BertWordPieceTokenizer
 
 from model_src.errors import CheckpointError
 from model_src.folder import CheckpointFolder, read_json
-from pipeline.release import added_tokens
+from pipeline.release import added_tokens, sentence_settings
 from pipeline.release.added_tokens import TokenSettings
+from pipeline.release.tokenizer_class import TokenizerClass
 from pipeline.release.tokenizer_class import find as find_class
 
 TOKENIZER = "tokenizer.json"
@@ -36,7 +38,7 @@ _SPECIAL_TOKENS = {
 def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, longest: int) -> None:
     """Write tokenizer.json, its configuration and vocab.txt for `checkpoint` into the folder `destination`.
 
-    `vocab_size` is the number of embeddings and `longest` the number of positions. Raises CheckpointError if there is
+    `vocab_size` is the number of embeddings and `longest` the most tokens of a text. Raises CheckpointError if there is
     no tokenizer, if one of its files is a link that leads out of the checkpoint, if it is damaged, if tokenizer.json
     cannot express its class, if it breaks distilforge.text.tokenizer_limits, if it fails on a text, or if it can return
     ids that have no embedding.
@@ -68,12 +70,14 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
         )
 
     tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
-    if tokenizer_class.sets_normalizer and _align(destination):
+    if _align(destination, tokenizer_class):
         tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
     settings = added_tokens.read(destination, _SPECIAL_TOKENS if tokenizer_class.from_vocabulary else {})
     _add_tokens(destination / TOKENIZER, tokenizer, settings, damaged)
     _check_size(tokenizer, checkpoint.path, vocab_size)
     _complete(destination, tokenizer, longest)
+    if checkpoint.sentence is not None:
+        sentence_settings.follow(checkpoint.sentence, destination)
     _try(destination, checkpoint.path)
 
 
@@ -90,7 +94,7 @@ def remarks(checkpoint: CheckpointFolder) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Settings:
-    """The settings of a WordPiece tokenizer. Source: transformers' DistilBertTokenizerFast, with its defaults."""
+    """The settings of tokenizer_config.json that change tokenizer.json, with the defaults of transformers 4.57."""
 
     lowercase: bool
     """Whether text is changed to lower case."""
@@ -98,6 +102,8 @@ class _Settings:
     """Whether accents are removed; None to remove them if `lowercase` is set."""
     handle_chinese_chars: bool
     """Whether every Chinese character is a word."""
+    add_prefix_space: bool
+    """Whether a tokenizer of bytes puts a space before a text."""
     special: Mapping[str, str]
     """The text of each special token, by transformers' name for it."""
 
@@ -109,6 +115,7 @@ class _Settings:
             lowercase=values.get("do_lower_case") is not False,
             strip_accents=accents if isinstance(accents, bool) else None,
             handle_chinese_chars=values.get("tokenize_chinese_chars") is not False,
+            add_prefix_space=values.get("add_prefix_space") is True,
             special={name: _content(values.get(name), default) for name, default in _SPECIAL_TOKENS.items()},
         )
 
@@ -161,26 +168,33 @@ def _from_vocabulary(folder: Path) -> None:
         tokenizer.save(str(folder / TOKENIZER))
 
 
-def _align(folder: Path) -> bool:
-    """Change tokenizer.json's normalizer to the settings of tokenizer_config.json, as transformers' classes do.
+def _align(folder: Path, tokenizer_class: TokenizerClass) -> bool:
+    """Change tokenizer.json to the settings of tokenizer_config.json, as transformers does when it loads them.
 
-    Returns whether it differed.
+    Returns whether it differed. Source: DistilBertTokenizerFast and PreTrainedTokenizerFast of transformers 4.57.
     """
     settings = _Settings.read(folder)
-    values = dict(read_json(folder / TOKENIZER))
-    normalizer = values.get("normalizer")
-    if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
+    values = read_json(folder / TOKENIZER)
+    adjusted = dict(values)
+    normalizer, pre_tokenizer = values.get("normalizer"), values.get("pre_tokenizer")
+    if tokenizer_class.sets_normalizer and _has_type(normalizer, "BertNormalizer"):
+        adjusted["normalizer"] = {
+            **normalizer,
+            "lowercase": settings.lowercase,
+            "strip_accents": settings.strip_accents,
+            "handle_chinese_chars": settings.handle_chinese_chars,
+        }
+    if _has_type(pre_tokenizer, "ByteLevel"):
+        adjusted["pre_tokenizer"] = {**pre_tokenizer, "add_prefix_space": settings.add_prefix_space}
+    if adjusted == values:
         return False
-    adjusted = {
-        **normalizer,
-        "lowercase": settings.lowercase,
-        "strip_accents": settings.strip_accents,
-        "handle_chinese_chars": settings.handle_chinese_chars,
-    }
-    if adjusted == normalizer:
-        return False
-    _write_json(folder / TOKENIZER, values | {"normalizer": adjusted})
+    _write_json(folder / TOKENIZER, adjusted)
     return True
+
+
+def _has_type(part: object, name: str) -> TypeGuard[Mapping[str, object]]:
+    """Whether `part` of tokenizer.json is an object of the type `name`."""
+    return isinstance(part, dict) and part.get("type") == name
 
 
 def _add_tokens(

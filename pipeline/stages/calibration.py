@@ -52,7 +52,7 @@ def feeds(
         )
     task = tasks.find(head)(labels=(), labelled=False)
     examples = read(path, task, head)
-    reader = _checkpoint_reader(checkpoint, spans)
+    reader = _checkpoint_reader(checkpoint, head, spans)
     rows: list[Row] = []
     chosen = examples[:: -(-len(examples) // most)] if seed is None else _drawn(examples, most, seed)
     for index, example in enumerate(chosen):
@@ -77,15 +77,15 @@ def _drawn(examples: tuple[Example, ...], most: int, seed: int) -> tuple[Example
     return tuple(examples[place] for place in sorted(order.tolist()))
 
 
-def _checkpoint_reader(checkpoint: Path, spans: Mapping[str, Span]) -> CheckpointReader:
+def _checkpoint_reader(checkpoint: Path, head: str, spans: Mapping[str, Span]) -> CheckpointReader:
     """Reads texts as a release of `checkpoint` would."""
-    source = checkpoint_folder.find(checkpoint)
+    source = checkpoint_folder.find(checkpoint, head=head)
     config = source.configuration()
     with tempfile.TemporaryDirectory(prefix="distilforge-") as folder:
         tokenizer.write(
             source,
             Path(folder),
             vocab_size=config.vocab_size,
-            longest=config.max_position_embeddings,
+            longest=source.longest(),
         )
         return CheckpointReader(tokenizer=Tokenizer(Path(folder)), spans=spans)

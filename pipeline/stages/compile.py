@@ -36,7 +36,7 @@ def compile_variant(
         from pipeline.precision import CalibrationAndEvaluation, lazy_calibration
         from pipeline.stages import calibration, transform
 
-        checkpoint = source.checkpoint.path
+        checkpoint = source.checkpoint.root
         calibrated = lazy_calibration(
             lambda: calibration.feeds(checkpoint, interface.head, interface.spans, recipe.calibration)
         )

@@ -35,9 +35,8 @@ def check(recipe: Recipe, source: Source) -> None:
         return
     from pipeline.engines import build
 
-    config = source.checkpoint.configuration()
     axes = dict.fromkeys([*spans.ALWAYS, *recipe.spans])
-    sizes = spans.complete(recipe.spans, tuple(axes), config.max_position_embeddings)
+    sizes = spans.complete(recipe.spans, tuple(axes), source.checkpoint.longest())
     for compiler in compilers.values():
         build.check(compiler, recipe.engine, sizes)
 

@@ -28,10 +28,10 @@ def export(work: WorkFolder, recipe: Recipe, source: Source) -> Stage:
         from pipeline.graph import file as graph_file
 
         # Eager attention exports to the plain operators that passes match.
-        loaded = load_checkpoint(source.checkpoint.path, head=recipe.head, attention="eager")
+        loaded = load_checkpoint(source.checkpoint.root, head=recipe.head, attention="eager")
         for remark in loaded.remarks:
             work.note(remark)
-        axes = spans.complete(recipe.spans, loaded.model.axes, loaded.config.max_position_embeddings)
+        axes = spans.complete(recipe.spans, loaded.model.axes, source.checkpoint.longest())
         exported = exporter.export(loaded.model, axes)
         # Weights go to a separate file, which later stages map into memory instead of reading it whole
         graph_file.save(exported, folder / GRAPH, largest_single_file_bytes=0)

@@ -18,7 +18,7 @@ class Source:
     checkpoint: CheckpointFolder
     """The checkpoint."""
     model: Mapping[str, str]
-    """The digests of config.json and of the weights, by file name."""
+    """The digests of config.json and of the weights by file name, and of sentence-transformers' files by path."""
     tokenizer: Mapping[str, str]
     """The digests of the tokenizer's files, by file name. They are separate because the export does not need them."""
 
@@ -30,14 +30,15 @@ class Source:
 
 def load(recipe: Recipe) -> Source:
     """The recipe's checkpoint with the digests of its files; CheckpointError if one is missing or cannot be read."""
-    checkpoint = checkpoint_folder.find(recipe.checkpoint)
+    checkpoint = checkpoint_folder.find(recipe.checkpoint, head=recipe.head)
 
     def file_digests(paths: Sequence[Path]) -> dict[str, str]:
         return {path.name: _digest(path) for path in paths}
 
     return Source(
         checkpoint=checkpoint,
-        model=file_digests((checkpoint.config, *checkpoint.weights)),
+        model=file_digests((checkpoint.config, *checkpoint.weights))
+        | {path.relative_to(checkpoint.root).as_posix(): _digest(path) for path in checkpoint.settings},
         tokenizer=file_digests(checkpoint.tokenizer),
     )
 

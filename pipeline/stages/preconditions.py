@@ -82,5 +82,5 @@ def _check_tokenizer(checkpoint: CheckpointFolder) -> None:
             checkpoint,
             Path(folder),
             vocab_size=config.vocab_size,
-            longest=config.max_position_embeddings,
+            longest=checkpoint.longest(),
         )

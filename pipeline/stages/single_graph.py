@@ -89,20 +89,15 @@ def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Batch
 
     def encoded() -> "Batches":
         from model_src import checkpoint as checkpoints
-        from model_src import folder, heads
+        from model_src import folder
         from pipeline.recipe import spans
         from pipeline.stages import calibration
 
-        source = folder.find(checkpoint)
-        config = source.configuration()
-        model = (
-            heads.find(head)
-            if head
-            else heads.find_architecture(checkpoints.architecture(source.read_config()))
-        )
+        source = folder.find(checkpoint, head=head)
+        model = checkpoints.find_head(source, head)
         name = model.__module__.rpartition(".")[2]
-        axes = spans.complete({}, model.axes, config.max_position_embeddings)
-        return calibration.feeds(source.path, name, axes, data)
+        axes = spans.complete({}, model.axes, source.longest())
+        return calibration.feeds(source.root, name, axes, data)
 
     return lazy_calibration(encoded)
 

@@ -34,7 +34,7 @@ def compare(
 
         report = validate(
             made.folder,
-            source.checkpoint.path,
+            source.checkpoint.root,
             manifest.head,
             evaluation=recipe.evaluation,
             gates=recipe.gates,
@@ -81,7 +81,7 @@ def time(
         timed = speed.measure(
             made.folder,
             manifest,
-            source.checkpoint.path,
+            source.checkpoint.root,
             vocabulary=source.checkpoint.configuration().vocab_size,
             gates=recipe.gates,
             progress=listener.note,

@@ -26,7 +26,7 @@ def digest_of(work: Callable[..., object]) -> str:
     function = inspect.unwrap(work)
     paths = {path for name in _used(function) for path in _closure(name)}
     return digests.of_value(
-        [inspect.getsource(function), *[[_label(path), digests.of_file(path)] for path in sorted(paths)]]
+        [inspect.getsource(function), *[[_label(path), _digest(path)] for path in sorted(paths)]]
     )
 
 
@@ -74,6 +74,11 @@ def _read(path: Path) -> tuple[frozenset[str], bool]:
     """Which of our modules the file `path` imports, and whether it finds its package's modules at run time."""
     tree = _parse(path.read_text(encoding="utf-8"))
     return frozenset(name for _, name in _imports(tree)), _finds_modules(tree)
+
+
+@cache
+def _digest(path: Path) -> str:
+    return digests.of_file(path)
 
 
 def _parse(source: str) -> ast.Module:

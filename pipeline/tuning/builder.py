@@ -97,7 +97,7 @@ class PlanBuilder:
     def calibration(self) -> Batches:
         """The calibration batches; UsageError if the recipe and the demo do not have any for the head."""
         return calibration.feeds(
-            self.source.checkpoint.path,
+            self.source.checkpoint.root,
             self.interface.head,
             self.interface.spans,
             self._recipe.calibration,

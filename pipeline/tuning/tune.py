@@ -178,7 +178,7 @@ def _search(
         [precision for precision in target.precisions if precision != variant.precision],
         head,
     )
-    gate = AccuracyGate(builder.source.checkpoint.path, builder.reader, recipe.evaluation, recipe.gates)
+    gate = AccuracyGate(builder.source.checkpoint.root, builder.reader, recipe.evaluation, recipe.gates)
     for note in gate.notes:
         listener.note(note)
     base = replace(default, exclude=recipe.exclude)

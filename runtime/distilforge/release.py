@@ -16,6 +16,10 @@ MANIFEST = "manifest.json"
 """Name of the manifest in a version folder."""
 LATEST = "latest"
 """Name of the link or folder that is the current version, beside the version folders."""
+STATEMENT = "statement.intoto.json"
+"""Name of the statement that a signed release has: how it was made and judged, which the signature signs too."""
+SIGNATURE = "model.sig"
+"""Name of the signature, which signs every other file; OpenSSF's model signing calls it so."""
 
 _logger = logging.getLogger("distilforge")
 _COPY_AGAIN = "copy the release again, or publish it again"
@@ -57,12 +61,29 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises ReleaseError if it is absent, cannot be read, contradicts itself, or is too new for this package.
     """
+    return parse_manifest(manifest_content(folder), folder)
+
+
+def manifest_content(folder: Path) -> bytes:
+    """The bytes of the manifest of a version folder; ReleaseError if it is absent or cannot be read."""
     path = folder / MANIFEST
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_bytes()
     except FileNotFoundError as cause:
         raise ReleaseError(f"{str(path)!r} is absent", hint=_COPY_AGAIN) from cause
-    except (OSError, UnicodeDecodeError) as cause:
+    except OSError as cause:
+        raise ReleaseError(f"{str(path)!r} cannot be read: {cause}", hint=_COPY_AGAIN) from cause
+
+
+def parse_manifest(content: bytes, folder: Path) -> Manifest:
+    """The manifest of the version folder `folder` in `content`.
+
+    Raises ReleaseError if it is not a manifest, contradicts itself, or is too new for this package.
+    """
+    path = folder / MANIFEST
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as cause:
         raise ReleaseError(f"{str(path)!r} cannot be read: {cause}", hint=_COPY_AGAIN) from cause
     manifest = Manifest.from_json(text, str(path))
     _check_consistent(manifest, path)
@@ -143,7 +164,8 @@ def _check_path(root: Path, name: str, record: FileRecord) -> None:
 
 
 def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
-    listed = {*manifest.files, MANIFEST}
+    # The manifest cannot list what signs it
+    listed = {*manifest.files, MANIFEST, STATEMENT, SIGNATURE}
     engines = {str(PurePosixPath(file).parent) for variant in manifest.variants for file in variant.files}
     # A link to a listed file, or to a folder that contains one, is another name for what is used
     used = {_target(root / name) for name in listed}

@@ -30,6 +30,12 @@ class Opening:
     """The argument `threads`."""
     allow_unvalidated: bool
     """The argument `allow_unvalidated`."""
+    trust: str | None = None
+    """The absolute path of the argument `trust`."""
+    manifest_sha256: str | None = None
+    """The argument `manifest_sha256`."""
+    at_least: str | int | None = None
+    """The argument `at_least`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,4 +189,7 @@ def _open_again(opening: Opening) -> Session:
         providers=opening.providers,
         threads=opening.threads,
         allow_unvalidated=opening.allow_unvalidated,
+        trust=opening.trust,
+        manifest_sha256=opening.manifest_sha256,
+        at_least=opening.at_least,
     )

@@ -10,6 +10,7 @@ import tokenizers
 
 from distilforge.errors import InputError, ReleaseError
 from distilforge.text import tokenizer_limits
+from distilforge.text.prompts import SETTINGS, Prompts
 
 Text = str | tuple[str, str]
 """A text, or a pair of texts that is encoded together."""
@@ -136,6 +137,8 @@ class Tokenizer:
             self._tokenizer.no_padding()
             self._tokenizer.encode_special_tokens = settings.get("split_special_tokens") is True
             self._special = _special_ids(self._tokenizer, special_tokens, settings)
+        self.prompts = _prompts(folder)
+        """What stands in front of the texts of an embedding model; without prompts for other models."""
         self._cleans_up = settings.get("clean_up_tokenization_spaces") is True
         # transformers 2 called it max_len
         limit = settings.get("model_max_length", settings.get("max_len"))
@@ -296,6 +299,20 @@ def _truncation_side(settings: dict[str, object], tokenizer: _Tokenizer, folder:
             hint="correct it in the checkpoint, and publish the release again",
         )
     return str(side)
+
+
+def _prompts(folder: Path) -> Prompts:
+    try:
+        return (
+            Prompts.from_settings(_json_object(folder / SETTINGS))
+            if (folder / SETTINGS).exists()
+            else Prompts()
+        )
+    except ValueError as cause:
+        raise ReleaseError(
+            f"{str(folder / SETTINGS)!r} cannot be used: {cause}",
+            hint="correct it in the checkpoint, and publish the release again",
+        ) from cause
 
 
 def _json_object(path: Path) -> dict[str, object]:

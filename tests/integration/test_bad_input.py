@@ -178,8 +178,11 @@ def test_files_that_may_not_grow(tiny: Recipe, tmp_path: Path) -> None:
         (["build", "absent.toml"], "there is no recipe absent.toml"),
         (["build", "x", "y", "--name", "same"], "2 builds would publish under the name 'same'"),
         (["build", "x", "--data", "absent.jsonl"], "no evaluation data at absent.jsonl"),
-        (["build", "x", "--capability", "8.6"], "--capability is for engines, and none is built"),
-        (["build", "x", "--bucket", "64"], "--bucket is for engines, and none is built"),
+        (
+            ["build", "x", "--capability", "8.6"],
+            "--capability applies only to engines, and no variant is an engine",
+        ),
+        (["build", "x", "--bucket", "64"], "--bucket applies only to engines, and no variant is an engine"),
         (["build", "x", "--exclude", "q_lin"], "--exclude q_lin keeps a module in floating point"),
         (["build", "x", "--gate", "maybe"], "'maybe' is not one of 'enforce'"),
         (["build"], "Missing argument"),

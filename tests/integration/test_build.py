@@ -33,6 +33,7 @@ LAYOUT = {
     "validation/report.json",
     "validation/report.html",
     "README.md",
+    "sbom.cdx.json",
 }
 
 every_head = pytest.mark.parametrize("head", heads.names())

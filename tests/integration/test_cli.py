@@ -28,6 +28,8 @@ COMMANDS = (
     "publish",
     "inspect",
     "verify",
+    "sign",
+    "rebuild",
     "summary",
     "list",
     "convert",

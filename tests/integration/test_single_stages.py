@@ -151,7 +151,7 @@ def test_a_graph_with_other_inputs_is_refused(release_of: ReleaseOf, tmp_path: P
     onnx.save(made, other)
     given = ("--checkpoint", release_of(HEAD).checkpoint, "--output", tmp_path / "half.onnx")
     error = run("quantize", other, "--scheme", "fp16", *given, code=5)
-    assert "the graph reads x, and the calibration texts give" in error
+    assert "the graph needs the inputs x, but the calibration data has" in error
 
 
 def test_a_summary_leaves_out_a_folder_that_is_not_a_release(release_of: ReleaseOf, tmp_path: Path) -> None:

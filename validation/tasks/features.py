@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from distilforge.heads.features import SENTENCE
+from distilforge.text.prompts import prompted
 
 from validation import metrics
 from validation.chance import exchanged
@@ -26,9 +28,11 @@ class MatchedText(Example):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features(Task[MatchedText]):
-    """Retrieval accuracy: how often a text's own match is the nearest of all matches, by the cosine of mean vectors.
+    """Retrieval accuracy: how often a text's own match is the nearest of all matches, by the cosine of embeddings.
 
-    Without matches, the metric is the cosine of a text's embedding with eager PyTorch's.
+    An embedding is the one that a sentence-transformers model declares, with its default prompt, or else the mean over
+    the tokens: what an application gets by default. Without matches, the metric is the cosine of a text's embedding
+    with eager PyTorch's.
     """
 
     required = frozenset({"text"})
@@ -41,15 +45,19 @@ class Features(Task[MatchedText]):
 
     def rows(self, example: MatchedText, index: int, reader: TextReader) -> tuple[Row, ...]:
         parts = [(TEXT, example.text)] + ([] if example.match is None else [(MATCH, example.match)])
-        encodings = [(part, *encoded(text, reader)) for part, text in parts]
+        prompt = reader.tokenizer.prompts.default
+        encodings = [(part, *encoded(prompted(text, prompt), reader)) for part, text in parts]
         return tuple(
             Row(example=index, encodings=(encoding,), part=part, truncated=truncated)
             for part, encoding, truncated in encodings
         )
 
     def reduce(self, row: Row, outputs: Outputs) -> Array:
-        mean_C = outputs["last_hidden_state"][: row.tokens].astype(np.float64).mean(axis=0)
-        unit_C: Array = mean_C / max(float(np.linalg.norm(mean_C)), 1e-12)
+        if SENTENCE in outputs:
+            embedding_C = outputs[SENTENCE].astype(np.float64)
+        else:
+            embedding_C = outputs["last_hidden_state"][: row.tokens].astype(np.float64).mean(axis=0)
+        unit_C: Array = embedding_C / max(float(np.linalg.norm(embedding_C)), 1e-12)
         return unit_C
 
     def row_scores(self, row: Row, outputs: Outputs) -> Array:

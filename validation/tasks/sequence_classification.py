@@ -48,7 +48,10 @@ class SequenceClassification(Task[ClassifiedText]):
 
     @property
     def kind(self) -> str:
-        """The problem type. Without one in config.json, one label means regression, as in transformers."""
+        """The problem type. Without one in config.json, one label means regression, as in transformers.
+
+        The number is then a score from 0 to 1, such as that of a cross-encoder.
+        """
         default = "regression" if len(self.labels) == 1 else "single_label_classification"
         return self.problem_type or default
 
@@ -80,11 +83,18 @@ class SequenceClassification(Task[ClassifiedText]):
         return (Row(example=index, encodings=(encoding,), truncated=truncated),)
 
     def reduce(self, row: Row, outputs: Outputs) -> Array:
+        if self.kind == "regression":
+            return self._number(outputs)
         return outputs["logits"].astype(np.float64)
+
+    def _number(self, outputs: Outputs) -> Array:
+        """The number that an application gets: a sigmoid unless config.json says regression."""
+        logits = outputs["logits"] if self.problem_type else sigmoid(outputs["logits"])
+        return logits.astype(np.float64)
 
     def row_scores(self, row: Row, outputs: Outputs) -> Array:
         if self.kind == "regression":
-            return outputs["logits"].astype(np.float64)
+            return self._number(outputs)
         if self.kind == "multi_label_classification":
             return sigmoid(outputs["logits"]).astype(np.float64)
         return probabilities(outputs["logits"])

@@ -1,4 +1,4 @@
-"""An additive mask with a row for each query, which both attention operators ask for: neither broadcasts over rows."""
+"""Expands an additive mask to a row for each query, because the attention operators do not broadcast over rows."""
 
 import onnx_ir
 

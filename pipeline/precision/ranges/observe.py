@@ -82,7 +82,7 @@ def run_batches(
         if set(inputs) != set(batch):
             raise StageError(
                 "quantize",
-                f"the graph reads {', '.join(inputs)}, and the calibration texts give {', '.join(batch)}",
+                f"the graph needs the inputs {', '.join(inputs)}, but the calibration data has {', '.join(batch)}",
                 hint="give a graph of a DistilBERT, with the head that --head or the checkpoint names",
             )
         yield batch, session.run(names, dict(batch), run_options)

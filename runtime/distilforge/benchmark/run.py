@@ -160,7 +160,7 @@ def _remember(result: BenchmarkResult) -> str:
         return "not remembered, since the timing was not steady"
     record = result.record()
     if record is None:
-        return "not remembered, since a choice needs two variants that were timed at the same shapes"
+        return "not remembered: fewer than two variants were timed at the same shapes"
     try:
         path = records.write_record(record)
     except UnavailableError as error:

@@ -1,6 +1,7 @@
 """Embeddings: vectors for texts or for their tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, TypeVar, overload
 
 import numpy as np
@@ -9,52 +10,74 @@ from distilforge.checks.arguments import Truncation, check_option, check_texts, 
 from distilforge.heads import heads
 from distilforge.logits.probabilities import Floats
 from distilforge.session import Session
+from distilforge.text.prompts import prompted
 from distilforge.tokenizer import Text
 
 Pooling = Literal["mean", "cls", "token"]
+
+SENTENCE = "sentence_embedding"
+"""The output of a model that declares how a text's embedding is computed, by the name of sentence-transformers."""
 
 T = TypeVar("T", bound=Text)
 
 
 @heads.register("features")
 class Features(Session):
-    """Embeds texts by the encoder's last hidden state, as transformers' FeatureExtractionPipeline does."""
+    """Embeds texts, as sentence-transformers or transformers' FeatureExtractionPipeline does.
+
+    A release of a sentence-transformers model gives what `SentenceTransformer.encode` gives: its pooling, dense layers,
+    normalization, default prompt and maximum length are part of the release. Other releases give the mean of the last
+    hidden state.
+    """
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """The texts of the prompts that `prompt_name` can name; empty for a model without prompts."""
+        return MappingProxyType(self._loaded.tokenizer.prompts.texts)
 
     @overload
     def __call__(
         self,
         inputs: Text,
         *,
-        pooling: Pooling = "mean",
+        pooling: Pooling | None = None,
         normalize: bool = False,
-        truncation: Truncation = "error",
+        prompt_name: str | None = None,
+        truncation: Truncation | None = None,
     ) -> Floats: ...
     @overload
     def __call__(
         self,
         inputs: list[T],
         *,
-        pooling: Pooling = "mean",
+        pooling: Pooling | None = None,
         normalize: bool = False,
-        truncation: Truncation = "error",
+        prompt_name: str | None = None,
+        truncation: Truncation | None = None,
     ) -> list[Floats]: ...
     def __call__(
         self,
         inputs: Text | Sequence[Text],
         *,
-        pooling: Pooling = "mean",
+        pooling: Pooling | None = None,
         normalize: bool = False,
-        truncation: Truncation = "error",
+        prompt_name: str | None = None,
+        truncation: Truncation | None = None,
     ) -> Floats | list[Floats]:
         """Embed a text or a pair (text, text), or each of a list of them.
 
         Args:
             inputs: one input gives one array, a list gives a list of arrays in the same order.
-            pooling: which vectors to return, with `dim` the model's hidden size. "mean" averages over the tokens,
-                special tokens included, and "cls" takes the first token: shape (dim,). "token" returns a vector for
-                each token, special tokens included: shape (tokens, dim).
+            pooling: which vectors to return. None gives the embedding that a sentence-transformers model declares, of
+                shape (embedding,), and "mean" for other models. The others are vectors of the last hidden state, with
+                `dim` the model's hidden size: "mean" averages over the tokens, special tokens included, and "cls" takes
+                the first token: shape (dim,). "token" returns a vector for each token, special tokens included: shape
+                (tokens, dim).
             normalize: scale each vector to length 1.
-            truncation: "error" refuses a text that is too long, "truncate" shortens it.
+            prompt_name: which of `prompts` stands in front of each text; None is the model's default prompt, if it has
+                one.
+            truncation: "error" refuses a text that is too long, "truncate" shortens it. None is "truncate" for a
+                sentence-transformers model, as `encode` does it, and "error" for other models.
 
         Returns:
             float32 arrays, which do not share memory with the session.
@@ -62,16 +85,24 @@ class Features(Session):
         Raises:
             InputError: an input is not text or is too long, or an option is unknown.
         """
-        check_option("pooling", pooling, ("mean", "cls", "token"))
+        if pooling is not None:
+            check_option("pooling", pooling, ("mean", "cls", "token"))
+        declared = any(output.name == SENTENCE for output in self.manifest.outputs)
+        output = SENTENCE if declared and pooling is None else "last_hidden_state"
+        how_to_truncate = truncation or ("truncate" if declared else "error")
+        prompt = self._loaded.tokenizer.prompts.find(prompt_name)
 
         def answer(values: list[object]) -> list[Floats]:
-            texts = check_texts(values)
-            encodings = self._encodings(texts, truncation)
+            texts = [prompted(text, prompt) for text in check_texts(values)]
+            encodings = self._encodings(texts, how_to_truncate)
             results: dict[int, Floats] = {}
             for batch in self._batches(encodings):
-                states = self._floats(batch.feeds, "last_hidden_state")
-                for row, row_states in zip(batch.rows, states, strict=True):
-                    vectors = _pool(row_states[: len(encodings[row])], pooling)
+                for row, values_of_row in zip(batch.rows, self._floats(batch.feeds, output), strict=True):
+                    vectors = (
+                        values_of_row.copy()
+                        if output == SENTENCE
+                        else _pool(values_of_row[: len(encodings[row])], pooling or "mean")
+                    )
                     results[row] = _unit(vectors) if normalize else vectors
             return [results[row] for row in range(len(texts))]
 

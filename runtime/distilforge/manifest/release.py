@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from distilforge.errors import ReleaseError
 from distilforge.manifest.document import READER
@@ -49,6 +49,8 @@ class Provenance:
     """The machine that it was built and measured on."""
     created: str
     """When, as ISO 8601."""
+    data_sha256: Mapping[str, str] = field(default_factory=dict)
+    """The SHA-256 of the data that it was made with, by `evaluation` and `calibration`; empty in older releases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Sessions of ONNX Runtime, which its backends share, whichever provider computes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     import onnxruntime
 
 CPU = "CPUExecutionProvider"
-INSTALL = "pip install onnxruntime"
+OLDEST = "1.21.1"
+"""The oldest version that is used: 1.20.0 to 1.21.0 give texts of a batch the attention mask of another text."""
+INSTALL = f"pip install 'onnxruntime>={OLDEST}'"
 
 Provider = str | tuple[str, dict[str, str]]
 """A provider's name, or a name and options."""
@@ -64,11 +67,26 @@ class OnnxRuntimeEngine:
 
 
 def prepare() -> None:
-    """Import the package; UnavailableError where it fails."""
+    """Import the package; UnavailableError where it fails, or where the package is older than OLDEST."""
     try:
-        import_module("onnxruntime")
+        version = import_module("onnxruntime").__version__
     except ImportError as cause:
         raise UnavailableError(f"onnxruntime does not import: {cause}", hint=INSTALL) from cause
+    if is_older(version):
+        raise UnavailableError(
+            f"onnxruntime {version} is too old: versions before {OLDEST} give wrong answers, without an error, for "
+            "batches of texts of different lengths",
+            hint=INSTALL,
+        )
+
+
+def is_older(version: str) -> bool:
+    """Whether onnxruntime `version` is older than OLDEST; development versions have a suffix, such as 1.23.0.dev1."""
+    return _numbers(version) < _numbers(OLDEST)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
 def check_available(providers: Sequence[str], available: Sequence[str]) -> None:

@@ -30,6 +30,9 @@ def open_release(
     providers: Sequence[str] | None = None,
     threads: int | None = None,
     allow_unvalidated: bool = False,
+    trust: str | os.PathLike[str] | None = None,
+    manifest_sha256: str | None = None,
+    at_least: str | int | None = None,
 ) -> Session: ...
 @overload
 def open_release(
@@ -40,6 +43,9 @@ def open_release(
     providers: Sequence[str] | None = None,
     threads: int | None = None,
     allow_unvalidated: bool = False,
+    trust: str | os.PathLike[str] | None = None,
+    manifest_sha256: str | None = None,
+    at_least: str | int | None = None,
 ) -> S: ...
 def open_release(
     release: str | os.PathLike[str],
@@ -49,6 +55,9 @@ def open_release(
     providers: Sequence[str] | None = None,
     threads: int | None = None,
     allow_unvalidated: bool = False,
+    trust: str | os.PathLike[str] | None = None,
+    manifest_sha256: str | None = None,
+    at_least: str | int | None = None,
 ) -> Session:
     """Open a release and return its head's session, which is called on text and may be shared between threads.
 
@@ -62,12 +71,19 @@ def open_release(
             are used, or it is an error. None uses the variant's own.
         threads: how many threads one run may use, 1 to 1024. None uses the engine's default.
         allow_unvalidated: accept a variant that did not pass validation.
+        trust: a PEM file with the public key or the certificate of the publisher. The release must be signed by it
+            (`distilforge sign`) and must hold exactly the files that are signed. Needs the extra `trust`.
+        manifest_sha256: the SHA-256 of manifest.json that you expect, in hexadecimal digits.
+        at_least: the release must have been made at this time or later, an ISO 8601 time with its zone that is compared
+            with `provenance.created`. With `trust`, it may also be a whole number, which is compared with the order
+            that the release was signed with. Without `trust` or `manifest_sha256`, nobody vouches for the time.
 
     The path and size of every file are checked against the manifest, and the SHA-256 of all files except those of
-    variants that are not loaded.
+    variants that are not loaded; with `trust`, the SHA-256 of all files.
 
     Raises:
-        ReleaseError: the release is absent, damaged, too new for this package, not validated, or of another head.
+        ReleaseError: the release is absent, damaged, too new for this package, not validated, of another head, not
+            signed by `trust`, not the one that `manifest_sha256` names, or older than `at_least`.
         UnavailableError: the variant, provider, package or device is not available on this machine.
         InputError: an argument is not valid, or the release has no such variant.
     """
@@ -86,14 +102,17 @@ def open_release(
             hint="for example head=distilforge.SequenceClassification; leave it out to get the release's own head",
         )
     folder = resolve(release)
-    manifest = read_manifest(folder)
+    manifest = _read_manifest(folder, trust, manifest_sha256, at_least)
     session_class = _session_class(manifest, folder, head)
     selection = select_variant(manifest, variant, threads=threads, allow_unvalidated=allow_unvalidated)
     _logger.info("%s %s: %s", manifest.name, manifest.version, selection.reason)
-    check_files(folder, manifest, digests=_shared_files(manifest))
+    shared = _shared_files(manifest)
+    check_files(folder, manifest, digests=shared)
+    # A signature is for all files, so that all are hashed, each of them once
+    others = selection.variant.files if trust is None else tuple(manifest.files.keys() - shared)
     with ThreadPoolExecutor(max_workers=1) as pool:
         # Hashing releases the interpreter lock, so the engine's package is imported at the same time
-        digest_check = pool.submit(check_digests, folder, manifest, selection.variant.files)
+        digest_check = pool.submit(check_digests, folder, manifest, others)
         tokenizer = Tokenizer(folder)
         selection.backend.prepare()
         digest_check.result()
@@ -110,9 +129,30 @@ def open_release(
                 providers=None if providers is None else tuple(providers),
                 threads=threads,
                 allow_unvalidated=allow_unvalidated,
+                trust=None if trust is None else str(Path(trust).absolute()),
+                manifest_sha256=manifest_sha256,
+                at_least=at_least,
             ),
         )
     )
+
+
+def _read_manifest(
+    folder: Path,
+    trust: str | os.PathLike[str] | None,
+    manifest_sha256: str | None,
+    at_least: str | int | None,
+) -> Manifest:
+    """The manifest of `folder`; ReleaseError if the release is not what the arguments of `open_release` ask for."""
+    if trust is None and manifest_sha256 is None and at_least is None:
+        return read_manifest(folder)
+    # Whoever asks for nothing does not wait for this import
+    from distilforge.trust.opening import read_trusted
+
+    release = read_trusted(folder, trust=trust, manifest_sha256=manifest_sha256, at_least=at_least)
+    if release.signer:
+        _logger.info("%s is signed by %s", folder, release.signer)
+    return release.manifest
 
 
 def _session_class(manifest: Manifest, folder: Path, expected: type[S]) -> type[S]:

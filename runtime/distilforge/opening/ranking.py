@@ -106,7 +106,7 @@ def _fastest_here(
     others = ", ".join(_others(runnable, (first.name, second.name), {}))
     return first, (
         f"chose {first.name}, {times:.1f} times as fast as {second.name} "
-        f"measured on this machine on {record.measured_at[:10]}" + (f", before {others}" if others else "")
+        f"measured on this machine on {record.measured_at[:10]}" + (f", over {others}" if others else "")
     )
 
 
@@ -124,7 +124,7 @@ def _fastest_where_built(
         if fastest.name in claimed
         else ""
     )
-    reason = f"chose {fastest.name}{speed} before {', '.join(_others(runnable, (fastest.name,), claimed))}"
+    reason = f"chose {fastest.name}{speed} over {', '.join(_others(runnable, (fastest.name,), claimed))}"
     if speeds and not settled:
         reason += (
             "; its speed where it was built is not settled; "

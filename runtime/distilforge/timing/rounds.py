@@ -24,6 +24,10 @@ _QUICK_SECONDS, _SLOW_SECONDS = 0.01, 0.1
 # Where processes cannot be stopped, the thread pools of the last subject spin on for a while
 _REST_SECONDS = 0.0 if CAN_STOP else 0.03
 SEED = 0
+# After how many rounds a timing may end because its intervals are narrow. If it could end after any round, it would
+# often end at one whose interval is narrow by chance: in a simulation with 5% noise, one end at 95% then held in 93%
+# of runs, and with these in 96%
+NARROW_AFTER = (10, 20, 40, 80, 160)
 # The distance between the cores is measured at most this often
 _DISTANCE_SECONDS = 2.0
 
@@ -35,7 +39,8 @@ class Budget:
     seconds: float
     """It ends after this time, warming up not included."""
     width: float = 0.05
-    """It ends earlier if the interval of every ratio is at most this wide, upper end / lower end - 1."""
+    """It ends earlier, after a number of rounds in `NARROW_AFTER`, if the interval of every ratio is at most this wide:
+    upper end / lower end - 1."""
     confidence: float = ratios.CONFIDENCE
     """Confidence of each end of those intervals, one-sided."""
     most_rounds: int = 200
@@ -59,7 +64,7 @@ class Budget:
         near = steadiness.near_rounds(round_trips)
         if near is not None and near < fewest:
             return passed >= self.seconds + self.patience_seconds
-        return passed >= self.seconds or self._is_narrow(measurements)
+        return passed >= self.seconds or (rounds in NARROW_AFTER and self._is_narrow(measurements))
 
     def _is_narrow(self, measurements: Sequence[Measurement]) -> bool:
         """Whether the ratio of every subject over the first has a narrow interval; False if there is one subject."""
@@ -176,7 +181,7 @@ def time_in_rounds(
             watch.look()
         distance.end_round()
         passed = time.monotonic() - start
-        progress(f"round {number}, after {passed:.0f} of at most {budget.seconds:.0f} s")
+        progress(f"round {number}, {passed:.1f} s of {budget.seconds:.3g} s")
         measurements = tuple(turn.measurement for turn in possible)
         if budget.is_spent(passed, measurements, distance.round_trips):
             break

@@ -203,7 +203,8 @@ def test_an_adapter_is_refused_with_the_way_to_merge_it(folder: Path) -> None:
     with pytest.raises(CheckpointError, match="merge_and_unload"):
         load_checkpoint(folder)
     (folder / "adapter_config.json").write_text("{}")
-    (folder / "config.json").unlink()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).unlink()
     with pytest.raises(CheckpointError, match=r"PEFT adapter .*\n  hint: merge it"):
         load_checkpoint(folder)
 

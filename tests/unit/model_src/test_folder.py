@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model_src import folder
+from model_src import folder, json_file
 from model_src.errors import CheckpointError
 
 SECRET = "a private file"
@@ -128,15 +128,15 @@ def test_json_that_cannot_be_read(content: str, problem: str, tmp_path: Path) ->
     path = tmp_path / "config.json"
     path.write_text(content)
     with pytest.raises(CheckpointError, match=problem):
-        folder.read_json(path)
+        json_file.read_json(path)
 
 
 def test_json_that_is_too_large_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     with path.open("wb") as file:
-        file.truncate(folder.MOST_JSON_BYTES + 1)
+        file.truncate(json_file.MOST_JSON_BYTES + 1)
     with pytest.raises(CheckpointError, match="more than 64 MiB"):
-        folder.read_json(path)
+        json_file.read_json(path)
 
 
 def test_a_name_that_no_file_can_have(checkpoint: Path) -> None:

@@ -39,5 +39,14 @@ def test_the_readme_has_every_error_and_option() -> None:
     for name in distilforge.__all__:
         if name.endswith("Error") or name in ("SequenceClassification", "Features", "MultipleChoice"):
             assert name in text
-    for option in ("variant", "providers", "threads", "head", "allow_unvalidated"):
+    for option in (
+        "variant",
+        "providers",
+        "threads",
+        "head",
+        "allow_unvalidated",
+        "trust",
+        "manifest_sha256",
+        "at_least",
+    ):
         assert f"| `{option}` |" in text

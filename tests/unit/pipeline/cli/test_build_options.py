@@ -117,11 +117,11 @@ def test_a_checkpoint_gives_a_recipe_named_like_its_folder() -> None:
         (["--capability", "8"], "engine: a compute capability is two numbers with a dot, found '8'"),
         (
             ["--variant", "onnxruntime-cpu:fp32", "--timing-cache", "kernels"],
-            "--timing-cache is for engines.*onnxruntime-cpu:fp32.*--variant tensorrt",
+            "--timing-cache applies only to engines.*onnxruntime-cpu:fp32.*--variant tensorrt",
         ),
         (
             ["--variant", "tensorrt-rtx:fp32", "--exclude", "q_lin"],
-            "--exclude q_lin keeps.*are tensorrt-rtx:fp32\n  hint: ",
+            "--exclude q_lin has no effect.*already: tensorrt-rtx:fp32\n  hint: ",
         ),
     ],
 )

@@ -202,7 +202,8 @@ def test_the_digest_follows_content_and_not_places(
         (elsewhere / name).write_bytes((folder / name).read_bytes())
     assert read(elsewhere, FULL).digest == here.digest
     assert read(elsewhere, FULL.replace('"report"', '"enforce"')).digest == here.digest
-    assert replace(here, gates=replace(here.gates, speedup=0.0)).digest == here.digest
+    slower = replace(here.gates, speedup=2.0, latency="skip", seconds_per_shape=9.0)
+    assert replace(here, gates=slower).digest == here.digest
     (elsewhere / "evaluation.jsonl").write_text('{"text": "another", "label": "b"}\n')
     changed = [
         read(elsewhere, FULL),
@@ -210,7 +211,7 @@ def test_the_digest_follows_content_and_not_places(
         replace(here, head=None),
         replace(here, spans={}),
         replace(here, calibration=None),
-        replace(here, gates=Gates()),
+        replace(here, gates=replace(here.gates, margin=0.5)),
         replace(here, variants=(VariantName(target="other", precision="fp32"),)),
     ]
     assert len({here.digest, *(recipe.digest for recipe in changed)}) == len(changed) + 1

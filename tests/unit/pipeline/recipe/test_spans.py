@@ -32,5 +32,5 @@ def test_an_axis_that_the_head_lacks_is_an_error() -> None:
 
 
 def test_more_tokens_than_positions_are_an_error_with_both_numbers() -> None:
-    with pytest.raises(UsageError, match="goes to 65 tokens; the checkpoint has 64 position embeddings"):
+    with pytest.raises(UsageError, match="goes to 65 tokens; the checkpoint reads at most 64"):
         complete({"sequence": Span(low=1, usual=8, high=65)}, BOTH, 64)

@@ -34,6 +34,23 @@ def test_a_name_does_not_end_a_block_of_code() -> None:
     assert 'distilforge.open("path/to/demo ``` # Injected")' in card
 
 
+def test_the_data_are_in_the_table_of_origins() -> None:
+    made = manifest()
+    provenance = replace(made.provenance, data_sha256={"calibration": "5" * 64, "evaluation": "6" * 64})
+    card = model_card.render(replace(made, provenance=provenance), "DistilBertModel")
+    rows = card[card.index("| checkpoint |") :].splitlines()[:5]
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| checkpoint",
+        "| recipe",
+        "| calibration data",
+        "| evaluation data",
+        "| pipeline",
+    ]
+    without = model_card.render(made, "DistilBertModel")
+    assert "\n| recipe | sha256 " in without
+    assert " |\n| pipeline | git " in without
+
+
 def verdict(kind: str, *, settled: bool) -> Verdict:
     return Verdict(
         check=kind,

@@ -1,9 +1,12 @@
 """Publishing: all at once or not at all, and twice is once."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -302,3 +305,32 @@ def test_latest_moves_to_an_unvalidated_release_if_there_is_nothing_better(tmp_p
     put(tmp_path, validated=False)
     put(tmp_path, version="ba9876543210", validated=False)
     assert resolve(tmp_path / "demo").name == "ba9876543210"
+
+
+@pytest.fixture
+def other_file_system() -> Iterator[Path]:
+    """A folder in memory, where files on a disk cannot be renamed to."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        pytest.skip("there is no writable /dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("elsewhere", ["work", "release"])
+def test_the_work_folder_may_be_on_another_file_system(
+    elsewhere: str, other_file_system: Path, tmp_path: Path
+) -> None:
+    artifacts = tmp_path / "artifacts"
+    artifacts.mkdir()
+    linked = artifacts / {"work": ".work", "release": "demo"}[elsewhere]
+    linked.symlink_to(other_file_system)
+    assert put(artifacts).new
+    assert not put(artifacts).new
+    put(artifacts, "newer", version="ba9876543210")
+    assert verify(resolve(artifacts / "demo")).version == "ba9876543210"
+    assert names(artifacts / "demo") == {VERSION, "ba9876543210", "latest"}
+    (artifacts / "demo" / VERSION / "manifest.json").unlink()
+    assert put(artifacts).new
+    assert names(artifacts / "demo") == {VERSION, "ba9876543210", "latest"}
+    assert [name for name in names(artifacts / ".work" / "publish") if not name.endswith(".lock")] == []

@@ -7,13 +7,14 @@ import pytest
 import tokenizers
 import transformers
 from distilforge.tokenizer import Tokenizer
+from tokenizers import decoders, models, pre_tokenizers
 
 from model_src.errors import CheckpointError
 from model_src.folder import CheckpointFolder
 from pipeline.release import tokenizer
 from tests.conftest import VOCABULARY, write_tokenizer
 
-SIZE = 200
+SIZE = 300
 TEXTS = (
     "The cat, the DOG and caf\u00e9.",
     "hotel<new>movie <new> <NEW> x[SEP]y",
@@ -80,6 +81,23 @@ def test_classes_that_take_tokenizer_json_as_it_is(
     change(checkpoint.path / place, tokenizer_class=name)
     release = check_as_transformers(checkpoint, tmp_path)
     assert "the" in Tokenizer(release).encode(["The cat"])[0].tokens
+
+
+@pytest.mark.parametrize("configured", [True, False, None])
+@pytest.mark.parametrize("saved", [True, False])
+def test_the_space_before_a_text(
+    saved: bool, configured: bool | None, checkpoint: CheckpointFolder, tmp_path: Path
+) -> None:
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    pieces = (*special, *sorted(pre_tokenizers.ByteLevel.alphabet()))
+    made = tokenizers.Tokenizer(models.BPE({piece: index for index, piece in enumerate(pieces)}, []))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=saved)
+    made.decoder = decoders.ByteLevel()
+    made.save(str(checkpoint.path / "tokenizer.json"))
+    settings = checkpoint.path / "tokenizer_config.json"
+    values = {} if configured is None else {"add_prefix_space": configured}
+    change(settings, "added_tokens_decoder", tokenizer_class="PreTrainedTokenizerFast", **values)
+    check_as_transformers(checkpoint, tmp_path)
 
 
 def test_the_class_of_transformers_5_takes_tokenizer_json_as_it_is(

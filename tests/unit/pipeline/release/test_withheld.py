@@ -10,6 +10,7 @@ from distilforge.release import verify
 
 from pipeline.errors import GateError
 from pipeline.release import assemble, compose, gate, model_card, summary
+from pipeline.release.checkpoint_card import CheckpointCard
 from pipeline.stages.validate import with_results
 from tests.quantized_release import INT8, QUANTIZED, add_int8
 from tests.runtime_release import GRAPH, copied, published, read_manifest
@@ -55,6 +56,7 @@ def composed(candidate: Path, report: Report, folder: Path) -> Manifest:
         judged=manifest,
         report=report,
         provenance=manifest.provenance,
+        card=CheckpointCard(),
         folder=folder,
     )
     return manifest

@@ -59,7 +59,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def clear_caches() -> None:
     """Read the sources again; a process reads them once, since they do not change while it runs."""
-    for kept in (dependencies._closure, dependencies._read, dependencies._file):
+    for kept in (dependencies._closure, dependencies._read, dependencies._file, dependencies._digest):
         kept.cache_clear()
 
 

@@ -76,7 +76,7 @@ def test_the_fastest_where_it_was_built(manifest: Manifest) -> None:
     selection = select(made)
     assert selection.variant.name == INT8
     assert selection.reason == (
-        f"chose {INT8}, 4.1 times as fast as eager where it was built, before {FP32} (2.0)"
+        f"chose {INT8}, 4.1 times as fast as eager where it was built, over {FP32} (2.0)"
     )
 
 
@@ -89,14 +89,14 @@ def test_a_validated_variant_goes_before_a_faster_one(manifest: Manifest) -> Non
     made = replace(manifest, variants=(variant(INT8, 9, 9, validated=False), variant(FP32, 2, 2)))
     selection = select(made)
     assert selection.variant.name == FP32
-    assert selection.reason.endswith(f"before {INT8} (9.0), not validated")
+    assert selection.reason.endswith(f"over {INT8} (9.0), not validated")
 
 
 @pytest.mark.parametrize("names", [(FP32, INT8), (INT8, FP32)])
 def test_without_measurements_the_first_in_the_manifest(manifest: Manifest, names: tuple[str, str]) -> None:
     selection = select(replace(manifest, variants=tuple(map(variant, names))))
     assert selection.variant.name == names[0]
-    assert selection.reason == f"chose {names[0]} before {names[1]}"
+    assert selection.reason == f"chose {names[0]} over {names[1]}"
 
 
 def test_a_measured_variant_goes_before_one_that_was_not_measured(manifest: Manifest) -> None:
@@ -141,12 +141,12 @@ def test_the_fastest_here_goes_before_the_fastest_where_it_was_built(manifest: M
 
 def test_if_all_were_measured_here_the_fastest_goes_before_the_preferred(manifest: Manifest) -> None:
     made = replace(manifest, variants=(variant(FP32), variant(PREFERRED), variant(INT8)))
-    assert select(made).reason == f"chose {PREFERRED} before {FP32}, {INT8}"
+    assert select(made).reason == f"chose {PREFERRED} over {FP32}, {INT8}"
     remember(made, {FP32: 1.0, INT8: 3.0})
-    assert select(made).reason == f"chose {PREFERRED} before {FP32}, {INT8}"
+    assert select(made).reason == f"chose {PREFERRED} over {FP32}, {INT8}"
     remember(made, {FP32: 1.0, INT8: 3.0, PREFERRED: 2.0})
     assert select(made).reason == (
-        f"chose {INT8}, 1.5 times as fast as {PREFERRED} measured on this machine on 2026-11-25, before {FP32}"
+        f"chose {INT8}, 1.5 times as fast as {PREFERRED} measured on this machine on 2026-11-25, over {FP32}"
     )
 
 
@@ -155,7 +155,7 @@ def test_if_only_the_preferred_were_measured_here_the_fastest_of_them(manifest: 
     made = replace(manifest, variants=(variant(FP32), variant(PREFERRED), variant(faster)))
     remember(made, {PREFERRED: 1.0, faster: 1.25})
     assert select(made).reason == (
-        f"chose {faster}, 1.2 times as fast as {PREFERRED} measured on this machine on 2026-11-25, before {FP32}"
+        f"chose {faster}, 1.2 times as fast as {PREFERRED} measured on this machine on 2026-11-25, over {FP32}"
     )
 
 
@@ -164,7 +164,7 @@ def test_a_validated_variant_goes_before_the_fastest_here(manifest: Manifest) ->
     remember(made, {FP32: 1.0, INT8: 9.0, INT8_7BIT: 3.0})
     assert select(made).reason == (
         f"chose {INT8_7BIT}, 3.0 times as fast as {FP32} measured on this machine on 2026-11-25, "
-        f"before {INT8}, not validated"
+        f"over {INT8}, not validated"
     )
 
 
@@ -177,10 +177,10 @@ def test_a_record_of_some_candidates_does_not_count(manifest: Manifest) -> None:
 def test_times_that_are_not_settled_order_the_variants_and_claim_nothing(manifest: Manifest) -> None:
     made = replace(manifest, variants=(variant(FP32, 1, 1), variant(INT8, 4, 4)))
     assert select(replace(made, timing=STEADY)).reason == (
-        f"chose {INT8}, 4.0 times as fast as eager where it was built, before {FP32} (1.0)"
+        f"chose {INT8}, 4.0 times as fast as eager where it was built, over {FP32} (1.0)"
     )
     assert select(replace(made, timing=BUSY)).reason == (
-        f"chose {INT8} before {FP32}; its speed where it was built is not settled; "
+        f"chose {INT8} over {FP32}; its speed where it was built is not settled; "
         "`python -m distilforge bench RELEASE` measures it here"
     )
 

@@ -81,7 +81,7 @@ def test_a_withheld_variant(manifest: Manifest) -> None:
 
 def test_the_preferred_backend(with_accelerator: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(backends._entries, "accelerator", Accelerator(reason=None))
-    assert name_and_reason(with_accelerator) == (ACCELERATOR, f"chose {ACCELERATOR} before {FP32}")
+    assert name_and_reason(with_accelerator) == (ACCELERATOR, f"chose {ACCELERATOR} over {FP32}")
 
 
 def test_a_variant_that_cannot_run_is_passed_over(with_accelerator: Manifest) -> None:

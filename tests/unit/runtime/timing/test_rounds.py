@@ -3,8 +3,10 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from distilforge.manifest import Measurement
+from distilforge.timing import ratios
 from distilforge.timing.rounds import Budget, Timing
 from distilforge.timing.shape import Shape
 
@@ -26,28 +28,54 @@ def two_subjects(rounds: int, *, noise: float) -> tuple[Measurement, ...]:
 def test_it_goes_on_until_an_interval_is_possible() -> None:
     # 5 rounds are the fewest for an interval at 95%
     assert not BUDGET.is_spent(1e9, two_subjects(4, noise=0.0), [NEAR] * 4)
-    assert BUDGET.is_spent(0.0, two_subjects(5, noise=0.0), [NEAR] * 5)
+    assert BUDGET.is_spent(1e9, two_subjects(5, noise=0.0), [NEAR] * 5)
     surer = replace(BUDGET, confidence=0.975)
     assert not surer.is_spent(1e9, two_subjects(5, noise=0.0), [NEAR] * 5)
-    assert surer.is_spent(0.0, two_subjects(6, noise=0.0), [NEAR] * 6)
+    assert surer.is_spent(1e9, two_subjects(6, noise=0.0), [NEAR] * 6)
 
 
 @pytest.mark.parametrize(("noise", "narrow"), [(0.04, True), (0.06, False)])
 def test_narrow_intervals_end_it_before_the_time(noise: float, narrow: bool) -> None:
-    measurements = two_subjects(8, noise=noise)
-    assert BUDGET.is_spent(9.9, measurements, [NEAR] * 8) == narrow
-    assert BUDGET.is_spent(10.0, measurements, [NEAR] * 8)
+    measurements = two_subjects(10, noise=noise)
+    assert BUDGET.is_spent(9.9, measurements, [NEAR] * 10) == narrow
+    assert BUDGET.is_spent(10.0, measurements, [NEAR] * 10)
+
+
+def test_narrow_intervals_end_it_only_after_the_stated_rounds() -> None:
+    ends = [n for n in range(5, 200) if BUDGET.is_spent(0.0, two_subjects(n, noise=0.0), [NEAR] * n)]
+    assert ends == [10, 20, 40, 80, 160]
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.03, 0.05])
+def test_an_end_of_the_interval_holds_in_95_of_100_timings_that_may_end_early(noise: float) -> None:
+    random = np.random.default_rng(20)
+    budget, timings, lower_ends_hold = Budget(seconds=1e9, most_rounds=60), 600, 0
+    for _ in range(timings):
+        factors = np.exp(random.normal(0.0, noise, budget.most_rounds))
+        for rounds in (10, 20, 40, 60):
+            both = (
+                measurement("one", SHAPE, ((1.0,),) * rounds),
+                measurement("two", SHAPE, tuple((float(factor),) for factor in factors[:rounds])),
+            )
+            if budget.is_spent(0.0, both, [NEAR] * rounds):
+                break
+        estimate = ratios.ratio(both, "two", "one")
+        assert estimate is not None
+        assert estimate.interval is not None
+        lower_ends_hold += estimate.interval[0] <= 1.0
+    # Three standard errors below 95%, since the draw is one of many
+    assert lower_ends_hold / timings >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / timings)
 
 
 def test_every_ratio_must_be_narrow() -> None:
-    third = measurement("three", SHAPE, ((1.0,), (1.2,)) * 4)
-    assert not BUDGET.is_spent(9.9, (*two_subjects(8, noise=0.0), third), [NEAR] * 8)
+    third = measurement("three", SHAPE, ((1.0,), (1.2,)) * 5)
+    assert not BUDGET.is_spent(9.9, (*two_subjects(10, noise=0.0), third), [NEAR] * 10)
 
 
 def test_one_subject_does_not_have_a_ratio_that_could_be_narrow() -> None:
-    alone = two_subjects(8, noise=0.0)[:1]
-    assert not BUDGET.is_spent(9.9, alone, [NEAR] * 8)
-    assert BUDGET.is_spent(10.0, alone, [NEAR] * 8)
+    alone = two_subjects(10, noise=0.0)[:1]
+    assert not BUDGET.is_spent(9.9, alone, [NEAR] * 10)
+    assert BUDGET.is_spent(10.0, alone, [NEAR] * 10)
 
 
 def test_the_most_rounds_end_it_in_any_case() -> None:
@@ -58,13 +86,13 @@ def test_the_most_rounds_end_it_in_any_case() -> None:
 
 
 def test_it_is_patient_if_the_cores_shared_a_cache_in_too_few_rounds() -> None:
-    measurements = two_subjects(8, noise=0.0)
-    few_near, enough_near = [NEAR] * 4 + [APART] * 4, [NEAR] * 5 + [APART] * 3
+    measurements = two_subjects(10, noise=0.0)
+    few_near, enough_near = [NEAR] * 4 + [APART] * 6, [NEAR] * 5 + [APART] * 5
     assert not BUDGET.is_spent(29.9, measurements, few_near)
     assert BUDGET.is_spent(30.0, measurements, few_near)
     assert BUDGET.is_spent(0.0, measurements, enough_near)
     # A system that does not measure the distance needs no patience
-    assert BUDGET.is_spent(0.0, measurements, [None] * 8)
+    assert BUDGET.is_spent(0.0, measurements, [None] * 10)
 
 
 def test_without_measurements_it_ends_at_once() -> None:

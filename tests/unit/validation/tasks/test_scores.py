@@ -87,6 +87,16 @@ def test_a_number_is_explained_and_decides_nothing() -> None:
     assert task.decisions(examples, given, reader_of(head)).size == 0
 
 
+def test_a_number_is_the_one_that_the_session_gives() -> None:
+    logits = {"logits": np.float32([2.0])}
+    row = Row(example=0, encodings=())
+    assert SequenceClassification(labels=("score",)).reduce(row, logits) == pytest.approx(
+        [1 / (1 + np.exp(-2))]
+    )
+    regression = SequenceClassification(labels=("grade",), problem_type="regression")
+    assert regression.reduce(row, logits).tolist() == regression.row_scores(row, logits).tolist() == [2.0]
+
+
 def test_the_change_of_a_large_number_is_relative_to_it() -> None:
     numbers = SequenceClassification(labels=("grade",))
     assert numbers.score_change(np.asarray([200.0]), np.asarray([210.0])) == pytest.approx(0.05)

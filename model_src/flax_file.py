@@ -1,0 +1,67 @@
+"""Flax's flax_model.msgpack, read with msgpack alone."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model_src.errors import CheckpointError
+from model_src.framework_names import in_pytorch
+
+# Flax's types of msgpack extensions: an array, a complex number and a NumPy scalar
+_ARRAY = 1
+_DTYPES = {"float16": np.float16, "float32": np.float32, "float64": np.float64, "bfloat16": np.uint16}
+_CHUNKS = "__msgpack_chunked_array__"
+_MOST_LEVELS = 32
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors in `path`, with PyTorch's names and layouts.
+
+    Raises CheckpointError for a damaged file, for other values than arrays of floats, and if msgpack is not installed.
+    Source of the format: flax.serialization.
+    """
+    try:
+        import msgpack
+    except ImportError as cause:
+        raise CheckpointError(
+            f"{path} needs the msgpack package: {cause}",
+            hint="pip install 'distilforge-pipeline[checkpoints]'",
+        ) from cause
+
+    def array(code: int, data: bytes) -> Tensor:
+        if code != _ARRAY:
+            raise ValueError(f"it has an extension of the type {code}, which is not an array")
+        shape, dtype, buffer = msgpack.unpackb(data, raw=True)
+        name = dtype.decode() if isinstance(dtype, bytes) else str(dtype)
+        if name not in _DTYPES:
+            raise ValueError(f"an array has the type {name!r:.80}; supported are {', '.join(_DTYPES)}")
+        if math.prod(shape) * np.dtype(_DTYPES[name]).itemsize != len(buffer):
+            raise ValueError(f"an array of the shape {list(shape)!r:.80} has {len(buffer)} bytes")
+        tensor = torch.from_numpy(np.frombuffer(buffer, _DTYPES[name]).reshape(shape).copy())
+        return tensor.view(torch.bfloat16) if name == "bfloat16" else tensor
+
+    try:
+        tree = msgpack.unpackb(path.read_bytes(), ext_hook=array, raw=False, strict_map_key=True)
+        tensors: dict[str, Tensor] = {}
+        _collect(tree, (), tensors)
+    # What msgpack raises for bytes that are not msgpack, and NumPy for arrays that do not fit
+    except (OSError, ValueError, TypeError, KeyError, msgpack.UnpackException) as cause:
+        raise CheckpointError(
+            f"{path} is damaged: {cause}", hint="copy the checkpoint again, or save it as safetensors"
+        ) from cause
+    return tensors
+
+
+def _collect(value: object, parts: tuple[str, ...], tensors: dict[str, Tensor]) -> None:
+    """Add the arrays of a tree of names to `tensors`."""
+    if isinstance(value, Tensor):
+        name, is_transposed = in_pytorch("/".join(parts))
+        tensors[name] = value.T.contiguous() if is_transposed and value.dim() == 2 else value
+        return
+    if not isinstance(value, dict) or _CHUNKS in value or len(parts) > _MOST_LEVELS:
+        raise ValueError(f"{'.'.join(parts)!r:.200} is not an array, or not stored in one piece")
+    for key, below in value.items():
+        _collect(below, (*parts, str(key)), tensors)

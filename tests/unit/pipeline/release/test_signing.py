@@ -1,0 +1,127 @@
+"""Signing a release: what is refused before anything is written, and what is signed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from distilforge import ReleaseError
+from distilforge.trust.bundle import read_bundle
+
+from pipeline.errors import MissingError, UsageError
+from pipeline.release import signing
+from pipeline.release.signing import Signer
+from tests.signed_release import Key, sign, write_chain, write_key, write_small_release
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Key:
+    return write_key(tmp_path / "keys")
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    return write_small_release(tmp_path / "small")
+
+
+def test_everything_but_the_signature_is_signed(release: Path, key: Key) -> None:
+    sign(release, key)
+    payload = json.loads(read_bundle(release / "model.sig").payload)
+    names = [entry["name"] for entry in payload["predicate"]["resources"]]
+    files = {path.relative_to(release).as_posix() for path in release.rglob("*") if path.is_file()}
+    assert set(names) == files - {"model.sig"}
+    assert {"manifest.json", "statement.intoto.json"} <= set(names)
+    assert payload["predicate"]["serialization"]["ignore_paths"] == ["model.sig"]
+    assert payload["subject"][0]["name"] == "small"
+
+
+def test_a_signature_replaces_the_one_before(release: Path, key: Key) -> None:
+    sign(release, key, order=1)
+    assert signing.is_signed(release, Signer(key=key.private, order=1))
+    sign(release, key, order=2)
+    assert signing.is_signed(release, Signer(key=key.private, order=2))
+    assert not signing.is_signed(release, Signer(key=key.private, order=1))
+    assert not signing.is_signed(release, Signer(key=write_key(release.parent / "other").private, order=2))
+
+
+def test_a_certificate_is_another_signer_than_its_key(release: Path, tmp_path: Path) -> None:
+    chain = write_chain(tmp_path / "chain")
+    certified = Signer(key=chain.private, certificates=(chain.leaf, chain.issuer))
+    signing.sign(release, certified)
+    assert signing.is_signed(release, certified)
+    assert not signing.is_signed(release, Signer(key=chain.private))
+
+
+def test_a_release_that_is_damaged_is_not_signed(release: Path, key: Key) -> None:
+    (release / "config.json").write_bytes(b"")
+    with pytest.raises(ReleaseError, match=r"'config\.json'.*damaged"):
+        sign(release, key)
+    assert not (release / "model.sig").exists()
+
+
+def test_a_file_that_is_not_listed_is_not_signed(release: Path, key: Key) -> None:
+    (release / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(
+        ReleaseError, match=r"notes\.txt in .* is not listed in manifest\.json, and would be signed"
+    ):
+        sign(release, key)
+    assert not (release / "statement.intoto.json").exists()
+
+
+def test_a_key_that_is_public(release: Path, key: Key) -> None:
+    with pytest.raises(UsageError, match=r"does not have a private key in PEM.*\n?.*openssl ecparam"):
+        signing.sign(release, Signer(key=key.public))
+
+
+@pytest.mark.parametrize(
+    "private", [ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256K1())]
+)
+def test_a_key_that_cannot_sign(
+    private: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, tmp_path: Path
+) -> None:
+    path = tmp_path / "key.pem"
+    path.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(UsageError, match="is not one of P-256, P-384, P-521"):
+        signing.check(Signer(key=path))
+
+
+def test_a_key_with_a_password(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    private = ec.generate_private_key(ec.SECP256R1())
+    path.write_bytes(
+        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    )
+    with pytest.raises(UsageError, match=r"has a password.*\n  hint: `openssl pkey -in KEY -out KEY2`"):
+        signing.check(Signer(key=path))
+
+
+def test_a_key_that_is_absent(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"absent\.pem cannot be read"):
+        signing.check(Signer(key=tmp_path / "absent.pem"))
+
+
+def test_a_certificate_of_another_key(tmp_path: Path, key: Key) -> None:
+    chain = write_chain(tmp_path / "chain")
+    with pytest.raises(UsageError, match=r"the first certificate, of 'CN=issuer', is not that of"):
+        signing.check(Signer(key=chain.private, certificates=(chain.issuer, chain.leaf)))
+    with pytest.raises(UsageError, match="does not have a certificate in PEM"):
+        signing.check(Signer(key=key.private, certificates=(key.public,)))
+
+
+def test_an_order_below_zero(key: Key) -> None:
+    with pytest.raises(UsageError, match="the order must be a whole number of at least 0, found -1"):
+        signing.check(Signer(key=key.private, order=-1))
+
+
+def test_without_the_packages(key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "find_spec", lambda name: None)
+    with pytest.raises(
+        MissingError, match=r"model_signing, OpenSSL, cryptography.*\n  hint: pip install '.*\[sign\]'"
+    ):
+        signing.check(Signer(key=key.private))
