@@ -8,6 +8,7 @@ from typing import Literal
 
 from distilforge import release as releases
 from distilforge.manifest import Manifest
+from distilforge.manifest.version import is_deployed
 
 from pipeline.build import build
 from pipeline.errors import StageError, UsageError
@@ -125,12 +126,8 @@ def _files(published: Manifest, rebuilt: Manifest) -> Iterator[RebuiltFile]:
         yield RebuiltFile(name=name, outcome=_outcome(name, published, rebuilt))
 
 
-def _is_deployed(name: str) -> bool:
-    return name not in ("README.md", "sbom.cdx.json") and not name.startswith("validation/")
-
-
 def _outcome(name: str, published: Manifest, rebuilt: Manifest) -> Outcome:
-    if not _is_deployed(name):
+    if not is_deployed(name):
         return "not compared"
     before, after = published.files.get(name), rebuilt.files.get(name)
     if before is None:

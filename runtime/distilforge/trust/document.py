@@ -2,10 +2,10 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from distilforge import json_text
 from distilforge.errors import ReleaseError
 
 MOST_BYTES = 16 << 20
@@ -30,10 +30,9 @@ def read(path: Path) -> bytes:
 def parse(content: bytes, place: str) -> object:
     """The value of the JSON document `content`; ReleaseError if it is malformed or has a name twice in an object."""
     try:
-        value: object = json.loads(content.decode("utf-8"), object_pairs_hook=_object)
-    except (ValueError, RecursionError) as cause:
+        return json_text.parse(content.decode("utf-8"))
+    except ValueError as cause:
         raise ReleaseError(f"{place} is not valid JSON: {cause}", hint=SIGN_AGAIN) from cause
-    return value
 
 
 def members(value: object, names: Sequence[str], place: str) -> tuple[object, ...]:
@@ -80,10 +79,3 @@ def data(value: object, place: str) -> bytes:
 def unexpected(value: object, expected: str, place: str) -> ReleaseError:
     """The error for `value`, where `expected` belongs."""
     return ReleaseError(f"{place} must be {expected}, found {value!r:.80}", hint=SIGN_AGAIN)
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        raise ValueError("an object has a name twice")
-    return value
