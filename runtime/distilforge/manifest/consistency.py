@@ -22,6 +22,7 @@ DTYPES = (
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression", None)
 """What the labels of a classifier may mean; None if their number decides."""
 _MANIFEST = "manifest.json"
+_UNLISTED = (_MANIFEST, "statement.intoto.json", "model.sig")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNSAFE = re.compile(r"[\\:\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -199,8 +200,9 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     for axis in AXES:
         if not any(axis in tensor.shape for tensor in manifest.inputs):
             yield f"no input has the axis {axis!r}"
-    if _MANIFEST in manifest.files:
-        yield "it lists itself"
+    for name in _UNLISTED:
+        if name in manifest.files:
+            yield f"it lists {name!r}, which is written after it"
     for name, record in manifest.files.items():
         if not _SHA256.fullmatch(record.sha256):
             yield f"the record of {name!r} has the SHA-256 {record.sha256!r:.80}"

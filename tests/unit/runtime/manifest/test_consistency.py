@@ -329,7 +329,8 @@ CONTRADICTIONS: list[tuple[str, Change, str]] = [
         "its problem_type is 'guess'",
     ),
     ("a digest in capitals", lambda sound: with_file(sound, "a", sha256="A" * 64), "the record of 'a'"),
-    ("the manifest itself", lambda sound: with_file(sound, "manifest.json"), "it lists itself"),
+    ("the manifest itself", lambda sound: with_file(sound, "manifest.json"), "it lists 'manifest.json'"),
+    ("a signature", lambda sound: with_file(sound, "model.sig"), "it lists 'model.sig'"),
     (
         "a recipe without a digest",
         lambda sound: replace(sound, provenance=replace(sound.provenance, recipe_sha256="x\ud800")),
