@@ -31,6 +31,7 @@ from tests.exports import export
 from tests.runtime_release import (
     GRAPH,
     LABELS,
+    PASSED,
     SPANS,
     Pair,
     read_manifest,
@@ -72,6 +73,7 @@ def device_variant(target: str, precision: str = "fp16", **changes: object) -> V
         files=files,
         compiled=entry if target in ENGINES else None,
         validated=True,
+        verdicts=PASSED,
     )
     return replace(variant, **changes)  # type: ignore[arg-type]
 
@@ -130,6 +132,7 @@ def context_release(folder: Path, target: str, precision: str) -> Path:
         oracle=graph_file,
         compiled=engine_entry,
         validated=True,
+        verdicts=PASSED,
     )
     return with_variants(release, variant)
 

@@ -174,6 +174,7 @@ def fake_engine(
         inputs=INPUTS,
         outputs=(OUTPUT,),
         dtypes={**dict.fromkeys(INPUTS, np.dtype(np.int64)), OUTPUT: np.dtype(np.float16)},
+        shapes={**dict.fromkeys(INPUTS, (-1, -1)), OUTPUT: (-1, 3)},
         profiles=profiles,
         scratch_bytes=1000,
         new_context=lambda: FakeContext(cuda, profiles, owns_memory=True),

@@ -10,7 +10,7 @@ from distilforge.manifest import PassRecord, Variant
 from onnx import numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from tests.runtime_release import GRAPH, read_manifest, record_again, write_manifest
+from tests.runtime_release import GRAPH, PASSED, read_manifest, record_again, write_manifest
 
 QUANTIZED = "onnx/model_quantized.onnx"
 DYNAMIC = PassRecord(name="int8_dynamic", rewrites=12)
@@ -27,7 +27,12 @@ def add_int8(release: Path, *, passes: tuple[PassRecord, ...] = (DYNAMIC,)) -> P
     float_graph.unlink()
     manifest = read_manifest(release)
     variant = Variant(
-        target="onnxruntime-cpu", precision="int8", files=(QUANTIZED,), passes=passes, validated=True
+        target="onnxruntime-cpu",
+        precision="int8",
+        files=(QUANTIZED,),
+        passes=passes,
+        validated=True,
+        verdicts=PASSED,
     )
     write_manifest(release, replace(manifest, variants=(*manifest.variants, variant)))
     record_again(release)

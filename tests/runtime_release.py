@@ -12,7 +12,16 @@ from pathlib import Path
 import onnx_ir
 import torch
 import transformers
-from distilforge.manifest import FileRecord, Manifest, Provenance, Span, Tensor, Variant
+from distilforge.manifest import (
+    FileRecord,
+    Manifest,
+    Provenance,
+    Span,
+    Tensor,
+    Variant,
+    Verdict,
+    release_version,
+)
 
 from model_src import heads
 from model_src.checkpoint import load_checkpoint
@@ -30,6 +39,17 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "sequence_classification": ("negative", "neutral", "positive"),
     "token_classification": ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "THING"),
 }
+PASSED = (
+    Verdict(
+        check="outputs that are not finite",
+        observed=0,
+        comparison="at most",
+        limit=0,
+        unit="",
+        reason="always",
+    ),
+)
+"""The verdicts of a variant that passed validation."""
 TEXTS = (
     "good movie",
     "The doctor was NOT in the hotel room, and the food was unreadably slow!",
@@ -59,9 +79,14 @@ def write_release(checkpoint: Path, folder: Path, *, spans: Mapping[str, Span] =
     onnx_ir.save(export(model, used), folder / GRAPH)
     for name in COPIED:
         shutil.copyfile(checkpoint / name, folder / name)
+    sizes = {
+        "labels": len(loaded.config.labels),
+        "vocabulary": loaded.config.vocab_size,
+        "dim": loaded.config.dim,
+    }
     manifest = Manifest(
         name=checkpoint.name,
-        version="0123456789ab",
+        version="",
         head=model.name,
         labels=loaded.config.labels,
         problem_type=loaded.config.problem_type,
@@ -69,10 +94,15 @@ def write_release(checkpoint: Path, folder: Path, *, spans: Mapping[str, Span] =
             Tensor(name=name, dtype="int64", shape=model.axes) for name in ("input_ids", "attention_mask")
         ),
         outputs=tuple(
-            Tensor(name=name, dtype="float32", shape=tuple(axes)) for name, axes in model.output_axes.items()
+            Tensor(name=name, dtype="float32", shape=tuple(sizes.get(axis, axis) for axis in axes))
+            for name, axes in model.output_axes.items()
         ),
         spans=used,
-        variants=(Variant(target="onnxruntime-cpu", precision="fp32", files=(GRAPH,), validated=True),),
+        variants=(
+            Variant(
+                target="onnxruntime-cpu", precision="fp32", files=(GRAPH,), validated=True, verdicts=PASSED
+            ),
+        ),
         files=record_files(folder),
         provenance=Provenance(
             checkpoint_sha256="0" * 64,
@@ -103,7 +133,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    """Write `manifest` with the version that its files have."""
+    version = release_version(manifest.files, manifest.provenance.recipe_sha256)
+    text = replace(manifest, version=version).to_json()
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
 def record_again(folder: Path) -> None:

@@ -141,6 +141,12 @@ def open_questions(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     )
 
 
+def listed(words: Sequence[str]) -> str:
+    """`words`, of which there is at least one, as in a sentence."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def judge_error(inputs: str, largest: float, limit: float) -> Verdict:
     """Is the largest difference from eager PyTorch's outputs within the limit, relative to values beyond 1?"""
     return verdict_of(
@@ -148,7 +154,7 @@ def judge_error(inputs: str, largest: float, limit: float) -> Verdict:
         observed=largest,
         comparison="at most",
         limit=limit,
-        unit="of the largest value, if beyond 1",
+        unit="absolute or relative",
         reason=REASON_ERROR,
         kind=ERROR,
     )

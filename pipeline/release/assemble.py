@@ -1,6 +1,5 @@
 """Assembles a candidate, which is a release folder that is not validated yet, and reads and writes manifests."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from distilforge.manifest import FileRecord, Manifest, Provenance, Variant, Withheld
+from distilforge.manifest import Manifest, Provenance, Variant, Withheld, release_version
 from distilforge.manifest.configuration import ModelConfiguration
 from distilforge.release import MANIFEST
 
@@ -20,7 +19,6 @@ from pipeline.release import tokenizer
 from pipeline.store import digests, storage, versions
 
 CONFIG = "config.json"
-VERSION_DIGITS = 12
 
 
 def assemble(
@@ -86,12 +84,6 @@ def withhold(manifest: Manifest, reasons: Mapping[str, str]) -> Manifest:
             if variant.name in reasons
         ),
     )
-
-
-def release_version(files: Mapping[str, FileRecord], recipe_sha256: str) -> str:
-    """The version of a release: a digest of the deployed files and of the recipe, but not of timings or dates."""
-    text = digests.of_records(files) + recipe_sha256
-    return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
 
 
 def provenance(

@@ -13,7 +13,7 @@ from distilforge.timing import claims
 from pipeline.release import markdown
 from validation import tasks
 from validation.report import AGREEMENT, EAGER, headroom
-from validation.verdicts import TOKEN_IDS, open_questions
+from validation.verdicts import TOKEN_IDS, listed, open_questions
 
 # The precision that the others of a release are compared with
 BASE_PRECISION = "fp32"
@@ -199,9 +199,7 @@ def _unsettled_answers(manifest: Manifest) -> str:
     for variant in manifest.variants:
         if questions := open_questions(variant.verdicts):
             variants.setdefault(questions, []).append(variant.name)
-    return "; ".join(
-        f"{' and '.join(questions)} ({', '.join(names)})" for questions, names in variants.items()
-    )
+    return "; ".join(f"{listed(questions)} ({', '.join(names)})" for questions, names in variants.items())
 
 
 class _AsIs(str):

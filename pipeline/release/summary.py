@@ -8,7 +8,7 @@ from distilforge.timing import claims
 from pipeline.release.model_card import fp32_sibling, judged_metric
 from validation.gates import WIDENED
 from validation.report import AGREEMENT, EAGER
-from validation.verdicts import ERROR, LOSS, open_questions
+from validation.verdicts import ERROR, LOSS, listed, open_questions
 
 COLUMNS = (
     "release",
@@ -97,10 +97,10 @@ class VariantLine:
         if not self.validated:
             return "NOT VALIDATED"
         words = ["passed" if self.ran else "graph passed, not run"]
-        if self.unsettled:
-            words.append(f"{NOT_SETTLED}: {' and '.join(self.unsettled)}")
         if self.widened:
             words.append("wider limits")
+        if self.unsettled:
+            words.append(f"{NOT_SETTLED}: {listed(self.unsettled)}")
         return ", ".join(words)
 
     @property

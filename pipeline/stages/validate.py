@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilforge.manifest import Manifest
+from distilforge.manifest import Manifest, proves_validity
 
 from pipeline.recipe.recipe import Recipe, answer_limits, limits, timing_limits
 from pipeline.release import assemble
@@ -169,7 +169,7 @@ def with_results(manifest: Manifest, report: "Report") -> Manifest:
             replace(
                 variant,
                 notes=(*variant.notes, *reports[variant.name].notes),
-                validated=reports[variant.name].passed and all(variant.verdicts),
+                validated=proves_validity((*variant.verdicts, *reports[variant.name].verdicts)),
                 metrics=reports[variant.name].metrics,
                 verdicts=(*variant.verdicts, *reports[variant.name].verdicts),
                 measurements=reports[variant.name].measurements,

@@ -1,8 +1,10 @@
 """What other programs add to a release's folder: the links of caches and volumes, and files of operating systems."""
 
+import os
 from pathlib import Path, PurePosixPath
 
 _STRAY_NAMES = (".DS_Store", "Thumbs.db", "desktop.ini", "Zone.Identifier")
+_LOST_AND_FOUND = "lost+found"
 _STRAY_PREFIXES = ("._", ".nfs")
 _STRAY_SUFFIXES = (":Zone.Identifier",)
 _HUB_METADATA = (".cache", "huggingface")
@@ -10,16 +12,17 @@ _VOLUME = "..data"
 
 
 def is_stray(name: PurePosixPath) -> bool:
-    """Whether the file `name`, relative to the release, is one that an operating system or a download leaves there.
+    """Whether the file or folder `name`, relative to the release, is left there by an operating system or a download.
 
-    Examples are .DS_Store and ._model.onnx of macOS, Zone.Identifier of Windows, .nfs0001 of NFS, and the metadata that
-    huggingface_hub writes into .cache/huggingface beside a download.
+    Examples are .DS_Store and ._model.onnx of macOS, Zone.Identifier of Windows, .nfs0001 of NFS, lost+found in the
+    root of a volume, and the metadata that huggingface_hub writes into .cache/huggingface beside a download.
     """
     return (
         name.name in _STRAY_NAMES
         or name.name.startswith(_STRAY_PREFIXES)
         or name.name.endswith(_STRAY_SUFFIXES)
         or name.parts[:2] == _HUB_METADATA
+        or name.parts[0] == _LOST_AND_FOUND
     )
 
 
@@ -29,8 +32,10 @@ def without_volume(manifest: Path) -> Path:
     Kubernetes replaces the link ..data when the volume changes, so it is followed only once.
     """
     folder = manifest.parent
-    volume = (folder / _VOLUME).resolve()
-    return volume if manifest.resolve().parent == volume else folder.resolve()
+    # Unlike Path.resolve, this does not raise for a link that leads to itself
+    volume = Path(os.path.realpath(folder / _VOLUME))
+    real = Path(os.path.realpath(manifest))
+    return volume if real.parent == volume else Path(os.path.realpath(folder))
 
 
 def is_inside(root: Path, target: Path) -> bool:

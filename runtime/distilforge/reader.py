@@ -5,12 +5,13 @@ with each other or with None, tuple[T, ...], a tuple of a fixed length, Mapping[
 docs/decisions/0019-one-typed-reader.md says why this is not a library.
 """
 
-import json
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, Union, get_args, get_origin
+
+from distilforge import json_text
 
 T = TypeVar("T")
 Convert = Callable[[object], object]
@@ -135,13 +136,11 @@ class Reader:
         return updated
 
     def parse_json(self, text: str, place: str) -> object:
-        """The value of the JSON document `text`, which may hold NaN and Infinity."""
+        """The value of the JSON document `text`, within the limits of `json_text.parse`."""
         try:
-            value: object = json.loads(text)
-        # Python raises ValueError for malformed JSON and for a number of more than 4,300 digits
-        except (ValueError, RecursionError) as cause:
+            return json_text.parse(text)
+        except ValueError as cause:
             raise self._error(f"{place} is not valid JSON: {cause}", hint=self._hint) from cause
-        return value
 
     def _located(self, misfit: MisfitError, place: str) -> Exception:
         where = ": ".join(filter(None, (place, misfit.path)))

@@ -1,16 +1,19 @@
 """Find a release's folder, and check that it holds exactly what its manifest lists."""
 
-import hashlib
 import logging
 import os
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from distilforge.errors import ReleaseError
+from distilforge import contents
+from distilforge.checks.configuration import check_configuration
+from distilforge.contents import Contents
+from distilforge.errors import InputError, ReleaseError
 from distilforge.layouts import is_inside, is_stray, without_volume
+from distilforge.limits import MOST_FOLDER_ENTRIES, MOST_MANIFEST_BYTES
 from distilforge.manifest import FileRecord, Manifest
+from distilforge.manifest.configuration import ModelConfiguration
+from distilforge.manifest.consistency import check_consistent
 
 MANIFEST = "manifest.json"
 """Name of the manifest in a version folder."""
@@ -22,18 +25,26 @@ SIGNATURE = "model.sig"
 """Name of the signature, which signs every other file; OpenSSF's model signing calls it so."""
 
 _logger = logging.getLogger("distilforge")
-_COPY_AGAIN = "copy the release again, or publish it again"
-_PIECE_BYTES = 4 << 20
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def resolve(release: str | os.PathLike[str]) -> Path:
     """The version folder that `release` names: the folder itself, or the one that its `latest` points to.
 
     Links are followed here, once, so that a publisher who moves `latest` at the same time cannot mix two versions.
-    Raises ReleaseError if there is no such folder, or no manifest in it.
+    Raises ReleaseError if there is no such folder, no manifest in it, or if it cannot be read; InputError if `release`
+    is not a path.
     """
-    folder = Path(release)
+    try:
+        folder = Path(release)
+    except TypeError as cause:
+        raise InputError(
+            f"a release must be the path of a folder, found {release!r:.80}", hint="pass a str or a Path"
+        ) from cause
+    with contents.reading(folder):
+        return _version_folder(folder)
+
+
+def _version_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise ReleaseError(
             f"no release at {str(folder)!r}: there is no such folder",
@@ -59,34 +70,22 @@ def resolve(release: str | os.PathLike[str]) -> Path:
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a version folder.
 
-    Raises ReleaseError if it is absent, cannot be read, contradicts itself, or is too new for this package.
+    Raises ReleaseError if it is absent, cannot be read, goes beyond a limit of the format, contradicts itself, has a
+    version that is not the digest of what it lists, or is too new for this package.
     """
     return parse_manifest(manifest_content(folder), folder)
 
 
 def manifest_content(folder: Path) -> bytes:
     """The bytes of the manifest of a version folder; ReleaseError if it is absent or cannot be read."""
-    path = folder / MANIFEST
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as cause:
-        raise ReleaseError(f"{str(path)!r} is absent", hint=_COPY_AGAIN) from cause
-    except OSError as cause:
-        raise ReleaseError(f"{str(path)!r} cannot be read: {cause}", hint=_COPY_AGAIN) from cause
+    return contents.read(folder / MANIFEST, most_bytes=MOST_MANIFEST_BYTES)
 
 
 def parse_manifest(content: bytes, folder: Path) -> Manifest:
-    """The manifest of the version folder `folder` in `content`.
-
-    Raises ReleaseError if it is not a manifest, contradicts itself, or is too new for this package.
-    """
+    """The manifest of the version folder `folder` in `content`; raises ReleaseError as `read_manifest` does."""
     path = folder / MANIFEST
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as cause:
-        raise ReleaseError(f"{str(path)!r} cannot be read: {cause}", hint=_COPY_AGAIN) from cause
-    manifest = Manifest.from_json(text, str(path))
-    _check_consistent(manifest, path)
+    manifest = Manifest.from_json(contents.decode(content, path), str(path))
+    check_consistent(manifest, str(path))
     return manifest
 
 
@@ -95,27 +94,38 @@ def verify(folder: Path) -> Manifest:
 
     Raises ReleaseError with the file's name, the expected and the actual value, if
 
-    - the manifest cannot be read,
+    - `read_manifest` raises it,
     - a path leaves the folder,
     - a file is absent, or its size in bytes or its SHA-256 differs,
     - a variant's folder holds a file that is not listed. Engines load neighbouring files by name, so it could be used
-      without a check.
+      without a check,
+    - a file that this package reads is not listed, or a folder cannot be listed,
+    - labels, head, problem type, outputs or spans do not fit config.json.
     """
     manifest = read_manifest(folder)
     check_files(folder, manifest, digests=manifest.files)
     return manifest
 
 
-def check_files(folder: Path, manifest: Manifest, *, digests: Iterable[str]) -> None:
+def check_files(folder: Path, manifest: Manifest, *, digests: Iterable[str]) -> Contents:
     """Check the path and size of every file in the manifest, and the SHA-256 of the files named in `digests`.
 
-    Raises ReleaseError as `verify` does. Unlisted files outside of the variants' folders are logged as a warning.
+    Returns what this package parses of the release, after its digests were checked too. Raises ReleaseError as `verify`
+    does. Unlisted files outside of the variants' folders are logged as a warning.
     """
-    root = folder.resolve()
-    for name, record in manifest.files.items():
-        _check_path(root, name, record)
-    _refuse_unlisted(root, manifest)
-    check_digests(folder, manifest, digests)
+    root = _real(folder)
+    with contents.reading(root):
+        _check_inside(root, MANIFEST, root / MANIFEST)
+        for name, record in manifest.files.items():
+            _check_file(root, name, record)
+        _refuse_unlisted(root, manifest)
+    parsed = {
+        name: contents.read_recorded(root, name, manifest.files[name])
+        for name in contents.PARSED
+        if name in manifest.files
+    }
+    check_digests(root, manifest, [name for name in digests if name not in parsed])
+    return _contents(root, manifest, parsed)
 
 
 def check_digests(folder: Path, manifest: Manifest, names: Iterable[str]) -> None:
@@ -124,13 +134,15 @@ def check_digests(folder: Path, manifest: Manifest, names: Iterable[str]) -> Non
     `check_files` must have checked their paths.
     """
     for name in names:
-        expected = manifest.files[name].sha256
-        actual = _sha256(folder / name)
-        if actual != expected:
-            raise ReleaseError(
-                f"{name!r} in {str(folder)!r} is damaged: SHA-256 should be {expected}, found {actual}",
-                hint=_COPY_AGAIN,
-            )
+        contents.check_digest(folder, name, manifest.files[name], contents.sha256(folder / name))
+
+
+def _contents(root: Path, manifest: Manifest, parsed: Mapping[str, bytes]) -> Contents:
+    path = root / contents.CONFIG
+    configuration = ModelConfiguration.from_json(contents.decode(parsed[contents.CONFIG], path), str(path))
+    check_configuration(manifest, configuration, str(root))
+    tokenizer = {name: parsed[name] for name in contents.TOKENIZER_FILES if name in parsed}
+    return Contents(configuration=configuration, tokenizer=tokenizer)
 
 
 def _having_manifest(folder: Path) -> str:
@@ -140,37 +152,42 @@ def _having_manifest(folder: Path) -> str:
     return ", ".join(names + below) or "none"
 
 
-def _check_path(root: Path, name: str, record: FileRecord) -> None:
-    parts = name.split("/")
-    if not name or "\\" in name or ":" in name or "\0" in name or set(parts) & {"", ".", ".."}:
-        raise ReleaseError(
-            f"{MANIFEST} lists the path {name!r}; a path must be relative, inside the release, and separated by '/'",
-            hint="do not use this release unless you trust where it came from",
-        )
-    path = root.joinpath(*parts)
-    if not is_inside(root, _target(path)):
-        raise ReleaseError(
-            f"{name!r} leaves the release folder: it leads to {str(_target(path))!r}, outside {str(root)!r}",
-            hint="copy the release with its links followed, for example `cp -rL`",
-        )
+def _check_file(root: Path, name: str, record: FileRecord) -> None:
+    path = root / name
+    _check_inside(root, name, path)
     if not path.is_file():
-        raise ReleaseError(f"{name!r} is absent from {str(root)!r}", hint=_COPY_AGAIN)
+        raise ReleaseError(f"{name!r} is absent from {str(root)!r}", hint=contents.COPY_AGAIN)
     size = path.stat().st_size
     if size != record.bytes:
         raise ReleaseError(
             f"{name!r} in {str(root)!r} is damaged: it should have {record.bytes} bytes, found {size}",
-            hint=_COPY_AGAIN,
+            hint=contents.COPY_AGAIN,
+        )
+
+
+def _check_inside(root: Path, name: str, path: Path) -> None:
+    target = _real(path)
+    if not is_inside(root, target):
+        raise ReleaseError(
+            f"{name!r} leaves the release folder: it leads to {str(target)!r}, outside {str(root)!r}",
+            hint="copy the release with its links followed, for example `cp -rL`",
         )
 
 
 def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
+    for name in (contents.CONFIG, contents.TOKENIZER):
+        if name not in manifest.files:
+            raise ReleaseError(
+                f"{MANIFEST} in {str(root)!r} does not list {name!r}, which every release has",
+                hint="publish the release again",
+            )
     # The manifest cannot list what signs it
     listed = {*manifest.files, MANIFEST, STATEMENT, SIGNATURE}
     engines = {str(PurePosixPath(file).parent) for variant in manifest.variants for file in variant.files}
     # A link to a listed file, or to a folder that contains one, is another name for what is used
-    used = {_target(root / name) for name in listed}
+    used = {_real(root / name) for name in listed}
     used |= {parent for path in used for parent in path.parents if parent.is_relative_to(root)}
-    unlisted = {path.relative_to(root).as_posix() for path in _files(root, root) if _target(path) not in used}
+    unlisted = {path.relative_to(root).as_posix() for path in _files(root, root) if _real(path) not in used}
     for engine in sorted(engines):
         # The walk of the root does not enter an engine's folder that is a link
         beside = {path.relative_to(root).as_posix() for path in _files(root / engine, root)} - listed
@@ -180,60 +197,38 @@ def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
                 hint="delete it, or publish a release that lists it",
             )
     for name in sorted(unlisted):
+        if name in contents.PARSED:
+            raise ReleaseError(
+                f"{name!r} in {str(root)!r} is not listed in {MANIFEST}, and would be read",
+                hint="delete it, or publish a release that lists it",
+            )
         _logger.warning("%s in %s is not listed in %s; it is not used", name, root, MANIFEST)
 
 
 def _files(folder: Path, root: Path) -> Iterator[Path]:
-    """Files and links in `folder` and its subfolders, without strays; links to folders are not followed."""
-    return (
-        path
-        for path in folder.rglob("*")
-        if (path.is_symlink() or not path.is_dir()) and not is_stray(PurePosixPath(path.relative_to(root)))
-    )
+    """Files and links in `folder` and its subfolders, without strays; links to folders are not followed.
+
+    Raises OSError for a folder that cannot be listed, since it could hide files.
+    """
+    folders, count = [folder], 0
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                count += 1
+                if count > MOST_FOLDER_ENTRIES:
+                    raise ReleaseError(
+                        f"{str(root)!r} has more than {MOST_FOLDER_ENTRIES:,} files and folders",
+                        hint="a release has few: move away what does not belong to it",
+                    )
+                path = Path(entry.path)
+                if is_stray(PurePosixPath(path.relative_to(root))):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                else:
+                    yield path
 
 
-def _target(path: Path) -> Path:
+def _real(path: Path) -> Path:
     """`path` without links; unlike Path.resolve, it does not raise for a link that leads to itself."""
     return Path(os.path.realpath(path))
-
-
-def _sha256(path: Path) -> str:
-    try:
-        digest = hashlib.sha256()
-        # Between two pieces this thread waits for the interpreter lock, which imports may hold for long
-        buffer = memoryview(bytearray(min(_PIECE_BYTES, path.stat().st_size) or 1))
-        with path.open("rb", buffering=0) as file:
-            while count := file.readinto(buffer):
-                digest.update(buffer[:count])
-        return digest.hexdigest()
-    except OSError as cause:
-        raise ReleaseError(f"{str(path)!r} cannot be read: {cause}", hint=_COPY_AGAIN) from cause
-
-
-def _check_consistent(manifest: Manifest, path: Path) -> None:
-    def refuse(what: str) -> None:
-        raise ReleaseError(f"{str(path)!r} contradicts itself: {what}", hint="publish the release again")
-
-    if not manifest.variants:
-        refuse("it has no variants")
-    for name, times in Counter(variant.name for variant in manifest.variants).items():
-        if times > 1:
-            refuse(f"the variant {name!r} is there {times} times")
-    for variant in manifest.variants:
-        if not variant.files:
-            refuse(f"the variant {variant.name!r} has no files")
-        for file in variant.files:
-            if file not in manifest.files:
-                refuse(f"{file!r} of the variant {variant.name!r} is not among the release's files")
-    for axis, span in manifest.spans.items():
-        if not 0 < span.low <= span.usual <= span.high:
-            refuse(
-                f"the span of {axis!r} is {span.low}, {span.usual}, {span.high}; it must rise from at least 1"
-            )
-    for tensor in manifest.inputs:
-        for size in tensor.shape:
-            if isinstance(size, str) and size not in manifest.spans:
-                refuse(f"the axis {size!r} of the input {tensor.name!r} has no span")
-    for name, record in manifest.files.items():
-        if not _SHA256.fullmatch(record.sha256) or record.bytes < 0:
-            refuse(f"the record of {name!r} is {record.bytes} bytes, SHA-256 {record.sha256!r}")

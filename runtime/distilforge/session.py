@@ -9,6 +9,7 @@ import numpy as np
 from distilforge.backends import Engine
 from distilforge.checks.arguments import Truncation, check_option, check_texts
 from distilforge.checks.feeds import Array, check_feeds
+from distilforge.checks.interface import check_outputs
 from distilforge.errors import InputError
 from distilforge.logits.probabilities import Floats
 from distilforge.manifest import Manifest, Span, Variant
@@ -68,6 +69,10 @@ class Session:
 
     example_inputs: ClassVar[str] = '["A text."]'
     """What an example passes when it calls the session, as Python code; the model card has it."""
+    architecture: ClassVar[str] = ""
+    """The head's class in transformers, with which config.json must agree; empty for any."""
+    output_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The axes of each output that the head reads; the sizes of `labels`, `vocabulary` and `dim` are in config.json."""
 
     def __init__(self, loaded: SessionParts) -> None:
         """Applications call `distilforge.open` instead."""
@@ -123,9 +128,12 @@ class Session:
         `manifest.outputs` have every name, dtype and shape. A batch is never split here.
 
         Raises InputError if the graph cannot take the arrays (name, dtype, shape, size or token id), and EngineError
-        if the engine fails.
+        if the engine fails, or answers other shapes than the manifest says.
         """
-        return self._loaded.engine.run(check_feeds(feeds, self.manifest, self._loaded.vocabulary))
+        checked = check_feeds(feeds, self.manifest, self._loaded.vocabulary)
+        outputs = self._loaded.engine.run(checked)
+        check_outputs(outputs, checked, self.manifest)
+        return outputs
 
     def encode(self, texts: Sequence[Text], *, truncation: Truncation = "error") -> dict[str, Array]:
         """Encode `texts` as the arrays `input_ids` and `attention_mask`, int64 of shape (texts, tokens).

@@ -1,6 +1,6 @@
 """Text to token ids and back, through a `tokenizers` tokenizer that is never changed after it is loaded."""
 
-import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Protocol
 
 import tokenizers
 
+from distilforge import json_text, limits
 from distilforge.errors import InputError, ReleaseError
 from distilforge.text import tokenizer_limits
 from distilforge.text.prompts import SETTINGS, Prompts
@@ -16,8 +17,6 @@ Text = str | tuple[str, str]
 """A text, or a pair of texts that is encoded together."""
 ROLES = ("pad", "unk", "cls", "sep", "mask")
 """The special tokens of DistilBERT, by the names that tokenizer_config.json has for them."""
-MOST_JSON_BYTES = 64 << 20
-"""The largest JSON file of a tokenizer; that of a vocabulary of 250,000 entries has 17 MB."""
 _NO_LIMIT = 1 << 30
 
 
@@ -37,10 +36,17 @@ def library_errors(error: Callable[[str], Exception]) -> Iterator[None]:
 
 def load_tokenizer(path: Path, error: Callable[[str], Exception]) -> tokenizers.Tokenizer:
     """The library's tokenizer in `path`; raises `error(description)` if it is damaged or breaks tokenizer_limits."""
-    text = _read(path, error)
+    return _parse_tokenizer(_read(path, limits.MOST_TOKENIZER_BYTES, error), error)
+
+
+def _parse_tokenizer(content: bytes, error: Callable[[str], Exception]) -> tokenizers.Tokenizer:
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as cause:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as cause:
+        raise error(f"it cannot be read: {cause}") from cause
+    try:
+        document = json_text.parse(text, unique_names=False)
+    except ValueError as cause:
         raise error(f"it is not valid JSON: {cause}") from cause
     if problem := tokenizer_limits.problem(document):
         raise error(problem)
@@ -48,16 +54,16 @@ def load_tokenizer(path: Path, error: Callable[[str], Exception]) -> tokenizers.
         return tokenizers.Tokenizer.from_str(text)
 
 
-def _read(path: Path, error: Callable[[str], Exception]) -> str:
-    """The text of a JSON file."""
+def _read(path: Path, most_bytes: int, error: Callable[[str], Exception]) -> bytes:
+    """The content of a file."""
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_JSON_BYTES + 1)
-        if len(content) > MOST_JSON_BYTES:
-            raise error(f"it has more than {MOST_JSON_BYTES >> 20} MiB")
-        return content.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as cause:
+            content = file.read(most_bytes + 1)
+    except OSError as cause:
         raise error(f"it cannot be read: {cause}") from cause
+    if len(content) > most_bytes:
+        raise error(f"it has more than {most_bytes >> 20} MiB")
+    return content
 
 
 class Encoding(Protocol):
@@ -118,8 +124,12 @@ class Tokenizer:
     transformers. The side of truncation counts.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Read the tokenizer from a release's folder; raises ReleaseError if a file cannot be read."""
+    def __init__(self, folder: Path, contents: Mapping[str, bytes] | None = None) -> None:
+        """Read the tokenizer from a release's folder; raises ReleaseError if a file cannot be read.
+
+        `contents` are the files by name, if they were read before: then nothing is read, and the folder is only named
+        in errors.
+        """
         path = folder / "tokenizer.json"
 
         def damaged(problem: str) -> ReleaseError:
@@ -127,9 +137,12 @@ class Tokenizer:
                 f"{str(path)!r} is not a tokenizer: {problem}", hint="publish the release again"
             )
 
-        self._tokenizer: _Tokenizer = load_tokenizer(path, damaged)
-        settings = _json_object(folder / "tokenizer_config.json")
-        special_tokens = _json_object(folder / "special_tokens_map.json")
+        if contents is None:
+            self._tokenizer: _Tokenizer = load_tokenizer(path, damaged)
+        else:
+            self._tokenizer = _parse_tokenizer(contents[path.name], damaged)
+        settings = _json_object(folder / "tokenizer_config.json", contents) or {}
+        special_tokens = _json_object(folder / "special_tokens_map.json", contents) or {}
         self._truncation_side = _truncation_side(settings, self._tokenizer, folder)
         with library_errors(damaged):
             # Their lengths are settings of the training
@@ -137,7 +150,7 @@ class Tokenizer:
             self._tokenizer.no_padding()
             self._tokenizer.encode_special_tokens = settings.get("split_special_tokens") is True
             self._special = _special_ids(self._tokenizer, special_tokens, settings)
-        self.prompts = _prompts(folder)
+        self.prompts = _prompts(folder, contents)
         """What stands in front of the texts of an embedding model; without prompts for other models."""
         self._cleans_up = settings.get("clean_up_tokenization_spaces") is True
         # transformers 2 called it max_len
@@ -301,13 +314,10 @@ def _truncation_side(settings: dict[str, object], tokenizer: _Tokenizer, folder:
     return str(side)
 
 
-def _prompts(folder: Path) -> Prompts:
+def _prompts(folder: Path, contents: Mapping[str, bytes] | None) -> Prompts:
+    settings = _json_object(folder / SETTINGS, contents)
     try:
-        return (
-            Prompts.from_settings(_json_object(folder / SETTINGS))
-            if (folder / SETTINGS).exists()
-            else Prompts()
-        )
+        return Prompts.from_settings(settings) if settings is not None else Prompts()
     except ValueError as cause:
         raise ReleaseError(
             f"{str(folder / SETTINGS)!r} cannot be used: {cause}",
@@ -315,17 +325,21 @@ def _prompts(folder: Path) -> Prompts:
         ) from cause
 
 
-def _json_object(path: Path) -> dict[str, object]:
-    """The JSON object in a file; empty if there is no such file."""
+def _json_object(path: Path, contents: Mapping[str, bytes] | None) -> dict[str, object] | None:
+    """The JSON object in a file, or in `contents` if they are given; None if there is no such file."""
 
     def damaged(problem: str) -> ReleaseError:
         return ReleaseError(f"{str(path)!r} is not valid JSON: {problem}", hint="publish the release again")
 
-    if not path.exists():
-        return {}
+    if contents is not None:
+        content = contents.get(path.name)
+    else:
+        content = _read(path, limits.MOST_SETTINGS_BYTES, damaged) if os.path.lexists(path) else None
+    if content is None:
+        return None
     try:
-        value = json.loads(_read(path, damaged))
-    except (ValueError, RecursionError) as cause:
+        value = json_text.parse(content.decode("utf-8"), unique_names=False)
+    except ValueError as cause:
         raise damaged(str(cause)) from cause
     if not isinstance(value, dict):
         raise ReleaseError(

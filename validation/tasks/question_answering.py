@@ -7,7 +7,7 @@ import distilforge
 import numpy as np
 from distilforge.checks.feeds import Array as FeedArray
 from distilforge.errors import InputError
-from distilforge.manifest import Variant
+from distilforge.manifest import Tensor, Variant
 from distilforge.session import SessionParts
 
 from validation import metrics
@@ -119,17 +119,21 @@ class QuestionAnswering(Task[Question]):
 class _ReplayEngine:
     """An engine that returns the outputs that a model gave before."""
 
-    outputs: Mapping[bytes, Array]
+    logits: Mapping[bytes, Array]
     """The logits of starts and ends (2, tokens), by the bytes of the row's token ids (int64)."""
     providers: tuple[str, ...] = ()
     """No provider computes anything."""
+    inputs: tuple[Tensor, ...] = ()
+    """Nothing is loaded that could report its inputs."""
+    outputs: tuple[Tensor, ...] = ()
+    """Nothing is loaded that could report its outputs."""
 
     def run(self, feeds: Mapping[str, FeedArray]) -> dict[str, FeedArray]:
         lengths = feeds["attention_mask"].astype(np.int64).sum(axis=1)
         logits = np.zeros((2, *feeds["input_ids"].shape), dtype=np.float32)
         for row, length in enumerate(lengths):
             ids = feeds["input_ids"][row, :length].astype(np.int64)
-            logits[:, row, :length] = self.outputs[ids.tobytes()]
+            logits[:, row, :length] = self.logits[ids.tobytes()]
         return {"start_logits": logits[0], "end_logits": logits[1]}
 
 

@@ -15,7 +15,6 @@ from distilforge.benchmark.result import BenchmarkResult, OverallSpeed, ShapeRef
 from distilforge.checks.arguments import check_threads
 from distilforge.errors import InputError, UnavailableError
 from distilforge.manifest import Manifest
-from distilforge.opening.open import read_vocabulary
 from distilforge.opening.selection import select_variant, survey_variants
 from distilforge.release import check_files, read_manifest, resolve
 from distilforge.timing.ratios import Estimate, by_shape
@@ -84,8 +83,8 @@ def measure(release: Release, options: BenchmarkOptions, progress: Progress) -> 
         select_variant(manifest, None, allow_unvalidated=True)
     timed_files = {file for variant in manifest.variants if variant.name in names for file in variant.files}
     all_files = {file for variant in manifest.variants for file in variant.files}
-    check_files(folder, manifest, digests=set(manifest.files) - (all_files - timed_files))
-    vocabulary = read_vocabulary(folder)
+    parsed = check_files(folder, manifest, digests=set(manifest.files) - (all_files - timed_files))
+    vocabulary = parsed.configuration.vocab_size
     subjects = [
         variant_subject(folder, manifest, name, vocabulary=vocabulary, threads=options.threads)
         for name in names

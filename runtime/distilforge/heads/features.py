@@ -35,6 +35,9 @@ class Features(Session):
         """The texts of the prompts that `prompt_name` can name; empty for a model without prompts."""
         return MappingProxyType(self._loaded.tokenizer.prompts.texts)
 
+    architecture = "DistilBertModel"
+    output_axes = {"last_hidden_state": ("batch", "sequence", "dim")}
+
     @overload
     def __call__(
         self,

@@ -55,6 +55,8 @@ class FilledMask:
 class MaskedLanguageModel(Session):
     """Fills masks, as transformers' FillMaskPipeline does."""
 
+    architecture = "DistilBertForMaskedLM"
+    output_axes = {"logits": ("batch", "sequence", "vocabulary")}
     example_inputs = '["A text with a [MASK]."]'
 
     @property

@@ -40,6 +40,8 @@ class ChosenOption:
 class MultipleChoice(Session):
     """Chooses among options, each of which is read together with the context."""
 
+    architecture = "DistilBertForMultipleChoice"
+    output_axes = {"logits": ("batch", "choices")}
     example_inputs = '[("A context.", ["One option.", "Another option."])]'
 
     @overload

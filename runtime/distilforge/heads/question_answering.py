@@ -91,6 +91,8 @@ class _Options:
 class QuestionAnswering(Session):
     """Finds answers in contexts of any length, as transformers' QuestionAnsweringPipeline does."""
 
+    architecture = "DistilBertForQuestionAnswering"
+    output_axes = {"start_logits": ("batch", "sequence"), "end_logits": ("batch", "sequence")}
     example_inputs = '[("A question?", "The text that holds the answer.")]'
 
     @overload

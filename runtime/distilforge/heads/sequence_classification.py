@@ -47,6 +47,9 @@ class Classification:
 class SequenceClassification(Session):
     """Classifies texts, as transformers' TextClassificationPipeline does."""
 
+    architecture = "DistilBertForSequenceClassification"
+    output_axes = {"logits": ("batch", "labels")}
+
     @overload
     def __call__(
         self, inputs: Text, *, top_k: int | None = 1, truncation: Truncation = "error"

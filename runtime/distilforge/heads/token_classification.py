@@ -64,6 +64,9 @@ class _LabelSpan:
 class TokenClassification(Session):
     """Labels tokens, as transformers' TokenClassificationPipeline does."""
 
+    architecture = "DistilBertForTokenClassification"
+    output_axes = {"logits": ("batch", "sequence", "labels")}
+
     @overload
     def __call__(
         self,

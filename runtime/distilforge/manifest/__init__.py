@@ -7,7 +7,8 @@ from distilforge.manifest.release import SCHEMA, FileRecord, Manifest, Provenanc
 from distilforge.manifest.tensors import Span, Tensor
 from distilforge.manifest.timing import Measurement, Steadiness
 from distilforge.manifest.variant import CompiledEngine, PassRecord, Variant
-from distilforge.manifest.verdicts import Comparison, Metric, Outcome, Verdict
+from distilforge.manifest.verdicts import Comparison, Metric, Outcome, Verdict, proves_validity
+from distilforge.manifest.version import release_version
 
 __all__ = [
     "SCHEMA",
@@ -26,4 +27,6 @@ __all__ = [
     "Variant",
     "Verdict",
     "Withheld",
+    "proves_validity",
+    "release_version",
 ]

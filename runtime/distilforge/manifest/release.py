@@ -103,7 +103,7 @@ class Manifest:
         schema = document.get("schema") if isinstance(document, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
             raise ReleaseError(
-                f"{path} has schema {schema}; this distilforge reads schemas up to {SCHEMA}",
+                f"{path} has schema {schema!r:.40}; this distilforge reads schemas up to {SCHEMA}",
                 hint="pip install --upgrade distilforge",
             )
         return READER.read(cls, document, path)

@@ -1,5 +1,6 @@
 """How a variant was judged: the checks with their limits, and the task's metrics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,11 @@ class Verdict:
 
     def __bool__(self) -> bool:
         return self.outcome != "not met"
+
+
+def proves_validity(verdicts: Sequence[Verdict]) -> bool:
+    """Whether a variant with these verdicts is validated: at least one check was met, and none failed."""
+    return all(verdicts) and any(verdict.outcome == "met" for verdict in verdicts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from distilforge.checks.feeds import Array
 from distilforge.checks.outputs import check_finite
 from distilforge.errors import EngineError, ReleaseError, UnavailableError
-from distilforge.manifest import Variant
+from distilforge.manifest import Tensor, Variant
 from distilforge.registry import nearest
 
 if TYPE_CHECKING:
@@ -21,20 +21,30 @@ OLDEST = "1.21.1"
 """The oldest version that is used: 1.20.0 to 1.21.0 give texts of a batch the attention mask of another text."""
 INSTALL = f"pip install 'onnxruntime>={OLDEST}'"
 
+# ONNX's names of the types that have another name in numpy
+_DTYPES = {"float": "float32", "double": "float64"}
+
 Provider = str | tuple[str, dict[str, str]]
 """A provider's name, or a name and options."""
 
 
-class _Named(Protocol):
+class _Value(Protocol):
+    """An input or output, as ONNX Runtime describes it."""
+
     @property
     def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def shape(self) -> Sequence[int | str | None]: ...
 
 
 class InferenceSession(Protocol):
     """The methods of ONNX Runtime's class that are used here."""
 
     def get_providers(self) -> list[str]: ...
-    def get_outputs(self) -> list[_Named]: ...
+    def get_inputs(self) -> list[_Value]: ...
+    def get_outputs(self) -> list[_Value]: ...
     def disable_fallback(self) -> None: ...
     def run(self, output_names: list[str], feeds: dict[str, Array]) -> list[Array]: ...
 
@@ -47,20 +57,22 @@ class OnnxRuntimeEngine:
     """The session."""
     providers: tuple[str, ...]
     """The providers that the session uses, first choice first."""
-    outputs: tuple[str, ...]
-    """The names of the outputs."""
+    inputs: tuple[Tensor, ...]
+    """The inputs, as the graph declares them."""
+    outputs: tuple[Tensor, ...]
+    """The outputs, as the graph declares them."""
     guarded: bool = False
     """Whether NaN and infinity in an output are an error."""
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            arrays = self.session.run(list(self.outputs), dict(feeds))
+            arrays = self.session.run([output.name for output in self.outputs], dict(feeds))
         except Exception as cause:
             shapes = ", ".join(f"{name} {array.shape}" for name, array in feeds.items())
             raise EngineError(
                 f"ONNX Runtime failed on {shapes}: {cause}", hint="smaller batches need less memory"
             ) from cause
-        outputs = dict(zip(self.outputs, arrays, strict=True))
+        outputs = {output.name: array for output, array in zip(self.outputs, arrays, strict=True)}
         if self.guarded:
             check_finite(outputs, self.providers[0])
         return outputs
@@ -151,8 +163,23 @@ def engine_of(
             + (f": {reason}" if reason else ""),
             hint="its log says why the provider did not start; the driver is often absent or too old",
         )
-    outputs = tuple(output.name for output in session.get_outputs())
-    return OnnxRuntimeEngine(session=session, providers=used, outputs=outputs, guarded=guarded)
+    return OnnxRuntimeEngine(
+        session=session,
+        providers=used,
+        inputs=tuple(map(_tensor, session.get_inputs())),
+        outputs=tuple(map(_tensor, session.get_outputs())),
+        guarded=guarded,
+    )
+
+
+def _tensor(value: _Value) -> Tensor:
+    """The manifest's form of an input or output, whose type reads "tensor(int64)"."""
+    name = value.type.removeprefix("tensor(").removesuffix(")")
+    return Tensor(
+        name=value.name,
+        dtype=_DTYPES.get(name, name),
+        shape=tuple("" if size is None else size for size in value.shape),
+    )
 
 
 def _provider_argument(providers: Sequence[Provider] | None) -> dict[str, list[Provider]]:

@@ -2,23 +2,26 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, overload
 
+from distilforge.backends import Engine
 from distilforge.checks.arguments import check_names, check_threads
+from distilforge.checks.interface import check_interface
+from distilforge.contents import State, states
 from distilforge.errors import InputError, ReleaseError
 from distilforge.heads import heads
-from distilforge.manifest import Manifest
-from distilforge.manifest.configuration import ModelConfiguration
-from distilforge.opening.selection import select_variant
+from distilforge.manifest import Manifest, Variant
+from distilforge.opening.selection import Selection, select_variant
 from distilforge.registry import nearest
 from distilforge.release import check_digests, check_files, read_manifest, resolve
 from distilforge.session import Opening, Session, SessionParts
 from distilforge.tokenizer import Tokenizer
 
 S = TypeVar("S", bound=Session)
+_ATTEMPTS = 3
 _logger = logging.getLogger("distilforge")
 
 
@@ -79,11 +82,13 @@ def open_release(
             that the release was signed with. Without `trust` or `manifest_sha256`, nobody vouches for the time.
 
     The path and size of every file are checked against the manifest, and the SHA-256 of all files except those of
-    variants that are not loaded; with `trust`, the SHA-256 of all files.
+    variants that are not loaded; with `trust`, the SHA-256 of all files. The manifest is checked against itself,
+    config.json and the loaded graph.
 
     Raises:
         ReleaseError: the release is absent, damaged, too new for this package, not validated, of another head, not
-            signed by `trust`, not the one that `manifest_sha256` names, or older than `at_least`.
+            signed by `trust`, not the one that `manifest_sha256` names, or older than `at_least`; or its parts
+            contradict each other.
         UnavailableError: the variant, provider, package or device is not available on this machine.
         InputError: an argument is not valid, or the release has no such variant.
     """
@@ -107,22 +112,24 @@ def open_release(
     selection = select_variant(manifest, variant, threads=threads, allow_unvalidated=allow_unvalidated)
     _logger.info("%s %s: %s", manifest.name, manifest.version, selection.reason)
     shared = _shared_files(manifest)
-    check_files(folder, manifest, digests=shared)
+    parsed = check_files(folder, manifest, digests=shared)
     # A signature is for all files, so that all are hashed, each of them once
     others = selection.variant.files if trust is None else tuple(manifest.files.keys() - shared)
     with ThreadPoolExecutor(max_workers=1) as pool:
         # Hashing releases the interpreter lock, so the engine's package is imported at the same time
-        digest_check = pool.submit(check_digests, folder, manifest, others)
-        tokenizer = Tokenizer(folder)
+        digest_check = pool.submit(_check_variant, folder, manifest, selection.variant, others)
+        tokenizer = Tokenizer(folder, parsed.tokenizer)
         selection.backend.prepare()
-        digest_check.result()
+        checked = digest_check.result()
+    engine = _load(selection, folder, manifest, checked, providers=providers, threads=threads)
+    check_interface(manifest, selection.variant, engine)
     return session_class(
         SessionParts(
             manifest=manifest,
             variant=selection.variant,
-            engine=selection.backend.load(selection.variant, folder, providers=providers, threads=threads),
+            engine=engine,
             tokenizer=tokenizer,
-            vocabulary=read_vocabulary(folder),
+            vocabulary=parsed.configuration.vocab_size,
             opening=Opening(
                 release=str(folder),
                 variant=selection.variant.name,
@@ -134,6 +141,41 @@ def open_release(
                 at_least=at_least,
             ),
         )
+    )
+
+
+def _check_variant(
+    folder: Path, manifest: Manifest, variant: Variant, names: Iterable[str]
+) -> tuple[State, ...]:
+    """Check the digests of the files `names`, and return the states of the variant's files from before."""
+    before = states(folder, variant.files)
+    check_digests(folder, manifest, names)
+    return before
+
+
+def _load(
+    selection: Selection,
+    folder: Path,
+    manifest: Manifest,
+    checked: tuple[State, ...],
+    *,
+    providers: Sequence[str] | None,
+    threads: int | None,
+) -> Engine:
+    """Load the variant from files that were in the state `checked` when their digests were checked, and still are.
+
+    Engines read the files again. If a state changed meanwhile, both are done again, since a hard link to a file changes
+    its state too.
+    """
+    variant = selection.variant
+    for _ in range(_ATTEMPTS):
+        engine = selection.backend.load(variant, folder, providers=providers, threads=threads)
+        if states(folder, variant.files) == checked:
+            return engine
+        checked = _check_variant(folder, manifest, variant, variant.files)
+    raise ReleaseError(
+        f"the files of {variant.name!r} in {str(folder)!r} changed while they were loaded, {_ATTEMPTS} times",
+        hint="open it again when nothing writes to it",
     )
 
 
@@ -174,18 +216,3 @@ def _session_class(manifest: Manifest, folder: Path, expected: type[S]) -> type[
 def _shared_files(manifest: Manifest) -> set[str]:
     """Names of the files that all variants share, such as the tokenizer's."""
     return set(manifest.files) - {file for variant in manifest.variants for file in variant.files}
-
-
-def read_vocabulary(folder: Path) -> int:
-    """How many token ids the model has embeddings for, from the release's config.json.
-
-    Raises ReleaseError if the file cannot be read or has no whole number `vocab_size`.
-    """
-    path = folder / "config.json"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as cause:
-        raise ReleaseError(
-            f"{str(path)!r} cannot be read: {cause}", hint="publish the release again"
-        ) from cause
-    return ModelConfiguration.from_json(text, str(path)).vocab_size

@@ -8,6 +8,7 @@ from distilforge.checks.outputs import check_finite
 from distilforge.cuda.driver import Device
 from distilforge.cuda.runtime import Cuda
 from distilforge.errors import EngineError
+from distilforge.manifest import Tensor
 from distilforge.tensorrt.kernels import KernelCache
 from distilforge.tensorrt.lanes import Lane
 from distilforge.tensorrt.pool import Pool
@@ -39,6 +40,20 @@ class TensorRTEngine:
     @property
     def providers(self) -> tuple[str, ...]:
         return (self._device.provider,)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return tuple(map(self._tensor, self._loaded.inputs))
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        return tuple(map(self._tensor, self._loaded.outputs))
+
+    def _tensor(self, name: str) -> Tensor:
+        # Arrays are converted from and to the engine's types, and a size of -1 depends on the batch
+        return Tensor(
+            name=name, dtype="", shape=tuple("" if size < 0 else size for size in self._loaded.shapes[name])
+        )
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         cast = {

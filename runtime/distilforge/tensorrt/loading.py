@@ -62,6 +62,7 @@ def load_engine(
         inputs=inputs,
         outputs=tuple(tensor for tensor in names if tensor not in inputs),
         dtypes={tensor: np.dtype(toolkit.nptype(engine.get_tensor_dtype(tensor))) for tensor in names},
+        shapes={tensor: tuple(engine.get_tensor_shape(tensor)) for tensor in names},
         profiles=tuple(_profile(engine, inputs, index) for index in range(engine.num_optimization_profiles)),
         scratch_bytes=int(engine.device_memory_size_v2),
         new_context=new_context,

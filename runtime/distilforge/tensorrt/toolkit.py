@@ -32,6 +32,8 @@ class LoadedEngine:
     """The names of the outputs."""
     dtypes: Mapping[str, np.dtype[np.generic]]
     """The types of all inputs and outputs."""
+    shapes: Mapping[str, tuple[int, ...]]
+    """The shapes of all inputs and outputs; a size that depends on the batch is -1."""
     profiles: tuple[Profile, ...]
     """The optimization profiles."""
     scratch_bytes: int

@@ -124,7 +124,13 @@ def _rank(count: int, confidence: float) -> int | None:
     """
     probability, rank = 0.0, None
     for index in range(count):
-        probability += math.comb(count, index) * 0.5**count
+        # The binomial coefficient of a thousand values is larger than a float
+        probability += math.exp(
+            math.lgamma(count + 1)
+            - math.lgamma(index + 1)
+            - math.lgamma(count - index + 1)
+            - count * math.log(2)
+        )
         if probability > 1 - confidence:
             break
         rank = index

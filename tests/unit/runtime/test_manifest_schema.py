@@ -2,12 +2,15 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
 import jsonschema
 import pytest
+from distilforge import limits
 from distilforge.manifest import (
     CompiledEngine,
     FileRecord,
@@ -23,6 +26,7 @@ from distilforge.manifest import (
     Verdict,
     Withheld,
 )
+from distilforge.manifest.consistency import DTYPES, PROBLEM_TYPES
 
 FULL = Manifest(
     name="sentiment",
@@ -73,7 +77,10 @@ FULL = Manifest(
             measurements=(Measurement(subject="eager", batch=1, tokens=16, seconds=(0.01, 0.02), runs=(2,)),),
         ),
     ),
-    files={"onnx/model.onnx": FileRecord(sha256="a" * 64, bytes=10)},
+    files={
+        name: FileRecord(sha256="a" * 64, bytes=10)
+        for name in ("onnx/model.onnx", "config.json", "tokenizer.json")
+    },
     provenance=Provenance(
         checkpoint_sha256="b" * 64,
         recipe_sha256="c" * 64,
@@ -118,7 +125,7 @@ UNTOLD = {
         "round_trip_nanoseconds",
     )
 }
-Path = tuple[str | int, ...]
+Steps = tuple[str | int, ...]
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +141,7 @@ def document() -> dict[str, object]:
     return parsed
 
 
-def objects(value: object, path: Path = ()) -> Iterator[Path]:
+def objects(value: object, path: Steps = ()) -> Iterator[Steps]:
     """The path of every object inside `value`."""
     if isinstance(value, dict):
         yield path
@@ -145,7 +152,7 @@ def objects(value: object, path: Path = ()) -> Iterator[Path]:
             yield from objects(inner, (*path, index))
 
 
-def at(value: object, path: Path) -> dict[str, object]:
+def at(value: object, path: Steps) -> dict[str, object]:
     for step in path:
         value = value[step]  # type: ignore[index]
     assert isinstance(value, dict)
@@ -226,7 +233,7 @@ def test_what_the_system_does_not_tell_may_be_absent(validator: jsonschema.Draft
     ("path", "key"), [(path, key) for path, key in FIELDS if (*path, key) not in LATER | UNTOLD]
 )
 def test_a_field_left_out_is_refused(
-    validator: jsonschema.Draft202012Validator, path: Path, key: str
+    validator: jsonschema.Draft202012Validator, path: Steps, key: str
 ) -> None:
     changed = document()
     del at(changed, path)[key]
@@ -235,7 +242,7 @@ def test_a_field_left_out_is_refused(
 
 @pytest.mark.parametrize(("path", "key"), FIELDS)
 def test_a_field_of_another_type_is_refused(
-    validator: jsonschema.Draft202012Validator, path: Path, key: str
+    validator: jsonschema.Draft202012Validator, path: Steps, key: str
 ) -> None:
     changed = document()
     value = at(changed, path)[key]
@@ -244,13 +251,19 @@ def test_a_field_of_another_type_is_refused(
 
 
 @pytest.mark.parametrize("path", [path for path in objects(document()) if path not in OPEN])
-def test_an_unknown_field_is_refused(validator: jsonschema.Draft202012Validator, path: Path) -> None:
+def test_an_unknown_field_is_refused(validator: jsonschema.Draft202012Validator, path: Steps) -> None:
     changed = document()
     at(changed, path)["colour"] = "blue"
     assert not validator.is_valid(changed)
 
 
-@pytest.mark.parametrize("name", ["../x", "/x", "x/../y", "x//y", "x\\y", "C:x", "./x", "x/.", "", "x/"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../x", "/x", "x/../y", "x//y", "x\\y", "C:x", "./x", "x/.", "", "x/", "x\ny", "x\x1b"),
+        *("x" * 256, "/".join("x" * 17), "/".join(["x" * 255] * 5), "manifest.json"),
+    ],
+)
 def test_a_path_that_escapes_is_refused(validator: jsonschema.Draft202012Validator, name: str) -> None:
     changed = document()
     at(changed, ("files",))[name] = copy.copy(at(changed, ("files", "onnx/model.onnx")))
@@ -262,3 +275,49 @@ def test_a_plain_path_is_accepted(validator: jsonschema.Draft202012Validator, na
     changed = document()
     at(changed, ("files",))[name] = copy.copy(at(changed, ("files", "onnx/model.onnx")))
     validator.validate(changed)
+
+
+def test_it_has_the_limits_of_the_format(validator: jsonschema.Draft202012Validator) -> None:
+    schema = validator.schema
+    assert isinstance(schema, dict)
+    top, parts = schema["properties"], schema["$defs"]
+    variant = parts["variant"]["properties"]
+    for most, places in {
+        limits.MOST_FILES: [top["files"]["maxProperties"]],
+        limits.MOST_FILE_BYTES: [parts["file"]["properties"]["bytes"]["maximum"]],
+        limits.MOST_PATH_BYTES: [top["files"]["propertyNames"]["maxLength"]],
+        limits.MOST_VARIANTS: [top["variants"]["maxItems"], top["withheld"]["maxItems"]],
+        limits.MOST_ENTRIES: [
+            variant["session"]["maxProperties"],
+            parts["provenance"]["properties"]["tools"]["maxProperties"],
+            *(
+                variant[name]["maxItems"]
+                for name in ("files", "passes", "needs", "notes", "metrics", "verdicts", "measurements")
+            ),
+        ],
+        limits.MOST_LABELS: [top["labels"]["maxItems"]],
+        limits.MOST_NAME_CHARACTERS: [parts["name"]["maxLength"], top["head"]["maxLength"]],
+        limits.MOST_TEXT_CHARACTERS: [parts["text"]["maxLength"]],
+        limits.MOST_TENSORS: [
+            top["inputs"]["maxItems"],
+            top["outputs"]["maxItems"],
+            top["spans"]["maxProperties"],
+            parts["tensor"]["properties"]["shape"]["maxItems"],
+        ],
+        limits.MOST_SIZE: [parts["size"]["maximum"]],
+        limits.MOST_SAMPLES: [parts["measurement"]["properties"]["seconds"]["maxItems"]],
+        limits.MOST_SECONDS: [parts["measurement"]["properties"]["seconds"]["items"]["maximum"]],
+    }.items():
+        assert places == [most] * len(places)
+    assert parts["tensor"]["properties"]["dtype"]["enum"] == list(DTYPES)
+    assert top["problem_type"]["enum"] == list(PROBLEM_TYPES)
+
+
+def test_the_specification_states_the_limits() -> None:
+    text = (Path(__file__).parents[3] / "artifacts" / "README.md").read_text(encoding="utf-8")
+    rules = " ".join(text.partition("## Layout")[0].split())
+    stated = {name: getattr(limits, name) for name in dir(limits) if name.startswith(("MOST_", "LEAST_"))}
+    assert len(stated) == 21
+    for name, value in stated.items():
+        number = f"{value:,.0f}" if value >= 1 else "1e-9"
+        assert re.search(rf"(?<![\d,]){number}(?![\d]|,\d)", rules), name

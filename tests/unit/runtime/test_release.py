@@ -4,14 +4,16 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import distilforge
 import pytest
-from distilforge.errors import ReleaseError
+from distilforge import limits
+from distilforge.errors import InputError, ReleaseError
 from distilforge.release import resolve, verify
 
-from tests.runtime_release import GRAPH, copied, read_manifest, record_again
+from tests.runtime_release import GRAPH, copied, read_manifest, record_again, write_manifest
 
 Change = Callable[[dict[str, object]], None]
 
@@ -196,6 +198,7 @@ def test_a_kubernetes_volume_opens(release: Path, tmp_path: Path, caplog: pytest
         "onnx/model.onnx:Zone.Identifier",
         "Thumbs.db",
         ".cache/huggingface/download/config.json.metadata",
+        "lost+found/#1234",
     ],
 )
 def test_a_stray_file_is_ignored(release: Path, stray: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -219,6 +222,82 @@ def test_a_link_that_leads_to_itself_is_reported(release: Path, caplog: pytest.L
     (release / "loop").symlink_to("loop")
     verify(release)
     assert "loop" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
+)
+def test_a_file_that_is_read_and_not_listed(release: Path, name: str) -> None:
+    manifest = read_manifest(release)
+    files = {listed: record for listed, record in manifest.files.items() if listed != name}
+    write_manifest(release, replace(manifest, files=files))
+    assert f"{name!r}" in refused(release)
+    (release / name).unlink()
+    if name in ("config.json", "tokenizer.json"):
+        assert f"does not list {name!r}, which every release has" in refused(release)
+    else:
+        distilforge.open(release)
+
+
+def test_a_manifest_of_many_bytes(release: Path) -> None:
+    path = release / "manifest.json"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(" " * (limits.MOST_MANIFEST_BYTES - path.stat().st_size))
+    verify(release)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(" ")
+    assert "has more than 16,777,216 bytes" in refused(release)
+
+
+@pytest.mark.parametrize(
+    ("name", "most_bytes"),
+    [
+        ("config.json", limits.MOST_SETTINGS_BYTES),
+        ("tokenizer_config.json", limits.MOST_SETTINGS_BYTES),
+        ("tokenizer.json", limits.MOST_TOKENIZER_BYTES),
+    ],
+)
+def test_a_file_of_too_many_bytes(release: Path, name: str, most_bytes: int) -> None:
+    with (release / name).open("r+b") as file:
+        file.truncate(most_bytes + 1)
+    record_again(release)
+    assert f"{name}' has more than {most_bytes:,} bytes" in refused(release)
+
+
+def test_a_folder_of_too_many_files(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distilforge.release.MOST_FOLDER_ENTRIES", 50)
+    (release / "many").mkdir()
+    for number in range(50):
+        (release / "many" / str(number)).touch()
+    assert "has more than 50 files and folders" in refused(release)
+
+
+def test_a_manifest_that_is_a_link_out_of_the_release(release: Path, tmp_path: Path) -> None:
+    shutil.move(release / "manifest.json", tmp_path / "elsewhere.json")
+    (release / "manifest.json").symlink_to(tmp_path / "elsewhere.json")
+    assert "'manifest.json' leaves the release folder" in refused(release)
+
+
+@pytest.mark.parametrize("name", ["loop", "..data"])
+def test_links_that_lead_to_themselves(release: Path, name: str) -> None:
+    (release / name).symlink_to(name)
+    verify(release)
+    manifest = read_manifest(release)
+    files = {**manifest.files, name: manifest.files["config.json"]}
+    write_manifest(release, replace(manifest, files=files))
+    assert f"{name!r} is absent" in refused(release)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"release", ["release"]])
+def test_what_is_not_a_path(value: object) -> None:
+    with pytest.raises(InputError, match="a release must be the path of a folder, found"):
+        distilforge.open(value)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a/" * 3000, "a\0b", "\ud800"])
+def test_a_path_that_cannot_be(name: str) -> None:
+    with pytest.raises(ReleaseError):
+        distilforge.open(name)
 
 
 def test_unlisted_file_beside_the_engine(release: Path) -> None:

@@ -14,7 +14,7 @@ from pipeline.graph import file as graphs
 from pipeline.passes import registry
 from pipeline.passes.base import apply
 from tests.integration.conftest import run_command
-from tests.runtime_release import GRAPH, published, read_manifest, record_files, write_manifest
+from tests.runtime_release import GRAPH, PASSED, published, read_manifest, record_files, write_manifest
 
 LIN2 = "distilbert.transformer.layer.0.ffn.lin2"
 FUSED = "onnx/model_fused.onnx"
@@ -30,7 +30,9 @@ def release_with_a_fault(folder: Path) -> Path:
     value.const_value = onnx_ir.tensor(value.const_value.numpy() * 2, name=value.name)
     graphs.save(graph, release / FUSED)
     manifest = read_manifest(release)
-    added = Variant(target="onnxruntime-cpu", precision="fused", files=(FUSED,), validated=True)
+    added = Variant(
+        target="onnxruntime-cpu", precision="fused", files=(FUSED,), validated=True, verdicts=PASSED
+    )
     write_manifest(
         release, replace(manifest, variants=(*manifest.variants, added), files=record_files(release))
     )

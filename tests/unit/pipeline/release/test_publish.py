@@ -1,5 +1,6 @@
 """Publishing: all at once or not at all, and twice is once."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,16 +12,42 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from distilforge.manifest import Manifest, Provenance, Span, Steadiness, Tensor, Variant
+from distilforge.manifest import (
+    FileRecord,
+    Manifest,
+    Provenance,
+    Span,
+    Steadiness,
+    Tensor,
+    Variant,
+    release_version,
+)
 from distilforge.release import resolve, verify
 
 from pipeline.errors import UsageError
 from pipeline.release.assemble import seal
 from pipeline.release.publish import Publication, check_place, publish
+from tests.runtime_release import PASSED
 from tests.timings import BUSY, STEADY
 
 ROOT = Path(__file__).parents[4]
-VERSION = "0123456789ab"
+CONTENT = "graph"
+OTHER = "another graph"
+CONFIG = '{"vocab_size": 10, "architectures": ["DistilBertModel"], "dim": 8}'
+RECIPE = "1" * 64
+
+
+def version_of(content: str) -> str:
+    """The version of a release whose graph is `content`."""
+    files = {"config.json": CONFIG, "onnx/model.onnx": content, "tokenizer.json": "{}"}
+    records = {
+        name: FileRecord(sha256=hashlib.sha256(text.encode()).hexdigest(), bytes=len(text))
+        for name, text in files.items()
+    }
+    return release_version(records, RECIPE)
+
+
+VERSION, OTHER_VERSION = version_of(CONTENT), version_of(OTHER)
 
 
 class Listener:
@@ -44,17 +71,21 @@ def manifest(*, version: str = VERSION, validated: bool = True) -> Manifest:
         head="features",
         labels=(),
         problem_type=None,
-        inputs=(Tensor(name="input_ids", dtype="int64", shape=("batch",)),),
-        outputs=(),
-        spans={"batch": Span(low=1, usual=1, high=1)},
+        inputs=(Tensor(name="input_ids", dtype="int64", shape=("batch", "sequence")),),
+        outputs=(Tensor(name="last_hidden_state", dtype="float32", shape=("batch", "sequence", 8)),),
+        spans=dict.fromkeys(("batch", "sequence"), Span(low=1, usual=1, high=1)),
         variants=(
             Variant(
-                target="onnxruntime-cpu", precision="fp32", files=("onnx/model.onnx",), validated=validated
+                target="onnxruntime-cpu",
+                precision="fp32",
+                files=("onnx/model.onnx",),
+                validated=validated,
+                verdicts=PASSED,
             ),
         ),
         files={},
         provenance=Provenance(
-            checkpoint_sha256="", recipe_sha256="", git_commit="", tools={}, host="", created=""
+            checkpoint_sha256="0" * 64, recipe_sha256=RECIPE, git_commit="", tools={}, host="", created=""
         ),
     )
 
@@ -62,19 +93,22 @@ def manifest(*, version: str = VERSION, validated: bool = True) -> Manifest:
 def write_release(folder: Path, content: str, made: Manifest) -> None:
     (folder / "onnx").mkdir()
     (folder / "onnx" / "model.onnx").write_text(content)
+    (folder / "config.json").write_text(CONFIG)
+    (folder / "tokenizer.json").write_text("{}")
     seal(made, folder)
 
 
 def put(
     artifacts: Path,
-    content: str = "graph",
+    content: str = CONTENT,
     *,
-    version: str = VERSION,
+    version: str | None = None,
     validated: bool = True,
     timing: Steadiness | None = None,
     listener: Listener | None = None,
 ) -> Publication:
-    made = replace(manifest(version=version, validated=validated), timing=timing)
+    """Publish a release whose graph is `content`, with the version of that unless `version` gives another."""
+    made = replace(manifest(version=version or version_of(content), validated=validated), timing=timing)
     return publish(
         manifest=made,
         compose=lambda folder: write_release(folder, content, made),
@@ -105,15 +139,15 @@ def test_the_release_and_latest_are_there(tmp_path: Path) -> None:
 def test_publishing_the_same_again_writes_nothing(tmp_path: Path) -> None:
     put(tmp_path)
     before = {path: path.lstat().st_mtime_ns for path in (tmp_path / "demo").rglob("*")}
-    assert not put(tmp_path, "composed again").new
+    assert not put(tmp_path, "composed again", version=VERSION).new
     assert {path: path.lstat().st_mtime_ns for path in (tmp_path / "demo").rglob("*")} == before
 
 
 def test_another_version_moves_latest_and_keeps_the_old_one(tmp_path: Path) -> None:
     put(tmp_path)
-    put(tmp_path, version="ba9876543210")
-    assert names(tmp_path / "demo") == {VERSION, "ba9876543210", "latest"}
-    assert resolve(tmp_path / "demo").name == "ba9876543210"
+    put(tmp_path, OTHER)
+    assert names(tmp_path / "demo") == {VERSION, OTHER_VERSION, "latest"}
+    assert resolve(tmp_path / "demo").name == OTHER_VERSION
     assert not put(tmp_path).new
     assert resolve(tmp_path / "demo").name == VERSION
 
@@ -163,7 +197,7 @@ def test_a_publication_that_fails_leaves_the_old_release(error: BaseException, t
 
     with pytest.raises(type(error)):
         publish(
-            manifest=manifest(version="ba9876543210"),
+            manifest=manifest(version=OTHER_VERSION),
             compose=compose,
             artifacts=tmp_path,
             work=tmp_path / ".work" / "publish",
@@ -182,11 +216,12 @@ from pathlib import Path
 from tests.unit.pipeline.release.test_publish import put
 for turn in range(10):
     number = (turn + int(sys.argv[1])) % 2
-    put(Path({str(tmp_path)!r}), f"content {{number}} " * 10000, version=str(number) * 12)
+    put(Path({str(tmp_path)!r}), f"content {{number}} " * 10000)
 """
     publishers = [
         subprocess.Popen([sys.executable, "-c", script, str(number)], cwd=ROOT) for number in range(4)
     ]
+    both = {version_of(f"content {number} " * 10000) for number in range(2)}
     versions_read = set()
     while any(publisher.poll() is None for publisher in publishers):
         latest = tmp_path / "demo" / "latest"
@@ -194,9 +229,9 @@ for turn in range(10):
             # Once `latest` is there, it always names a whole release
             versions_read.add(verify(resolve(tmp_path / "demo")).version)
     assert [publisher.returncode for publisher in publishers] == [0] * 4
-    assert versions_read <= {"0" * 12, "1" * 12}
-    assert names(tmp_path / "demo") == {"0" * 12, "1" * 12, "latest"}
-    for version in ("0" * 12, "1" * 12):
+    assert versions_read <= both
+    assert names(tmp_path / "demo") == {*both, "latest"}
+    for version in both:
         verify(tmp_path / "demo" / version)
 
 
@@ -257,9 +292,9 @@ def test_a_copy_in_the_place_of_latest_becomes_a_link(keep_version: bool, tmp_pa
     shutil.copytree(folder, latest)
     if not keep_version:
         shutil.rmtree(folder)
-    put(tmp_path, version="ba9876543210")
-    assert latest.readlink() == Path("ba9876543210")
-    assert names(tmp_path / "demo") == {VERSION, "ba9876543210", "latest"}
+    put(tmp_path, OTHER)
+    assert latest.readlink() == Path(OTHER_VERSION)
+    assert names(tmp_path / "demo") == {VERSION, OTHER_VERSION, "latest"}
     assert verify(folder).version == VERSION
     assert names(tmp_path / ".work" / "publish") == {"demo.lock"}
 
@@ -295,16 +330,16 @@ def test_a_name_that_is_taken_is_an_error(obstacle: str, tmp_path: Path) -> None
 def test_latest_stays_at_a_validated_release(tmp_path: Path) -> None:
     put(tmp_path)
     listener = Listener()
-    rejected = put(tmp_path, version="ba9876543210", validated=False, listener=listener)
+    rejected = put(tmp_path, OTHER, validated=False, listener=listener)
     assert rejected.new
     assert resolve(tmp_path / "demo").name == VERSION
-    assert listener.notes == [f"latest stays at {VERSION}, which is validated; ba9876543210 is not"]
+    assert listener.notes == [f"latest stays at {VERSION}, which is validated; {OTHER_VERSION} is not"]
 
 
 def test_latest_moves_to_an_unvalidated_release_if_there_is_nothing_better(tmp_path: Path) -> None:
     put(tmp_path, validated=False)
-    put(tmp_path, version="ba9876543210", validated=False)
-    assert resolve(tmp_path / "demo").name == "ba9876543210"
+    put(tmp_path, OTHER, validated=False)
+    assert resolve(tmp_path / "demo").name == OTHER_VERSION
 
 
 @pytest.fixture
@@ -327,10 +362,10 @@ def test_the_work_folder_may_be_on_another_file_system(
     linked.symlink_to(other_file_system)
     assert put(artifacts).new
     assert not put(artifacts).new
-    put(artifacts, "newer", version="ba9876543210")
-    assert verify(resolve(artifacts / "demo")).version == "ba9876543210"
-    assert names(artifacts / "demo") == {VERSION, "ba9876543210", "latest"}
+    put(artifacts, OTHER)
+    assert verify(resolve(artifacts / "demo")).version == OTHER_VERSION
+    assert names(artifacts / "demo") == {VERSION, OTHER_VERSION, "latest"}
     (artifacts / "demo" / VERSION / "manifest.json").unlink()
     assert put(artifacts).new
-    assert names(artifacts / "demo") == {VERSION, "ba9876543210", "latest"}
+    assert names(artifacts / "demo") == {VERSION, OTHER_VERSION, "latest"}
     assert [name for name in names(artifacts / ".work" / "publish") if not name.endswith(".lock")] == []

@@ -81,3 +81,15 @@ def test_no_text_that_fits_is_an_error(make_checkpoint: MakeCheckpoint, tmp_path
     data = texts(tmp_path / "t.jsonl", {"context": "a", "choices": ["b"] * 9, "label": 0})
     with pytest.raises(UsageError, match="none of the 1 texts"):
         calibration.feeds(make_checkpoint(head), head, spans_of(head), data)
+
+
+def test_texts_that_are_drawn_do_not_follow_a_pattern_in_the_data(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    head = "sequence_classification"
+    # Every second text is long; each second one of them all would be long, or none
+    data = texts(tmp_path / "t.jsonl", *({"text": "good " * (1 + 9 * (n % 2))} for n in range(100)))
+    make_batches = calibration.feeds(make_checkpoint(head), head, SPANS, data, most=50, seed=0)
+    lengths = [int(length) for batch in make_batches() for length in batch["attention_mask"].sum(axis=1)]
+    assert len(lengths) == 50
+    assert 10 <= sum(length > 5 for length in lengths) <= 40

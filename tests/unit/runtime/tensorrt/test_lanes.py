@@ -185,6 +185,7 @@ class TestFailures:
             inputs=loaded.inputs,
             outputs=loaded.outputs,
             dtypes=loaded.dtypes,
+            shapes=loaded.shapes,
             # Larger than its context accepts
             profiles=(profile(0, (1, 2), (8, 99)),),
             scratch_bytes=loaded.scratch_bytes,

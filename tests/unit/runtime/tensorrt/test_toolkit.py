@@ -147,6 +147,7 @@ class Toolkit:
             get_tensor_name=lambda index: names[index],
             get_tensor_mode=lambda name: "output" if name == OUTPUT else "input",
             get_tensor_dtype=lambda name: np.float16 if name == OUTPUT else np.int64,
+            get_tensor_shape=lambda name: (-1, 3) if name == OUTPUT else (-1, -1),
             num_optimization_profiles=len(PROFILES),
             get_tensor_profile_shape=lambda name, index: [
                 PROFILES[index].lows[name],

@@ -47,6 +47,14 @@ def test_ends_are_the_values_that_the_binomial_distribution_names(
     assert estimate(values, confidence=0.95).interval == interval
 
 
+def test_the_interval_of_more_rounds_than_a_float_can_count() -> None:
+    # The mean of heads is 5,000 and their standard deviation 50: 1.645 of them below it lies the 4,918th value
+    interval = estimate(np.arange(10_000.0)).interval
+    assert interval is not None
+    assert interval[0] == pytest.approx(4917, abs=1)
+    assert interval[0] + interval[1] == 9999
+
+
 @pytest.mark.parametrize(
     ("draw", "median"),
     [
