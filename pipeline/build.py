@@ -12,7 +12,17 @@ from pipeline.release import gate, signing, summary
 from pipeline.release.publish import check_place
 from pipeline.release.signing import Signer
 from pipeline.release.summary import VariantLine
-from pipeline.stages import assemble, compile, engines, export, load, preconditions, publish, validate
+from pipeline.stages import (
+    assemble,
+    compile,
+    engines,
+    export,
+    load,
+    preconditions,
+    publish,
+    token_ids,
+    validate,
+)
 from pipeline.store.usage import in_use
 from pipeline.store.work import ProgressListener, Stage, WorkFolder
 
@@ -91,9 +101,10 @@ def _build(
     if until == "assemble":
         return _result(recipe, until, candidate)
 
+    tokens = token_ids.compare(work, recipe, source, candidate, listener)
     compared = validate.compare(work, recipe, source, candidate, listener)
     timed = validate.time(work, recipe, source, candidate, listener)
-    validated = validate.validate(work, recipe, candidate, compared, timed)
+    validated = validate.validate(work, recipe, candidate, tokens, compared, timed)
     manifest = release_folder.read_manifest(validated.folder)
     for line in gate.withheld_lines(manifest):
         listener.note(line)

@@ -34,6 +34,7 @@ Kind = Literal[
     "rare classes",
     "speedup over eager",
     "speedup over sibling",
+    "token ids",
 ]
 """Which check a verdict belongs to, for programs."""
 LOSS: Kind = "loss"
@@ -44,6 +45,7 @@ ERROR: Kind = "error"
 AGREEMENT: Kind = "agreement"
 SPEEDUP_OVER_EAGER: Kind = "speedup over eager"
 SPEEDUP_OVER_SIBLING: Kind = "speedup over sibling"
+TOKEN_IDS: Kind = "token ids"
 
 QUESTIONS: Mapping[str, str] = {
     CHANCE: "whether the labels fit the model",

@@ -3,6 +3,7 @@
 import atexit
 import gc
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +13,19 @@ from distilforge import release as releases
 from distilforge.errors import ReleaseError
 
 from pipeline.build import WORK, StageName
-from pipeline.cli import build_command, build_options, display, graph_commands, options, trust_commands
+from pipeline.cli import (
+    build_command,
+    build_options,
+    display,
+    graph_commands,
+    options,
+    streams,
+    trust_commands,
+)
 from pipeline.cli.build_options import BuildArguments
 from pipeline.cli.reporting import report_errors
 from pipeline.cli.signature import with_options
+from pipeline.errors import exit_code
 from pipeline.release import summary
 from pipeline.release.summary import ReleaseLines
 from pipeline.store.work import clean as clean_work
@@ -268,6 +278,11 @@ def bench(
 
 def main() -> None:
     """The console script's entry point."""
+    streams.prepare()
     # Python's last garbage collection would take more than a second over PyTorch's objects, and free nothing
     atexit.register(gc.freeze)
-    app()
+    try:
+        app()
+    except streams.OutputError as error:
+        display.Display().error(str(error))
+        sys.exit(exit_code(error))

@@ -14,7 +14,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli import compact_table, verdict_blocks
+from pipeline.cli import compact_table, streams, verdict_blocks
 from pipeline.release import markdown as markdown_text
 from pipeline.release import summary
 from pipeline.release.summary import ReleaseLines
@@ -29,8 +29,7 @@ class Display:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        # Without markup and emoji, so that brackets and colons in names and paths stay as they are
-        self._console = console or Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._console = console or streams.MessageConsole()
         self._status: Status | None = None
         self._name = ""
         # Several engines are built at once, each in a thread
@@ -95,9 +94,8 @@ class Display:
 
 
 def result(text: str) -> None:
-    """Print a command's result on stdout, with escapes for control characters."""
-    sys.stdout.write(f"{printable(text)}\n")
-    sys.stdout.flush()
+    """Print a command's result on stdout, with escapes for control characters; streams.OutputError if that fails."""
+    streams.write(f"{printable(text)}\n")
 
 
 def _result_line(text: str) -> None:
@@ -136,7 +134,9 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], *, unbroken: bo
     needed = Measurement.get(console, console.options.update(max_width=WIDEST), drawing)
     if (needed.maximum if unbroken else needed.minimum) > console.width:
         return False
-    console.print(drawing)
+    with console.capture() as text:
+        console.print(drawing)
+    streams.write(text.get())
     return True
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import jinja2
 from distilforge.heads import heads
 from distilforge.manifest import Manifest, Metric, Outcome, Variant
+from distilforge.onnxruntime.engine import OLDEST
 from distilforge.printable import one_line
 from distilforge.session import Session
 from distilforge.timing import claims
@@ -12,7 +13,7 @@ from distilforge.timing import claims
 from pipeline.release import markdown
 from validation import tasks
 from validation.report import AGREEMENT, EAGER, headroom
-from validation.verdicts import listed, open_questions
+from validation.verdicts import TOKEN_IDS, listed, open_questions
 
 # The precision that the others of a release are compared with
 BASE_PRECISION = "fp32"
@@ -59,7 +60,10 @@ No labelled data were given, so only agreement with eager PyTorch was judged.
 {% endfor %}
 Headroom is the distance from the observed value to the limit; it is negative if the check failed. A check that is not
 settled is neither a failure nor a claim.
-{% for variant, note in notes %}
+{% if token_ids_reason %}
+**The token ids are not settled**: {{ token_ids_reason }}.
+{% endif %}
+{%- for variant, note in notes %}
 - {{ variant }}: {{ note }}
 {%- endfor %}
 {%- for variant in manifest.withheld %}
@@ -114,7 +118,8 @@ print({{ call | code }})
 ```
 
 {% if file -%}
-With plain onnxruntime:
+With plain onnxruntime, {{ oldest_onnxruntime }} or newer (1.20.0 to 1.21.0 give wrong answers, without an error, for \
+batches of texts of different lengths):
 
 ```python
 import onnxruntime
@@ -173,6 +178,8 @@ def render(manifest: Manifest, architecture: str) -> str:
         metrics=[(variant.name, metric) for variant in manifest.variants for metric in variant.metrics],
         verdicts=[(variant.name, verdict) for variant in manifest.variants for verdict in variant.verdicts],
         labelled=any(judged_metric(variant) for variant in manifest.variants),
+        oldest_onnxruntime=OLDEST,
+        token_ids_reason=_reason_against_token_ids(manifest),
         notes=[(variant.name, note) for variant in manifest.variants for note in variant.notes],
         outcomes=_OUTCOMES,
         unsettled_answers=_unsettled_answers(manifest) if manifest.validated else "",
@@ -234,6 +241,19 @@ def _timings(manifest: Manifest, variant: Variant) -> list[Mapping[str, str]]:
             }
         )
     return rows
+
+
+def _reason_against_token_ids(manifest: Manifest) -> str:
+    """Why token ids were not compared; empty if they were, and for releases older than that check."""
+    return next(
+        (
+            verdict.reason
+            for variant in manifest.variants
+            for verdict in variant.verdicts
+            if verdict.kind == TOKEN_IDS and not verdict.settled
+        ),
+        "",
+    )
 
 
 def judged_metric(variant: Variant) -> Metric | None:

@@ -9,6 +9,8 @@ from pipeline.release.added_tokens import CONFIG, read_values
 
 _MODEL_CLASS = "DistilBertTokenizer"
 _AUTO = "AutoTokenizer"
+_FILE = "tokenizer.json"
+_FILES = "fast_tokenizer_files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,8 @@ def find(checkpoint: CheckpointFolder) -> TokenizerClass:
     """The tokenizer class that AutoTokenizer of transformers takes for `checkpoint`.
 
     tokenizer_config.json names it, or else config.json; without a name it is that of DistilBERT. Raises CheckpointError
-    for a class that tokenizer.json cannot express, and for code in the checkpoint (auto_map).
+    for a class that tokenizer.json cannot express, for code in the checkpoint (auto_map), and for another file in the
+    place of tokenizer.json (fast_tokenizer_files).
     """
     settings = read_values(checkpoint.path / CONFIG)
     source, name = CONFIG, settings.get("tokenizer_class")
@@ -61,6 +64,12 @@ def find(checkpoint: CheckpointFolder) -> TokenizerClass:
             hint="such code is never run. If a tokenizer.json gives the same ids, save it as PreTrainedTokenizerFast: "
             "PreTrainedTokenizerFast(tokenizer_file='tokenizer.json').save_pretrained(folder)",
         )
+    if other := _other_file(settings):
+        raise CheckpointError(
+            f"{checkpoint.path / CONFIG} names {other!r:.80} in {_FILES}, which transformers may load instead of "
+            f"{_FILE}",
+            hint=f"save the tokenizer again, or rename the file to {_FILE} and remove {_FILES}",
+        )
     if name is None:
         name = _MODEL_CLASS
     known = _CLASSES.get(name.removesuffix("Fast")) if isinstance(name, str) else None
@@ -72,6 +81,12 @@ def find(checkpoint: CheckpointFolder) -> TokenizerClass:
             "PreTrainedTokenizerFast(tokenizer_file='tokenizer.json').save_pretrained(folder)",
         )
     return known
+
+
+def _other_file(settings: Mapping[str, object]) -> object:
+    """A file that `settings` names for some versions of transformers; None if there is none besides tokenizer.json."""
+    files = settings.get(_FILES)
+    return next((name for name in files if name != _FILE), None) if isinstance(files, list) else files
 
 
 def _code(values: Mapping[str, object]) -> str:

@@ -11,6 +11,7 @@ from distilforge.manifest import Manifest, proves_validity
 
 from pipeline.recipe.recipe import Recipe, answer_limits, limits, timing_limits
 from pipeline.release import assemble
+from pipeline.stages import token_ids
 from pipeline.stages.load import Source
 from pipeline.store import dependencies, digests, versions
 from pipeline.store.work import ProgressListener, Stage, WorkFolder
@@ -117,17 +118,21 @@ def time(
     )
 
 
-def validate(work: WorkFolder, recipe: Recipe, made: Stage, compared: Stage, timed: Stage | None) -> Stage:
+def validate(
+    work: WorkFolder, recipe: Recipe, made: Stage, tokens: Stage, compared: Stage, timed: Stage | None
+) -> Stage:
     """The whole report, and the candidate's manifest with the verdicts."""
 
     def make(folder: Path) -> None:
         from validation import speed
         from validation.report import Report
+        from validation.token_ids.verdict import with_verdict
 
         manifest = assemble.read_manifest(made.folder)
         answers = Report.from_json((compared.folder / REPORT).read_text(encoding="utf-8"), REPORT)
         timing = read_timing(timed.folder) if timed is not None else None
-        report = speed.judge(answers, manifest.variants, timing, recipe.gates)
+        judged = speed.judge(answers, manifest.variants, timing, recipe.gates)
+        report = with_verdict(judged, token_ids.read(tokens.folder))
         (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
         assemble.write_manifest(with_results(manifest, report), folder)
 
@@ -136,6 +141,7 @@ def validate(work: WorkFolder, recipe: Recipe, made: Stage, compared: Stage, tim
         doing="checking the results against the limits",
         inputs={
             "candidate": made.digest,
+            "tokens": tokens.digest,
             "compared": compared.digest,
             "timed": timed.digest if timed is not None else None,
             "gates": limits(recipe.gates),

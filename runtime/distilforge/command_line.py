@@ -9,18 +9,19 @@ from pathlib import Path
 from distilforge.benchmark import table
 from distilforge.benchmark.run import SECONDS, BenchmarkOptions, forget_release, run_benchmark
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
-from distilforge.printable import printable
+from distilforge.printable import encodable, printable
 
 PROGRAM = "python -m distilforge"
 INTERRUPTED = 130
 """Exit code after Ctrl-C, 128 + SIGINT."""
 # Exit code when the reader of the output ends, as in `| head`: 128 + SIGPIPE
 _CLOSED_PIPE = 141
+_FAILED = 5
 EXIT_CODES: tuple[tuple[type[DistilforgeError], int], ...] = (
     (InputError, 2),
     (UnavailableError, 3),
     (ReleaseError, 4),
-    (DistilforgeError, 5),
+    (DistilforgeError, _FAILED),
 )
 """Exit codes by error class; the first class that fits counts."""
 
@@ -34,17 +35,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        print(printable(command(parsed)), flush=True)  # noqa: T201 - the result
+        return _show(printable(command(parsed)))
     except DistilforgeError as error:
         _tell(f"error: {error}")
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     except KeyboardInterrupt:
         _tell("interrupted; nothing was remembered")
         return INTERRUPTED
-    except BrokenPipeError:
+
+
+def _show(result: str) -> int:
+    """Print the result and return the exit code."""
+    # Standard output is None if it is closed, and print() then does nothing
+    encoding = (sys.stdout and sys.stdout.encoding) or "utf-8"
+    try:
+        print(encodable(result, encoding), flush=True)  # noqa: T201 - the result
+    except OSError as cause:
         # Python would raise the error again when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _CLOSED_PIPE
+        if isinstance(cause, BrokenPipeError):
+            return _CLOSED_PIPE
+        _tell(f"error: standard output cannot be written: {cause.strerror}")
+        return _FAILED
     return 0
 
 

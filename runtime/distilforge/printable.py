@@ -15,6 +15,24 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
+def encodable(text: str, encoding: str) -> str:
+    r"""`text` with `\uXXXX` for every character that `encoding` lacks; JSON stays the same JSON."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return "".join(_escaped(character, encoding) for character in text)
+    return text
+
+
+def _escaped(character: str, encoding: str) -> str:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        units = character.encode("utf-16-be", "surrogatepass")
+        return "".join(f"\\u{units[index : index + 2].hex()}" for index in range(0, len(units), 2))
+    return character
+
+
 def one_line(text: str) -> str:
     """`text` as `printable` has it, with a space for every newline and tab."""
     return re.sub(r"[ \t\n]*[\t\n][ \t\n]*", " ", printable(text))

@@ -37,8 +37,8 @@ threads = 1
 # One line for each head. The demo texts of validation would do, but there are hundreds.
 LINES: dict[str, dict[str, object]] = {
     "features": {"text": "good film"},
-    "masked_lm": {"text": "the [MASK] was good", "targets": ["film"]},
-    "multiple_choice": {"context": "make bread", "choices": ["open the door", "the oven", "a"], "label": 1},
+    "masked_lm": {"text": "the [MASK] film was good", "targets": ["film"]},
+    "multiple_choice": {"context": "make film", "choices": ["open the door", "the oven", "a"], "label": 1},
     "question_answering": {
         "question": "what was good",
         "context": "the film was good",
@@ -47,12 +47,15 @@ LINES: dict[str, dict[str, object]] = {
     "sequence_classification": {"text": "the film was good", "label": "LABEL_1"},
     "token_classification": {"tokens": ["the", "film"], "labels": ["LABEL_0", "LABEL_1"]},
 }
+# One for each of the 8 examples, which must differ
+WORDS = ("film", "movie", "plot", "food", "hotel", "room", "river", "king")
 
 
 def write_evaluation(head: str, folder: Path) -> Path:
     """Evaluation data for `head`, with the labels of a checkpoint that does not name any."""
     path = folder / f"{head}.jsonl"
-    path.write_text(f"{json.dumps(LINES[head])}\n" * 8, encoding="utf-8")
+    lines = [json.dumps(LINES[head]).replace("film", word) for word in WORDS]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

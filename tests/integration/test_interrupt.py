@@ -25,7 +25,7 @@ from tests.integration.conftest import (
     write_recipe,
 )
 
-STAGES = ("export", "compile", "assemble", "compare", "validate", "publish")
+STAGES = ("export", "compile", "assemble", "tokens", "compare", "validate", "publish")
 HEAD = "sequence_classification"
 
 

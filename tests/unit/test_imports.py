@@ -13,6 +13,8 @@ FORBIDDEN = {
     "validation": {"pipeline", "demo", "transformers"},
     "pipeline": {"demo", "transformers"},
 }
+# Optional there: the token ids of a release are compared with its own
+ALLOWED = {"validation/token_ids/oracle.py": {"transformers"}}
 # Of pipeline/: what each room may import besides itself, errors.py and registry.py
 ROOMS: dict[str, set[str]] = {
     "store": set(),
@@ -73,7 +75,12 @@ def rooms(path: Path) -> set[str]:
 def test_a_house_imports_nothing_above_it(house: str) -> None:
     files = sorted((ROOT / house).rglob("*.py"))
     assert files
-    offences = {str(path): sorted(imported(path) & FORBIDDEN[house]) for path in files}
+    offences = {
+        str(path): sorted(
+            imported(path) & FORBIDDEN[house] - ALLOWED.get(path.relative_to(ROOT).as_posix(), set())
+        )
+        for path in files
+    }
     assert {path: names for path, names in offences.items() if names} == {}
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from distilforge.printable import one_line, printable
+from distilforge.printable import encodable, one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,15 @@ def test_json_stays_the_same_value() -> None:
 
 def test_a_line_stays_one_line() -> None:
     assert one_line("name\n\n  error: not ours\tat all") == "name error: not ours at all"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "cp1252"])
+@pytest.mark.parametrize("text", ["plain", "naïve 日本語 👩", "\udcff"])
+def test_what_an_encoding_lacks_becomes_an_escape_that_json_reads(text: str, encoding: str) -> None:
+    written = encodable(json.dumps({"a": text}, ensure_ascii=False), encoding)
+    written.encode(encoding)
+    assert json.loads(written) == {"a": text}
+
+
+def test_what_an_encoding_has_stays() -> None:
+    assert encodable("naïve 日", "latin-1") == "naïve \\u65e5"

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from distilforge.manifest import Verdict, Withheld
 
 from pipeline.release import model_card, summary
 from tests.unit.pipeline.release.test_publish import manifest
+from validation.token_ids.result import TokenIdComparison
+from validation.token_ids.verdict import judge
 
 HOSTILE = "x\n\n# Injected heading\n\n<script>alert(1)</script> ![](http://evil/x.png)"
 
@@ -84,3 +87,19 @@ def test_the_table_of_releases_says_what_the_data_do_not_settle() -> None:
     (line,) = summary.lines(replace(made, variants=(variant,)))
     assert line.verdict == "passed, not settled: the loss of the metric"
     assert line.loss_of_margin == "not settled: 1.5000 of 0.01"
+
+
+@pytest.mark.parametrize(
+    ("comparison", "says"),
+    [
+        (TokenIdComparison(oracle="", texts=0, obstacle="transformers is not installed"), True),
+        (TokenIdComparison(oracle="transformers 4.57.6", texts=2_000), False),
+    ],
+)
+def test_token_ids_that_were_not_compared(comparison: TokenIdComparison, says: bool) -> None:
+    made = manifest()
+    variant = replace(made.variants[0], verdicts=(judge(comparison),))
+    card = model_card.render(replace(made, variants=(variant,)), "DistilBertModel")
+    assert ("**The token ids are not settled**" in card) == says
+    assert ("because transformers is not installed." in card) == says
+    assert "texts with other token ids than transformers" in card

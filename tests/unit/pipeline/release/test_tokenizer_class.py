@@ -212,6 +212,17 @@ def test_code_in_the_checkpoint_is_refused_with_its_name(
         tokenizer.write(checkpoint, tmp_path, vocab_size=SIZE, longest=64)
 
 
+def test_another_file_in_the_place_of_tokenizer_json_is_refused(
+    checkpoint: CheckpointFolder, tmp_path: Path
+) -> None:
+    settings = checkpoint.path / "tokenizer_config.json"
+    change(settings, fast_tokenizer_files=["tokenizer.json"])
+    check_as_transformers(checkpoint, tmp_path)
+    change(settings, fast_tokenizer_files=["tokenizer.json", "tokenizer.4.0.0.json"])
+    with pytest.raises(CheckpointError, match=r"names 'tokenizer\.4\.0\.0\.json' in fast_tokenizer_files"):
+        tokenizer.write(checkpoint, tmp_path, vocab_size=SIZE, longest=64)
+
+
 def test_a_class_that_needs_tokenizer_json_is_not_made_from_the_vocabulary(
     checkpoint: CheckpointFolder, tmp_path: Path
 ) -> None:

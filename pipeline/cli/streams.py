@@ -1,0 +1,75 @@
+"""Standard output and error, whatever they lead to: closed, a pipe without a reader, a full disk, an ASCII terminal."""
+
+import io
+import os
+import sys
+from typing import TextIO
+
+from distilforge.printable import encodable
+from rich.console import Console
+
+from pipeline.errors import PipelineError
+
+
+class OutputError(PipelineError):
+    """Standard output cannot be written, so a result is lost."""
+
+
+class MessageConsole(Console):
+    """The console for messages, on stderr. If the reader of a pipe ends, later messages are lost, and work goes on."""
+
+    def __init__(self) -> None:
+        # Without markup and emoji, so that brackets and colons in names and paths stay as they are
+        super().__init__(stderr=True, highlight=False, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Discard all messages from now on."""
+        self.quiet = True
+        _discard(sys.stderr)
+
+
+def prepare() -> None:
+    """Make the standard streams usable; the process calls it once, first.
+
+    A closed one is opened on the null device: the next file that is opened would get its number, and libraries that
+    print to that number would write into the file. Help texts get escapes for characters that the encoding lacks.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is given out
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or _null(1)
+    sys.stderr = sys.stderr or _null(2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def write(text: str) -> None:
+    r"""Write `text` to stdout, with `\uXXXX` for characters that its encoding lacks; OutputError if that fails.
+
+    If the reader of a pipe has ended, as `head` does, the text is discarded.
+    """
+    try:
+        sys.stdout.write(encodable(text, sys.stdout.encoding or "utf-8"))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(sys.stdout)
+    except OSError as cause:
+        _discard(sys.stdout)
+        raise OutputError(
+            f"standard output cannot be written: {cause.strerror}",
+            hint="a finished build is kept; run the same command again with another output",
+        ) from cause
+
+
+def _null(descriptor: int) -> TextIO:
+    return open(descriptor, "w", encoding="utf-8", closefd=False)
+
+
+def _discard(stream: TextIO) -> None:
+    """Lead `stream` to the null device; Python would raise the error again when it flushes at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
