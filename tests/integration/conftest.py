@@ -1,6 +1,7 @@
 """Builds for the integration tests: tiny checkpoints, recipes with quick gates, shared exports, and commands."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,9 @@ def write_evaluation(head: str, folder: Path) -> Path:
     """Evaluation data for `head`, with the labels of a checkpoint that does not name any."""
     path = folder / f"{head}.jsonl"
     lines = [json.dumps(LINES[head]).replace("film", word) for word in WORDS]
+    # Every other line has the other labels, so that random weights are neither right nor wrong under other names
+    swapped = {"LABEL_0": "LABEL_1", "LABEL_1": "LABEL_0"}
+    lines[1::2] = [re.sub("LABEL_[01]", lambda label: swapped[label.group()], line) for line in lines[1::2]]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
