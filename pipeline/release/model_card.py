@@ -78,10 +78,11 @@ claimed; the raw samples are in manifest.json. `python -m distilforge bench FOLD
 {% elif not timings -%}
 Nothing was timed. `python -m distilforge bench FOLDER` measures it where it runs.
 {% else -%}
-Median milliseconds on {{ manifest.provenance.host }}; every ratio is the median over rounds in which all took turns.
-The raw samples are in manifest.json; `python -m distilforge bench FOLDER` measures it where it runs.
+Median milliseconds on {{ manifest.provenance.host }}; every ratio is the median over rounds in which all took turns,
+with the ends of its interval, each at 95%. Where an interval includes 1, neither is shown to be faster. The raw samples
+are in manifest.json; `python -m distilforge bench FOLDER` measures it where it runs.
 
-| variant | MB | batch x tokens | eager PyTorch | this | times faster | than fp32 |
+| variant | MB | batch x tokens | eager PyTorch | this | times as fast | than fp32 |
 |---|---|---|---|---|---|---|
 {% for row in timings -%}
 | {{ row.variant }} | {{ row.megabytes }} | {{ row.shape }} | {{ row.eager }} | {{ row.this }} | {{ row.ratio }} \
@@ -236,8 +237,8 @@ def _timings(manifest: Manifest, variant: Variant) -> list[Mapping[str, str]]:
                 "shape": f"{shape.batch} x {shape.tokens}",
                 "eager": f"{1000 * eager.value:.2f}",
                 "this": f"{1000 * own.value:.2f}",
-                "ratio": f"{ratio.value:.2f}",
-                "sibling": f"{over.value:.2f}" if over else "-",
+                "ratio": str(ratio),
+                "sibling": str(over) if over else "-",
             }
         )
     return rows

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from distilforge.manifest import Manifest, Variant, Withheld
 from distilforge.timing import claims
+from distilforge.timing.ratios import Estimate
 
 from pipeline.release.model_card import fp32_sibling, judged_metric
 from validation.gates import WIDENED
@@ -70,8 +71,12 @@ class VariantLine:
     """The median seconds of the variant at the same shape."""
     speedup: float | None = None
     """How many times as fast as eager PyTorch, as geometric mean over the timed shapes; None if not settled."""
+    speedup_interval: tuple[float, float] | None = None
+    """The ends of the interval of `speedup`, each at 95%."""
     sibling_speedup: float | None = None
     """How many times as fast as the fp32 variant; None if not settled or without such a variant."""
+    sibling_speedup_interval: tuple[float, float] | None = None
+    """The ends of the interval of `sibling_speedup`, each at 95%."""
     ran: bool = True
     """Whether the variant itself was run; false if its graph was judged in its place."""
     timed: bool = False
@@ -115,6 +120,9 @@ class VariantLine:
         """`value`, which comes from a timing, as text."""
         return NOT_SETTLED if value is None and self.timed else format_number(value, form, scale=scale)
 
+    def _ratio(self, value: float | None, interval: tuple[float, float] | None) -> str:
+        return self.claimed(value, ".2f") if value is None else str(Estimate(value=value, interval=interval))
+
     def cells(self) -> tuple[str, ...]:
         """This line as text, with one cell for each column."""
         return (
@@ -129,8 +137,8 @@ class VariantLine:
             format_number(self.agreement, ".2%"),
             self.claimed(self.eager_seconds, ".1f", scale=1000),
             self.claimed(self.variant_seconds, ".1f", scale=1000),
-            self.claimed(self.speedup, ".2f"),
-            self.claimed(self.sibling_speedup, ".2f") if self.sibling else "-",
+            self._ratio(self.speedup, self.speedup_interval),
+            self._ratio(self.sibling_speedup, self.sibling_speedup_interval) if self.sibling else "-",
             " ".join(self.capabilities) or "-",
             format_number(self.build_seconds, ".1f"),
             self.verdict,
@@ -196,7 +204,9 @@ def _line(manifest: Manifest, variant: Variant) -> VariantLine:
         eager_seconds=eager_seconds.value if eager_seconds else None,
         variant_seconds=variant_seconds.value if variant_seconds else None,
         speedup=over_eager.value if over_eager else None,
+        speedup_interval=over_eager.interval if over_eager else None,
         sibling_speedup=over_sibling.value if over_sibling else None,
+        sibling_speedup_interval=over_sibling.interval if over_sibling else None,
         ran=not variant.oracle or largest is not None,
         timed=largest is not None,
         sibling=sibling.name if sibling else "",

@@ -34,6 +34,12 @@ class Estimate:
         """The interval's relative width, upper end / lower end - 1; infinite without an interval."""
         return math.inf if self.interval is None else self.interval[1] / self.interval[0] - 1
 
+    def __str__(self) -> str:
+        """The median and its interval, such as `1.34 (0.96 to 1.65)`."""
+        if self.interval is None:
+            return f"{self.value:.2f}"
+        return f"{self.value:.2f} ({self.interval[0]:.2f} to {self.interval[1]:.2f})"
+
 
 def fewest_rounds(confidence: float = CONFIDENCE) -> int:
     """The fewest rounds that give an interval at `confidence` (one-sided): 5 at 95%, 6 at 97.5%."""

@@ -7,6 +7,7 @@ import distilforge
 import pytest
 from distilforge.manifest import Manifest, Measurement, Metric, Variant, Verdict, Withheld, release_version
 from distilforge.release import verify
+from distilforge.timing import claims
 
 from pipeline.errors import GateError
 from pipeline.release import assemble, compose, gate, model_card, summary
@@ -103,7 +104,17 @@ def test_both_columns_are_in_the_table_and_the_card(candidate: Path, tmp_path: P
     assert (int8.error, int8.margin) == (None, 0.99)
     assert int8.metric == "accuracy"
     card = (tmp_path / "release" / "README.md").read_text()
-    for part in ("agreement with eager", "| headroom |", "than fp32", "int8_dynamic scales activations"):
+    (shape, *_) = claims.shapes(manifest, INT8)
+    over_eager = claims.speedup(manifest, INT8, "eager", shapes=[shape])
+    assert over_eager is not None
+    assert over_eager.interval is not None
+    for part in (
+        "agreement with eager",
+        "| headroom |",
+        "than fp32",
+        str(over_eager),
+        "int8_dynamic scales activations",
+    ):
         assert part in card, part
 
 
@@ -173,7 +184,7 @@ def test_a_busy_machine_leads_to_no_claim_anywhere(candidate: Path, tmp_path: Pa
         f"**Not settled.** The machine was not steady while this release was timed, twice: {BUSY.reasons[0]}"
         in card
     )
-    assert "times faster" not in card
+    assert "times as fast" not in card
     page = (tmp_path / "release" / "validation" / "report.html").read_text()
     assert "Not settled, so that no speed is claimed" in page
     assert "×</td>" not in page
