@@ -22,6 +22,7 @@ from distilforge.manifest import (
     Verdict,
     release_version,
 )
+from distilforge.release import SIGNATURE, STATEMENT
 
 from model_src import heads
 from model_src.checkpoint import load_checkpoint
@@ -118,13 +119,13 @@ def write_release(checkpoint: Path, folder: Path, *, spans: Mapping[str, Span] =
 
 
 def record_files(folder: Path) -> dict[str, FileRecord]:
-    """A record of every file in `folder` except the manifest."""
+    """A record of every file in `folder` except the manifest, and what is written after it."""
     return {
         path.relative_to(folder).as_posix(): FileRecord(
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(), bytes=path.stat().st_size
         )
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
+        if path.is_file() and path.name not in ("manifest.json", STATEMENT, SIGNATURE)
     }
 
 

@@ -51,4 +51,4 @@ def test_builds_at_once(tiny: Recipe, tmp_path: Path) -> None:
     # One of the three exported, and the others took its graph
     assert len([folder for folder in (artifacts / ".work" / "export").iterdir() if folder.is_dir()]) == 1
     assert sum("export: done" in messages for _, _, messages in results) == 1
-    assert sum("export: nothing to do" in messages for _, _, messages in results) == 2
+    assert sum("export: reused" in messages for _, _, messages in results) == 2

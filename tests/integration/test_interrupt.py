@@ -85,7 +85,7 @@ def test_in_each_stage(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert not (artifacts / "tiny").exists()
         assert leftovers(artifacts) == []
         # Earlier stages are found, the stage that was interrupted last time is made, and this stage is not
-        assert all(f"{earlier}: nothing to do" in ran.stderr for earlier in STAGES[: max(0, position - 1)])
+        assert all(f"{earlier}: reused" in ran.stderr for earlier in STAGES[: max(0, position - 1)])
         assert all(f"{earlier}: done" in ran.stderr for earlier in STAGES[max(0, position - 1) : position])
         assert f"{stage}: done" not in ran.stderr
     ran = CliRunner().invoke(app.app, command)

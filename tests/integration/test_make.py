@@ -22,7 +22,11 @@ def commands(target: str) -> list[list[str]]:
     """The words of every command that `make target` would run."""
     arguments = [f"{name}={path}" for name, path in PATHS.items()]
     printed = subprocess.run(
-        ["make", "--dry-run", target, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", target, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     return [shlex.split(line) for line in printed.replace("\\\n", " ").splitlines()]
 

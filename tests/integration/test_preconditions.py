@@ -86,7 +86,7 @@ def test_an_exclude_that_names_everything(tiny: Recipe, tmp_path: Path) -> None:
         ("evaluation", "text\n", r"data\.jsonl:1: not JSON"),
         ("evaluation", LABELLED, r"data\.jsonl holds 1 example; an interval needs at least 2"),
         ("evaluation", LABELLED + LABELLED.replace("_1", "_7"), r"data\.jsonl:2.*LABEL_7"),
-        ("calibration", '{"body": "good"}\n', r"data\.jsonl:1: lacks the field 'label'"),
+        ("calibration", '{"body": "good"}\n', r"data\.jsonl:1: lacks the field 'text'"),
     ],
     ids=["malformed", "one example", "unknown label", "misspelt calibration"],
 )

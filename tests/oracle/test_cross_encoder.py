@@ -1,5 +1,6 @@
 """Scores of cross-encoders: the release's against CrossEncoder.predict, with every activation that it can have."""
 
+import json
 from pathlib import Path
 
 import distilforge
@@ -10,7 +11,7 @@ from distilforge import SequenceClassification
 from sentence_transformers import CrossEncoder
 
 from tests.conftest import MakeCheckpoint
-from tests.runtime_release import write_release
+from tests.runtime_release import read_manifest, record_again, write_release
 
 PAIRS = [
     ("good movie", "the film was great"),
@@ -31,6 +32,11 @@ def test_scores_equal(
     # The library's tokenizer does not write it
     (saved / "vocab.txt").write_bytes((base / "vocab.txt").read_bytes())
     release = write_release(saved, tmp_path / "release")
+    # A build writes what the activation means into config.json; `write_release` copies the checkpoint's
+    config = json.loads((saved / "config.json").read_text(encoding="utf-8"))
+    config["problem_type"] = read_manifest(release).problem_type
+    (release / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    record_again(release)
     session = distilforge.open(release, head=SequenceClassification, threads=1)
     found = [result.score for result in session(PAIRS, truncation="truncate")]
     expected = oracle.predict(PAIRS, show_progress_bar=False)

@@ -87,19 +87,20 @@ def token_scores(labels: tuple[str, ...]) -> tuple[list[list[str]], list[list[st
     task = module(labels=labels)
     from validation.tasks.token_classification import LabelledWords
 
-    examples, arrays, rows = [], [], []
+    examples, predictions, arrays, rows = [], [], [], []
     for index in range(60):
         length = int(random.integers(1, 12))
         actual = random.integers(len(labels), size=length)
         predicted = np.where(random.random(length) < 0.7, actual, random.integers(len(labels), size=length))
         words = tuple("x" * length)
         examples.append(LabelledWords(place="", tokens=words, labels=tuple(int(value) for value in actual)))
-        arrays.append(predicted.astype(np.float64))
+        predictions.append(predicted)
+        arrays.append(np.eye(len(labels))[predicted])
         rows.append(Row(example=index, encodings=(), targets=tuple(range(length))))
     answers = Answers(rows=tuple(rows), arrays=tuple(arrays))
     named = [
         [[labels[int(value)] for value in side] for side in sides]
-        for sides in (arrays, [example.labels for example in examples])
+        for sides in (predictions, [example.labels for example in examples])
     ]
     return named[0], named[1], task.scores(examples, answers, answers, reader=None)  # type: ignore[arg-type]
 
