@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model_src import adapter, folder, heads, tensors
+from model_src import adapter, folder, heads, json_file, tensors
 from model_src.checkpoint import fill, load_checkpoint, rename, save_checkpoint
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
@@ -194,7 +194,7 @@ def _rewrite_tokenizer_config(path: Path, model_class: object) -> None:
 
     `model_class` is the class in config.json, which counts if tokenizer_config.json does not name one.
     """
-    values = dict(folder.read_json(path)) if path.is_file() else {}
+    values = dict(json_file.read_json(path)) if path.is_file() else {}
     tokenizer_class = values.get("tokenizer_class") or model_class
     is_bert = tokenizer_class in (None, "BertTokenizer", "BertTokenizerFast")
     values["tokenizer_class"] = "DistilBertTokenizer" if is_bert else tokenizer_class

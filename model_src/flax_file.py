@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model_src.errors import CheckpointError
-from model_src.framework_names import in_pytorch
+from model_src.framework_names import tensor_in_pytorch
 
 # Flax's types of msgpack extensions: an array, a complex number and a NumPy scalar
 _ARRAY = 1
@@ -58,8 +58,8 @@ def read(path: Path) -> dict[str, Tensor]:
 def _collect(value: object, parts: tuple[str, ...], tensors: dict[str, Tensor]) -> None:
     """Add the arrays of a tree of names to `tensors`."""
     if isinstance(value, Tensor):
-        name, is_transposed = in_pytorch("/".join(parts))
-        tensors[name] = value.T.contiguous() if is_transposed and value.dim() == 2 else value
+        name, tensor = tensor_in_pytorch("/".join(parts), value)
+        tensors[name] = tensor
         return
     if not isinstance(value, dict) or _CHUNKS in value or len(parts) > _MOST_LEVELS:
         raise ValueError(f"{'.'.join(parts)!r:.200} is not an array, or not stored in one piece")

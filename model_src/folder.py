@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
 from model_src.framework_names import FRAMEWORKS, in_pytorch
-from model_src.json_file import read_json as read_json
+from model_src.json_file import read_json
 from model_src.links import is_file
 from model_src.names import is_unused, without_wrappers
 from model_src.sentence import cross_encoder, listing, reading

@@ -5,6 +5,10 @@ layer as (in, out). Source: transformers 4.57, modeling_tf_pytorch_utils and mod
 """
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # The last part of a name, PyTorch's, and whether a matrix is stored transposed
 _PARTS = {
@@ -31,3 +35,9 @@ def in_pytorch(name: str) -> tuple[str, bool]:
     parts = _LIST.sub("/", name.removesuffix(_DEVICE)).replace(".", "/").split("/")
     last, is_transposed = _PARTS.get(parts[-1], (parts[-1], False))
     return ".".join([*(part for part in parts[:-1] if part), last]), is_transposed
+
+
+def tensor_in_pytorch(name: str, tensor: "Tensor") -> tuple[str, "Tensor"]:
+    """PyTorch's name of a weight that TensorFlow or Flax calls `name`, and the weight in PyTorch's layout."""
+    renamed, is_transposed = in_pytorch(name)
+    return renamed, tensor.T.contiguous() if is_transposed and tensor.dim() == 2 else tensor

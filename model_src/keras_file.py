@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model_src.errors import CheckpointError
-from model_src.framework_names import in_pytorch
+from model_src.framework_names import tensor_in_pytorch
 
 if TYPE_CHECKING:
     import h5py
@@ -42,9 +42,8 @@ def read(path: Path) -> dict[str, Tensor]:
                         f"are {', '.join(_DTYPES)}, and at most twice the size of the file in all",
                         hint="save the model as safetensors",
                     )
-                name, is_transposed = in_pytorch(stored_name)
-                tensor = torch.from_numpy(dataset[()])
-                tensors[name] = tensor.T.contiguous() if is_transposed and tensor.dim() == 2 else tensor
+                name, tensor = tensor_in_pytorch(stored_name, torch.from_numpy(dataset[()]))
+                tensors[name] = tensor
     # What h5py raises for bytes that are not HDF5, or a malformed file
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError) as cause:
         raise CheckpointError(f"{path} is damaged: {cause}", hint=_AGAIN) from cause

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model_src import flax_file, keras_file
 from model_src.errors import CheckpointError
-from model_src.framework_names import FRAMEWORKS, in_pytorch
+from model_src.framework_names import FRAMEWORKS, tensor_in_pytorch
 
 
 def read(paths: tuple[Path, ...]) -> dict[str, Tensor]:
@@ -86,11 +86,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
     if metadata.get("format") not in FRAMEWORKS:
         return tensors
-    renamed: dict[str, Tensor] = {}
-    for stored_name, tensor in tensors.items():
-        name, is_transposed = in_pytorch(stored_name)
-        renamed[name] = tensor.T.contiguous() if is_transposed and tensor.dim() == 2 else tensor
-    return renamed
+    return dict(tensor_in_pytorch(name, tensor) for name, tensor in tensors.items())
 
 
 def _check_archive(path: Path) -> None:

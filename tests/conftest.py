@@ -12,6 +12,7 @@ import transformers
 from distilforge.machine.exact_int8 import exact_int8 as exact_int8_obstacle
 
 from model_src import heads
+from model_src.folder import CheckpointFolder
 
 WORDS = (
     "the a and of to in is it was good bad great movie film plot food hotel room service doctor product not very "
@@ -92,6 +93,14 @@ def write_tokenizer(destination: Path, vocabulary: tuple[str, ...] = VOCABULARY)
     transformers.DistilBertTokenizerFast(vocab_file=str(vocab), model_max_length=64).save_pretrained(
         destination
     )
+
+
+def tokenizer_checkpoint(folder: Path) -> CheckpointFolder:
+    """A checkpoint in the new `folder` that has a tokenizer and no weights."""
+    folder.mkdir()
+    write_tokenizer(folder)
+    (folder / "config.json").write_text('{"model_type": "distilbert"}')
+    return CheckpointFolder(path=folder, weights=())
 
 
 def read_config(folder: Path) -> dict[str, object]:

@@ -31,6 +31,14 @@ from tests.exports import export
 
 COPIED = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 GRAPH = "onnx/model.onnx"
+PROVENANCE = Provenance(
+    checkpoint_sha256="0" * 64,
+    recipe_sha256="1" * 64,
+    git_commit="2" * 40,
+    tools={"python": "3.11"},
+    host="a test",
+    created="2026-01-01T00:00:00+00:00",
+)
 SPANS: Mapping[str, Span] = {
     "batch": Span(low=1, usual=4, high=8),
     "sequence": Span(low=2, usual=16, high=64),
@@ -105,14 +113,7 @@ def write_release(checkpoint: Path, folder: Path, *, spans: Mapping[str, Span] =
             ),
         ),
         files=record_files(folder),
-        provenance=Provenance(
-            checkpoint_sha256="0" * 64,
-            recipe_sha256="1" * 64,
-            git_commit="2" * 40,
-            tools={"python": "3.11"},
-            host="a test",
-            created="2026-01-01T00:00:00+00:00",
-        ),
+        provenance=PROVENANCE,
     )
     write_manifest(folder, manifest)
     return folder

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from distilforge.manifest import Manifest, Provenance, Span, Tensor, Variant, Verdict
+from distilforge.manifest import Manifest, Span, Tensor, Variant, Verdict
 
 from pipeline.release import signing
 from pipeline.release.signing import Signer
-from tests.runtime_release import record_files, write_manifest
+from tests.runtime_release import PROVENANCE, record_files, write_manifest
 
 CONFIG = b'{"architectures": ["DistilBertModel"], "dim": 4, "max_position_embeddings": 64, "vocab_size": 7}\n'
 CREATED = "2026-06-01T12:00:00+00:00"
@@ -132,15 +132,7 @@ def write_small_release(folder: Path) -> Path:
             spans={"batch": Span(low=1, usual=1, high=8), "sequence": Span(low=2, usual=16, high=64)},
             variants=variants,
             files=record_files(folder),
-            provenance=Provenance(
-                checkpoint_sha256="0" * 64,
-                recipe_sha256="1" * 64,
-                git_commit="2" * 40,
-                tools={"python": "3.11"},
-                host="a test",
-                created=CREATED,
-                data_sha256={"evaluation": "3" * 64},
-            ),
+            provenance=replace(PROVENANCE, created=CREATED, data_sha256={"evaluation": "3" * 64}),
         ),
     )
     return folder

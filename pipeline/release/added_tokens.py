@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import AddedToken
 
 from model_src.errors import CheckpointError
-from model_src.folder import read_json
+from model_src.json_file import read_json
 
 CONFIG = "tokenizer_config.json"
 SPECIAL = "special_tokens_map.json"

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from model_src.folder import read_json
+from model_src.json_file import read_json
 from model_src.sentence.listing import SETTINGS
 from model_src.sentence.modules import SentenceModules
 

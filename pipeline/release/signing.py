@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from distilforge import release as releases
 from distilforge.errors import ReleaseError
 from distilforge.release import MANIFEST, SIGNATURE, STATEMENT
+from distilforge.trust.keys import MOST_BYTES
 from distilforge.trust.opening import TrustedRelease, read_trusted
 
 from pipeline.errors import MissingError, UsageError, in_stage
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 PACKAGES = ("model_signing", "OpenSSL", "cryptography")
 """What signing imports; model-signing does not declare that it needs pyOpenSSL."""
-MOST_BYTES = 1 << 20
-"""The largest PEM file that is read."""
 _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 _MAKE_KEY = "`openssl ecparam -name prime256v1 -genkey -noout -out KEY` makes one"
 

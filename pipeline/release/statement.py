@@ -12,10 +12,10 @@ from statistics import median
 
 from distilforge.manifest import Manifest, Variant
 from distilforge.release import MANIFEST
+from distilforge.trust.payload import STATEMENT_TYPE
 
 from pipeline.store import digests
 
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://distilforge/evidence/v1"
 
 

@@ -13,7 +13,8 @@ from distilforge.tokenizer import Text, Tokenizer, library_errors, load_tokenize
 from tokenizers.implementations import BertWordPieceTokenizer
 
 from model_src.errors import CheckpointError
-from model_src.folder import CheckpointFolder, read_json
+from model_src.folder import CheckpointFolder
+from model_src.json_file import read_json
 from pipeline.release import added_tokens, sentence_settings
 from pipeline.release.added_tokens import TokenSettings
 from pipeline.release.tokenizer_class import TokenizerClass

@@ -11,11 +11,11 @@ from pipeline.recipe.recipe import Recipe
 from pipeline.release import assemble, signing
 from pipeline.release.publish import Publication
 from pipeline.release.publish import publish as publish_release
+from pipeline.stages.data import data_files
 from pipeline.stages.load import Source
 from pipeline.stages.validate import REPORT
 from pipeline.store import digests
 from pipeline.store.work import ProgressListener, Stage
-from validation.data import demo_texts
 
 
 def publish(
@@ -29,7 +29,7 @@ def publish(
     listener: ProgressListener,
     signer: signing.Signer | None,
 ) -> Publication:
-    """Publish the release that `manifest` describes below `artifacts`; `work` is a folder on the same file system.
+    """Publish the release that `manifest` describes below `artifacts`; `work` is a folder for what nobody sees yet.
 
     With `signer`, a new release is signed before anybody sees it, and one that was there before is signed if it is not
     signed by `signer` yet.
@@ -72,8 +72,7 @@ def publish(
 
 def _data_digests(recipe: Recipe, manifest: Manifest) -> Mapping[str, str]:
     """The SHA-256 of the data files that the release was made with, by their purpose."""
-    evaluation = recipe.evaluation or demo_texts(manifest.head, "evaluation")
-    calibrated = any(recipe.plan(variant, manifest.head).scheme for variant in recipe.variants)
-    calibration = (recipe.calibration or demo_texts(manifest.head, "calibration")) if calibrated else None
-    files = {"calibration": calibration, "evaluation": evaluation}
-    return {purpose: digests.of_file(path) for purpose, path in files.items() if path is not None}
+    files = data_files(recipe, manifest.head)
+    if not any(recipe.plan(variant, manifest.head).scheme for variant in recipe.variants):
+        files.pop("calibration", None)
+    return {purpose: digests.of_file(path) for purpose, path in sorted(files.items())}

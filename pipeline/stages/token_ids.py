@@ -9,10 +9,10 @@ from distilforge.tokenizer import Tokenizer
 from model_src.folder import TOKENIZER_FILES
 from pipeline.recipe.recipe import Recipe
 from pipeline.release import assemble
+from pipeline.stages.data import data_files
 from pipeline.stages.load import Source
 from pipeline.store import dependencies, digests, versions
 from pipeline.store.work import ProgressListener, Stage, WorkFolder
-from validation.data import demo_texts
 
 if TYPE_CHECKING:
     from validation.token_ids.result import TokenIdComparison
@@ -25,6 +25,7 @@ def compare(
 ) -> Stage:
     """The comparison of the candidate's token ids with those of transformers, if it is installed."""
     manifest = assemble.read_manifest(made.folder)
+    data = data_files(recipe, manifest.head)
 
     def make(folder: Path) -> None:
         from validation.token_ids import compare, texts
@@ -32,15 +33,11 @@ def compare(
         comparison = compare.compare(
             made.folder,
             source.checkpoint,
-            texts.of_data(manifest.head, recipe.evaluation, recipe.calibration),
+            texts.of_data(manifest.head, data.values()),
             longest=min(manifest.spans["sequence"].high, Tokenizer(made.folder).max_tokens),
         )
         (folder / COMPARISON).write_text(comparison.to_json(), encoding="utf-8")
 
-    data = (
-        recipe.evaluation or demo_texts(manifest.head, "evaluation"),
-        recipe.calibration or demo_texts(manifest.head, "calibration"),
-    )
     stage = work.stage(
         "tokens",
         doing="comparing token ids with transformers",
@@ -52,7 +49,7 @@ def compare(
             },
             "head": manifest.head,
             "longest": manifest.spans["sequence"].high,
-            "data": [digests.of_file(path) if path else None for path in data],
+            "data": {purpose: digests.of_file(path) for purpose, path in data.items()},
             "tools": versions.of("transformers", "tokenizers", "numpy"),
             "importable": find_spec("transformers") is not None,
             "source": dependencies.digest_of(make),

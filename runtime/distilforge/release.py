@@ -187,10 +187,10 @@ def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
     # A link to a listed file, or to a folder that contains one, is another name for what is used
     used = {_real(root / name) for name in listed}
     used |= {parent for path in used for parent in path.parents if parent.is_relative_to(root)}
-    unlisted = {path.relative_to(root).as_posix() for path in _files(root, root) if _real(path) not in used}
+    unlisted = {path.relative_to(root).as_posix() for path in files_in(root, root) if _real(path) not in used}
     for engine in sorted(engines):
         # The walk of the root does not enter an engine's folder that is a link
-        beside = {path.relative_to(root).as_posix() for path in _files(root / engine, root)} - listed
+        beside = {path.relative_to(root).as_posix() for path in files_in(root / engine, root)} - listed
         for name in sorted(beside):
             raise ReleaseError(
                 f"{name!r} in {str(root)!r} is not listed in {MANIFEST}, and an engine might load it",
@@ -205,10 +205,11 @@ def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
         _logger.warning("%s in %s is not listed in %s; it is not used", name, root, MANIFEST)
 
 
-def _files(folder: Path, root: Path) -> Iterator[Path]:
-    """Files and links in `folder` and its subfolders, without strays; links to folders are not followed.
+def files_in(folder: Path, root: Path, *, with_strays: bool = False) -> Iterator[Path]:
+    """Files and links in `folder`, which is in `root`, and its subfolders; links to folders are not followed.
 
-    Raises OSError for a folder that cannot be listed, since it could hide files.
+    Files that operating systems and downloads leave there are left out unless `with_strays`. Raises OSError for a
+    folder that cannot be listed, since it could hide files, and ReleaseError for too many.
     """
     folders, count = [folder], 0
     while folders:
@@ -221,7 +222,7 @@ def _files(folder: Path, root: Path) -> Iterator[Path]:
                         hint="a release has few: move away what does not belong to it",
                     )
                 path = Path(entry.path)
-                if is_stray(PurePosixPath(path.relative_to(root))):
+                if not with_strays and is_stray(PurePosixPath(path.relative_to(root))):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(path)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from pipeline.build import BuildResult, build
+from pipeline.cli.app import app
 from pipeline.recipe.recipe import Recipe
 from pipeline.stages.export import export
 from pipeline.stages.load import load
@@ -61,6 +63,13 @@ def write_evaluation(head: str, folder: Path) -> Path:
     lines[1::2] = [re.sub("LABEL_[01]", lambda label: swapped[label.group()], line) for line in lines[1::2]]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def run(*arguments: str | Path, code: int = 0) -> str:
+    """stdout of `distilforge` with `arguments`, which exits with `code`; stderr if it fails."""
+    ran = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert ran.exit_code == code, ran.output
+    return ran.stdout if code == 0 else ran.stderr
 
 
 class Listener:

@@ -20,17 +20,10 @@ from pipeline.graph import file as graph_file
 from pipeline.passes import registry
 from pipeline.precision import schemes
 from pipeline.recipe.plan import PRESETS
-from tests.integration.conftest import Release, write_recipe
+from tests.integration.conftest import Release, run, write_recipe
 
 ReleaseOf = Callable[[str], Release]
 HEAD = "sequence_classification"
-
-
-def run(*arguments: str | Path, code: int = 0) -> str:
-    """stdout of `distilforge` with `arguments`, which exits with `code`; stderr if it fails."""
-    ran = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert ran.exit_code == code, ran.output
-    return ran.stdout if code == 0 else ran.stderr
 
 
 @pytest.fixture

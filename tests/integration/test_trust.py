@@ -15,24 +15,15 @@ from cyclonedx.validation.json import JsonStrictValidator
 from distilforge import ReleaseError
 from distilforge.release import read_manifest, verify
 from distilforge.trust.opening import verify_trusted
-from typer.testing import CliRunner
 
 from pipeline.build import build
-from pipeline.cli.app import app
 from pipeline.recipe.recipe import Recipe
 from pipeline.release.signing import Signer
-from tests.integration.conftest import Listener, Release, prepare_export, write_recipe
+from tests.integration.conftest import Listener, Release, prepare_export, run, write_recipe
 from tests.signed_release import Key, write_chain, write_key
 
 ReleaseOf = Callable[[str], Release]
 HEAD = "sequence_classification"
-
-
-def run(*arguments: str | Path, code: int = 0) -> str:
-    """stdout of `distilforge` with `arguments`, which exits with `code`; stderr if it fails."""
-    ran = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert ran.exit_code == code, ran.output
-    return ran.stdout if code == 0 else ran.stderr
 
 
 @pytest.fixture

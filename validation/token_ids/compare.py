@@ -99,9 +99,8 @@ def _check(
 
 def _check_padding(tokenizer: Tokenizer, oracle: Oracle, singles: Sequence[str], checkpoint: Path) -> None:
     """CheckpointError if a batch is padded in another way."""
-    by_length = sorted(singles, key=len)[
-        : -len(singles) // 8
-    ]  # without the longest, which make a batch large
+    # The longest would make a batch large
+    by_length = sorted(singles, key=len)[: -len(singles) // 8]
     batch = by_length[:: max(1, len(by_length) // PADDED)]
     expected = oracle.padded(batch)
     ours = pad(tokenizer.encode(batch), pad_id=tokenizer.special_id("pad"), at_least=1)

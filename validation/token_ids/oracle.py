@@ -17,7 +17,8 @@ from distilforge.tokenizer import Text, library_errors
 from tokenizers import normalizers
 
 from model_src.folder import CONFIG as MODEL_CONFIG
-from model_src.folder import CheckpointFolder, read_json
+from model_src.folder import CheckpointFolder
+from model_src.json_file import read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -1,6 +1,6 @@
 """The texts whose token ids are compared: those of the data, and made-up ones of every kind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -59,17 +59,13 @@ _WORD_LENGTHS = (99, 100, 101, 255, 256, 257, 1_000)
 _SEPARATORS = (" ", " ", " ", "  ", "\t", "\n", "\u00a0", "\u3000", "-", ", ", "")
 
 
-def of_data(head: str, evaluation: Path | None, calibration: Path | None) -> tuple[Text, ...]:
-    """Texts and pairs of the evaluation and calibration data of `head`, or of the demo's; DataError as data.load."""
+def of_data(head: str, files: Iterable[Path]) -> tuple[Text, ...]:
+    """Texts and pairs of the data `files` of `head`; raises DataError as data.load does."""
     texts: list[Text] = []
-    for path in (
-        evaluation or data.demo_texts(head, "evaluation"),
-        calibration or data.demo_texts(head, "calibration"),
-    ):
-        if path is not None:
-            examples = data.read(path, tasks.find(head)(labels=(), labelled=False), head)
-            of_file = dict.fromkeys(text for example in _spread(examples) for text in _of_example(example))
-            texts += _first(list(of_file)[:MOST_OF_A_FILE])
+    for path in files:
+        examples = data.read(path, tasks.find(head)(labels=(), labelled=False), head)
+        of_file = dict.fromkeys(text for example in _spread(examples) for text in _of_example(example))
+        texts += _first(list(of_file)[:MOST_OF_A_FILE])
     return tuple(texts)
 
 

@@ -6,7 +6,7 @@ from distilforge.manifest import Verdict
 
 from validation.report import Report
 from validation.token_ids.result import TokenIdComparison
-from validation.verdicts import TOKEN_IDS
+from validation.verdicts import TOKEN_IDS, verdict_of
 
 _REASON = (
     "the model was trained on the token ids of transformers: with any others, eager PyTorch and every variant agree on "
@@ -30,7 +30,7 @@ def with_verdict(report: Report, comparison: TokenIdComparison) -> Report:
 def judge(comparison: TokenIdComparison) -> Verdict:
     """Are the token ids of all texts those of transformers? Not settled if they were not compared."""
     compared = f"{comparison.oracle}, of {comparison.texts:,}" if comparison.oracle else "transformers"
-    return Verdict(
+    return verdict_of(
         check=f"texts with other token ids than {compared}",
         observed=0.0,
         comparison="at most",

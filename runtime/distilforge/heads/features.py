@@ -30,13 +30,13 @@ class Features(Session):
     hidden state.
     """
 
+    architecture = "DistilBertModel"
+    output_axes = {"last_hidden_state": ("batch", "sequence", "dim")}
+
     @property
     def prompts(self) -> Mapping[str, str]:
         """The texts of the prompts that `prompt_name` can name; empty for a model without prompts."""
         return MappingProxyType(self._loaded.tokenizer.prompts.texts)
-
-    architecture = "DistilBertModel"
-    output_axes = {"last_hidden_state": ("batch", "sequence", "dim")}
 
     @overload
     def __call__(

@@ -3,11 +3,11 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from distilforge.contents import reading
 from distilforge.errors import InputError, ReleaseError, UnavailableError
 from distilforge.manifest import Manifest
 from distilforge.release import (
@@ -15,6 +15,7 @@ from distilforge.release import (
     SIGNATURE,
     STATEMENT,
     check_files,
+    files_in,
     manifest_content,
     parse_manifest,
 )
@@ -121,7 +122,9 @@ def _check_digest(folder: Path, name: str, digest: str, signed: SignedFiles) -> 
 
 def _check_folder(folder: Path, signed: SignedFiles) -> None:
     """ReleaseError unless the files in `folder` are those that are signed, and the signature."""
-    present = set(_entries(folder)) - {SIGNATURE}
+    with reading(folder):
+        present = {path.relative_to(folder).as_posix() for path in files_in(folder, folder, with_strays=True)}
+    present.discard(SIGNATURE)
     for name in sorted(present - signed.digests.keys()):
         raise ReleaseError(
             f"{name!r} was added to {str(folder)!r} after it was signed",
@@ -152,10 +155,3 @@ def _order(folder: Path, signed: SignedFiles) -> int | None:
     if order is not None and (not isinstance(order, int) or isinstance(order, bool)):
         raise document.unexpected(order, "a whole number or null", f"{place}: order")
     return order
-
-
-def _entries(folder: Path) -> Iterator[str]:
-    """Every file and link below `folder`, by its path with forward slashes; links to folders are not followed."""
-    for path in folder.rglob("*"):
-        if path.is_symlink() or not path.is_dir():
-            yield path.relative_to(folder).as_posix()

@@ -12,7 +12,7 @@ from tokenizers import decoders, models, pre_tokenizers
 from model_src.errors import CheckpointError
 from model_src.folder import CheckpointFolder
 from pipeline.release import tokenizer
-from tests.conftest import VOCABULARY, write_tokenizer
+from tests.conftest import VOCABULARY, tokenizer_checkpoint
 
 SIZE = 300
 TEXTS = (
@@ -27,11 +27,7 @@ WORD_PIECE = ("DistilBert", "Bert", "ConvBert", "Electra", "LayoutLM", "Lxmert",
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> CheckpointFolder:
-    folder = tmp_path / "checkpoint"
-    folder.mkdir()
-    write_tokenizer(folder)
-    (folder / "config.json").write_text('{"model_type": "distilbert"}')
-    return CheckpointFolder(path=folder, weights=())
+    return tokenizer_checkpoint(tmp_path / "checkpoint")
 
 
 def change(path: Path, *removed: str, **values: object) -> None:

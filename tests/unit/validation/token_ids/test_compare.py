@@ -13,7 +13,7 @@ from model_src.errors import CheckpointError
 from model_src.folder import CheckpointFolder
 from model_src.sentence.modules import Pooling, SentenceModules
 from pipeline.release import tokenizer
-from tests.conftest import VOCABULARY, write_tokenizer
+from tests.conftest import VOCABULARY, tokenizer_checkpoint
 from validation.token_ids.compare import compare
 from validation.token_ids.texts import MOST_TEXTS
 
@@ -23,11 +23,7 @@ DATA = ("the good movie", ("the plot", "was not good"))
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> CheckpointFolder:
-    folder = tmp_path / "checkpoint"
-    folder.mkdir()
-    write_tokenizer(folder)
-    (folder / "config.json").write_text('{"model_type": "distilbert"}')
-    return CheckpointFolder(path=folder, weights=())
+    return tokenizer_checkpoint(tmp_path / "checkpoint")
 
 
 @pytest.fixture

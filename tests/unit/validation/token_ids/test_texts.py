@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from validation import tasks
+from validation.data import demo_texts
 from validation.token_ids.texts import MOST_OF_A_FILE, made_up, of_data
 
 PIECES = ("the", "##s", "movie", "[UNK]")
@@ -38,16 +39,17 @@ def test_a_tokenizer_without_pieces() -> None:
 
 @pytest.mark.parametrize("head", tasks.names())
 def test_the_demo_has_texts_for_every_head(head: str) -> None:
-    assert 50 < len(of_data(head, None, None)) <= 2 * MOST_OF_A_FILE
+    files = [demo_texts(head, "evaluation"), demo_texts(head, "calibration")]
+    assert 50 < len(of_data(head, [path for path in files if path])) <= 2 * MOST_OF_A_FILE
 
 
 def test_choices_are_pairs_with_their_context(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     path.write_text(json.dumps({"context": "a", "choices": ["b", "c"], "label": 0}) + "\n")
-    assert of_data("multiple_choice", path, path) == 2 * ("a", ("a", "b"), ("a", "c"))
+    assert of_data("multiple_choice", [path, path]) == 2 * ("a", ("a", "b"), ("a", "c"))
 
 
 def test_words_are_one_text(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     path.write_text(json.dumps({"tokens": ["a", "b"], "labels": ["O", "O"]}) + "\n")
-    assert "a b" in of_data("token_classification", path, path)
+    assert "a b" in of_data("token_classification", [path, path])
