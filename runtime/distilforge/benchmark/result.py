@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from distilforge.benchmark.conditions import Conditions
-from distilforge.benchmark.records import BenchmarkRecord
 from distilforge.manifest import Measurement, Steadiness
+from distilforge.records.benchmark_records import BenchmarkRecord
+from distilforge.records.conditions import Conditions
 from distilforge.timing.ratios import Estimate
 from distilforge.timing.shape import Shape
 
@@ -87,7 +87,7 @@ class BenchmarkResult:
     version: str
     """The release's version."""
     release: str
-    """The release's identity (distilforge.benchmark.record_files.release_identity)."""
+    """The release's identity (distilforge.records.record_files.release_identity)."""
     measured_at: str
     """When it was measured, in ISO 8601."""
     conditions: Conditions

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distilforge.benchmark import plot, records
-from distilforge.benchmark.conditions import present_conditions
-from distilforge.benchmark.record_files import release_identity
+from distilforge.benchmark import plot
 from distilforge.benchmark.result import BenchmarkResult, OverallSpeed, ShapeRefusal, ShapeSpeed
+from distilforge.benchmark.variant import USUAL_SHAPES, shapes_within_spans, usual_choices, variant_subject
 from distilforge.checks.arguments import check_threads
 from distilforge.errors import InputError, UnavailableError
 from distilforge.manifest import Manifest
 from distilforge.opening.selection import select_variant, survey_variants
+from distilforge.records.benchmark_records import remove_records, write_record
+from distilforge.records.conditions import present_conditions
+from distilforge.records.record_files import release_identity
 from distilforge.release import check_files, read_manifest, resolve
 from distilforge.timing.ratios import Estimate, by_shape
 from distilforge.timing.rounds import Budget, Timing, time_subjects
 from distilforge.timing.shape import Shape
-from distilforge.timing.variant import USUAL_SHAPES, shapes_within_spans, usual_choices, variant_subject
 
 SECONDS = 5.0
 """Default time for each shape, in seconds, for all variants together."""
@@ -149,7 +150,7 @@ def summarize(
 def forget_release(release: Release) -> str:
     """Remove the records of the release on this machine, and return a sentence that says how many there were."""
     manifest = read_manifest(resolve(release))
-    count = records.remove_records(manifest)
+    count = remove_records(manifest)
     return f"forgot {count} measurement{'' if count == 1 else 's'} of {manifest.name} {manifest.version}"
 
 
@@ -161,7 +162,7 @@ def _remember(result: BenchmarkResult) -> str:
     if record is None:
         return "not remembered: fewer than two variants were timed at the same shapes"
     try:
-        path = records.write_record(record)
+        path = write_record(record)
     except UnavailableError as error:
         return f"not remembered: {error.message}; {error.hint}"
     return f"remembered in {path}: distilforge.open takes {result.fastest} here"
