@@ -20,7 +20,7 @@ from pipeline.passes.base import apply
 from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan
 from tests.runtime_release import GRAPH, TEXTS, copied, read_manifest, record_files, write_manifest
-from validation.generated import random_feeds
+from validation.answers.generated import random_feeds
 
 EMULATOR = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
 INT8, INT8_7BIT = "onnx/model_quantized.onnx", "onnx/model_quantized_7bit.onnx"

@@ -14,9 +14,9 @@ from model_src.attention import MASKED_SCORE
 from tests.quantized_release import QUANTIZED, add_int8, change_weight
 from tests.runtime_release import GRAPH, copied, read_manifest, record_again, write_manifest
 from tests.validation_runs import GATES, evaluation, failed, validated
-from validation import html
 from validation.gates import LIMITS, WIDENED
-from validation.report import AGREEMENT, Report
+from validation.reports import html
+from validation.reports.report import AGREEMENT, Report
 
 HEAD = "sequence_classification"
 ANY = replace(GATES, sibling_speedup=0.0, margin=0.99)
