@@ -3,10 +3,10 @@
 import weakref
 from collections.abc import Mapping
 
-from distilforge.checks.feeds import Array
 from distilforge.checks.outputs import check_finite
 from distilforge.cuda.driver import Device
 from distilforge.cuda.runtime import Cuda
+from distilforge.engine import Array
 from distilforge.errors import EngineError
 from distilforge.manifest import Tensor
 from distilforge.tensorrt.kernels import KernelCache

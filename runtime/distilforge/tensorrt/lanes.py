@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from distilforge.checks.feeds import Array
 from distilforge.cuda.runtime import Cuda
+from distilforge.engine import Array
 from distilforge.errors import EngineError
 from distilforge.tensorrt.buffers import Buffer, Staging
 from distilforge.tensorrt.pool import Closable
