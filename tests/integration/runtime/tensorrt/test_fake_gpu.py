@@ -12,9 +12,10 @@ from pathlib import Path
 import distilforge
 import numpy as np
 import pytest
-from distilforge import EngineError, UnavailableError
+from distilforge import EngineError, InputError, UnavailableError
 from distilforge.cuda import driver
 from distilforge.cuda.driver import Driver, survey
+from distilforge.tensorrt.engine import TensorRTEngine
 
 from tests.device_release import device_variant, with_variants
 from tests.fake_gpu.cuda import Error, FakeCuda
@@ -188,6 +189,20 @@ def test_an_engine_that_the_toolkit_refuses(release: Path, toolkit: Toolkit) -> 
     assert distilforge.open(release).variant.name == CPU
     with pytest.raises(UnavailableError, match="cannot run on this machine: unsupported cc"):
         distilforge.open(release, variant=RTX)
+
+
+def test_arrays_on_the_device_stay_there(release: Path, cuda: FakeCuda) -> None:
+    session = distilforge.open(release)
+    engine = session._loaded.engine
+    assert isinstance(engine, TensorRTEngine)
+    ids = np.full((2, 8), 3)
+    feeds = {"input_ids": engine.to_device(ids), "attention_mask": engine.to_device(np.ones_like(ids))}
+    logits = session.run_on_device(feeds)["logits"]
+    np.testing.assert_array_equal(engine.to_host(logits), [[24, 8, 0]] * 2)
+    with pytest.raises(InputError, match="there is no input 'token_type_ids'"):
+        session.run_on_device({**feeds, "token_type_ids": feeds["input_ids"]})
+    with pytest.raises(UnavailableError, match=f"'{CPU}' does not take arrays on a device"):
+        distilforge.open(release, variant=CPU).run_on_device(feeds)
 
 
 def test_a_device_that_is_lost_midway(release: Path, cuda: FakeCuda) -> None:
