@@ -8,9 +8,9 @@ from pathlib import Path
 
 from distilforge.timing.shape import Shape
 
-from bench import release_folder
+from bench.contest.preparation_process import PreparationError
 from bench.gpu.shapes import SHAPES
-from bench.preparation_process import PreparationError
+from bench.models import release_folder
 
 # Beside the checkpoint, since subjects are prepared in processes of their own, which get its path
 SHAPES_FILE = "shapes.json"

@@ -12,10 +12,10 @@ from distilforge.tensorrt.engine import TensorRTEngine
 from distilforge.tensorrt.settings import KERNELS
 from distilforge.timing.feeds import Ids
 
+from bench.contest.base_subject import Logits
 from bench.gpu.device import PROVIDER
 from bench.gpu.runner import GpuRunner
-from bench.release_folder import COMPILED, read_variant
-from bench.subjects import Logits
+from bench.models.release_folder import COMPILED, read_variant
 
 # Between its turns the process is stopped, so that it cannot compile kernels in the background
 _EAGER = {KERNELS: "eager"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from bench.base_subject import BaseSubject
+from bench.contest.base_subject import BaseSubject
 from bench.gpu.runner import GpuRunner
 from pipeline.registry import Registry
 
