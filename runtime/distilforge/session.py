@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,11 +10,15 @@ from distilforge.checks.arguments import Truncation, check_option, check_texts
 from distilforge.checks.feeds import check_feeds
 from distilforge.checks.interface import check_outputs
 from distilforge.engine import Array, Engine
-from distilforge.errors import InputError
+from distilforge.errors import InputError, UnavailableError
 from distilforge.logits.probabilities import Floats
 from distilforge.manifest import Manifest, Span, Variant
+from distilforge.registry import nearest
 from distilforge.text.batching import Batch, batches, pad
 from distilforge.tokenizer import Encoding, Text, Tokenizer
+
+if TYPE_CHECKING:
+    from distilforge.cuda.arrays import DeviceArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,32 @@ class Session:
         outputs = self._loaded.engine.run(checked)
         check_outputs(outputs, checked, self.manifest)
         return outputs
+
+    def run_on_device(self, feeds: Mapping[str, object]) -> "dict[str, DeviceArray]":
+        """Run an engine on arrays on its device, and return its outputs there, without copies to the host.
+
+        The inputs are arrays of any library that speaks DLPack or has `__cuda_array_interface__`, such as PyTorch and
+        CuPy, int64 of the shapes that `run` takes. The outputs speak both: `torch.from_dlpack(output)` shares one. They
+        have the engine's own type, such as float16. What the device computes has ended when this returns.
+
+        Values are not looked at: an id outside the vocabulary gives a meaningless answer, and NaN is passed on.
+
+        Raises UnavailableError if the variant is not an engine that this package runs itself, InputError if the engine
+        cannot take the arrays, and EngineError if it fails.
+        """
+        from distilforge.tensorrt.engine import TensorRTEngine
+
+        engine = self._loaded.engine
+        if not isinstance(engine, TensorRTEngine):
+            raise UnavailableError(
+                f"the variant {self.variant.name!r} does not take arrays on a device",
+                hint="open a variant of tensorrt or tensorrt-rtx, or pass arrays in host memory to run",
+            )
+        names = tuple(tensor.name for tensor in self.manifest.inputs)
+        for name in feeds:
+            if name not in names:
+                raise InputError(f"there is no input {name!r}", hint=nearest(name, names))
+        return engine.run_on_device(feeds)
 
     def encode(self, texts: Sequence[Text], *, truncation: Truncation = "error") -> dict[str, Array]:
         """Encode `texts` as the arrays `input_ids` and `attention_mask`, int64 of shape (texts, tokens).
