@@ -1,12 +1,15 @@
 """What a session needs of a loaded variant; every engine that a backend loads is one."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distilforge.manifest import Tensor
+
+if TYPE_CHECKING:
+    from distilforge.cuda.arrays import DeviceArray
 
 Array = NDArray[np.generic]
 
@@ -28,3 +31,11 @@ class Engine(Protocol):
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Every output by name, for feeds that were checked; EngineError where the engine fails."""
+
+
+@runtime_checkable
+class DeviceEngine(Engine, Protocol):
+    """An engine that also takes arrays on its device."""
+
+    def run_on_device(self, feeds: Mapping[str, object]) -> "dict[str, DeviceArray]":
+        """Every output by name, on the device; raises InputError for arrays that do not fit, and EngineError."""

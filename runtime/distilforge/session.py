@@ -9,7 +9,7 @@ import numpy as np
 from distilforge.checks.arguments import Truncation, check_option, check_texts
 from distilforge.checks.feeds import check_feeds
 from distilforge.checks.interface import check_outputs
-from distilforge.engine import Array, Engine
+from distilforge.engine import Array, DeviceEngine, Engine
 from distilforge.errors import InputError, UnavailableError
 from distilforge.logits.probabilities import Floats
 from distilforge.manifest import Manifest, Span, Variant
@@ -129,10 +129,8 @@ class Session:
         Raises UnavailableError if the variant is not an engine that this package runs itself, InputError if the engine
         cannot take the arrays, and EngineError if it fails.
         """
-        from distilforge.tensorrt.engine import TensorRTEngine
-
         engine = self._loaded.engine
-        if not isinstance(engine, TensorRTEngine):
+        if not isinstance(engine, DeviceEngine):
             raise UnavailableError(
                 f"the variant {self.variant.name!r} does not take arrays on a device",
                 hint="open a variant of tensorrt or tensorrt-rtx, or pass arrays in host memory to run",

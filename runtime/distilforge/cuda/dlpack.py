@@ -84,18 +84,22 @@ class _Exported:
         )
 
 
-@_Deleter
-def _delete(managed: "ctypes._Pointer[_ManagedTensor]") -> None:
+def _release(managed: "ctypes._Pointer[_ManagedTensor]") -> None:
     context = managed.contents.context
     ctypes.pythonapi.Py_DecRef(ctypes.cast(context, ctypes.py_object))
 
 
-@ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
-def _destroy_capsule(capsule: int) -> None:
+_delete = _Deleter(_release)
+
+
+def _destroy(capsule: int) -> None:
     # A consumer renames a capsule, and then calls the deleter itself
     if _is_named(capsule, _NAME):
         pointer = _pointer_of_destroyed(capsule, _NAME)
         _delete(ctypes.cast(pointer, ctypes.POINTER(_ManagedTensor)))
+
+
+_destroy_capsule = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(_destroy)
 
 
 def export(
