@@ -113,13 +113,20 @@ def summarize(
     choices = usual_choices(manifest)
     first = names[0]
     shapes = _shared_shapes(timing, names)
+
+    def times_as_fast(name: str, shapes: Sequence[Shape]) -> Estimate | None:
+        # An unsteady timing claims no ratio
+        if not timing.steadiness.steady or not shapes:
+            return None
+        return _SAME if name == first else timing.ratio(name, first, shapes=shapes)
+
     speeds = [
         ShapeSpeed.of(
             name,
             shape,
             seconds,
             choices=choices,
-            over_first=_SAME if name == first else timing.ratio(name, first, shapes=(shape,)),
+            over_first=times_as_fast(name, (shape,)),
         )
         for name in names
         for shape in timing.shapes
@@ -134,7 +141,7 @@ def summarize(
         choices=choices,
         shapes=shapes,
         variants=tuple(
-            OverallSpeed(variant=name, times_as_fast=_overall(timing, name, first, shapes)) for name in names
+            OverallSpeed(variant=name, times_as_fast=times_as_fast(name, shapes)) for name in names
         ),
         speeds=tuple(speeds),
         steadiness=timing.steadiness,
@@ -166,12 +173,6 @@ def _remember(result: BenchmarkResult) -> str:
     except UnavailableError as error:
         return f"not remembered: {error.message}; {error.hint}"
     return f"remembered in {path}: distilforge.open takes {result.fastest} here"
-
-
-def _overall(timing: Timing, name: str, first: str, shapes: Sequence[Shape]) -> Estimate | None:
-    if not shapes:
-        return None
-    return _SAME if name == first else timing.ratio(name, first, shapes=shapes)
 
 
 def _shared_shapes(timing: Timing, names: Sequence[str]) -> tuple[Shape, ...]:
