@@ -23,8 +23,6 @@ Latency = Literal["judge", "report", "skip"]
 # With more looks, too few examples lie between two of them for a variant to be decided much earlier
 MOST_LOOKS = 10
 
-WIDENED = "Held to wider limits than usual"
-
 Use = Literal["answers", "timing", "speed"]
 """What a field of Gates changes: the verdicts on answers, the samples of a timing, or the verdicts on speed."""
 
@@ -207,8 +205,8 @@ class Gates:
         """The limits of `precision`."""
         return self.limits.get(precision, _FP32)
 
-    def widened(self, precision: str) -> str:
-        """A sentence on the limits that are wider than usual; empty where none is."""
+    def widened(self, precision: str) -> tuple[str, ...]:
+        """A phrase for each limit of `precision` that is wider than usual."""
         usual = Gates()
         phrases = [
             f"{name} {getattr(self, name):g}, where {getattr(usual, name):g} is usual"
@@ -219,5 +217,4 @@ class Gates:
             )
             if wider
         ]
-        phrases += self.of(precision).widened(usual.of(precision))
-        return f"{WIDENED}: {'; '.join(phrases)}." if phrases else ""
+        return (*phrases, *self.of(precision).widened(usual.of(precision)))
