@@ -65,7 +65,7 @@ def has_a_processor() -> str | None:
     "bench/gpu/subjects/nothing_on_a_gpu.py": '''
 """A column that is never prepared."""
 
-from bench import checkpoint
+from bench.models import checkpoint
 from bench.gpu.subjects import Subject, subjects
 
 subjects.add(
