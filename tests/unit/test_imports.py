@@ -100,10 +100,45 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "__main__": {"command_line"},
         "__init__": {"heads", "opening", "session", "telemetry"},
     },
+    "validation": {
+        "gates": set(),
+        "statistics": set(),
+        "reports": set(),
+        "tasks": {"statistics"},
+        "data": {"tasks"},
+        "answers": {"gates", "reports", "statistics", "tasks"},
+        "judgement": {"answers", "gates", "reports", "statistics"},
+        "latency": {"answers", "gates", "judgement", "reports"},
+        "token_ids": {"data", "judgement", "reports", "tasks"},
+        "validate": {"answers", "data", "gates", "judgement", "latency", "reports", "tasks"},
+    },
+    "bench": {
+        "contest": set(),
+        "timing_trial": set(),
+        "models": {"contest"},
+        "subjects": {"contest", "models"},
+        "tables": {"contest"},
+        "build_cost": {"contest", "models"},
+        "cold_start": {"contest"},
+        "command_line": {"contest", "tables"},
+        "cpu": {"build_cost", "contest", "models", "subjects", "tables"},
+        "gpu": {"command_line", "contest", "models", "tables"},
+        "__main__": {"command_line", "contest", "cpu", "models", "subjects", "tables"},
+    },
 }
-FOLDERS = {"pipeline": ROOT / "pipeline", "distilforge": ROOT / "runtime" / "distilforge"}
-EVERYBODYS = {"pipeline": {"errors", "registry"}, "distilforge": {"errors", "limits", "registry"}}
-HOUSES = (ROOT / "model_src", ROOT / "pipeline", ROOT / "runtime" / "distilforge", ROOT / "validation")
+FOLDERS = {
+    "pipeline": ROOT / "pipeline",
+    "distilforge": ROOT / "runtime" / "distilforge",
+    "validation": ROOT / "validation",
+    "bench": ROOT / "bench",
+}
+EVERYBODYS = {
+    "pipeline": {"errors", "registry"},
+    "distilforge": {"errors", "limits", "registry"},
+    "validation": {"errors"},
+    "bench": set(),
+}
+HOUSES = (ROOT / "model_src", *FOLDERS.values())
 TOP_FILES = 5
 
 
@@ -126,7 +161,7 @@ def modules(path: Path) -> set[str]:
 def files_of(house: str, room: str) -> list[Path]:
     """The files of a room."""
     place = FOLDERS[house] / room
-    return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    return sorted(place.rglob("*.py")) if (place / "__init__.py").is_file() else [place.with_suffix(".py")]
 
 
 def rooms_of(house: str) -> set[str]:
