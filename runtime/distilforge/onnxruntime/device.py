@@ -52,6 +52,9 @@ class OnnxRuntimeDevice:
     cache_options: tuple[str, ...] = ()
     """The provider's options that name a folder for what it compiles from ONNX graphs."""
 
+    def check_settings(self, variant: Variant) -> None:
+        Settings.of(variant)
+
     def obstacle(self, variant: Variant, ask: Callable[[], Driver | str] = survey) -> str | None:
         driver = ask()
         if variant.compiled is not None:

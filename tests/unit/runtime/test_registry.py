@@ -1,8 +1,12 @@
 """A registry finds the modules of its package, and does not hide what is wrong with them."""
 
+import pkgutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import distilforge.backends
+import distilforge.heads
 import pytest
 from distilforge.backends import backends
 from distilforge.heads import heads
@@ -52,23 +56,18 @@ def test_a_name_taken_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         registry_of(tmp_path, "plug_three", monkeypatch).names()
 
 
+def modules_of(package: ModuleType, separator: str) -> tuple[str, ...]:
+    """The names of the package's modules, with `separator` for each underscore."""
+    names = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return tuple(sorted(name.replace("_", separator) for name in names))
+
+
 def test_what_ships() -> None:
-    assert backends.names() == (
-        "onnxruntime-cpu",
-        "onnxruntime-cuda",
-        "onnxruntime-rtx",
-        "onnxruntime-tensorrt",
-        "tensorrt",
-        "tensorrt-rtx",
-    )
-    assert heads.names() == (
-        "features",
-        "masked_lm",
-        "multiple_choice",
-        "question_answering",
-        "sequence_classification",
-        "token_classification",
-    )
+    assert "onnxruntime-cpu" in backends.names()
+    assert "features" in heads.names()
+    # An entry with another name than its file makes opening a release import every file
+    assert backends.names() == modules_of(distilforge.backends, "-")
+    assert heads.names() == modules_of(distilforge.heads, "_")
 
 
 def test_nearest() -> None:
