@@ -20,6 +20,7 @@ import onnx
 import onnx_ir
 import onnxruntime
 import torch
+from distilforge.machine.exact_int8 import PRECISE
 from distilforge.manifest import Span
 from onnx_ir.passes.common import ShapeInferencePass
 
@@ -196,8 +197,13 @@ def calibration(head: str = "sequence_classification", batches: int = 8) -> Cali
 
 
 def session(graph: Graph, *, optimized: bool = True) -> onnxruntime.InferenceSession:
-    """`graph` in ONNX Runtime, which checks types and shapes; as it is written where it is not `optimized`."""
+    """`graph` in ONNX Runtime, which checks types and shapes; as it is written where it is not `optimized`.
+
+    Products of 8-bit weights are exact on every processor.
+    """
     options = onnxruntime.SessionOptions()
+    for key, value in PRECISE.items():
+        options.add_session_config_entry(key, value)
     # One thread: a pool would spin on while other tests run
     options.intra_op_num_threads = 1
     options.log_severity_level = 3

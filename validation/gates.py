@@ -123,7 +123,7 @@ LIMITS: Mapping[str, Limits] = {
     "int8_7bit": _EIGHT_BITS,
     "fp8": _EIGHT_BITS,
 }
-"""The usual limits of each precision; the reasons are in validation/verdicts.py."""
+"""The usual limits of each precision; the reasons are in validation/judgement/verdicts.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ import numpy.typing as npt
 from distilforge.backends import backends
 from distilforge.timing.feeds import Ids
 
+from bench.contest.base_subject import Logits
 from bench.gpu.runner import GpuRunner
-from bench.release_folder import COMPILED, read_variant
-from bench.subjects import Logits
+from bench.models.release_folder import COMPILED, read_variant
 
 CLOCK = "wall clock around a call with arrays in host memory: copies to and from the device are included"
 

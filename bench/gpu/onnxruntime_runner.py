@@ -4,9 +4,9 @@ from pathlib import Path
 
 from distilforge.timing.feeds import Ids
 
+from bench.contest.base_subject import Logits
 from bench.gpu.runner import GpuRunner
-from bench.release_folder import model_file
-from bench.subjects import Logits
+from bench.models.release_folder import model_file
 
 PROVIDER = "CUDAExecutionProvider"
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from distilforge.timing.rounds import Timing
 from distilforge.timing.shape import Shape
 
-from bench.contest import Contest
+from bench.contest.contest import Contest
+from bench.contest.limit import Limit
+from bench.contest.ratios import CONFIDENCE
 from bench.gpu.memory import Memory
-from bench.limits import Limit
-from bench.ratios import CONFIDENCE
-from bench.sizes import operations
+from bench.models.sizes import operations
 
 EAGER, SDPA = "eager", "SDPA"
 LARGE = Shape(batch=32, tokens=128)

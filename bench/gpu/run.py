@@ -8,13 +8,15 @@ from pathlib import Path
 from distilforge.errors import TimingError
 from distilforge.timing.shape import Shape
 
-from bench import contest, fresh_process, preparation, preparation_process, release_folder
-from bench.conditions import conditions
+from bench.contest import contest, fresh_process, preparation, preparation_process
+from bench.contest.conditions import conditions
+from bench.contest.rows import Omission, Row
 from bench.gpu import device, memory, opening
 from bench.gpu.memory import Memory
 from bench.gpu.report import EAGER, GpuReport, engine_limits
 from bench.gpu.subjects import Subject, subjects
-from bench.rows import Omission, Row
+from bench.models import release_folder
+from bench.models.checkpoint import write_once
 
 # The order of the columns in every table: the two columns of DistilBERT's documentation first
 ORDER = ("pytorch-eager", "pytorch-sdpa", "torch-compile", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx")
@@ -35,7 +37,7 @@ def run(
 
     `compiled` are folders that `distilforge compile` wrote; their targets are not compiled again.
     """
-    checkpoint = preparation.make_checkpoint(cache)
+    checkpoint = write_once(cache)
     chosen = [subject for subject in ordered() if subject.name not in without]
     prepare = partial(
         _prepare,

@@ -9,8 +9,8 @@ from distilforge.timing.feeds import Ids
 from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Json, Runner
 
-from bench.shapes import feeds
-from bench.subjects import Logits
+from bench.contest.base_subject import Logits
+from bench.models.shapes import feeds
 
 # A GPU at rest lowers its clocks, so it is kept busy this long before a turn
 WARM_SECONDS = 0.05

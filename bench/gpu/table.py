@@ -2,8 +2,11 @@
 
 from distilforge.timing.shape import Shape
 
-from bench.contest import Contest
-from bench.contest_table import (
+from bench.contest.contest import Contest
+from bench.gpu.report import EAGER, LARGE, SDPA, GpuReport
+from bench.gpu.shapes import DOCUMENTED
+from bench.models.sizes import operations
+from bench.tables.contest_table import (
     MEGABYTES,
     MILLISECONDS,
     RATIO_NOTE,
@@ -14,10 +17,7 @@ from bench.contest_table import (
     ratio_cell,
     refusals,
 )
-from bench.gpu.report import EAGER, LARGE, SDPA, GpuReport
-from bench.gpu.shapes import DOCUMENTED
-from bench.markdown import NOTHING, cell, grid
-from bench.sizes import operations
+from bench.tables.markdown import NOTHING, cell, grid
 
 GIGA = 1e9
 DOCUMENTED_NOTE = (

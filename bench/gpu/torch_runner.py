@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from distilforge.timing.feeds import Ids
 
+from bench.contest.base_subject import Logits
 from bench.gpu.events import seconds_of
 from bench.gpu.runner import GpuRunner
-from bench.subjects import Logits
 
 if TYPE_CHECKING:
     import torch

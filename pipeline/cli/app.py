@@ -243,37 +243,16 @@ def clean(artifacts: options.Artifacts = options.ARTIFACTS) -> None:
         display.result(f"removed {artifacts / WORK}: {removed_bytes / 1e6:.1f} MB")
 
 
-@app.command(epilog="Example: `distilforge bench artifacts/sentiment --threads 2 --plot speed.svg`")
-def bench(
-    release: options.Release,
-    variant: options.TimedVariants = None,
-    shape: options.Shapes = None,
-    threads: options.Threads = None,
-    seconds: options.Seconds = 5.0,
-    plot: options.Plot = None,
-    no_remember: options.NoRemember = False,
-    forget: options.Forget = False,
-    as_json: options.Json = False,
-    verbose: options.Verbose = False,
-) -> None:
-    """Time a release's variants on this machine, so that distilforge.open takes the fastest here from now on."""
-    with report_errors(verbose) as listener:
-        from distilforge.benchmark import run as benchmark
-        from distilforge.benchmark import table
+# The runtime parses the options of these commands, which also run without the pipeline
+FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
-        if forget:
-            display.result(benchmark.forget_release(release))
-            return
-        bench_options = benchmark.BenchmarkOptions(
-            variants=tuple(variant or ()),
-            shapes=tuple(shape or ()),
-            threads=threads,
-            seconds=seconds,
-            plot=plot,
-            remember=not no_remember,
-        )
-        outcome = benchmark.run_benchmark(release, bench_options, listener.note)
-    display.result(outcome.to_json() if as_json else table.text(outcome))
+
+@app.command(context_settings=FORWARDED, add_help_option=False)
+def bench(context: typer.Context) -> None:
+    """Time a release's variants on this machine, so that distilforge.open takes the fastest here from now on."""
+    from distilforge import command_line
+
+    raise typer.Exit(command_line.main(["bench", *context.args], program="distilforge"))
 
 
 def main() -> None:

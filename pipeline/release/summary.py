@@ -8,8 +8,8 @@ from distilforge.timing.ratios import Estimate
 
 from pipeline.release.model_card import fp32_sibling, judged_metric
 from validation.gates import WIDENED
-from validation.report import AGREEMENT, EAGER
-from validation.verdicts import ERROR, LOSS, listed, open_questions
+from validation.judgement.verdicts import ERROR, LOSS, listed, open_questions
+from validation.reports.report import AGREEMENT, EAGER
 
 COLUMNS = (
     "release",

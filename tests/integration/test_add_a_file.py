@@ -85,7 +85,7 @@ def has_a_processor() -> str | None:
     "bench/subjects/nothing.py": '''
 """A subject that is never prepared."""
 
-from bench import checkpoint
+from bench.models import checkpoint
 from bench.subjects import Subject, subjects
 
 subjects.add(
@@ -95,7 +95,7 @@ subjects.add(
     "bench/gpu/subjects/nothing_on_a_gpu.py": '''
 """A column that is never prepared."""
 
-from bench import checkpoint
+from bench.models import checkpoint
 from bench.gpu.subjects import Subject, subjects
 
 subjects.add(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.base_subject import BaseSubject
+from bench.contest.base_subject import BaseSubject
 from bench.gpu.runner import GpuRunner
 from pipeline.registry import Registry
 

@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from bench import checkpoint
 from bench.gpu import torch_runner
 from bench.gpu.subjects import Subject, subjects
+from bench.models import checkpoint
 
 subjects.add(
     Subject(

@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from bench import release_folder
 from bench.gpu.engine_runner import CLOCK, EngineRunner
 from bench.gpu.subjects import Subject, subjects
+from bench.models import release_folder
 
 VARIANT = "tensorrt-rtx:fp16"
 

@@ -14,15 +14,14 @@ from model_src.attention import MASKED_SCORE
 from tests.quantized_release import QUANTIZED, add_int8, change_weight
 from tests.runtime_release import GRAPH, copied, read_manifest, record_again, write_manifest
 from tests.validation_runs import GATES, evaluation, failed, validated
-from validation import html
 from validation.gates import LIMITS, WIDENED
-from validation.report import AGREEMENT, Report
+from validation.reports import html
+from validation.reports.report import AGREEMENT, Report
 
 HEAD = "sequence_classification"
 ANY = replace(GATES, sibling_speedup=0.0, margin=0.99)
 
 
-@pytest.mark.usefixtures("exact_int8")
 @pytest.mark.parametrize("head", heads.names())
 def test_int8_of_every_head_has_its_own_limits(head: str, tmp_path: Path) -> None:
     report = validated(head, add_int8(copied(head, tmp_path / "release")), evaluation(head, tmp_path), ANY)
@@ -97,7 +96,6 @@ def test_a_variant_that_depends_on_its_batch_by_nature_is_noted_and_not_refused(
     )
 
 
-@pytest.mark.usefixtures("exact_int8")
 def test_without_labels_int8_is_judged_by_its_labels_on_the_demos_texts(tmp_path: Path) -> None:
     release = add_int8(copied(HEAD, tmp_path / "release"))
     _, sound = validated(HEAD, release, None, ANY).variants

@@ -21,10 +21,10 @@ from tests.runtime_release import (
 )
 from tests.runtime_release import copied as copied_release
 from tests.validation_runs import GATES, evaluation, failed, validated
-from validation.eager import Eager
+from validation.answers.eager import Eager
 from validation.errors import ArtifactError, DataError, UnusableReferenceError
 from validation.gates import Limits
-from validation.report import AGREEMENT, Report
+from validation.reports.report import AGREEMENT, Report
 from validation.validate import validate
 
 

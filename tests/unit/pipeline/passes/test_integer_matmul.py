@@ -215,7 +215,6 @@ def test_zero_points_of_weights_are_kept_where_they_are_not_zero() -> None:
     np.testing.assert_allclose(answer(graph, inputs)[0], expected[0], rtol=0, atol=0.05)
 
 
-@pytest.mark.usefixtures("exact_int8")
 @pytest.mark.parametrize("scheme", [STATIC, DYNAMIC])
 def test_graphs_that_passes_changed_are_quantized_too(scheme: str) -> None:
     graph = exported()

@@ -67,7 +67,6 @@ def test_every_layer_and_table_of_every_head_is_quantized_and_answers_stay_near(
         assert relative_error(actual, expected) < TOLERANCES[scheme]
 
 
-@pytest.mark.usefixtures("exact_int8")
 @every_scheme
 @pytest.mark.parametrize("head", [HEAD, TIED])
 def test_answers_of_8_bit_weights_stay_near(head: str, scheme: str) -> None:

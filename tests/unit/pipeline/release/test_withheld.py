@@ -17,10 +17,10 @@ from tests.quantized_release import INT8, QUANTIZED, add_int8
 from tests.runtime_release import GRAPH, copied, published, read_manifest
 from tests.timings import BUSY, timed
 from tests.validation_runs import GATES, evaluation
-from validation import speed
 from validation.gates import LIMITS
-from validation.report import EAGER, Report
-from validation.speed import ReleaseTiming
+from validation.latency import speed
+from validation.latency.speed import ReleaseTiming
+from validation.reports.report import EAGER, Report
 from validation.validate import validate
 
 HEAD = "sequence_classification"

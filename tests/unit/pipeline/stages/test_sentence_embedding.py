@@ -47,9 +47,7 @@ def exported(*modes: str) -> Graph:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8", "int8_7bit"])
-def test_the_plans_of_the_cpu(precision: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if precision == "int8":
-        request.getfixturevalue("exact_int8")
+def test_the_plans_of_the_cpu(precision: str, tmp_path: Path) -> None:
     graph, inputs = exported(*POOLING_MODES), feeds(HEAD, 3, 9, seed=50)
     expected = answer(graph, inputs)
     transformed = transform(graph, preset(CPU, precision, HEAD), calibration(HEAD))

@@ -34,10 +34,8 @@ FIRST = {"fp32": "attention_mha", "int8": "attention_scale", "int8_7bit": "atten
 @pytest.mark.parametrize("head", heads.names())
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_committed_plans_answer_near_the_exported_graph(
-    precision: str, head: str, tmp_path: Path, request: pytest.FixtureRequest
+    precision: str, head: str, tmp_path: Path
 ) -> None:
-    if precision == "int8":
-        request.getfixturevalue("exact_int8")
     graph, inputs = exported(head), feeds(head, 3, 9, seed=50)
     expected = answer(graph, inputs)
     transformed = transform(graph, preset(CPU, precision, head), calibration(head))

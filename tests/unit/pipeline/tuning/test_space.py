@@ -61,7 +61,7 @@ def test_neighbours_change_one_decision() -> None:
     assert "passes -first_token" in texts
     assert "session session.intra_op.allow_spinning=0" in texts
     assert any("+attention_mha_flash" in text and "quantize_attention none" in text for text in texts)
-    assert all(plan.needs == ("exact-int8",) and plan.scheme.startswith("int8") for plan in plans)
+    assert all(plan.needs == ("exact-int8-precise",) and plan.scheme.startswith("int8") for plan in plans)
 
 
 def test_a_parameter_that_does_not_apply_is_not_asked() -> None:
