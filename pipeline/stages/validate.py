@@ -174,6 +174,7 @@ def with_results(manifest: Manifest, report: "Report") -> Manifest:
             replace(
                 variant,
                 notes=(*variant.notes, *reports[variant.name].notes),
+                widened=reports[variant.name].widened,
                 validated=proves_validity((*variant.verdicts, *reports[variant.name].verdicts)),
                 metrics=reports[variant.name].metrics,
                 verdicts=(*variant.verdicts, *reports[variant.name].verdicts),

@@ -43,6 +43,8 @@ LABELS: Kind = "labels"
 RARE_CLASSES: Kind = "rare classes"
 ERROR: Kind = "error"
 AGREEMENT: Kind = "agreement"
+NOISE: Kind = "noise"
+CALIBRATION: Kind = "calibration"
 SPEEDUP_OVER_EAGER: Kind = "speedup over eager"
 SPEEDUP_OVER_SIBLING: Kind = "speedup over sibling"
 TOKEN_IDS: Kind = "token ids"
@@ -51,7 +53,7 @@ QUESTIONS: Mapping[str, str] = {
     CHANCE: "whether the labels fit the model",
     LABELS: "whether the labels fit the model",
     LOSS: "the loss of the metric",
-    "calibration": "the loss of calibration",
+    CALIBRATION: "the loss of calibration",
     "recall": "the recall of every class",
     "precision": "the precision of every class",
     RARE_CLASSES: "classes with few answers",
@@ -170,7 +172,7 @@ def judge_noise(inputs: str, noise: float, limit: float) -> Verdict:
         limit=limit,
         unit="of the output's spread",
         reason=REASON_NOISE,
-        kind="noise",
+        kind=NOISE,
     )
 
 

@@ -8,10 +8,10 @@ from functools import cache
 
 import numpy as np
 
-from distilforge.benchmark.processor import this_processor
 from distilforge.machine import needs
 from distilforge.machine.onnx_bytes import quantized_matmul
 from distilforge.openvino import one_product, package
+from distilforge.records.processor import this_processor
 
 INSTRUCTION_SETS = ("amx_bf16", "avx512_bf16")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from distilforge.checks.feeds import Array
+from distilforge.engine import Array
 from distilforge.errors import EngineError
 from distilforge.manifest import Tensor
 from distilforge.openvino.package import DEVICE

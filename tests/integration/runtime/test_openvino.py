@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from distilforge import ReleaseError, UnavailableError
 from distilforge.backends import backends
-from distilforge.benchmark.processor import this_processor
 from distilforge.machine import lacking, openvino_exact_int8
 from distilforge.machine.exact_int8 import extremes
 from distilforge.manifest import Manifest
+from distilforge.records.processor import this_processor
 
 from model_src import heads
 from tests.runtime_release import GRAPH, LABELS, copied, read_manifest, record_files, write_manifest

@@ -1,15 +1,9 @@
 """A registry finds the modules of its package, and does not hide what is wrong with them."""
 
-import pkgutil
 import sys
 from pathlib import Path
-from types import ModuleType
 
-import distilforge.backends
-import distilforge.heads
 import pytest
-from distilforge.backends import backends
-from distilforge.heads import heads
 from distilforge.registry import Registry, nearest
 
 
@@ -54,20 +48,6 @@ def test_a_name_taken_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     write_package(tmp_path, "plug_three", dict.fromkeys(("one", "two"), "entries.register('same')('x')"))
     with pytest.raises(ValueError, match="two entries named 'same'"):
         registry_of(tmp_path, "plug_three", monkeypatch).names()
-
-
-def modules_of(package: ModuleType, separator: str) -> tuple[str, ...]:
-    """The names of the package's modules, with `separator` for each underscore."""
-    names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return tuple(sorted(name.replace("_", separator) for name in names))
-
-
-def test_what_ships() -> None:
-    assert "onnxruntime-cpu" in backends.names()
-    assert "features" in heads.names()
-    # An entry with another name than its file makes opening a release import every file
-    assert backends.names() == modules_of(distilforge.backends, "-")
-    assert heads.names() == modules_of(distilforge.heads, "_")
 
 
 def test_nearest() -> None:
