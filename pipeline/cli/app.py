@@ -19,6 +19,7 @@ from pipeline.cli import (
     display,
     graph_commands,
     options,
+    run_command,
     streams,
     trust_commands,
 )
@@ -274,6 +275,11 @@ def bench(
         )
         outcome = benchmark.run_benchmark(release, bench_options, listener.note)
     display.result(outcome.to_json() if as_json else table.text(outcome))
+
+
+app.command(
+    epilog="Example: `distilforge run artifacts/sentiment --input texts.parquet --output answers.parquet`"
+)(run_command.run)
 
 
 def main() -> None:
