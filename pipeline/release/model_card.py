@@ -12,8 +12,8 @@ from distilforge.timing import claims
 
 from pipeline.release import markdown
 from validation import tasks
-from validation.report import AGREEMENT, EAGER, headroom
-from validation.verdicts import TOKEN_IDS, listed, open_questions
+from validation.judgement.verdicts import TOKEN_IDS, listed, open_questions
+from validation.reports.report import AGREEMENT, EAGER, headroom
 
 # The precision that the others of a release are compared with
 BASE_PRECISION = "fp32"

@@ -40,7 +40,7 @@ def publish(
         from pipeline.release.compose import (
             compose as compose_release,
         )  # imports PyTorch, since it reads reports
-        from validation.report import Report
+        from validation.reports.report import Report
 
         card = read_card(source.checkpoint.root)
         if card.note:

@@ -18,8 +18,8 @@ from pipeline.store.work import ProgressListener, Stage, WorkFolder
 from validation.data import demo_texts
 
 if TYPE_CHECKING:
-    from validation.report import Report
-    from validation.speed import ReleaseTiming
+    from validation.latency.speed import ReleaseTiming
+    from validation.reports.report import Report
 
 REPORT = "report.json"
 TIMING = "timing.json"
@@ -77,7 +77,7 @@ def time(
     manifest = assemble.read_manifest(made.folder)
 
     def make(folder: Path) -> None:
-        from validation import speed
+        from validation.latency import speed
 
         timed = speed.measure(
             made.folder,
@@ -91,7 +91,7 @@ def time(
             (folder / TIMING).write_text(timed.to_json(), encoding="utf-8")
 
     def is_reusable(folder: Path) -> bool:
-        from validation import speed
+        from validation.latency import speed
 
         timed = read_timing(folder)
         if timed is None:
@@ -124,8 +124,8 @@ def validate(
     """The whole report, and the candidate's manifest with the verdicts."""
 
     def make(folder: Path) -> None:
-        from validation import speed
-        from validation.report import Report
+        from validation.latency import speed
+        from validation.reports.report import Report
         from validation.token_ids.verdict import with_verdict
 
         manifest = assemble.read_manifest(made.folder)
@@ -153,7 +153,7 @@ def validate(
 
 def read_timing(folder: Path) -> "ReleaseTiming | None":
     """The timing in the stage's `folder`; None if no variant could be timed."""
-    from validation.speed import ReleaseTiming
+    from validation.latency.speed import ReleaseTiming
 
     path = folder / TIMING
     return ReleaseTiming.from_json(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else None
@@ -169,6 +169,7 @@ def with_results(manifest: Manifest, report: "Report") -> Manifest:
             replace(
                 variant,
                 notes=(*variant.notes, *reports[variant.name].notes),
+                widened=reports[variant.name].widened,
                 validated=proves_validity((*variant.verdicts, *reports[variant.name].verdicts)),
                 metrics=reports[variant.name].metrics,
                 verdicts=(*variant.verdicts, *reports[variant.name].verdicts),

@@ -16,6 +16,8 @@ backends.register("onnxruntime-rtx")(
         ),
         runtime=TENSORRT_RTX,
         kernel_options=("nv_runtime_cache_path",),
+        # Those that the plugin's documentation promises; it compiles ONNX graphs for the same
+        capabilities=("8.6", "8.9", "12.0+"),
         profile_options=("nv_profile_min_shapes", "nv_profile_opt_shapes", "nv_profile_max_shapes"),
     )
 )

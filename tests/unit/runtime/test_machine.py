@@ -56,6 +56,11 @@ def test_a_kernel_that_saturates_is_seen(monkeypatch: pytest.MonkeyPatch) -> Non
     assert exact_int8.deviation(activations, (weights // 2).astype(np.int8)) is None
 
 
+def test_products_are_exact_on_every_processor_with_the_precise_setting() -> None:
+    assert exact_int8.deviation(*exact_int8.extremes(), exact_int8.PRECISE) is None
+    assert machine.lacking(["exact-int8-precise"]) is None
+
+
 def test_an_unknown_need_is_not_met() -> None:
     observed = machine.lacking(["exact-int88"])
     assert observed is not None

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from distilforge.machine.exact_int8 import PRECISE
 
 from model_src import heads
 from pipeline.errors import UsageError
@@ -64,7 +65,9 @@ def test_there_is_a_committed_plan_for_every_precision_of_every_target() -> None
 
 
 def test_weights_of_8_bits_need_exact_products_and_those_of_7_bits_do_not() -> None:
-    assert (preset(CPU, "int8", HEAD).weight_bits, preset(CPU, "int8", HEAD).needs) == (8, ("exact-int8",))
+    eight_bits = preset(CPU, "int8", HEAD)
+    assert (eight_bits.weight_bits, eight_bits.needs) == (8, ("exact-int8-precise",))
+    assert eight_bits.session == PRECISE
     assert (preset(CPU, "int8_7bit", HEAD).weight_bits, preset(CPU, "int8_7bit", HEAD).needs) == (7, ())
 
 
