@@ -12,7 +12,7 @@ from distilforge.bulk.rows import Answers, Batch, Row, UnreadableRow
 from distilforge.errors import DistilforgeError, InputError
 from distilforge.printable import one_line
 from distilforge.session import Session
-from distilforge.text.streaming import outcomes
+from distilforge.streaming import outcomes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from distilforge.checks.arguments import Truncation, check_option, check_texts, 
 from distilforge.heads import heads
 from distilforge.logits.probabilities import Floats
 from distilforge.session import Session
+from distilforge.streaming import LOOK_AHEAD, stream
 from distilforge.text.prompts import prompted
-from distilforge.text.streaming import LOOK_AHEAD, stream
 from distilforge.tokenizer import Text
 
 Pooling = Literal["mean", "cls", "token"]

@@ -11,8 +11,8 @@ from distilforge.errors import InputError
 from distilforge.heads import heads
 from distilforge.logits.probabilities import softmax
 from distilforge.session import Session
+from distilforge.streaming import LOOK_AHEAD, stream
 from distilforge.text.batching import batches, pad
-from distilforge.text.streaming import LOOK_AHEAD, stream
 from distilforge.tokenizer import Encoding
 
 ChoiceQuestion = tuple[str, Sequence[str]]

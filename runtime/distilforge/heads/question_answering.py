@@ -12,7 +12,7 @@ from distilforge.errors import InputError
 from distilforge.heads import heads
 from distilforge.logits.answer_spans import WindowCandidates, window_candidates
 from distilforge.session import Session
-from distilforge.text.streaming import LOOK_AHEAD, stream
+from distilforge.streaming import LOOK_AHEAD, stream
 from distilforge.tokenizer import Encoding
 
 Question = tuple[str, str]

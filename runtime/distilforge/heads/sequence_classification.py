@@ -10,7 +10,7 @@ from distilforge.checks.arguments import Truncation, check_positive, check_texts
 from distilforge.heads import heads
 from distilforge.logits.probabilities import Floats, sigmoid, softmax
 from distilforge.session import Session
-from distilforge.text.streaming import LOOK_AHEAD, stream
+from distilforge.streaming import LOOK_AHEAD, stream
 from distilforge.tokenizer import Text
 
 T = TypeVar("T", bound=Text)

@@ -10,7 +10,7 @@ from distilforge.checks.arguments import Truncation, check_option, check_strings
 from distilforge.heads import heads
 from distilforge.logits.probabilities import Floats, softmax
 from distilforge.session import Session
-from distilforge.text.streaming import LOOK_AHEAD, stream
+from distilforge.streaming import LOOK_AHEAD, stream
 from distilforge.tokenizer import Encoding, Tokenizer
 
 Aggregation = Literal["none", "simple", "first", "average", "max"]

@@ -31,4 +31,4 @@ def test_contents(tmp_path: Path) -> None:
     assert sorted(line.split()[1].split(">")[0] for line in always) == ["numpy", "onnxruntime", "tokenizers"]
     extras = {line.partition("extra == ")[2].strip("\"' ") for line in required} - {""}
     assert extras == {"tensorrt-rtx", "tensorrt", "cuda", "trust", "bulk", "ray", "plot"}
-    assert wheel.stat().st_size < 200_000
+    assert wheel.stat().st_size < 250_000

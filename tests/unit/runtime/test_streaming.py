@@ -7,7 +7,7 @@ from itertools import count, islice
 
 import pytest
 from distilforge.errors import DistilforgeError, EngineError, InputError
-from distilforge.text.streaming import outcomes, stream
+from distilforge.streaming import outcomes, stream
 
 
 class Doubles:
