@@ -29,7 +29,7 @@ T = TypeVar("T")
 _JOB = "job.json"
 _FINISHED = "finished.json"
 _PART = "part-"
-_READER = Reader(InputError, unknown="ignore")
+_READER = Reader(InputError, unknown="ignore", hint="pass --force to begin again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,7 @@ class Place:
     def writer(self) -> Iterator[BinaryIO]:
         """The file, opened to be written; it may be visible, in part, before the context ends."""
         with _storage_errors(self.url, "written"):
-            self._files.makedirs(self._files._parent(self._path), exist_ok=True)
+            self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
             with self._files.open(self._path, "wb") as file:
                 yield file
 
