@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
 from distilforge.bulk.rows import Answers, Batch
-from distilforge.bulk.seat import Seat
+from distilforge.bulk.slot import WorkerSlot
 from distilforge.bulk.worker import OpensAnswerer
 
 AHEAD = 2
@@ -31,24 +31,24 @@ def answer_in_processes(
     """
     cores = available_cores()
     pinned = workers * threads <= len(cores)
-    seats = [
-        Seat(
+    slots = [
+        WorkerSlot(
             settings,
             threads=threads,
             cores=cores[index * threads : (index + 1) * threads] if pinned else (),
         )
         for index in range(workers)
     ]
-    idle: SimpleQueue[Seat] = SimpleQueue()
-    for seat in seats:
-        idle.put(seat)
+    idle: SimpleQueue[WorkerSlot] = SimpleQueue()
+    for slot in slots:
+        idle.put(slot)
 
     def answer(batch: Batch) -> Answers:
-        seat = idle.get()
+        slot = idle.get()
         try:
-            return seat.answer(batch)
+            return slot.answer(batch)
         finally:
-            idle.put(seat)
+            idle.put(slot)
 
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="distilforge-worker")
     pending: deque[Future[Answers]] = deque()
@@ -62,8 +62,8 @@ def answer_in_processes(
     finally:
         for future in pending:
             future.cancel()
-        for seat in seats:
-            seat.kill()
+        for slot in slots:
+            slot.kill()
         pool.shutdown()
-        for seat in seats:
-            seat.close()
+        for slot in slots:
+            slot.close()

@@ -11,7 +11,7 @@ import pyarrow
 from distilforge.bulk import heads
 from distilforge.bulk.answering import AnswererSettings
 from distilforge.bulk.rows import Answers, Batch, batches
-from distilforge.bulk.seat import Seat
+from distilforge.bulk.slot import WorkerSlot
 from distilforge.bulk.source import reading
 from distilforge.bulk.storage import Place
 from distilforge.errors import DistilforgeError, EngineError, UnavailableError
@@ -40,11 +40,11 @@ class _Actor:
     """
 
     def __init__(self, settings: AnswererSettings, threads: int) -> None:
-        self._seat = Seat(settings, threads=threads)
+        self._slot = WorkerSlot(settings, threads=threads)
 
     def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
         contents: list[bytes] = table.column(_BATCH).to_pylist()
-        answers = [self._seat.answer(_batch(content)) for content in contents]
+        answers = [self._slot.answer(_batch(content)) for content in contents]
         return _table(_ANSWERS, [pickle.dumps(entry) for entry in answers])
 
 

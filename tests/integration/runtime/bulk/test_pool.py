@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from distilforge.bulk.pool import AHEAD, answer_in_processes, available_cores
 from distilforge.bulk.rows import Batch
-from distilforge.bulk.seat import ATTEMPTS
+from distilforge.bulk.slot import ATTEMPTS
 from distilforge.errors import ReleaseError
 
 from tests.bulk_workers import Echo, batch

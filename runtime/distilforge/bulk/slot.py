@@ -24,7 +24,7 @@ class WorkerEndedError(DistilforgeError):
     """A worker's process ended before it answered."""
 
 
-class Seat:
+class WorkerSlot:
     """A place for a worker process: one runs in it, and another one takes over if it ends."""
 
     def __init__(self, settings: OpensAnswerer, *, threads: int, cores: tuple[int, ...] = ()) -> None:
