@@ -102,6 +102,16 @@ _FP16 = Limits(
     flips=0.002,
     faster_than=("fp32",),
 )
+_BF16 = Limits(
+    noise=0.05,
+    class_loss=0.1,
+    calibration=0.01,
+    agreement=0.99,
+    cosine=0.995,
+    shift=0.01,
+    flips=0.005,
+    faster_than=("fp32",),
+)
 _EIGHT_BITS = Limits(
     noise=0.35,
     class_loss=0.1,
@@ -115,6 +125,7 @@ _EIGHT_BITS = Limits(
 LIMITS: Mapping[str, Limits] = {
     "fp32": _FP32,
     "fp16": _FP16,
+    "bf16": _BF16,
     "int8": _EIGHT_BITS,
     "int8_7bit": _EIGHT_BITS,
     "fp8": _EIGHT_BITS,

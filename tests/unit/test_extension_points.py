@@ -13,8 +13,6 @@ from distilforge.backends import backends
 from distilforge.heads import heads as session_classes
 from distilforge.machine import needs
 
-from bench.gpu.subjects import subjects as gpu_subjects
-from bench.subjects import subjects
 from model_src import heads
 from pipeline.passes import registry as passes
 from pipeline.precision import schemes
@@ -29,17 +27,20 @@ def spelled(names: tuple[str, ...]) -> set[str]:
     return {name.replace("-", "_") for name in names}
 
 
-def registering(folder: str, count: int) -> set[str]:
-    """The modules in `folder` that register a subject, whose name need not be the module's; there are `count`."""
+def registering(folder: str) -> set[str]:
+    """The modules in `folder` that register subjects, whose names need not be the module's."""
+    registration = re.compile(r"^ *(subjects\.add|add_both)\(", re.MULTILINE)
     paths = (ROOT / folder).glob("*.py")
-    modules = {path.stem for path in paths if "subjects.add(" in path.read_text(encoding="utf-8")}
-    assert len(modules) == count
-    return modules
+    return {
+        path.stem
+        for path in paths
+        if path.stem != "__init__" and registration.search(path.read_text(encoding="utf-8"))
+    }
 
 
 ENTRIES = {
-    "bench.gpu.subjects": registering("bench/gpu/subjects", len(gpu_subjects.names())),
-    "bench.subjects": registering("bench/subjects", len(subjects.names())),
+    "bench.gpu.subjects": registering("bench/gpu/subjects"),
+    "bench.subjects": registering("bench/subjects"),
     "distilforge.backends": spelled(backends.names()),
     "distilforge.heads": spelled(session_classes.names()),
     "distilforge.machine": spelled(needs.names()),

@@ -56,7 +56,6 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "telemetry": set(),
         "user_cache": set(),
         "cuda": set(),
-        "machine": set(),
         "reader": {"json_text"},
         "manifest": {"reader"},
         "timing": {"manifest"},
@@ -71,18 +70,21 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "release": {"checks", "contents", "heads", "layouts", "manifest", "session"},
         "trust": {"contents", "json_text", "manifest", "release"},
         "tensorrt": {"checks", "cuda", "engine", "manifest", "user_cache"},
+        "records": {"cuda", "manifest", "reader", "user_cache"},
+        "openvino": {"checks", "engine", "manifest", "user_cache"},
+        "machine": {"openvino", "records"},
         "onnxruntime": {
             "checks",
             "cuda",
             "engine",
             "machine",
             "manifest",
+            "openvino",
             "release",
             "tensorrt",
             "user_cache",
         },
-        "backends": {"engine", "machine", "manifest", "onnxruntime", "tensorrt"},
-        "records": {"cuda", "manifest", "reader", "user_cache"},
+        "backends": {"engine", "machine", "manifest", "onnxruntime", "openvino", "tensorrt"},
         "opening": {
             "backends",
             "checks",
@@ -114,10 +116,45 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "__main__": {"command_line"},
         "__init__": {"heads", "opening", "session", "telemetry"},
     },
+    "validation": {
+        "gates": set(),
+        "statistics": set(),
+        "reports": set(),
+        "tasks": {"statistics"},
+        "data": {"tasks"},
+        "answers": {"gates", "reports", "statistics", "tasks"},
+        "judgement": {"answers", "gates", "reports", "statistics"},
+        "latency": {"answers", "gates", "judgement", "reports"},
+        "token_ids": {"data", "judgement", "reports", "tasks"},
+        "validate": {"answers", "data", "gates", "judgement", "latency", "reports", "tasks"},
+    },
+    "bench": {
+        "contest": set(),
+        "timing_trial": set(),
+        "models": {"contest"},
+        "subjects": {"contest", "models"},
+        "tables": {"contest"},
+        "build_cost": {"contest", "models"},
+        "cold_start": {"contest"},
+        "command_line": {"contest", "tables"},
+        "cpu": {"build_cost", "contest", "models", "subjects", "tables"},
+        "gpu": {"command_line", "contest", "models", "tables"},
+        "__main__": {"command_line", "contest", "cpu", "models", "subjects", "tables"},
+    },
 }
-FOLDERS = {"pipeline": ROOT / "pipeline", "distilforge": ROOT / "runtime" / "distilforge"}
-EVERYBODYS = {"pipeline": {"errors", "registry"}, "distilforge": {"errors", "limits", "registry"}}
-HOUSES = (ROOT / "model_src", ROOT / "pipeline", ROOT / "runtime" / "distilforge", ROOT / "validation")
+FOLDERS = {
+    "pipeline": ROOT / "pipeline",
+    "distilforge": ROOT / "runtime" / "distilforge",
+    "validation": ROOT / "validation",
+    "bench": ROOT / "bench",
+}
+EVERYBODYS = {
+    "pipeline": {"errors", "registry"},
+    "distilforge": {"errors", "limits", "registry"},
+    "validation": {"errors"},
+    "bench": set(),
+}
+HOUSES = (ROOT / "model_src", *FOLDERS.values())
 TOP_FILES = 5
 
 
@@ -140,7 +177,7 @@ def modules(path: Path) -> set[str]:
 def files_of(house: str, room: str) -> list[Path]:
     """The files of a room."""
     place = FOLDERS[house] / room
-    return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    return sorted(place.rglob("*.py")) if (place / "__init__.py").is_file() else [place.with_suffix(".py")]
 
 
 def rooms_of(house: str) -> set[str]:

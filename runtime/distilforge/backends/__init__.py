@@ -16,6 +16,9 @@ class Backend(Protocol):
     def preference(self) -> int:
         """Of the variants that can run on this machine, one of the backend with the highest preference is chosen."""
 
+    def check_settings(self, variant: Variant) -> None:
+        """Raise ReleaseError if `variant.session` has a setting that this backend does not allow; quick."""
+
     def obstacle(self, variant: Variant) -> str | None:
         """Why `variant` cannot run on this machine, None if it can; quick, since it is called for every variant."""
 

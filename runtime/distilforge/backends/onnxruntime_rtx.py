@@ -12,6 +12,7 @@ backends.register("onnxruntime-rtx")(
         plugin=Plugin(
             module="onnxruntime_ep_nv_tensorrt_rtx",
             install="pip install onnxruntime-ep-nv-tensorrt-rtx",
+            device="an RTX GPU, Ampere or later, and a driver for CUDA 13",
             library="libtensorrt_rtx.so.",
         ),
         runtime=TENSORRT_RTX,

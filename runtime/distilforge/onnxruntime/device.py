@@ -61,6 +61,9 @@ class OnnxRuntimeDevice:
     capabilities: tuple[str, ...] = ()
     """The compute capabilities that the provider supports, as manifests write them; empty for all."""
 
+    def check_settings(self, variant: Variant) -> None:
+        Settings.of(variant)
+
     def obstacle(self, variant: Variant, ask: Callable[[], Driver | str] = survey) -> str | None:
         driver = ask()
         if variant.compiled is not None:

@@ -161,7 +161,7 @@ class TestObstacles:
         backend = OnnxRuntimeDevice(
             provider="NoSuchExecutionProvider",
             preference=1,
-            plugin=Plugin(module="no_such_plugin", install="pip install no-such-plugin"),
+            plugin=Plugin(module="no_such_plugin", install="pip install no-such-plugin", device=""),
         )
         clause = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
         assert clause == (
@@ -172,7 +172,7 @@ class TestObstacles:
         backend = OnnxRuntimeDevice(
             provider="NoSuchExecutionProvider",
             preference=1,
-            plugin=Plugin(module="json", install="pip install it"),
+            plugin=Plugin(module="json", install="pip install it", device=""),
         )
         with pytest.raises(
             UnavailableError, match=r"(?s)json does not load: .*get_library_path.*pip install it"
