@@ -19,6 +19,7 @@ from pipeline.cli import (
     display,
     graph_commands,
     options,
+    run_command,
     streams,
     trust_commands,
 )
@@ -253,6 +254,11 @@ def bench(context: typer.Context) -> None:
     from distilforge import command_line
 
     raise typer.Exit(command_line.main(["bench", *context.args], program="distilforge"))
+
+
+app.command(
+    epilog="Example: `distilforge run artifacts/sentiment --input texts.parquet --output answers.parquet`"
+)(run_command.run)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from distilforge.benchmark import table
 from distilforge.benchmark.run import SECONDS, BenchmarkOptions, forget_release, run_benchmark
+from distilforge.bulk import command as bulk_command
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
 from distilforge.printable import encodable, printable
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> i
         _tell(f"error: {error}")
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     except KeyboardInterrupt:
-        _tell("interrupted; nothing was remembered")
+        _tell(parsed.interrupted)
         return INTERRUPTED
 
 
@@ -81,6 +82,11 @@ def _bench(parsed: argparse.Namespace) -> str:
     return result.to_json() if parsed.json else table.text(result)
 
 
+def _run(parsed: argparse.Namespace) -> str:
+    result = bulk_command.run_here(parsed.release, bulk_command.options_of(parsed))
+    return result.to_json() if parsed.json else str(result)
+
+
 def _tell(line: str) -> None:
     print(printable(line), file=sys.stderr, flush=True)  # noqa: T201 - the only place that prints progress and errors
 
@@ -94,6 +100,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND")
+    bulk_command.add_parser(commands, PROGRAM, _run)
     bench_parser = commands.add_parser(
         "bench",
         help="time a release's variants on this machine, so that distilforge.open takes the fastest",
@@ -102,7 +109,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         epilog=f"Example: {program} bench artifacts/sentiment --threads 2 --plot speed.svg",
         allow_abbrev=False,
     )
-    bench_parser.set_defaults(command=_bench)
+    bench_parser.set_defaults(command=_bench, interrupted="interrupted; nothing was remembered")
     bench_parser.add_argument(
         "release", metavar="RELEASE", help="artifacts/<name>, or a version folder inside it"
     )

@@ -1,6 +1,6 @@
 """Embeddings: vectors for texts or for their tokens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, TypeVar, overload
 
@@ -10,6 +10,7 @@ from distilforge.checks.arguments import Truncation, check_option, check_texts, 
 from distilforge.heads import heads
 from distilforge.logits.probabilities import Floats
 from distilforge.session import Session
+from distilforge.streaming import LOOK_AHEAD, stream
 from distilforge.text.prompts import prompted
 from distilforge.tokenizer import Text
 
@@ -110,6 +111,29 @@ class Features(Session):
             return [results[row] for row in range(len(texts))]
 
         return one_or_many(inputs, answer)
+
+    def stream(
+        self,
+        inputs: Iterable[Text],
+        *,
+        look_ahead: int = LOOK_AHEAD,
+        pooling: Pooling | None = None,
+        normalize: bool = False,
+        prompt_name: str | None = None,
+        truncation: Truncation | None = None,
+    ) -> Iterator[Floats]:
+        """Answer more inputs than fit into memory, one after another, in order.
+
+        `look_ahead` inputs at a time are taken from `inputs` and answered together; the other options are those of a
+        call. InputError for an input that cannot be answered has its position, and comes after the answers before it.
+        """
+
+        def answer(values: list[Text]) -> list[Floats]:
+            return self(
+                values, pooling=pooling, normalize=normalize, prompt_name=prompt_name, truncation=truncation
+            )
+
+        return stream(inputs, answer, look_ahead)
 
 
 def _pool(states: Floats, pooling: Pooling) -> Floats:

@@ -1,6 +1,6 @@
 """Fill masks: the tokens that are most probable where a text has [MASK]."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -12,6 +12,7 @@ from distilforge.errors import InputError
 from distilforge.heads import heads
 from distilforge.logits.probabilities import Floats, softmax
 from distilforge.session import Session
+from distilforge.streaming import LOOK_AHEAD, stream
 from distilforge.tokenizer import Encoding
 
 
@@ -113,6 +114,26 @@ class MaskedLanguageModel(Session):
             return [results[row] for row in range(len(texts))]
 
         return one_or_many(inputs, answer)
+
+    def stream(
+        self,
+        inputs: Iterable[str],
+        *,
+        look_ahead: int = LOOK_AHEAD,
+        top_k: int = 5,
+        targets: tuple[str, ...] = (),
+        truncation: Truncation = "error",
+    ) -> Iterator[tuple[FilledMask, ...]]:
+        """Answer more inputs than fit into memory, one after another, in order.
+
+        `look_ahead` inputs at a time are taken from `inputs` and answered together; the other options are those of a
+        call. InputError for an input that cannot be answered has its position, and comes after the answers before it.
+        """
+
+        def answer(values: list[str]) -> list[tuple[FilledMask, ...]]:
+            return self(values, top_k=top_k, targets=targets, truncation=truncation)
+
+        return stream(inputs, answer, look_ahead)
 
     def _mask_positions(self, encoding: Encoding, row: int) -> list[int]:
         mask_id = self._loaded.tokenizer.special_id("mask")

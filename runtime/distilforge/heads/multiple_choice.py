@@ -1,6 +1,6 @@
 """Choose the option that fits a context best."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, overload
 
@@ -11,6 +11,7 @@ from distilforge.errors import InputError
 from distilforge.heads import heads
 from distilforge.logits.probabilities import softmax
 from distilforge.session import Session
+from distilforge.streaming import LOOK_AHEAD, stream
 from distilforge.text.batching import batches, pad
 from distilforge.tokenizer import Encoding
 
@@ -67,6 +68,24 @@ class MultipleChoice(Session):
                 `session.manifest.spans["choices"]` allows, or is too long.
         """
         return one_or_many(inputs, lambda questions: self._answer(questions, truncation))
+
+    def stream(
+        self,
+        inputs: Iterable[ChoiceQuestion],
+        *,
+        look_ahead: int = LOOK_AHEAD,
+        truncation: Truncation = "error",
+    ) -> Iterator[ChosenOption]:
+        """Answer more inputs than fit into memory, one after another, in order.
+
+        `look_ahead` inputs at a time are taken from `inputs` and answered together; the other options are those of a
+        call. InputError for an input that cannot be answered has its position, and comes after the answers before it.
+        """
+
+        def answer(values: list[ChoiceQuestion]) -> list[ChosenOption]:
+            return self(values, truncation=truncation)
+
+        return stream(inputs, answer, look_ahead)
 
     def _answer(self, questions: list[object], truncation: Truncation) -> list[ChosenOption]:
         checked = [self._check(question, row) for row, question in enumerate(questions)]

@@ -1,6 +1,6 @@
 """Answer questions with a stretch of a context."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import overload
@@ -12,6 +12,7 @@ from distilforge.errors import InputError
 from distilforge.heads import heads
 from distilforge.logits.answer_spans import WindowCandidates, window_candidates
 from distilforge.session import Session
+from distilforge.streaming import LOOK_AHEAD, stream
 from distilforge.tokenizer import Encoding
 
 Question = tuple[str, str]
@@ -170,6 +171,37 @@ class QuestionAnswering(Session):
         if doc_stride is not None and doc_stride != 0:
             check_positive("doc_stride", doc_stride)
         return one_or_many(inputs, lambda questions: self._answer(questions, options))
+
+    def stream(
+        self,
+        inputs: Iterable[Question],
+        *,
+        look_ahead: int = LOOK_AHEAD,
+        top_k: int = 1,
+        max_answer_len: int = 15,
+        max_seq_len: int | None = None,
+        doc_stride: int | None = None,
+        handle_impossible_answer: bool = False,
+        align_to_words: bool = True,
+    ) -> Iterator[Answers]:
+        """Answer more inputs than fit into memory, one after another, in order.
+
+        `look_ahead` inputs at a time are taken from `inputs` and answered together; the other options are those of a
+        call. InputError for an input that cannot be answered has its position, and comes after the answers before it.
+        """
+
+        def answer(values: list[Question]) -> list[Answers]:
+            return self(
+                values,
+                top_k=top_k,
+                max_answer_len=max_answer_len,
+                max_seq_len=max_seq_len,
+                doc_stride=doc_stride,
+                handle_impossible_answer=handle_impossible_answer,
+                align_to_words=align_to_words,
+            )
+
+        return stream(inputs, answer, look_ahead)
 
     def _answer(self, questions: list[object], options: _Options) -> list[Answers]:
         pairs = [check_pair(question, f"input {row}") for row, question in enumerate(questions)]

@@ -1,6 +1,6 @@
 """Classify texts or pairs of texts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, overload
 
@@ -10,6 +10,7 @@ from distilforge.checks.arguments import Truncation, check_positive, check_texts
 from distilforge.heads import heads
 from distilforge.logits.probabilities import Floats, sigmoid, softmax
 from distilforge.session import Session
+from distilforge.streaming import LOOK_AHEAD, stream
 from distilforge.tokenizer import Text
 
 T = TypeVar("T", bound=Text)
@@ -93,6 +94,25 @@ class SequenceClassification(Session):
             return [results[row] for row in range(len(texts))]
 
         return one_or_many(inputs, answer)
+
+    def stream(
+        self,
+        inputs: Iterable[Text],
+        *,
+        look_ahead: int = LOOK_AHEAD,
+        top_k: int | None = 1,
+        truncation: Truncation = "error",
+    ) -> Iterator[Classification]:
+        """Answer more inputs than fit into memory, one after another, in order.
+
+        `look_ahead` inputs at a time are taken from `inputs` and answered together; the other options are those of a
+        call. InputError for an input that cannot be answered has its position, and comes after the answers before it.
+        """
+
+        def answer(values: list[Text]) -> list[Classification]:
+            return self(values, top_k=top_k, truncation=truncation)
+
+        return stream(inputs, answer, look_ahead)
 
     def _scores(self, logits: Floats) -> Floats:
         """The scores of (texts, labels), of the same shape."""

@@ -1,6 +1,6 @@
 """Find entities: stretches of a text with a label."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
@@ -10,6 +10,7 @@ from distilforge.checks.arguments import Truncation, check_option, check_strings
 from distilforge.heads import heads
 from distilforge.logits.probabilities import Floats, softmax
 from distilforge.session import Session
+from distilforge.streaming import LOOK_AHEAD, stream
 from distilforge.tokenizer import Encoding, Tokenizer
 
 Aggregation = Literal["none", "simple", "first", "average", "max"]
@@ -126,6 +127,26 @@ class TokenClassification(Session):
             return [results[row] for row in range(len(texts))]
 
         return one_or_many(inputs, answer)
+
+    def stream(
+        self,
+        inputs: Iterable[str],
+        *,
+        look_ahead: int = LOOK_AHEAD,
+        aggregation: Aggregation = "simple",
+        ignore_labels: tuple[str, ...] = ("O",),
+        truncation: Truncation = "error",
+    ) -> Iterator[tuple[Entity, ...]]:
+        """Answer more inputs than fit into memory, one after another, in order.
+
+        `look_ahead` inputs at a time are taken from `inputs` and answered together; the other options are those of a
+        call. InputError for an input that cannot be answered has its position, and comes after the answers before it.
+        """
+
+        def answer(values: list[str]) -> list[tuple[Entity, ...]]:
+            return self(values, aggregation=aggregation, ignore_labels=ignore_labels, truncation=truncation)
+
+        return stream(inputs, answer, look_ahead)
 
     def _aggregate(self, tokens: list[_Token], aggregation: Aggregation) -> list[_LabelSpan]:
         if aggregation in ("none", "simple"):

@@ -1,0 +1,96 @@
+"""Which columns a head reads and writes: one file per head in distilforge.bulk.heads."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import pyarrow
+
+from distilforge.bulk.rows import Row
+from distilforge.errors import InputError
+from distilforge.registry import nearest
+from distilforge.session import Session
+
+ROW = "row"
+"""The output's first column: the row's index in the input, from 0."""
+ERROR = "error"
+"""The output's last column: why the row has no answer; null for a row that has one."""
+
+Options = Mapping[str, object]
+"""Options of the session's call, by name."""
+
+
+class HeadColumns(ABC):
+    """The columns of a head."""
+
+    inputs: ClassVar[tuple[str, ...]]
+    """The columns that every row needs."""
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Columns that are read if they are there; null and an empty text count as absent."""
+
+    @abstractmethod
+    def input(self, row: Row) -> object:
+        """What the session is called with; `row` has the columns `inputs`, and perhaps `optional`."""
+
+    @abstractmethod
+    def fields(self, options: Options) -> tuple[pyarrow.Field, ...]:
+        """The columns of an answer, under the options of the call."""
+
+    @abstractmethod
+    def record(self, answer: object, options: Options) -> dict[str, object]:
+        """The values of an answer by the names of `fields`."""
+
+
+def text_or_pair(row: Row) -> object:
+    """The input of heads that take a text, or a pair of texts if the row has a `text_pair` that is not empty."""
+    pair = row.get("text_pair")
+    # CSV cannot tell an empty text from none
+    return row["text"] if pair in (None, "") else (row["text"], pair)
+
+
+def schema(columns: HeadColumns, options: Options) -> pyarrow.Schema:
+    """The columns of the output."""
+    return pyarrow.schema(
+        [
+            pyarrow.field(ROW, pyarrow.int64(), nullable=False),
+            *columns.fields(options),
+            pyarrow.field(ERROR, pyarrow.string()),
+        ]
+    )
+
+
+def check_options(session: Session, options: Options) -> dict[str, object]:
+    """The `options` as the session's call takes them; InputError for one that it does not have or take.
+
+    Lists become tuples where the call's default is a tuple.
+    """
+    assert callable(session)
+    parameters = inspect.signature(session.__call__).parameters
+    known = {
+        name: parameter for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    checked: dict[str, object] = {}
+    for name, value in options.items():
+        if name not in known:
+            raise InputError(
+                f"a session of the head {session.head!r} has no option {name!r:.80}",
+                hint=nearest(name, tuple(known)),
+            )
+        default = known[name].default
+        if isinstance(default, tuple):
+            if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+                raise InputError(
+                    f"the option {name} must be a list of texts, found {value!r:.80}",
+                    hint=f"""for example --option '{name}=["O"]'""",
+                )
+            checked[name] = tuple(value)
+        elif isinstance(default, bool) and not isinstance(value, bool):
+            raise InputError(
+                f"the option {name} must be true or false, found {value!r:.80}", hint=f"--option {name}=true"
+            )
+        else:
+            checked[name] = value
+    # An empty list checks the values
+    session([], **checked)
+    return checked

@@ -1,0 +1,141 @@
+"""The arguments of `run`, and what it needs installed."""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+
+from distilforge.bulk.options import SAVE_SECONDS, RunOptions, RunResult
+from distilforge.errors import InputError, UnavailableError
+from distilforge.status_line import StatusLine
+
+_PACKAGES = ("fsspec", "pyarrow")
+
+
+def add_parser(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    program: str,
+    command: Callable[[argparse.Namespace], str],
+) -> None:
+    """Add the parser of `run`, which calls `command`."""
+    parser = commands.add_parser(
+        "run",
+        help="answer every row of a file",
+        description="Answer every row of a JSONL, CSV or Parquet file, in worker processes. A run that was ended "
+        "goes on where it was when the same command is given again; finished answers are in OUTPUT.run until then.",
+        epilog=f"Example: {program} run artifacts/sentiment --input texts.parquet --output answers.parquet",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=command, interrupted="interrupted; give the same command again to go on")
+    parser.add_argument("release", metavar="RELEASE", help="artifacts/<name>, or a version folder inside it")
+    parser.add_argument(
+        "--input",
+        metavar="FILE",
+        required=True,
+        help="a path or any URL that fsspec opens; .jsonl, .csv or .parquet",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", required=True, help="a path or URL; .jsonl, .csv or .parquet, as you like"
+    )
+    parser.add_argument(
+        "--column",
+        metavar="NAME=COLUMN",
+        action="append",
+        default=[],
+        help="which column of the input is NAME, such as text=review; may be repeated; default: the same name",
+    )
+    parser.add_argument(
+        "--option",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="an option of the session's call, such as truncation=truncate or top_k=3; may be repeated",
+    )
+    parser.add_argument(
+        "--variant", metavar="T:P", help="the variant that answers; default: the best for this machine"
+    )
+    parser.add_argument(
+        "--workers", metavar="N", type=int, help="how many workers answer; default: one for each core"
+    )
+    parser.add_argument(
+        "--threads", metavar="N", type=int, default=1, help="threads of each worker; default: %(default)s"
+    )
+    parser.add_argument(
+        "--save-every",
+        metavar="S",
+        type=float,
+        default=SAVE_SECONDS,
+        help="seconds between two savings of finished answers; default: %(default)g",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="begin again, and replace whatever output is there"
+    )
+    parser.add_argument(
+        "--ray",
+        action="store_true",
+        help="answer on the Ray cluster of RAY_ADDRESS; needs pip install 'distilforge[bulk,ray]'",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def options_of(parsed: argparse.Namespace) -> RunOptions:
+    """The options in the arguments of `run`."""
+    return RunOptions(
+        input=parsed.input,
+        output=parsed.output,
+        columns=columns(parsed.column),
+        options=call_options(parsed.option),
+        variant=parsed.variant,
+        workers=parsed.workers,
+        threads=parsed.threads,
+        force=parsed.force,
+        save_seconds=parsed.save_every,
+        ray=parsed.ray,
+    )
+
+
+def columns(values: Sequence[str]) -> dict[str, str]:
+    """The pairs of --column; InputError for what is not a pair."""
+    return dict(_pair("--column", value, "text=review") for value in values)
+
+
+def call_options(values: Sequence[str]) -> dict[str, object]:
+    """The pairs of --option, whose values are JSON or else text; InputError for what is not a pair."""
+    return {
+        name: _value(text)
+        for name, text in (_pair("--option", value, "truncation=truncate") for value in values)
+    }
+
+
+def run_here(release: str, options: RunOptions) -> RunResult:
+    """Run with a status line on the terminal; UnavailableError if a package of the extra `bulk` is missing."""
+    try:
+        from distilforge.bulk.run import run
+    except ModuleNotFoundError as cause:
+        if cause.name not in _PACKAGES:
+            raise
+        raise UnavailableError(
+            f"answering files needs {' and '.join(_PACKAGES)}; {cause.name} is not installed",
+            hint="pip install 'distilforge[bulk]'",
+        ) from cause
+    line = StatusLine()
+    try:
+        return run(release, options, line.show)
+    finally:
+        line.clear()
+
+
+def _pair(option: str, value: str, example: str) -> tuple[str, str]:
+    name, sign, rest = value.partition("=")
+    if not sign or not name:
+        raise InputError(
+            f"{option} must be NAME=VALUE, found {value!r:.80}", hint=f"for example {option} {example}"
+        )
+    return name, rest
+
+
+def _value(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value

@@ -1,0 +1,182 @@
+"""What a run has finished, in a folder beside the output, so that the next run goes on from there.
+
+The folder is `OUTPUT.run`:
+
+- job.json says which answers are in it; it is written first.
+- part-N.arrow has the rows from N on, and part-N.json says how many, with size and SHA-256. It is written after the
+  part, so a part counts only once it is whole, on file systems too where a file appears before it is complete and a
+  rename is a copy.
+- finished.json is written after the output, and then the parts are removed.
+
+A file that was cut short is not JSON, or its part has another size: it counts as absent.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+import pyarrow
+
+from distilforge.bulk.job import Job
+from distilforge.bulk.rows import Answers
+from distilforge.bulk.storage import Place
+from distilforge.errors import InputError
+from distilforge.reader import Reader
+
+T = TypeVar("T")
+_JOB = "job.json"
+_FINISHED = "finished.json"
+_PART = "part-"
+_READER = Reader(InputError, unknown="ignore", hint="pass --force to begin again")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A finished part."""
+
+    first: int
+    """The index of its first row in the input."""
+    rows: int
+    """How many rows it has."""
+    errors: int
+    """How many of them are error rows."""
+    bytes: int
+    """The size of its file."""
+    sha256: str
+    """The SHA-256 of its file, in hexadecimal digits."""
+
+    @property
+    def end(self) -> int:
+        """The index after its last row."""
+        return self.first + self.rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """A finished output."""
+
+    rows: int
+    """How many rows it has."""
+    errors: int
+    """How many of them are error rows."""
+    bytes: int
+    """The size of the output."""
+
+
+class Journal:
+    """The folder of a run."""
+
+    def __init__(self, output: Place) -> None:
+        self._folder = output.beside(".run")
+        self.url = self._folder.url
+        """The folder's URL."""
+
+    def job(self) -> Job | None:
+        """The job of the last run; None if there was none, or if it did not get to write it."""
+        return self._read(Job, _JOB)
+
+    def finish(self) -> Finish | None:
+        """The finished output; None if no run has finished."""
+        return self._read(Finish, _FINISHED)
+
+    def parts(self) -> tuple[Part, ...]:
+        """The finished parts that follow each other from the first row on."""
+        parts: list[Part] = []
+        names = set(self._folder.names())
+        end = 0
+        while f"{_name(end)}.json" in names:
+            part = self._read(Part, f"{_name(end)}.json")
+            if part is None or part.first != end or part.rows < 1:
+                break
+            if self._folder.inside(f"{_name(end)}.arrow").size_bytes() != part.bytes:
+                break
+            parts.append(part)
+            end = part.end
+        return tuple(parts)
+
+    def start(self, job: Job) -> None:
+        """Forget everything, and begin `job`."""
+        # The job goes first: without it, what is left means nothing
+        for name in (_JOB, *self._folder.names()):
+            self._folder.inside(name).remove()
+        self._write(_JOB, job)
+
+    def save(self, answers: list[Answers]) -> Part:
+        """Write `answers`, which follow each other, as the next part."""
+        first = answers[0].first
+        content = _joined(answers)
+        receipt = self._folder.inside(f"{_name(first)}.json")
+        # Of an earlier run, whose part had another length
+        receipt.remove()
+        self._folder.inside(f"{_name(first)}.arrow").write(content)
+        part = Part(
+            first=first,
+            rows=sum(entry.rows for entry in answers),
+            errors=sum(entry.errors for entry in answers),
+            bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
+        self._write(f"{_name(first)}.json", part)
+        return part
+
+    def batches(self, part: Part) -> Iterator[pyarrow.RecordBatch]:
+        """The record batches of a finished part; InputError if its file was changed since."""
+        place = self._folder.inside(f"{_name(part.first)}.arrow")
+        content = place.read()
+        if content is None or hashlib.sha256(content).hexdigest() != part.sha256:
+            raise InputError(
+                f"{place.url!r} is not what the run wrote: its SHA-256 must be {part.sha256}",
+                hint="pass --force to begin again",
+            )
+        with pyarrow.ipc.open_stream(content) as reader:
+            yield from reader
+
+    def temporary(self) -> Place:
+        """A file for the output while it is written."""
+        return self._folder.inside("output")
+
+    def end(self, finish: Finish) -> None:
+        """Note that the output is finished, and remove the parts."""
+        self._write(_FINISHED, finish)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what a finished run does not need any more."""
+        for name in self._folder.names():
+            if name not in (_JOB, _FINISHED):
+                self._folder.inside(name).remove()
+
+    def _read(self, kind: type[T], name: str) -> T | None:
+        place = self._folder.inside(name)
+        content = place.read()
+        if content is None:
+            return None
+        try:
+            value = json.loads(content)
+        except ValueError:  # cut short
+            return None
+        return _READER.read(kind, value, place.url)
+
+    def _write(self, name: str, value: Job | Part | Finish) -> None:
+        self._folder.inside(name).write(json.dumps(asdict(value), indent=1, ensure_ascii=False).encode())
+
+
+def _name(first: int) -> str:
+    return f"{_PART}{first:012d}"
+
+
+def _joined(answers: list[Answers]) -> bytes:
+    """One Arrow IPC stream with the record batches of all."""
+    sink = pyarrow.BufferOutputStream()
+    with (
+        pyarrow.ipc.open_stream(answers[0].table) as head,
+        pyarrow.ipc.new_stream(sink, head.schema) as writer,
+    ):
+        for entry in answers:
+            with pyarrow.ipc.open_stream(entry.table) as reader:
+                for batch in reader:
+                    writer.write_batch(batch)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

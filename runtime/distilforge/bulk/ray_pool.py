@@ -1,0 +1,153 @@
+"""The same job on a Ray cluster: a Ray Data pipeline whose actors each have one worker process."""
+
+import logging
+import os
+import pickle
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import pyarrow
+
+from distilforge.bulk import heads
+from distilforge.bulk.answering import AnswererSettings
+from distilforge.bulk.rows import Answers, Batch, batches
+from distilforge.bulk.slot import WorkerSlot
+from distilforge.bulk.source import reading
+from distilforge.bulk.storage import Place
+from distilforge.errors import DistilforgeError, EngineError, UnavailableError
+
+try:
+    import ray
+    import ray.data
+except ImportError as cause:
+    raise UnavailableError(
+        f"Ray cannot be imported: {cause}", hint="pip install 'distilforge[bulk,ray]'"
+    ) from cause
+
+_BATCH = "batch"
+_ANSWERS = "answers"
+# Ray gives every machine this label
+_NODE_LABEL = "ray.io/node-id"
+# Every block is larger, so that each has one row, which is one batch: actors get them one by one
+_BLOCK_BYTES = 1
+
+
+class _Actor:
+    """Answers batches in a worker process.
+
+    Ray starts an actor again as often as it ends. The process ends alone over a batch that it cannot survive, so such a
+    batch has the same end as on one machine.
+    """
+
+    def __init__(self, settings: AnswererSettings, threads: int) -> None:
+        self._slot = WorkerSlot(settings, threads=threads)
+
+    def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
+        contents: list[bytes] = table.column(_BATCH).to_pylist()
+        answers = [self._slot.answer(_batch(content)) for content in contents]
+        return _table(_ANSWERS, [pickle.dumps(entry) for entry in answers])
+
+
+def answer_on_ray(
+    url: str, settings: AnswererSettings, *, workers: int | None, threads: int, skip: int
+) -> Generator[Answers, None, None]:
+    """The answers to the rows of the input at `url` after the first `skip` ones, in order.
+
+    The cluster is the one of RAY_ADDRESS; without it, Ray starts one on this machine. This machine reads the input; the
+    release must be at the same path on every machine. `workers` actors answer, or as many as the cluster has cores for.
+
+    Raises UnavailableError if there is no such cluster, and EngineError if the pipeline fails.
+    """
+    with _cluster() as cores:
+        size = workers or max(1, int(cores) // threads)
+        yield from _stream(_pipeline(url, settings, size=size, threads=threads, skip=skip))
+
+
+def _pipeline(
+    url: str, settings: AnswererSettings, *, size: int, threads: int, skip: int
+) -> "ray.data.Dataset":
+    def read(table: pyarrow.Table) -> Iterator[pyarrow.Table]:
+        for batch in _read(url, settings, skip):
+            yield _table(_BATCH, [pickle.dumps(batch)])
+
+    dataset = ray.data.from_items([{"input": url}])
+    dataset.context.execution_options.preserve_order = True
+    dataset.context.target_max_block_size = _BLOCK_BYTES
+    # It takes no core, since the actors may have all of them. The label keeps Ray from fusing it with the actors, too
+    dataset = dataset.map_batches(
+        read,
+        batch_size=None,
+        batch_format="pyarrow",
+        num_cpus=0,
+        label_selector={_NODE_LABEL: ray.get_runtime_context().get_node_id()},
+    )
+    return dataset.map_batches(
+        _Actor,
+        fn_constructor_args=(settings, threads),
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=size),
+        num_cpus=threads,
+    )
+
+
+def _read(url: str, settings: AnswererSettings, skip: int) -> Iterator[Batch]:
+    kind = heads.columns.get(settings.head)
+    assert kind is not None
+    with reading(Place(url), kind(), settings.names) as read:
+        yield from batches(read.rows, read.fraction, skip)
+
+
+def _stream(dataset: "ray.data.Dataset") -> Iterator[Answers]:
+    try:
+        for row in dataset.iter_rows():
+            answers: Answers = pickle.loads(row[_ANSWERS])  # noqa: S301 - from our own actors
+            yield answers
+    except (ray.exceptions.RayError, ray.data.exceptions.RayDataUserCodeException) as error:
+        raise _failure(error) from error
+
+
+def _failure(error: BaseException) -> DistilforgeError:
+    """Our own error that an actor raised, or else that the pipeline failed."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, DistilforgeError):
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    if isinstance(cause, DistilforgeError):
+        return type(cause)(cause.message, hint=cause.hint)
+    lines = str(error).strip().splitlines()
+    return EngineError(f"the Ray pipeline failed: {lines[-1] if lines else type(error).__name__}")
+
+
+@contextmanager
+def _cluster() -> Iterator[float]:
+    """The cores of the cluster; what was not connected before is left at the end."""
+    # Ray would send statistics of a cluster that it starts here
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    connected = ray.is_initialized()
+    if not connected:
+        try:
+            ray.init(log_to_driver=False, logging_level="ERROR")
+        except Exception as cause:
+            raise UnavailableError(
+                f"Ray cannot be used with RAY_ADDRESS={os.environ.get('RAY_ADDRESS', '')!r}: {cause}",
+                hint="start a cluster with `ray start --head`, or unset RAY_ADDRESS to have one started here",
+            ) from cause
+    context = ray.data.DataContext.get_current()
+    bars = context.enable_progress_bars
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context.enable_progress_bars = False
+    try:
+        yield ray.cluster_resources().get("CPU", 1.0)
+    finally:
+        context.enable_progress_bars = bars
+        if not connected:
+            ray.shutdown()
+
+
+def _batch(content: bytes) -> Batch:
+    batch: Batch = pickle.loads(content)  # noqa: S301 - from our own reader
+    return batch
+
+
+def _table(column: str, values: list[bytes]) -> pyarrow.Table:
+    return pyarrow.table({column: pyarrow.array(values, pyarrow.binary())})

@@ -1,0 +1,215 @@
+"""Answer every row of a file: `python -m distilforge run` and `distilforge run`."""
+
+import json
+import pickle
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+
+from distilforge.bulk import heads
+from distilforge.bulk.answering import AnswererSettings
+from distilforge.bulk.columns import HeadColumns, check_options, schema
+from distilforge.bulk.formats import Format, format_of
+from distilforge.bulk.job import Job
+from distilforge.bulk.journal import Finish, Journal
+from distilforge.bulk.options import SAVE_SECONDS, RunOptions, RunResult
+from distilforge.bulk.pool import answer_in_processes, available_cores
+from distilforge.bulk.progress import Meter, Report
+from distilforge.bulk.rows import Answers, batches
+from distilforge.bulk.source import reading
+from distilforge.bulk.storage import Place
+from distilforge.checks.arguments import check_positive, check_threads
+from distilforge.errors import InputError
+from distilforge.opening.open import open_release
+from distilforge.registry import nearest
+from distilforge.session import Session
+
+# A part is read into memory as a whole when the output is put together
+_PART_BYTES = 64 << 20
+_FORCE = "pass another output, or --force to begin again"
+
+
+def run(release: str, options: RunOptions, report: Report) -> RunResult:
+    """Answer every row of `options.input` with a release, and write `options.output`; `report` is told how far it is.
+
+    What an earlier run of the same job has finished is kept. The output has a row for each row of the input, in order.
+
+    Raises InputError for options, files and columns that cannot be used, and for an output of another job;
+    UnavailableError for a package that is not installed; what `distilforge.open` raises; EngineError if a worker
+    process ends before it is open.
+    """
+    started = time.monotonic()
+    _check(options)
+    source, output = Place(options.input), Place(options.output)
+    format_of(source.url)
+    output_format = format_of(output.url)
+    journal = Journal(output)
+    before = None if options.force else journal.job()
+    session = open_release(
+        release,
+        variant=options.variant or (before.variant if before is not None else None),
+        threads=options.threads,
+    )
+    columns = _columns(session)
+    call_options = check_options(session, options.options)
+    names = _names(columns, options.columns)
+    job = _job(session, options, source, names)
+    if before is not None and before != job:
+        raise InputError(
+            f"{journal.url!r} belongs to another job.\n  It has: {before}.\n  This is: {job}.", hint=_FORCE
+        )
+    finish = journal.finish() if before is not None else None
+    if finish is not None and (size := output.size_bytes()) is not None:
+        if size != finish.bytes:
+            raise InputError(
+                f"{output.url!r} was changed since it was finished: it has {size:,} bytes, not {finish.bytes:,}",
+                hint=_FORCE,
+            )
+        journal.tidy()
+        return _result(output, finish, finish.rows, started)
+    if before is None or finish is not None:
+        # Nothing may be begun for an input that cannot be answered
+        with reading(source, columns, names):
+            pass
+        if before is None and not options.force and output.size_bytes() is not None:
+            raise InputError(f"{output.url!r} exists, and no run says what is in it", hint=_FORCE)
+        journal.start(job)
+    settings = AnswererSettings(
+        session=pickle.dumps(session), head=session.head, options=call_options, names=names
+    )
+    # The workers open their own, and it may be large
+    del session
+    parts = journal.parts()
+    reused = parts[-1].end if parts else 0
+    meter = Meter(reused, sum(part.errors for part in parts), report)
+    with _answers(source, columns, settings, options, reused) as answers:
+        _save(journal, answers, meter, options.save_seconds)
+    parts = journal.parts()
+    finish = _assemble(journal, output, output_format, settings, columns)
+    journal.end(finish)
+    return _result(output, finish, reused, started)
+
+
+def _check(options: RunOptions) -> None:
+    check_threads(options.threads)
+    if options.workers is not None:
+        check_positive("workers", options.workers)
+    if not 0 < options.save_seconds <= 86_400:
+        raise InputError(
+            f"the time between two savings must be above 0 and at most 86400 seconds, found {options.save_seconds:g}",
+            hint=f"leave it out to save every {SAVE_SECONDS:g} seconds",
+        )
+
+
+def _columns(session: Session) -> HeadColumns:
+    kind = heads.columns.get(session.head)
+    if kind is None:
+        raise InputError(
+            f"the head {session.head!r} cannot answer files",
+            hint=f"write distilforge/bulk/heads/{session.head}.py; {nearest(session.head, heads.columns.names())}",
+        )
+    return kind()
+
+
+def _names(columns: HeadColumns, given: Mapping[str, str]) -> dict[str, str]:
+    """The column of the input for each of the head's columns."""
+    known = (*columns.inputs, *columns.optional)
+    for name in given:
+        if name not in known:
+            raise InputError(f"the head does not read a column {name!r:.80}", hint=nearest(name, known))
+    return {name: given.get(name, name) for name in known}
+
+
+def _job(session: Session, options: RunOptions, source: Place, names: Mapping[str, str]) -> Job:
+    size_bytes = source.size_bytes()
+    if size_bytes is None:
+        raise InputError(f"there is no file {source.url!r}", hint="look at the path or URL of the input")
+    return Job(
+        input=source.url,
+        input_bytes=size_bytes,
+        input_modified=source.modified(),
+        columns=names,
+        release=session.manifest.name,
+        version=session.manifest.version,
+        variant=session.variant.name,
+        threads=options.threads,
+        options=json.dumps(options.options, ensure_ascii=False, sort_keys=True),
+    )
+
+
+@contextmanager
+def _answers(
+    source: Place,
+    columns: HeadColumns,
+    settings: AnswererSettings,
+    options: RunOptions,
+    skip: int,
+) -> Iterator[Iterator[Answers]]:
+    """The answers to the rows after the first `skip` ones, in order."""
+    with reading(source, columns, settings.names) as read:
+        if options.ray:
+            # Imported only for those who use it
+            from distilforge.bulk.ray_pool import answer_on_ray
+
+            answers = answer_on_ray(
+                source.url, settings, workers=options.workers, threads=options.threads, skip=skip
+            )
+        else:
+            workers = options.workers or max(1, len(available_cores()) // options.threads)
+            answers = answer_in_processes(
+                batches(read.rows, read.fraction, skip), settings, workers=workers, threads=options.threads
+            )
+        # Workers end here, whatever ends the run
+        with closing(answers):
+            yield answers
+
+
+def _save(journal: Journal, answers: Iterable[Answers], meter: Meter, save_seconds: float) -> None:
+    """Write the answers in parts."""
+    waiting: list[Answers] = []
+    saved = time.monotonic()
+    for entry in answers:
+        assert not waiting or entry.first == waiting[-1].first + waiting[-1].rows
+        waiting.append(entry)
+        meter.add(entry.rows, entry.errors, entry.fraction)
+        full = sum(len(answer.table) for answer in waiting) >= _PART_BYTES
+        if full or time.monotonic() - saved >= save_seconds:
+            journal.save(waiting)
+            waiting = []
+            saved = time.monotonic()
+    if waiting:
+        journal.save(waiting)
+
+
+def _assemble(
+    journal: Journal,
+    output: Place,
+    output_format: Format,
+    settings: AnswererSettings,
+    columns: HeadColumns,
+) -> Finish:
+    """Write the output from the parts, and return what to note about it."""
+    parts = journal.parts()
+    # Elsewhere a rename is a copy; there an object appears once it is whole, or finished.json says that it is not
+    place = journal.temporary() if output.is_local else output
+    with place.writer() as file, output_format.writer(file, schema(columns, settings.options)) as write:
+        for part in parts:
+            for batch in journal.batches(part):
+                write(batch)
+    if output.is_local:
+        output.replace(place)
+    size_bytes = output.size_bytes()
+    assert size_bytes is not None
+    return Finish(
+        rows=sum(part.rows for part in parts), errors=sum(part.errors for part in parts), bytes=size_bytes
+    )
+
+
+def _result(output: Place, finish: Finish, reused: int, started: float) -> RunResult:
+    return RunResult(
+        output=output.url,
+        rows=finish.rows,
+        errors=finish.errors,
+        reused=reused,
+        seconds=time.monotonic() - started,
+    )

@@ -1,0 +1,95 @@
+"""Answer a stream of inputs, and tell the inputs that cannot be answered from the others."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from distilforge.checks.arguments import check_positive
+from distilforge.errors import DistilforgeError, InputError
+
+T = TypeVar("T")
+R = TypeVar("R")
+Answer = Callable[[list[T]], list[R]]
+"""Answers a list of inputs, in order; raises a DistilforgeError if one of them cannot be answered."""
+
+LOOK_AHEAD = 512
+"""How many inputs a stream takes before it answers them, unless it is told otherwise."""
+# How our own errors call the only input of a list
+_ONLY = "input 0"
+
+
+def stream(inputs: Iterable[T], answer: Answer[T, R], look_ahead: int) -> Iterator[R]:
+    """The answers to `inputs`, in order; at most `look_ahead` inputs and their answers are in memory.
+
+    Nothing runs between two answers, so a stream may be closed or dropped at any time. `inputs` is not closed. If it
+    raises, the inputs before are answered first, and then the same exception is raised.
+
+    Raises InputError at once if an option is not valid, and later the error of the first input that cannot be answered,
+    with its position.
+    """
+    check_positive("look_ahead", look_ahead)
+    if isinstance(inputs, str) or not isinstance(inputs, Iterable):
+        raise InputError(
+            f"a stream takes an iterable of inputs, found {type(inputs).__name__}: {inputs!r:.80}",
+            hint="call the session itself to answer one input",
+        )
+    # An empty list checks the options, before any input is taken
+    answer([])
+    return _stream(iter(inputs), answer, look_ahead)
+
+
+def outcomes(
+    inputs: list[T], answer: Answer[T, R], positions: Sequence[int]
+) -> Iterator[R | DistilforgeError]:
+    """For every input its answer, or the error that it causes, which names the input's entry of `positions`.
+
+    The inputs are answered together. If that fails, both halves are tried, and so on. A half is only tried when its
+    first answer is asked for.
+    """
+    if not inputs:
+        return
+    try:
+        answers = answer(inputs)
+    except DistilforgeError as error:
+        failure = error
+    else:
+        yield from answers
+        return
+    if len(inputs) == 1:
+        yield _at(failure, positions[0])
+        return
+    half = len(inputs) // 2
+    yield from outcomes(inputs[:half], answer, positions[:half])
+    yield from outcomes(inputs[half:], answer, positions[half:])
+
+
+def _stream(inputs: Iterator[T], answer: Answer[T, R], look_ahead: int) -> Iterator[R]:
+    position = 0
+    failure: Exception | None = None
+    while failure is None:
+        window: list[T] = []
+        try:
+            for value in islice(inputs, look_ahead):
+                window.append(value)
+        except Exception as raised:  # noqa: BLE001 - it is raised again after the answers
+            failure = raised
+        for outcome in outcomes(window, answer, range(position, position + len(window))):
+            if isinstance(outcome, DistilforgeError):
+                raise outcome
+            yield outcome
+        position += len(window)
+        if len(window) < look_ahead:
+            break
+    if failure is not None:
+        raise failure
+
+
+def _at(error: DistilforgeError, position: int) -> DistilforgeError:
+    """`error`, which is about the only input of a list, as an error about the input at `position`."""
+    before, name, after = error.message.partition(_ONLY)
+    # After a colon or a quotation mark stands the caller's text
+    ours = name and ":" not in before and "'" not in before
+    message = f"{before}input {position}{after}" if ours else f"input {position}: {error.message}"
+    renamed = type(error)(message, hint=error.hint)
+    renamed.__cause__ = error
+    return renamed

@@ -1,0 +1,249 @@
+"""`distilforge run` from end to end: every head and format, URLs, and outputs that are there already."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import fsspec
+import pyarrow
+import pyarrow.parquet
+import pytest
+from distilforge.bulk.options import RunOptions, RunResult
+from distilforge.bulk.progress import Progress
+from distilforge.bulk.run import run as run_job
+from distilforge.bulk.storage import Place
+from distilforge.errors import InputError, ReleaseError, UnavailableError
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
+from tests.integration.runtime.bulk.conftest import run
+from tests.runtime_release import LABELS, published
+
+ROWS: Mapping[str, dict[str, object]] = {
+    "features": {"text": "the film"},
+    "masked_lm": {"text": "the [MASK] film"},
+    "multiple_choice": {"context": "the film was", "choices": ["good", "bad"]},
+    "question_answering": {"question": "who was it", "context": "it was the doctor"},
+    "sequence_classification": {"text": "the film"},
+    "token_classification": {"text": "the doctor and the king"},
+}
+SUFFIXES = ("jsonl", "csv", "parquet")
+
+
+def release_of(head: str) -> Path:
+    return published(head, LABELS.get(head, ())).release
+
+
+def answer(
+    head: str, source: Path | str, output: Path | str, *, force: bool = False, **columns: str
+) -> RunResult:
+    options = RunOptions(input=str(source), output=str(output), workers=1, force=force, columns=columns)
+    return run_job(str(release_of(head)), options, lambda progress: None)
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> Path:
+    table = pyarrow.Table.from_pylist(rows)
+    if path.suffix == ".parquet":
+        pyarrow.parquet.write_table(table, path)
+    else:
+        from distilforge.bulk.formats import format_of
+
+        with path.open("wb") as file, format_of(path.name).writer(file, table.schema) as write_batch:
+            for batch in table.to_batches():
+                write_batch(batch)
+    return path
+
+
+def read(path: Path) -> list[dict[str, object]]:
+    if path.suffix == ".parquet":
+        rows: list[dict[str, object]] = pyarrow.parquet.read_table(path).to_pylist()
+        return rows
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    return write(tmp_path / "texts.jsonl", [{"text": "the film"}, {"text": "was good"}])
+
+
+@pytest.mark.parametrize("head", ROWS)
+def test_every_head_answers_a_file(head: str, tmp_path: Path) -> None:
+    source = write(tmp_path / "rows.parquet", [ROWS[head]] * 3)
+    result = answer(head, source, tmp_path / "answers.parquet")
+    assert (result.rows, result.errors, result.reused) == (3, 0, 0)
+    rows = read(tmp_path / "answers.parquet")
+    assert [row["row"] for row in rows] == [0, 1, 2]
+    assert {row["error"] for row in rows} == {None}
+    assert list(rows[0])[1:-1]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_format_gives_the_same_answers(suffix: str, tmp_path: Path) -> None:
+    head = "multiple_choice"
+    source = write(tmp_path / f"rows.{suffix}", [ROWS[head], {"context": "one", "choices": ["option"]}])
+    result = answer(head, source, tmp_path / f"answers.{suffix}")
+    assert (result.rows, result.errors) == (2, 1)
+    expected = answer(head, source, tmp_path / "expected.jsonl")
+    rows = read(tmp_path / "expected.jsonl")
+    assert (expected.rows, rows[1]["error"]) == (2, "input 1 has 1 options; this release takes 2 to 5")
+    if suffix == "csv":
+        header, first, _ = (tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()
+        assert header == "row,index,text,score,scores,error"
+        assert first.startswith(f"0,{rows[0]['index']},{rows[0]['text']},{rows[0]['score']},")
+    else:
+        assert read(tmp_path / f"answers.{suffix}") == rows
+
+
+@pytest.fixture
+def memory() -> Iterator[fsspec.AbstractFileSystem]:
+    files = fsspec.filesystem("memory")
+    yield files
+    files.store.clear()
+
+
+def test_urls_are_read_and_written(memory: fsspec.AbstractFileSystem) -> None:
+    memory.pipe("/bulk/texts.jsonl", b'{"text": "the film"}\n')
+    result = answer("sequence_classification", "memory://bulk/texts.jsonl", "memory://bulk/out/answers.jsonl")
+    assert result.output == Place("memory://bulk/out/answers.jsonl").url
+    (row,) = map(json.loads, memory.cat("/bulk/out/answers.jsonl").splitlines())
+    assert row["label"] in LABELS["sequence_classification"]
+    again = answer("sequence_classification", "memory://bulk/texts.jsonl", "memory://bulk/out/answers.jsonl")
+    assert (again.rows, again.reused) == (1, 1)
+
+
+def test_an_input_without_rows_gives_an_output_without_rows(tmp_path: Path) -> None:
+    (tmp_path / "texts.csv").write_text("text\n", encoding="utf-8")
+    assert answer("sequence_classification", tmp_path / "texts.csv", tmp_path / "answers.csv").rows == 0
+    assert (tmp_path / "answers.csv").read_text(encoding="utf-8") == "row,label,score,error\n"
+
+
+def test_a_finished_output_is_not_answered_again(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "answers.jsonl"
+    answer("sequence_classification", texts, output)
+    before = output.stat()
+    again = answer("sequence_classification", texts, output)
+    assert (again.rows, again.reused) == (2, 2)
+    assert output.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_the_output_of_another_input_is_refused_by_naming_both(texts: Path, tmp_path: Path) -> None:
+    output, other = tmp_path / "answers.jsonl", tmp_path / "other.jsonl"
+    shutil.copyfile(texts, other)
+    answer("sequence_classification", texts, output)
+    content = output.read_bytes()
+    with pytest.raises(InputError, match="belongs to another job") as raised:
+        answer("sequence_classification", other, output)
+    assert str(texts) in raised.value.message
+    assert str(other) in raised.value.message
+    assert "--force" in raised.value.hint
+    assert output.read_bytes() == content
+    assert answer("sequence_classification", other, output, force=True).reused == 0
+
+
+def test_the_output_of_another_release_is_refused_by_naming_both(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "answers.jsonl"
+    answer("sequence_classification", texts, output)
+    with pytest.raises(InputError) as raised:
+        answer("token_classification", texts, output)
+    assert "random-sequence_classification" in raised.value.message
+    assert "random-token_classification" in raised.value.message
+
+
+def test_a_changed_input_is_another_input(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "answers.jsonl"
+    answer("sequence_classification", texts, output)
+    os.utime(texts, (0, 0))
+    with pytest.raises(InputError, match="1970-01-01"):
+        answer("sequence_classification", texts, output)
+
+
+def test_a_file_that_no_run_wrote_is_refused(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "answers.jsonl"
+    output.write_text("mine")
+    with pytest.raises(InputError, match="no run says what is in it"):
+        answer("sequence_classification", texts, output)
+    assert output.read_text() == "mine"
+    answer("sequence_classification", texts, output, force=True)
+    assert len(read(output)) == 2
+
+
+def test_an_output_that_was_changed_is_refused(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "answers.jsonl"
+    answer("sequence_classification", texts, output)
+    output.write_text("mine")
+    with pytest.raises(InputError, match="was changed since it was finished: it has 4 bytes"):
+        answer("sequence_classification", texts, output)
+
+
+def test_an_output_that_was_removed_is_made_again(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "answers.jsonl"
+    answer("sequence_classification", texts, output)
+    content = output.read_bytes()
+    output.unlink()
+    assert answer("sequence_classification", texts, output).reused == 0
+    assert output.read_bytes() == content
+
+
+def test_columns_are_found_by_name(tmp_path: Path) -> None:
+    source = write(tmp_path / "reviews.csv", [{"review": "the film", "id": 1}])
+    with pytest.raises(InputError, match="has no column 'text'; it has 'review', 'id'") as raised:
+        answer("sequence_classification", source, tmp_path / "answers.jsonl")
+    assert "--column text=COLUMN" in raised.value.hint
+    # Nothing was begun for the wrong columns that would be in the way of the right ones
+    assert answer("sequence_classification", source, tmp_path / "answers.jsonl", text="review").errors == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--input", "absent.jsonl", "--output", "a.jsonl"], 2, "there is no file"),
+        (["--input", "TEXTS", "--output", "a.txt"], 2, "does not have the suffix of a format"),
+        (["--input", "TEXTS", "--output", "a.jsonl", "--option", "top_k"], 2, "--option must be NAME=VALUE"),
+        (["--input", "TEXTS", "--output", "a.jsonl", "--workers", "0"], 2, "workers must be a whole number"),
+        (["--input", "TEXTS", "--output", "a.jsonl", "--save-every", "0"], 2, "must be above 0"),
+        (["--input", "TEXTS"], 2, "--output"),
+    ],
+)
+def test_exit_codes(arguments: list[str], code: int, words: str, texts: Path, tmp_path: Path) -> None:
+    release = release_of("sequence_classification")
+    written = [str(texts) if word == "TEXTS" else word.replace("a.", f"{tmp_path}/a.") for word in arguments]
+    assert words in run(release, *written, code=code)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["texts.jsonl"]
+
+
+def test_a_release_that_is_absent_is_refused(texts: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="no release at"):
+        run_job(
+            "absent", RunOptions(input=str(texts), output=str(tmp_path / "a.jsonl")), lambda progress: None
+        )
+
+
+def test_progress_is_told(texts: Path, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    options = RunOptions(input=str(texts), output=str(tmp_path / "a.jsonl"), workers=1)
+    run_job(str(release_of("sequence_classification")), options, told.append)
+    assert [(progress.rows, progress.fraction) for progress in told] == [(2, 1.0)]
+
+
+def test_the_pipelines_command_is_the_same(texts: Path, tmp_path: Path) -> None:
+    arguments = ["run", str(release_of("sequence_classification")), "--input", str(texts), "--workers", "1"]
+    shell = CliRunner()
+    done = shell.invoke(
+        app, [*arguments, "--output", str(tmp_path / "a.csv"), "--option", "top_k=2", "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["rows"] == 2
+    assert shell.invoke(app, [*arguments, "--output", str(tmp_path / "a.txt")]).exit_code == 2
+
+
+def test_it_needs_no_ray_until_it_is_asked_for(texts: Path, tmp_path: Path) -> None:
+    try:
+        import ray  # noqa: F401
+    except ModuleNotFoundError:
+        options = RunOptions(input=str(texts), output=str(tmp_path / "a.jsonl"), ray=True)
+        with pytest.raises(UnavailableError, match="Ray cannot be imported"):
+            run_job(str(release_of("sequence_classification")), options, lambda progress: None)
+    else:
+        pytest.skip("Ray is installed here")

@@ -1,0 +1,153 @@
+"""The formats: what is written is read again, and bad rows and files are named."""
+
+import io
+from collections.abc import Sequence
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from distilforge.bulk.formats import Reading, format_of, formats
+from distilforge.bulk.formats.lines import MOST_LINE_BYTES
+from distilforge.bulk.formats.parquet import GROUP_ROWS
+from distilforge.bulk.rows import UnreadableRow
+from distilforge.errors import InputError
+
+TEXTS = ("the film", 'quotes " and, commas', "two\nlines", "", "日本語 🐶", "tab\tand \\n", " spaces ")
+
+
+def reading(suffix: str, content: bytes, columns: Sequence[str] = ("text",)) -> Reading:
+    return format_of(f"a.{suffix}").read(io.BytesIO(content), len(content), columns)
+
+
+def written(suffix: str, table: pyarrow.Table) -> bytes:
+    file = io.BytesIO()
+    with format_of(f"a.{suffix}").writer(file, table.schema) as write:
+        for batch in table.to_batches(max_chunksize=2):
+            write(batch)
+        content = file.getvalue
+    return content()
+
+
+@pytest.mark.parametrize("suffix", formats.names())
+def test_texts_are_read_as_they_were_written(suffix: str) -> None:
+    table = pyarrow.table({"row": list(range(len(TEXTS))), "text": TEXTS})
+    read = reading(suffix, written(suffix, table))
+    assert [row["text"] for row in read.rows if not isinstance(row, UnreadableRow)] == list(TEXTS)
+    assert read.fraction() == 1
+
+
+@pytest.mark.parametrize("suffix", formats.names())
+def test_an_output_without_rows_is_a_whole_file(suffix: str) -> None:
+    table = pyarrow.table(
+        {"row": pyarrow.array([], pyarrow.int64()), "text": pyarrow.array([], pyarrow.string())}
+    )
+    read = reading(suffix, written(suffix, table))
+    assert list(read.rows) == []
+    assert read.columns in (None, ("row", "text"))
+
+
+def test_lists_are_json_in_csv() -> None:
+    table = pyarrow.table({"row": [0, 1], "labels": [[{"label": "é", "score": 0.5}], None]})
+    assert written("csv", table).decode() == 'row,labels\n0,"[{""label"": ""é"", ""score"": 0.5}]"\n1,\n'
+    assert (
+        written("jsonl", table).decode().splitlines()[0]
+        == '{"row": 0, "labels": [{"label": "é", "score": 0.5}]}'
+    )
+
+
+def test_json_lines_names_what_is_no_object() -> None:
+    lines = [
+        b'{"text": "a"}',
+        b"",
+        b"nonsense",
+        b"[1]",
+        b'{"text": "a", "text": "b"}',
+        b'"\xff"',
+        b'{"text": "b"}',
+    ]
+    rows = list(reading("jsonl", b"\n".join(lines)).rows)
+    reasons = [row.reason for row in rows if isinstance(row, UnreadableRow)]
+    assert [isinstance(row, UnreadableRow) for row in rows] == [False, True, True, True, True, False]
+    assert "not JSON: Expecting value" in reasons[0]
+    assert "must be a JSON object, found [1]" in reasons[1]
+    assert "'text' more than once" in reasons[2]
+    assert "can't decode byte 0xff" in reasons[3]
+
+
+def test_a_huge_line_is_one_bad_row() -> None:
+    huge = b'{"text": "' + b"a" * MOST_LINE_BYTES + b'"}'
+    rows = list(reading("jsonl", huge + b'\n{"text": "b"}\n').rows)
+    assert rows == [UnreadableRow(reason="the line has more than 16 MiB"), {"text": "b"}]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header() -> None:
+    assert reading("csv", b"\xef\xbb\xbftext\na\n").columns == ("text",)
+    assert list(reading("jsonl", b'\xef\xbb\xbf{"text": "a"}\n').rows) == [{"text": "a"}]
+
+
+def test_csv_names_rows_with_other_cells_than_the_header() -> None:
+    rows = list(reading("csv", b'text,b\na,1\n\nonly\n"two\nlines",2\n1,2,3\n').rows)
+    assert rows == [
+        {"text": "a", "b": "1"},
+        UnreadableRow(reason="the row has 1 cells, and the header has 2"),
+        {"text": "two\nlines", "b": "2"},
+        UnreadableRow(reason="the row has 3 cells, and the header has 2"),
+    ]
+
+
+def test_csv_goes_on_after_a_cell_that_is_too_large() -> None:
+    rows = list(reading("csv", b"text\n" + b"a" * 200_000 + b"\nb\n").rows)
+    assert isinstance(rows[0], UnreadableRow)
+    assert "larger than field limit" in rows[0].reason
+    assert rows[1:] == [{"text": "b"}]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"text,text\na,b\n"])
+def test_a_csv_header_must_name_every_column_once(content: bytes) -> None:
+    with pytest.raises(InputError, match="header of the CSV file must name every column once"):
+        reading("csv", content)
+
+
+def test_parquet_reads_the_wanted_columns_only() -> None:
+    content = written("parquet", pyarrow.table({"text": ["a", None], "other": [1, 2]}))
+    read = reading("parquet", content)
+    assert read.columns == ("text", "other")
+    assert list(read.rows) == [{"text": "a"}, {"text": None}]
+
+
+def test_parquets_row_groups_depend_on_the_rows_alone() -> None:
+    table = pyarrow.table({"row": list(range(GROUP_ROWS + 10))})
+    file = io.BytesIO()
+    with format_of("a.parquet").writer(file, table.schema) as write:
+        for batch in table.to_batches(max_chunksize=256):
+            write(batch)
+        whole = file.getvalue
+    metadata = pyarrow.parquet.ParquetFile(io.BytesIO(whole())).metadata
+    assert [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)] == [
+        GROUP_ROWS,
+        10,
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 nonsense PAR1", b"text\na\n"])
+def test_what_is_not_parquet_is_refused(content: bytes) -> None:
+    with pytest.raises(InputError, match="not a Parquet file"):
+        reading("parquet", content)
+
+
+def test_a_parquet_file_that_is_damaged_names_the_row() -> None:
+    content = bytearray(written("parquet", pyarrow.table({"text": ["some text"] * 10})))
+    content[4:40] = b"\xff" * 36
+    with pytest.raises(InputError, match="cannot be read after row 0"):
+        list(reading("parquet", bytes(content)).rows)
+
+
+@pytest.mark.parametrize("url", ["texts.txt", "s3://bucket/texts", "folder.csv/texts", "lines.lines"])
+def test_another_suffix_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="does not have the suffix of a format") as raised:
+        format_of(url)
+    assert "'.jsonl'" in raised.value.hint
+
+
+def test_the_case_of_a_suffix_does_not_count() -> None:
+    assert format_of("TEXTS.JSONL") is format_of("texts.jsonl")

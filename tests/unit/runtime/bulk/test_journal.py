@@ -1,0 +1,144 @@
+"""What a run leaves, on a disk and on a file system in memory, and what a torn file counts as."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import pyarrow
+import pytest
+from distilforge.bulk.job import Job
+from distilforge.bulk.journal import Finish, Journal
+from distilforge.bulk.rows import Answers
+from distilforge.bulk.storage import Place
+from distilforge.errors import InputError
+
+JOB = Job(
+    input="file:///texts.jsonl",
+    input_bytes=9,
+    input_modified="2026-01-01",
+    columns={"text": "text"},
+    release="sentiment",
+    version="1",
+    variant="onnxruntime-cpu:fp32",
+    threads=1,
+    options="{}",
+)
+
+
+@pytest.fixture(params=["file", "memory"])
+def output(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if request.param == "file":
+        yield Place(str(tmp_path / "out" / "answers.jsonl"))
+    else:
+        yield Place("memory://bulk/answers.jsonl")
+        fsspec.filesystem("memory").store.clear()
+
+
+def answers(first: int, rows: int, errors: int = 0) -> Answers:
+    sink = pyarrow.BufferOutputStream()
+    batch = pyarrow.RecordBatch.from_pydict({"row": list(range(first, first + rows))})
+    with pyarrow.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    table: bytes = sink.getvalue().to_pybytes()
+    return Answers(first=first, rows=rows, errors=errors, fraction=0.5, table=table)
+
+
+def started(output: Place) -> Journal:
+    journal = Journal(output)
+    journal.start(JOB)
+    return journal
+
+
+def test_a_new_output_has_no_run(output: Place) -> None:
+    journal = Journal(output)
+    assert (journal.job(), journal.finish(), journal.parts()) == (None, None, ())
+
+
+def test_parts_are_read_again_in_order(output: Place) -> None:
+    journal = started(output)
+    journal.save([answers(0, 3), answers(3, 3, errors=1)])
+    journal.save([answers(6, 2)])
+    again = Journal(output)
+    assert again.job() == JOB
+    parts = again.parts()
+    assert [(part.first, part.end, part.errors) for part in parts] == [(0, 6, 1), (6, 8, 0)]
+    rows = [row for part in parts for batch in again.batches(part) for row in batch.to_pydict()["row"]]
+    assert rows == list(range(8))
+
+
+def test_a_part_without_its_receipt_does_not_count(output: Place) -> None:
+    journal = started(output)
+    journal.save([answers(0, 3)])
+    journal.save([answers(3, 3)])
+    output.beside(".run").inside("part-000000000003.json").remove()
+    assert [part.first for part in journal.parts()] == [0]
+    # What stands there is written over, with another length
+    journal.save([answers(3, 5)])
+    assert [part.end for part in journal.parts()] == [3, 8]
+
+
+@pytest.mark.parametrize("name", ["part-000000000003.json", "part-000000000003.arrow"])
+def test_a_torn_file_counts_as_absent(output: Place, name: str) -> None:
+    journal = started(output)
+    journal.save([answers(0, 3)])
+    journal.save([answers(3, 3)])
+    journal.save([answers(6, 3)])
+    place = output.beside(".run").inside(name)
+    content = place.read()
+    assert content is not None
+    place.write(content[: len(content) // 2])
+    assert [part.first for part in journal.parts()] == [0]
+
+
+@pytest.mark.parametrize("name", ["job.json", "finished.json"])
+def test_a_torn_note_counts_as_absent(output: Place, name: str) -> None:
+    journal = started(output)
+    journal.end(Finish(rows=3, errors=0, bytes=9))
+    place = output.beside(".run").inside(name)
+    content = place.read()
+    assert content is not None
+    place.write(content[:-3])
+    assert (journal.job() if name == "job.json" else journal.finish()) is None
+
+
+def test_a_changed_part_is_refused_when_it_is_read(output: Place) -> None:
+    journal = started(output)
+    part = journal.save([answers(0, 3)])
+    place = output.beside(".run").inside("part-000000000000.arrow")
+    content = place.read()
+    assert content is not None
+    place.write(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(InputError, match=part.sha256):
+        list(journal.batches(part))
+
+
+def test_a_finished_run_keeps_two_notes(output: Place) -> None:
+    journal = started(output)
+    journal.save([answers(0, 3)])
+    finish = Finish(rows=3, errors=0, bytes=9)
+    journal.end(finish)
+    assert journal.finish() == finish
+    assert output.beside(".run").names() == ("finished.json", "job.json")
+
+
+def test_another_job_forgets_the_one_before(output: Place) -> None:
+    journal = started(output)
+    journal.save([answers(0, 3)])
+    journal.end(Finish(rows=3, errors=0, bytes=9))
+    other = replace(JOB, version="2")
+    journal.start(other)
+    assert (journal.job(), journal.finish(), journal.parts()) == (other, None, ())
+    assert output.beside(".run").names() == ("job.json",)
+
+
+def test_a_note_of_a_later_version_is_an_error_with_its_place(output: Place) -> None:
+    started(output)
+    output.beside(".run").inside("job.json").write(b'{"input": 7}')
+    with pytest.raises(InputError, match=r"job\.json.*input"):
+        Journal(output).job()
+
+
+def test_a_job_names_all_that_decides() -> None:
+    for value in ("texts.jsonl", "9 bytes", "2026-01-01", "text=text", "sentiment", "onnxruntime-cpu:fp32"):
+        assert value in str(JOB)
