@@ -53,8 +53,9 @@ def load_engine(
         config, kernels = _runtime_config(toolkit, engine, path, name, device, settings)
         new_context = _factory(lambda: engine.create_execution_context(config), name, log)
     else:
-        new_context = _factory(engine.create_execution_context, name, log)
-    strategy = toolkit.ExecutionContextAllocationStrategy.USER_MANAGED
+        # The contexts of a lane share one piece of memory for activations
+        strategy = toolkit.ExecutionContextAllocationStrategy.USER_MANAGED
+        new_context = _factory(lambda: engine.create_execution_context(strategy), name, log)
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     inputs = tuple(tensor for tensor in names if engine.get_tensor_mode(tensor) == toolkit.TensorIOMode.INPUT)
     loaded = LoadedEngine(
@@ -64,11 +65,9 @@ def load_engine(
         dtypes={tensor: np.dtype(toolkit.nptype(engine.get_tensor_dtype(tensor))) for tensor in names},
         shapes={tensor: tuple(engine.get_tensor_shape(tensor)) for tensor in names},
         profiles=tuple(_profile(engine, inputs, index) for index in range(engine.num_optimization_profiles)),
-        scratch_bytes=int(engine.device_memory_size_v2),
         new_context=new_context,
-        new_borrower=None
-        if engine_runtime.compiles_kernels
-        else _factory(lambda: engine.create_execution_context(strategy), name, log),
+        scratch_bytes=None if engine_runtime.compiles_kernels else int(engine.device_memory_size_v2),
+        captures_graphs=engine_runtime.compiles_kernels,
         complaints=log.complaints,
         kept=(runtime, log, engine),
     )

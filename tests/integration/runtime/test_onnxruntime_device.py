@@ -110,7 +110,7 @@ def test_the_version_that_a_plugin_brings(
     ):
         (package / name).touch()
     monkeypatch.syspath_prepend(tmp_path)
-    plugin = Plugin(module=package.name, install="", library="libtensorrt_rtx.so.")
+    plugin = Plugin(module=package.name, install="", device="", library="libtensorrt_rtx.so.")
     assert plugin.library_version() == version
     backend = OnnxRuntimeDevice(provider=CPU, preference=1, plugin=plugin, runtime=TENSORRT_RTX)
     clause = obstacle(with_engine, backend=backend)
