@@ -3,7 +3,7 @@
 from distilforge.backends import backends
 from distilforge.backends.tensorrt_rtx import TENSORRT_RTX
 from distilforge.onnxruntime.device import OnnxRuntimeDevice
-from distilforge.onnxruntime.plugin import Plugin
+from distilforge.plugin import Plugin
 
 backends.register("onnxruntime-rtx")(
     OnnxRuntimeDevice(

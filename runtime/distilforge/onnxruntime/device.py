@@ -20,8 +20,8 @@ from distilforge.manifest import Manifest, Span, Variant
 from distilforge.onnxruntime import contexts, placement
 from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime.engine import CPU, OnnxRuntimeEngine
-from distilforge.onnxruntime.plugin import Plugin, devices_of
 from distilforge.onnxruntime.settings import Settings
+from distilforge.plugin import Plugin, devices_of
 from distilforge.release import read_manifest
 from distilforge.tensorrt import obstacles
 from distilforge.tensorrt.engine_runtime import EngineRuntime

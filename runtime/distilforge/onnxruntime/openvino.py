@@ -1,12 +1,7 @@
 """ONNX Runtime's provider for OpenVINO on the CPU, which comes in a plug-in beside onnxruntime."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
 
 from distilforge import machine
 from distilforge.errors import UnavailableError
@@ -14,20 +9,16 @@ from distilforge.manifest import Variant
 from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime import placement
 from distilforge.onnxruntime.engine import OnnxRuntimeEngine
-from distilforge.onnxruntime.plugin import Plugin, devices_of
+from distilforge.openvino.provider import PROVIDER, processor_devices, provider_options
 from distilforge.openvino.settings import settings
 from distilforge.openvino.streams import Streams, processors
+from distilforge.plugin import Plugin
 
-if TYPE_CHECKING:
-    import onnxruntime
-
-PROVIDER = "OpenVINOExecutionProvider"
 PLUGIN = Plugin(
     module="onnxruntime_ep_openvino",
     install="pip install onnxruntime-ep-openvino",
     device="a processor of Intel",
 )
-_DEVICE = "CPU"
 
 
 class OnnxRuntimeOpenVino:
@@ -72,45 +63,8 @@ class OnnxRuntimeOpenVino:
         # OpenVINO has its own threads
         options = onnxruntime_engine.new_options(1)
         placement.watch(options)
-        options.add_provider_for_devices(_devices(), provider_options(properties))
+        options.add_provider_for_devices(processor_devices(), provider_options(properties))
         session = onnxruntime_engine.new_session(variant, folder, options, None, enable_fallback=0)
         engine = onnxruntime_engine.engine_of(session, (PROVIDER,))
         placement.check(session, folder / variant.files[0], PROVIDER)
         return engine
-
-
-def new_run(
-    model: bytes, properties: Mapping[str, str]
-) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
-    """A function that runs `model`, an ONNX file with one input and one output, in OpenVINO with `properties`."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.add_provider_for_devices(_devices(), provider_options(properties))
-    session = onnxruntime.InferenceSession(model, options)
-    (read,) = session.get_inputs()
-
-    def run(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        result: npt.NDArray[np.float32] = session.run(None, {read.name: array})[0]
-        return result
-
-    return run
-
-
-def provider_options(properties: Mapping[str, str]) -> dict[str, str]:
-    """The provider's options that give OpenVINO `properties`.
-
-    The provider has options of the same meaning, such as `precision`, which do not change what the CPU computes in.
-    """
-    return {"load_config": json.dumps({_DEVICE: dict(properties)})}
-
-
-def _devices() -> "list[onnxruntime.OrtEpDevice]":
-    """The processor, as the provider offers it; it may offer other devices too."""
-    import onnxruntime
-
-    return [
-        device
-        for device in devices_of(PROVIDER)
-        if device.device.type == onnxruntime.OrtHardwareDeviceType.CPU
-    ]

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from distilforge.openvino import package
 from distilforge.openvino.package import DEVICE
+from distilforge.openvino.provider import new_run
 from distilforge.openvino.settings import PRECISION
 
 Floats = npt.NDArray[np.float32]
@@ -22,8 +23,6 @@ def runner(model: bytes, precision: str) -> Callable[[Floats], Floats]:
     """
     properties = {PRECISION: precision, **_ONE_THREAD}
     if not package.is_installed():
-        from distilforge.onnxruntime.openvino import new_run
-
         return new_run(model, properties)
     core = package.core()
     request = core.compile_model(

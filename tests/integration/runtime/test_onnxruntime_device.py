@@ -12,7 +12,7 @@ from distilforge.backends.tensorrt import TENSORRT
 from distilforge.backends.tensorrt_rtx import TENSORRT_RTX
 from distilforge.cuda.driver import Device, Driver
 from distilforge.onnxruntime.device import OnnxRuntimeDevice
-from distilforge.onnxruntime.plugin import Plugin
+from distilforge.plugin import Plugin
 from distilforge.tensorrt import obstacles
 
 from tests.device_release import compiled, context_release, device_variant

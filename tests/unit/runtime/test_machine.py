@@ -7,10 +7,10 @@ import onnx
 import onnxruntime
 import pytest
 from distilforge import machine
-from distilforge.benchmark.processor import Processor
 from distilforge.machine import exact_int8, openvino_bf16, openvino_exact_int8
 from distilforge.machine.onnx_bytes import OPSET, matmul_integer, quantized_matmul
 from distilforge.openvino import one_product, package
+from distilforge.records.processor import Processor
 from onnx.reference import ReferenceEvaluator
 
 

@@ -19,7 +19,7 @@ from distilforge.onnxruntime import device as onnxruntime_device
 from distilforge.onnxruntime import sizes as onnx_sizes
 from distilforge.onnxruntime.device import OnnxRuntimeDevice, zip_shapes
 from distilforge.onnxruntime.placement import described
-from distilforge.onnxruntime.plugin import Plugin
+from distilforge.plugin import Plugin
 from distilforge.tensorrt.backend import TensorRT
 
 from tests.device_release import HEAD
