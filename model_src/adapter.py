@@ -36,10 +36,16 @@ _TASKS = {
     "QUESTION_ANS": "question_answering",
     "FEATURE_EXTRACTION": "features",
 }
-# Settings with which the merged weight is another one than W + scale * B A
-_UNSUPPORTED = ("use_dora", "use_qalora", "layer_replication", "alora_invocation_tokens", "megatron_config")
-# Ways to start a training that change the base model's weights too
-_CHANGED_BASE = ("pissa", "olora", "loftq", "corda")
+# Settings that are read, that choose what is trained, or that act while it is trained. Any other one of peft's could
+# make the merged weight another one than W + scale * B A, and is refused if it is set
+_SETTINGS = frozenset(
+    "alpha_pattern auto_mapping base_model_name_or_path bias corda_config ensure_weight_tying eva_config "
+    "exclude_modules fan_in_fan_out inference_mode init_lora_weights layers_pattern layers_to_transform loftq_config "
+    "lora_alpha lora_dropout lora_ga_config megatron_core modules_to_save peft_type peft_version qalora_group_size r "
+    "rank_pattern revision runtime_config target_modules task_type use_rslora".split()
+)
+# Ways to start a training that leave the base model's weights as they are
+_STARTS = ("gaussian", "eva", "orthogonal", "mica")
 _PREFIX = "base_model.model."
 _WRAPPERS = re.compile(r"\.(modules_to_save|base_layer|default)(?=\.)")
 # The base model's own copy of a module that was trained and saved whole
@@ -173,6 +179,8 @@ def _scale(settings: Mapping[str, object], module: str, rank: int, source: Path)
     for pattern, value in patterns.items() if isinstance(patterns, dict) else ():
         if module == pattern or module.endswith(f".{pattern}"):
             alpha = value
+            # As in peft, the first pattern that fits counts
+            break
     if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not math.isfinite(alpha):
         raise CheckpointError(f"the lora_alpha in {source / ADAPTER} must be a number, found {alpha!r:.80}")
     return alpha / (math.sqrt(rank) if settings.get("use_rslora") is True else rank)
@@ -184,15 +192,16 @@ def _check_supported(settings: Mapping[str, object], source: Path) -> None:
     kind = settings.get("peft_type")
     if kind != "LORA":
         raise CheckpointError(f"{path} has the peft_type {kind!r:.80}; only 'LORA' is supported", hint=_HINT)
-    for name in _UNSUPPORTED:
-        if settings.get(name):
+    for name in sorted(settings.keys() - _SETTINGS):
+        if settings[name]:
             raise CheckpointError(
                 f"{path} has {name} {settings[name]!r:.80}, which is not supported", hint=_HINT
             )
     start = settings.get("init_lora_weights")
-    if isinstance(start, str) and start.startswith(_CHANGED_BASE):
+    if isinstance(start, str) and start.lower() not in _STARTS:
         raise CheckpointError(
-            f"{path} has init_lora_weights {start!r:.80}, which changes the base model too; it is not supported",
+            f"{path} has init_lora_weights {start!r:.80}, which may change the base model too; supported are "
+            f"{', '.join(_STARTS)}",
             hint=_HINT,
         )
     patterns = settings.get("alpha_pattern")

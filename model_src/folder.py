@@ -163,10 +163,12 @@ def find(source: str | Path, *, head: str | None = None, with_adapter: bool = Fa
     if head is None and is_file(root, SETFIT_HEAD):
         raise CheckpointError(
             f"{root} is a SetFit model: its classifier {SETFIT_HEAD} is a pickle, which would run code if it were read",
-            hint="add the classifier to the embedding, whose values are then its scores: SentenceTransformer(modules=["
-            "*model.model_body, Dense(width, classes, activation_function=torch.nn.Identity(), "
-            "init_weight=torch.tensor(head.coef_).float(), init_bias=torch.tensor(head.intercept_).float())])"
-            ".save(folder); or build the embedding alone: --head features",
+            hint="add the classifier to the embedding, whose values are then its scores. With weight = "
+            "torch.tensor(head.coef_).float() and bias = torch.tensor(head.intercept_).float(), or with "
+            "head.linear.weight and head.linear.bias of a torch head: SentenceTransformer(modules=[*model.model_body, "
+            "Dense(weight.shape[1], len(weight), activation_function=torch.nn.Identity(), init_weight=weight, "
+            "init_bias=bias)]).save(folder). "
+            "Or build the embedding alone: --head features",
         )
     parent = None if path == root else root
     if not has_modules:

@@ -35,10 +35,15 @@ class Hybrid:
 
     session: _Session
     """ONNX Runtime's session."""
-    outputs: tuple[str, ...]
-    """The names of the reference's outputs."""
-    boundaries: int
-    """How many boundaries there are."""
+    outputs: Mapping[str, bool]
+    """The reference's outputs by name: whether the last axis holds channels."""
+    channels: tuple[bool, ...]
+    """Of each boundary: whether the last axis of its value holds channels, not tokens, choices or texts."""
+
+    @property
+    def boundaries(self) -> int:
+        """How many boundaries there are."""
+        return len(self.channels)
 
     def run(
         self, feeds: Feeds, *, quantized: Collection[int], unpaired: Collection[int] = ()
@@ -71,16 +76,23 @@ def load(reference: Graph, variant: Graph, boundaries: Sequence[Boundary], setti
     """Merge the two graphs, which are not valid afterwards, and load the result with the settings of a variant."""
     import onnxruntime
 
-    outputs = merge(reference, variant, boundaries)
+    channels = tuple(_has_channels(boundary.reference) for boundary in boundaries)
+    outputs = {str(value.name): _has_channels(value) for value in reference.graph.outputs}
+    merge(reference, variant, boundaries)
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     session = graph_session.session(reference, options, Settings.of(settings).apply(options))
-    return Hybrid(session=session, outputs=outputs, boundaries=len(boundaries))
+    return Hybrid(session=session, outputs=outputs, channels=channels)
 
 
-def merge(reference: Graph, variant: Graph, boundaries: Sequence[Boundary]) -> tuple[str, ...]:
-    """Move the variant's nodes into `reference`, add the switches, and return the names of the outputs.
+def _has_channels(value: onnx_ir.Value) -> bool:
+    """Whether the last axis of `value` has a fixed size: the axes of texts, choices and tokens do not."""
+    return value.shape is not None and bool(len(value.shape)) and isinstance(value.shape[-1], int)
+
+
+def merge(reference: Graph, variant: Graph, boundaries: Sequence[Boundary]) -> None:
+    """Move the variant's nodes into `reference`, and add the switches.
 
     Every output of the reference must be a boundary.
     """
@@ -99,7 +111,6 @@ def merge(reference: Graph, variant: Graph, boundaries: Sequence[Boundary]) -> t
     reference.graph.outputs.extend(exposed)
     common.TopologicalSortPass()(reference)
     common.RemoveUnusedNodesPass()(reference)
-    return tuple(results)
 
 
 def _move(variant: Graph, reference: Graph) -> None:

@@ -21,18 +21,43 @@ Progress = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class Noise:
-    """Energy, a sum of squares, of errors and of the expected values, added up batch by batch."""
+    """Energy, a sum of squares, of errors and of what varies in the expected values, added up batch by batch.
+
+    What is constant over texts and tokens carries no information. So the signal is what each channel deviates from its
+    mean, as in validation: one channel that is always large would otherwise make every error look small.
+    """
 
     error: float = 0.0
     """Energy of the differences."""
-    signal: float = 0.0
-    """Energy of the expected values."""
+    rows: int = 0
+    """How many rows of channels were added."""
+    means: Floats = field(default_factory=lambda: np.zeros(()))
+    """The mean of the expected values in each channel, (C,)."""
+    deviations: float = 0.0
+    """Energy of the expected values around the means of their channels."""
 
-    def add(self, expected: Floats, actual: Floats) -> None:
-        """Add the values of one batch."""
+    def add(self, expected: Floats, actual: Floats, *, has_channels: bool) -> None:
+        """Add the values of one batch; the last of their axes holds channels if `has_channels`, or else there is one.
+
+        The means are updated as by Chan, Golub and LeVeque (1983).
+        """
         difference = actual - expected
         self.error += float(np.vdot(difference, difference))
-        self.signal += float(np.vdot(expected, expected))
+        rows_RC = expected.reshape(-1, expected.shape[-1] if has_channels else 1).astype(np.float64)
+        if not len(rows_RC):
+            return
+        means_C = rows_RC.mean(axis=0)
+        shift_C = means_C - self.means
+        total = self.rows + len(rows_RC)
+        self.deviations += float(((rows_RC - means_C) ** 2).sum())
+        self.deviations += float((shift_C**2).sum()) * self.rows * len(rows_RC) / total
+        self.means = self.means + shift_C * (len(rows_RC) / total)
+        self.rows = total
+
+    @property
+    def signal(self) -> float:
+        """Energy of the signal; with a single row, that of its values, since nothing shows what is constant."""
+        return self.deviations if self.rows > 1 else float(np.vdot(self.means, self.means))
 
     @property
     def share(self) -> float:
@@ -50,7 +75,7 @@ class Outcome:
     """The effect of a set of quantized modules."""
 
     noise: float
-    """Noise in the model's outputs, as a share of their energy in float."""
+    """Noise in the model's outputs, as a share of the energy of what varies over texts in float."""
     comparison: Comparison
     """The answers against those with all modules in float."""
 
@@ -64,8 +89,11 @@ def local_noise(hybrid: Hybrid, feeds: Sequence[Feeds], *, unpaired: Collection[
     """The noise that the module of each boundary adds when it computes from float inputs."""
     noises = [Noise() for _ in range(hybrid.boundaries)]
     for batch in feeds:
-        for noise, (expected, quantized) in zip(noises, hybrid.ends(batch, unpaired=unpaired), strict=True):
-            noise.add(*_at_tokens(batch["attention_mask"] != 0, expected, quantized))
+        ends = hybrid.ends(batch, unpaired=unpaired)
+        for noise, (expected, quantized), has_channels in zip(noises, ends, hybrid.channels, strict=True):
+            noise.add(
+                *_at_tokens(batch["attention_mask"] != 0, expected, quantized), has_channels=has_channels
+            )
     return [noise.share for noise in noises]
 
 
@@ -132,7 +160,9 @@ def try_all(
             steps.done()
             outputs = trial.run(feeds)
             for name, output in outputs.items():
-                trial.noise.add(*_at_tokens(tokens[0], expected[name], output))
+                trial.noise.add(
+                    *_at_tokens(tokens[0], expected[name], output), has_channels=hybrid.outputs[name]
+                )
             return outputs
 
         return run

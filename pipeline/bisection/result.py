@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class Module:
     """What one module costs.
 
-    Noise is the energy of the errors as a share of the energy of the float values.
+    Noise is the energy of the errors as a share of the energy of what varies over texts in the float values.
     """
 
     name: str

@@ -30,7 +30,7 @@ def rows(bisection: Bisection) -> Iterator[tuple[str, ...]]:
 def summary(bisection: Bisection) -> Iterator[str]:
     """The noise of the whole variant, and what to exclude."""
     yield (
-        f"{bisection.release}, {bisection.variant}: noise {bisection.noise:.2e} of the outputs' energy, "
+        f"{bisection.release}, {bisection.variant}: noise {bisection.noise:.2e} of the outputs' varying energy, "
         f"{bisection.flips} of {bisection.decisions} decisions flipped, over {bisection.examples} texts "
         f"({bisection.tokens} tokens)"
     )

@@ -22,7 +22,8 @@ from pipeline.errors import MissingError, StageError, UsageError
 from pipeline.store.versions import installed
 
 STAGE = "engine"
-_OUT_OF_MEMORY = "OutOfMemory"
+# Parts of TensorRT's and TensorRT-RTX's messages if no kernel fits into the workspace
+_WORKSPACE = ("OutOfMemory", "workspace", "insufficient memory", "any implementation for node")
 _KILLED = signal.SIGKILL.name
 Progress = Callable[[str], None]
 Watch = Callable[[subprocess.Popen[str]], None]
@@ -219,17 +220,31 @@ def _fail(compiler: EngineCompiler, job: Job, outcome: Outcome) -> NoReturn:
         raise OSError(outcome.errno, outcome.failure)
     messages = [text for text in outcome.errors if text != outcome.failure][-log.LAST :]
     last = f"; {compiler.name}'s last messages: {' | '.join(messages)}" if messages else ""
+    errors = (outcome.failure, *outcome.errors)
+    limit = f" in {_megabytes(job)} MB of workspace" if _lacks_workspace(job, errors) else ""
     raise StageError(
         STAGE,
-        f"{compiler.name} could not compile {Path(job.graph).name} to {Path(job.output).name}{_place(outcome)}: "
+        f"{compiler.name} could not compile {Path(job.graph).name} to {Path(job.output).name}{limit}{_place(outcome)}: "
         f"{outcome.failure}{last}",
-        hint=_hint(compiler, job, (outcome.failure, *outcome.errors)),
+        hint=_hint(compiler, job, errors),
     )
 
 
+def _lacks_workspace(job: Job, messages: Sequence[str]) -> bool:
+    """Whether `messages` say that the compiler found no kernel within the job's limit of the workspace."""
+    return job.workspace_bytes is not None and any(
+        part.lower() in text.lower() for text in messages for part in _WORKSPACE
+    )
+
+
+def _megabytes(job: Job) -> int:
+    assert job.workspace_bytes is not None
+    return job.workspace_bytes // 10**6
+
+
 def _hint(compiler: EngineCompiler, job: Job, messages: Sequence[str]) -> str:
-    if job.workspace_bytes is not None and any(_OUT_OF_MEMORY in text for text in messages):
-        return f"workspace_mb is {job.workspace_bytes // 10**6}: set a larger one, or leave it out"
+    if _lacks_workspace(job, messages):
+        return f"workspace_mb is {_megabytes(job)}: set a larger one in [engine], or leave it out"
     if any(_KILLED in text for text in messages):
         return "the system kills processes when memory runs out: free some, or build fewer variants at once"
     return f"`distilforge check MODEL --for {compiler.target}` shows what the parser refuses"

@@ -8,7 +8,8 @@ import onnx_ir
 from distilforge.manifest import Tensor
 from onnx_ir.passes.common import CheckerPass
 
-from pipeline.graph import onnx_writer
+from pipeline.errors import UsageError
+from pipeline.graph import external_data, onnx_writer
 
 Graph = onnx_ir.Model
 
@@ -36,8 +37,23 @@ def save(
 
 
 def load(path: Path) -> Graph:
-    """The graph in the file `path`; external data, if there is any, is read when it is used."""
-    return onnx_ir.load(path)
+    """The graph in the file `path`; external data, if there is any, is read when it is used.
+
+    Raises UsageError where a field of the file has an impossible value, or a file of external data is absent or
+    incomplete.
+    """
+    try:
+        graph = onnx_ir.load(path)
+    except onnx_ir.serde.SerdeError as error:
+        # Its own message names functions of the library; the first cause says what is wrong
+        cause: BaseException = error
+        while (earlier := cause.__cause__ or cause.__context__) is not None:
+            cause = earlier
+        raise UsageError(
+            f"{path} is not a valid ONNX file: {cause}", hint="copy it again, or export it again"
+        ) from error
+    external_data.check(graph, path)
+    return graph
 
 
 def check(graph: Graph) -> None:

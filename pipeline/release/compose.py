@@ -5,7 +5,11 @@ from pathlib import Path
 
 from distilforge.manifest import Manifest, Provenance
 from distilforge.release import MANIFEST
+from distilforge.text.prompts import Prompts
+from distilforge.tokenizer import Tokenizer
 
+from model_src.sentence import reading
+from model_src.sentence.listing import MODULES
 from pipeline.release import assemble, model_card, sbom
 from pipeline.release.checkpoint_card import CheckpointCard
 from pipeline.store import storage
@@ -35,6 +39,13 @@ def compose(
     manifest = replace(judged, provenance=provenance)
     html.write(report, manifest, folder / "validation")
     architecture = assemble.architecture(folder)
-    (folder / CARD).write_text(model_card.render(manifest, architecture), encoding="utf-8")
+    has_modules = (folder / MODULES).is_file()
+    text = model_card.render(
+        manifest,
+        architecture,
+        sentence=reading.read(folder) if has_modules else None,
+        prompts=Tokenizer(folder).prompts if has_modules else Prompts(),
+    )
+    (folder / CARD).write_text(text, encoding="utf-8")
     (folder / sbom.SBOM).write_text(sbom.render(manifest, architecture, card), encoding="utf-8")
     return assemble.seal(manifest, folder)

@@ -1,5 +1,6 @@
 """The model card: README.md of a release, written from its manifest."""
 
+import json
 from collections.abc import Mapping
 
 import jinja2
@@ -9,8 +10,10 @@ from distilforge.onnxruntime.engine import OLDEST
 from distilforge.openvino.settings import settings
 from distilforge.printable import one_line
 from distilforge.session import Session
+from distilforge.text.prompts import Prompts
 from distilforge.timing import claims
 
+from model_src.sentence.modules import SentenceModules
 from pipeline.release import markdown
 from validation import tasks
 from validation.judgement.verdicts import TOKEN_IDS, listed, open_questions
@@ -21,6 +24,7 @@ _ONNX = "onnx/"
 # The precision that the others of a release are compared with
 BASE_PRECISION = "fp32"
 
+_NO_PROMPTS = Prompts()
 _OUTCOMES: Mapping[Outcome, str] = {"met": "yes", "not met": "**no**", "not settled": "not settled"}
 
 _TEMPLATE = """\
@@ -39,6 +43,31 @@ A DistilBERT with the head {{ manifest.head }}, exported and validated by distil
 {%- endif %}
 {% if classifies %}
 Labels: {{ manifest.labels | join(", ") }}
+{% endif %}
+{%- if sentence %}
+## The embedding of a text
+
+The output `sentence_embedding` has these modules of sentence-transformers after the encoder, computed in the graph:
+
+{% for module in sentence.modules -%}
+{{ loop.index }}. {{ module | string }}
+{% endfor %}
+A text has at most {{ manifest.spans["sequence"].high }} tokens\
+{% if sentence.do_lower_case %}, and is changed to lower case{% endif %}.\
+{% if prompts %} Prompts stand in front of a text:
+
+| prompt | text |
+|---|---|
+{% for name, text in prompts.items() -%}
+| {{ name }} | {{ text | quoted }} |
+{% endfor %}
+{% if default_prompt -%}
+Without `prompt_name`, `session(text)` takes \
+{{ prompts.items() | selectattr(1, "equalto", default_prompt) | map("first") | first }}.
+{%- else -%}
+Without `prompt_name`, `session(text)` takes none.
+{%- endif %}
+{%- endif %}
 {% endif %}
 ## How accurate
 
@@ -179,18 +208,29 @@ validation/report.html has the details.
 """
 
 
-def render(manifest: Manifest, architecture: str) -> str:
-    """The text of README.md for the release of `manifest`; `architecture` is the head's class in transformers."""
+def render(
+    manifest: Manifest,
+    architecture: str,
+    sentence: SentenceModules | None = None,
+    prompts: Prompts = _NO_PROMPTS,
+) -> str:
+    """The text of README.md for the release of `manifest`; `architecture` is the head's class in transformers.
+
+    `sentence` and `prompts` are those of a release with the modules of sentence-transformers.
+    """
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - Markdown
         keep_trailing_newline=True,
         finalize=_escaped,
     )
-    environment.filters |= {"headroom": headroom, "as_is": _AsIs, "code": _code}
+    environment.filters |= {"headroom": headroom, "as_is": _AsIs, "code": _code, "quoted": _quoted}
     task = architecture.removeprefix("DistilBertFor")
     return environment.from_string(_TEMPLATE).render(
         manifest=manifest,
+        sentence=sentence,
+        prompts={name: text for name, text in prompts.texts.items() if text},
+        default_prompt=prompts.default,
         metrics=[(variant.name, metric) for variant in manifest.variants for metric in variant.metrics],
         verdicts=[(variant.name, verdict) for variant in manifest.variants for verdict in variant.verdicts],
         labelled=any(judged_metric(variant) for variant in manifest.variants),
@@ -237,6 +277,11 @@ def _escaped(value: object) -> object:
 def _code(text: str) -> _AsIs:
     """`text` inside a block of code, which a line of its own would end."""
     return _AsIs(one_line(text))
+
+
+def _quoted(text: str) -> str:
+    """`text` in quotation marks, between which spaces at its ends are seen."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _timings(manifest: Manifest, variant: Variant) -> list[Mapping[str, str]]:

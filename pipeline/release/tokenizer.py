@@ -52,7 +52,8 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
             raise CheckpointError(
                 f"{path} cannot be copied: {cause}", hint="check its permissions"
             ) from cause
-    if not (destination / TOKENIZER).exists():
+    is_made = not (destination / TOKENIZER).exists()
+    if is_made:
         if not (destination / VOCABULARY).exists():
             raise CheckpointError(
                 f"{checkpoint.path} has no tokenizer: neither {TOKENIZER} nor {VOCABULARY}",
@@ -63,7 +64,7 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
                 f"{checkpoint.path} has no {TOKENIZER}, and its class of tokenizers is not made from {VOCABULARY}",
                 hint="save the tokenizer again: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
             )
-        _from_vocabulary(destination)
+        _from_vocabulary(destination, checkpoint.path)
 
     def damaged(problem: str) -> CheckpointError:
         return CheckpointError(
@@ -74,7 +75,7 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
     if _align(destination, tokenizer_class):
         tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
     settings = added_tokens.read(destination, _SPECIAL_TOKENS if tokenizer_class.from_vocabulary else {})
-    _add_tokens(destination / TOKENIZER, tokenizer, settings, damaged)
+    _add_tokens(destination / TOKENIZER, tokenizer, settings, damaged, is_made=is_made)
     _check_size(tokenizer, checkpoint.path, vocab_size)
     _complete(destination, tokenizer, longest)
     if checkpoint.sentence is not None:
@@ -128,13 +129,15 @@ def _content(value: object, default: str) -> str:
     return value if isinstance(value, str) else default
 
 
-def _from_vocabulary(folder: Path) -> None:
+def _from_vocabulary(folder: Path, checkpoint: Path) -> None:
+    """Write tokenizer.json for vocab.txt in `folder`, a copy of that of `checkpoint`."""
     settings = _Settings.read(folder)
+    vocabulary = checkpoint / VOCABULARY
     try:
         lines = (folder / VOCABULARY).read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as cause:
         raise CheckpointError(
-            f"{folder / VOCABULARY} is not UTF-8: {cause.reason} at byte {cause.start}",
+            f"{vocabulary} is not UTF-8: {cause.reason} at byte {cause.start}",
             hint="copy the file again, or save it as UTF-8",
         ) from cause
     pieces = {
@@ -143,13 +146,13 @@ def _from_vocabulary(folder: Path) -> None:
     missing = [token for token in settings.special.values() if token not in pieces]
     if missing:
         raise CheckpointError(
-            f"{folder / VOCABULARY} lacks the special tokens {', '.join(missing)}",
+            f"{vocabulary} lacks the special tokens {', '.join(missing)}",
             hint="copy tokenizer.json into the checkpoint: save the tokenizer with save_pretrained",
         )
 
     def unusable(problem: str) -> CheckpointError:
         return CheckpointError(
-            f"no tokenizer can be made from {folder / VOCABULARY}: {problem:.300}",
+            f"no tokenizer can be made from {vocabulary}: {problem:.300}",
             hint="copy tokenizer.json into the checkpoint: save the tokenizer with save_pretrained",
         )
 
@@ -199,12 +202,20 @@ def _has_type(part: object, name: str) -> TypeGuard[Mapping[str, object]]:
 
 
 def _add_tokens(
-    path: Path, tokenizer: tokenizers.Tokenizer, settings: TokenSettings, damaged: Callable[[str], Exception]
+    path: Path,
+    tokenizer: tokenizers.Tokenizer,
+    settings: TokenSettings,
+    damaged: Callable[[str], Exception],
+    *,
+    is_made: bool,
 ) -> None:
-    """Add the tokens of the other files to `tokenizer` and, if it did not have them, to tokenizer.json at `path`."""
+    """Add the tokens of the other files to `tokenizer` and, if it did not have them, to tokenizer.json at `path`.
+
+    A tokenizer that was made from vocab.txt (`is_made`) has no flags of its own, such as the lstrip of a mask.
+    """
     with library_errors(damaged):
         before, own = tokenizer.to_str(), tokenizer.get_added_tokens_decoder()
-    missing = settings.missing(own)
+    missing = settings.missing({} if is_made else own)
     with library_errors(damaged):
         tokenizer.add_tokens(missing)
         is_changed = tokenizer.to_str() != before

@@ -120,8 +120,6 @@ def _check_fp32(graph: "Graph", path: Path) -> None:
 
 
 def _load(path: Path, output: Path) -> "Graph":
-    import onnx_ir
-
     from pipeline.graph import file as graph_file
 
     if not path.is_file():
@@ -131,6 +129,8 @@ def _load(path: Path, output: Path) -> "Graph":
     _check_writable(output)
     try:
         loaded = graph_file.load(path)
+    except UsageError:
+        raise
     except Exception as cause:
         raise UsageError(
             f"{path} cannot be read as an ONNX file: {cause}", hint="copy it again, or export it again"
@@ -139,13 +139,6 @@ def _load(path: Path, output: Path) -> "Graph":
         raise UsageError(
             f"{path} does not hold a graph with an output", hint="copy it again, or export it again"
         )
-    for value in loaded.graph.initializers.values():
-        tensor = value.const_value
-        if isinstance(tensor, onnx_ir.ExternalTensor) and not Path(tensor.path).is_file():
-            raise UsageError(
-                f"{path} keeps weights in {tensor.location}, which is not beside it",
-                hint="copy the graph with all of its files",
-            )
     return loaded
 
 

@@ -37,7 +37,7 @@ def test_outputs_equal(
         modules_to_save=saved,
         use_rslora=rank_stabilized,
         rank_pattern={"v_lin": 2},
-        alpha_pattern={"v_lin": 3},
+        alpha_pattern={"layer.1.attention.v_lin": 5, "v_lin": 3},
         bias="all",
         init_lora_weights=False,
     )

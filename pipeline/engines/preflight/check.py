@@ -1,6 +1,7 @@
 """Checks any ONNX file before an engine is built from it: which nodes prevent that, and what to do about them."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -24,6 +25,8 @@ from pipeline.engines.preflight.inspection import (
     type_name,
 )
 from pipeline.errors import StageError, UsageError
+from pipeline.graph import external_data
+from pipeline.graph.external_data import StoredWeight
 from pipeline.graph.names import module_of
 from pipeline.store.versions import installed
 
@@ -137,42 +140,48 @@ _EXTERNAL = "external data"
 
 def _external_data(model: onnx.ModelProto, folder: Path) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     """The files that contain weights, and the problems with them."""
-    ends: dict[str, int] = {}
-    first: dict[str, str] = {}
-    for tensor in (tensor for graph in graphs(model) for tensor in graph.initializer):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            entries = {entry.key: entry.value for entry in tensor.external_data}
-            name = entries.get("location", "")
-            first.setdefault(name, tensor.name)
-            end = _number(entries.get("offset")) + _number(entries.get("length"))
-            ends[name] = max(ends.get(name, 0), end)
-    problems = []
-    for name, end in ends.items():
-        path = folder / name
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            text, advice = f"{name!r} lies outside the model's folder", "save the model again beside its data"
-        elif not path.is_file():
-            text, advice = f"{name!r} is not beside the model", f"put it into {folder}"
-        elif path.stat().st_size < end:
-            text = f"{name!r} has {path.stat().st_size} bytes, and the weights need {end}"
-            advice = "copy it again: it is incomplete"
-        else:
-            continue
-        problems.append(
-            Problem(
-                kind="refused",
-                problem=text,
-                module=first[name].rpartition(".")[0],
-                node=first[name],
-                operator=_EXTERNAL,
-                advice=advice,
-            )
+    weights = [
+        _stored(tensor)
+        for graph in graphs(model)
+        for tensor in graph.initializer
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+    ]
+    problems = tuple(
+        Problem(
+            kind="refused",
+            problem=problem.text,
+            module=problem.weight.rpartition(".")[0],
+            node=problem.weight,
+            operator=_EXTERNAL,
+            advice=problem.advice,
         )
-    return tuple(ends), tuple(problems)
+        for problem in external_data.problems(weights, folder)
+    )
+    return tuple(dict.fromkeys(weight.location for weight in weights)), problems
 
 
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else 0
+def _stored(tensor: onnx.TensorProto) -> StoredWeight:
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    given = _number(entries.get("length"))
+    try:
+        element_bytes = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    except (KeyError, TypeError, ValueError):
+        # A type of a later version of ONNX
+        needed = given or 0
+    else:
+        needed = math.prod(tensor.dims) * element_bytes
+    return StoredWeight(
+        name=tensor.name,
+        location=entries.get("location", ""),
+        start=_number(entries.get("offset")) or 0,
+        # Some types have two elements in a byte
+        needed=min(needed, given) if given else needed,
+        given=None,
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,8 @@ def adapter(folder: Path, state: dict[str, torch.Tensor], **changes: object) -> 
         ({"use_rslora": True}, 4.0),
         ({"alpha_pattern": {"q_lin": 2}}, 0.5),
         ({"alpha_pattern": {"k_lin": 2}}, 2.0),
+        ({"alpha_pattern": {"layer.0.attention.q_lin": 2, "q_lin": 4}}, 0.5),
+        ({"init_lora_weights": "gaussian", "megatron_core": "megatron.core", "lora_bias": False}, 2.0),
     ],
 )
 def test_a_lora_is_added_with_its_scale(
@@ -109,6 +111,11 @@ def test_the_modules_of_sentence_transformers_are_kept(
         ({"use_dora": True}, "use_dora True"),
         ({"layer_replication": [[0, 1]]}, "layer_replication"),
         ({"init_lora_weights": "pissa_niter_16"}, "init_lora_weights 'pissa_niter_16'"),
+        ({"init_lora_weights": "lora_ga"}, "init_lora_weights 'lora_ga'"),
+        ({"lora_bias": True}, "lora_bias True"),
+        ({"trainable_token_indices": [1, 2]}, "trainable_token_indices"),
+        ({"target_parameters": ["ffn.lin1.weight"]}, "target_parameters"),
+        ({"setting_of_a_later_peft": 1}, "setting_of_a_later_peft 1"),
         ({"alpha_pattern": {".*q_lin": 2}}, "alpha_pattern"),
         ({"lora_alpha": "8"}, "lora_alpha"),
     ],
@@ -184,6 +191,9 @@ def test_a_setfit_model_is_refused_unless_a_head_is_named(make_checkpoint: MakeC
     ) as caught:
         find(folder)
     assert "--head features" in caught.value.hint
+    # Both kinds of classifiers have a way
+    assert "head.coef_" in caught.value.hint
+    assert "head.linear.weight" in caught.value.hint
     remarks = load_checkpoint(folder, head="features").remarks
     assert any("model_head.pkl is not read" in remark for remark in remarks)
     assert json.loads((folder / "modules.json").read_text())

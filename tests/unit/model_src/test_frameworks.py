@@ -20,6 +20,10 @@ from model_src.framework_names import in_pytorch
 FIXTURES = Path(__file__).parents[2] / "framework_checkpoints"
 FILES = {"tf": "tf_model.h5", "flax": "flax_model.msgpack"}
 
+# Where the framework's float32 is more than 5e-7 of the largest output away from the same model in float64: Flax's
+# masked language model is 1.08e-6 away, where outputs reach 2.11
+ROUNDING = {("masked_lm", "flax"): 5.2e-7}
+
 every_file = pytest.mark.parametrize("framework", FILES)
 
 
@@ -45,7 +49,8 @@ def test_weights_and_answers_are_those_of_the_framework(head: str, framework: st
     folder = checkpoint(head, framework, tmp_path / "folder")
     assert same_weights(folder, FIXTURES / head)
     expected = np.load(FIXTURES / head / "expected.npz")
-    model = load_checkpoint(folder, attention="eager").model
+    # In float64, so that the difference is the framework's own rounding, the same on every machine
+    model = load_checkpoint(folder, attention="eager").model.double()
     with torch.no_grad():
         outputs = model(
             torch.from_numpy(expected["input_ids"]).long(), torch.from_numpy(expected["attention_mask"])
@@ -55,8 +60,8 @@ def test_weights_and_answers_are_those_of_the_framework(head: str, framework: st
         wanted, found = expected[f"{framework}_{name}"], value.numpy()
         if wanted.shape[1:2] == mask.shape[1:]:
             wanted, found = wanted[mask], found[mask]
-        # TensorFlow's and Flax's own answers differ by 1.1e-6 where outputs reach 2.1, in the order of float32 sums
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6 * max(1, np.abs(wanted).max()))
+        limit = ROUNDING.get((head, framework), 5e-7)
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=limit * max(1, np.abs(wanted).max()))
 
 
 def test_shards_are_read(tmp_path: Path) -> None:

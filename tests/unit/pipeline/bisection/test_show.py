@@ -50,7 +50,7 @@ def test_a_row_names_swallowed_modules_and_says_exact() -> None:
 def test_the_summary_ends_with_a_line_for_a_recipe() -> None:
     whole, metric, excluded, line = show.summary(BISECTION)
     assert whole == (
-        "sentiment 1, onnxruntime-cpu:int8: noise 2.00e-02 of the outputs' energy, 1 of 8 decisions flipped, "
+        "sentiment 1, onnxruntime-cpu:int8: noise 2.00e-02 of the outputs' varying energy, 1 of 8 decisions flipped, "
         "over 8 texts (100 tokens)"
     )
     assert metric == "accuracy: 0.7500 in float, 0.5000 in the variant"

@@ -1,10 +1,13 @@
 """The model card shows names and notes as text."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from distilforge.manifest import Verdict, Withheld
+from distilforge.manifest import Span, Verdict, Withheld
+from distilforge.text.prompts import Prompts
 
+from model_src.sentence.modules import Dense, Normalize, Pooling, SentenceModules
 from pipeline.release import model_card, summary
 from tests.unit.pipeline.release.test_publish import manifest
 from validation.token_ids.result import TokenIdComparison
@@ -52,6 +55,35 @@ def test_the_data_are_in_the_table_of_origins() -> None:
     without = model_card.render(made, "DistilBertModel")
     assert "\n| recipe | sha256 " in without
     assert " |\n| pipeline | git " in without
+
+
+SENTENCE = SentenceModules(
+    modules=(
+        Pooling(modes=("mean", "cls")),
+        Dense(in_features=8, out_features=4, bias=True, activation="tanh", weights=Path("weights")),
+        Normalize(),
+    ),
+    layer_names=("2", "3"),
+    max_seq_length=24,
+    do_lower_case=True,
+    files=(),
+    copies={},
+    types=(),
+)
+
+
+def test_the_card_names_the_modules_of_a_sentence_embedding() -> None:
+    made = replace(manifest(), spans={"sequence": Span(low=2, usual=8, high=24)})
+    prompts = Prompts(texts={"query": "find: ", "document": ""}, default="find: ")
+    card = model_card.render(made, "DistilBertModel", SENTENCE, prompts)
+    assert "1. Pooling (mean, cls)\n2. Dense (8 to 4, tanh)\n3. Normalize\n" in card
+    assert "A text has at most 24 tokens, and is changed to lower case." in card
+    assert '| query | "find: " |\n' in card
+    assert "`session(text)` takes query." in card
+    assert "document" not in card
+    plain = model_card.render(made, "DistilBertModel", replace(SENTENCE, do_lower_case=False))
+    assert "A text has at most 24 tokens.\n\n## How accurate" in plain
+    assert "## The embedding of a text" not in model_card.render(made, "DistilBertModel")
 
 
 def test_openvino_is_shown_with_the_properties_that_were_validated() -> None:

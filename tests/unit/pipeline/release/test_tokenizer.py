@@ -86,6 +86,23 @@ def test_a_tokenizer_made_from_the_vocabulary_equals_transformers(
     assert ids(released(checkpoint, tmp_path)) == expected
 
 
+def test_special_tokens_of_a_vocabulary_have_the_flags_of_the_configuration(
+    write: Write, tmp_path: Path
+) -> None:
+    checkpoint = write()
+    (checkpoint.path / "config.json").write_text('{"model_type": "distilbert"}')
+    remove(checkpoint, "tokenizer.json", "special_tokens_map.json")
+    mask = {"__type": "AddedToken", "content": "[MASK]", "lstrip": True, "normalized": False}
+    (checkpoint.path / "tokenizer_config.json").write_text(json.dumps({"mask_token": mask}))
+    text = "bed   [MASK] cab"
+    expected = transformers.AutoTokenizer.from_pretrained(checkpoint.path)(text, return_offsets_mapping=True)
+    made = tokenizers.Tokenizer.from_file(str(released(checkpoint, tmp_path) / "tokenizer.json")).encode(text)
+    assert made.ids == expected["input_ids"]
+    # The mask takes the spaces before it
+    assert made.offsets == expected["offset_mapping"]
+    assert (3, 12) in made.offsets
+
+
 @pytest.mark.parametrize("tokenizer_class", ["DistilBertTokenizer", "BertTokenizerFast", None])
 @pytest.mark.parametrize("changes", [{"do_lower_case": False}, {"strip_accents": False}, {}], ids=str)
 def test_tokenizer_json_obeys_a_configuration_that_differs(
@@ -158,7 +175,9 @@ def test_a_vocabulary_without_special_tokens_is_refused(write: Write, tmp_path: 
     checkpoint = write()
     remove(checkpoint, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
     (checkpoint.path / "vocab.txt").write_text("[PAD]\n[UNK]\na\n")
-    with pytest.raises(CheckpointError, match=r"lacks the special tokens \[SEP\], \[CLS\], \[MASK\]"):
+    with pytest.raises(
+        CheckpointError, match=r"checkpoint/vocab\.txt lacks the special tokens \[SEP\], \[CLS\], \[MASK\]"
+    ):
         released(checkpoint, tmp_path)
 
 
