@@ -84,18 +84,21 @@ class _Exported:
         )
 
 
-@_Deleter
-def _delete(managed: "ctypes._Pointer[_ManagedTensor]") -> None:
+def _release(managed: "ctypes._Pointer[_ManagedTensor]") -> None:
     context = managed.contents.context
     ctypes.pythonapi.Py_DecRef(ctypes.cast(context, ctypes.py_object))
 
 
-@ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
-def _destroy_capsule(capsule: int) -> None:
+def _release_unused(capsule: int) -> None:
     # A consumer renames a capsule, and then calls the deleter itself
     if _is_named(capsule, _NAME):
         pointer = _pointer_of_destroyed(capsule, _NAME)
-        _delete(ctypes.cast(pointer, ctypes.POINTER(_ManagedTensor)))
+        _release(ctypes.cast(pointer, ctypes.POINTER(_ManagedTensor)))
+
+
+# C calls them, so that they must live as long as this module
+_delete = _Deleter(_release)
+_destroy_capsule = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(_release_unused)
 
 
 def export(
