@@ -43,15 +43,15 @@ $(VENV_TARGET)/bin/python:
 	"$(PYTHON)" -m venv "$(VENV)"
 
 $(VENV_TARGET)/.installed: $(VENV_TARGET)/bin/python $(PROJECTS)
-	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints]'
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,openvino]'
 	@touch "$@"
 
 $(VENV_TARGET)/.installed-bench: $(VENV_TARGET)/.installed
-	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,bench]'
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,openvino,bench]'
 	@touch "$@"
 
 $(VENV_TARGET)/.installed-dev: $(VENV_TARGET)/.installed
-	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,dev]'
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,openvino,dev]'
 	@touch "$@"
 
 setup-bench: $(VENV_TARGET)/.installed-bench ## the same, with the peers that benchmarks compare with

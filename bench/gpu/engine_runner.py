@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from distilforge.backends import Engine, backends
+from distilforge.backends import backends
 from distilforge.checks.feeds import Array
 from distilforge.cuda.arrays import DeviceArray
+from distilforge.engine import Engine
 from distilforge.manifest import Variant
 from distilforge.tensorrt.engine import TensorRTEngine
 from distilforge.tensorrt.settings import KERNELS

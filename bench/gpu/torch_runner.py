@@ -46,11 +46,11 @@ class TorchRunner(GpuRunner):
                 for name, array in self._host.items():
                     # A CUDA graph reads from the address that it was captured with
                     self._batch[name].copy_(torch.from_numpy(array), non_blocking=True)
-            self._logits = self._model(**self._batch).logits
-            if self._copies:
-                # Waits for the device
-                self._logits = self._logits.cpu()
-            else:
+            logits = self._model(**self._batch).logits
+            assert logits is not None
+            # Copying waits for the device
+            self._logits = logits.cpu() if self._copies else logits
+            if not self._copies:
                 torch.cuda.synchronize()
 
     def logits(self) -> Logits:

@@ -48,7 +48,7 @@ _STAGES: dict[StageName, str] = {
 }
 _BUILD = (
     "Build, validate and publish releases. The last line printed is the release's path. A build of several ends with "
-    "a table of all of them, and with the worst exit code: the first of 5, 4, 3, 2, 6 that one of them has."
+    "a table of all of them, and with the worst of their exit codes."
 )
 
 
@@ -198,7 +198,7 @@ def check(
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Print what would keep an engine from being built of an ONNX file; exit 5 if anything would."""
+    """Print what prevents an engine from being built from an ONNX file; exit 5 if anything does."""
     with report_errors(verbose):
         from pipeline import targets
         from pipeline.engines.preflight import check
@@ -228,7 +228,7 @@ def convert(
         str | None, typer.Option(metavar="FOLDER|ID", help="The base model of the adapter in SOURCE.")
     ] = None,
 ) -> None:
-    """Write a DistilBERT checkpoint for PyTorch of a BERT, of TensorFlow's or Flax's files, or of a LoRA adapter."""
+    """Write a PyTorch checkpoint of a DistilBERT from a BERT, TensorFlow's or Flax's weights, or a LoRA adapter."""
     with report_errors():
         from model_src import convert as conversion
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from distilforge.manifest import Manifest, proves_validity
 
+from pipeline import targets
 from pipeline.recipe.recipe import Recipe, answer_limits, limits, timing_limits
 from pipeline.release import assemble
 from pipeline.stages import token_ids
@@ -57,7 +58,8 @@ def compare(
             "gates": answer_limits(recipe.gates),
             "host": versions.host(),
             "tools": versions.of(
-                "torch", "onnxruntime", "tokenizers", "numpy", "scipy", "seqeval", "torchmetrics"
+                *("torch", "onnxruntime", "tokenizers", "numpy", "scipy", "seqeval", "torchmetrics"),
+                *targets.packages_of(variant.target for variant in manifest.variants),
             ),
             "source": dependencies.digest_of(make),
         },
@@ -110,7 +112,10 @@ def time(
             "model": source.model,
             "gates": timing_limits(recipe.gates),
             "host": versions.host(),
-            "tools": versions.of("torch", "onnxruntime", "numpy"),
+            "tools": versions.of(
+                *("torch", "onnxruntime", "numpy"),
+                *targets.packages_of(variant.target for variant in manifest.variants),
+            ),
             "source": dependencies.digest_of(make),
         },
         make=make,
@@ -169,6 +174,7 @@ def with_results(manifest: Manifest, report: "Report") -> Manifest:
             replace(
                 variant,
                 notes=(*variant.notes, *reports[variant.name].notes),
+                widened=reports[variant.name].widened,
                 validated=proves_validity((*variant.verdicts, *reports[variant.name].verdicts)),
                 metrics=reports[variant.name].metrics,
                 verdicts=(*variant.verdicts, *reports[variant.name].verdicts),

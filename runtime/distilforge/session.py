@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from distilforge.backends import Engine
 from distilforge.checks.arguments import Truncation, check_option, check_texts
-from distilforge.checks.feeds import Array, check_feeds
+from distilforge.checks.feeds import check_feeds
 from distilforge.checks.interface import check_outputs
+from distilforge.engine import Array, DeviceEngine, Engine
 from distilforge.errors import InputError, UnavailableError
 from distilforge.logits.probabilities import Floats
 from distilforge.manifest import Manifest, Span, Variant
@@ -19,28 +19,6 @@ from distilforge.tokenizer import Encoding, Text, Tokenizer
 
 if TYPE_CHECKING:
     from distilforge.cuda.arrays import DeviceArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """How a session was opened: the arguments of `distilforge.open` that give the same session again."""
-
-    release: str
-    """The absolute path of the version folder."""
-    variant: str
-    """The name of the variant that was loaded."""
-    providers: tuple[str, ...] | None
-    """The argument `providers`."""
-    threads: int | None
-    """The argument `threads`."""
-    allow_unvalidated: bool
-    """The argument `allow_unvalidated`."""
-    trust: str | None = None
-    """The absolute path of the argument `trust`."""
-    manifest_sha256: str | None = None
-    """The argument `manifest_sha256`."""
-    at_least: str | int | None = None
-    """The argument `at_least`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +35,8 @@ class SessionParts:
     """The release's tokenizer."""
     vocabulary: int
     """How many token ids the model has embeddings for; ids lie below it."""
-    opening: Opening | None = None
-    """How the release was opened; None for a session of an engine that was not opened from a release."""
+    reopen: Callable[[], "Session"] | None = None
+    """Opens the same session again, and can be pickled; None if the engine was not opened from a release."""
 
 
 class Session:
@@ -82,17 +60,17 @@ class Session:
         """Applications call `distilforge.open` instead."""
         self._loaded = loaded
 
-    def __reduce__(self) -> tuple[Callable[[Opening], "Session"], tuple[Opening]]:
+    def __reduce__(self) -> tuple[Callable[[], "Session"], tuple[()]]:
         """Pickle the arguments of `distilforge.open`, since an engine cannot be pickled.
 
         Raises InputError for a session that `distilforge.open` did not make.
         """
-        if self._loaded.opening is None:
+        if self._loaded.reopen is None:
             raise InputError(
                 "this session cannot be pickled, since distilforge.open did not make it",
                 hint="make it in the other process",
             )
-        return _open_again, (self._loaded.opening,)
+        return self._loaded.reopen, ()
 
     @property
     def manifest(self) -> Manifest:
@@ -151,10 +129,8 @@ class Session:
         Raises UnavailableError if the variant is not an engine that this package runs itself, InputError if the engine
         cannot take the arrays, and EngineError if it fails.
         """
-        from distilforge.tensorrt.engine import TensorRTEngine
-
         engine = self._loaded.engine
-        if not isinstance(engine, TensorRTEngine):
+        if not isinstance(engine, DeviceEngine):
             raise UnavailableError(
                 f"the variant {self.variant.name!r} does not take arrays on a device",
                 hint="open a variant of tensorrt or tensorrt-rtx, or pass arrays in host memory to run",
@@ -214,20 +190,3 @@ class Session:
         for rows in batches(lengths, self._span("batch"), sequence):
             feeds = pad([encodings[row] for row in rows], pad_id=pad_id, at_least=sequence.low)
             yield Batch(rows=rows, feeds=feeds)
-
-
-def _open_again(opening: Opening) -> Session:
-    """The session of a pickle."""
-    # A session needs `open` only here, and `open` needs this module
-    from distilforge.opening.open import open_release
-
-    return open_release(
-        opening.release,
-        variant=opening.variant,
-        providers=opening.providers,
-        threads=opening.threads,
-        allow_unvalidated=opening.allow_unvalidated,
-        trust=opening.trust,
-        manifest_sha256=opening.manifest_sha256,
-        at_least=opening.at_least,
-    )

@@ -15,6 +15,8 @@ from validation.reports.report import AGREEMENT, Agreement, Stability, VariantRe
 from validation.statistics.classes import more_may_show_a_loss
 from validation.statistics.noninferiority import smallest_upper_end
 
+WIDENED = "Held to wider limits than usual"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
@@ -46,6 +48,7 @@ def judge(observations: Observations, gates: Gates) -> VariantReport:
         verdicts=judge_answers(observations, gates),
         stability=observations.stability,
         notes=tuple(_notes(observations, gates)),
+        widened=gates.widened(observations.variant.precision),
     )
 
 
@@ -172,8 +175,8 @@ def _notes(observations: Observations, gates: Gates) -> Iterator[str]:
     if observations.obstacle:
         look = comparison.look if comparison and comparison.eager else None
         yield oracle.note(observations.variant, observations.obstacle, look)
-    if sentence := gates.widened(observations.variant.precision):
-        yield sentence
+    if phrases := gates.widened(observations.variant.precision):
+        yield f"{WIDENED}: {'; '.join(phrases)}."
     if comparison:
         yield from power_notes(comparison, gates.of(observations.variant.precision), gates)
     dependent = _batch_dependent_pass(observations.variant, gates)

@@ -6,7 +6,7 @@ from distilforge.manifest import Verdict
 
 from validation.answers.accuracy import Comparison
 from validation.gates import Gates, Limits
-from validation.judgement.verdicts import CHANCE, LABELS, RARE_CLASSES, Kind, verdict_of
+from validation.judgement.verdicts import CALIBRATION, CHANCE, LABELS, RARE_CLASSES, Kind, verdict_of
 from validation.statistics.chance import above_chance
 from validation.statistics.classes import ClassLoss, ClassVerdicts, class_verdicts
 from validation.statistics.metrics import Score
@@ -87,7 +87,7 @@ def judge_calibration(comparison: Comparison, limits: Limits, gates: Gates) -> I
         limit=limits.calibration,
         unit="Brier score",
         reason=REASON_CALIBRATION,
-        kind="calibration",
+        kind=CALIBRATION,
         interval=(low, high),
         settled=high <= limits.calibration or low > limits.calibration,
     )

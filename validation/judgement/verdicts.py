@@ -43,6 +43,8 @@ LABELS: Kind = "labels"
 RARE_CLASSES: Kind = "rare classes"
 ERROR: Kind = "error"
 AGREEMENT: Kind = "agreement"
+NOISE: Kind = "noise"
+CALIBRATION: Kind = "calibration"
 SPEEDUP_OVER_EAGER: Kind = "speedup over eager"
 SPEEDUP_OVER_SIBLING: Kind = "speedup over sibling"
 TOKEN_IDS: Kind = "token ids"
@@ -51,7 +53,7 @@ QUESTIONS: Mapping[str, str] = {
     CHANCE: "whether the labels fit the model",
     LABELS: "whether the labels fit the model",
     LOSS: "the loss of the metric",
-    "calibration": "the loss of calibration",
+    CALIBRATION: "the loss of calibration",
     "recall": "the recall of every class",
     "precision": "the precision of every class",
     RARE_CLASSES: "classes with few answers",
@@ -68,10 +70,11 @@ REASON_ERROR = (
     "the values, so an error in a channel with values beyond 1 is divided by the largest of them"
 )
 REASON_NOISE = (
-    "rounding adds noise in proportion to the signal: fp16 rounds by 0.05% of a value and ends near 0.1%; int8 rounds "
-    "by 1% of an activation's spread in each of some forty products and ends near 5 to 20%; a wrong scale, a saturated "
-    "layer or a fault in the graph gives 50% and more, for any head and without labels; the spread is taken around the "
-    "mean of each channel, since what is constant over the texts says nothing of any of them"
+    "rounding adds noise in proportion to the signal: fp16 rounds by 0.05% of a value and ends near 0.1%; bf16 rounds "
+    "by 0.4%, eight times as much; int8 rounds by 1% of an activation's spread in each of some forty products and ends "
+    "near 5 to 20%; a wrong scale, a saturated layer or a fault in the graph gives 50% and more, for any head and "
+    "without labels; the spread is taken around the mean of each channel, since what is constant over the texts says "
+    "nothing of any of them"
 )
 REASON_AGREEMENT = (
     "an application acts on the label, so a changed label counts even if the metric stayed the same: rounding only "
@@ -169,7 +172,7 @@ def judge_noise(inputs: str, noise: float, limit: float) -> Verdict:
         limit=limit,
         unit="of the output's spread",
         reason=REASON_NOISE,
-        kind="noise",
+        kind=NOISE,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from distilforge.benchmark.variant import shapes_within_spans, usual_choices, variant_subject
 from distilforge.manifest import (
     Manifest,
     Measurement,
@@ -17,7 +18,6 @@ from distilforge.timing import ratios
 from distilforge.timing.ratios import Estimate
 from distilforge.timing.rounds import Budget, time_subjects
 from distilforge.timing.shape import Shape
-from distilforge.timing.variant import shapes_within_spans, usual_choices, variant_subject
 
 from validation.answers import oracle
 from validation.gates import Gates

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import matplotlib as mpl
 import numpy as np
 from distilforge.manifest import Measurement, Verdict
+from distilforge.timing import ratios
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -35,27 +36,32 @@ def _style() -> Iterator[None]:
         yield
 
 
-def latency(measurements: Sequence[Measurement], title: str) -> str:
-    """Every sample of eager PyTorch and of a variant, with the medians marked; one panel for each shape."""
+def latency(measurements: Sequence[Measurement], title: str, *, apart: Sequence[int] = ()) -> str:
+    """Every sample of eager PyTorch and of a variant, with the medians marked; one panel for each shape.
+
+    The rounds `apart` are shown, and left out of the medians (distilforge.timing.ratios).
+    """
     shapes = tuple(dict.fromkeys((sample.batch, sample.tokens) for sample in measurements))
     with _style():
         figure = Figure(figsize=(9.2, 2.7), layout="constrained")
         panels = figure.subplots(1, len(shapes), squeeze=False)[0]
         for panel, shape in zip(panels, shapes, strict=True):
-            _samples(panel, [sample for sample in measurements if (sample.batch, sample.tokens) == shape])
+            _samples(
+                panel, [sample for sample in measurements if (sample.batch, sample.tokens) == shape], apart
+            )
             panel.set_title(f"{shape[0]} × {shape[1]} tokens", fontsize=9.5)
         panels[0].set_ylabel("milliseconds")
         return _svg(figure, title)
 
 
-def _samples(panel: Axes, measurements: Sequence[Measurement]) -> None:
+def _samples(panel: Axes, measurements: Sequence[Measurement], apart: Sequence[int]) -> None:
     random = np.random.default_rng(0)
     for place, sample in enumerate(measurements):
         milliseconds = 1000 * np.asarray(sample.seconds)
         color, marker = (GREY, "o") if sample.subject == EAGER else (BLUE, "D")
         across = place + random.uniform(-0.22, 0.22, len(milliseconds))
         panel.scatter(across, milliseconds, s=12, color=color, marker=marker, alpha=0.45, linewidths=0)
-        median = float(np.median(milliseconds))
+        median = 1000 * ratios.seconds(sample, apart=apart).value
         panel.hlines(median, place - 0.34, place + 0.34, color=color, linewidth=2)
         panel.annotate(
             f"{short(median)} ms", (place + 0.36, median), color=color, fontsize=8.5, va="center", ha="left"

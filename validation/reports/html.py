@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import jinja2
-import numpy as np
 from distilforge.manifest import Manifest, Steadiness
 from distilforge.timing import ratios
 from markupsafe import Markup
@@ -55,7 +54,7 @@ def render(report: Report, manifest: Manifest) -> str:
         short=short,
         milliseconds=partial(_milliseconds, report),
         intervals=Markup(figures.intervals(judged, "Intervals and limits")) if has_intervals else "",  # noqa: S704
-        latency={variant.name: _latency(variant) for variant in report.variants},
+        latency={variant.name: _latency(report, variant) for variant in report.variants},
     )
 
 
@@ -111,18 +110,23 @@ def _phrase(words: str, number: float | None) -> list[str]:
     return [] if number is None else [words.format(number)]
 
 
-def _latency(variant: VariantReport) -> Markup:
+def _latency(report: Report, variant: VariantReport) -> Markup:
     if not variant.measurements:
         return Markup("")
+    svg = figures.latency(variant.measurements, f"Latency of {variant.name}", apart=_apart(report))
     # matplotlib escapes the texts that it writes into SVG.
-    return Markup(figures.latency(variant.measurements, f"Latency of {variant.name}"))  # noqa: S704
+    return Markup(svg)  # noqa: S704
+
+
+def _apart(report: Report) -> tuple[int, ...]:
+    """The rounds that medians and ratios leave out."""
+    return report.timing.apart if report.timing is not None else ()
 
 
 def _milliseconds(
     report: Report, variant: VariantReport, speedup: Speedup, *, eager: bool, slowest: bool = False
 ) -> str:
     """The median milliseconds at the speed-up's shape as text, or with `slowest` the 90th percentile of all runs."""
-    apart = report.timing.apart if report.timing is not None else ()
     (measurement,) = (
         sample
         for sample in variant.measurements
@@ -130,5 +134,5 @@ def _milliseconds(
         and (sample.subject == EAGER) == eager
     )
     if slowest:
-        return short(1000 * float(np.quantile(measurement.seconds, 0.9)))
-    return short(1000 * ratios.seconds(measurement, apart=apart).value)
+        return short(1000 * ratios.quantile(measurement, 0.9))
+    return short(1000 * ratios.seconds(measurement, apart=_apart(report)).value)

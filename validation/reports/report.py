@@ -96,6 +96,8 @@ class VariantReport:
     """When padded and when batched."""
     notes: tuple[str, ...] = ()
     """What a reader must know before deploying it, one sentence each."""
+    widened: tuple[str, ...] = ()
+    """The limits that are wider than usual, a phrase each; a note says the same."""
     withheld: str = ""
     """Why it is left out of the release although no check of its answers failed; empty where it is published."""
 

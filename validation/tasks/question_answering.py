@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import distilforge
 import numpy as np
-from distilforge.checks.feeds import Array as FeedArray
+from distilforge.engine import Array as FeedArray
 from distilforge.errors import InputError
 from distilforge.manifest import Tensor, Variant
 from distilforge.session import SessionParts

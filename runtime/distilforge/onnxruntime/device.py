@@ -20,8 +20,8 @@ from distilforge.manifest import Manifest, Span, Variant
 from distilforge.onnxruntime import contexts, placement
 from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime.engine import CPU, OnnxRuntimeEngine
-from distilforge.onnxruntime.plugin import Plugin, devices_of
 from distilforge.onnxruntime.settings import Settings
+from distilforge.plugin import Plugin, devices_of
 from distilforge.release import read_manifest
 from distilforge.tensorrt import obstacles
 from distilforge.tensorrt.engine_runtime import EngineRuntime
@@ -60,6 +60,9 @@ class OnnxRuntimeDevice:
     """The provider's options that name a folder for what it compiles from ONNX graphs."""
     capabilities: tuple[str, ...] = ()
     """The compute capabilities that the provider supports, as manifests write them; empty for all."""
+
+    def check_settings(self, variant: Variant) -> None:
+        Settings.of(variant)
 
     def obstacle(self, variant: Variant, ask: Callable[[], Driver | str] = survey) -> str | None:
         driver = ask()

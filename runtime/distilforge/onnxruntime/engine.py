@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from distilforge.checks.feeds import Array
 from distilforge.checks.outputs import check_finite
+from distilforge.engine import Array
 from distilforge.errors import EngineError, ReleaseError, UnavailableError
 from distilforge.manifest import Tensor, Variant
 from distilforge.registry import nearest

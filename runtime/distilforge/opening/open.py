@@ -4,25 +4,61 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, overload
 
-from distilforge.backends import Engine
 from distilforge.checks.arguments import check_names, check_threads
 from distilforge.checks.interface import check_interface
 from distilforge.contents import State, states
+from distilforge.engine import Engine
 from distilforge.errors import InputError, ReleaseError, UnavailableError
 from distilforge.heads import heads
 from distilforge.manifest import Manifest, Variant
 from distilforge.opening.selection import Selection, select_variant
 from distilforge.registry import nearest
 from distilforge.release import check_digests, check_files, read_manifest, resolve
-from distilforge.session import Opening, Session, SessionParts
+from distilforge.session import Session, SessionParts
 from distilforge.tokenizer import Tokenizer
 
 S = TypeVar("S", bound=Session)
 _ATTEMPTS = 3
 _logger = logging.getLogger("distilforge")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How a session was opened: the arguments of `distilforge.open` that give the same session again."""
+
+    release: str
+    """The absolute path of the version folder."""
+    variant: str
+    """The name of the variant that was loaded."""
+    providers: tuple[str, ...] | None
+    """The argument `providers`."""
+    threads: int | None
+    """The argument `threads`."""
+    allow_unvalidated: bool
+    """The argument `allow_unvalidated`."""
+    trust: str | None = None
+    """The absolute path of the argument `trust`."""
+    manifest_sha256: str | None = None
+    """The argument `manifest_sha256`."""
+    at_least: str | int | None = None
+    """The argument `at_least`."""
+
+    def __call__(self) -> Session:
+        """Open the release again; raises what `open_release` raises."""
+        return open_release(
+            self.release,
+            variant=self.variant,
+            providers=self.providers,
+            threads=self.threads,
+            allow_unvalidated=self.allow_unvalidated,
+            trust=self.trust,
+            manifest_sha256=self.manifest_sha256,
+            at_least=self.at_least,
+        )
 
 
 @overload
@@ -152,7 +188,7 @@ def open_release(
             engine=engine,
             tokenizer=tokenizer,
             vocabulary=parsed.configuration.vocab_size,
-            opening=Opening(
+            reopen=Opening(
                 release=str(folder),
                 variant=selection.variant.name,
                 providers=None if providers is None else tuple(providers),

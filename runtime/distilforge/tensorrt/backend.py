@@ -32,6 +32,9 @@ class TensorRT:
     preference: int
     """See distilforge.backends.Backend."""
 
+    def check_settings(self, variant: Variant) -> None:
+        EngineSettings.of(variant)
+
     def obstacle(self, variant: Variant) -> str | None:
         return obstacle(variant, self.runtime)
 

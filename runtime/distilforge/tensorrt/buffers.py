@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from distilforge.checks.feeds import Array
 from distilforge.cuda.runtime import Cuda
+from distilforge.engine import Array
 
 _PAGE_BYTES = 4096
 

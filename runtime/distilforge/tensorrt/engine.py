@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import numpy as np
 
-from distilforge.checks.feeds import Array
 from distilforge.checks.outputs import check_finite
 from distilforge.cuda.arrays import DeviceArray, taken
 from distilforge.cuda.driver import Device
 from distilforge.cuda.runtime import Cuda
+from distilforge.engine import Array
 from distilforge.errors import EngineError, InputError
 from distilforge.manifest import Tensor
 from distilforge.tensorrt.kernels import KernelCache

@@ -9,9 +9,9 @@ from math import prod
 
 import numpy as np
 
-from distilforge.checks.feeds import Array
 from distilforge.cuda.arrays import DeviceArray
 from distilforge.cuda.runtime import Cuda
+from distilforge.engine import Array
 from distilforge.errors import EngineError
 from distilforge.tensorrt.buffers import Buffer, Staging
 from distilforge.tensorrt.pool import Closable

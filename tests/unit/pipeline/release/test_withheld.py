@@ -87,6 +87,8 @@ def test_a_slower_variant_is_left_out_and_the_rest_is_published(candidate: Path,
     assert first.cells()[-1].startswith("passed, wider limits, not settled: whether the labels fit the model")
     assert second.cells()[2] == INT8
     assert second.cells()[-1] == f"withheld: {withheld.reason}"
+    assert (first.validated, first.withheld) == (True, "")
+    assert (second.validated, second.withheld) == (False, withheld.reason)
     assert len(first.cells()) == len(second.cells()) == len(summary.COLUMNS)
 
 

@@ -11,7 +11,7 @@ import onnx_ir
 import onnxruntime
 import pytest
 from distilforge import EngineError, UnavailableError
-from distilforge.backends import backends
+from distilforge.backends import Backend, backends
 from distilforge.checks.outputs import check_finite
 from distilforge.cuda.driver import Device, Driver
 from distilforge.manifest import Variant
@@ -19,7 +19,8 @@ from distilforge.onnxruntime import device as onnxruntime_device
 from distilforge.onnxruntime import sizes as onnx_sizes
 from distilforge.onnxruntime.device import OnnxRuntimeDevice, zip_shapes
 from distilforge.onnxruntime.placement import described
-from distilforge.onnxruntime.plugin import Plugin
+from distilforge.plugin import Plugin
+from distilforge.tensorrt.backend import TensorRT
 
 from tests.device_release import HEAD
 from tests.graphs import exported
@@ -160,7 +161,7 @@ class TestObstacles:
         backend = OnnxRuntimeDevice(
             provider="NoSuchExecutionProvider",
             preference=1,
-            plugin=Plugin(module="no_such_plugin", install="pip install no-such-plugin"),
+            plugin=Plugin(module="no_such_plugin", install="pip install no-such-plugin", device=""),
         )
         clause = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
         assert clause == (
@@ -171,7 +172,7 @@ class TestObstacles:
         backend = OnnxRuntimeDevice(
             provider="NoSuchExecutionProvider",
             preference=1,
-            plugin=Plugin(module="json", install="pip install it"),
+            plugin=Plugin(module="json", install="pip install it", device=""),
         )
         with pytest.raises(
             UnavailableError, match=r"(?s)json does not load: .*get_library_path.*pip install it"
@@ -208,17 +209,30 @@ class TestObstacles:
         assert "needs a library that is absent: libcublasLt.so.99: cannot open" in clause
 
 
-def test_the_order_of_backends() -> None:
-    order = {name: backends.get(name) for name in backends.names()}
-    ranked = sorted(order, key=lambda name: -order[name].preference)  # type: ignore[union-attr]
-    assert ranked == [
-        "tensorrt",
-        "tensorrt-rtx",
-        "onnxruntime-tensorrt",
-        "onnxruntime-rtx",
-        "onnxruntime-cuda",
-        "onnxruntime-cpu",
-    ]
+def group(backend: Backend) -> str:
+    if isinstance(backend, TensorRT):
+        return "engines"
+    if isinstance(backend, OnnxRuntimeDevice):
+        return "providers with engines" if backend.runtime is not None else "providers"
+    return "processors"
+
+
+def test_engines_go_before_providers_and_devices_before_processors() -> None:
+    every = [backend for name in backends.names() if (backend := backends.get(name)) is not None]
+    every.sort(key=lambda backend: -backend.preference)
+    groups = [group(backend) for backend in every]
+    assert list(dict.fromkeys(groups)) == ["engines", "providers with engines", "providers", "processors"]
+    assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)
+    # Of two with the same preference, the one that comes first in the manifest would be chosen
+    assert len({backend.preference for backend in every}) == len(every)
+
+
+def test_tensorrt_goes_before_tensorrt_rtx() -> None:
+    for first, second in (("tensorrt", "tensorrt-rtx"), ("onnxruntime-tensorrt", "onnxruntime-rtx")):
+        backend, other = backends.get(first), backends.get(second)
+        assert backend is not None
+        assert other is not None
+        assert backend.preference > other.preference
 
 
 def test_shapes_for_a_provider_that_compiles(release: Path) -> None:

@@ -54,9 +54,9 @@ def test_at_most_five_of_a_hundred_releases_claim_a_loss_that_is_beyond_the_marg
     random = np.random.default_rng(4)
     claimed = apart = 0
     runs = 1000
-    for _ in range(runs):
-        counts = random.binomial(1500, 0.01, 4)
-        outcomes = {count: loss(report("cpu:fp32", int(count))) for count in set(counts.tolist())}
+    draws = random.binomial(1500, 0.01, (runs, 4))
+    outcomes = {count: loss(report("cpu:fp32", count)) for count in set(draws.ravel().tolist())}
+    for counts in draws:
         reports = [
             replace(report(name, 0), verdicts=(verdicts.judge_finite(0), outcomes[int(count)]))
             for name, count in zip(("a:fp32", "a:fp16", "a:int8", "b:int8"), counts, strict=True)

@@ -8,8 +8,8 @@ from distilforge.manifest import PassRecord, Variant
 
 from validation.answers.accuracy import Comparison
 from validation.answers.agreement import Tally, difference
-from validation.gates import LIMITS, WIDENED, Gates, Limits
-from validation.judgement.judge import Observations, decided, judge, judge_answers, shows_loss
+from validation.gates import LIMITS, Gates, Limits
+from validation.judgement.judge import WIDENED, Observations, decided, judge, judge_answers, shows_loss
 from validation.reports.report import AGREEMENT, Stability
 from validation.statistics.chance import renaming
 from validation.statistics.classes import ClassAnswers, class_losses
@@ -283,6 +283,7 @@ def test_notes_say_first_that_it_did_not_run_and_then_that_its_limits_are_wider(
     assert first.startswith("Not run on a device, since there is no GPU.")
     assert "on 500 of the 1,500 evaluation examples" in first
     assert second == f"{WIDENED}: noise 0.9, where 0.35 is usual."
+    assert report.widened == ("noise 0.9, where 0.35 is usual",)
     assert power == (
         "500 different examples were judged. They could show a loss of accuracy of 0.93 points or more, at 95% "
         "confidence in all looks together."

@@ -10,9 +10,10 @@ import pytest
 from distilforge.errors import ReleaseError
 from distilforge.manifest import Manifest, Measurement, Metric, Provenance, Span, Steadiness, Variant, Verdict
 
+from validation.reports import figures
 from validation.reports.html import write
 from validation.reports.report import EAGER, Agreement, Report, Speedup, Stability, VariantReport
-from validation.reports.table import verdict_rows
+from validation.reports.table import short, verdict_rows
 
 VERDICTS = (
     Verdict(
@@ -259,6 +260,12 @@ def test_a_variant_that_was_not_timed_says_so(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert "Not timed." in page
     assert page.count("<svg") == 1
+
+
+def test_the_picture_marks_the_median_without_the_rounds_apart() -> None:
+    sample = Measurement(subject=EAGER, batch=1, tokens=16, seconds=(0.01, 0.01, 0.01, 0.5, 0.5, 0.5, 0.5))
+    assert f"{short(10.0)} ms" in figures.latency([sample], "some", apart=(3, 4, 5, 6))
+    assert f"{short(500.0)} ms" in figures.latency([sample], "all")
 
 
 def test_a_damaged_report_names_the_field() -> None:

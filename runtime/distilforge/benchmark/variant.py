@@ -40,7 +40,7 @@ def variant_subject(
     """
     return Subject(
         name=name,
-        opener="distilforge.timing.variant:open_variant",
+        opener="distilforge.benchmark.variant:open_variant",
         arguments={
             "folder": str(folder),
             "variant": name,

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+from distilforge.benchmark.variant import USUAL_SHAPES, shapes_within_spans, usual_choices
 from distilforge.manifest import Span
-from distilforge.timing.variant import USUAL_SHAPES, shapes_within_spans, usual_choices
 
 from tests.runtime_release import read_manifest
 

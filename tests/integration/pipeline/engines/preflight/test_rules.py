@@ -373,13 +373,16 @@ def test_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> N
         compiler="TensorRT",
         facts=check.Facts(ir_version=1, opsets={}, operators={}, types={}, inputs={}, external=()),
         parser="not asked: pip install 'pipeline[tensorrt]'",
+        asked=False,
         problems=(),
     )
     display.table(("", ""), preflight_table.facts(preflight))
     assert preflight.parser in capsys.readouterr().out
     # The sentence must not suggest that the parser agreed
     assert "the parser was not asked" in preflight_table.clear(preflight)
-    assert preflight_table.clear(replace(preflight, parser="TensorRT 10.3")) == "there is no problem"
+    assert (
+        preflight_table.clear(replace(preflight, parser="TensorRT 10.3", asked=True)) == "there is no problem"
+    )
 
 
 def test_many_modules_share_a_row() -> None:
@@ -390,6 +393,7 @@ def test_many_modules_share_a_row() -> None:
         compiler="TensorRT",
         facts=check.Facts(ir_version=1, opsets={}, operators={}, types={}, inputs={}, external=()),
         parser="",
+        asked=True,
         problems=problems,
     )
     (row,) = preflight_table.rows(preflight)

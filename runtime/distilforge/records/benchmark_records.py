@@ -1,4 +1,4 @@
-"""Benchmark records in this user's cache, by which `distilforge.open` selects the variant that is fastest here.
+"""Reads and writes the benchmark records of a release.
 
 A record is one JSON file. Its name is derived from the release and the conditions, and the file holds both as well. A
 file that cannot be read, or that holds something else, counts as absent.
@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from distilforge.benchmark import record_files
-from distilforge.benchmark.conditions import Conditions, present_conditions
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Manifest
 from distilforge.reader import Reader
+from distilforge.records import record_files
+from distilforge.records.conditions import Conditions, present_conditions
 
 SCHEMA = 2
 """Version of the file format. Schema 1 did not have the GPUs."""
@@ -38,7 +38,7 @@ class BenchmarkRecord:
     """The part of a steady benchmark result that is kept: enough to select a variant, and to say why."""
 
     release: str
-    """The release's identity (distilforge.benchmark.record_files.release_identity)."""
+    """The release's identity (distilforge.records.record_files.release_identity)."""
     name: str
     """The release's name, for people who read the file."""
     version: str

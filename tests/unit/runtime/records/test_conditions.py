@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from distilforge.benchmark.conditions import present_conditions
 from distilforge.manifest import Manifest
+from distilforge.records.conditions import present_conditions
 
 from tests.runtime_release import published, read_manifest
 

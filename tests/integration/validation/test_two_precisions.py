@@ -14,7 +14,8 @@ from model_src.attention import MASKED_SCORE
 from tests.quantized_release import QUANTIZED, add_int8, change_weight
 from tests.runtime_release import GRAPH, copied, read_manifest, record_again, write_manifest
 from tests.validation_runs import GATES, evaluation, failed, validated
-from validation.gates import LIMITS, WIDENED
+from validation.gates import LIMITS
+from validation.judgement.judge import WIDENED
 from validation.reports import html
 from validation.reports.report import AGREEMENT, Report
 

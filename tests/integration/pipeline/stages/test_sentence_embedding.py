@@ -50,11 +50,12 @@ def exported(*modes: str) -> Graph:
 def test_the_plans_of_the_cpu(precision: str, tmp_path: Path) -> None:
     graph, inputs = exported(*POOLING_MODES), feeds(HEAD, 3, 9, seed=50)
     expected = answer(graph, inputs)
-    transformed = transform(graph, preset(CPU, precision, HEAD), calibration(HEAD))
+    plan = preset(CPU, precision, HEAD)
+    transformed = transform(graph, plan, calibration(HEAD))
     attentions = [record for record in transformed.passes if record.name.startswith("attention")]
     assert all(record.rewrites >= LAYERS for record in attentions)
     targets.compile_graph(targets.find(CPU, precision), graph, precision, tmp_path)
-    for output, wanted in zip(answer(graph, inputs), expected, strict=True):
+    for output, wanted in zip(answer(graph, inputs, entries=plan.session), expected, strict=True):
         assert np.isfinite(output).all()
         assert relative_error(output, wanted) < NEAR[precision]
 

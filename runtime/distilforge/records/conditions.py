@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from distilforge.benchmark.processor import Processor, this_processor
 from distilforge.manifest import Manifest
+from distilforge.records.processor import Processor, this_processor
 
 _ALWAYS = frozenset({"distilforge", "numpy"})
 _DRIVER = "cuda-driver"

@@ -4,7 +4,7 @@ import platform
 from pathlib import Path
 
 import pytest
-from distilforge.benchmark.processor import this_processor
+from distilforge.records.processor import this_processor
 
 X86 = """processor\t: 0
 model name\t: AMD EPYC 9B45

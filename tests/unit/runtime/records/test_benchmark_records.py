@@ -9,14 +9,15 @@ from pathlib import Path
 
 import distilforge
 import pytest
-from distilforge.benchmark import record_files, records
-from distilforge.benchmark.conditions import present_conditions
-from distilforge.benchmark.processor import Processor
-from distilforge.benchmark.records import BenchmarkRecord
 from distilforge.cuda import driver
 from distilforge.cuda.driver import Device, Driver
 from distilforge.errors import UnavailableError
 from distilforge.manifest import Manifest
+from distilforge.records import benchmark_records as records
+from distilforge.records import record_files
+from distilforge.records.benchmark_records import BenchmarkRecord
+from distilforge.records.conditions import present_conditions
+from distilforge.records.processor import Processor
 
 from tests.benchmark_results import FP32, INT8, record
 from tests.device_release import device_variant

@@ -10,7 +10,7 @@ from model_src import heads
 from tests.quantized_release import change_weight
 from tests.runtime_release import GRAPH, copied, read_manifest, record_again, write_manifest
 from tests.validation_runs import GATES, evaluation, failed, validated
-from validation.gates import WIDENED
+from validation.judgement.judge import WIDENED
 from validation.reports.report import VariantReport
 
 HEAD = "sequence_classification"

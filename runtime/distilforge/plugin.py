@@ -23,6 +23,8 @@ class Plugin:
     """The package's module."""
     install: str
     """How to install the package."""
+    device: str
+    """What the provider needs of a machine."""
     library: str = ""
     """How the file name of the engines' runtime in the package begins, before its version; "" if there is none."""
 
@@ -55,8 +57,8 @@ class Plugin:
                 raise UnavailableError(f"{self.module} does not load: {cause}", hint=self.install) from cause
             if not devices_of(provider):
                 raise UnavailableError(
-                    f"{self.module} finds no device that it can use",
-                    hint="it needs an RTX GPU, Ampere or later, and a driver for CUDA 13",
+                    f"{self.module} finds no device that it can use; it needs {self.device}",
+                    hint="open another variant",
                 )
 
 
