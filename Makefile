@@ -58,10 +58,10 @@ setup-bench: $(VENV_TARGET)/.installed-bench ## the same, with the peers that be
 
 # NVIDIA's own index serves tensorrt, and not every network reaches it: `make test-gpu` then names what was not tested
 setup-gpu: setup-dev ## the same, with what tests on an NVIDIA GPU need: several gigabytes
-	$(PIP) install --quiet --disable-pip-version-check --force-reinstall $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") torch==2.13.0
+	$(PIP) install --quiet --disable-pip-version-check --force-reinstall -c constraints.txt $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") torch==2.13.0
 	$(PIP) uninstall --quiet --yes onnxruntime
 	$(PIP) install --quiet --disable-pip-version-check --force-reinstall --no-deps onnxruntime-gpu==1.31.1
-	$(PIP) install --quiet --disable-pip-version-check 'onnxruntime-gpu[cuda,cudnn]==1.31.1' onnxruntime-ep-nv-tensorrt-rtx==0.5.0
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt 'onnxruntime-gpu[cuda,cudnn]==1.31.1' onnxruntime-ep-nv-tensorrt-rtx==0.5.0
 	-$(PIP) install --quiet --disable-pip-version-check 'tensorrt>=10.14,<12'
 
 demo: setup ## assemble the six demo checkpoints

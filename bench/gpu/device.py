@@ -29,7 +29,7 @@ def obstacle() -> str | None:
         return f"torch cannot be imported: {cause}"
     if not torch.cuda.is_available():
         build = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
-        return f"torch {torch.__version__}, {build}, does not see a CUDA device; install a build for CUDA"
+        return f"torch {torch.__version__}, {build}, sees no CUDA device; `make setup-gpu` installs a build for CUDA"
     return None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from distilforge.backends import backends
+from distilforge.checks.feeds import Array
 from distilforge.cuda.arrays import DeviceArray
 from distilforge.engine import Engine
 from distilforge.manifest import Variant
@@ -30,7 +31,7 @@ class EngineRunner(GpuRunner):
         self._copies = copies
         self._batch: dict[str, Ids] = {}
         self._device_batch: dict[str, DeviceArray] = {}
-        self._outputs: Mapping[str, Logits | DeviceArray] = {}
+        self._outputs: Mapping[str, Array | DeviceArray] = {}
 
     def take(self, ids: Ids, mask: Ids) -> None:
         self._outputs = {}
@@ -41,7 +42,7 @@ class EngineRunner(GpuRunner):
 
     def run(self) -> None:
         if self._copies:
-            self._outputs = self._engine.run(self._batch)  # type: ignore[assignment]
+            self._outputs = self._engine.run(self._batch)
         else:
             assert isinstance(self._engine, TensorRTEngine)
             self._outputs = self._engine.run_on_device(self._device_batch)

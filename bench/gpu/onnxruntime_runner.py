@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+from distilforge.onnxruntime.settings import Settings
 from distilforge.timing.feeds import Ids
 
 from bench.contest.base_subject import Logits
 from bench.gpu.runner import GpuRunner
-from bench.models.release_folder import model_file
+from bench.models.release_folder import model_file, read_variant
 
 PROVIDER = "CUDAExecutionProvider"
-_STRICT = {"enable_skip_layer_norm_strict_mode": "1"}
 
 
 class OnnxRuntimeRunner(GpuRunner):
@@ -28,7 +28,11 @@ class OnnxRuntimeRunner(GpuRunner):
             onnxruntime.preload_dlls()
         self._runtime = onnxruntime
         self._copies, self._graphs = copies, graphs
-        options = {"device_id": "0", **_STRICT, **({"enable_cuda_graph": "1"} if graphs else {})}
+        options = {
+            **Settings.of(read_variant(folder)).provider_options,
+            "device_id": "0",
+            **({"enable_cuda_graph": "1"} if graphs else {}),
+        }
         self._session = onnxruntime.InferenceSession(model_file(folder), providers=[(PROVIDER, options)])
         if PROVIDER not in self._session.get_providers():
             raise RuntimeError(
@@ -65,7 +69,7 @@ class OnnxRuntimeRunner(GpuRunner):
         self._session.run_with_iobinding(self._binding, self._run_options)
         self._binding.synchronize_outputs()
         if self._copies:
-            self._answer = self._logits.numpy()
+            self._host_logits = self._logits.numpy()
 
     def logits(self) -> Logits:
         logits: Logits = self._logits.numpy().astype("float32")

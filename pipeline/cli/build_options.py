@@ -43,7 +43,17 @@ class EngineArguments:
             "--bucket",
             metavar="TOKENS",
             help="A token count at which an engine's profile ends. May be given several times, rising; default: the "
-            "recipe's, or one profile over its spans.",
+            "recipe's, or the compiler's.",
+            show_default=False,
+        ),
+    ] = None
+    batches: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--batch",
+            metavar="TEXTS",
+            help="A number of texts at which an engine's profile ends. May be given several times, rising; default: "
+            "the recipe's, or the compiler's.",
             show_default=False,
         ),
     ] = None

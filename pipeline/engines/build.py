@@ -17,7 +17,7 @@ from pipeline.engines import log
 from pipeline.engines.compiler import LOWEST_CAPABILITIES, EngineCompiler
 from pipeline.engines.job import PROGRESS, Job, Outcome
 from pipeline.engines.options import NO_COMPATIBILITY, EngineOptions
-from pipeline.engines.profiles import profiles
+from pipeline.engines.profiles import TEXTS, TOKENS, inside, profiles
 from pipeline.errors import MissingError, StageError, UsageError
 from pipeline.store.versions import installed
 
@@ -62,7 +62,7 @@ def check(compiler: EngineCompiler, options: EngineOptions, spans: Mapping[str, 
             f"{compiler.name} strips the weights of an engine for one compute capability, found {named}",
             hint='name one: capabilities = ["8.6"]',
         )
-    profiles(spans, options.buckets)
+    _profiles(compiler, options, spans)
     for package in (compiler.package, _POLYGRAPHY):
         if installed(package) is None:
             raise MissingError(
@@ -82,6 +82,17 @@ def check(compiler: EngineCompiler, options: EngineOptions, spans: Mapping[str, 
             )
         if compiler.needs_device:
             check_device(compiler, surveyed.devices[0])
+
+
+def _profiles(
+    compiler: EngineCompiler, options: EngineOptions, spans: Mapping[str, Span]
+) -> tuple[Mapping[str, Span], ...]:
+    """The profiles of an engine: those of the options, or the compiler's own within `spans`."""
+    return profiles(
+        spans,
+        options.buckets or inside(spans[TOKENS], compiler.default_buckets),
+        options.batches or inside(spans[TEXTS], compiler.default_batches),
+    )
 
 
 def _check_compatibility(compiler: EngineCompiler, options: EngineOptions) -> None:
@@ -126,7 +137,7 @@ def build(
     """
     check(compiler, options, spans)
     output.parent.mkdir(parents=True, exist_ok=True)
-    ranges = profiles(spans, options.buckets)
+    ranges = _profiles(compiler, options, spans)
     job = Job(
         compiler=compiler.name,
         module=compiler.module,

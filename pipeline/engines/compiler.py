@@ -13,6 +13,7 @@ LOWEST_CAPABILITIES: Mapping[str, tuple[int, int]] = {"fp8": (8, 9)}
 # Read in the providers' sources: docs/decisions/0013
 REFUSED_FOR_PROVIDERS: Mapping[str, str] = {
     "buckets": "it runs the first profile of an engine, whatever the batch",
+    "batches": "it runs the first profile of an engine, whatever the batch",
     "weights_stripped": "it puts weights back into an engine only as an experiment",
 }
 """The options of engines that ONNX Runtime's providers do not support, with the reasons."""
@@ -42,6 +43,12 @@ class EngineCompiler:
     """Where engines run if none was asked for; "12.0+" means 12.0 and later. Empty: on the device that built them."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """The options that it does not support, with the reasons."""
+    default_buckets: tuple[int, ...] = ()
+    """The token counts at which profiles end if the options name none; those outside the recipe's span are left out."""
+    default_batches: tuple[int, ...] = ()
+    """The numbers of texts at which profiles end if the options name none, as with `default_buckets`."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What a release says about the engines of a precision, by the precision."""
     provider: str = ""
     """The provider of ONNX Runtime that runs the engines; "" where applications run them directly."""
     precision: str = ""

@@ -25,7 +25,9 @@ class EngineOptions:
     capabilities: tuple[str, ...] = ()
     """Compute capabilities that engines are for, such as "8.6"; empty for all that the compiler supports."""
     buckets: tuple[int, ...] = ()
-    """Token counts at which optimization profiles end, rising; empty for one profile over the recipe's spans."""
+    """Token counts at which optimization profiles end, rising; empty for the compiler's default."""
+    batches: tuple[int, ...] = ()
+    """Numbers of texts at which optimization profiles end, rising; empty for the compiler's default."""
     tf32: bool = False
     """Whether matrix products in fp32 may round their factors to 10 bits."""
     optimization_level: int | None = None
@@ -53,12 +55,8 @@ class EngineOptions:
                 )
             if self.capabilities.count(capability) > 1:
                 raise UsageError(f"the compute capability {capability} is named twice", hint="name it once")
-        for before, bucket in zip((0, *self.buckets), self.buckets, strict=False):
-            if bucket <= before:
-                raise UsageError(
-                    f"buckets must rise from at least 1, found {bucket} after {before}",
-                    hint="write token counts from the smallest to the largest: buckets = [64, 128, 512]",
-                )
+        _check_rising("buckets", self.buckets, "token counts", "[64, 128, 512]")
+        _check_rising("batches", self.batches, "numbers of texts", "[1, 8, 32]")
         if self.optimization_level is not None and not 0 <= self.optimization_level <= _HIGHEST_LEVEL:
             raise UsageError(
                 f"optimization_level must lie between 0 and {_HIGHEST_LEVEL}, found {self.optimization_level}",
@@ -89,6 +87,15 @@ class EngineOptions:
     def to_json(self) -> dict[str, object]:
         """The fields that decide what an engine holds, as JSON for a digest."""
         return digests.counted(self)
+
+
+def _check_rising(name: str, ends: tuple[int, ...], what: str, example: str) -> None:
+    for before, end in zip((0, *ends), ends, strict=False):
+        if end <= before:
+            raise UsageError(
+                f"{name} must rise from at least 1, found {end} after {before}",
+                hint=f"write {what} from the smallest to the largest: {name} = {example}",
+            )
 
 
 def _is_number(text: str) -> bool:

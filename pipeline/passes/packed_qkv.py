@@ -18,6 +18,8 @@ from pipeline.passes.matching.rewriting import Operators, tidy
 from pipeline.passes.refusal import RefusalError, rewrite_each
 
 _TOGETHER = 3
+# After first_token, the queries of the last layer read the first token alone
+_WITHOUT_QUERIES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +47,12 @@ class _Linear:
         return self.sum.outputs[0]
 
 
-@graph_pass("packed_qkv", after=("attention_scale",), per_layer=1)
+@graph_pass("packed_qkv", after=("attention_scale", "first_token"), per_layer=1)
 def packed_qkv(graph: Graph) -> PassResult:
-    """Three linear layers that read the same value as one, and a Split of its output."""
+    """Linear layers of attention that read the same value as one, and a Split of its output.
+
+    These are queries, keys and values, or keys and values where `first_token` gives the queries another input.
+    """
     by_input: dict[onnx_ir.Value, list[_Linear]] = defaultdict(list)
     for linear in _linears(graph):
         by_input[linear.x].append(linear)
@@ -91,10 +96,12 @@ def _linears(graph: Graph) -> list[_Linear]:
 
 def _check(linears: Sequence[_Linear]) -> None:
     """Raise RefusalError where `linears`, which read the same value, cannot be packed."""
-    if len(linears) != _TOGETHER:
+    gives_first_token = any(node.op_type == "Gather" for node, _ in linears[0].x.uses())
+    together = _WITHOUT_QUERIES if gives_first_token else _TOGETHER
+    if len(linears) != together:
         raise RefusalError(
             f"{len(linears)} linear layers (a MatMul that only an Add reads) read {linears[0].x.name}, "
-            f"must be {_TOGETHER}"
+            f"must be {together}"
         )
     for linear in linears:
         weight, bias = array_of(linear.weight), array_of(linear.bias)
@@ -133,5 +140,8 @@ def _joined(graph: Graph, parts: Sequence[onnx_ir.Value]) -> onnx_ir.Value:
 
 
 def _packed_name(name: str) -> str:
-    """The packed projection's name, by the name of the first: `qkv_lin` for `q_lin`, otherwise `<name>.packed`."""
-    return name.replace("q_lin", "qkv_lin") if "q_lin" in name else f"{name}.packed"
+    """The packed projection's name, by that of the first: `qkv_lin` or `kv_lin`, otherwise `<name>.packed`."""
+    for first, packed in (("q_lin", "qkv_lin"), ("k_lin", "kv_lin")):
+        if first in name:
+            return name.replace(first, packed)
+    return f"{name}.packed"

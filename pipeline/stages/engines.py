@@ -84,7 +84,10 @@ def _engine(
         engine_entry = pool.build(
             graph, compiler, recipe.engine, sizes, folder / engine, progress=listener.note
         )
-        notes = (TF32,) if recipe.engine.tf32 and variant.precision == "fp32" else ()
+        notes = (
+            *((TF32,) if recipe.engine.tf32 and variant.precision == "fp32" else ()),
+            *((compiler.notes[variant.precision],) if variant.precision in compiler.notes else ()),
+        )
         files: tuple[str, ...] = (engine, *entry.files)
         if compiler.provider:
             from pipeline.engines import context_model

@@ -11,6 +11,9 @@ ONNXRUNTIME_TENSORRT = engine_target(
         TENSORRT,
         target="onnxruntime-tensorrt",
         file_prefix="onnxruntime-trt",
+        # The provider runs the first profile of an engine, whatever the batch
+        default_buckets=(),
+        default_batches=(),
         refused={
             **TENSORRT.refused,
             **REFUSED_FOR_PROVIDERS,

@@ -12,6 +12,9 @@ TENSORRT = engine_target(
         file_prefix="trt",
         install="'distilforge-pipeline[tensorrt]'",
         needs_device=True,
+        # It times kernels for the usual sizes of each profile
+        default_buckets=(64, 128, 384, 512),
+        default_batches=(1, 8, 32),
         refused={
             "capabilities": "TensorRT builds for the device at hand; "
             'hardware_compatibility = "ampere_plus" widens that to compute capability 8.0 and later',

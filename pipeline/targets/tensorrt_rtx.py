@@ -26,6 +26,10 @@ TENSORRT_RTX = engine_target(
             # NVIDIA, "Timing Cache Migration": no effect, and to be removed
             "timing_cache": "it times no kernels ahead of time",
         },
+        notes={
+            "int8": "Weights and activations are in 8 bits. NVIDIA documents 8 bits for weights alone in TensorRT-RTX, "
+            "so that the engine may be no faster than fp16 on a device: only a measurement there says."
+        },
     ),
     precisions=("fp32", "fp16", "int8", "fp8"),
 )

@@ -15,14 +15,17 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import pytest
+import torch
 from distilforge.cuda.capabilities import runs_on
 from distilforge.cuda.driver import Driver, survey
+from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import EngineError, UnavailableError
 from distilforge.manifest import Manifest
 from distilforge.tensorrt import lanes, loading
 from distilforge.tensorrt.engine import TensorRTEngine
 
-from tests.device_release import compiled, engine_release, graph
+from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
+from tests.device_release import compiled, engine, engine_release, graph
 from tests.graphs import session as on_cpu
 from tests.runtime_release import read_manifest, record_again, write_manifest
 
@@ -105,6 +108,36 @@ def test_answers(tmp_path: Path, target: str, precision: str) -> None:
     # Both profiles and their ends, with batches that grow and shrink
     for number, (batch, tokens) in enumerate(((1, 2), (8, 16), (8, 17), (3, 40), (8, 64), (1, 16))):
         check(session, feeds(batch, tokens, number), precision)
+
+
+def test_the_toolkit_agrees_with_the_capabilities_that_releases_promise() -> None:
+    """NVIDIA documents 8.0, 8.6, 8.9, 12.0 and later for an engine for which none is named; 9.0 and 10.x are open.
+
+    Where this fails, the device decides: add its capability to `default_capabilities` in
+    pipeline/targets/tensorrt_rtx.py, or take it out. What a variant needs of a machine follows from there.
+    """
+    toolkit = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed")
+    assert isinstance(DRIVER, Driver)
+    CudaPython().use(DRIVER.devices[0].index)
+    runtime = toolkit.Runtime(toolkit.Logger(toolkit.Logger.ERROR))
+    validity, diagnostics = runtime.get_engine_validity(engine("tensorrt-rtx", "fp16"))
+    promised = runs_on(TENSORRT_RTX.default_capabilities, DRIVER.devices[0].capability)
+    assert (validity != toolkit.EngineValidity.INVALID) == promised, (
+        f"{DRIVER.devices[0]}: {validity}, diagnostics {diagnostics:#x}"
+    )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_arrays_on_the_device(tmp_path: Path, target: str) -> None:
+    session = opened(built(tmp_path / "release", target), target)
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no CUDA device")
+    for batch, tokens in ((2, 8), (2, 8), (2, 8), (3, 40)):
+        fed = feeds(batch, tokens)
+        outputs = session.run_on_device({name: torch.from_numpy(array).cuda() for name, array in fed.items()})
+        logits = torch.from_dlpack(outputs["logits"]).float().cpu().numpy()
+        (expected,) = oracle("fp16").run(None, dict(fed))
+        np.testing.assert_allclose(logits, expected, **FP16)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -67,6 +67,7 @@ def test_every_head_is_published_with_engines(
         assert variant.validated
         assert variant.measurements == ()
         assert any(note.startswith("Not run on a device, since ") for note in variant.notes)
+        assert any("for weights alone" in note for note in variant.notes) == (precision == "int8")
         compiled = variant.compiled
         assert compiled is not None
         assert compiled.bytes == manifest.files[variant.files[0]].bytes

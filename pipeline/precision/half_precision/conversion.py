@@ -1,7 +1,8 @@
 """Converting a float32 graph to fp16: weights are stored in it, and casts surround the nodes that stay in float32."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import onnx_ir
@@ -24,6 +25,10 @@ _FLOAT32_OPERATORS = frozenset(
 )
 
 
+STRICT_SUMS = "provider.enable_skip_layer_norm_strict_mode"
+"""The setting with which the CUDA provider's SkipLayerNormalization in fp16 sums in float32."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """What a conversion changed."""
@@ -41,16 +46,22 @@ class Counts:
         return f"{self.underflowed} of {self.weights} weights are smaller than fp16 can hold (3e-8) and count as 0."
 
 
-def float32_nodes(graph: Graph, exclude: Sequence[str]) -> frozenset[onnx_ir.Node]:
+def float32_nodes(
+    graph: Graph, exclude: Sequence[str], session: Mapping[str, str] = MappingProxyType({})
+) -> frozenset[onnx_ir.Node]:
     """Nodes that stay in float32: those that sum many values, and the linear layers that `exclude` names.
 
+    With STRICT_SUMS in `session`, the kernel of SkipLayerNormalization itself sums in float32, and needs no casts.
     Raises UsageError where a pattern names no linear layer.
     """
     linears = linear_layers.find(graph)
+    operators = _FLOAT32_OPERATORS - (
+        {"SkipLayerNormalization"} if session.get(STRICT_SUMS) == "1" else set()
+    )
     excluded = named(exclude, [linear.module for linear in linears])
     return frozenset(
         [
-            *(node for node in graph.graph if node.op_type in _FLOAT32_OPERATORS),
+            *(node for node in graph.graph if node.op_type in operators),
             *(linear.node for linear in linears if linear.module in excluded),
         ]
     )

@@ -89,17 +89,16 @@ def _release(managed: "ctypes._Pointer[_ManagedTensor]") -> None:
     ctypes.pythonapi.Py_DecRef(ctypes.cast(context, ctypes.py_object))
 
 
-_delete = _Deleter(_release)
-
-
-def _destroy(capsule: int) -> None:
+def _release_unused(capsule: int) -> None:
     # A consumer renames a capsule, and then calls the deleter itself
     if _is_named(capsule, _NAME):
         pointer = _pointer_of_destroyed(capsule, _NAME)
-        _delete(ctypes.cast(pointer, ctypes.POINTER(_ManagedTensor)))
+        _release(ctypes.cast(pointer, ctypes.POINTER(_ManagedTensor)))
 
 
-_destroy_capsule = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(_destroy)
+# C calls them, so that they must live as long as this module
+_delete = _Deleter(_release)
+_destroy_capsule = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(_release_unused)
 
 
 def export(

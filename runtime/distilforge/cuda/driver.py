@@ -61,10 +61,7 @@ def survey() -> Driver | str:
     except OSError as cause:
         return f"this machine has no NVIDIA driver ({cause})"
     ask = library_asker(library)
-    if getattr(sys, "frozen", False) or not sys.executable or not _QUERY.is_file():
-        # An application without an interpreter of its own cannot start another one
-        return asked(ask)
-    return asked(ask, _query_in_a_process)
+    return asked(ask, _query_in_a_process if _has_interpreter() else None)
 
 
 def asked(ask: Ask, start: Callable[[], Answer | str] | None = None) -> Driver | str:
@@ -96,6 +93,12 @@ def asked(ask: Ask, start: Callable[[], Answer | str] | None = None) -> Driver |
         for index, device in enumerate(answer["devices"])
     )
     return Driver(version=version, devices=tuple(devices))
+
+
+def _has_interpreter() -> bool:
+    """Whether this process can start another Python; an application with Python inside, such as uWSGI, cannot."""
+    name = Path(sys.executable or "").name.lower()
+    return name.startswith("python") and not getattr(sys, "frozen", False) and _QUERY.is_file()
 
 
 def _query_in_a_process() -> Answer | str:

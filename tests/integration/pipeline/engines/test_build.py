@@ -8,13 +8,16 @@ import pytest
 from distilforge.manifest import CompiledEngine
 
 from model_src import heads
-from pipeline.engines.build import build
+from pipeline.engines import build as build_module
+from pipeline.engines.build import Progress, Watch, build
+from pipeline.engines.job import Job, Outcome
 from pipeline.engines.options import EngineOptions
 from pipeline.engines.worker import DECOMPOSED
 from pipeline.errors import StageError
 from pipeline.graph.file import load, save
 from pipeline.passes import base, registry
 from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
+from tests import device_release
 from tests.engine_graphs import axes, graph_file
 from tests.graphs import LAYERS
 
@@ -52,6 +55,24 @@ def test_the_file_is_a_plain_serialized_engine(tmp_path: Path) -> None:
     # TensorRT's own header: its tag, and at byte 16 the length of the file
     assert content[:4] == b"vtrt"
     assert int.from_bytes(content[16:24], "little") == len(content) == engine.bytes
+
+
+def test_the_engines_of_tests_on_devices_are_compiled_as_those_of_releases(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs: list[Job] = []
+    run = build_module._run
+
+    def record(job: Job, progress: Progress, watch: Watch) -> Outcome:
+        jobs.append(job)
+        return run(job, progress, watch)
+
+    monkeypatch.setattr(build_module, "_run", record)
+    content = device_release.engine.__wrapped__("tensorrt-rtx", "fp32")
+    assert content[:4] == b"vtrt"
+    ((is_tf32, sizes),) = [(job.tf32, [profile["sequence"] for profile in job.profiles]) for job in jobs]
+    assert not is_tf32
+    assert sizes == [(2, 16, 16), (17, 64, 64)]
 
 
 def test_attention_is_one_kernel_in_every_layer() -> None:

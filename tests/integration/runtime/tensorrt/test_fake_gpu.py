@@ -90,6 +90,15 @@ def test_the_driver_starts_in_another_process(gpus: pytest.MonkeyPatch, log: Pat
     assert int(started) != os.getpid()
 
 
+@pytest.mark.parametrize("executable", ["/usr/bin/uwsgi", "", None])
+def test_an_application_with_python_inside_asks_itself(
+    gpus: pytest.MonkeyPatch, log: Path, executable: str | None
+) -> None:
+    gpus.setattr(sys, "executable", executable)
+    assert isinstance(survey(), Driver)
+    assert log.read_text().split() == [str(os.getpid())]
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "clause"),
     [

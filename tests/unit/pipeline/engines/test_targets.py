@@ -1,11 +1,13 @@
 """The targets with engines: their graphs, compilers and plans."""
 
+import tomllib
 from pathlib import Path
 
 import onnxruntime
 import pytest
 from distilforge.backends import backends
 from distilforge.tensorrt.engine_runtime import EngineRuntime
+from packaging.requirements import Requirement
 
 from pipeline import targets
 from pipeline.errors import MissingError, UsageError
@@ -13,7 +15,8 @@ from pipeline.graph.file import load
 from pipeline.store.versions import installed
 from tests.graphs import exported
 
-PRESETS = Path(__file__).parents[4] / "pipeline" / "recipe" / "presets"
+ROOT = Path(__file__).parents[4]
+PRESETS = ROOT / "pipeline" / "recipe" / "presets"
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,22 @@ def test_the_runtime_and_the_pipeline_name_the_same_providers_and_packages() -> 
             compiler.module,
             compiler.package,
         )
+
+
+def test_a_release_says_that_int8_is_not_documented_for_activations() -> None:
+    for name in ("tensorrt-rtx", "onnxruntime-rtx"):
+        assert "8 bits for weights alone" in targets.find_compiler(name).notes["int8"]
+    assert targets.find_compiler("tensorrt").notes == {}
+
+
+@pytest.mark.parametrize("project", ["pyproject.toml", "runtime/pyproject.toml"])
+def test_the_extra_asks_for_a_tensorrt_whose_parser_takes_attention(project: str) -> None:
+    """NVIDIA, release notes of TensorRT 10.14: the parser takes ONNX's Attention, which fp16, int8 and fp8 have."""
+    extras = tomllib.loads((ROOT / project).read_text())["project"]["optional-dependencies"]
+    (text,) = [text for text in extras["tensorrt"] if text.startswith("tensorrt")]
+    specifier = Requirement(text).specifier
+    assert not specifier.contains("10.13.0.35")
+    assert specifier.contains("10.14.1.48")
 
 
 def test_targets_can_take_the_plans_of_another() -> None:

@@ -79,6 +79,16 @@ def test_same_answers_of_several_together(names: str, head: str) -> None:
     assert_same(before, after, *map(ragged, shapes(head)))
 
 
+@pytest.mark.parametrize("head", ["sequence_classification", "multiple_choice"])
+def test_packed_qkv_packs_keys_and_values_where_queries_read_the_first_token(head: str) -> None:
+    before, after = exported(head), exported(head)
+    assert run(after, "first_token", "packed_qkv", "attention_mha") == [1, LAYERS, LAYERS]
+    products = [str(node.name).rpartition(".")[2] for node in after.graph if node.op_type == "MatMul"]
+    assert products.count("qkv_lin/MatMul") == LAYERS - 1
+    assert (products.count("kv_lin/MatMul"), products.count("q_lin/MatMul")) == (1, 1)
+    assert_same(before, after, *map(ragged, shapes(head)))
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_what_every_pass_must_keep(name: str) -> None:
     """Declared domains, unique names that lead to a module, no unused weights, and nothing left to do the next time."""

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import onnx_ir
 import pytest
 
 from model_src import heads
@@ -42,6 +43,25 @@ def test_a_plan_applies_to_every_head_and_its_graph_answers_on_the_cpu(
     for given, wanted in zip(answer(graph, inputs), expected, strict=True):
         assert given.dtype == np.float32
         assert relative_error(given, wanted) < NEAR[precision]
+
+
+@pytest.mark.parametrize("head", heads.names())
+def test_the_cuda_plan_has_one_node_for_each_kernel_and_sums_in_float32(head: str) -> None:
+    graph = exported(head)
+    plan = preset(CUDA, "fp16", head)
+    transform(graph, plan, calibration(head))
+    counts = operators(graph)
+    assert counts["SkipLayerNormalization"] == 2 * LAYERS
+    # The embeddings', and a masked language model's own
+    assert counts["LayerNormalization"] == (2 if head == "masked_lm" else 1)
+    # One product of the projections in a layer, and two where the last has one query
+    narrowed = "first_token" in plan.passes
+    assert sum("qkv_lin/MatMul" in str(node.name) for node in graph.graph) == LAYERS - narrowed
+    assert sum("kv_lin/MatMul" in str(node.name) for node in graph.graph) == LAYERS
+    assert plan.session == {"provider.enable_skip_layer_norm_strict_mode": "1"}
+    for node in graph.graph:
+        if node.op_type == "SkipLayerNormalization":
+            assert {value.dtype for value in node.inputs if value is not None} == {onnx_ir.DataType.FLOAT16}
 
 
 @pytest.mark.parametrize("head", heads.names())
