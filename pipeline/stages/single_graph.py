@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distilforge.layouts import is_inside
 from distilforge.manifest import PassRecord, Verdict
+from distilforge.onnxruntime import external_data
 
 from pipeline.errors import UsageError, in_stage
 from pipeline.passes import base, registry
@@ -120,8 +122,6 @@ def _check_fp32(graph: "Graph", path: Path) -> None:
 
 
 def _load(path: Path, output: Path) -> "Graph":
-    import onnx_ir
-
     from pipeline.graph import file as graph_file
 
     if not path.is_file():
@@ -130,6 +130,7 @@ def _load(path: Path, output: Path) -> "Graph":
         raise UsageError(f"{output} is the file that is read", hint="choose another --output")
     _check_writable(output)
     try:
+        locations = external_data.locations(path)
         loaded = graph_file.load(path)
     except Exception as cause:
         raise UsageError(
@@ -139,11 +140,12 @@ def _load(path: Path, output: Path) -> "Graph":
         raise UsageError(
             f"{path} does not hold a graph with an output", hint="copy it again, or export it again"
         )
-    for value in loaded.graph.initializers.values():
-        tensor = value.const_value
-        if isinstance(tensor, onnx_ir.ExternalTensor) and not Path(tensor.path).is_file():
+    for location in sorted(locations):
+        file = (path.parent / location).resolve()
+        # What lies elsewhere may be private, and would become a part of the output
+        if not is_inside(path.parent.resolve(), file) or not file.is_file():
             raise UsageError(
-                f"{path} keeps weights in {tensor.location}, which is not beside it",
+                f"{path} keeps weights in {location!r:.200}, which is not beside it",
                 hint="copy the graph with all of its files",
             )
     return loaded

@@ -87,7 +87,7 @@ def test_files_that_cannot_be_read_or_written_are_named(exported: Path, tmp_path
     alone = tmp_path / "alone.onnx"
     alone.write_bytes(exported.read_bytes())
     error = run("fuse", alone, "--pass", "constants", "--output", tmp_path / "fused.onnx", code=2)
-    assert "model.onnx_data, which is not beside it" in error
+    assert "model.onnx_data', which is not beside it" in error
     error = run("fuse", exported, "--pass", "constants", "--output", alone / "fused.onnx", code=2)
     assert "cannot be written" in error
 

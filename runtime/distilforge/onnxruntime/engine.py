@@ -11,6 +11,7 @@ from distilforge.checks.feeds import Array
 from distilforge.checks.outputs import check_finite
 from distilforge.errors import EngineError, ReleaseError, UnavailableError
 from distilforge.manifest import Tensor, Variant
+from distilforge.onnxruntime import external_data
 from distilforge.registry import nearest
 
 if TYPE_CHECKING:
@@ -133,9 +134,13 @@ def new_session(
     providers: Sequence[Provider] | None,
     **session_arguments: object,
 ) -> InferenceSession:
-    """Load the variant's first file into a session with fixed providers; ReleaseError where it does not load."""
+    """Load the variant's first file into a session with fixed providers; ReleaseError where it does not load.
+
+    It does not load if it keeps weights in a file that is not one of the variant's.
+    """
     import onnxruntime
 
+    external_data.check(folder, variant)
     try:
         session: InferenceSession = onnxruntime.InferenceSession(
             folder / variant.files[0], options, **_provider_argument(providers), **session_arguments
