@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilforge.layouts import is_inside
 from distilforge.manifest import PassRecord, Verdict
 from distilforge.onnxruntime import external_data
 
 from pipeline.errors import UsageError, in_stage
 from pipeline.passes import base, registry
 from pipeline.precision import lazy_calibration
+from pipeline.recipe import paths
 from pipeline.recipe.plan import Plan
 from pipeline.recipe.recipe import check_head
 from pipeline.stages.transform import transform
@@ -124,7 +124,7 @@ def _check_fp32(graph: "Graph", path: Path) -> None:
 def _load(path: Path, output: Path) -> "Graph":
     from pipeline.graph import file as graph_file
 
-    if not path.is_file():
+    if not paths.is_file(path):
         raise UsageError(f"there is no ONNX file {path}", hint="`distilforge export` writes one")
     if output.resolve() == path.resolve():
         raise UsageError(f"{output} is the file that is read", hint="choose another --output")
@@ -141,9 +141,8 @@ def _load(path: Path, output: Path) -> "Graph":
             f"{path} does not hold a graph with an output", hint="copy it again, or export it again"
         )
     for location in sorted(locations):
-        file = (path.parent / location).resolve()
         # What lies elsewhere may be private, and would become a part of the output
-        if not is_inside(path.parent.resolve(), file) or not file.is_file():
+        if not paths.is_file_inside(path.parent, location):
             raise UsageError(
                 f"{path} keeps weights in {location!r:.200}, which is not beside it",
                 hint="copy the graph with all of its files",
