@@ -16,12 +16,16 @@ RELEASES := $(foreach recipe,$(RECIPES),"$(ARTIFACTS)/$(basename $(notdir $(reci
 # Test processes at once; each runs on one thread
 WORKERS ?= 2
 
+# How long `make fuzz` takes, and where its inputs start
+MINUTES ?= 30
+SEED ?= 0
+
 # What `python -m bench run` is told besides, such as --enforce or --ours FILE; BENCH_GPU for `python -m bench.gpu`
 BENCH ?=
 BENCH_GPU ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench clients test test-fast lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench clients test test-fast fuzz lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -79,6 +83,9 @@ test: setup-dev ## set up and run all tests, in WORKERS processes
 
 test-fast: setup-dev ## the unit tests alone: no builds, no engines
 	"$(BIN)/python" -m pytest -n $(WORKERS) --dist worksteal tests/unit
+
+fuzz: setup-dev ## read mutated files of every kind for MINUTES; exit 1 if one crashes, hangs or escapes
+	"$(BIN)/python" -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
 
 lint: setup-dev ## style and types
 	"$(BIN)/ruff" check .
