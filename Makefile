@@ -24,8 +24,13 @@ SEED ?= 0
 BENCH ?=
 BENCH_GPU ?=
 
+# An index that has a build of torch for CUDA, where the usual one does not; files or targets of which `make test-gpu`
+# may skip everything, such as "tensorrt flash_attention"
+TORCH_INDEX ?=
+MAY_SKIP ?=
+
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench clients test test-fast fuzz lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients test test-fast test-gpu fuzz lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -42,18 +47,26 @@ $(VENV_TARGET)/bin/python:
 	"$(PYTHON)" -m venv "$(VENV)"
 
 $(VENV_TARGET)/.installed: $(VENV_TARGET)/bin/python $(PROJECTS)
-	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints]'
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,openvino]'
 	@touch "$@"
 
 $(VENV_TARGET)/.installed-bench: $(VENV_TARGET)/.installed
-	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,bench]'
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,openvino,bench]'
 	@touch "$@"
 
 $(VENV_TARGET)/.installed-dev: $(VENV_TARGET)/.installed
-	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,dev]'
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[demo,checkpoints,openvino,dev]'
 	@touch "$@"
 
 setup-bench: $(VENV_TARGET)/.installed-bench ## the same, with the peers that benchmarks compare with
+
+# NVIDIA's own index serves tensorrt, and not every network reaches it: `make test-gpu` then names what was not tested
+setup-gpu: setup-dev ## the same, with what tests on an NVIDIA GPU need: several gigabytes
+	$(PIP) install --quiet --disable-pip-version-check --force-reinstall $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") torch==2.13.0
+	$(PIP) uninstall --quiet --yes onnxruntime
+	$(PIP) install --quiet --disable-pip-version-check --force-reinstall --no-deps onnxruntime-gpu==1.31.1
+	$(PIP) install --quiet --disable-pip-version-check 'onnxruntime-gpu[cuda,cudnn]==1.31.1' onnxruntime-ep-nv-tensorrt-rtx==0.5.0
+	-$(PIP) install --quiet --disable-pip-version-check 'tensorrt>=10.14,<12'
 
 demo: setup ## assemble the six demo checkpoints
 	"$(BIN)/python" -m demo.assemble --output demo/checkpoints
@@ -86,6 +99,11 @@ test-fast: setup-dev ## the unit tests alone: no builds, no engines
 
 fuzz: setup-dev ## read mutated files of every kind for MINUTES; exit 1 if one crashes, hangs or escapes
 	"$(BIN)/python" -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
+
+test-gpu: ## on a machine with an NVIDIA GPU: install, build the releases, and run every test that needs it
+	@"$(PYTHON)" -m tests.gpu_run.device
+	"$(MAKE)" setup-gpu releases
+	"$(BIN)/python" -m pytest tests/gpu -m gpu -p tests.gpu_run.plugin $(foreach name,$(MAY_SKIP),--may-skip $(name))
 
 lint: setup-dev ## style and types
 	"$(BIN)/ruff" check .

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from bench import opening, plot, record, run, steadiness, table
 from bench.command_line import (
     SECONDS_HELP,
     SHAPES_HELP,
@@ -14,13 +13,15 @@ from bench.command_line import (
     print_progress,
     write_and_print,
 )
-from bench.contest_table import refusals
-from bench.preparation import row as row_of
-from bench.ratios import ratios
-from bench.rows import time_rows
-from bench.shapes import SHAPES
+from bench.contest.preparation import row as row_of
+from bench.contest.ratios import ratios
+from bench.contest.rows import time_rows
+from bench.cpu import opening, record, run, table
+from bench.models.shapes import SHAPES
 from bench.subjects import subjects
 from bench.subjects.onnx_file import given_file
+from bench.tables import plot, steadiness
+from bench.tables.contest_table import refusals
 
 app = typer.Typer(
     help="Time what this project publishes against its peers, in turns within one run.",

@@ -5,7 +5,6 @@ BUILDER is `ours`, the command of this project, or the name of a subject.
 
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import preparation_process, release_folder
+import numpy as np
+from distilforge.timing.ratios import estimate
+
+from bench.contest import preparation_process
+from bench.models import release_folder
 
 OURS = "ours"
 VARIANT = "onnxruntime-cpu:int8"
@@ -42,7 +45,7 @@ class BuilderCosts:
     @property
     def seconds(self) -> float:
         """The median."""
-        return statistics.median(cost.seconds for cost in self.costs)
+        return estimate(np.array([cost.seconds for cost in self.costs])).value
 
     @property
     def peak_bytes(self) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from distilforge.release import resolve
 from distilforge.timing.ratios import estimate
 
-from bench.ratios import CONFIDENCE
+from bench.contest.ratios import CONFIDENCE
 
 TEXT = "a thoroughly good film, and not one minute too long"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import typer
 from distilforge.timing.shape import Shape
 
-from bench import steadiness
-from bench.contest import Contest
+from bench.contest.contest import Contest
+from bench.tables import steadiness
 
 SHAPES_HELP = "Texts x tokens, separated by commas."
 SECONDS_HELP = "Time for each shape."

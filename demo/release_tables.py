@@ -67,7 +67,8 @@ def _row(release: str, variants: Sequence[Row]) -> tuple[str, ...]:
 def _cell(row: Row | None, column: str) -> str:
     if row is None:
         return NONE
-    return WITHHELD if row["verdict"].startswith(WITHHELD) else row[column]
+    # A variant that is withheld has no files, and so no size
+    return WITHHELD if row["MB"] == NONE else row[column]
 
 
 def _answers(row: Row | None) -> str:

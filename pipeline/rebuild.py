@@ -115,7 +115,7 @@ def _tool_differences(published: Manifest) -> Iterator[str]:
     commit = versions.git_commit()
     if commit != published.provenance.git_commit:
         yield f"the pipeline is git {commit}; the release was built with {published.provenance.git_commit}"
-    present = versions.tools()
+    present = versions.tools(*filter(None, published.provenance.tools))
     for name, version in published.provenance.tools.items():
         if present.get(name) != version:
             yield f"{name} is {present.get(name, 'not installed')}; the release was built with {version}"

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from distilforge.benchmark import run
-from distilforge.benchmark.conditions import present_conditions
-from distilforge.benchmark.record_files import release_identity
-from distilforge.benchmark.records import BenchmarkRecord
 from distilforge.benchmark.result import BenchmarkResult
 from distilforge.manifest import Manifest, Measurement, Span, Steadiness
+from distilforge.records.benchmark_records import BenchmarkRecord
+from distilforge.records.conditions import present_conditions
+from distilforge.records.record_files import release_identity
 from distilforge.timing.rounds import Timing
 from distilforge.timing.shape import Shape
 

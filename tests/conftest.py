@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from distilforge.machine.exact_int8 import exact_int8 as exact_int8_obstacle
 
 from model_src import heads
 from model_src.folder import CheckpointFolder
@@ -57,13 +56,6 @@ def make_checkpoint(tmp_path: Path) -> MakeCheckpoint:
         return save_checkpoint(head, destination, tokenizer=tokenizer, **changes)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def exact_int8() -> None:
-    """Skip where products of 8-bit weights saturate: there, what the graph means cannot be computed."""
-    if (observed := exact_int8_obstacle()) is not None:
-        pytest.skip(f"needs a processor whose 8-bit products are exact (VNNI, for one): {observed}")
 
 
 def save_checkpoint(head: str, destination: Path, *, tokenizer: bool = True, **changes: object) -> Path:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -195,9 +196,19 @@ def calibration(head: str = "sequence_classification", batches: int = 8) -> Cali
     return again
 
 
-def session(graph: Graph, *, optimized: bool = True) -> onnxruntime.InferenceSession:
-    """`graph` in ONNX Runtime, which checks types and shapes; as it is written where it is not `optimized`."""
+_NO_ENTRIES: Mapping[str, str] = MappingProxyType({})
+
+
+def session(
+    graph: Graph, *, optimized: bool = True, entries: Mapping[str, str] = _NO_ENTRIES
+) -> onnxruntime.InferenceSession:
+    """`graph` in ONNX Runtime, which checks types and shapes; as it is written where it is not `optimized`.
+
+    `entries` are settings of the session, as `Plan.session` has them.
+    """
     options = onnxruntime.SessionOptions()
+    for key, value in entries.items():
+        options.add_session_config_entry(key, value)
     # One thread: a pool would spin on while other tests run
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
@@ -208,10 +219,16 @@ def session(graph: Graph, *, optimized: bool = True) -> onnxruntime.InferenceSes
 
 
 def answer(
-    graph: Graph, inputs: Mapping[str, Array], *, optimized: bool = True
+    graph: Graph,
+    inputs: Mapping[str, Array],
+    *,
+    optimized: bool = True,
+    entries: Mapping[str, str] = _NO_ENTRIES,
 ) -> list[npt.NDArray[np.float32]]:
     """The outputs of `graph`."""
-    outputs: list[npt.NDArray[np.float32]] = session(graph, optimized=optimized).run(None, dict(inputs))
+    outputs: list[npt.NDArray[np.float32]] = session(graph, optimized=optimized, entries=entries).run(
+        None, dict(inputs)
+    )
     return outputs
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from distilforge.machine.exact_int8 import PRECISE
 from distilforge.manifest import PassRecord, Variant
 from onnx import numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -30,6 +31,7 @@ def add_int8(release: Path, *, passes: tuple[PassRecord, ...] = (DYNAMIC,)) -> P
         target="onnxruntime-cpu",
         precision="int8",
         files=(QUANTIZED,),
+        session=dict(PRECISE),
         passes=passes,
         validated=True,
         verdicts=PASSED,

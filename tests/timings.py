@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from distilforge.manifest import Measurement, Steadiness
 
-from validation.speed import ReleaseTiming
+from validation.latency.speed import ReleaseTiming
 
 ROUNDS = 12
 SHAPES = ((1, 16), (8, 128))

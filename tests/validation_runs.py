@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.runtime_release import LABELS, published
 from validation.gates import Gates
-from validation.report import Report, VariantReport
+from validation.reports.report import Report, VariantReport
 from validation.validate import validate
 
 # Latency is measured as briefly as possible and never asserted. If none of 40 examples differs, the upper end of the

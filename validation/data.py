@@ -12,8 +12,8 @@ from typing import Literal
 from model_src import json_text
 from validation import tasks
 from validation.errors import DataError
-from validation.record import SCHEMAS, Record
 from validation.tasks.base import Example, Task
+from validation.tasks.record import SCHEMAS, Record
 
 FEWEST_EXAMPLES = 2
 """A single example has no interval."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Literal, get_args
 
 from validation.errors import GatesError
@@ -23,7 +23,14 @@ Latency = Literal["judge", "report", "skip"]
 # With more looks, too few examples lie between two of them for a variant to be decided much earlier
 MOST_LOOKS = 10
 
-WIDENED = "Held to wider limits than usual"
+Use = Literal["answers", "timing", "speed"]
+"""What a field of Gates changes: the verdicts on answers, the samples of a timing, or the verdicts on speed."""
+
+_USES = "uses"
+_SPEED: Mapping[str, tuple[Use, ...]] = {_USES: ("speed",)}
+_TIMING: Mapping[str, tuple[Use, ...]] = {_USES: ("timing",)}
+_ANSWERS_AND_TIMING: Mapping[str, tuple[Use, ...]] = {_USES: ("answers", "timing")}
+_PUBLISHING: Mapping[str, tuple[Use, ...]] = {_USES: ()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +102,16 @@ _FP16 = Limits(
     flips=0.002,
     faster_than=("fp32",),
 )
+_BF16 = Limits(
+    noise=0.05,
+    class_loss=0.1,
+    calibration=0.01,
+    agreement=0.99,
+    cosine=0.995,
+    shift=0.01,
+    flips=0.005,
+    faster_than=("fp32",),
+)
 _EIGHT_BITS = Limits(
     noise=0.35,
     class_loss=0.1,
@@ -108,46 +125,48 @@ _EIGHT_BITS = Limits(
 LIMITS: Mapping[str, Limits] = {
     "fp32": _FP32,
     "fp16": _FP16,
+    "bf16": _BF16,
     "int8": _EIGHT_BITS,
     "int8_7bit": _EIGHT_BITS,
     "fp8": _EIGHT_BITS,
 }
-"""The usual limits of each precision; the reasons are in validation/verdicts.py."""
+"""The usual limits of each precision; the reasons are in validation/judgement/verdicts.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
     """All limits, and how the numbers that are compared with them are measured.
 
-    Raises GatesError for a value that is out of range.
+    The metadata of a field says what it changes; without metadata it changes the verdicts on answers. Raises GatesError
+    for a value that is out of range.
     """
 
     limits: Mapping[str, Limits] = field(default_factory=lambda: LIMITS)
     """The limits by precision; a precision that is not in it has those of fp32."""
     margin: float = 0.01
     """The largest loss of the head's primary metric, eager PyTorch less the variant; 0.01 is one percentage point."""
-    confidence: float = 0.95
+    confidence: float = field(default=0.95, metadata=_ANSWERS_AND_TIMING)
     """The confidence of every interval, one-sided."""
-    latency: Latency = "judge"
+    latency: Latency = field(default="judge", metadata=_SPEED)
     """Whether speeds are compared with the next two limits ("judge"), only reported ("report") or not measured."""
-    speedup: float = 0.0
+    speedup: float = field(default=0.0, metadata=_SPEED)
     """The least speed-up over eager PyTorch; 0 allows any."""
-    sibling_speedup: float = 1.0
+    sibling_speedup: float = field(default=1.0, metadata=_SPEED)
     """The least speed-up over the fastest of the precisions that the limits name in `faster_than`."""
     batch_dependent: tuple[str, ...] = BATCH_DEPENDENT
     """Passes that make answers depend on the batch; how much they do is reported and not judged."""
-    mode: Literal["enforce", "report"] = "enforce"
+    mode: Literal["enforce", "report"] = field(default="enforce", metadata=_PUBLISHING)
     """Whether a release that fails is refused ("enforce"), or published and marked ("report")."""
-    shapes: tuple[tuple[int, int], ...] = ((1, 16), (1, 128), (8, 128))
+    shapes: tuple[tuple[int, int], ...] = field(default=((1, 16), (1, 128), (8, 128)), metadata=_TIMING)
     """The shapes that are timed: texts in the batch and tokens of each."""
-    seconds_per_shape: float = 2.5
+    seconds_per_shape: float = field(default=2.5, metadata=_TIMING)
     """How long each shape is timed, without warm-up."""
     looks: int = 3
     """After how many equal parts of the evaluation data accuracy is judged, at most.
 
     A variant answers no more once all checks of its answers are met, or once its loss is shown to be beyond the margin.
     """
-    threads: int | None = None
+    threads: int | None = field(default=None, metadata=_ANSWERS_AND_TIMING)
     """The number of threads; None for one on each usable core."""
 
     def __post_init__(self) -> None:
@@ -184,12 +203,21 @@ class Gates:
         if self.threads is not None and self.threads < 1:
             raise GatesError(f"threads must be at least 1, found {self.threads!r}")
 
+    def used_for(self, *uses: Use) -> dict[str, object]:
+        """The fields that change one of `uses`, by name, as JSON."""
+        values = asdict(self)
+        return {
+            entry.name: values[entry.name]
+            for entry in fields(self)
+            if not set(uses).isdisjoint(entry.metadata.get(_USES, ("answers",)))
+        }
+
     def of(self, precision: str) -> Limits:
         """The limits of `precision`."""
         return self.limits.get(precision, _FP32)
 
-    def widened(self, precision: str) -> str:
-        """A sentence on the limits that are wider than usual; empty where none is."""
+    def widened(self, precision: str) -> tuple[str, ...]:
+        """A phrase for each limit of `precision` that is wider than usual."""
         usual = Gates()
         phrases = [
             f"{name} {getattr(self, name):g}, where {getattr(usual, name):g} is usual"
@@ -200,5 +228,4 @@ class Gates:
             )
             if wider
         ]
-        phrases += self.of(precision).widened(usual.of(precision))
-        return f"{WIDENED}: {'; '.join(phrases)}." if phrases else ""
+        return (*phrases, *self.of(precision).widened(usual.of(precision)))

@@ -10,18 +10,20 @@ from distilforge.release import read_manifest, resolve
 from distilforge.session import Session
 from distilforge.tokenizer import Tokenizer
 
-from validation import data, generated, invariance, notes, oracle, tasks
-from validation.accuracy import Comparison, Evaluation
-from validation.agreement import Tally, difference
-from validation.batches import EagerRun, Feeds, Run
-from validation.conditions import conditions, physical_cores
-from validation.eager import Eager, threads
+from validation import data, tasks
+from validation.answers import generated, invariance, oracle
+from validation.answers.accuracy import Comparison, Evaluation
+from validation.answers.agreement import Tally, difference
+from validation.answers.batches import EagerRun, Feeds, Run
+from validation.answers.eager import Eager, threads
 from validation.errors import ArtifactError
-from validation.family import in_fixed_order
 from validation.gates import Gates
-from validation.judge import Observations, decided, judge
-from validation.power import misfit_note
-from validation.report import Report, Stability, VariantReport
+from validation.judgement import notes
+from validation.judgement.family import in_fixed_order
+from validation.judgement.judge import Observations, decided, judge
+from validation.judgement.power import misfit_note
+from validation.latency.conditions import conditions, physical_cores
+from validation.reports.report import Report, Stability, VariantReport
 from validation.tasks.base import Floats, ReleaseReader
 
 GENERATED = "generated inputs"
@@ -50,7 +52,7 @@ def validate(
     `evaluation` is labelled data of `head` (validation/README.md). Without it, the texts that this package holds are
     compared, and accuracy is not judged. A variant that cannot run on this machine is judged by its ONNX graph, or
     withheld where it has none. `progress` receives a line from time to time. A failed check is in the report and raises
-    nothing. `validation.speed` adds the speed of the variants.
+    nothing. `validation.latency.speed` adds the speed of the variants.
 
     Raises DataError for unusable data, ArtifactError and UnusableReferenceError where nothing can be compared, and the
     errors of distilforge and model_src for a release or a checkpoint that does not open.

@@ -1,39 +1,74 @@
-"""A TensorRT engine in the runtime of this project, called as applications do: arrays in, arrays out."""
+"""A TensorRT engine in the runtime of this project, with arrays in host memory or on the device."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from distilforge.backends import backends
+from distilforge.cuda.arrays import DeviceArray
+from distilforge.engine import Engine
+from distilforge.manifest import Variant
+from distilforge.tensorrt.engine import TensorRTEngine
+from distilforge.tensorrt.settings import KERNELS
 from distilforge.timing.feeds import Ids
 
+from bench.contest.base_subject import Logits
+from bench.gpu.device import PROVIDER
 from bench.gpu.runner import GpuRunner
-from bench.release_folder import COMPILED, read_variant
-from bench.subjects import Logits
+from bench.models.release_folder import COMPILED, read_variant
 
-CLOCK = "wall clock around a call with arrays in host memory: copies to and from the device are included"
+# Between its turns the process is stopped, so that it cannot compile kernels in the background
+_EAGER = {KERNELS: "eager"}
 
 
 class EngineRunner(GpuRunner):
-    """Runs the engine in a prepared folder; RuntimeError if it cannot run on this machine."""
+    """Runs `engine`; with `copies`, arrays are copied to the device and back, and otherwise they are on it."""
 
-    def __init__(self, folder: Path) -> None:
-        variant = read_variant(folder)
-        backend = backends.get(variant.target)
-        assert backend is not None, variant.target
-        obstacle = backend.obstacle(variant)
-        if obstacle is not None:
-            raise RuntimeError(obstacle)
-        self._engine = backend.load(variant, folder / COMPILED, providers=None, threads=None)
+    def __init__(self, engine: Engine, *, copies: bool) -> None:
+        self._engine = engine
+        self._copies = copies
         self._batch: dict[str, Ids] = {}
-        self._outputs: Mapping[str, npt.NDArray[np.generic]] = {}
+        self._device_batch: dict[str, DeviceArray] = {}
+        self._outputs: Mapping[str, Logits | DeviceArray] = {}
 
     def take(self, ids: Ids, mask: Ids) -> None:
+        self._outputs = {}
         self._batch = {"input_ids": ids, "attention_mask": mask}
+        if not self._copies:
+            assert isinstance(self._engine, TensorRTEngine), "only engines take arrays on the device"
+            self._device_batch = {name: self._engine.to_device(array) for name, array in self._batch.items()}
 
     def run(self) -> None:
-        self._outputs = self._engine.run(self._batch)
+        if self._copies:
+            self._outputs = self._engine.run(self._batch)  # type: ignore[assignment]
+        else:
+            assert isinstance(self._engine, TensorRTEngine)
+            self._outputs = self._engine.run_on_device(self._device_batch)
 
     def logits(self) -> Logits:
-        return self._outputs["logits"].astype(np.float32)
+        logits = self._outputs["logits"]
+        if isinstance(logits, DeviceArray):
+            assert isinstance(self._engine, TensorRTEngine)
+            return self._engine.to_host(logits).astype(np.float32)
+        return logits.astype(np.float32)
+
+
+def open_engine(folder: Path, *, copies: bool) -> EngineRunner:
+    """The runner of the variant in a prepared folder, on the device that all subjects use.
+
+    Raises UnavailableError, or RuntimeError with the obstacle, if it cannot run there.
+    """
+    variant = read_variant(folder)
+    backend = backends.get(variant.target)
+    assert backend is not None, variant.target
+    obstacle = backend.obstacle(variant)
+    if obstacle is not None:
+        raise RuntimeError(obstacle)
+    engine = backend.load(_timed(variant), folder / COMPILED, providers=(PROVIDER,), threads=None)
+    return EngineRunner(engine, copies=copies)
+
+
+def _timed(variant: Variant) -> Variant:
+    """The variant with the settings that a stopped process needs."""
+    return replace(variant, session={**variant.session, **_EAGER})

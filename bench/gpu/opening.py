@@ -4,9 +4,9 @@ from pathlib import Path
 
 from distilforge.timing.subject import Subject
 
+from bench.contest.rows import Row
 from bench.gpu.runner import GpuRunner, free_bytes
 from bench.gpu.subjects import subjects
-from bench.rows import Row
 
 
 def timing_subject(row: Row) -> Subject:

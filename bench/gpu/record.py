@@ -2,8 +2,8 @@
 
 from dataclasses import asdict
 
-from bench import record
 from bench.gpu.report import GpuReport
+from bench.tables import record
 
 
 def to_json(report: GpuReport) -> str:

@@ -1,16 +1,16 @@
 """The result of a run on a GPU, and the limits of its engine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from distilforge.timing.rounds import Timing
 from distilforge.timing.shape import Shape
 
-from bench.contest import Contest
+from bench.contest.contest import Contest
+from bench.contest.limit import Limit
+from bench.contest.ratios import CONFIDENCE, Ratio
 from bench.gpu.memory import Memory
-from bench.limits import Limit
-from bench.ratios import CONFIDENCE
-from bench.sizes import operations
+from bench.models.sizes import operations
 
 EAGER, SDPA = "eager", "SDPA"
 LARGE = Shape(batch=32, tokens=128)
@@ -29,6 +29,8 @@ class GpuReport:
     """The memory of each column at each shape, while it is alone on the device."""
     limits: tuple[Limit, ...]
     """The limits, and whether they are met."""
+    with_copies: Mapping[str, tuple[Ratio, ...]] = field(default_factory=dict)
+    """The time of every column with copies over that of our engine with copies."""
 
 
 def engine_limits(timing: Timing, engine: str | None, ceiling: float) -> tuple[Limit, ...]:

@@ -2,22 +2,36 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from distilforge.errors import TimingError
 from distilforge.timing.shape import Shape
 
-from bench import contest, fresh_process, preparation, preparation_process, release_folder
-from bench.conditions import conditions
-from bench.gpu import device, memory, opening
+from bench.contest import contest, fresh_process, preparation, preparation_process
+from bench.contest.conditions import conditions
+from bench.contest.contest import Contest
+from bench.contest.ratios import Ratio
+from bench.contest.rows import Omission, Row
+from bench.gpu import compiling, device, memory, opening
 from bench.gpu.memory import Memory
 from bench.gpu.report import EAGER, GpuReport, engine_limits
 from bench.gpu.subjects import Subject, subjects
-from bench.rows import Omission, Row
+from bench.models import release_folder
+from bench.models.checkpoint import write_once
 
 # The order of the columns in every table: the two columns of DistilBERT's documentation first
-ORDER = ("pytorch-eager", "pytorch-sdpa", "torch-compile", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx")
+ORDER = (
+    "pytorch-eager",
+    "pytorch-sdpa",
+    "torch-compile",
+    "torch-compile-max-autotune",
+    "onnxruntime-cuda",
+    "onnxruntime-cuda-graphs",
+    "tensorrt",
+    "tensorrt-rtx",
+)
 INSTALL = "pip install {packages}"
 Progress = Callable[[str], None]
 
@@ -35,13 +49,15 @@ def run(
 
     `compiled` are folders that `distilforge compile` wrote; their targets are not compiled again.
     """
-    checkpoint = preparation.make_checkpoint(cache)
+    compiling.write_shapes(cache, shapes)
+    checkpoint = write_once(cache)
     chosen = [subject for subject in ordered() if subject.name not in without]
     prepare = partial(
         _prepare,
         checkpoint=checkpoint,
         cache=cache,
         compiled={release_folder.target_of(folder): folder for folder in compiled},
+        prepared={},
         progress=progress,
     )
     rows, omissions = preparation.prepare_all(chosen, prepare, install=INSTALL, progress=progress)
@@ -49,10 +65,11 @@ def run(
         Omission(name=subjects.find(name).title, reason="left out with --without") for name in without
     ]
     opened, memory_by_column, failures = _measure_memory(rows, shapes, progress)
+    before = device.clocks()
     held = contest.hold(
         opened,
         [*omissions, *failures],
-        candidates=[subject.title for subject in chosen if subject.engine],
+        candidates=[subject.title for subject in chosen if subject.engine and not subject.copies],
         reference=EAGER,
         subject=opening.timing_subject,
         shapes=shapes,
@@ -61,30 +78,58 @@ def run(
         conditions=_conditions(chosen),
         progress=progress,
     )
+    clocks = {"clocks before": before, "clocks after": device.clocks()}
     return GpuReport(
-        contest=held,
+        contest=replace(held, conditions={**held.conditions, **clocks}),
+        with_copies=_with_copies(held, opened, chosen),
         memory=memory_by_column,
         limits=engine_limits(held.timing, held.judged, held.ceiling),
     )
 
 
 def ordered() -> tuple[Subject, ...]:
-    """All subjects, those of ORDER first."""
-    names = sorted(
-        subjects.names(), key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name)
-    )
-    return tuple(subjects.find(name) for name in names)
+    """All subjects, those on the device first, and of each kind those of ORDER first."""
+
+    def place(subject: Subject) -> tuple[bool, int, str]:
+        index = ORDER.index(subject.files) if subject.files in ORDER else len(ORDER)
+        return subject.copies, index, subject.name
+
+    return tuple(sorted((subjects.find(name) for name in subjects.names()), key=place))
 
 
 def _prepare(
-    subject: Subject, *, checkpoint: Path, cache: Path, compiled: Mapping[str, Path], progress: Progress
+    subject: Subject,
+    *,
+    checkpoint: Path,
+    cache: Path,
+    compiled: Mapping[str, Path],
+    prepared: dict[str, Path],
+    progress: Progress,
 ) -> Path:
-    """The prepared folder of `subject`; `compiled` are folders that replace a preparation, by target."""
-    if subject.name not in compiled:
-        return preparation.prepare(subject, preparation_process.GPU, checkpoint, cache, progress)
-    folder = preparation.empty_folder(subject, cache)
-    release_folder.adopt(compiled[subject.name], folder)
+    """The prepared folder of `subject`.
+
+    `compiled` are folders that replace a preparation, by target, and `prepared` collects the folders by subject, since
+    subjects with copies use the files of another one. Raises PreparationError.
+    """
+    if subject.files in prepared:
+        return prepared[subject.files]
+    if subject.files in compiled:
+        folder = preparation.empty_folder(subject, cache)
+        release_folder.adopt(compiled[subject.files], folder)
+    else:
+        folder = preparation.prepare(subject, preparation_process.GPU, checkpoint, cache, progress)
+    prepared[subject.files] = folder
     return folder
+
+
+def _with_copies(
+    held: Contest, rows: Sequence[Row], chosen: Sequence[Subject]
+) -> Mapping[str, tuple[Ratio, ...]]:
+    """The ratios to the first engine with copies, of the columns with copies that were timed."""
+    copying = {subject.title for subject in chosen if subject.copies}
+    engines = [subject.title for subject in chosen if subject.engine and subject.copies]
+    timed = [row for row in rows if row.name in copying and row.name in held.names]
+    return contest.compare(held.timing, timed, engines)[1]
 
 
 def _measure_memory(

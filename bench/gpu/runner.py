@@ -9,8 +9,8 @@ from distilforge.timing.feeds import Ids
 from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Json, Runner
 
-from bench.shapes import feeds
-from bench.subjects import Logits
+from bench.contest.base_subject import Logits
+from bench.models.shapes import feeds
 
 # A GPU at rest lowers its clocks, so it is kept busy this long before a turn
 WARM_SECONDS = 0.05
@@ -21,7 +21,7 @@ WARM_RUNS = 3
 
 
 class GpuRunner(Runner):
-    """An opened subject on a GPU. Its clock is wall time, unless a subclass has a better one."""
+    """An opened subject on a GPU. Its clock is wall time: a run ends when the device has done its work."""
 
     free_bytes: int | None = None
     """Free bytes of the device before the subject was opened; the opener sets it."""
@@ -39,10 +39,6 @@ class GpuRunner(Runner):
         """The peak of bytes in tensors since `take`, as PyTorch counts them; None if that is not known."""
         return None
 
-    def clock(self, runs: int) -> tuple[float, ...]:
-        """Seconds of each of `runs` runs in a row, each of which is waited for."""
-        return super().seconds(runs)
-
     def feed(self, shape: Shape) -> None:
         self._used = -math.inf
         self.take(*feeds(shape))
@@ -50,7 +46,7 @@ class GpuRunner(Runner):
     def seconds(self, runs: int) -> tuple[float, ...]:
         if time.perf_counter() - self._used > REST_SECONDS:
             self._keep_busy()
-        seconds = self.clock(runs)
+        seconds = super().seconds(runs)
         self._used = time.perf_counter()
         return seconds
 
@@ -65,7 +61,7 @@ class GpuRunner(Runner):
         end = time.perf_counter() + WARM_SECONDS
         runs = 0
         while runs < WARM_RUNS or time.perf_counter() < end:
-            self.clock(1)
+            self.run()
             runs += 1
 
 

@@ -1,9 +1,16 @@
 """A report on a GPU as Markdown."""
 
+from collections.abc import Mapping, Sequence
+
 from distilforge.timing.shape import Shape
 
-from bench.contest import Contest
-from bench.contest_table import (
+from bench.contest.contest import Contest
+from bench.contest.ratios import Ratio
+from bench.gpu.report import EAGER, LARGE, SDPA, GpuReport
+from bench.gpu.shapes import DOCUMENTED
+from bench.gpu.subjects import COPIES
+from bench.models.sizes import operations
+from bench.tables.contest_table import (
     MEGABYTES,
     MILLISECONDS,
     RATIO_NOTE,
@@ -14,10 +21,7 @@ from bench.contest_table import (
     ratio_cell,
     refusals,
 )
-from bench.gpu.report import EAGER, LARGE, SDPA, GpuReport
-from bench.gpu.shapes import DOCUMENTED
-from bench.markdown import NOTHING, cell, grid
-from bench.sizes import operations
+from bench.tables.markdown import NOTHING, cell, grid
 
 GIGA = 1e9
 DOCUMENTED_NOTE = (
@@ -52,6 +56,7 @@ def markdown(report: GpuReport) -> str:
         *refusals(contest.timing),
         f"## Times faster than each column ({RATIO_NOTE})",
         ratio_table(contest),
+        *copies_sections(report),
         "## Device memory, MB",
         memory_table(report),
         MEMORY_NOTE,
@@ -100,14 +105,32 @@ def ratio_table(contest: Contest) -> str:
     """The time of each column over that of our engine: a row per shape, and one for the geometric mean."""
     if contest.judged is None:
         return "No engine could be run."
+    on_device = {name: ratios for name, ratios in contest.ratios.items() if not name.endswith(COPIES)}
+    return (
+        f"The judged engine is {contest.judged}; inputs and outputs are on the device, for every column.\n\n"
+        + _ratio_grid(contest, on_device)
+    )
+
+
+def copies_sections(report: GpuReport) -> list[str]:
+    """The ratios between columns that copy their inputs to the device and their logits back, if there are any."""
+    if not report.with_copies:
+        return []
+    return [
+        f"## Times faster than each column, copies included ({RATIO_NOTE})",
+        _ratio_grid(report.contest, report.with_copies),
+    ]
+
+
+def _ratio_grid(contest: Contest, ratios: Mapping[str, Sequence[Ratio]]) -> str:
     rows = [
         [
             *(("mean", "") if shape is None else _sizes(shape)),
-            *(ratio_cell(to_column, shape) for to_column in contest.ratios.values()),
+            *(ratio_cell(to_column, shape) for to_column in ratios.values()),
         ]
         for shape in (*contest.timing.shapes, None)
     ]
-    return f"The judged engine is {contest.judged}.\n\n" + grid(["batch", "tokens", *contest.ratios], rows)
+    return grid(["batch", "tokens", *ratios], rows)
 
 
 def memory_table(report: GpuReport) -> str:

@@ -1,4 +1,4 @@
-"""The checkpoint in PyTorch on the GPU, loaded with transformers as its users do; CUDA events are the clock."""
+"""The checkpoint in PyTorch on the GPU, loaded with transformers as its users do."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING, Literal
 
 from distilforge.timing.feeds import Ids
 
-from bench.gpu.events import seconds_of
+from bench.contest.base_subject import Logits
 from bench.gpu.runner import GpuRunner
-from bench.subjects import Logits
 
 if TYPE_CHECKING:
     import torch
     from transformers.modeling_outputs import SequenceClassifierOutput
 
-CLOCK = "CUDA events around each run, inputs on the device"
 SETTINGS = "transformers, attn_implementation={}, float16 weights, inference mode"
 # Every shape has a graph of its own
 _MOST_GRAPHS = 64
 
 
 class TorchRunner(GpuRunner):
-    """Runs a model on batches that are on the device."""
+    """Runs a model on batches on the device; with `copies`, each run copies its inputs there and its logits back."""
 
-    def __init__(self, model: "Callable[..., SequenceClassifierOutput]") -> None:
+    def __init__(self, model: "Callable[..., SequenceClassifierOutput]", *, copies: bool) -> None:
         self._model = model
+        self._copies = copies
+        self._host: dict[str, Ids] = {}
         self._batch: dict[str, torch.Tensor] = {}
         self._logits: torch.Tensor | None = None
 
@@ -32,22 +32,26 @@ class TorchRunner(GpuRunner):
         import torch
 
         self._logits = None
-        self._batch = {
-            "input_ids": torch.from_numpy(ids).cuda(),
-            "attention_mask": torch.from_numpy(mask).cuda(),
-        }
+        self._host = {"input_ids": ids, "attention_mask": mask}
+        self._batch = {name: torch.from_numpy(array).cuda() for name, array in self._host.items()}
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
 
     def run(self) -> None:
-        self.clock(1)
-
-    def clock(self, runs: int) -> tuple[float, ...]:
         import torch
 
         with torch.inference_mode():
-            return tuple(seconds_of(self._answer) for _ in range(runs))
+            if self._copies:
+                for name, array in self._host.items():
+                    # A CUDA graph reads from the address that it was captured with
+                    self._batch[name].copy_(torch.from_numpy(array), non_blocking=True)
+            logits = self._model(**self._batch).logits
+            assert logits is not None
+            # Copying waits for the device
+            self._logits = logits.cpu() if self._copies else logits
+            if not self._copies:
+                torch.cuda.synchronize()
 
     def logits(self) -> Logits:
         import torch
@@ -61,12 +65,9 @@ class TorchRunner(GpuRunner):
 
         return int(torch.cuda.max_memory_allocated())
 
-    def _answer(self) -> None:
-        self._logits = self._model(**self._batch).logits
-
 
 def open_model(
-    folder: Path, *, attention: Literal["eager", "sdpa"], compiled: str | None = None
+    folder: Path, *, attention: Literal["eager", "sdpa"], copies: bool, compiled: str | None = None
 ) -> TorchRunner:
     """The DistilBERT classifier of transformers at `folder` in float16.
 
@@ -84,9 +85,9 @@ def open_model(
         .eval()
     )
     if compiled is None:
-        return TorchRunner(model)
+        return TorchRunner(model, copies=copies)
     dynamo = torch._dynamo.config
     # PyTorch 2.8 renamed the limit. Beyond it, a shape would run eagerly without a warning
     limit = "recompile_limit" if hasattr(dynamo, "recompile_limit") else "cache_size_limit"
     setattr(dynamo, limit, _MOST_GRAPHS)
-    return TorchRunner(torch.compile(model, mode=compiled, dynamic=False))
+    return TorchRunner(torch.compile(model, mode=compiled, dynamic=False), copies=copies)

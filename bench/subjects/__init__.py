@@ -7,17 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from distilforge.timing.feeds import Ids
-
-from bench.base_subject import BaseSubject
+from bench.contest.base_subject import Answer, BaseSubject
 from pipeline.registry import Registry
-
-Logits = npt.NDArray[np.float32]
-"""(batch, labels)."""
-Answer = Callable[[Ids, Ids], Logits]
-"""From input_ids and attention_mask, both int64 of (batch, tokens), to logits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from distilforge.timing.feeds import Ids
 
-from bench.subjects import Answer, Logits, Subject, subjects
+from bench.contest.base_subject import Answer, Logits
+from bench.subjects import Subject, subjects
 
 
 def _prepare(checkpoint: Path, folder: Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 from distilforge.manifest import Variant
 from distilforge.onnxruntime.settings import Settings
 
-from bench.onnx_session import open_session
-from bench.rows import Row
-from bench.subjects import Answer, Subject, subjects
+from bench.contest.base_subject import Answer
+from bench.contest.rows import Row
+from bench.models.onnx_session import open_session
+from bench.subjects import Subject, subjects
 
 NAME = "onnx-file"
 SETTINGS = "ONNX Runtime, CPU provider"

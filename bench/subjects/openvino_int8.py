@@ -5,8 +5,9 @@ from pathlib import Path
 from distilforge.timing.feeds import Ids
 from distilforge.timing.shape import Shape
 
-from bench.shapes import SHAPES, feeds
-from bench.subjects import Answer, Logits, Subject, subjects
+from bench.contest.base_subject import Answer, Logits
+from bench.models.shapes import SHAPES, feeds
+from bench.subjects import Subject, subjects
 
 FILE = "model.xml"
 CALIBRATION_TEXTS = 300

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from bench import optimum_quantizer
-from bench.onnx_session import open_session
-from bench.subjects import Answer, Subject, subjects
+from bench.contest.base_subject import Answer
+from bench.models import optimum_quantizer
+from bench.models.onnx_session import open_session
+from bench.subjects import Subject, subjects
 
 
 def _prepare(checkpoint: Path, folder: Path) -> None:

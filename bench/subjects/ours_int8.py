@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from bench import release_folder
+from bench.models import release_folder
 from bench.subjects import Subject, subjects
 
 subjects.add(

@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from bench import checkpoint
+from bench.models import checkpoint
+from bench.models.torch_model import open_model
 from bench.subjects import Subject, subjects
-from bench.torch_model import open_model
 
 subjects.add(
     Subject(

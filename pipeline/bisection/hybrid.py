@@ -18,7 +18,7 @@ from onnx_ir.passes import common
 from pipeline.bisection.boundaries import Boundary
 from pipeline.graph import session as graph_session
 from pipeline.graph.file import Graph
-from validation.batches import Feeds
+from validation.answers.batches import Feeds
 from validation.tasks.base import Floats
 
 _PREFIX = "variant:"

@@ -13,7 +13,7 @@ from pipeline.graph.file import Graph
 from pipeline.graph.file import load as load_graph
 from pipeline.passes import base, registry
 from validation import tasks
-from validation.accuracy import Evaluation
+from validation.answers.accuracy import Evaluation
 from validation.data import demo_texts, read
 from validation.tasks.base import ReleaseReader
 

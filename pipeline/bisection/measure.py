@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.bisection.hybrid import Hybrid
-from validation.accuracy import Comparison, Evaluation
-from validation.batches import Bools, Feeds, Run, batches
+from validation.answers.accuracy import Comparison, Evaluation
+from validation.answers.batches import Bools, Feeds, Run, batches
 from validation.gates import Gates
-from validation.sequential import single_look
+from validation.statistics.sequential import single_look
 from validation.tasks.base import Floats
 
 # A signal-to-noise ratio below 20 dB: 7-bit numbers reach 30 dB and more, even with outliers.

@@ -8,8 +8,8 @@ from pipeline.bisection.hybrid import Hybrid
 from pipeline.bisection.measure import Outcome, decibels, local_noise, mispaired, try_all
 from pipeline.bisection.result import Bisection, Module
 from pipeline.precision.layers.packed import packed_with
-from validation.accuracy import Evaluation
-from validation.batches import batches
+from validation.answers.accuracy import Evaluation
+from validation.answers.batches import batches
 
 MOST_EXCLUDED = 6
 # Restoring a module takes as long as quantizing it alone, and tells little about the cheaper ones.

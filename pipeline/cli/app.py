@@ -48,7 +48,7 @@ _STAGES: dict[StageName, str] = {
 }
 _BUILD = (
     "Build, validate and publish releases. The last line printed is the release's path. A build of several ends with "
-    "a table of all of them, and with the worst exit code: the first of 5, 4, 3, 2, 6 that one of them has."
+    "a table of all of them, and with the worst of their exit codes."
 )
 
 
@@ -198,7 +198,7 @@ def check(
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Print what would keep an engine from being built of an ONNX file; exit 5 if anything would."""
+    """Print what prevents an engine from being built from an ONNX file; exit 5 if anything does."""
     with report_errors(verbose):
         from pipeline import targets
         from pipeline.engines.preflight import check
@@ -228,7 +228,7 @@ def convert(
         str | None, typer.Option(metavar="FOLDER|ID", help="The base model of the adapter in SOURCE.")
     ] = None,
 ) -> None:
-    """Write a DistilBERT checkpoint for PyTorch of a BERT, of TensorFlow's or Flax's files, or of a LoRA adapter."""
+    """Write a PyTorch checkpoint of a DistilBERT from a BERT, TensorFlow's or Flax's weights, or a LoRA adapter."""
     with report_errors():
         from model_src import convert as conversion
 
@@ -243,37 +243,16 @@ def clean(artifacts: options.Artifacts = options.ARTIFACTS) -> None:
         display.result(f"removed {artifacts / WORK}: {removed_bytes / 1e6:.1f} MB")
 
 
-@app.command(epilog="Example: `distilforge bench artifacts/sentiment --threads 2 --plot speed.svg`")
-def bench(
-    release: options.Release,
-    variant: options.TimedVariants = None,
-    shape: options.Shapes = None,
-    threads: options.Threads = None,
-    seconds: options.Seconds = 5.0,
-    plot: options.Plot = None,
-    no_remember: options.NoRemember = False,
-    forget: options.Forget = False,
-    as_json: options.Json = False,
-    verbose: options.Verbose = False,
-) -> None:
-    """Time a release's variants on this machine, so that distilforge.open takes the fastest here from now on."""
-    with report_errors(verbose) as listener:
-        from distilforge.benchmark import run as benchmark
-        from distilforge.benchmark import table
+# The runtime parses the options of these commands, which also run without the pipeline
+FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
-        if forget:
-            display.result(benchmark.forget_release(release))
-            return
-        bench_options = benchmark.BenchmarkOptions(
-            variants=tuple(variant or ()),
-            shapes=tuple(shape or ()),
-            threads=threads,
-            seconds=seconds,
-            plot=plot,
-            remember=not no_remember,
-        )
-        outcome = benchmark.run_benchmark(release, bench_options, listener.note)
-    display.result(outcome.to_json() if as_json else table.text(outcome))
+
+@app.command(context_settings=FORWARDED, add_help_option=False)
+def bench(context: typer.Context) -> None:
+    """Time a release's variants on this machine, so that distilforge.open takes the fastest here from now on."""
+    from distilforge import command_line
+
+    raise typer.Exit(command_line.main(["bench", *context.args], program="distilforge"))
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ def command(until: StageName) -> Callable[..., None]:
 def _show(built: BuildResult, as_json: bool, listener: Display, verbose: bool) -> None:
     if not built.new:
         listener.note("nothing to do: everything is up to date")
-    if not all(line.validated for line in built.lines):
+    if not all(line.validated or line.withheld for line in built.lines):
         listener.verdicts(releases.read_manifest(built.folder), everything=verbose)
     values = {**asdict(built), "folder": str(built.folder)}
     display.result(json.dumps(values, ensure_ascii=False) if as_json else str(built.folder))

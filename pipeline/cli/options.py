@@ -1,4 +1,4 @@
-"""Options that several commands share, and those of `bench`, `bisect` and `tune`."""
+"""Options that several commands share, and those of `bisect` and `tune`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -118,45 +118,4 @@ Checkpoint = Annotated[
     typer.Option(
         help="Compare with a new export of this checkpoint, not with the release's fp32.", show_default=False
     ),
-]
-
-TimedVariants = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--variant",
-        metavar="TARGET:PRECISION",
-        help="A variant to time. May be given several times; default: all that can run here.",
-        show_default=False,
-    ),
-]
-Shapes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--shape",
-        metavar="TEXTSxTOKENS",
-        help="The size of a run. May be given several times; default: 1x16, 1x128 and 8x128, or the nearest "
-        "sizes that the release takes.",
-        show_default=False,
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(help="Threads of a run; default: the engine's, as in distilforge.open.", show_default=False),
-]
-Seconds = Annotated[
-    float,
-    typer.Option(
-        help="Time for each shape, all variants together. Warming up and the first 5 rounds may take longer; an "
-        "unsteady timing is repeated once."
-    ),
-]
-Plot = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Draw the times into this file, .svg or .png.", show_default=False),
-]
-NoRemember = Annotated[
-    bool, typer.Option("--no-remember", help="Do not change which variant distilforge.open takes.")
-]
-Forget = Annotated[
-    bool, typer.Option("--forget", help="Remove what is remembered of the release, and measure nothing.")
 ]

@@ -55,8 +55,9 @@ def rebuild(
 ) -> None:
     """Build a release again from its checkpoint and recipe, and say which files have the same bytes.
 
-    Options are those that `distilforge build` was given. A checkpoint or recipe with another digest than the release
-    names is refused. Reports and cards hold measurements and are not compared. Exit 5 if a file differs.
+    Give the options that `distilforge build` was given. Another checkpoint or recipe is refused by its digest.
+
+    Reports and cards hold measurements and are not compared. Exit 5 if a file differs.
     """
     with report_errors(verbose) as listener:
         from pipeline import rebuild as again

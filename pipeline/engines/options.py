@@ -1,10 +1,11 @@
 """How engines are compiled: the recipe's table [engine]. Imports no toolkit."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from pipeline.errors import UsageError
+from pipeline.store import digests
 
 HardwareCompatibility = Literal["none", "ampere_plus", "same_compute_capability"]
 NO_COMPATIBILITY: Final = "none"
@@ -39,7 +40,7 @@ class EngineOptions:
     """Whether the weights are left out, and taken from the release's ONNX graph when the engine is loaded."""
     detailed: bool = True
     """Whether profilers see every layer; if not, the manifest counts the graph's layers before they are fused."""
-    timing_cache: Path | None = None
+    timing_cache: Path | None = field(default=None, metadata=digests.NOT_COUNTED)
     """A file of kernel timings that a build starts with and adds to; it changes only how long a build takes."""
 
     def __post_init__(self) -> None:
@@ -87,9 +88,7 @@ class EngineOptions:
 
     def to_json(self) -> dict[str, object]:
         """The fields that decide what an engine holds, as JSON for a digest."""
-        return {
-            entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "timing_cache"
-        }
+        return digests.counted(self)
 
 
 def _is_number(text: str) -> bool:

@@ -18,13 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from distilforge.backends import backends
 from distilforge.errors import ReleaseError
 from distilforge.heads import heads as known_heads
 from distilforge.manifest import Variant
-from distilforge.onnxruntime.settings import Settings
 from distilforge.reader import MisfitError, Reader
-from distilforge.tensorrt.settings import NAMES as ENGINE_SETTINGS
-from distilforge.tensorrt.settings import EngineSettings
 
 from pipeline import targets
 from pipeline.errors import UsageError
@@ -71,7 +69,7 @@ class Plan:
     final_passes: tuple[str, ...] = ()
     """Passes that are applied last: names in pipeline.passes."""
     session: Mapping[str, str] = field(default_factory=dict)
-    """Settings of ONNX Runtime's session."""
+    """Settings of the engine: those that the target's backend allows."""
     needs: tuple[str, ...] = ()
     """What a machine must have to give the validated answers (distilforge.machine)."""
 
@@ -111,6 +109,7 @@ def preset(target: str, precision: str, head: str, own: Path | None = None) -> P
     tables = plan_tables(path) if own or path.is_file() else {}
     if precision in tables:
         plan = from_table(tables[precision], head, f"{path}: {precision}")
+        _check_settings(plan, target, precision, f"{path}: {precision}")
     elif own is None and precision == PLAIN:
         plan = Plan()
     else:
@@ -158,18 +157,13 @@ def _mapping(value: object, where: str) -> Mapping[str, object]:
 
 
 def _settings(value: object) -> dict[str, str]:
-    """A plan's settings, which a file may write as whole numbers; ReleaseError for one that a release may not name."""
+    """A plan's settings, which a file may write as whole numbers."""
     if not isinstance(value, dict):
         raise MisfitError.of(value, "a table")
     for name, setting in value.items():
         if not isinstance(setting, str | int) or isinstance(setting, bool):
             raise MisfitError.of(setting, "text or a whole number").below(f".{name}")
-    settings = {name: _decimal(name, setting) for name, setting in value.items()}
-    engine_settings = {name: text for name, text in settings.items() if name in ENGINE_SETTINGS}
-    onnx_runtime_settings = {name: text for name, text in settings.items() if name not in engine_settings}
-    EngineSettings.of(_variant(engine_settings))
-    Settings.of(_variant(onnx_runtime_settings))
-    return settings
+    return {name: _decimal(name, setting) for name, setting in value.items()}
 
 
 def _decimal(name: str, setting: str | int) -> str:
@@ -182,16 +176,22 @@ def _decimal(name: str, setting: str | int) -> str:
         ) from cause
 
 
-def _variant(settings: Mapping[str, str]) -> Variant:
-    """A variant with `settings`, as the readers of settings take it."""
-    return Variant(target="plan", precision="session", files=(), session=settings)
+def _check_settings(plan: Plan, target: str, precision: str, where: str) -> None:
+    """Raise UsageError for a setting that a release for `target` may not name; errors name the plan by `where`."""
+    backend = backends.get(target)
+    if backend is None:
+        return
+    try:
+        backend.check_settings(Variant(target=target, precision=precision, files=(), session=plan.session))
+    except ReleaseError as error:
+        raise UsageError(f"{where}: session: {error.message}", hint=error.hint) from error
 
 
 _READER = Reader(
     UsageError,
     unknown="refuse",
     table="table",
-    rejections=(UsageError, ReleaseError),
+    rejections=(UsageError,),
     converters={Mapping[str, str]: _settings},
 )
 

@@ -1,7 +1,7 @@
 """Recipe: the only configuration object of a build."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from distilforge.heads import heads
@@ -54,8 +54,8 @@ class Recipe:
 
     name: str
     """The release's name."""
-    checkpoint: str
-    """A folder, or the id of a model on Hugging Face's hub."""
+    checkpoint: str = field(metadata=digests.NOT_COUNTED)
+    """A folder, or the id of a model on Hugging Face's hub; it has a digest of its own."""
     head: str | None = None
     """The head to build; None for the one that config.json names."""
     variants: tuple[VariantName, ...] = DEFAULT_VARIANTS
@@ -105,50 +105,50 @@ class Recipe:
     def digest(self) -> str:
         """The hexadecimal SHA-256 of everything that decides what the release holds; reads the data files.
 
-        Data files count by their content, so that moving one changes nothing. The checkpoint has a digest of its own.
-        `gates.mode` decides whether a release is published and not what it holds, so it does not count. Neither do the
-        fields on speed: a release that is built again without a timing has the same version.
+        Every field counts that does not have the metadata `digests.NOT_COUNTED`. Data files count by their content, so
+        that moving one changes nothing. Of the gates, what changes the verdicts on answers counts: a release that is
+        built again without a timing has the same version.
         """
-        return digests.of_value(
-            {
-                "name": self.name,
-                "head": self.head,
-                "variants": [str(variant) for variant in self.variants],
-                "spans": {axis: [span.low, span.usual, span.high] for axis, span in self.spans.items()},
-                "calibration": digests.of_file(self.calibration) if self.calibration else None,
-                "evaluation": digests.of_file(self.evaluation) if self.evaluation else None,
-                "exclude": list(self.exclude),
-                "plans": digests.of_file(self.plans) if self.plans else None,
-                "engine": self.engine.to_json(),
-                "gates": answer_limits(self.gates),
-            }
-        )
+        return digests.of_value({name: _json(value) for name, value in digests.counted(self).items()})
 
     def plan(self, variant: VariantName, head: str) -> Plan:
         """The plan of `variant` for the graph of `head`; UsageError if the file of plans is damaged."""
         return preset(variant.target, variant.precision, head, self.plans).excluding(self.exclude)
 
 
-# Fields of Gates that say how speeds are measured and what they must reach
-_SPEED = ("latency", "speedup", "sibling_speedup", "shapes", "seconds_per_shape")
-
-
 def limits(gates: Gates) -> dict[str, object]:
     """`gates` as JSON for a digest, without the mode, which changes no verdict."""
-    values = asdict(gates)
-    del values["mode"]
-    return _as_floats(values)
+    return _as_floats(gates.used_for("answers", "timing", "speed"))
 
 
 def answer_limits(gates: Gates) -> dict[str, object]:
     """The limits for answers, without those for speed."""
-    return {name: value for name, value in limits(gates).items() if name not in _SPEED}
+    return _as_floats(gates.used_for("answers"))
 
 
 def timing_limits(gates: Gates) -> dict[str, object]:
     """The fields that say how speeds are measured."""
-    values = limits(gates)
-    return {name: values[name] for name in ("shapes", "seconds_per_shape", "threads", "confidence")}
+    return _as_floats(gates.used_for("timing"))
+
+
+def _json(value: object) -> object:
+    """The value of a field, as JSON for a digest."""
+    match value:
+        case Path():
+            return digests.of_file(value)
+        case VariantName():
+            return str(value)
+        case Span():
+            return [value.low, value.usual, value.high]
+        case EngineOptions():
+            return value.to_json()
+        case Gates():
+            return answer_limits(value)
+        case Mapping():
+            return {key: _json(entry) for key, entry in value.items()}
+        case tuple():
+            return [_json(entry) for entry in value]
+    return value
 
 
 def _as_floats(values: Mapping[str, object]) -> dict[str, object]:

@@ -87,14 +87,20 @@ def withhold(manifest: Manifest, reasons: Mapping[str, str]) -> Manifest:
 
 
 def provenance(
-    checkpoint_sha256: str, recipe_sha256: str, data_sha256: Mapping[str, str] = MappingProxyType({})
+    checkpoint_sha256: str,
+    recipe_sha256: str,
+    data_sha256: Mapping[str, str] = MappingProxyType({}),
+    packages: Sequence[str] = (),
 ) -> Provenance:
-    """The provenance of a release that is made now on this machine, with the digests of the data by their purpose."""
+    """The provenance of a release that is made now on this machine.
+
+    `data_sha256` has the digests of the data by their purpose, and `packages` are those that its targets need.
+    """
     return Provenance(
         checkpoint_sha256=checkpoint_sha256,
         recipe_sha256=recipe_sha256,
         git_commit=versions.git_commit(),
-        tools=versions.tools(),
+        tools=versions.tools(*packages),
         host=versions.host(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         data_sha256=dict(data_sha256),

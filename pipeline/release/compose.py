@@ -9,8 +9,8 @@ from distilforge.release import MANIFEST
 from pipeline.release import assemble, model_card, sbom
 from pipeline.release.checkpoint_card import CheckpointCard
 from pipeline.store import storage
-from validation import html
-from validation.report import Report
+from validation.reports import html
+from validation.reports.report import Report
 
 CARD = "README.md"
 

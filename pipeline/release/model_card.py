@@ -6,15 +6,18 @@ import jinja2
 from distilforge.heads import heads
 from distilforge.manifest import Manifest, Metric, Outcome, Variant
 from distilforge.onnxruntime.engine import OLDEST
+from distilforge.openvino.settings import settings
 from distilforge.printable import one_line
 from distilforge.session import Session
 from distilforge.timing import claims
 
 from pipeline.release import markdown
 from validation import tasks
-from validation.report import AGREEMENT, EAGER, headroom
-from validation.verdicts import TOKEN_IDS, listed, open_questions
+from validation.judgement.verdicts import TOKEN_IDS, listed, open_questions
+from validation.reports.report import AGREEMENT, EAGER, headroom
 
+# The folder that plain onnxruntime and Optimum read
+_ONNX = "onnx/"
 # The precision that the others of a release are compared with
 BASE_PRECISION = "fp32"
 
@@ -142,6 +145,18 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 ```
 
 {% endif -%}
+{% for variant, properties in openvino -%}
+With plain OpenVINO, {{ variant.name }}; with other properties it was not validated:
+
+```python
+import openvino
+
+compiled = openvino.Core().compile_model(
+    "path/to/{{ manifest.name | code }}/latest/{{ variant.files[0] | code }}", "CPU", {{ properties | code }}
+)
+```
+
+{% endfor -%}
 Accepted sizes: {% for axis, span in manifest.spans.items() %}{{ axis }} {{ span.low }} to {{ span.high }}\
 {{ "" if loop.last else ", " }}{% endfor %}.
 
@@ -188,7 +203,12 @@ def render(manifest: Manifest, architecture: str) -> str:
         timings=[row for variant in manifest.variants for row in _timings(manifest, variant)],
         call=f"session({(heads.get(manifest.head) or Session).example_inputs})",
         classifies=tasks.find(manifest.head).classifies,
-        file=next((variant.files[0] for variant in manifest.variants if not variant.compiled), ""),
+        file=next(
+            (variant.files[0] for variant in manifest.variants if variant.files[0].startswith(_ONNX)), ""
+        ),
+        openvino=[
+            (variant, str(settings(variant))) for variant in manifest.variants if variant.target == "openvino"
+        ],
         engines=[(variant, variant.compiled) for variant in manifest.variants if variant.compiled],
         optimum="ORTModelFor" + ("FeatureExtraction" if task == architecture else task),
     )

@@ -8,10 +8,10 @@ Source of the form: https://github.com/in-toto/attestation/blob/main/spec/v1/sta
 import json
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 
-from distilforge.manifest import Manifest, Variant
+from distilforge.manifest import Manifest, Steadiness, Variant
 from distilforge.release import MANIFEST
+from distilforge.timing import ratios
 from distilforge.trust.payload import STATEMENT_TYPE
 
 from pipeline.store import digests
@@ -54,7 +54,7 @@ def render(manifest: Manifest, folder: Path, order: int | None) -> str:
             "timing": None
             if manifest.timing is None
             else {"steady": manifest.timing.steady, "reasons": list(manifest.timing.reasons)},
-            "variants": [_variant(variant) for variant in manifest.variants],
+            "variants": [_variant(variant, manifest.timing) for variant in manifest.variants],
             "withheld": [asdict(variant) for variant in manifest.withheld],
         },
     }
@@ -65,7 +65,8 @@ def _resource(name: str, sha256: str) -> dict[str, object]:
     return {"name": name, "digest": {"sha256": sha256}}
 
 
-def _variant(variant: Variant) -> dict[str, object]:
+def _variant(variant: Variant, timing: Steadiness | None) -> dict[str, object]:
+    apart = timing.apart if timing is not None else ()
     return {
         "name": variant.name,
         "validated": variant.validated,
@@ -77,7 +78,7 @@ def _variant(variant: Variant) -> dict[str, object]:
                 "subject": measurement.subject,
                 "batch": measurement.batch,
                 "tokens": measurement.tokens,
-                "median_seconds": median(measurement.seconds),
+                "median_seconds": ratios.seconds(measurement, apart=apart).value,
                 "samples": len(measurement.seconds),
             }
             for measurement in variant.measurements

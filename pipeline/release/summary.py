@@ -7,9 +7,8 @@ from distilforge.timing import claims
 from distilforge.timing.ratios import Estimate
 
 from pipeline.release.model_card import fp32_sibling, judged_metric
-from validation.gates import WIDENED
-from validation.report import AGREEMENT, EAGER
-from validation.verdicts import ERROR, LOSS, listed, open_questions
+from validation.judgement.verdicts import ERROR, LOSS, listed, open_questions
+from validation.reports.report import AGREEMENT, EAGER
 
 COLUMNS = (
     "release",
@@ -88,7 +87,7 @@ class VariantLine:
     build_seconds: float | None = None
     """The build time of the engine."""
     validated: bool
-    """Whether no check failed; one that is not settled has not."""
+    """Whether it passed validation and is in the release; a check that is not settled has not failed."""
     widened: bool = False
     """Whether its limits were wider than usual."""
     withheld: str = ""
@@ -213,7 +212,7 @@ def _line(manifest: Manifest, variant: Variant) -> VariantLine:
         capabilities=variant.compiled.capabilities if variant.compiled else (),
         build_seconds=variant.compiled.build_seconds if variant.compiled else None,
         validated=variant.validated,
-        widened=any(note.startswith(WIDENED) for note in variant.notes),
+        widened=bool(variant.widened),
     )
 
 
@@ -223,8 +222,7 @@ def _withheld(manifest: Manifest, withheld: Withheld) -> VariantLine:
         version=manifest.version,
         head=manifest.head,
         variant=withheld.name,
-        # No check of its answers failed. Its reason says that it is too slow or cannot be checked on this machine.
-        validated=True,
+        validated=False,
         withheld=withheld.reason,
     )
 

@@ -14,7 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.precision import Batches, Feeds
 from pipeline.release import tokenizer
 from validation import tasks
-from validation.batches import batches
+from validation.answers.batches import batches
 from validation.data import demo_texts, read
 from validation.errors import DataError
 from validation.tasks.base import CheckpointReader, Example, Row

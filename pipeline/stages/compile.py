@@ -72,7 +72,10 @@ def compile_variant(
             "calibration": digests.of_file(texts) if texts else None,
             "evaluation": digests.of_file(evaluation) if evaluation else None,
             "tokenizer": source.tokenizer if plan.scheme else None,
-            "tools": versions.of("onnx", "onnx-ir", "onnxscript", "onnxruntime", "tokenizers"),
+            "tools": versions.of(
+                *("onnx", "onnx-ir", "onnxscript", "onnxruntime", "tokenizers"),
+                *targets.packages_of([variant.target]),
+            ),
             "source": dependencies.digest_of(make),
         },
         make=make,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from distilforge.manifest import Manifest
 
+from pipeline import targets
 from pipeline.errors import in_stage
 from pipeline.recipe.recipe import Recipe
 from pipeline.release import assemble, signing
@@ -40,7 +41,7 @@ def publish(
         from pipeline.release.compose import (
             compose as compose_release,
         )  # imports PyTorch, since it reads reports
-        from validation.report import Report
+        from validation.reports.report import Report
 
         card = read_card(source.checkpoint.root)
         if card.note:
@@ -50,7 +51,10 @@ def publish(
             judged=manifest,
             report=Report.from_json((validated.folder / REPORT).read_text(encoding="utf-8"), REPORT),
             provenance=assemble.provenance(
-                source.digest, manifest.provenance.recipe_sha256, _data_digests(recipe, manifest)
+                source.digest,
+                manifest.provenance.recipe_sha256,
+                _data_digests(recipe, manifest),
+                targets.packages_of(variant.target for variant in manifest.variants),
             ),
             card=card,
             folder=folder,

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distilforge.checks import external_data
 from distilforge.manifest import PassRecord, Verdict
-from distilforge.onnxruntime import external_data
 
 from pipeline.errors import UsageError, in_stage
 from pipeline.passes import base, registry

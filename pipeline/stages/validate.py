@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from distilforge.manifest import Manifest, proves_validity
 
+from pipeline import targets
 from pipeline.recipe.recipe import Recipe, answer_limits, limits, timing_limits
 from pipeline.release import assemble
 from pipeline.stages import token_ids
@@ -18,8 +19,8 @@ from pipeline.store.work import ProgressListener, Stage, WorkFolder
 from validation.data import demo_texts
 
 if TYPE_CHECKING:
-    from validation.report import Report
-    from validation.speed import ReleaseTiming
+    from validation.latency.speed import ReleaseTiming
+    from validation.reports.report import Report
 
 REPORT = "report.json"
 TIMING = "timing.json"
@@ -57,7 +58,8 @@ def compare(
             "gates": answer_limits(recipe.gates),
             "host": versions.host(),
             "tools": versions.of(
-                "torch", "onnxruntime", "tokenizers", "numpy", "scipy", "seqeval", "torchmetrics"
+                *("torch", "onnxruntime", "tokenizers", "numpy", "scipy", "seqeval", "torchmetrics"),
+                *targets.packages_of(variant.target for variant in manifest.variants),
             ),
             "source": dependencies.digest_of(make),
         },
@@ -77,7 +79,7 @@ def time(
     manifest = assemble.read_manifest(made.folder)
 
     def make(folder: Path) -> None:
-        from validation import speed
+        from validation.latency import speed
 
         timed = speed.measure(
             made.folder,
@@ -91,7 +93,7 @@ def time(
             (folder / TIMING).write_text(timed.to_json(), encoding="utf-8")
 
     def is_reusable(folder: Path) -> bool:
-        from validation import speed
+        from validation.latency import speed
 
         timed = read_timing(folder)
         if timed is None:
@@ -110,7 +112,10 @@ def time(
             "model": source.model,
             "gates": timing_limits(recipe.gates),
             "host": versions.host(),
-            "tools": versions.of("torch", "onnxruntime", "numpy"),
+            "tools": versions.of(
+                *("torch", "onnxruntime", "numpy"),
+                *targets.packages_of(variant.target for variant in manifest.variants),
+            ),
             "source": dependencies.digest_of(make),
         },
         make=make,
@@ -124,8 +129,8 @@ def validate(
     """The whole report, and the candidate's manifest with the verdicts."""
 
     def make(folder: Path) -> None:
-        from validation import speed
-        from validation.report import Report
+        from validation.latency import speed
+        from validation.reports.report import Report
         from validation.token_ids.verdict import with_verdict
 
         manifest = assemble.read_manifest(made.folder)
@@ -153,7 +158,7 @@ def validate(
 
 def read_timing(folder: Path) -> "ReleaseTiming | None":
     """The timing in the stage's `folder`; None if no variant could be timed."""
-    from validation.speed import ReleaseTiming
+    from validation.latency.speed import ReleaseTiming
 
     path = folder / TIMING
     return ReleaseTiming.from_json(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else None
@@ -169,6 +174,7 @@ def with_results(manifest: Manifest, report: "Report") -> Manifest:
             replace(
                 variant,
                 notes=(*variant.notes, *reports[variant.name].notes),
+                widened=reports[variant.name].widened,
                 validated=proves_validity((*variant.verdicts, *reports[variant.name].verdicts)),
                 metrics=reports[variant.name].metrics,
                 verdicts=(*variant.verdicts, *reports[variant.name].verdicts),

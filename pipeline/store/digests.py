@@ -3,9 +3,19 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from distilforge.manifest import FileRecord
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_COUNTS = "counts in digests"
+NOT_COUNTED: Mapping[str, bool] = MappingProxyType({_COUNTS: False})
+"""The metadata of a dataclass field that does not decide what is built."""
 
 
 def of_file(path: Path) -> str:
@@ -18,6 +28,15 @@ def of_value(value: object) -> str:
     """Hexadecimal SHA-256 of a value made of JSON types; the order of a mapping's keys does not matter."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def counted(instance: "DataclassInstance") -> dict[str, object]:
+    """The fields of a dataclass by name, without those with the metadata NOT_COUNTED."""
+    return {
+        entry.name: getattr(instance, entry.name)
+        for entry in fields(instance)
+        if entry.metadata.get(_COUNTS, True)
+    }
 
 
 def files(folder: Path) -> dict[str, Path]:

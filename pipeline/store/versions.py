@@ -36,9 +36,9 @@ def of(*packages: str) -> dict[str, str]:
     return {package: version for package, version in versions.items() if version is not None}
 
 
-def tools() -> dict[str, str]:
-    """The versions in the provenance of a release."""
-    return {"python": platform.python_version(), **of(*_TOOLS)}
+def tools(*packages: str) -> dict[str, str]:
+    """The versions in the provenance of a release that was made with `packages` too."""
+    return {"python": platform.python_version(), **of(*_TOOLS, *packages)}
 
 
 def source(*names: str) -> str:

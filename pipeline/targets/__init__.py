@@ -3,7 +3,7 @@
 A target imports its engine only when it compiles, so that listing the targets is quick.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +100,11 @@ def find(name: str, precision: str) -> Target:
                 hint=f"pip install {chosen.compiler.install if chosen.compiler else package}",
             )
     return chosen
+
+
+def packages_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The packages that the targets `names` compile with, each once, sorted; UsageError for an unknown name."""
+    return tuple(sorted({package for name in names for package in targets.find(name).packages}))
 
 
 def compilers() -> dict[str, EngineCompiler]:

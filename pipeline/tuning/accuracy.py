@@ -10,13 +10,14 @@ from scipy import stats
 
 from pipeline.release.gate import sentence
 from pipeline.tuning.builder import PlanSession
-from validation import invariance, notes, verdicts
-from validation.accuracy import Evaluation
-from validation.batches import Bools, Feeds
-from validation.eager import Eager
+from validation.answers import invariance
+from validation.answers.accuracy import Evaluation
+from validation.answers.batches import Bools, Feeds
+from validation.answers.eager import Eager
 from validation.gates import Gates
-from validation.judge import Observations, judge_answers
-from validation.sequential import single_look
+from validation.judgement import notes, verdicts
+from validation.judgement.judge import Observations, judge_answers
+from validation.statistics.sequential import single_look
 from validation.tasks.base import Floats, ReleaseReader
 from validation.validate import (
     DEMO,

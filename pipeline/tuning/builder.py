@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from distilforge.benchmark.variant import usual_choices
 from distilforge.manifest import Variant
 from distilforge.session import Session
 from distilforge.timing.subject import Subject
-from distilforge.timing.variant import usual_choices
 from distilforge.tokenizer import Tokenizer
 
 from pipeline.errors import in_stage

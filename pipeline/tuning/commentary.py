@@ -1,6 +1,6 @@
 """A search in words: the comments of its file of plans, and its progress messages."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from distilforge.manifest import Manifest
 
@@ -9,6 +9,9 @@ from pipeline.tuning import duel
 from pipeline.tuning.differences import differences
 from pipeline.tuning.evidence import Evidence, Trial
 from pipeline.tuning.search import Search
+from validation.judgement.verdicts import AGREEMENT, CALIBRATION, LOSS, NOISE
+
+_LOSSES: Collection[str] = (AGREEMENT, CALIBRATION, LOSS, NOISE)
 
 
 def gain(search: Search) -> str:
@@ -55,11 +58,9 @@ def progress_message(search: Search, trial: Trial, default: Plan) -> str:
 
 
 def _accuracy(trial: Trial) -> str:
-    """The checks that show a loss first, and the number of texts."""
+    """The number of texts, and the results of the checks in which a loss of accuracy appears first."""
     checks: Mapping[str, float] = {
-        verdict.check: verdict.observed
-        for verdict in trial.verdicts
-        if verdict.check.startswith(("labels", "loss", "noise"))
+        verdict.check: verdict.observed for verdict in trial.verdicts if verdict.kind in _LOSSES
     }
     values = ", ".join(f"{check} {observed:.4g}" for check, observed in checks.items())
     return f"; on {trial.examples} texts: {values}" if values else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from distilforge.benchmark.variant import shapes_within_spans
 from distilforge.errors import EngineError
 from distilforge.manifest import Manifest
 from distilforge.timing.process import open_workers
@@ -9,7 +10,6 @@ from distilforge.timing.ratios import Estimate
 from distilforge.timing.rounds import Budget, Timing, time_in_rounds, time_subjects
 from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Subject
-from distilforge.timing.variant import shapes_within_spans
 
 from pipeline.tuning.evidence import Outcome
 from validation.gates import Gates

@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from distilforge.backends import backends
+from distilforge.benchmark.variant import SessionRunner
 from distilforge.manifest import Manifest, Variant
 from distilforge.release import MANIFEST
 from distilforge.session import Session, SessionParts
 from distilforge.timing.subject import Subject
-from distilforge.timing.variant import SessionRunner
 from distilforge.tokenizer import Tokenizer
 
 

@@ -96,8 +96,8 @@ def tune(
         tempfile.TemporaryDirectory(prefix="distilforge-tune-") as folder,
     ):
         from pipeline.tuning.builder import PlanBuilder
-        from validation.conditions import physical_cores
-        from validation.eager import threads
+        from validation.answers.eager import threads
+        from validation.latency.conditions import physical_cores
 
         exported = export(WorkFolder(artifacts / WORK, listener), recipe, source)
         deadline = time.monotonic() + 60 * minutes
@@ -135,7 +135,7 @@ def _conditions(
     recipe: Recipe, variant: VariantName, source: Source, builder: "PlanBuilder", default: Plan, threads: int
 ) -> Mapping[str, object]:
     """Everything that a trial's result depends on except its plan."""
-    from validation.conditions import conditions
+    from validation.latency.conditions import conditions
 
     return {
         "variant": str(variant),

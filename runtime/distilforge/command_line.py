@@ -26,9 +26,12 @@ EXIT_CODES: tuple[tuple[type[DistilforgeError], int], ...] = (
 """Exit codes by error class; the first class that fits counts."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command in `arguments`, or in `sys.argv` if None, and return the exit code."""
-    parser = _parser()
+def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
+    """Run the command in `arguments`, or in `sys.argv` if None, and return the exit code.
+
+    `program` is the command that help texts name.
+    """
+    parser = _parser(program)
     parsed = parser.parse_args(arguments)
     command: Callable[[argparse.Namespace], str] | None = getattr(parsed, "command", None)
     if command is None:
@@ -82,9 +85,9 @@ def _tell(line: str) -> None:
     print(printable(line), file=sys.stderr, flush=True)  # noqa: T201 - the only place that prints progress and errors
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=PROGRAM,
+        prog=program,
         description="Run published DistilBERT releases. In Python: distilforge.open(RELEASE).",
         epilog="Exit codes: 0 done, 2 usage, 3 a package or device is missing, 4 the release is absent or damaged, "
         "5 anything else, 130 interrupted.",
@@ -96,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         help="time a release's variants on this machine, so that distilforge.open takes the fastest",
         description="Time every variant of a release that can run on this machine, each in a process of its own. "
         "A steady result is remembered, and distilforge.open then takes the fastest variant.",
-        epilog=f"Example: {PROGRAM} bench artifacts/sentiment --threads 2 --plot speed.svg",
+        epilog=f"Example: {program} bench artifacts/sentiment --threads 2 --plot speed.svg",
         allow_abbrev=False,
     )
     bench_parser.set_defaults(command=_bench)
@@ -105,17 +108,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench_parser.add_argument(
         "--variant",
-        metavar="T:P",
+        metavar="TARGET:PRECISION",
         action="append",
         default=[],
         help="a variant to time, such as onnxruntime-cpu:int8; may be repeated; default: all that can run here",
     )
     bench_parser.add_argument(
         "--shape",
-        metavar="TxT",
+        metavar="TEXTSxTOKENS",
         action="append",
         default=[],
-        help="texts x tokens of a run; may be repeated; default: 1x16, 1x128 and 8x128, or the nearest that "
+        help="size of a run; may be repeated; default: 1x16, 1x128 and 8x128, or the nearest that "
         "the release takes",
     )
     bench_parser.add_argument(

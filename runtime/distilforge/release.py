@@ -9,11 +9,13 @@ from distilforge import contents
 from distilforge.checks.configuration import check_configuration
 from distilforge.contents import Contents
 from distilforge.errors import InputError, ReleaseError
+from distilforge.heads import heads
 from distilforge.layouts import is_inside, is_stray, without_volume
 from distilforge.limits import MOST_FOLDER_ENTRIES, MOST_MANIFEST_BYTES
 from distilforge.manifest import FileRecord, Manifest
 from distilforge.manifest.configuration import ModelConfiguration
 from distilforge.manifest.consistency import check_consistent
+from distilforge.session import Session
 
 MANIFEST = "manifest.json"
 """Name of the manifest in a version folder."""
@@ -139,7 +141,11 @@ def check_digests(folder: Path, manifest: Manifest, names: Iterable[str]) -> Non
 def _contents(root: Path, manifest: Manifest, parsed: Mapping[str, bytes]) -> Contents:
     path = root / contents.CONFIG
     configuration = ModelConfiguration.from_json(contents.decode(parsed[contents.CONFIG], path), str(path))
-    check_configuration(manifest, configuration, str(root))
+    # Of a head that this package does not know, nothing is checked
+    head = heads.get(manifest.head) or Session
+    check_configuration(
+        manifest, configuration, str(root), architecture=head.architecture, output_axes=head.output_axes
+    )
     tokenizer = {name: parsed[name] for name in contents.TOKENIZER_FILES if name in parsed}
     return Contents(configuration=configuration, tokenizer=tokenizer)
 

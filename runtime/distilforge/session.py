@@ -2,41 +2,23 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from distilforge.backends import Engine
 from distilforge.checks.arguments import Truncation, check_option, check_texts
-from distilforge.checks.feeds import Array, check_feeds
+from distilforge.checks.feeds import check_feeds
 from distilforge.checks.interface import check_outputs
-from distilforge.errors import InputError
+from distilforge.engine import Array, DeviceEngine, Engine
+from distilforge.errors import InputError, UnavailableError
 from distilforge.logits.probabilities import Floats
 from distilforge.manifest import Manifest, Span, Variant
+from distilforge.registry import nearest
 from distilforge.text.batching import Batch, batches, pad
 from distilforge.tokenizer import Encoding, Text, Tokenizer
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """How a session was opened: the arguments of `distilforge.open` that give the same session again."""
-
-    release: str
-    """The absolute path of the version folder."""
-    variant: str
-    """The name of the variant that was loaded."""
-    providers: tuple[str, ...] | None
-    """The argument `providers`."""
-    threads: int | None
-    """The argument `threads`."""
-    allow_unvalidated: bool
-    """The argument `allow_unvalidated`."""
-    trust: str | None = None
-    """The absolute path of the argument `trust`."""
-    manifest_sha256: str | None = None
-    """The argument `manifest_sha256`."""
-    at_least: str | int | None = None
-    """The argument `at_least`."""
+if TYPE_CHECKING:
+    from distilforge.cuda.arrays import DeviceArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +35,8 @@ class SessionParts:
     """The release's tokenizer."""
     vocabulary: int
     """How many token ids the model has embeddings for; ids lie below it."""
-    opening: Opening | None = None
-    """How the release was opened; None for a session of an engine that was not opened from a release."""
+    reopen: Callable[[], "Session"] | None = None
+    """Opens the same session again, and can be pickled; None if the engine was not opened from a release."""
 
 
 class Session:
@@ -78,17 +60,17 @@ class Session:
         """Applications call `distilforge.open` instead."""
         self._loaded = loaded
 
-    def __reduce__(self) -> tuple[Callable[[Opening], "Session"], tuple[Opening]]:
+    def __reduce__(self) -> tuple[Callable[[], "Session"], tuple[()]]:
         """Pickle the arguments of `distilforge.open`, since an engine cannot be pickled.
 
         Raises InputError for a session that `distilforge.open` did not make.
         """
-        if self._loaded.opening is None:
+        if self._loaded.reopen is None:
             raise InputError(
                 "this session cannot be pickled, since distilforge.open did not make it",
                 hint="make it in the other process",
             )
-        return _open_again, (self._loaded.opening,)
+        return self._loaded.reopen, ()
 
     @property
     def manifest(self) -> Manifest:
@@ -134,6 +116,30 @@ class Session:
         outputs = self._loaded.engine.run(checked)
         check_outputs(outputs, checked, self.manifest)
         return outputs
+
+    def run_on_device(self, feeds: Mapping[str, object]) -> "dict[str, DeviceArray]":
+        """Run an engine on arrays on its device, and return its outputs there, without copies to the host.
+
+        The inputs are arrays of any library that speaks DLPack or has `__cuda_array_interface__`, such as PyTorch and
+        CuPy, int64 of the shapes that `run` takes. The outputs speak both: `torch.from_dlpack(output)` shares one. They
+        have the engine's own type, such as float16. What the device computes has ended when this returns.
+
+        Values are not looked at: an id outside the vocabulary gives a meaningless answer, and NaN is passed on.
+
+        Raises UnavailableError if the variant is not an engine that this package runs itself, InputError if the engine
+        cannot take the arrays, and EngineError if it fails.
+        """
+        engine = self._loaded.engine
+        if not isinstance(engine, DeviceEngine):
+            raise UnavailableError(
+                f"the variant {self.variant.name!r} does not take arrays on a device",
+                hint="open a variant of tensorrt or tensorrt-rtx, or pass arrays in host memory to run",
+            )
+        names = tuple(tensor.name for tensor in self.manifest.inputs)
+        for name in feeds:
+            if name not in names:
+                raise InputError(f"there is no input {name!r}", hint=nearest(name, names))
+        return engine.run_on_device(feeds)
 
     def encode(self, texts: Sequence[Text], *, truncation: Truncation = "error") -> dict[str, Array]:
         """Encode `texts` as the arrays `input_ids` and `attention_mask`, int64 of shape (texts, tokens).
@@ -184,20 +190,3 @@ class Session:
         for rows in batches(lengths, self._span("batch"), sequence):
             feeds = pad([encodings[row] for row in rows], pad_id=pad_id, at_least=sequence.low)
             yield Batch(rows=rows, feeds=feeds)
-
-
-def _open_again(opening: Opening) -> Session:
-    """The session of a pickle."""
-    # A session needs `open` only here, and `open` needs this module
-    from distilforge.opening.open import open_release
-
-    return open_release(
-        opening.release,
-        variant=opening.variant,
-        providers=opening.providers,
-        threads=opening.threads,
-        allow_unvalidated=opening.allow_unvalidated,
-        trust=opening.trust,
-        manifest_sha256=opening.manifest_sha256,
-        at_least=opening.at_least,
-    )

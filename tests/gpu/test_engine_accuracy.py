@@ -13,8 +13,8 @@ from distilforge.manifest import Manifest
 from distilforge.release import read_manifest, resolve
 
 from pipeline.recipe import toml as recipe_toml
-from validation import oracle
-from validation.report import Report
+from validation.answers import oracle
+from validation.reports.report import Report
 from validation.validate import validate
 
 DRIVER = survey()

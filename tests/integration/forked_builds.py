@@ -20,7 +20,7 @@ _LATE_IMPORTS = (
     "pipeline.release.compose",
     "pipeline.stages.calibration",
     "pipeline.stages.transform",
-    "validation.speed",
+    "validation.latency.speed",
     "validation.validate",
 )
 

@@ -22,26 +22,6 @@ EXAMPLE = re.compile(r"^`([\w/]+\.py)`\n\n```python\n(.*?)^```$", re.MULTILINE |
 SOURCES = ("model_src", "pipeline", "validation", "bench", "runtime/distilforge")
 
 FILES = {
-    "pipeline/precision/rounded_weights.py": '''
-"""Weights with the precision of bfloat16, stored as fp32."""
-
-import numpy as np
-import onnx_ir
-
-from pipeline.graph.file import Graph
-from pipeline.precision import Calibration, TransformResult, scheme
-from pipeline.recipe.plan import Plan
-
-
-@scheme("rounded_weights")
-def rounded_weights(graph: Graph, plan: Plan, calibration: Calibration) -> TransformResult:
-    """Matrices are rounded to 8 bits of mantissa."""
-    for value in graph.graph.initializers.values():
-        array = value.const_value.numpy()
-        if array.ndim > 1 and array.dtype == np.float32:
-            value.const_value = onnx_ir.tensor((array.view(np.uint32) & 0xFFFF0000).view(np.float32))
-    return TransformResult()
-''',
     "pipeline/targets/onnxruntime_rounded.py": '''
 """ONNX Runtime with a precision that no other target has."""
 
@@ -82,20 +62,10 @@ from distilforge.machine import needs
 def has_a_processor() -> str | None:
     return None
 ''',
-    "bench/subjects/nothing.py": '''
-"""A subject that is never prepared."""
-
-from bench import checkpoint
-from bench.subjects import Subject, subjects
-
-subjects.add(
-    Subject(name="nothing", title="Nothing", settings="", packages=(), prepare=checkpoint.copy, open=lambda *_: None)
-)
-''',
     "bench/gpu/subjects/nothing_on_a_gpu.py": '''
 """A column that is never prepared."""
 
-from bench import checkpoint
+from bench.models import checkpoint
 from bench.gpu.subjects import Subject, subjects
 
 subjects.add(
@@ -181,7 +151,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", "*.jsonl.gz")
         )
     examples = dict(EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
-    assert len(examples) == 6
+    assert len(examples) >= 8
     for name, text in (FILES | examples).items():
         path = root / name
         assert not path.exists(), f"{name} exists: this test adds files, and edits none"
@@ -217,12 +187,17 @@ def test_it_is_listed(kind: str, result: dict[str, dict[str, str]]) -> None:
 
 
 def test_subjects_of_benchmarks_are_found(result: dict[str, list[str]]) -> None:
-    assert "nothing" in result["subjects"]
+    assert "pytorch-eager-bf16" in result["subjects"]
     assert "a-first-name" in result["columns"]
 
 
-def test_the_pass_the_scheme_and_the_target_make_an_artifact(result: dict[str, object]) -> None:
-    assert result["passes"] == {"gelu_as_erf": 1, "attention_mha": 1}
+def test_the_pass_and_the_scheme_change_the_graph(result: dict[str, dict[str, int]]) -> None:
+    passes = result["passes"]
+    # Two tables of embeddings, and six matrices of the only layer
+    assert passes == {"gelu_as_erf": 1, "attention_mha": 1, "rounded_weights": 8}
+
+
+def test_the_targets_make_artifacts(result: dict[str, object]) -> None:
     assert result["files"] == ["onnx/web_fp32.onnx", "onnx/rounded.onnx"]
     assert result["validated"] is True
 

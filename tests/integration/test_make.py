@@ -2,9 +2,11 @@
 
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from distilforge.cuda.driver import survey
 
 ROOT = Path(__file__).parents[2]
 # A path with a space for each variable
@@ -61,3 +63,48 @@ def test_the_environment_is_made_once(tmp_path: Path) -> None:
     ).stdout
     assert "venv" not in printed.replace(str(tmp_path), "")
     assert "pip" not in printed
+
+
+@pytest.mark.skipif(not isinstance(survey(), str), reason="this machine has an NVIDIA GPU")
+def test_without_a_gpu_its_tests_end_with_one_line_before_anything_is_installed(tmp_path: Path) -> None:
+    made = subprocess.run(
+        ["make", "--no-print-directory", "test-gpu", f"VENV={tmp_path / 'env'}", f"PYTHON={sys.executable}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode != 0
+    assert made.stdout == ""
+    line, from_make = made.stderr.splitlines()
+    assert line.startswith("make test-gpu needs an NVIDIA GPU: this machine")
+    assert from_make.startswith("make: *** ")
+    assert not (tmp_path / "env").exists()
+
+
+# The file of each: a test that runs, one that is skipped beside it, and one whose kind is skipped entirely
+RUNS = "def test_runs(): pass"
+SKIPPED = "import pytest\n\n@pytest.mark.skip(reason='it is not here')\ndef test_is_skipped(): pass"
+
+
+@pytest.mark.parametrize(
+    ("other", "options", "code"),
+    [
+        (RUNS, (), 0),
+        (f"{SKIPPED}\n\n{RUNS}", (), 0),
+        (SKIPPED, (), 1),
+        (SKIPPED, ("--may-skip", "other"), 0),
+    ],
+)
+def test_a_kind_that_is_skipped_entirely_fails(
+    tmp_path: Path, other: str, options: tuple[str, ...], code: int
+) -> None:
+    (tmp_path / "test_first.py").write_text(RUNS)
+    (tmp_path / "test_other.py").write_text(other)
+    command = [sys.executable, "-m", "pytest", str(tmp_path), "--noconftest", "-p", "tests.gpu_run.plugin"]
+    run = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == code, run.stdout
+    assert "kind   passed  failed  skipped  why skipped" in run.stdout
+    assert ("nothing of 'other' ran" in run.stdout) == (code == 1)
+    if SKIPPED in other:
+        assert "it is not here" in run.stdout

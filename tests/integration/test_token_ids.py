@@ -12,7 +12,7 @@ from pipeline.build import build
 from pipeline.recipe.recipe import Recipe
 from pipeline.release import tokenizer
 from tests.integration.conftest import Listener, prepare_export
-from validation.report import Report
+from validation.reports.report import Report
 
 
 def test_other_token_ids_are_not_published(

@@ -10,8 +10,8 @@ from distilforge.manifest import Manifest
 from torchmetrics.text import SQuAD
 
 from tests.runtime_release import published, read_manifest
-from validation import metrics
-from validation.metrics import Array, Score
+from validation.statistics import metrics
+from validation.statistics.metrics import Array, Score
 from validation.tasks import find
 from validation.tasks.base import Answers, Row
 
@@ -126,8 +126,8 @@ def test_answers_are_the_sessions_and_scored_as_torchmetrics_scores_them() -> No
     import distilforge
     from distilforge.tokenizer import Tokenizer
 
-    from validation.accuracy import Evaluation
-    from validation.batches import batches
+    from validation.answers.accuracy import Evaluation
+    from validation.answers.batches import batches
     from validation.tasks.base import ReleaseReader
     from validation.tasks.question_answering import Question
 

@@ -15,37 +15,136 @@ FORBIDDEN = {
 }
 # Optional there: the token ids of a release are compared with its own
 ALLOWED = {"validation/token_ids/oracle.py": {"transformers"}}
-# Of pipeline/: what each room may import besides itself, errors.py and registry.py
-ROOMS: dict[str, set[str]] = {
-    "store": set(),
-    "graph": {"store"},
-    "engines": {"graph", "store"},
-    "targets": {"engines", "graph", "store"},
-    "recipe": {"engines", "store", "targets"},
-    "passes": {"graph"},
-    "precision": {"graph", "passes", "recipe"},
-    "release": {"graph", "store"},
-    "stages": {"engines", "graph", "passes", "precision", "recipe", "release", "store", "targets"},
-    "bisection": {"graph", "passes", "precision", "stages", "store"},
-    "tuning": {"graph", "passes", "precision", "recipe", "release", "stages", "store", "targets", "build"},
-    "build": {"graph", "recipe", "release", "stages", "store", "targets"},
-    "rebuild": {"build", "recipe", "release", "stages", "store"},
-    "cli": {
-        "bisection",
-        "build",
-        "engines",
-        "passes",
-        "precision",
-        "rebuild",
-        "recipe",
-        "release",
-        "stages",
-        "store",
-        "targets",
-        "tuning",
+# What each room may import besides itself and EVERYBODYS: only rooms above it in the table, so that there is no circle.
+# A room is a folder, or a file that stands alone
+ROOMS: dict[str, dict[str, set[str]]] = {
+    "pipeline": {
+        "store": set(),
+        "graph": set(),
+        "engines": {"graph", "store"},
+        "targets": {"engines", "graph", "store"},
+        "recipe": {"engines", "store", "targets"},
+        "passes": {"graph"},
+        "precision": {"graph", "passes", "recipe"},
+        "release": {"graph", "store"},
+        "stages": {"engines", "graph", "passes", "precision", "recipe", "release", "store", "targets"},
+        "bisection": {"graph", "passes", "precision", "store"},
+        "build": {"graph", "recipe", "release", "stages", "store", "targets"},
+        "rebuild": {"build", "recipe", "release", "stages", "store"},
+        "tuning": {"graph", "passes", "precision", "recipe", "release", "stages", "store", "targets"},
+        "cli": {
+            "bisection",
+            "build",
+            "engines",
+            "passes",
+            "precision",
+            "rebuild",
+            "recipe",
+            "release",
+            "stages",
+            "store",
+            "targets",
+            "tuning",
+        },
+    },
+    "distilforge": {
+        "json_text": set(),
+        "layouts": set(),
+        "logits": set(),
+        "onnx_fields": set(),
+        "plugin": set(),
+        "printable": set(),
+        "telemetry": set(),
+        "user_cache": set(),
+        "cuda": set(),
+        "reader": {"json_text"},
+        "manifest": {"reader"},
+        "timing": {"manifest"},
+        "engine": {"cuda", "manifest"},
+        "text": {"engine", "manifest"},
+        "tokenizer": {"json_text", "text"},
+        "checks": {"engine", "manifest", "onnx_fields", "tokenizer"},
+        "session": {"checks", "cuda", "engine", "logits", "manifest", "text", "tokenizer"},
+        "heads": {"checks", "logits", "session", "text", "tokenizer"},
+        "contents": {"manifest", "text"},
+        "release": {"checks", "contents", "heads", "layouts", "manifest", "session"},
+        "trust": {"contents", "json_text", "manifest", "release"},
+        "tensorrt": {"checks", "cuda", "engine", "manifest", "user_cache"},
+        "records": {"cuda", "manifest", "reader", "user_cache"},
+        "openvino": {"checks", "engine", "manifest", "plugin", "user_cache"},
+        "machine": {"openvino", "records"},
+        "onnxruntime": {
+            "checks",
+            "cuda",
+            "engine",
+            "machine",
+            "manifest",
+            "onnx_fields",
+            "openvino",
+            "plugin",
+            "release",
+            "tensorrt",
+            "user_cache",
+        },
+        "backends": {"engine", "machine", "manifest", "onnxruntime", "openvino", "plugin", "tensorrt"},
+        "opening": {
+            "backends",
+            "checks",
+            "contents",
+            "engine",
+            "heads",
+            "manifest",
+            "records",
+            "release",
+            "session",
+            "timing",
+            "tokenizer",
+            "trust",
+        },
+        "benchmark": {"checks", "manifest", "opening", "records", "release", "session", "timing"},
+        "command_line": {"benchmark", "printable"},
+        "__main__": {"command_line"},
+        "__init__": {"heads", "opening", "session", "telemetry"},
+    },
+    "validation": {
+        "gates": set(),
+        "statistics": set(),
+        "reports": set(),
+        "tasks": {"statistics"},
+        "data": {"tasks"},
+        "answers": {"gates", "reports", "statistics", "tasks"},
+        "judgement": {"answers", "gates", "reports", "statistics"},
+        "latency": {"answers", "gates", "judgement", "reports"},
+        "token_ids": {"data", "judgement", "reports", "tasks"},
+        "validate": {"answers", "data", "gates", "judgement", "latency", "reports", "tasks"},
+    },
+    "bench": {
+        "contest": set(),
+        "timing_trial": set(),
+        "models": {"contest"},
+        "subjects": {"contest", "models"},
+        "tables": {"contest"},
+        "build_cost": {"contest", "models"},
+        "cold_start": {"contest"},
+        "command_line": {"contest", "tables"},
+        "cpu": {"build_cost", "contest", "models", "subjects", "tables"},
+        "gpu": {"command_line", "contest", "models", "tables"},
+        "__main__": {"command_line", "contest", "cpu", "models", "subjects", "tables"},
     },
 }
-EVERYBODYS = {"errors", "registry"}
+FOLDERS = {
+    "pipeline": ROOT / "pipeline",
+    "distilforge": ROOT / "runtime" / "distilforge",
+    "validation": ROOT / "validation",
+    "bench": ROOT / "bench",
+}
+EVERYBODYS = {
+    "pipeline": {"errors", "registry"},
+    "distilforge": {"errors", "limits", "registry"},
+    "validation": {"errors"},
+    "bench": set(),
+}
+HOUSES = (ROOT / "model_src", *FOLDERS.values())
 TOP_FILES = 5
 
 
@@ -65,10 +164,31 @@ def modules(path: Path) -> set[str]:
     return names
 
 
-def rooms(path: Path) -> set[str]:
-    """The rooms of pipeline/ that `path` imports from."""
+def files_of(house: str, room: str) -> list[Path]:
+    """The files of a room."""
+    place = FOLDERS[house] / room
+    return sorted(place.rglob("*.py")) if (place / "__init__.py").is_file() else [place.with_suffix(".py")]
+
+
+def rooms_of(house: str) -> set[str]:
+    """Every room that there is: a folder with modules, or a module at the house's top."""
+    return {
+        path.stem if path.is_file() else path.name
+        for path in FOLDERS[house].iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+
+
+def rooms(house: str, path: Path) -> set[str]:
+    """The rooms of `house` that `path` imports from."""
     parts = [name.split(".") for name in modules(path)]
-    return {names[1] for names in parts if names[0] == "pipeline" and len(names) > 1}
+    return {names[1] for names in parts if names[0] == house and len(names) > 1}
+
+
+def module_name(path: Path, house: Path) -> str:
+    """The dotted name of the module in `path`, a file of `house`."""
+    parts = [house.name, *path.relative_to(house).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 @pytest.mark.parametrize("house", FORBIDDEN)
@@ -84,18 +204,43 @@ def test_a_house_imports_nothing_above_it(house: str) -> None:
     assert {path: names for path, names in offences.items() if names} == {}
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_from_the_rooms_that_it_may(room: str) -> None:
-    place = ROOT / "pipeline" / room
-    files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
-    assert files
-    offences = {str(path): sorted(rooms(path) - ROOMS[room] - EVERYBODYS - {room}) for path in files}
+@pytest.mark.parametrize(("house", "room"), [(house, room) for house in ROOMS for room in ROOMS[house]])
+def test_a_room_imports_from_the_rooms_that_it_may(house: str, room: str) -> None:
+    allowed = ROOMS[house][room] | EVERYBODYS[house] | {room}
+    offences = {str(path): sorted(rooms(house, path) - allowed) for path in files_of(house, room)}
     assert {path: names for path, names in offences.items() if names} == {}
 
 
-def test_every_room_is_in_the_table() -> None:
-    names = {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
-    assert names == set(ROOMS) - {"build", "rebuild"}
+@pytest.mark.parametrize(("house", "room"), [(house, room) for house in ROOMS for room in ROOMS[house]])
+def test_a_room_imports_from_every_room_of_its_row(house: str, room: str) -> None:
+    used = set().union(*(rooms(house, path) for path in files_of(house, room)))
+    assert ROOMS[house][room] - used == set()
+
+
+@pytest.mark.parametrize("house", ROOMS)
+def test_every_room_is_in_the_table(house: str) -> None:
+    assert rooms_of(house) - {"__init__"} == set(ROOMS[house]) - {"__init__"} | EVERYBODYS[house]
+
+
+@pytest.mark.parametrize("house", ROOMS)
+def test_the_table_points_one_way(house: str) -> None:
+    above: set[str] = set()
+    for room, allowed in ROOMS[house].items():
+        assert allowed <= above, room
+        above.add(room)
+
+
+@pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)
+def test_modules_import_each_other_in_no_circle(house: Path) -> None:
+    """An import inside a function counts too: it only hides a circle."""
+    paths = {module_name(path, house): path for path in sorted(house.rglob("*.py"))}
+    imports = {
+        name: {dotted if dotted in paths else dotted.rpartition(".")[0] for dotted in modules(path)} - {name}
+        for name, path in paths.items()
+    }
+    while free := {name for name, targets in imports.items() if not targets & imports.keys()}:
+        imports = {name: targets for name, targets in imports.items() if name not in free}
+    assert imports == {}
 
 
 def test_the_top_of_the_pipeline_is_no_heap() -> None:

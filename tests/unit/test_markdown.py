@@ -1,4 +1,4 @@
-"""Markdown can be read in an editor and in a diff: no line is too long, tables aside."""
+"""Markdown can be read in an editor and in a diff, and names tests that exist."""
 
 import re
 import subprocess
@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[2]
 LONGEST = 120
 # An address cannot be broken over lines
 ADDRESS_ALONE = re.compile(r"\s*(?:[-*] |\[\S+\]: |<)?https?://\S+")
+
+TESTS = ("unit", "integration", "oracle", "gpu", "emulation")
 
 
 def documents() -> list[Path]:
@@ -43,3 +45,9 @@ def test_tables_and_addresses_alone_may_be_longer() -> None:
     assert too_long(f"{long}\n| {long} |\n- https://example.org/{long}\n") == []
     assert too_long(f"short\n{long} y\n") == [f"line 2 has {LONGEST + 2} columns: {long} y"]
     assert too_long(f"see https://example.org/{long}") != []
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_tests_that_it_names_exist(document: Path) -> None:
+    names = re.findall(rf"`(?:tests/)?((?:{'|'.join(TESTS)})/[\w./]+)", document.read_text(encoding="utf-8"))
+    assert [name for name in names if not (ROOT / "tests" / name).exists()] == []

@@ -9,7 +9,7 @@ from typing import cast
 from validation.errors import DataError
 from validation.tasks.base import Example, Task
 
-_NOT_TASKS = {"base"}
+_NOT_TASKS = {"base", "record"}
 
 
 @functools.cache

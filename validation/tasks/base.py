@@ -11,9 +11,9 @@ from distilforge.logits.probabilities import softmax
 from distilforge.manifest import Manifest, Span
 from distilforge.tokenizer import Encoding, Text, Tokenizer
 
-from validation.classes import ClassAnswers
-from validation.metrics import Array, Indices, Score
-from validation.record import Record
+from validation.statistics.classes import ClassAnswers
+from validation.statistics.metrics import Array, Indices, Score
+from validation.tasks.record import Record
 
 Floats = npt.NDArray[np.float32]
 BRIER = "Brier score"

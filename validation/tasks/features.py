@@ -7,11 +7,11 @@ import numpy as np
 from distilforge.heads.features import SENTENCE
 from distilforge.text.prompts import prompted
 
-from validation import metrics
-from validation.chance import exchanged
-from validation.metrics import Array, Indices, Score
-from validation.record import Record
+from validation.statistics import metrics
+from validation.statistics.chance import exchanged
+from validation.statistics.metrics import Array, Indices, Score
 from validation.tasks.base import Answers, Example, Outputs, ReleaseReader, Row, Task, TextReader, encoded
+from validation.tasks.record import Record
 
 TEXT, MATCH = 0, 1
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from distilforge.tokenizer import Tokenizer
 
-from validation import metrics
-from validation.chance import exchanged
 from validation.errors import DataError
-from validation.metrics import Array, Indices, Score
-from validation.record import SCHEMAS, Record
+from validation.statistics import metrics
+from validation.statistics.chance import exchanged
+from validation.statistics.metrics import Array, Indices, Score
 from validation.tasks.base import (
     Answers,
     Example,
@@ -22,6 +21,7 @@ from validation.tasks.base import (
     encoded,
     probabilities,
 )
+from validation.tasks.record import SCHEMAS, Record
 
 MASK = "[MASK]"
 COMPARED_EVERY = 8

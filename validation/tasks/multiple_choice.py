@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from validation import metrics
-from validation.chance import exchanged
 from validation.errors import DataError
-from validation.metrics import Array, Indices, Score
-from validation.record import Record
+from validation.statistics import metrics
+from validation.statistics.chance import exchanged
+from validation.statistics.metrics import Array, Indices, Score
 from validation.tasks.base import (
     BRIER,
     Answers,
@@ -22,6 +21,7 @@ from validation.tasks.base import (
     encoded,
     probabilities,
 )
+from validation.tasks.record import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

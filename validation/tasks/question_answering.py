@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 
 import distilforge
 import numpy as np
-from distilforge.checks.feeds import Array as FeedArray
+from distilforge.engine import Array as FeedArray
 from distilforge.errors import InputError
 from distilforge.manifest import Tensor, Variant
 from distilforge.session import SessionParts
 
-from validation import metrics
-from validation.chance import exchanged
 from validation.errors import DataError
-from validation.metrics import Array, Indices, Score
-from validation.record import Record
+from validation.statistics import metrics
+from validation.statistics.chance import exchanged
+from validation.statistics.metrics import Array, Indices, Score
 from validation.tasks.base import (
     Answers,
     Example,
@@ -25,6 +24,7 @@ from validation.tasks.base import (
     TextReader,
     probabilities,
 )
+from validation.tasks.record import Record
 
 WINDOW_TOKENS = 384
 """The window of the runtime's session where the caller does not give one; transformers has the same."""

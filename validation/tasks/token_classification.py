@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from distilforge.tokenizer import Encoding
 
-from validation import metrics
-from validation.chance import exchanged
-from validation.classes import ClassAnswers
-from validation.metrics import Array, Indices, Score
-from validation.record import Record
+from validation.statistics import metrics
+from validation.statistics.chance import exchanged
+from validation.statistics.classes import ClassAnswers
+from validation.statistics.metrics import Array, Indices, Score
 from validation.tasks.base import (
     BRIER,
     Answers,
@@ -24,6 +23,7 @@ from validation.tasks.base import (
     encoded,
     probabilities,
 )
+from validation.tasks.record import Record
 
 OUTSIDE = "O"
 _ENTITY_PREFIXES = ("B-", "I-", "E-", "S-", "L-", "U-")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from distilforge.checks.feeds import Array
+from distilforge.engine import Array
 from distilforge.tokenizer import Text, library_errors
 from tokenizers import normalizers
 

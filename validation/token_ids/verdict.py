@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from distilforge.manifest import Verdict
 
-from validation.report import Report
+from validation.judgement.verdicts import TOKEN_IDS, verdict_of
+from validation.reports.report import Report
 from validation.token_ids.result import TokenIdComparison
-from validation.verdicts import TOKEN_IDS, verdict_of
 
 _REASON = (
     "the model was trained on the token ids of transformers: with any others, eager PyTorch and every variant agree on "

@@ -1,10 +1,11 @@
 """The subjects that are timed on a GPU, one per file. A new file is a new subject; nothing else needs an edit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from bench.base_subject import BaseSubject
+from bench.contest.base_subject import BaseSubject
 from bench.gpu.runner import GpuRunner
 from pipeline.registry import Registry
 
@@ -13,17 +14,47 @@ from pipeline.registry import Registry
 class Subject(BaseSubject):
     """A subject on a GPU, which is a column of the tables."""
 
-    clock: str
-    """How its runs are timed, for readers."""
     open: Callable[[Path], GpuRunner]
     """`open(folder)` reads the files that `prepare` wrote, in the subject's own process."""
     engine: bool = False
     """Whether it is a TensorRT engine of this project."""
+    copies: bool = False
+    """Whether a run copies its inputs to the device and its logits back."""
+
+    @property
+    def files(self) -> str:
+        """The name of the subject whose files it opens: with and without copies, they are the same."""
+        return self.name.removesuffix(_NAME_WITH_COPIES)
 
     @property
     def description(self) -> str:
-        """The settings and the clock."""
-        return f"{self.settings}; {self.clock}"
+        """The settings, and what a run includes."""
+        return f"{self.settings}; {WITH_COPIES if self.copies else ON_DEVICE}"
+
+
+ON_DEVICE = "wall clock around a run, inputs and outputs on the device"
+WITH_COPIES = "wall clock around a run from arrays in host memory to logits in host memory"
+COPIES = ", with copies"
+"""How the titles of subjects with copies end."""
+_NAME_WITH_COPIES = "-copies"
+
+
+def add_both(subject: Subject, open_runner: Callable[..., GpuRunner]) -> None:
+    """Add `subject` with its data on the device, and another with copies to the device and back.
+
+    `open_runner(folder, copies=...)` opens both.
+    """
+    for copies in (False, True):
+        subjects.add(
+            replace(
+                subject,
+                name=subject.name + (_NAME_WITH_COPIES if copies else ""),
+                title=subject.title + (COPIES if copies else ""),
+                family=subject.family + (COPIES if copies and subject.family else ""),
+                open=partial(open_runner, copies=copies),
+                copies=copies,
+            )
+        )
 
 
 subjects: Registry[Subject] = Registry("subject on a GPU", __name__)

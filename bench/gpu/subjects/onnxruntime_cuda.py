@@ -1,21 +1,28 @@
-"""The fp16 graph of this project in the CUDA provider of ONNX Runtime."""
+"""The fp16 graph of this project in the CUDA provider of ONNX Runtime, with and without CUDA graphs."""
 
 from functools import partial
 
-from bench import release_folder
+from bench.gpu.compiling import prepare
 from bench.gpu.onnxruntime_runner import OnnxRuntimeRunner
-from bench.gpu.subjects import Subject, subjects
+from bench.gpu.subjects import Subject, add_both
 
 VARIANT = "onnxruntime-cuda:fp16"
+FAMILY = "ONNX Runtime CUDA"
 
-subjects.add(
-    Subject(
-        name="onnxruntime-cuda",
-        title="ONNX Runtime CUDA",
-        settings=f"distilforge compile --variant {VARIANT}, a session with inputs and outputs bound on the device",
-        clock="wall clock around a run and a wait for its outputs, inputs on the device",
-        packages=("onnxruntime-gpu",),
-        prepare=partial(release_folder.prepare, variant=VARIANT),
-        open=OnnxRuntimeRunner,
+for name, title, graphs in (
+    ("onnxruntime-cuda", FAMILY, False),
+    ("onnxruntime-cuda-graphs", f"{FAMILY}, CUDA graphs", True),
+):
+    add_both(
+        Subject(
+            name=name,
+            title=title,
+            settings=f"distilforge compile of {VARIANT}, inputs and outputs bound on the device"
+            + (", enable_cuda_graph" if graphs else ""),
+            packages=("onnxruntime-gpu",),
+            prepare=partial(prepare, variant=VARIANT),
+            open=partial(OnnxRuntimeRunner, graphs=graphs, copies=False),
+            family=FAMILY,
+        ),
+        partial(OnnxRuntimeRunner, graphs=graphs),
     )
-)

@@ -2,18 +2,20 @@
 
 from functools import partial
 
-from bench import checkpoint
 from bench.gpu import torch_runner
-from bench.gpu.subjects import Subject, subjects
+from bench.gpu.subjects import Subject, add_both
+from bench.models import checkpoint
 
-subjects.add(
+_OPEN = partial(torch_runner.open_model, attention="eager")
+
+add_both(
     Subject(
         name="pytorch-eager",
         title="eager",
         settings=torch_runner.SETTINGS.format("eager"),
-        clock=torch_runner.CLOCK,
         packages=("torch", "transformers"),
         prepare=checkpoint.copy,
-        open=partial(torch_runner.open_model, attention="eager"),
-    )
+        open=partial(_OPEN, copies=False),
+    ),
+    _OPEN,
 )

@@ -2,21 +2,22 @@
 
 from functools import partial
 
-from bench import release_folder
-from bench.gpu.engine_runner import CLOCK, EngineRunner
-from bench.gpu.subjects import Subject, subjects
+from bench.gpu.compiling import prepare
+from bench.gpu.engine_runner import open_engine
+from bench.gpu.subjects import Subject, add_both
 
 VARIANT = "tensorrt:fp16"
 
-subjects.add(
+add_both(
     Subject(
         name="tensorrt",
         title="TensorRT",
-        settings=f"distilforge compile --variant {VARIANT}, called through the runtime of distilforge",
-        clock=CLOCK,
+        settings=f"distilforge compile of {VARIANT} for the shapes that are timed, run by the runtime of distilforge "
+        "with CUDA graphs",
         packages=("tensorrt",),
-        prepare=partial(release_folder.prepare, variant=VARIANT),
-        open=EngineRunner,
+        prepare=partial(prepare, variant=VARIANT),
+        open=partial(open_engine, copies=False),
         engine=True,
-    )
+    ),
+    open_engine,
 )

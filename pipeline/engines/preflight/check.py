@@ -60,6 +60,8 @@ class Preflight:
     """What the file contains."""
     parser: str
     """The compiler with its version, if its parser was asked; otherwise why it was not."""
+    asked: bool
+    """Whether the compiler's parser was asked."""
     problems: tuple[Problem, ...]
     """All problems, those that prevent an engine first."""
 
@@ -83,15 +85,16 @@ def check(path: Path, compiler: EngineCompiler) -> Preflight:
     inspection = inspect_model(model, compiler)
     problems += rules.problems(inspection)
     if any(problem.operator == _EXTERNAL for problem in problems):
-        parser = "not asked: external data is missing"
+        reply = _ParserReply(parser="not asked: external data is missing", asked=False, problems=problems)
     else:
-        parser, problems = _ask(path, compiler, problems)
+        reply = _ask(path, compiler, problems)
     return Preflight(
         model=str(path),
         compiler=compiler.name,
         facts=_facts(inspection, external),
-        parser=parser,
-        problems=tuple(sorted(problems, key=lambda problem: _ORDER.index(problem.kind))),
+        parser=reply.parser,
+        asked=reply.asked,
+        problems=tuple(sorted(reply.problems, key=lambda problem: _ORDER.index(problem.kind))),
     )
 
 
@@ -172,14 +175,28 @@ def _number(text: str | None) -> int:
     return int(text) if text and text.isdecimal() else 0
 
 
-def _ask(
-    path: Path, compiler: EngineCompiler, problems: tuple[Problem, ...]
-) -> tuple[str, tuple[Problem, ...]]:
-    """The compiler with its version, or why its parser was not asked; and `problems` with what the parser adds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ParserReply:
+    """What the compiler's parser says of a model."""
+
+    parser: str
+    """See Preflight."""
+    asked: bool
+    """See Preflight."""
+    problems: tuple[Problem, ...]
+    """The problems that the rules found, with what the parser adds."""
+
+
+def _ask(path: Path, compiler: EngineCompiler, problems: tuple[Problem, ...]) -> _ParserReply:
+    """Ask the compiler's parser, in a process of its own, about a model in which the rules found `problems`."""
     missing = [package for package in (compiler.package, "polygraphy") if installed(package) is None]
     if missing:
         needs = " and ".join(missing)
-        return f"not asked: {needs} is not installed; pip install {compiler.install}", problems
+        return _ParserReply(
+            parser=f"not asked: {needs} is not installed; pip install {compiler.install}",
+            asked=False,
+            problems=problems,
+        )
     command = (sys.executable, "-m", "pipeline.engines.preflight.parser", compiler.module, str(path))
     # Polygraphy chooses the compiler when it is imported
     environment = {
@@ -191,9 +208,17 @@ def _ask(
     )
     name = f"{compiler.name} {installed(compiler.package)}"
     if done.returncode != 0:
-        return f"{name}, which ended without a result", (*problems, _crash(name, done))
+        return _ParserReply(
+            parser=f"{name}, which ended without a result",
+            asked=True,
+            problems=(*problems, _crash(name, done)),
+        )
     reply = json.loads(done.stdout.strip().splitlines()[-1])
-    return f"{compiler.name} {reply['version']}", _merged(compiler, problems, reply["errors"])
+    return _ParserReply(
+        parser=f"{compiler.name} {reply['version']}",
+        asked=True,
+        problems=_merged(compiler, problems, reply["errors"]),
+    )
 
 
 def _crash(name: str, done: "subprocess.CompletedProcess[str]") -> Problem:

@@ -15,7 +15,7 @@ from pipeline.engines.preflight.inspection import ONNX_DOMAINS, Inspection, Kind
 
 MICROSOFT = "com.microsoft"
 
-# tests/unit/pipeline/engines/preflight/test_rules.py compares both sets with the installed parser
+# tests/integration/pipeline/engines/preflight/test_rules.py compares both sets with the installed parser
 UNSUPPORTED = frozenset(
     "AffineGrid Bernoulli BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor CenterCropPad Col2Im Compress "
     "ConcatFromSequence ConvInteger CumProd DFT DeformConv Det DynamicQuantizeLinear ImageDecoder MatMulInteger "

@@ -7,7 +7,6 @@ from pipeline.engines.preflight.inspection import Problem
 
 COLUMNS = ("", "problem", "module", "node", "operator", "what to do")
 SHOWN = 6
-NOT_ASKED = "not asked"
 _MOST_CHARACTERS = 200
 _MEANINGS = {"refused": "stops", "wrong": "stops", "note": "note"}
 
@@ -56,7 +55,7 @@ def facts(preflight: Preflight) -> tuple[tuple[str, str], ...]:
 
 def clear(preflight: Preflight) -> str:
     """The sentence for a result without problems; it says whether the parser agreed."""
-    if preflight.parser.startswith(NOT_ASKED):
+    if not preflight.asked:
         return f"the rules found no problem; the parser was {preflight.parser}"
     return "there is no problem"
 

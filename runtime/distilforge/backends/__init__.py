@@ -1,31 +1,12 @@
 """Backends: what runs the variants of a target, one file per target. To add one, add a file and edit nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from distilforge.checks.feeds import Array
-from distilforge.manifest import Tensor, Variant
+from distilforge.engine import Engine
+from distilforge.manifest import Variant
 from distilforge.registry import Registry
-
-
-class Engine(Protocol):
-    """One loaded variant; safe to run from several threads at once."""
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """What computes, by the engine's own names, first choice first."""
-
-    @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        """The inputs that the loaded file reports; a dtype that it does not fix is empty, and a size is a name."""
-
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """The outputs that the loaded file reports, as in `inputs`."""
-
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Every output by name, for feeds that were checked; EngineError where the engine fails."""
 
 
 class Backend(Protocol):
@@ -34,6 +15,9 @@ class Backend(Protocol):
     @property
     def preference(self) -> int:
         """Of the variants that can run on this machine, one of the backend with the highest preference is chosen."""
+
+    def check_settings(self, variant: Variant) -> None:
+        """Raise ReleaseError if `variant.session` has a setting that this backend does not allow; quick."""
 
     def obstacle(self, variant: Variant) -> str | None:
         """Why `variant` cannot run on this machine, None if it can; quick, since it is called for every variant."""

@@ -23,6 +23,9 @@ class OnnxRuntimeCpu:
     preference: int = 100
     """See distilforge.backends.Backend."""
 
+    def check_settings(self, variant: Variant) -> None:
+        Settings.of(variant)
+
     def obstacle(self, variant: Variant) -> str | None:
         if not find_spec("onnxruntime"):
             return f"onnxruntime is not installed; {onnxruntime_engine.INSTALL}"

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from distilforge.benchmark.conditions import Conditions
-from distilforge.benchmark.records import BenchmarkRecord
 from distilforge.manifest import Measurement, Steadiness
+from distilforge.records.benchmark_records import BenchmarkRecord
+from distilforge.records.conditions import Conditions
 from distilforge.timing.ratios import Estimate
 from distilforge.timing.shape import Shape
 
@@ -26,7 +26,10 @@ class ShapeSpeed:
     tokens_per_second: Estimate
     """Tokens read per second; with choices, the tokens of every choice count."""
     times_as_fast: Estimate | None
-    """How many times as fast as the first variant it is at this shape; None if that was not timed at this shape."""
+    """How many times as fast as the first variant it is at this shape.
+
+    None if that was not timed at this shape, or if the timing was not steady.
+    """
 
     @classmethod
     def of(
@@ -62,7 +65,7 @@ class OverallSpeed:
     times_as_fast: Estimate | None
     """How many times as fast as the first variant it is, by geometric mean over the result's shapes.
 
-    None if no shape was timed for all variants.
+    None if no shape was timed for all variants, or if the timing was not steady.
     """
 
 
@@ -87,7 +90,7 @@ class BenchmarkResult:
     version: str
     """The release's version."""
     release: str
-    """The release's identity (distilforge.benchmark.record_files.release_identity)."""
+    """The release's identity (distilforge.records.record_files.release_identity)."""
     measured_at: str
     """When it was measured, in ISO 8601."""
     conditions: Conditions
@@ -101,7 +104,7 @@ class BenchmarkResult:
     speeds: tuple[ShapeSpeed, ...]
     """The speed of each variant at each shape."""
     steadiness: Steadiness
-    """Whether any of it can be claimed, and why not."""
+    """Whether ratios can be claimed, and the reasons why not."""
     cannot_run: Mapping[str, str]
     """Why the other variants cannot run on this machine, by name."""
     refusals: tuple[ShapeRefusal, ...]
@@ -121,7 +124,7 @@ class BenchmarkResult:
         None if the timing was not steady, or if fewer than two variants were timed at the same shapes.
         """
         times = self._times_as_fast()
-        if not self.steadiness.steady or len(times) < 2 or len(times) < len(self.variants):
+        if len(times) < 2 or len(times) < len(self.variants):
             return None
         return max(times, key=times.__getitem__)
 

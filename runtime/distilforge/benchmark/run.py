@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distilforge.benchmark import plot, records
-from distilforge.benchmark.conditions import present_conditions
-from distilforge.benchmark.record_files import release_identity
+from distilforge.benchmark import plot
 from distilforge.benchmark.result import BenchmarkResult, OverallSpeed, ShapeRefusal, ShapeSpeed
+from distilforge.benchmark.variant import USUAL_SHAPES, shapes_within_spans, usual_choices, variant_subject
 from distilforge.checks.arguments import check_threads
 from distilforge.errors import InputError, UnavailableError
 from distilforge.manifest import Manifest
 from distilforge.opening.selection import select_variant, survey_variants
+from distilforge.records.benchmark_records import remove_records, write_record
+from distilforge.records.conditions import present_conditions
+from distilforge.records.record_files import release_identity
 from distilforge.release import check_files, read_manifest, resolve
 from distilforge.timing.ratios import Estimate, by_shape
 from distilforge.timing.rounds import Budget, Timing, time_subjects
 from distilforge.timing.shape import Shape
-from distilforge.timing.variant import USUAL_SHAPES, shapes_within_spans, usual_choices, variant_subject
 
 SECONDS = 5.0
 """Default time for each shape, in seconds, for all variants together."""
@@ -112,13 +113,20 @@ def summarize(
     choices = usual_choices(manifest)
     first = names[0]
     shapes = _shared_shapes(timing, names)
+
+    def times_as_fast(name: str, shapes: Sequence[Shape]) -> Estimate | None:
+        # An unsteady timing claims no ratio
+        if not timing.steadiness.steady or not shapes:
+            return None
+        return _SAME if name == first else timing.ratio(name, first, shapes=shapes)
+
     speeds = [
         ShapeSpeed.of(
             name,
             shape,
             seconds,
             choices=choices,
-            over_first=_SAME if name == first else timing.ratio(name, first, shapes=(shape,)),
+            over_first=times_as_fast(name, (shape,)),
         )
         for name in names
         for shape in timing.shapes
@@ -133,7 +141,7 @@ def summarize(
         choices=choices,
         shapes=shapes,
         variants=tuple(
-            OverallSpeed(variant=name, times_as_fast=_overall(timing, name, first, shapes)) for name in names
+            OverallSpeed(variant=name, times_as_fast=times_as_fast(name, shapes)) for name in names
         ),
         speeds=tuple(speeds),
         steadiness=timing.steadiness,
@@ -149,7 +157,7 @@ def summarize(
 def forget_release(release: Release) -> str:
     """Remove the records of the release on this machine, and return a sentence that says how many there were."""
     manifest = read_manifest(resolve(release))
-    count = records.remove_records(manifest)
+    count = remove_records(manifest)
     return f"forgot {count} measurement{'' if count == 1 else 's'} of {manifest.name} {manifest.version}"
 
 
@@ -161,16 +169,10 @@ def _remember(result: BenchmarkResult) -> str:
     if record is None:
         return "not remembered: fewer than two variants were timed at the same shapes"
     try:
-        path = records.write_record(record)
+        path = write_record(record)
     except UnavailableError as error:
         return f"not remembered: {error.message}; {error.hint}"
     return f"remembered in {path}: distilforge.open takes {result.fastest} here"
-
-
-def _overall(timing: Timing, name: str, first: str, shapes: Sequence[Shape]) -> Estimate | None:
-    if not shapes:
-        return None
-    return _SAME if name == first else timing.ratio(name, first, shapes=shapes)
 
 
 def _shared_shapes(timing: Timing, names: Sequence[str]) -> tuple[Shape, ...]:

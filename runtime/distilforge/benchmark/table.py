@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from textwrap import wrap
 
-from distilforge.benchmark.result import BenchmarkResult, ShapeSpeed
+from distilforge.benchmark.result import BenchmarkResult, OverallSpeed, ShapeSpeed
 from distilforge.timing.ratios import CONFIDENCE, Estimate
 
 WIDTH = 80
@@ -42,11 +42,11 @@ def _lines(result: BenchmarkResult) -> Iterator[str]:
         )
     for overall in result.variants:
         yield ""
-        yield from _paragraph(f"{overall.variant}{_claim(result, overall.variant, overall.times_as_fast)}")
+        yield from _paragraph(f"{overall.variant}{_claim(result.first, overall)}")
         yield _row(_HEADINGS)
         for speed in result.speeds:
             if speed.variant == overall.variant:
-                yield _row(_cells(speed, claimed=result.steadiness.steady))
+                yield _row(_cells(speed))
     yield ""
     yield from _paragraph(
         "shape: texts x tokens. Medians over rounds; each end of an interval holds at "
@@ -60,15 +60,16 @@ def _lines(result: BenchmarkResult) -> Iterator[str]:
         yield from _paragraph(f"{name} cannot run here: {reason}")
 
 
-def _claim(result: BenchmarkResult, variant: str, times: Estimate | None) -> str:
-    if variant == result.first or not result.steadiness.steady or times is None:
+def _claim(first: str, overall: OverallSpeed) -> str:
+    times = overall.times_as_fast
+    if overall.variant == first or times is None:
         return ""
     interval = f", {_span(times)}" if times.interval else ""
-    return f": {times.value:.2f} times as fast as {result.first} over all shapes{interval}"
+    return f": {times.value:.2f} times as fast as {first} over all shapes{interval}"
 
 
-def _cells(speed: ShapeSpeed, *, claimed: bool) -> tuple[str, ...]:
-    times = speed.times_as_fast if claimed else None
+def _cells(speed: ShapeSpeed) -> tuple[str, ...]:
+    times = speed.times_as_fast
     return (
         str(speed.shape),
         _short(speed.milliseconds.value),

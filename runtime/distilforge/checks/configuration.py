@@ -3,29 +3,38 @@
 from collections.abc import Iterator, Mapping
 
 from distilforge.errors import ReleaseError
-from distilforge.heads import heads
 from distilforge.manifest import Manifest
 from distilforge.manifest.configuration import ModelConfiguration
 
 _LABELS, _VOCABULARY, _DIM = "labels", "vocabulary", "dim"
 
 
-def check_configuration(manifest: Manifest, configuration: ModelConfiguration, place: str) -> None:
+def check_configuration(
+    manifest: Manifest,
+    configuration: ModelConfiguration,
+    place: str,
+    *,
+    architecture: str,
+    output_axes: Mapping[str, tuple[str, ...]],
+) -> None:
     """Raise ReleaseError, with both values, if `manifest` says what the configuration does not; `place` names both.
 
-    A manifest may leave out labels and problem type where the head does not use them. The class in transformers and
-    the outputs are checked for heads that this package knows.
+    `architecture` and `output_axes` are those of the head's session class (distilforge.session.Session). A manifest may
+    leave out labels and problem type where the head does not use them.
     """
-    for problem in _differences(manifest, configuration):
+    for problem in _differences(manifest, configuration, architecture, output_axes):
         raise ReleaseError(
             f"the manifest of {place!r} does not fit its config.json: {problem}",
             hint="publish the release again; do not use it unless you trust where it came from",
         )
 
 
-def _differences(manifest: Manifest, configuration: ModelConfiguration) -> Iterator[str]:
-    session_class = heads.get(manifest.head)
-    axes = {} if session_class is None else session_class.output_axes
+def _differences(
+    manifest: Manifest,
+    configuration: ModelConfiguration,
+    architecture: str,
+    axes: Mapping[str, tuple[str, ...]],
+) -> Iterator[str]:
     uses_labels = any(_LABELS in output for output in axes.values())
     expected = configuration.labels
     if manifest.labels != expected and (manifest.labels or uses_labels):
@@ -41,9 +50,7 @@ def _differences(manifest: Manifest, configuration: ModelConfiguration) -> Itera
     sequence = manifest.spans["sequence"].high if "sequence" in manifest.spans else 0
     if longest is not None and sequence > longest:
         yield f"the span of 'sequence' goes to {sequence} tokens, and max_position_embeddings is {longest}"
-    if session_class is None:
-        return
-    architecture, named = session_class.architecture, configuration.architectures
+    named = configuration.architectures
     if architecture and named != (architecture,):
         yield (
             f"the head {manifest.head!r} is {architecture!r}, and config.json has the architectures "

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distilforge.engine import Array
 from distilforge.errors import InputError
 from distilforge.manifest import Manifest, Span, Tensor
 from distilforge.registry import nearest
-
-Array = NDArray[np.generic]
 
 
 def check_feeds(feeds: Mapping[str, Array], manifest: Manifest, vocabulary: int) -> dict[str, Array]:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from distilforge.backends import Engine
-from distilforge.checks.feeds import Array
+from distilforge.engine import Array, Engine
 from distilforge.errors import EngineError, ReleaseError
 from distilforge.manifest import Manifest, Span, Tensor, Variant
 

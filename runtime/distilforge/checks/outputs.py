@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from distilforge.checks.feeds import Array
+from distilforge.engine import Array
 from distilforge.errors import EngineError
 
 

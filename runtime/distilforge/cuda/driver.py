@@ -1,24 +1,24 @@
-"""Asks CUDA's driver about this machine, through ctypes: no package is needed, and no device is initialized."""
+"""Asks CUDA's driver about this machine, through ctypes: no package is needed, and nothing starts in this process."""
 
 import ctypes
+import json
+import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from pathlib import Path
 
 from distilforge.cuda.capabilities import Capability
+from distilforge.cuda.query import SUCCESS, Answer, Ask, library_asker, query
 
-# The numbers of cuda.h
-_SUCCESS, _NO_DEVICE = 0, 100
-_MAJOR, _MINOR = 75, 76
+# The number of cuda.h
+_NO_DEVICE = 100
+# A driver that is just loaded by the system takes a few seconds
+_LONGEST_SECONDS = 60.0
+_QUERY = Path(__file__).with_name("query.py")
 
 LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-
-
-class Ask(Protocol):
-    """Calls a function of the driver by its name, and returns the number of an error, 0 for success."""
-
-    def __call__(self, function: str, *arguments: object) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class Device:
     """Its name, such as "NVIDIA H100"."""
     capability: Capability
     """Its compute capability."""
+    pci: str = ""
+    """Its address on the PCI bus, such as 0000:65:00.0; empty where the driver does not say."""
 
     @property
     def provider(self) -> str:
@@ -50,49 +52,71 @@ class Driver:
 
 @cache
 def survey() -> Driver | str:
-    """The driver and its devices, or a clause that says what this machine lacks; cached for the process."""
+    """The driver and its devices, or a clause that says what this machine lacks; cached for the process.
+
+    The driver starts in a process of its own (distilforge.cuda.query), so that this one may still be forked.
+    """
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError as cause:
         return f"this machine has no NVIDIA driver ({cause})"
-    return asked(lambda function, *arguments: int(getattr(library, function)(*arguments)))
+    ask = library_asker(library)
+    if getattr(sys, "frozen", False) or not sys.executable or not _QUERY.is_file():
+        # An application without an interpreter of its own cannot start another one
+        return asked(ask)
+    return asked(ask, _query_in_a_process)
 
 
-def asked(ask: Ask) -> Driver | str:
-    """The driver and its devices, or a clause where it has no device or does not start."""
+def asked(ask: Ask, start: Callable[[], Answer | str] | None = None) -> Driver | str:
+    """The driver and its devices, or a clause where it has no device or does not start.
+
+    `ask` is asked for the version, for which the driver need not start, and `start` for the rest; without `start`,
+    `ask` is asked for that too.
+    """
     number = ctypes.c_int()
-    if ask("cuDriverGetVersion", ctypes.byref(number)) != _SUCCESS:
+    if ask("cuDriverGetVersion", ctypes.byref(number)) != SUCCESS:
         return "this machine's NVIDIA driver does not say its version"
     version = number.value // 1000, number.value % 1000 // 10
     shown = f"this machine's NVIDIA driver, for CUDA {version[0]}.{version[1]},"
-    error = ask("cuInit", 0)
-    if error == _SUCCESS:
-        error = ask("cuDeviceGetCount", ctypes.byref(number))
-    if error == _NO_DEVICE or (error == _SUCCESS and number.value == 0):
+    answer = query(ask) if start is None else start()
+    if isinstance(answer, str):
+        return f"{shown} does not start: {answer}"
+    error = answer["error"]
+    if error == _NO_DEVICE or (error == SUCCESS and not answer["devices"]):
         return f"{shown} sees no GPU; CUDA_VISIBLE_DEVICES or a container may hide it"
-    if error != _SUCCESS:
-        return f"{shown} does not start: {_error_name(ask, error)}"
-    return Driver(version=version, devices=tuple(_device(ask, index) for index in range(number.value)))
-
-
-def _device(ask: Ask, index: int) -> Device:
-    handle, name = ctypes.c_int(), ctypes.create_string_buffer(256)
-    ask("cuDeviceGet", ctypes.byref(handle), index)
-    ask("cuDeviceGetName", name, len(name), handle)
-    return Device(
-        index=index,
-        name=name.value.decode(errors="replace"),
-        capability=(_attribute(ask, _MAJOR, handle), _attribute(ask, _MINOR, handle)),
+    if error != SUCCESS:
+        return f"{shown} does not start: {answer['error_name'] or 'CUDA error'} ({error})"
+    devices = (
+        Device(
+            index=index,
+            name=device["name"],
+            capability=(device["major"], device["minor"]),
+            pci=device["pci"],
+        )
+        for index, device in enumerate(answer["devices"])
     )
+    return Driver(version=version, devices=tuple(devices))
 
 
-def _attribute(ask: Ask, attribute: int, handle: ctypes.c_int) -> int:
-    value = ctypes.c_int()
-    ask("cuDeviceGetAttribute", ctypes.byref(value), attribute, handle)
-    return value.value
-
-
-def _error_name(ask: Ask, error: int) -> str:
-    name = ctypes.c_char_p()
-    ask("cuGetErrorName", error, ctypes.byref(name))
-    return f"{name.value.decode() if name.value else 'CUDA error'} ({error})"
+def _query_in_a_process() -> Answer | str:
+    """The driver's answer from a process of its own, or a clause where that fails."""
+    try:
+        process = subprocess.run(  # noqa: S603 - our own file
+            # Isolated: neither the user's variables nor packages change it
+            (sys.executable, "-I", "-S", str(_QUERY), LIBRARY),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_LONGEST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it did not answer within {_LONGEST_SECONDS:.0f} seconds"
+    except OSError as cause:
+        return f"{sys.executable} cannot be started to ask it ({cause})"
+    if process.returncode != 0:
+        last = process.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        return f"the process that asked it ended with exit code {process.returncode}" + (
+            f" ({last:.200})" if last else ""
+        )
+    answer: Answer = json.loads(process.stdout)
+    return answer

@@ -28,6 +28,11 @@ class Cuda(Protocol):
 
     def copy_in(self, device: int, host: int, size: int, stream: int) -> None: ...
     def copy_out(self, host: int, device: int, size: int, stream: int) -> None: ...
+    def copy_on_device(self, target: int, source: int, size: int, stream: int) -> None: ...
+
+    def device_of(self, address: int) -> int:
+        """The number of the device that the memory at `address` is on."""
+
     def create_stream(self) -> int: ...
     def wait(self, stream: int) -> None: ...
     def destroy_stream(self, stream: int) -> None: ...
@@ -74,6 +79,14 @@ class CudaPython:
         kind = self._runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._call("cudaMemcpyAsync", host, device, size, kind, stream)
 
+    def copy_on_device(self, target: int, source: int, size: int, stream: int) -> None:
+        kind = self._runtime.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        self._call("cudaMemcpyAsync", target, source, size, kind, stream)
+
+    def device_of(self, address: int) -> int:
+        (attributes,) = self._call("cudaPointerGetAttributes", address)
+        return int(attributes.device)
+
     def create_stream(self) -> int:
         # The default stream would wait for all others
         return self._number("cudaStreamCreateWithFlags", self._runtime.cudaStreamNonBlocking)
@@ -92,13 +105,16 @@ class CudaPython:
             enqueue()
         except BaseException:
             # Otherwise the stream would stay in capture mode
-            self._runtime.cudaStreamEndCapture(stream)
+            error, graph = self._runtime.cudaStreamEndCapture(stream)
+            if int(error) == 0:
+                self._runtime.cudaGraphDestroy(graph)
             raise
         (graph,) = self._call("cudaStreamEndCapture", stream)
         try:
             return self._number("cudaGraphInstantiate", graph, 0)
         finally:
-            self._call("cudaGraphDestroy", graph)
+            # An error of this call would hide the handle of the graph that was made, which must be freed too
+            self._runtime.cudaGraphDestroy(graph)
 
     def launch(self, graph: int, stream: int) -> None:
         self._call("cudaGraphLaunch", graph, stream)

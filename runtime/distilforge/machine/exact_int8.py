@@ -2,10 +2,12 @@
 
 On x86 without VNNI its kernels add pairs of products in 16 bits (VPMADDUBSW), which can hold 2 x 255 x 64 but not
 2 x 255 x 127: with 8-bit weights some sums saturate, and the answers differ from those that were validated. A product
-of the largest values shows it, on any processor.
+of the largest values shows it, on any processor. Variants with the setting in PRECISE need exact-int8-precise instead.
 """
 
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,9 @@ from distilforge.machine import needs
 from distilforge.machine.onnx_bytes import matmul_integer
 
 INNER, COLUMNS = 64, 32
+PRECISE: Mapping[str, str] = MappingProxyType({"session.x64quantprecision": "1"})
+"""Makes ONNX Runtime's session use exact kernels where the usual ones saturate; elsewhere it changes nothing."""
+_USUAL: Mapping[str, str] = MappingProxyType({})
 
 
 @needs.register("exact-int8")
@@ -32,8 +37,12 @@ def extremes() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]:
     return activations, weights
 
 
-def deviation(activations: npt.NDArray[np.uint8], weights: npt.NDArray[np.int8]) -> str | None:
+def deviation(
+    activations: npt.NDArray[np.uint8], weights: npt.NDArray[np.int8], entries: Mapping[str, str] = _USUAL
+) -> str | None:
     """ONNX Runtime's wrong result for the product, as a clause; None if the result is exact.
+
+    `entries` are settings of the session, as `Variant.session` has them.
 
     The weights are a constant, as in the graphs that need this: ONNX Runtime packs constants and has special kernels
     for them. A single row has another kernel than several rows.
@@ -42,6 +51,8 @@ def deviation(activations: npt.NDArray[np.uint8], weights: npt.NDArray[np.int8])
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    for key, value in entries.items():
+        options.add_session_config_entry(key, value)
     session = onnxruntime.InferenceSession(
         matmul_integer(weights), options, providers=["CPUExecutionProvider"]
     )

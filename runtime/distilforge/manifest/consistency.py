@@ -103,7 +103,7 @@ def _excesses(manifest: Manifest) -> Iterator[str]:
             )
     texts: Iterable[str] = (
         *manifest.labels,
-        *(note for variant in manifest.variants for note in variant.notes),
+        *(text for variant in manifest.variants for text in (*variant.notes, *variant.widened)),
         *(text for entry in manifest.withheld for text in (entry.name, entry.reason)),
     )
     for text in texts:

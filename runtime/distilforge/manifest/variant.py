@@ -68,6 +68,8 @@ class Variant:
     """The engine that was compiled of the graph; None if the graph itself is the artifact."""
     notes: tuple[str, ...] = ()
     """What a reader must know before deploying it."""
+    widened: tuple[str, ...] = ()
+    """The limits that it was held to and that are wider than usual, a phrase each."""
     validated: bool = False
     """Whether it passed validation."""
     metrics: tuple[Metric, ...] = ()

@@ -7,8 +7,7 @@ or load libraries, and a release that comes from somebody else must not do that.
 from collections.abc import Mapping
 from typing import Final
 
-Values = range | tuple[str, ...]
-"""The whole numbers, or the words, that a setting may have."""
+from distilforge.checks.setting_values import Values
 
 _SWITCH: Final = range(2)
 _WORDS_OF_A_SWITCH: Final = ("0", "1", "False", "True", "false", "true")
@@ -63,19 +62,3 @@ PROVIDER_OPTIONS: Mapping[str, Values] = {
     "nv_multi_profile_enable": _WORDS_OF_A_SWITCH,
 }
 """Options of the providers that a variant may run on; a provider refuses the options of the others."""
-
-_MOST_DIGITS = 20
-
-
-def fits(value: str, values: Values) -> bool:
-    """Whether `value` is one of `values`; a whole number is written in decimal digits."""
-    if isinstance(values, tuple):
-        return value in values
-    return value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS and int(value) in values
-
-
-def described(values: Values) -> str:
-    """What a value must be, as the end of a sentence."""
-    if isinstance(values, tuple):
-        return f"one of {', '.join(values)}"
-    return f"a whole number from {values.start} to {values.stop - 1}"

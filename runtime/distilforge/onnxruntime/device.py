@@ -10,20 +10,27 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distilforge import machine, user_cache
-from distilforge.cuda.driver import Driver, survey
+from distilforge.cuda.capabilities import described, runs_on
+from distilforge.cuda.driver import Device, Driver, survey
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Manifest, Span, Variant
 from distilforge.onnxruntime import contexts, placement
 from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime.engine import CPU, OnnxRuntimeEngine
-from distilforge.onnxruntime.plugin import Plugin, devices_of
 from distilforge.onnxruntime.settings import Settings
+from distilforge.plugin import Plugin, devices_of
 from distilforge.release import read_manifest
 from distilforge.tensorrt import obstacles
 from distilforge.tensorrt.engine_runtime import EngineRuntime
 
+if TYPE_CHECKING:
+    import onnxruntime
+
+# ONNX Runtime's name of a device's address on the PCI bus, in the metadata of the device
+_PCI = "pci_bus_id"
 _GPU_PACKAGE = "onnxruntime-gpu"
 _INSTALL = "pip uninstall -y onnxruntime; pip install --force-reinstall 'onnxruntime-gpu[cuda,cudnn]'"
 _logger = logging.getLogger("distilforge")
@@ -51,6 +58,11 @@ class OnnxRuntimeDevice:
     """The provider's options for the smallest, the usual and the largest shapes of ONNX graphs."""
     cache_options: tuple[str, ...] = ()
     """The provider's options that name a folder for what it compiles from ONNX graphs."""
+    capabilities: tuple[str, ...] = ()
+    """The compute capabilities that the provider supports, as manifests write them; empty for all."""
+
+    def check_settings(self, variant: Variant) -> None:
+        Settings.of(variant)
 
     def obstacle(self, variant: Variant, ask: Callable[[], Driver | str] = survey) -> str | None:
         driver = ask()
@@ -60,6 +72,11 @@ class OnnxRuntimeDevice:
                 return lacking
         if isinstance(driver, str):
             return f"it needs an NVIDIA GPU, and {driver}"
+        if not self._fitting(driver, variant):
+            return (
+                f"{self.provider} needs an NVIDIA GPU of compute capability {described(self.capabilities)}, and this "
+                f"machine has {obstacles.having(driver.devices)}"
+            )
         if not find_spec("onnxruntime"):
             return f"onnxruntime is not installed; {_INSTALL}"
         if self.plugin is not None and self.plugin.is_installed:
@@ -114,7 +131,8 @@ class OnnxRuntimeDevice:
             (name, own) if name == self.provider else name for name in asked
         ]
         if devices and self.provider in asked:
-            options.add_provider_for_devices(devices, own)
+            # The provider takes one device only
+            options.add_provider_for_devices([self._chosen(devices, variant)], own)
             listed = None
         try:
             # By default ONNX Runtime tries again on the CPU, and only prints that to the standard output
@@ -129,6 +147,30 @@ class OnnxRuntimeDevice:
         if not allowed:
             placement.check(session, folder / variant.files[0], self.provider)
         return engine
+
+    def _fitting(self, driver: Driver, variant: Variant) -> tuple[Device, ...]:
+        """The devices that the provider and the variant's engine support."""
+        named = variant.compiled.capabilities if variant.compiled is not None else ()
+        return tuple(
+            device
+            for device in driver.devices
+            if runs_on(self.capabilities, device.capability) and runs_on(named, device.capability)
+        )
+
+    def _chosen(
+        self, devices: "Sequence[onnxruntime.OrtEpDevice]", variant: Variant
+    ) -> "onnxruntime.OrtEpDevice":
+        """The first of ONNX Runtime's `devices` that the provider and the variant's engine support.
+
+        ONNX Runtime has another order of devices than CUDA, but both know their addresses on the PCI bus. Where ONNX
+        Runtime does not tell them, it is the first device, as on a machine that has only one.
+        """
+        driver = survey()
+        if isinstance(driver, str):
+            return devices[0]
+        addresses = [device.pci.lower() for device in self._fitting(driver, variant) if device.pci]
+        by_address = {str(device.device.metadata.get(_PCI, "")).lower(): device for device in devices}
+        return next((by_address[address] for address in addresses if address in by_address), devices[0])
 
     def _absent(self, onnxruntime_version: str) -> str:
         """Why onnxruntime does not have the provider, and what to install."""

@@ -7,11 +7,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from distilforge.checks.feeds import Array
+from distilforge.checks import external_data
 from distilforge.checks.outputs import check_finite
+from distilforge.engine import Array
 from distilforge.errors import EngineError, ReleaseError, UnavailableError
 from distilforge.manifest import Tensor, Variant
-from distilforge.onnxruntime import external_data
 from distilforge.registry import nearest
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def new_session(
     """
     import onnxruntime
 
-    external_data.check(folder, variant)
+    external_data.check(folder, variant, variant.files[0])
     try:
         session: InferenceSession = onnxruntime.InferenceSession(
             folder / variant.files[0], options, **_provider_argument(providers), **session_arguments

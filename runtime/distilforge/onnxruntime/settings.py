@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from distilforge.checks.setting_values import Values, described, fits
 from distilforge.errors import ReleaseError
 from distilforge.manifest import Variant
 from distilforge.onnxruntime import allowed
@@ -97,11 +98,11 @@ def _provider_option(name: str) -> str | None:
     return option if name.startswith(_PROVIDER) and option in allowed.PROVIDER_OPTIONS else None
 
 
-def _check_value(variant: Variant, name: str, values: allowed.Values) -> None:
+def _check_value(variant: Variant, name: str, values: Values) -> None:
     value = variant.session[name]
-    if not allowed.fits(value, values):
+    if not fits(value, values):
         raise ReleaseError(
-            f"the variant {variant.name!r:.200} has {name} {value!r:.80}; it must be {allowed.described(values)}",
+            f"the variant {variant.name!r:.200} has {name} {value!r:.80}; it must be {described(values)}",
             hint="publish the release again with an allowed value",
         )
 

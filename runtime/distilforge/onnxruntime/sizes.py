@@ -7,7 +7,7 @@ import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
-from distilforge.onnxruntime.onnx_fields import Bytes, fields, text, varint
+from distilforge.onnx_fields import Bytes, fields, text, varint
 
 _SOURCES = frozenset(("Shape", "Size"))
 _SMALL = 64

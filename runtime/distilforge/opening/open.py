@@ -4,25 +4,61 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, overload
 
-from distilforge.backends import Engine
 from distilforge.checks.arguments import check_names, check_threads
 from distilforge.checks.interface import check_interface
 from distilforge.contents import State, states
-from distilforge.errors import InputError, ReleaseError
+from distilforge.engine import Engine
+from distilforge.errors import InputError, ReleaseError, UnavailableError
 from distilforge.heads import heads
 from distilforge.manifest import Manifest, Variant
 from distilforge.opening.selection import Selection, select_variant
 from distilforge.registry import nearest
 from distilforge.release import check_digests, check_files, read_manifest, resolve
-from distilforge.session import Opening, Session, SessionParts
+from distilforge.session import Session, SessionParts
 from distilforge.tokenizer import Tokenizer
 
 S = TypeVar("S", bound=Session)
 _ATTEMPTS = 3
 _logger = logging.getLogger("distilforge")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How a session was opened: the arguments of `distilforge.open` that give the same session again."""
+
+    release: str
+    """The absolute path of the version folder."""
+    variant: str
+    """The name of the variant that was loaded."""
+    providers: tuple[str, ...] | None
+    """The argument `providers`."""
+    threads: int | None
+    """The argument `threads`."""
+    allow_unvalidated: bool
+    """The argument `allow_unvalidated`."""
+    trust: str | None = None
+    """The absolute path of the argument `trust`."""
+    manifest_sha256: str | None = None
+    """The argument `manifest_sha256`."""
+    at_least: str | int | None = None
+    """The argument `at_least`."""
+
+    def __call__(self) -> Session:
+        """Open the release again; raises what `open_release` raises."""
+        return open_release(
+            self.release,
+            variant=self.variant,
+            providers=self.providers,
+            threads=self.threads,
+            allow_unvalidated=self.allow_unvalidated,
+            trust=self.trust,
+            manifest_sha256=self.manifest_sha256,
+            at_least=self.at_least,
+        )
 
 
 @overload
@@ -69,7 +105,8 @@ def open_release(
         head: the session class you expect, such as `distilforge.SequenceClassification`. It makes the result typed,
             and a release of another head is an error.
         variant: the variant to load, "target:precision", such as "onnxruntime-cpu:int8". None selects the best one
-            for this machine and logs the reason (logger "distilforge", level INFO).
+            for this machine and logs the reason (logger "distilforge", level INFO). If that one does not start and
+            `providers` is None, the next best is tried (level WARNING).
         providers: the engine's own names of what computes, such as "CPUExecutionProvider" or "cuda:0". All of them
             are used, or it is an error. None uses the variant's own.
         threads: how many threads one run may use, 1 to 1024. None uses the engine's default.
@@ -119,9 +156,30 @@ def open_release(
         # Hashing releases the interpreter lock, so the engine's package is imported at the same time
         digest_check = pool.submit(_check_variant, folder, manifest, selection.variant, others)
         tokenizer = Tokenizer(folder, parsed.tokenizer)
-        selection.backend.prepare()
+        obstacle = _prepare(selection)
         checked = digest_check.result()
-    engine = _load(selection, folder, manifest, checked, providers=providers, threads=threads)
+    failures: dict[str, str] = {}
+    while True:
+        try:
+            if obstacle is not None:
+                raise obstacle
+            engine = _load(selection, folder, manifest, checked, providers=providers, threads=threads)
+            break
+        except UnavailableError as failure:
+            # What was asked for by name is not replaced
+            if variant is not None or providers is not None:
+                raise
+            failures[selection.variant.name] = f"it does not start: {failure.message}"
+            _logger.warning("%s does not start: %s", selection.variant.name, failure.message)
+            try:
+                selection = select_variant(
+                    manifest, None, threads=threads, allow_unvalidated=allow_unvalidated, failures=failures
+                )
+            except (ReleaseError, UnavailableError) as error:
+                raise error from failure
+        _logger.info("%s %s: %s", manifest.name, manifest.version, selection.reason)
+        checked = _check_variant(folder, manifest, selection.variant, selection.variant.files)
+        obstacle = _prepare(selection)
     check_interface(manifest, selection.variant, engine)
     return session_class(
         SessionParts(
@@ -130,7 +188,7 @@ def open_release(
             engine=engine,
             tokenizer=tokenizer,
             vocabulary=parsed.configuration.vocab_size,
-            opening=Opening(
+            reopen=Opening(
                 release=str(folder),
                 variant=selection.variant.name,
                 providers=None if providers is None else tuple(providers),
@@ -142,6 +200,15 @@ def open_release(
             ),
         )
     )
+
+
+def _prepare(selection: Selection) -> UnavailableError | None:
+    """Import the package of the variant's engine; the error where that fails."""
+    try:
+        selection.backend.prepare()
+    except UnavailableError as error:
+        return error
+    return None
 
 
 def _check_variant(

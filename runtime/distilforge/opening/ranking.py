@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distilforge.backends import Backend
-from distilforge.benchmark import record_files
 from distilforge.manifest import Manifest, Variant
+from distilforge.records import record_files
 from distilforge.timing import claims, ratios
 
 if TYPE_CHECKING:
-    from distilforge.benchmark.records import BenchmarkRecord
+    from distilforge.records.benchmark_records import BenchmarkRecord
 
 EAGER = "eager"
 """Name of eager PyTorch in a release's measurements; every variant was timed in turns with it."""
@@ -89,9 +89,9 @@ def _benchmark_record(manifest: Manifest, threads: int | None) -> "BenchmarkReco
     if not record_files.has_records(manifest):
         return None
     # Imported only if there is something to read, because opening a release must be quick
-    from distilforge.benchmark import records
+    from distilforge.records.benchmark_records import read_record
 
-    return records.read_record(manifest, threads)
+    return read_record(manifest, threads)
 
 
 def _covers(record: "BenchmarkRecord | None", candidates: Sequence[RunnableVariant]) -> bool:

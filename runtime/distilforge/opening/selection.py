@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from distilforge.backends import Backend, backends
 from distilforge.errors import InputError, ReleaseError, UnavailableError
@@ -34,18 +35,27 @@ class Survey:
 
 
 def select_variant(
-    manifest: Manifest, name: str | None, *, allow_unvalidated: bool, threads: int | None = None
+    manifest: Manifest,
+    name: str | None,
+    *,
+    allow_unvalidated: bool,
+    threads: int | None = None,
+    failures: Mapping[str, str] = MappingProxyType({}),
 ) -> Selection:
     """Select the variant called `name`, or with None the best one for this machine (distilforge.opening.ranking).
 
-    `threads` is the number of threads that one run will use; None means the engine's default.
+    `threads` is the number of threads that one run will use; None means the engine's default. `failures` are the
+    variants that did not start, with the reasons as clauses; they are not selected unless one is named.
 
     Raises UnavailableError if no variant, or not the named one, can run on this machine; ReleaseError if the variant
     did not pass validation and `allow_unvalidated` is False; InputError if the release has no variant of that name.
     """
     if name is None:
         return _best(
-            manifest, survey_variants(manifest), allow_unvalidated=allow_unvalidated, threads=threads
+            manifest,
+            survey_variants(manifest, failures),
+            allow_unvalidated=allow_unvalidated,
+            threads=threads,
         )
     variant = _named(manifest, name)
     backend, obstacle = _backend(variant)
@@ -59,11 +69,15 @@ def select_variant(
     return Selection(variant=variant, backend=backend, reason=f"{name} was asked for")
 
 
-def survey_variants(manifest: Manifest) -> Survey:
-    """Ask the backends which variants of the release can run on this machine."""
+def survey_variants(manifest: Manifest, failures: Mapping[str, str] = MappingProxyType({})) -> Survey:
+    """Ask the backends which variants of the release can run on this machine.
+
+    `failures` are the variants that did not start, with the reasons as clauses.
+    """
     runnable, obstacles = [], {}
     for variant in manifest.variants:
         backend, obstacle = _backend(variant)
+        obstacle = failures.get(variant.name, obstacle)
         if obstacle is not None:
             obstacles[variant.name] = obstacle
         elif backend is not None:

@@ -11,7 +11,7 @@ from typing import Any
 from distilforge.cuda.capabilities import described
 from distilforge.cuda.driver import Device, survey
 from distilforge.cuda.runtime import CudaPython
-from distilforge.errors import UnavailableError
+from distilforge.errors import EngineError, UnavailableError
 from distilforge.manifest import Variant
 from distilforge.tensorrt.engine import TensorRTEngine
 from distilforge.tensorrt.engine_runtime import EngineRuntime
@@ -32,6 +32,9 @@ class TensorRT:
     preference: int
     """See distilforge.backends.Backend."""
 
+    def check_settings(self, variant: Variant) -> None:
+        EngineSettings.of(variant)
+
     def obstacle(self, variant: Variant) -> str | None:
         return obstacle(variant, self.runtime)
 
@@ -46,10 +49,18 @@ class TensorRT:
         settings = EngineSettings.of(variant)
         device = _device(variant, providers)
         toolkit, cuda = self._toolkit(), CudaPython()
-        cuda.use(device.index)
-        loaded, kernels = load_engine(toolkit, self.runtime, variant, folder, device, settings)
+        try:
+            cuda.use(device.index)
+            loaded, kernels = load_engine(toolkit, self.runtime, variant, folder, device, settings)
+            engine = TensorRTEngine(loaded, cuda, device, settings, kernels)
+            engine.prepare()
+        except EngineError as cause:
+            raise UnavailableError(
+                f"{variant.name!r} does not start on {having([device])}: {cause.message}",
+                hint="`nvidia-smi` shows whether the device works and how much of its memory is free",
+            ) from cause
         _logger.info("%s runs on %s with %s", variant.name, having([device]), loaded.name)
-        return TensorRTEngine(loaded, cuda, device, settings, kernels)
+        return engine
 
     # Any: the package may not be installed, and has no types
     def _toolkit(self) -> Any:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from distilforge.checks.feeds import Array
 from distilforge.cuda.runtime import Cuda
+from distilforge.engine import Array
 
 _PAGE_BYTES = 4096
 
@@ -57,17 +57,18 @@ class Staging:
         return self._device.address
 
     def hold(self, size: int) -> bool:
-        """Have at least `size` bytes on both sides, and return whether the device's memory moved."""
-        self._host.hold(size)
+        """Have at least `size` bytes on the device, and return whether its memory moved."""
         return self._device.hold(size)
 
     def send(self, array: Array, stream: int) -> None:
-        """Start copying `array`, which must fit, to the device."""
+        """Start copying `array`, for which there must be memory on the device, to it."""
+        self._host.hold(array.nbytes)
         self._view(array.shape, array.dtype)[...] = array
         self._cuda.copy_in(self._device.address, self._host.address, array.nbytes, stream)
 
     def fetch(self, size: int, stream: int) -> None:
         """Start copying `size` bytes from the device; when the stream is done, `received` returns them."""
+        self._host.hold(size)
         self._cuda.copy_out(self._host.address, self._device.address, size, stream)
 
     def received(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
@@ -78,8 +79,11 @@ class Staging:
         return view.copy()
 
     def close(self) -> None:
-        self._host.close()
-        self._device.close()
+        """Free both; where freeing one fails, the other is still freed."""
+        try:
+            self._host.close()
+        finally:
+            self._device.close()
 
     def _view(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
         count = int(np.prod(shape, dtype=np.int64))

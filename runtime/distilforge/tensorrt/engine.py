@@ -1,16 +1,21 @@
 """A loaded engine, which can be run from any thread."""
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
-from distilforge.checks.feeds import Array
+import numpy as np
+
 from distilforge.checks.outputs import check_finite
+from distilforge.cuda.arrays import DeviceArray, taken
 from distilforge.cuda.driver import Device
 from distilforge.cuda.runtime import Cuda
-from distilforge.errors import EngineError
+from distilforge.engine import Array
+from distilforge.errors import EngineError, InputError
 from distilforge.manifest import Tensor
 from distilforge.tensorrt.kernels import KernelCache
 from distilforge.tensorrt.lanes import Lane
+from distilforge.tensorrt.outputs import OutputMemory
 from distilforge.tensorrt.pool import Pool
 from distilforge.tensorrt.profiles import smallest
 from distilforge.tensorrt.settings import EngineSettings
@@ -32,10 +37,10 @@ class TensorRTEngine:
         self._cuda = cuda
         self._device = device
         self._kernels = kernels
-        self._kernels_saved = False
+        self._memory = OutputMemory(cuda, device.index)
         self._lanes = Pool(lambda: Lane(loaded, cuda, settings.cuda_graphs), settings.contexts)
         # Runs at the interpreter's exit too, while the device is still usable
-        self._finalizer = weakref.finalize(self, _close, self._lanes, cuda, device, kernels)
+        self._finalizer = weakref.finalize(self, _close, self._lanes, self._memory, cuda, device, kernels)
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -63,22 +68,84 @@ class TensorRTEngine:
         self._cuda.use(self._device.index)  # each thread has its own current device
         with self._lanes.borrow() as lane:
             outputs = lane.run(cast, profile)
-        if self._kernels is not None and not self._kernels_saved:
-            self._kernels_saved = True
-            self._kernels.save()  # at once, since the process may be killed later
+        self._keep_kernels()
         check_finite(outputs, self._loaded.name)
         return outputs
+
+    def run_on_device(self, feeds: Mapping[str, object]) -> dict[str, DeviceArray]:
+        """Every output by name, on the device, in the engine's own types; `feeds` are arrays on the device.
+
+        They are arrays of any library that speaks DLPack or has `__cuda_array_interface__`, of the types and shapes
+        of the inputs. Values are not checked: an id outside the vocabulary gives a meaningless answer, and NaN is
+        passed on. Raises InputError for arrays that do not fit, and EngineError where the engine fails.
+        """
+        self._cuda.use(self._device.index)
+        arrays = {name: self._taken(name, feeds) for name in self._loaded.inputs}
+        profile = smallest(self._loaded.profiles, {name: array.shape for name, array in arrays.items()})
+        with self._lanes.borrow() as lane:
+            outputs = lane.run_on_device(arrays, profile, self._memory.array)
+        self._keep_kernels()
+        return outputs
+
+    def to_device(self, array: Array) -> DeviceArray:
+        """A copy of `array` on the engine's device."""
+        self._cuda.use(self._device.index)
+        copy = self._memory.array(array.shape, array.dtype)
+        source = np.ascontiguousarray(array)
+        self._copy(lambda stream: self._cuda.copy_in(copy.address, source.ctypes.data, source.nbytes, stream))
+        return copy
+
+    def to_host(self, array: DeviceArray) -> Array:
+        """A copy of `array` in the host's memory."""
+        self._cuda.use(self._device.index)
+        copy: Array = np.empty(array.shape, array.dtype)
+        self._copy(lambda stream: self._cuda.copy_out(copy.ctypes.data, array.address, copy.nbytes, stream))
+        return copy
+
+    def _copy(self, start: Callable[[int], None]) -> None:
+        """Start a copy on a stream of its own, and wait for it."""
+        stream = self._cuda.create_stream()
+        try:
+            start(stream)
+            self._cuda.wait(stream)
+        finally:
+            self._cuda.destroy_stream(stream)
+
+    def _taken(self, name: str, feeds: Mapping[str, object]) -> DeviceArray:
+        if name not in feeds:
+            raise InputError(
+                f"the input {name!r} is missing", hint=f"feed all of {', '.join(self._loaded.inputs)}"
+            )
+        array = taken(name, feeds[name], self._cuda, self._device.index)
+        if array.dtype != self._loaded.dtypes[name]:
+            raise InputError(
+                f"the input {name!r} has dtype {array.dtype}; on the device it must be {self._loaded.dtypes[name]}",
+                hint="convert it on the device",
+            )
+        return array
+
+    def _keep_kernels(self) -> None:
+        if self._kernels is not None:
+            self._kernels.save_when_due()
+
+    def prepare(self) -> None:
+        """Create the first context now, which takes the device's memory; EngineError where it does not have enough."""
+        self._cuda.use(self._device.index)
+        with self._lanes.borrow():
+            pass
 
     def close(self) -> None:
         """Free the device when the running batches have ended. A closed engine must not be run."""
         self._finalizer()
 
 
-def _close(lanes: Pool[Lane], cuda: Cuda, device: Device, kernels: KernelCache | None) -> None:
-    try:
+def _close(
+    lanes: Pool[Lane], memory: OutputMemory, cuda: Cuda, device: Device, kernels: KernelCache | None
+) -> None:
+    # A device that is lost refuses everything, but host memory and handles are freed all the same
+    with suppress(EngineError):
         cuda.use(device.index)
-    except EngineError:
-        return  # the device is lost, and its memory with it
     if kernels is not None:
         kernels.save()
     lanes.close()
+    memory.close()

@@ -5,10 +5,15 @@ import logging
 import os
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 _logger = logging.getLogger("distilforge")
+# Kernels for one shape are compiled in the background, some time after its first run. Each pause is twice the last
+_FIRST_PAUSE_SECONDS = 10.0
+_LONGEST_PAUSE_SECONDS = 3600.0
 
 
 class RuntimeCache(Protocol):
@@ -29,13 +34,20 @@ def path_for(folder: Path, engine: Path, made_by: str, device: str) -> Path:
 
 
 class KernelCache:
-    """A runtime cache and its file. A failure to read or write the file is only logged: it costs time, not answers."""
+    """A runtime cache and its file. A failure to read or write the file is only logged: it costs time, not answers.
 
-    def __init__(self, cache: RuntimeCache, path: Path) -> None:
+    `clock` returns seconds, and never goes back.
+    """
+
+    def __init__(self, cache: RuntimeCache, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._cache = cache
         self._path = path
+        self._clock = clock
         self._saved = b""
         self._lock = threading.Lock()
+        self._due_lock = threading.Lock()
+        self._due_seconds = clock()
+        self._pause_seconds = _FIRST_PAUSE_SECONDS
 
     def load(self) -> bool:
         """Read the file, and return whether it had kernels for this machine."""
@@ -53,6 +65,19 @@ class KernelCache:
             return False
         self._saved = hashlib.sha256(blob).digest()
         return True
+
+    def save_when_due(self) -> bool:
+        """Call `save` after the first run, and after later runs in growing intervals; return whether it wrote the file.
+
+        The first time is at once, since the process may be killed later.
+        """
+        with self._due_lock:
+            now = self._clock()
+            if now < self._due_seconds:
+                return False
+            self._due_seconds = now + self._pause_seconds
+            self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
+        return self.save()
 
     def save(self) -> bool:
         """Write the file if there are new kernels, and return whether it was written. It is replaced atomically."""

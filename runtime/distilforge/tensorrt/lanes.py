@@ -2,12 +2,16 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 
-from distilforge.checks.feeds import Array
+import numpy as np
+
+from distilforge.cuda.arrays import DeviceArray
 from distilforge.cuda.runtime import Cuda
+from distilforge.engine import Array
 from distilforge.errors import EngineError
 from distilforge.tensorrt.buffers import Buffer, Staging
 from distilforge.tensorrt.pool import Closable
@@ -18,6 +22,10 @@ _logger = logging.getLogger("distilforge")
 
 Key = tuple[tuple[int, ...], ...]
 """The inputs' shapes."""
+Allocate = Callable[[tuple[int, ...], np.dtype[np.generic]], DeviceArray]
+"""Allocates an array of a shape and a type on the lane's device."""
+MOST_TOKENS_OF_A_GRAPH = 8192
+"""The largest input that is worth a CUDA graph: beyond it, kernels run for longer than it takes to launch them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,52 +49,92 @@ class Lane:
     def __init__(self, loaded: LoadedEngine, cuda: Cuda, graphs: int) -> None:
         self._loaded = loaded
         self._cuda = cuda
-        self._stream = cuda.create_stream()
-        self._context = loaded.new_context()
         self._profile: int | None = None
         self._staging = {name: Staging(cuda) for name in (*loaded.inputs, *loaded.outputs)}
         self._scratch = Buffer(cuda.allocate, cuda.free)
-        self._limit = graphs if loaded.new_borrower is not None else 0
+        self._limit = 0 if loaded.captures_graphs else graphs
         self._graphs: OrderedDict[Key, CudaGraph] = OrderedDict()
         self._recent_keys: OrderedDict[Key, None] = OrderedDict()
+        self._stream = cuda.create_stream()
+        try:
+            self._context: Context | None = self._new_context()
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, feeds: Mapping[str, Array], profile: Profile) -> dict[str, Array]:
         """The outputs for `feeds`, which have the engine's own types and shapes that `profile` holds."""
         for name in self._loaded.inputs:
             self._hold(name, feeds[name].nbytes)
             self._staging[name].send(feeds[name], self._stream)
-        key = tuple(feeds[name].shape for name in self._loaded.inputs)
+        shapes = self._compute({name: feeds[name].shape for name in self._loaded.inputs}, profile)
+        for name, shape in shapes.items():
+            self._staging[name].fetch(self._size(name, shape), self._stream)
+        self._cuda.wait(self._stream)
+        dtypes = self._loaded.dtypes
+        return {name: self._staging[name].received(shape, dtypes[name]) for name, shape in shapes.items()}
+
+    def run_on_device(
+        self, feeds: Mapping[str, DeviceArray], profile: Profile, allocate: Allocate
+    ) -> dict[str, DeviceArray]:
+        """The outputs for `feeds` as in `run`, in arrays from `allocate(shape, dtype)`.
+
+        Arrays are copied to and from the addresses that CUDA graphs know, which takes microseconds.
+        """
+        for name in self._loaded.inputs:
+            array = feeds[name]
+            self._hold(name, array.nbytes)
+            self._cuda.copy_on_device(self._staging[name].device, array.address, array.nbytes, self._stream)
+        shapes = self._compute({name: feeds[name].shape for name in self._loaded.inputs}, profile)
+        outputs = {name: allocate(shape, self._loaded.dtypes[name]) for name, shape in shapes.items()}
+        for name, output in outputs.items():
+            self._cuda.copy_on_device(output.address, self._staging[name].device, output.nbytes, self._stream)
+        self._cuda.wait(self._stream)
+        return outputs
+
+    def _compute(self, fed: Mapping[str, tuple[int, ...]], profile: Profile) -> Mapping[str, tuple[int, ...]]:
+        """Start computing on inputs of the shapes `fed`, and return the shapes of the outputs."""
+        key = tuple(fed[name] for name in self._loaded.inputs)
         graph = self._graphs.get(key)
         if graph is not None:
             self._graphs.move_to_end(key)
             self._cuda.launch(graph.handle, self._stream)
-            shapes = graph.shapes
-        elif self._is_repeated(key):
-            shapes = self._capture(key, feeds, profile)
-        else:
-            if self._profile != profile.index:
-                self._set_profile(self._context, profile)
-                self._profile = profile.index
-            shapes = self._bind(self._context, feeds)
-            self._enqueue(self._context)
-        sizes = {name: self._size(name, shape) for name, shape in shapes.items()}
-        for name, size in sizes.items():
-            self._staging[name].fetch(size, self._stream)
-        self._cuda.wait(self._stream)
-        dtypes = self._loaded.dtypes
-        return {name: self._staging[name].received(shape, dtypes[name]) for name, shape in shapes.items()}
+            return graph.shapes
+        if self._is_repeated(key):
+            return self._capture(key, fed, profile)
+        assert self._context is not None, "a closed lane is not run"
+        if self._profile != profile.index:
+            self._set_profile(self._context, profile)
+            self._profile = profile.index
+        shapes = self._bind(self._context, fed)
+        self._enqueue(self._context)
+        return shapes
 
     def close(self) -> None:
         """Free everything. Functions of CUDA may fail after another failure; the rest is still freed."""
         with suppress(EngineError):
             self._cuda.wait(self._stream)
         self._forget_graphs()
+        # Before the memory that it uses
+        self._context = None
         memory: list[Closable] = [*self._staging.values(), self._scratch]
         for closable in memory:
             with suppress(EngineError):
                 closable.close()
         with suppress(EngineError):
             self._cuda.destroy_stream(self._stream)
+
+    def _new_context(self) -> Context:
+        """A context; where contexts do not allocate memory for activations, all of this lane's share one piece.
+
+        They can, since the runs of a lane follow each other.
+        """
+        if self._loaded.scratch_bytes is not None:
+            self._scratch.hold(self._loaded.scratch_bytes)
+        context = self._loaded.new_context()
+        if self._loaded.scratch_bytes is not None:
+            context.set_device_memory(self._scratch.address, self._scratch.size)
+        return context
 
     def _hold(self, name: str, size: int) -> None:
         if self._staging[name].hold(size):
@@ -98,11 +146,11 @@ class Lane:
             size *= length
         return size
 
-    def _bind(self, context: Context, feeds: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+    def _bind(self, context: Context, fed: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
         """Set the inputs' shapes and the addresses of all tensors in `context`, and return the outputs' shapes."""
         for name in self._loaded.inputs:
-            done = context.set_input_shape(name, feeds[name].shape)
-            self._require(done, f"the shape {feeds[name].shape} of {name!r}")
+            done = context.set_input_shape(name, fed[name])
+            self._require(done, f"the shape {fed[name]} of {name!r}")
         shapes = {name: tuple(context.get_tensor_shape(name)) for name in self._loaded.outputs}
         for name, shape in shapes.items():
             self._require(
@@ -125,8 +173,8 @@ class Lane:
             raise EngineError(f"{self._loaded.name} failed on {what}: {self._loaded.complaints()}")
 
     def _is_repeated(self, key: Key) -> bool:
-        """Whether these shapes were fed before, so that a graph is worth its cost."""
-        if not self._limit:
+        """Whether these shapes, of a small batch, were fed before, so that a graph is worth its cost."""
+        if not self._limit or max(map(prod, key)) > MOST_TOKENS_OF_A_GRAPH:
             return False
         if key in self._recent_keys:
             return True
@@ -135,20 +183,18 @@ class Lane:
             self._recent_keys.popitem(last=False)
         return False
 
-    def _capture(self, key: Key, feeds: Mapping[str, Array], profile: Profile) -> dict[str, tuple[int, ...]]:
+    def _capture(
+        self, key: Key, fed: Mapping[str, tuple[int, ...]], profile: Profile
+    ) -> dict[str, tuple[int, ...]]:
         """Run the batch in a new context, and keep a graph of the run for the next batch of these shapes.
 
-        Changing a context makes its graphs undefined (NVIDIA, "CUDA Graphs"), so each graph has its own context. All
-        contexts share one piece of memory, since the runs of a lane follow each other.
+        Changing a context makes its graphs undefined (NVIDIA, "CUDA Graphs"), so each graph has its own context.
         """
-        assert self._loaded.new_borrower is not None
         while len(self._graphs) >= self._limit:
             self._forget(self._graphs.popitem(last=False)[1])
-        self._scratch.hold(self._loaded.scratch_bytes)
-        context = self._loaded.new_borrower()
-        context.set_device_memory(self._scratch.address, self._scratch.size)
+        context = self._new_context()
         self._set_profile(context, profile)
-        shapes = self._bind(context, feeds)
+        shapes = self._bind(context, fed)
         # The first run with a shape does work that must not be in the graph
         self._enqueue(context)
         self._cuda.wait(self._stream)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from distilforge import user_cache
+from distilforge.checks import external_data
 from distilforge.cuda.driver import Device
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Variant
@@ -53,8 +54,9 @@ def load_engine(
         config, kernels = _runtime_config(toolkit, engine, path, name, device, settings)
         new_context = _factory(lambda: engine.create_execution_context(config), name, log)
     else:
-        new_context = _factory(engine.create_execution_context, name, log)
-    strategy = toolkit.ExecutionContextAllocationStrategy.USER_MANAGED
+        # The contexts of a lane share one piece of memory for activations
+        strategy = toolkit.ExecutionContextAllocationStrategy.USER_MANAGED
+        new_context = _factory(lambda: engine.create_execution_context(strategy), name, log)
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     inputs = tuple(tensor for tensor in names if engine.get_tensor_mode(tensor) == toolkit.TensorIOMode.INPUT)
     loaded = LoadedEngine(
@@ -64,11 +66,9 @@ def load_engine(
         dtypes={tensor: np.dtype(toolkit.nptype(engine.get_tensor_dtype(tensor))) for tensor in names},
         shapes={tensor: tuple(engine.get_tensor_shape(tensor)) for tensor in names},
         profiles=tuple(_profile(engine, inputs, index) for index in range(engine.num_optimization_profiles)),
-        scratch_bytes=int(engine.device_memory_size_v2),
         new_context=new_context,
-        new_borrower=None
-        if engine_runtime.compiles_kernels
-        else _factory(lambda: engine.create_execution_context(strategy), name, log),
+        scratch_bytes=None if engine_runtime.compiles_kernels else int(engine.device_memory_size_v2),
+        captures_graphs=engine_runtime.compiles_kernels,
         complaints=log.complaints,
         kept=(runtime, log, engine),
     )
@@ -115,6 +115,7 @@ def _refit(toolkit: Any, engine: Any, variant: Variant, folder: Path, log: Log) 
             f"the variant {variant.name!r} has an engine without weights, and no graph to take them from",
             hint="publish the release again",
         )
+    external_data.check(folder, variant, variant.oracle)
     refitter = toolkit.Refitter(engine, log)
     parser = toolkit.OnnxParserRefitter(refitter, log)
     if not parser.refit_from_file(str(folder / variant.oracle)) or not refitter.refit_cuda_engine():

@@ -23,9 +23,12 @@ class EngineSettings:
     """How an engine is run."""
 
     contexts: int = 2
-    """How many runs can go on at once; each has its own memory for activations."""
-    cuda_graphs: int = 0
-    """For how many shapes each context keeps a CUDA graph, 0 for none; TensorRT-RTX limits their number itself."""
+    """How many runs can go on at once; each has its own memory for activations, which it takes when it first runs."""
+    cuda_graphs: int = 8
+    """For how many shapes of small batches each context keeps a CUDA graph, 0 for none.
+
+    TensorRT-RTX decides on their number itself. docs/decisions/0026 has the reason for the default.
+    """
     runtime_cache: bool = True
     """Whether TensorRT-RTX keeps the kernels that it compiles on this machine, in the user's cache folder."""
     kernels: str | None = None
@@ -43,7 +46,7 @@ class EngineSettings:
                 )
         return cls(
             contexts=_count(variant, CONTEXTS, low=1, default=2),
-            cuda_graphs=_count(variant, CUDA_GRAPHS, low=0, default=0),
+            cuda_graphs=_count(variant, CUDA_GRAPHS, low=0, default=8),
             runtime_cache=bool(_one_of(variant, RUNTIME_CACHE, _SWITCH, default=True)),
             kernels=_one_of(variant, KERNELS, KERNEL_STRATEGIES, default=None),
         )

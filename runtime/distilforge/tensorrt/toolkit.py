@@ -36,12 +36,12 @@ class LoadedEngine:
     """The shapes of all inputs and outputs; a size that depends on the batch is -1."""
     profiles: tuple[Profile, ...]
     """The optimization profiles."""
-    scratch_bytes: int
-    """The memory that a context needs for activations."""
     new_context: Callable[[], Context]
-    """Creates a context that owns its memory for activations."""
-    new_borrower: Callable[[], Context] | None
-    """Creates a context that uses memory of the caller's; None where the toolkit makes its own CUDA graphs."""
+    """Creates a context."""
+    scratch_bytes: int | None
+    """The memory for activations that the caller gives to each context; None where contexts allocate it themselves."""
+    captures_graphs: bool
+    """Whether the toolkit captures CUDA graphs itself, so that the caller must not."""
     complaints: Callable[[], str]
     """Returns the last errors in the toolkit's log."""
     kept: tuple[object, ...] = ()

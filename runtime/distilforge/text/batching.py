@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from distilforge.checks.feeds import Array
+from distilforge.engine import Array
 from distilforge.manifest import Span
-from distilforge.tokenizer import Encoding
+
+
+class TokenIds(Protocol):
+    """The part of an encoding that a batch needs."""
+
+    @property
+    def ids(self) -> list[int]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +46,7 @@ def batches(lengths: Sequence[int], batch: Span, sequence: Span) -> Iterator[tup
         yield tuple(rows)
 
 
-def pad(encodings: Sequence[Encoding], *, pad_id: int, at_least: int) -> dict[str, Array]:
+def pad(encodings: Sequence[TokenIds], *, pad_id: int, at_least: int) -> dict[str, Array]:
     """Pad `encodings` to the longest, and to `at_least` tokens.
 
     Returns `input_ids` and `attention_mask`, int64 of shape (rows, tokens); the mask is 1 for a token and 0 for

@@ -53,6 +53,11 @@ def seconds(
     return estimate(round_medians(measurement, apart=apart), confidence=confidence)
 
 
+def quantile(measurement: Measurement, share: float) -> float:
+    """Seconds that the `share` of all runs, between 0 and 1, do not exceed."""
+    return float(np.quantile(measurement.seconds, share))
+
+
 def ratio(
     measurements: Sequence[Measurement],
     subject: str,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import preparation, preparation_process
-from bench.preparation import STAMP, prepare_all, prepare_once
-from bench.preparation_process import PreparationError
+from bench.contest import preparation, preparation_process
+from bench.contest.preparation import STAMP, prepare_all, prepare_once
+from bench.contest.preparation_process import PreparationError
 from bench.subjects import subjects
 
 COPY = subjects.find("pytorch-eager")

@@ -12,9 +12,11 @@ from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Runner, Subject
 from onnx import TensorProto, helper
 
-from bench import differences, opening, plot
-from bench.rows import time_rows
+from bench.contest import differences
+from bench.contest.rows import time_rows
+from bench.cpu import opening
 from bench.subjects.onnx_file import given_file
+from bench.tables import plot
 from tests.timing_subjects import DEADLY, sleeper
 
 SHAPES = (Shape(batch=1, tokens=16), Shape(batch=2, tokens=8))

@@ -12,7 +12,7 @@ from distilforge.backends.tensorrt import TENSORRT
 from distilforge.backends.tensorrt_rtx import TENSORRT_RTX
 from distilforge.cuda.driver import Device, Driver
 from distilforge.onnxruntime.device import OnnxRuntimeDevice
-from distilforge.onnxruntime.plugin import Plugin
+from distilforge.plugin import Plugin
 from distilforge.tensorrt import obstacles
 
 from tests.device_release import compiled, context_release, device_variant
@@ -110,7 +110,7 @@ def test_the_version_that_a_plugin_brings(
     ):
         (package / name).touch()
     monkeypatch.syspath_prepend(tmp_path)
-    plugin = Plugin(module=package.name, install="", library="libtensorrt_rtx.so.")
+    plugin = Plugin(module=package.name, install="", device="", library="libtensorrt_rtx.so.")
     assert plugin.library_version() == version
     backend = OnnxRuntimeDevice(provider=CPU, preference=1, plugin=plugin, runtime=TENSORRT_RTX)
     clause = obstacle(with_engine, backend=backend)

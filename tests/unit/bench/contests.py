@@ -6,8 +6,8 @@ import numpy as np
 from distilforge.timing.rounds import Timing
 from distilforge.timing.shape import Shape
 
-from bench.contest import Contest, compare
-from bench.rows import Omission, Row
+from bench.contest.contest import Contest, compare
+from bench.contest.rows import Omission, Row
 from tests.timing_subjects import measurement, steady
 
 

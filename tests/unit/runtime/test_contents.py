@@ -10,8 +10,9 @@ from pathlib import Path
 import distilforge
 import pytest
 from distilforge import contents
-from distilforge.backends import Engine, backends
+from distilforge.backends import backends
 from distilforge.backends.onnxruntime_cpu import OnnxRuntimeCpu
+from distilforge.engine import Engine
 from distilforge.errors import ReleaseError
 from distilforge.manifest import Variant
 from distilforge.release import check_files, verify

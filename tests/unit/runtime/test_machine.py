@@ -1,12 +1,17 @@
 """What a machine can do is observed, and an unknown need is never taken for met."""
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from distilforge import machine
-from distilforge.machine import exact_int8
-from distilforge.machine.onnx_bytes import OPSET, matmul_integer
+from distilforge.machine import exact_int8, openvino_bf16, openvino_exact_int8
+from distilforge.machine.onnx_bytes import OPSET, matmul_integer, quantized_matmul
+from distilforge.openvino import one_product, package
+from distilforge.records.processor import Processor
+from onnx.reference import ReferenceEvaluator
 
 
 def test_the_bytes_are_a_valid_graph() -> None:
@@ -56,6 +61,11 @@ def test_a_kernel_that_saturates_is_seen(monkeypatch: pytest.MonkeyPatch) -> Non
     assert exact_int8.deviation(activations, (weights // 2).astype(np.int8)) is None
 
 
+def test_products_are_exact_on_every_processor_with_the_precise_setting() -> None:
+    assert exact_int8.deviation(*exact_int8.extremes(), exact_int8.PRECISE) is None
+    assert machine.lacking(["exact-int8-precise"]) is None
+
+
 def test_an_unknown_need_is_not_met() -> None:
     observed = machine.lacking(["exact-int88"])
     assert observed is not None
@@ -75,3 +85,63 @@ def test_a_need_is_observed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = machine.lacking(["exact-int8"])
     monkeypatch.delattr(onnxruntime, "InferenceSession")
     assert machine.lacking(["exact-int8"]) == first
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (64, 32), (3, 200)])
+def test_the_quantized_product_is_a_valid_graph_and_the_same_product(rows: int, columns: int) -> None:
+    weights = np.arange(rows * columns).reshape(rows, columns).astype(np.int8)
+    model = onnx.load_from_string(quantized_matmul(weights))
+    onnx.checker.check_model(model, full_check=True)
+    activations = (np.arange(2 * rows) % 128).astype(np.uint8).reshape(2, rows)
+    evaluator = ReferenceEvaluator(model)
+    (product,) = evaluator.run(None, {"activations": activations.astype(np.float32)})
+    np.testing.assert_array_equal(product, activations.astype(np.int32) @ weights.astype(np.int32))
+
+
+def test_a_kernel_of_openvino_that_saturates_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arithmetic of VPMADDUBSW in place of this machine's."""
+
+    def runner(model: bytes, precision: str) -> Callable[[np.ndarray], np.ndarray]:
+        (constant,) = (
+            value for value in onnx.load_from_string(model).graph.initializer if value.name == "weights"
+        )
+        weights = onnx.numpy_helper.to_array(constant).astype(np.int32)
+
+        def run(activations: np.ndarray) -> np.ndarray:
+            products = activations.astype(np.int32)[:, :, None] * weights[None]
+            pairs = np.clip(products[:, ::2] + products[:, 1::2], -(2**15), 2**15 - 1)
+            return pairs.sum(axis=1).astype(np.float32)
+
+        return run
+
+    monkeypatch.setattr(one_product, "runner", runner)
+    activations, weights = exact_int8.extremes()
+    observed = openvino_exact_int8.deviation(activations, weights)
+    assert observed is not None
+    assert f"OpenVINO computed {32 * 32767} for a sum that is {64 * 255 * 127}" in observed
+    assert openvino_exact_int8.deviation(activations, (weights // 2).astype(np.int8)) is None
+
+
+@pytest.mark.parametrize(
+    ("sets", "used", "observed"),
+    [
+        (("avx2", "fma"), "f32", "the processor has no amx_bf16 or avx512_bf16; it has avx2, fma"),
+        # It imitates bf16
+        (("avx2", "avx512f", "avx512_vnni"), "bf16", "the processor has no amx_bf16 or avx512_bf16"),
+        (("avx512f", "avx512_bf16"), "bf16", None),
+        (("amx_bf16",), "bf16", None),
+        (("amx_bf16",), "f32", "OpenVINO was asked for bf16 and computes in f32 here"),
+        ((), "f32", "OpenVINO was asked for bf16 and computes in f32 here"),
+        ((), "bf16", None),
+    ],
+)
+def test_bf16_needs_a_processor_that_computes_it(
+    sets: tuple[str, ...], used: str, observed: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor = Processor(model="a processor", instruction_sets=sets, cores=2)
+    monkeypatch.setattr(openvino_bf16, "this_processor", lambda: processor)
+    monkeypatch.setattr(one_product, "precision_used", lambda model, precision: used)
+    monkeypatch.setattr(package, "is_installed", lambda: True)
+    # Without its cache
+    answer = openvino_bf16.openvino_bf16.__wrapped__()
+    assert answer is None if observed is None else str(answer).startswith(observed)

@@ -4,9 +4,10 @@ import copy
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import MISSING, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
@@ -27,6 +28,9 @@ from distilforge.manifest import (
     Withheld,
 )
 from distilforge.manifest.consistency import DTYPES, PROBLEM_TYPES
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FULL = Manifest(
     name="sentiment",
@@ -59,6 +63,7 @@ FULL = Manifest(
                 warnings=("said once",),
             ),
             notes=("Depends on its batch.",),
+            widened=("noise 0.9, where 0.35 is usual",),
             validated=True,
             metrics=(Metric(name="accuracy", eager=0.9, variant=0.9, examples=1500),),
             verdicts=(
@@ -104,35 +109,15 @@ FULL = Manifest(
         round_trip_nanoseconds=(300.0, 900.0),
     ),
 )
-# What releases made before these fields had a meaning do not say
-LATER = {
-    ("withheld",),
-    ("timing",),
-    *(("variants", 0, name) for name in ("needs", "session", "oracle", "compiled", "notes")),
-    *(("variants", 0, "verdicts", 0, name) for name in ("kind", "settled")),
-    ("variants", 0, "measurements", 0, "runs"),
-    ("provenance", "data_sha256"),
-}
-# What the system may not tell
-UNTOLD = {
-    ("timing", name)
-    for name in (
-        "apart",
-        "others_cores",
-        "stolen_cores",
-        "interruptions",
-        "megahertz",
-        "round_trip_nanoseconds",
-    )
-}
+SCHEMA_FILE = files("distilforge").joinpath("manifest.schema.json")
+SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 Steps = tuple[str | int, ...]
 
 
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft202012Validator:
-    schema = json.loads(files("distilforge").joinpath("manifest.schema.json").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    return jsonschema.Draft202012Validator(schema)
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    return jsonschema.Draft202012Validator(SCHEMA)
 
 
 def document() -> dict[str, object]:
@@ -159,6 +144,39 @@ def at(value: object, path: Steps) -> dict[str, object]:
     return value
 
 
+def instance_at(path: Steps) -> "DataclassInstance":
+    """The part of FULL that is written at `path`."""
+    value: object = FULL
+    for step in path:
+        value = getattr(value, str(step)) if is_dataclass(value) else value[step]  # type: ignore[index]
+    assert is_dataclass(value)
+    assert not isinstance(value, type)
+    return value
+
+
+def schema_at(path: Steps) -> tuple[str, dict[str, list[str]]]:
+    """The part of the schema for what is written at `path`, and its name there."""
+    name, node = "the top", SCHEMA
+    for step in path:
+        node = (
+            node["items"]
+            if isinstance(step, int)
+            else node.get("properties", {}).get(step) or node["additionalProperties"]
+        )
+        node = node["anyOf"][-1] if "anyOf" in node else node
+        if "$ref" in node:
+            name = node["$ref"].removeprefix("#/")
+            node = SCHEMA["$defs"][name.removeprefix("$defs/")]
+    return name, node
+
+
+def default_at(path: Steps, key: str) -> object:
+    """The default of the field `key`, as JSON."""
+    (entry,) = (entry for entry in fields(instance_at(path)) if entry.name == key)
+    default = entry.default if entry.default_factory is MISSING else entry.default_factory()
+    return json.loads(json.dumps(default))
+
+
 COMPILED = ("variants", 0, "compiled")
 OPEN = {
     ("spans",),
@@ -170,7 +188,32 @@ OPEN = {
     (*COMPILED, "precisions"),
     (*COMPILED, "options"),
 }
-FIELDS = [(path, key) for path in objects(document()) if path not in OPEN for key in at(document(), path)]
+PLACES = [path for path in objects(document()) if path not in OPEN]
+FIELDS = [(path, key) for path in PLACES for key in at(document(), path)]
+# What older releases do not have, and what the system may not tell
+OPTIONAL = [(path, key) for path, key in FIELDS if key not in schema_at(path)[1]["required"]]
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_the_schema_has_the_fields_of_the_dataclasses(path: Steps) -> None:
+    name, schema = schema_at(path)
+    own = {entry.name: entry for entry in fields(instance_at(path))}
+    absent = sorted(own.keys() - schema["properties"])
+    assert absent == [], f"add {', '.join(absent)} to the properties of {name} in manifest.schema.json"
+    unknown = sorted(schema["properties"] - own.keys())
+    assert unknown == [], f"remove {', '.join(unknown)} from {name} in manifest.schema.json"
+    needed = {key for key, entry in own.items() if entry.default is entry.default_factory is MISSING}
+    optional = sorted(needed - set(schema["required"]))
+    assert optional == [], f"{', '.join(optional)} has no default: add it to what {name} requires"
+
+
+@pytest.mark.parametrize(("path", "key"), FIELDS)
+def test_the_example_has_another_value_than_the_default(path: Steps, key: str) -> None:
+    """Otherwise the tests below would not see that a field is lost."""
+    value = at(document(), path)[key]
+    (entry,) = (entry for entry in fields(instance_at(path)) if entry.name == key)
+    has_default = entry.default is not MISSING or entry.default_factory is not MISSING
+    assert not has_default or key == "schema" or value != default_at(path, key), f"give {key} a value in FULL"
 
 
 def test_what_is_written_is_accepted_and_read_back(validator: jsonschema.Draft202012Validator) -> None:
@@ -196,42 +239,27 @@ def test_empty_and_absent_values_are_accepted(validator: jsonschema.Draft202012V
     assert Manifest.from_json(bare.to_json()) == bare
 
 
-def test_a_manifest_from_before_a_field_is_read_as_if_it_were_empty(
-    validator: jsonschema.Draft202012Validator,
+@pytest.mark.parametrize(("path", "key"), OPTIONAL)
+def test_an_optional_field_may_be_absent_and_has_its_default(
+    validator: jsonschema.Draft202012Validator, path: Steps, key: str
 ) -> None:
-    old = document()
-    for *path, key in LATER:
-        del at(old, tuple(path))[str(key)]
-    validator.validate(old)
-    read = Manifest.from_json(json.dumps(old))
-    assert read.withheld == ()
-    (full,) = FULL.variants
-    bare = replace(
-        full,
-        needs=(),
-        session={},
-        oracle="",
-        compiled=None,
-        notes=(),
-        verdicts=(replace(full.verdicts[0], kind="", settled=True),),
-        measurements=(replace(full.measurements[0], runs=()),),
-    )
-    provenance = replace(FULL.provenance, data_sha256={})
-    assert read == replace(FULL, withheld=(), timing=None, variants=(bare,), provenance=provenance)
-
-
-def test_what_the_system_does_not_tell_may_be_absent(validator: jsonschema.Draft202012Validator) -> None:
-    changed = document()
-    for *path, key in UNTOLD:
-        del at(changed, tuple(path))[str(key)]
+    changed, expected = document(), document()
+    del at(changed, path)[key]
+    at(expected, path)[key] = default_at(path, key)
     validator.validate(changed)
-    timing = Manifest.from_json(json.dumps(changed)).timing
-    assert timing == Steadiness(steady=False, reasons=("others took a core",), rounds=12, spread=0.1)
+    assert json.loads(Manifest.from_json(json.dumps(changed)).to_json()) == expected
 
 
-@pytest.mark.parametrize(
-    ("path", "key"), [(path, key) for path, key in FIELDS if (*path, key) not in LATER | UNTOLD]
-)
+def test_the_manifest_of_an_older_release_is_read(validator: jsonschema.Draft202012Validator) -> None:
+    old = document()
+    # The innermost first, since what holds them may be optional too
+    for path, key in sorted(OPTIONAL, key=lambda place: -len(place[0])):
+        del at(old, path)[key]
+    validator.validate(old)
+    assert Manifest.from_json(json.dumps(old)).timing is None
+
+
+@pytest.mark.parametrize(("path", "key"), [place for place in FIELDS if place not in OPTIONAL])
 def test_a_field_left_out_is_refused(
     validator: jsonschema.Draft202012Validator, path: Steps, key: str
 ) -> None:
@@ -250,7 +278,7 @@ def test_a_field_of_another_type_is_refused(
     assert not validator.is_valid(changed)
 
 
-@pytest.mark.parametrize("path", [path for path in objects(document()) if path not in OPEN])
+@pytest.mark.parametrize("path", PLACES)
 def test_an_unknown_field_is_refused(validator: jsonschema.Draft202012Validator, path: Steps) -> None:
     changed = document()
     at(changed, path)["colour"] = "blue"

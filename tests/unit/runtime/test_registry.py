@@ -4,8 +4,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from distilforge.backends import backends
-from distilforge.heads import heads
 from distilforge.registry import Registry, nearest
 
 
@@ -50,25 +48,6 @@ def test_a_name_taken_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     write_package(tmp_path, "plug_three", dict.fromkeys(("one", "two"), "entries.register('same')('x')"))
     with pytest.raises(ValueError, match="two entries named 'same'"):
         registry_of(tmp_path, "plug_three", monkeypatch).names()
-
-
-def test_what_ships() -> None:
-    assert backends.names() == (
-        "onnxruntime-cpu",
-        "onnxruntime-cuda",
-        "onnxruntime-rtx",
-        "onnxruntime-tensorrt",
-        "tensorrt",
-        "tensorrt-rtx",
-    )
-    assert heads.names() == (
-        "features",
-        "masked_lm",
-        "multiple_choice",
-        "question_answering",
-        "sequence_classification",
-        "token_classification",
-    )
 
 
 def test_nearest() -> None:

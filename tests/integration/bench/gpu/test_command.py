@@ -8,10 +8,10 @@ import pytest
 from distilforge.cuda import driver
 from distilforge.errors import TimingError
 
+from bench.contest.preparation import row
 from bench.gpu import memory, opening
 from bench.gpu.report import SMALL
 from bench.gpu.subjects import subjects
-from bench.preparation import row
 
 ROOT = Path(__file__).parents[4]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from distilforge.timing.shape import Shape
 
-from bench import release_folder
 from bench.gpu.engine_runner import EngineRunner
-from bench.shapes import feeds
+from bench.models import release_folder
+from bench.models.shapes import feeds
 from tests.runtime_release import LABELS, published, read_manifest
 
 HEAD = "sequence_classification"

@@ -38,7 +38,7 @@ from tests.runtime_release import (
     write_manifest,
     write_release,
 )
-from validation.generated import random_feeds
+from validation.answers.generated import random_feeds
 
 LABELS = ("negative", "positive")
 INT8 = "onnx/model_quantized.onnx"

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from distilforge.timing.shape import Shape
 
+from bench.contest.rows import Omission
 from bench.gpu.memory import Memory
 from bench.gpu.report import EAGER, LARGE, SDPA, SMALL, GpuReport, engine_limits
-from bench.rows import Omission
 from tests.unit.bench.contests import contest, timing
 
 TINY = Shape(batch=2, tokens=64)

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.gpu.report import EAGER, LARGE, SDPA, engine_limits
-from bench.sizes import operations
+from bench.models.sizes import operations
 from tests.unit.bench.gpu.reports import CEILING, ENGINE, report
 
 # Medians of 20 rounds with a noise of a thousandth

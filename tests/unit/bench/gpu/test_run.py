@@ -1,15 +1,35 @@
 """The order of the columns."""
 
 from bench.gpu.run import ordered
+from bench.gpu.subjects import subjects
 
 
 def test_the_columns_of_the_documentation_are_the_first() -> None:
-    assert [subject.title for subject in ordered()] == [
+    titles = [
         "eager",
         "SDPA",
         "torch.compile",
+        "torch.compile max-autotune",
         "ONNX Runtime CUDA",
+        "ONNX Runtime CUDA, CUDA graphs",
         "TensorRT",
         "TensorRT-RTX",
     ]
-    assert [subject.title for subject in ordered() if subject.engine] == ["TensorRT", "TensorRT-RTX"]
+    # Each has two columns, of which the second includes copies
+    assert [subject.title for subject in ordered()] == [
+        *titles,
+        *(f"{title}, with copies" for title in titles),
+    ]
+    engines = [subject.title for subject in ordered() if subject.engine and not subject.copies]
+    assert engines == ["TensorRT", "TensorRT-RTX"]
+
+
+def test_both_columns_of_a_subject_open_the_same_files() -> None:
+    for subject in ordered():
+        base = subjects.find(subject.files)
+        assert not base.copies
+        assert (subject.prepare, subject.packages, subject.settings) == (
+            base.prepare,
+            base.packages,
+            base.settings,
+        )

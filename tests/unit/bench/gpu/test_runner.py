@@ -5,9 +5,9 @@ import time
 import numpy as np
 from distilforge.timing.feeds import Ids
 
+from bench.contest.base_subject import Logits
 from bench.gpu.report import SMALL
 from bench.gpu.runner import WARM_RUNS, GpuRunner
-from bench.subjects import Logits
 
 
 class Counter(GpuRunner):

@@ -11,7 +11,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph
 from pipeline.graph import file as graph_file
 from pipeline.graph import session as graph_session
 from tests.graphs import CONFIG, exported
-from validation.generated import random_feeds
+from validation.answers.generated import random_feeds
 
 FEEDS = random_feeds((3, 9), CONFIG.vocab_size, np.random.default_rng(0))
 

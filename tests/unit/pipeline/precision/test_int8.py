@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import onnx_ir
 import pytest
+from distilforge.machine.exact_int8 import PRECISE
 
 from model_src import heads
 from pipeline.errors import StageError, UsageError
@@ -67,14 +68,15 @@ def test_every_layer_and_table_of_every_head_is_quantized_and_answers_stay_near(
         assert relative_error(actual, expected) < TOLERANCES[scheme]
 
 
-@pytest.mark.usefixtures("exact_int8")
 @every_scheme
 @pytest.mark.parametrize("head", [HEAD, TIED])
 def test_answers_of_8_bit_weights_stay_near(head: str, scheme: str) -> None:
     inputs = feeds(head, 3, 9, seed=50)
     (expected,) = answer(exported(head), inputs)
+    # Products that do not saturate: ONNX Runtime cannot load every graph of QuantizeLinear with its precise setting
+    answers = answer(quantized(scheme, head).graph, inputs, optimized=scheme == DYNAMIC, entries=PRECISE)
     # Steps half as wide as those of 7 bits
-    assert relative_error(answer(quantized(scheme, head).graph, inputs)[0], expected) < 0.1
+    assert relative_error(answers[0], expected) < 0.1
 
 
 @pytest.mark.parametrize("head", [HEAD, TIED])

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from distilforge.machine.exact_int8 import PRECISE
 
 from model_src import heads
 from pipeline.errors import UsageError
@@ -64,7 +65,9 @@ def test_there_is_a_committed_plan_for_every_precision_of_every_target() -> None
 
 
 def test_weights_of_8_bits_need_exact_products_and_those_of_7_bits_do_not() -> None:
-    assert (preset(CPU, "int8", HEAD).weight_bits, preset(CPU, "int8", HEAD).needs) == (8, ("exact-int8",))
+    eight_bits = preset(CPU, "int8", HEAD)
+    assert (eight_bits.weight_bits, eight_bits.needs) == (8, ("exact-int8-precise",))
+    assert eight_bits.session == PRECISE
     assert (preset(CPU, "int8_7bit", HEAD).weight_bits, preset(CPU, "int8_7bit", HEAD).needs) == (7, ())
 
 
@@ -111,7 +114,8 @@ def test_what_is_written_reads_the_same(own: Path) -> None:
             "int8: session.*has the session setting 'session.collect_node_memory_stats_to_file', which .*not allow",
         ),
         ("[int8]\nsession = { 'session.dynamic_block_base' = 5000 }", "'5000'; it must be .* from 0 to 1024"),
-        ("[int8]\nsession = { contexts = 0 }", "contexts '0'; it must be a whole number of at least 1"),
+        # A setting of other engines
+        ("[int8]\nsession = { contexts = 2 }", "has the session setting 'contexts', which .*not allow"),
         (f"[int8]\nsession = {{ contexts = {'1' * 5000} }}", "not a readable TOML file"),
         ("[int8]\nsession = 'a'", "session must be a table, found 'a'"),
         ("[int8]\nscheme = 'int8_static'\nheads = 3", "heads must be a table, found 3"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from distilforge.manifest import Span
 
+from model_src import heads
 from pipeline.errors import UsageError
 from pipeline.recipe import toml as recipe_toml
 from pipeline.recipe.recipe import Recipe, VariantName
@@ -229,8 +230,8 @@ def test_the_recipes_of_the_repository_are_read(path: Path) -> None:
     assert recipe.head in recipe.evaluation.parts
 
 
-def test_there_is_a_recipe_a_head() -> None:
-    found = {recipe_toml.read(path).head for path in (ROOT / "recipes").glob("*.toml")}
-    from model_src import heads
-
-    assert found == set(heads.names())
+def test_there_is_one_recipe_for_each_head_that_the_demo_has_data_for() -> None:
+    recipe_heads = [recipe_toml.read(path).head for path in sorted((ROOT / "recipes").glob("*.toml"))]
+    folders = [path.name for path in (ROOT / "validation" / "data").iterdir() if path.is_dir()]
+    assert sorted(map(str, recipe_heads)) == sorted(folders)
+    assert set(folders) <= set(heads.names())

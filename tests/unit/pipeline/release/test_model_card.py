@@ -54,6 +54,21 @@ def test_the_data_are_in_the_table_of_origins() -> None:
     assert " |\n| pipeline | git " in without
 
 
+def test_openvino_is_shown_with_the_properties_that_were_validated() -> None:
+    made = manifest()
+    variant = replace(
+        made.variants[0],
+        target="openvino",
+        files=("openvino/model_bf16.onnx",),
+        session={"INFERENCE_PRECISION_HINT": "bf16"},
+    )
+    card = model_card.render(replace(made, variants=(variant,)), "DistilBertModel")
+    assert "latest/openvino/model_bf16.onnx" in card
+    assert "'INFERENCE_PRECISION_HINT': 'bf16'" in card
+    # Optimum and plain onnxruntime read the folder onnx
+    assert "optimum" not in card
+
+
 def verdict(kind: str, *, settled: bool) -> Verdict:
     return Verdict(
         check=kind,

@@ -17,10 +17,10 @@ from tests.quantized_release import INT8, QUANTIZED, add_int8
 from tests.runtime_release import GRAPH, copied, published, read_manifest
 from tests.timings import BUSY, timed
 from tests.validation_runs import GATES, evaluation
-from validation import speed
 from validation.gates import LIMITS
-from validation.report import EAGER, Report
-from validation.speed import ReleaseTiming
+from validation.latency import speed
+from validation.latency.speed import ReleaseTiming
+from validation.reports.report import EAGER, Report
 from validation.validate import validate
 
 HEAD = "sequence_classification"
@@ -87,6 +87,8 @@ def test_a_slower_variant_is_left_out_and_the_rest_is_published(candidate: Path,
     assert first.cells()[-1].startswith("passed, wider limits, not settled: whether the labels fit the model")
     assert second.cells()[2] == INT8
     assert second.cells()[-1] == f"withheld: {withheld.reason}"
+    assert (first.validated, first.withheld) == (True, "")
+    assert (second.validated, second.withheld) == (False, withheld.reason)
     assert len(first.cells()) == len(second.cells()) == len(summary.COLUMNS)
 
 

@@ -34,18 +34,17 @@ FIRST = {"fp32": "attention_mha", "int8": "attention_scale", "int8_7bit": "atten
 @pytest.mark.parametrize("head", heads.names())
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_committed_plans_answer_near_the_exported_graph(
-    precision: str, head: str, tmp_path: Path, request: pytest.FixtureRequest
+    precision: str, head: str, tmp_path: Path
 ) -> None:
-    if precision == "int8":
-        request.getfixturevalue("exact_int8")
     graph, inputs = exported(head), feeds(head, 3, 9, seed=50)
     expected = answer(graph, inputs)
-    transformed = transform(graph, preset(CPU, precision, head), calibration(head))
+    plan = preset(CPU, precision, head)
+    transformed = transform(graph, plan, calibration(head))
     attentions = [record for record in transformed.passes if record.name.startswith("attention")]
     assert all(record.rewrites >= LAYERS for record in attentions)
     (file,) = targets.compile_graph(targets.find(CPU, precision), graph, precision, tmp_path)
     assert (tmp_path / file).is_file()
-    for output, wanted in zip(answer(graph, inputs), expected, strict=True):
+    for output, wanted in zip(answer(graph, inputs, entries=plan.session), expected, strict=True):
         assert np.isfinite(output).all()
         assert relative_error(output, wanted) < NEAR[precision]
 

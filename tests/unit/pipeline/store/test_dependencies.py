@@ -92,13 +92,13 @@ def test_an_edit_of_anything_else_changes_nothing(package: Path) -> None:
 @pytest.mark.parametrize(
     ("work", "used", "unused"),
     [
-        (export, "pipeline/graph/exporter.py", "validation/judge.py"),
+        (export, "pipeline/graph/exporter.py", "validation/judgement/judge.py"),
         # A list kept by hand had missed the next two
         (compile_variant, "pipeline/graph/session.py", "pipeline/release/model_card.py"),
         (compile_variant, "distilforge/text/batching.py", "distilforge/timing/rounds.py"),
-        (compile_variant, "pipeline/passes/first_token.py", "validation/judge.py"),
+        (compile_variant, "pipeline/passes/first_token.py", "validation/judgement/judge.py"),
         (compare, "validation/tasks/features.py", "pipeline/passes/first_token.py"),
-        (time, "distilforge/timing/rounds.py", "validation/accuracy.py"),
+        (time, "distilforge/timing/rounds.py", "validation/answers/accuracy.py"),
     ],
 )
 def test_stages_depend_on_what_they_use(work: Callable[..., object], used: str, unused: str) -> None:

@@ -75,3 +75,17 @@ def test_operators_of_a_domain_that_the_target_does_not_know_are_refused(tmp_pat
     with pytest.raises(ValueError, match=r"has no operators of the domains trt\.plugins"):
         targets.compile_graph(cpu, graph("Attention", "trt.plugins"), "fp32", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_openvino_writes_an_onnx_file_that_it_can_compile(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    openvino = targets.find("openvino", "fp32")
+    assert targets.compile_graph(openvino, graph(), "fp32", tmp_path) == ("openvino/model_fp32.onnx",)
+    with pytest.raises(RuntimeError, match="NoSuchOperator"):
+        targets.compile_graph(openvino, graph("NoSuchOperator"), "int8", tmp_path)
+
+
+def test_the_packages_of_targets_are_named_once() -> None:
+    assert targets.packages_of(["onnxruntime-cpu", "onnxruntime-cuda"]) == ("onnxruntime",)
+    assert targets.packages_of(["openvino"]) == ("openvino",)
+    assert targets.packages_of([]) == ()

@@ -10,9 +10,9 @@ from distilforge.manifest import Verdict
 from pipeline.tuning import accuracy
 from pipeline.tuning.accuracy import CachedEager, is_final
 from tests.conftest import MakeCheckpoint
-from validation import verdicts
-from validation.batches import Feeds
-from validation.eager import Eager
+from validation.answers.batches import Feeds
+from validation.answers.eager import Eager
+from validation.judgement import verdicts
 
 LOSS = Verdict(
     check="loss",

@@ -23,7 +23,9 @@ from tests.integration.conftest import Listener
 
 STEADY = Steadiness(steady=True, reasons=(), rounds=60)
 BUSY = Steadiness(steady=False, reasons=("other processes took 1 core",), rounds=60)
-MET = Verdict(check="labels", observed=0.99, comparison="at least", limit=0.98, unit="", reason="")
+MET = Verdict(
+    check="labels", kind="agreement", observed=0.99, comparison="at least", limit=0.98, unit="", reason=""
+)
 NOT_MET = replace(MET, observed=0.5)
 SOME_TEXTS, ALL_TEXTS = 20, 100
 DEFAULT = Plan()

@@ -39,7 +39,7 @@ def made_of(of_space: Space, params: Params) -> Plan:
 
 
 def promises(plan: Plan) -> Plan:
-    return Plan(weight_bits=plan.weight_bits, needs=plan.needs)
+    return Plan(weight_bits=plan.weight_bits, needs=plan.needs, session=plan.session)
 
 
 @pytest.mark.parametrize("precision", TARGET.precisions)
@@ -61,7 +61,7 @@ def test_neighbours_change_one_decision() -> None:
     assert "passes -first_token" in texts
     assert "session session.intra_op.allow_spinning=0" in texts
     assert any("+attention_mha_flash" in text and "quantize_attention none" in text for text in texts)
-    assert all(plan.needs == ("exact-int8",) and plan.scheme.startswith("int8") for plan in plans)
+    assert all(plan.needs == ("exact-int8-precise",) and plan.scheme.startswith("int8") for plan in plans)
 
 
 def test_a_parameter_that_does_not_apply_is_not_asked() -> None:
@@ -139,6 +139,7 @@ def check_legal(plan: Plan, precision: str, base: Plan) -> None:
     """That a build can be asked for `plan`, and that it keeps what the variant promises."""
     assert from_table(plan.to_json(), "", "plan") == plan == canonical(plan)
     assert (plan.weight_bits, plan.needs) == (base.weight_bits, base.needs)
+    assert base.session.items() <= plan.session.items()
     assert set(base.exclude) <= set(plan.exclude) <= {*base.exclude, *MODULES}
     for name in (*plan.passes, *plan.final_passes):
         assert registry.find(name).emits <= TARGET.domains, name

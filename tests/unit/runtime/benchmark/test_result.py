@@ -98,6 +98,14 @@ def test_json_has_everything(manifest: Manifest) -> None:
     assert values["steadiness"]["steady"] is True
 
 
+def test_json_of_an_unsteady_timing_has_the_reason_and_no_ratio(manifest: Manifest) -> None:
+    values = json.loads(result(manifest, {FP32: 20.0, INT8: 10.0}, BUSY).to_json())
+    assert values["fastest"] is None
+    assert [entry["times_as_fast"] for entry in (*values["variants"], *values["speeds"])] == [None] * 6
+    assert values["steadiness"]["reasons"] == list(BUSY.reasons)
+    assert values["speeds"][0]["milliseconds"]["value"] == pytest.approx(20.0)
+
+
 def test_the_table_fits_a_terminal(manifest: Manifest) -> None:
     made = replace(result(manifest, {FP32: 12345.6, INT8: 1.23}), cannot_run={ENGINE: "it needs a GPU " * 20})
     text = table.text(made)

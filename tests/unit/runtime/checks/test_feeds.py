@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from distilforge.checks.feeds import Array, check_feeds
+from distilforge.checks.feeds import check_feeds
+from distilforge.engine import Array
 from distilforge.errors import InputError
 from distilforge.manifest import FileRecord, Manifest, Provenance, Span, Tensor, Variant
 

@@ -8,8 +8,8 @@ import distilforge
 import numpy as np
 import onnx
 import pytest
-from distilforge.checks.feeds import Array
 from distilforge.checks.interface import check_interface, check_outputs
+from distilforge.engine import Array
 from distilforge.errors import EngineError, ReleaseError
 from distilforge.manifest import Manifest, Span, Tensor
 from distilforge.release import verify

@@ -14,6 +14,8 @@ CALLS = (
     ("free_pinned", (16,)),
     ("copy_in", (16, 32, 8, 64)),
     ("copy_out", (16, 32, 8, 64)),
+    ("copy_on_device", (16, 32, 8, 64)),
+    ("device_of", (16,)),
     ("create_stream", ()),
     ("wait", (64,)),
     ("destroy_stream", (64,)),

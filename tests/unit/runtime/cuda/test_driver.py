@@ -50,6 +50,12 @@ class Answering:
     def _cuDeviceGetAttribute(self, value: object, attribute: int, handle: ctypes.c_int) -> None:
         self._store(value, self._gpus[handle.value - 40][1][{75: 0, 76: 1}[attribute]])
 
+    def _cuDeviceGetPCIBusId(
+        self, address: "ctypes.Array[ctypes.c_char]", size: int, handle: ctypes.c_int
+    ) -> None:
+        assert size == len(address) == len("0000:65:00.0") + 1
+        address.value = f"0000:{handle.value}:00.0".encode()
+
     def _cuGetErrorName(self, error: int, name: object) -> None:
         self._store(name, NAMES.get(error))
 
@@ -63,8 +69,8 @@ def test_devices() -> None:
     assert driver_and_devices == Driver(
         version=(13, 5),
         devices=(
-            Device(index=0, name="A GPU", capability=(8, 6)),
-            Device(index=1, name="Another", capability=(12, 0)),
+            Device(index=0, name="A GPU", capability=(8, 6), pci="0000:40:00.0"),
+            Device(index=1, name="Another", capability=(12, 0), pci="0000:41:00.0"),
         ),
     )
     assert [device.provider for device in driver_and_devices.devices] == ["cuda:0", "cuda:1"]
@@ -81,6 +87,7 @@ def test_devices() -> None:
         ),
         (Answering(errors={"cuInit": 999}), r"does not start: CUDA error \(999\)"),
         (Answering(errors={"cuDriverGetVersion": 1}), "does not say its version"),
+        (Answering(errors={"cuDeviceGetName": 3}), r"start: CUDA_ERROR_NOT_INITIALIZED \(3\)"),
     ],
 )
 def test_what_is_missing(driver: Answering, clause: str) -> None:

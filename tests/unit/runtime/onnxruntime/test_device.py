@@ -11,14 +11,16 @@ import onnx_ir
 import onnxruntime
 import pytest
 from distilforge import EngineError, UnavailableError
-from distilforge.backends import backends
+from distilforge.backends import Backend, backends
 from distilforge.checks.outputs import check_finite
 from distilforge.cuda.driver import Device, Driver
+from distilforge.manifest import Variant
 from distilforge.onnxruntime import device as onnxruntime_device
 from distilforge.onnxruntime import sizes as onnx_sizes
 from distilforge.onnxruntime.device import OnnxRuntimeDevice, zip_shapes
 from distilforge.onnxruntime.placement import described
-from distilforge.onnxruntime.plugin import Plugin
+from distilforge.plugin import Plugin
+from distilforge.tensorrt.backend import TensorRT
 
 from tests.device_release import HEAD
 from tests.graphs import exported
@@ -159,7 +161,7 @@ class TestObstacles:
         backend = OnnxRuntimeDevice(
             provider="NoSuchExecutionProvider",
             preference=1,
-            plugin=Plugin(module="no_such_plugin", install="pip install no-such-plugin"),
+            plugin=Plugin(module="no_such_plugin", install="pip install no-such-plugin", device=""),
         )
         clause = backend.obstacle(read_manifest(release).variants[0], lambda: DRIVER)
         assert clause == (
@@ -170,7 +172,7 @@ class TestObstacles:
         backend = OnnxRuntimeDevice(
             provider="NoSuchExecutionProvider",
             preference=1,
-            plugin=Plugin(module="json", install="pip install it"),
+            plugin=Plugin(module="json", install="pip install it", device=""),
         )
         with pytest.raises(
             UnavailableError, match=r"(?s)json does not load: .*get_library_path.*pip install it"
@@ -207,17 +209,30 @@ class TestObstacles:
         assert "needs a library that is absent: libcublasLt.so.99: cannot open" in clause
 
 
-def test_the_order_of_backends() -> None:
-    order = {name: backends.get(name) for name in backends.names()}
-    ranked = sorted(order, key=lambda name: -order[name].preference)  # type: ignore[union-attr]
-    assert ranked == [
-        "tensorrt",
-        "tensorrt-rtx",
-        "onnxruntime-tensorrt",
-        "onnxruntime-rtx",
-        "onnxruntime-cuda",
-        "onnxruntime-cpu",
-    ]
+def group(backend: Backend) -> str:
+    if isinstance(backend, TensorRT):
+        return "engines"
+    if isinstance(backend, OnnxRuntimeDevice):
+        return "providers with engines" if backend.runtime is not None else "providers"
+    return "processors"
+
+
+def test_engines_go_before_providers_and_devices_before_processors() -> None:
+    every = [backend for name in backends.names() if (backend := backends.get(name)) is not None]
+    every.sort(key=lambda backend: -backend.preference)
+    groups = [group(backend) for backend in every]
+    assert list(dict.fromkeys(groups)) == ["engines", "providers with engines", "providers", "processors"]
+    assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)
+    # Of two with the same preference, the one that comes first in the manifest would be chosen
+    assert len({backend.preference for backend in every}) == len(every)
+
+
+def test_tensorrt_goes_before_tensorrt_rtx() -> None:
+    for first, second in (("tensorrt", "tensorrt-rtx"), ("onnxruntime-tensorrt", "onnxruntime-rtx")):
+        backend, other = backends.get(first), backends.get(second)
+        assert backend is not None
+        assert other is not None
+        assert backend.preference > other.preference
 
 
 def test_shapes_for_a_provider_that_compiles(release: Path) -> None:
@@ -280,3 +295,63 @@ class TestFinite:
     def test_infinities_of_both_signs(self) -> None:
         with pytest.raises(EngineError, match="0 NaN and 2 infinite of 2 values"):
             self.check({"x": [np.inf, -np.inf]})
+
+
+class TestSeveralDevices:
+    """A machine with two GPUs, which ONNX Runtime lists in another order than CUDA."""
+
+    backend = OnnxRuntimeDevice(provider="A", preference=1, capabilities=("8.6", "12.0+"))
+    driver = Driver(
+        version=(13, 0),
+        devices=(
+            Device(index=0, name="Old", capability=(8, 0), pci="0000:65:00.0"),
+            Device(index=1, name="New", capability=(12, 0), pci="0000:B3:00.0"),
+        ),
+    )
+
+    def chosen(self, monkeypatch: pytest.MonkeyPatch, *metadata: Mapping[str, str]) -> object:
+        monkeypatch.setattr(onnxruntime_device, "survey", lambda: self.driver)
+        devices = [SimpleNamespace(device=SimpleNamespace(metadata=entry)) for entry in metadata]
+        variant = Variant(target="onnxruntime-rtx", precision="fp16", files=("onnx/model.onnx",))
+        return devices.index(self.backend._chosen(devices, variant))  # type: ignore[arg-type]
+
+    def test_the_one_that_the_provider_supports(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        addresses = ({"pci_bus_id": "0000:b3:00.0"}, {"pci_bus_id": "0000:65:00.0"})
+        assert self.chosen(monkeypatch, *addresses) == 0
+        assert self.chosen(monkeypatch, *reversed(addresses)) == 1
+
+    def test_addresses_that_are_not_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.chosen(monkeypatch, {}, {}) == 0
+
+    def test_a_provider_gets_one_device(self, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(onnxruntime_device, "survey", lambda: self.driver)
+        devices = [
+            SimpleNamespace(device=SimpleNamespace(metadata={"pci_bus_id": address}))
+            for address in ("0000:65:00.0", "0000:b3:00.0")
+        ]
+        monkeypatch.setattr(onnxruntime_device, "devices_of", lambda provider: devices)
+        given: list[object] = []
+
+        class Options(onnxruntime.SessionOptions):
+            def add_provider_for_devices(self, devices: list[object], options: object) -> None:
+                given.extend(devices)
+
+        monkeypatch.setattr(onnxruntime, "SessionOptions", Options)
+
+        def refuse(*arguments: object, **besides: object) -> object:
+            raise RuntimeError("no device")
+
+        monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+        with pytest.raises(UnavailableError, match="does not start: no device"):
+            load(release, self.backend)
+        assert given == devices[1:]
+
+    def test_a_graph_for_a_device_that_the_provider_does_not_support(self, release: Path) -> None:
+        variant = read_manifest(release).variants[0]
+        hopper = Device(index=0, name="NVIDIA H100", capability=(9, 0))
+        backend = backends.get("onnxruntime-rtx")
+        assert isinstance(backend, OnnxRuntimeDevice)
+        assert backend.obstacle(variant, lambda: replace(self.driver, devices=(hopper,))) == (
+            "NvTensorRTRTXExecutionProvider needs an NVIDIA GPU of compute capability 8.6, 8.9, or 12.0 and later, and "
+            "this machine has NVIDIA H100 (cuda:0) of 9.0"
+        )

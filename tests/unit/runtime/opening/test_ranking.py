@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import pytest
 from distilforge.backends import backends
 from distilforge.backends.onnxruntime_cpu import OnnxRuntimeCpu
-from distilforge.benchmark import records
 from distilforge.manifest import Manifest, Measurement, Variant
 from distilforge.opening.ranking import speedups
 from distilforge.opening.selection import Selection, select_variant
+from distilforge.records import benchmark_records as records
 
 from tests.benchmark_results import BUSY, FP32, INT8, STEADY, record
 from tests.runtime_release import published, read_manifest

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from distilforge import InputError, ReleaseError, UnavailableError, machine
-from distilforge.backends import Engine, backends
+from distilforge.backends import backends
 from distilforge.backends.onnxruntime_cpu import OnnxRuntimeCpu
+from distilforge.engine import Engine
 from distilforge.manifest import Manifest, Variant, Verdict, Withheld
 from distilforge.opening.selection import select_variant
 

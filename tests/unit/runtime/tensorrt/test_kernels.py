@@ -40,6 +40,21 @@ def test_kept_for_the_next_process(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
+def test_kernels_that_are_compiled_later_are_kept_too(tmp_path: Path) -> None:
+    seconds = [1000.0]
+    cache = Cache(b"kernels")
+    kept = KernelCache(cache, tmp_path / "x.cache", clock=lambda: seconds[0])
+    assert kept.save_when_due()
+    written_at = []
+    for now in range(1001, 1200):
+        seconds[0] = now
+        cache.content += b" more"
+        if kept.save_when_due():
+            written_at.append(now - 1000)
+    # 10, 20, 40 and 80 seconds after the last time
+    assert written_at == [10, 30, 70, 150]
+
+
 def test_nothing_is_not_written(tmp_path: Path) -> None:
     assert not KernelCache(Cache(), tmp_path / "x.cache").save()
     assert not list(tmp_path.iterdir())

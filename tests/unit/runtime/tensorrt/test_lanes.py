@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 import pytest
+from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import EngineError
 from distilforge.tensorrt.engine import TensorRTEngine
+from distilforge.tensorrt.lanes import MOST_TOKENS_OF_A_GRAPH
 from distilforge.tensorrt.settings import EngineSettings
 from distilforge.tensorrt.toolkit import LoadedEngine
 
-from tests.fake_device import GPU, NAN_ID, FakeCuda, fake_engine, profile
+from tests.fake_gpu.cuda import FakeCuda
+from tests.fake_gpu.toolkit import GPU, INPUTS, NAN_ID, OUTPUT, fake_engine, profile
 
 Feeds = dict[str, npt.NDArray[np.int64]]
 
@@ -34,7 +37,7 @@ def expected(fed: Feeds, profile_index: int = 0) -> npt.NDArray[np.float32]:
 
 
 def engine(cuda: FakeCuda, loaded: LoadedEngine | None = None, **settings: int) -> TensorRTEngine:
-    return TensorRTEngine(loaded or fake_engine(cuda), cuda, GPU, EngineSettings(**settings))
+    return TensorRTEngine(loaded or fake_engine(cuda), CudaPython(), GPU, EngineSettings(**settings))
 
 
 def check(subject: TensorRTEngine, fed: Feeds, profile_index: int = 0) -> None:
@@ -44,8 +47,10 @@ def check(subject: TensorRTEngine, fed: Feeds, profile_index: int = 0) -> None:
 
 
 @pytest.fixture
-def cuda() -> FakeCuda:
-    return FakeCuda()
+def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    fake = FakeCuda()
+    fake.installed(monkeypatch)
+    return fake
 
 
 def test_batches_that_grow_and_shrink(cuda: FakeCuda) -> None:
@@ -105,7 +110,7 @@ def test_everything_is_freed(cuda: FakeCuda) -> None:
     assert cuda.graphs
     del subject
     gc.collect()
-    assert (cuda.taken, cuda.streams, cuda.graphs) == (0, {}, {})
+    assert cuda.leaks == {}
 
 
 def test_closing_twice(cuda: FakeCuda) -> None:
@@ -145,17 +150,35 @@ class TestGraphs:
             check(subject, feeds(batch, tokens))
         assert len(cuda.graphs) == 1
 
-    def test_none_unless_asked_for(self, cuda: FakeCuda) -> None:
-        subject = engine(cuda)
+    def test_none_if_they_are_switched_off(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda, cuda_graphs=0)
         for _ in range(3):
             check(subject, feeds(2, 8))
         assert not cuda.graphs
 
+    def test_small_batches_have_them_by_default_and_large_ones_do_not(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda, fake_engine(cuda, (profile(0, (1, 2), (64, 512)),)), contexts=1)
+        # The large one first, since graphs are dropped when memory grows
+        for batch in (17, 1):
+            for _ in range(3):
+                check(subject, feeds(batch, MOST_TOKENS_OF_A_GRAPH // 16))
+        assert len(cuda.graphs) == 1
+
     def test_a_toolkit_with_graphs_of_its_own(self, cuda: FakeCuda) -> None:
-        subject = engine(cuda, fake_engine(cuda, borrows=False), cuda_graphs=4)
+        subject = engine(cuda, fake_engine(cuda, captures_graphs=True), cuda_graphs=4)
         for _ in range(3):
             check(subject, feeds(2, 8))
         assert not cuda.graphs
+
+    def test_graphs_share_the_memory_for_activations(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda, contexts=1, cuda_graphs=4)
+        for tokens in (8, 9):
+            for _ in range(2):
+                check(subject, feeds(2, tokens))
+        assert len(cuda.graphs) == 2
+        # One for each tensor, and one for the activations of three contexts
+        on_device = [memory for memory in cuda.memory.values() if memory.device is not None]
+        assert len(on_device) == len((*INPUTS, OUTPUT)) + 1
 
     def test_a_failed_capture_does_not_change_the_answers(
         self, cuda: FakeCuda, caplog: pytest.LogCaptureFixture
@@ -173,7 +196,7 @@ class TestFailures:
         subject = engine(cuda, fake_engine(cuda, (profile(0, (1, 2), (8, 640)),)), contexts=1)
         check(subject, feeds(1, 8))
         cuda.most = cuda.taken + 100
-        with pytest.raises(EngineError, match="out of memory"):
+        with pytest.raises(EngineError, match="MemoryAllocation"):
             subject.run(feeds(8, 640))
         assert cuda.taken == 0
         check(subject, feeds(1, 8))
@@ -190,7 +213,7 @@ class TestFailures:
             profiles=(profile(0, (1, 2), (8, 99)),),
             scratch_bytes=loaded.scratch_bytes,
             new_context=loaded.new_context,
-            new_borrower=None,
+            captures_graphs=False,
             complaints=lambda: "tokens 80 exceed 64",
         )
         with pytest.raises(EngineError, match=r"A toolkit 1\.0 failed on this batch: tokens 80 exceed 64"):

@@ -22,6 +22,24 @@ def test_the_smallest_is_chosen_in_any_order() -> None:
     assert smallest(profiles((8, 512), (8, 64), (8, 128)), {"ids": (4, 50)}).index == 1
 
 
+@pytest.mark.parametrize(
+    ("shape", "highs"),
+    [
+        ((1, 64), (1, 64)),
+        ((1, 65), (1, 128)),
+        ((2, 64), (8, 64)),
+        ((9, 400), (32, 512)),
+        ((32, 128), (32, 128)),
+    ],
+)
+def test_a_batch_runs_in_the_profile_of_its_number_of_texts_and_tokens(
+    shape: tuple[int, int], highs: tuple[int, int]
+) -> None:
+    ends = [(batch, tokens) for batch in (1, 8, 32) for tokens in (64, 128, 384, 512)]
+    built = [Profile(index=index, lows={"ids": (1, 1)}, highs={"ids": end}) for index, end in enumerate(ends)]
+    assert smallest(built, {"ids": shape}).highs == {"ids": highs}
+
+
 @pytest.mark.parametrize("shape", [(33, 64), (0, 64), (1, 7), (1, 513), (1, 64, 1)])
 def test_outside(shape: tuple[int, ...]) -> None:
     with pytest.raises(EngineError, match=r"does not take a batch of ids .*profiles are ids 1x8 to 32x512"):

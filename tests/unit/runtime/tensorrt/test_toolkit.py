@@ -1,15 +1,14 @@
 """Loading with both runtimes: the real toolkit has every method that is called, and they are called correctly."""
 
-import enum
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from distilforge import ReleaseError, UnavailableError
 from distilforge.backends.tensorrt import TENSORRT
 from distilforge.backends.tensorrt_rtx import TENSORRT_RTX
+from distilforge.cuda.runtime import CudaPython
 from distilforge.manifest import Variant
 from distilforge.tensorrt.engine import TensorRTEngine
 from distilforge.tensorrt.engine_runtime import EngineRuntime
@@ -17,11 +16,12 @@ from distilforge.tensorrt.kernels import KernelCache
 from distilforge.tensorrt.loading import load_engine
 from distilforge.tensorrt.settings import EngineSettings
 from distilforge.tensorrt.toolkit import LoadedEngine
+from onnx import GraphProto, ModelProto, TensorProto
 
 from tests.device_release import compiled, device_variant
-from tests.fake_device import GPU, INPUTS, OUTPUT, FakeContext, FakeCuda, profile
+from tests.fake_gpu.cuda import FakeCuda
+from tests.fake_gpu.toolkit import GPU, INPUTS, OUTPUT, PROFILES, Strategy, Toolkit, Validity
 
-PROFILES = (profile(0, (1, 2), (8, 16)), profile(1, (1, 17), (8, 64)))
 USED = {
     "": "__version__ nptype Runtime Refitter OnnxParserRefitter ILogger TensorIOMode",
     "Runtime": "deserialize_cuda_engine get_engine_validity engine_host_code_allowed",
@@ -49,124 +49,11 @@ def test_the_real_toolkit_has_what_is_used(name: str) -> None:
     assert [used for used in USED[name].split() if not hasattr(subject, used)] == []
 
 
-class Strategy(enum.Enum):
-    USER_MANAGED = 2
-
-
-class Validity(enum.Enum):
-    VALID = 0
-    SUBOPTIMAL = 1
-    INVALID = 2
-
-
-class Diagnostics(enum.Enum):
-    VERSION_MISMATCH = 1
-    UNSUPPORTED_CC = 2
-    OLD_CUDA_DRIVER = 4
-
-
-class Severity(enum.Enum):
-    INTERNAL_ERROR = 0
-    ERROR = 1
-    WARNING = 2
-    INFO = 3
-    VERBOSE = 4
-
-
-class Cache:
-    content = b""
-
-    def deserialize(self, blob: bytes) -> bool:
-        self.content = bytes(blob)
-        return True
-
-    def serialize(self) -> bytes:
-        return b"kernels"
-
-
-class Config:
-    def __init__(self) -> None:
-        self.cache: Cache | None = None
-        self.cuda_graph_strategy = "disabled"
-        self.dynamic_shapes_kernel_specialization_strategy = "lazy"
-
-    def create_runtime_cache(self) -> Cache:
-        return Cache()
-
-    def set_runtime_cache(self, cache: Cache) -> bool:
-        self.cache = cache
-        return True
-
-
-class Toolkit:
-    """The toolkit's classes, with a context that computes in host memory."""
-
-    __version__ = "1.2.3.4"
-    Severity = Severity
-    EngineValidity = Validity
-    EngineInvalidityDiagnostics = Diagnostics
-    ExecutionContextAllocationStrategy = Strategy
-    CudaGraphStrategy = SimpleNamespace(WHOLE_GRAPH_CAPTURE="whole")
-    DynamicShapesKernelSpecializationStrategy = SimpleNamespace(EAGER="eager")
-    TensorIOMode = SimpleNamespace(INPUT="input", OUTPUT="output")
-
-    class ILogger:
-        Severity = Severity
-
-    def __init__(self, cuda: FakeCuda, validity: tuple[Validity, int] = (Validity.VALID, 0)) -> None:
-        self.cuda = cuda
-        self.validity = validity
-        self.config = Config()
-        self.contexts: list[object] = []
-        self.refitted: list[str] = []
-        self.refits = True
-        self.host_code = SimpleNamespace(engine_host_code_allowed=False)
-        self.loads = True
-
-    def nptype(self, dtype: type) -> type:
-        return dtype
-
-    def Runtime(self, log: object) -> SimpleNamespace:
-        self.host_code = SimpleNamespace(
-            engine_host_code_allowed=False,
-            get_engine_validity=lambda content: self.validity,
-            deserialize_cuda_engine=lambda content: self._engine() if self.loads else None,
-        )
-        return self.host_code
-
-    def Refitter(self, engine: object, log: object) -> SimpleNamespace:
-        return SimpleNamespace(refit_cuda_engine=lambda: self.refits)
-
-    def OnnxParserRefitter(self, refitter: object, log: object) -> SimpleNamespace:
-        return SimpleNamespace(refit_from_file=lambda path: self.refitted.append(path) or True)  # type: ignore[func-returns-value]
-
-    def _engine(self) -> SimpleNamespace:
-        names = (*INPUTS, OUTPUT)
-        return SimpleNamespace(
-            num_io_tensors=3,
-            get_tensor_name=lambda index: names[index],
-            get_tensor_mode=lambda name: "output" if name == OUTPUT else "input",
-            get_tensor_dtype=lambda name: np.float16 if name == OUTPUT else np.int64,
-            get_tensor_shape=lambda name: (-1, 3) if name == OUTPUT else (-1, -1),
-            num_optimization_profiles=len(PROFILES),
-            get_tensor_profile_shape=lambda name, index: [
-                PROFILES[index].lows[name],
-                PROFILES[index].highs[name],
-                PROFILES[index].highs[name],
-            ],
-            device_memory_size_v2=500,
-            create_execution_context=self._context,
-            create_runtime_config=lambda: self.config,
-        )
-
-    def _context(self, how: object = None) -> FakeContext:
-        self.contexts.append(how)
-        return FakeContext(self.cuda, PROFILES, owns_memory=how is not Strategy.USER_MANAGED)
-
-
 @pytest.fixture
-def cuda() -> FakeCuda:
-    return FakeCuda()
+def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    fake = FakeCuda()
+    fake.installed(monkeypatch)
+    return fake
 
 
 @pytest.fixture(autouse=True)
@@ -192,7 +79,7 @@ def load(
 
 
 def check(loaded: LoadedEngine, cuda: FakeCuda, kernels: KernelCache | None, graphs: int = 0) -> None:
-    engine = TensorRTEngine(loaded, cuda, GPU, EngineSettings(cuda_graphs=graphs), kernels)
+    engine = TensorRTEngine(loaded, CudaPython(), GPU, EngineSettings(cuda_graphs=graphs), kernels)
     for tokens in (8, 40, 8, 8):
         ids = np.full((2, tokens), 3)
         logits = engine.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})["logits"]
@@ -212,7 +99,7 @@ def test_graphs_of_tensorrt_have_contexts_of_their_own(tmp_path: Path, cuda: Fak
     toolkit = Toolkit(cuda)
     loaded, kernels = load(tmp_path, toolkit, TENSORRT)
     check(loaded, cuda, kernels, graphs=2)
-    assert toolkit.contexts == [None, Strategy.USER_MANAGED]
+    assert toolkit.contexts == [Strategy.USER_MANAGED] * 2
     assert kernels is None
 
 
@@ -270,6 +157,12 @@ def test_code_in_an_engine_runs_only_where_it_must(tmp_path: Path, cuda: FakeCud
 class TestStripped:
     variant = replace(device_variant("tensorrt"), oracle="tensorrt/trt-fp16.onnx")
 
+    @pytest.fixture(autouse=True)
+    def _graph(self, tmp_path: Path) -> None:
+        """An ONNX file without a graph, whose field 1 is the version of the format."""
+        (tmp_path / "tensorrt").mkdir()
+        (tmp_path / self.variant.oracle).write_bytes(b"\x08\x0a")
+
     def test_weights_come_from_the_graph(self, tmp_path: Path, cuda: FakeCuda) -> None:
         toolkit = Toolkit(cuda)
         load(tmp_path, toolkit, TENSORRT, variant=self.variant, weights_stripped="true")
@@ -284,3 +177,11 @@ class TestStripped:
         toolkit.refits = False
         with pytest.raises(ReleaseError, match="do not fit the engine"):
             load(tmp_path, toolkit, TENSORRT, variant=self.variant, weights_stripped="true")
+
+    def test_weights_in_another_file(self, tmp_path: Path, cuda: FakeCuda) -> None:
+        tensor = TensorProto(name="w", data_location=TensorProto.EXTERNAL)
+        tensor.external_data.add(key="location", value="../../secret")
+        model = ModelProto(graph=GraphProto(initializer=[tensor]))
+        (tmp_path / self.variant.oracle).write_bytes(model.SerializeToString())
+        with pytest.raises(ReleaseError, match=r"keeps weights in '\.\./\.\./secret'"):
+            load(tmp_path, Toolkit(cuda), TENSORRT, variant=self.variant, weights_stripped="true")

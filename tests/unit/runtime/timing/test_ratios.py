@@ -203,3 +203,9 @@ def test_subjects_that_were_not_timed_together_do_not_have_a_ratio() -> None:
 def test_without_an_interval_the_width_is_infinite() -> None:
     assert estimate(np.array([1.0, 2.0])).width == math.inf
     assert estimate(np.array([1.0, 1.0, 1.0, 1.0, 1.5])).width == pytest.approx(0.5)
+
+
+def test_a_quantile_is_of_all_runs_and_not_of_rounds() -> None:
+    runs = measurement("a", SMALL, ((1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0), (11.0,)))
+    assert ratios.quantile(runs, 0.9) == pytest.approx(10.0)
+    assert ratios.quantile(runs, 0.5) == pytest.approx(6.0)

@@ -8,8 +8,8 @@ import pytest
 from distilforge.tokenizer import Tokenizer
 
 from tests.runtime_release import LABELS, published, read_manifest
-from validation.batches import batches
-from validation.metrics import Score
+from validation.answers.batches import batches
+from validation.statistics.metrics import Score
 from validation.tasks.base import Answers, ReleaseReader, Row
 from validation.tasks.features import Features, MatchedText
 from validation.tasks.masked_lm import MaskedLM, MaskedText

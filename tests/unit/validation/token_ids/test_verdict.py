@@ -1,6 +1,6 @@
 """The verdict on token ids."""
 
-from validation.report import Report, VariantReport
+from validation.reports.report import Report, VariantReport
 from validation.token_ids.result import TokenIdComparison
 from validation.token_ids.verdict import judge, with_verdict
 

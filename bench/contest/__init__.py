@@ -1,0 +1,1 @@
+"""A contest: subjects are prepared, timed in turns on one machine, and compared."""

@@ -1,0 +1,96 @@
+"""One contest: prepared subjects are timed in turns, and one of them is compared with all others."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from distilforge.timing.rounds import Timing
+from distilforge.timing.shape import Shape
+from distilforge.timing.subject import Subject
+
+from bench.contest import differences
+from bench.contest.ratios import Ratio, ratios
+from bench.contest.rows import Omission, Row, time_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """The result of a contest."""
+
+    conditions: Mapping[str, str]
+    """The machine, the versions and the date, by name."""
+    settings: Mapping[str, str]
+    """How each row is set up, in the order of the tables."""
+    timing: Timing
+    """Every run, and whether the runs were steady."""
+    differences: Mapping[str, float]
+    """The largest difference of a row's logits from the reference, by row."""
+    omissions: tuple[Omission, ...]
+    """The rows that are left out."""
+    judged: str | None
+    """The row of this project that is compared with the others; None if it could not be timed."""
+    ratios: Mapping[str, tuple[Ratio, ...]]
+    """The time of every opponent over that of the judged row."""
+    ceiling: float
+    """Operations per second of a large matrix product on this machine."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The rows, in the order of the tables."""
+        return tuple(self.settings)
+
+
+def hold(
+    rows: Sequence[Row],
+    omissions: Sequence[Omission],
+    *,
+    candidates: Sequence[str],
+    reference: str,
+    subject: Callable[[Row], Subject],
+    shapes: Sequence[Shape],
+    seconds: float,
+    measure_ceiling: Callable[[], float],
+    conditions: Mapping[str, str],
+    progress: Callable[[str], None],
+) -> Contest:
+    """Time `rows` at `shapes` for `seconds` each, and compare the first of `candidates` that ran with the others.
+
+    `omissions` are the rows that were left out before. The logits of all rows are compared with those of the row
+    `reference`. `subject` makes a row ready for the timing engine. The ceiling is the highest of a measurement before
+    the timing and one after it.
+    """
+    before = measure_ceiling()
+    expected = _first(candidates, rows)
+    # The timing goes on until the ratios to its first subject are known
+    judged_first = sorted(rows, key=lambda row: row.name != expected)
+    timing, dead = time_rows([subject(row) for row in judged_first], shapes, seconds, progress=progress)
+    survivors = [row for row in rows if row.name not in {omission.name for omission in dead}]
+    judged, to_opponents = compare(timing, survivors, candidates)
+    return Contest(
+        conditions=conditions,
+        settings={row.name: row.settings for row in survivors},
+        timing=timing,
+        differences=differences.largest(timing, reference),
+        omissions=(*omissions, *dead),
+        judged=judged,
+        ratios=to_opponents,
+        ceiling=max(before, measure_ceiling()),
+    )
+
+
+def compare(
+    timing: Timing, rows: Sequence[Row], candidates: Sequence[str]
+) -> tuple[str | None, dict[str, tuple[Ratio, ...]]]:
+    """The first of `candidates` among `rows`, and its ratios by opponent; presets of one peer are one opponent."""
+    judged = _first(candidates, rows)
+    if judged is None:
+        return None, {}
+    families: dict[str, list[str]] = {}
+    for row in rows:
+        if row.name != judged:
+            families.setdefault(row.family, []).append(row.name)
+    return judged, {title: ratios(timing, judged, names, title=title) for title, names in families.items()}
+
+
+def _first(candidates: Sequence[str], rows: Sequence[Row]) -> str | None:
+    names = {row.name for row in rows}
+    return next((candidate for candidate in candidates if candidate in names), None)

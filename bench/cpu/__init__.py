@@ -1,0 +1,1 @@
+"""Latency and builds on a CPU against the peers: `python -m bench run`."""

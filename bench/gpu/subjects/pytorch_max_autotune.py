@@ -1,0 +1,23 @@
+"""torch.compile with the fastest kernels that it finds, replayed as CUDA graphs."""
+
+from functools import partial
+
+from bench.gpu import torch_runner
+from bench.gpu.subjects import Subject, add_both
+from bench.models import checkpoint
+
+MODE = "max-autotune"
+
+_OPEN = partial(torch_runner.open_model, attention="sdpa", compiled=MODE)
+
+add_both(
+    Subject(
+        name="torch-compile-max-autotune",
+        title="torch.compile max-autotune",
+        settings=torch_runner.SETTINGS.format("sdpa") + f", torch.compile(mode={MODE!r}, dynamic=False)",
+        packages=("torch", "transformers"),
+        prepare=checkpoint.copy,
+        open=partial(_OPEN, copies=False),
+    ),
+    _OPEN,
+)

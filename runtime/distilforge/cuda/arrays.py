@@ -1,0 +1,151 @@
+"""Arrays on a CUDA device, which other libraries in the process read and write too, without copies to the host.
+
+Libraries exchange them by DLPack, or by the attribute `__cuda_array_interface__`:
+https://numba.readthedocs.io/en/stable/cuda/cuda_array_interface.html
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from distilforge.cuda import dlpack
+from distilforge.cuda.runtime import Cuda
+from distilforge.errors import InputError
+
+_INTERFACE = "__cuda_array_interface__"
+# CUDA's legacy default stream, in both protocols
+_DEFAULT_STREAM = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DeviceArray:
+    """A contiguous array on a device, for torch.from_dlpack, cupy.from_dlpack and alike; its work has ended."""
+
+    address: int
+    """Where it begins."""
+    device: int
+    """CUDA's number of its device."""
+    shape: tuple[int, ...]
+    """Its shape."""
+    dtype: np.dtype[np.generic]
+    """The type of its elements."""
+    owner: object
+    """Keeps its memory alive."""
+
+    @property
+    def nbytes(self) -> int:
+        """Its size in bytes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def __cuda_array_interface__(self) -> Mapping[str, object]:
+        """The array for libraries that read this protocol, version 3."""
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.address, False),
+            "strides": None,
+            "stream": None,
+            "version": 3,
+        }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """DLPack's type and number of the device."""
+        return dlpack.CUDA, self.device
+
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> object:
+        """A capsule for a consumer of DLPack; nothing is copied, and no stream has to wait."""
+        if copy or dl_device not in (None, self.__dlpack_device__()):
+            raise BufferError("an array on a device is shared without a copy")
+        return dlpack.export(self.address, self.device, self.shape, self.dtype, self)
+
+
+def is_on_device(array: object) -> bool:
+    """Whether `array` is an array on a CUDA device, of whatever library."""
+    if isinstance(array, np.ndarray):
+        return False
+    if hasattr(array, "__dlpack_device__"):
+        return int(array.__dlpack_device__()[0]) in (dlpack.CUDA, dlpack.CUDA_MANAGED)
+    return hasattr(array, _INTERFACE)
+
+
+def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
+    """The input `name` of another library, on the `device` of the engine, after the work that computes it has ended.
+
+    Raises InputError for an array that is not contiguous or is on another device.
+    """
+    if isinstance(array, DeviceArray):
+        imported = dlpack.Imported(
+            address=array.address,
+            device=array.device,
+            shape=array.shape,
+            strides=None,
+            dtype=array.dtype,
+            owner=array,
+        )
+    elif hasattr(array, "__dlpack__"):
+        try:
+            imported = dlpack.take(array.__dlpack__(stream=_DEFAULT_STREAM))
+        except (ValueError, BufferError) as cause:
+            raise InputError(f"the input {name!r} cannot be read: {cause}") from cause
+        # The library has let this stream wait for its own
+        cuda.wait(_DEFAULT_STREAM)
+    else:
+        imported = _from_interface(name, array, cuda, device)
+    if imported.strides not in (None, _contiguous(imported.shape)):
+        raise InputError(
+            f"the input {name!r} has the strides {imported.strides} with the shape {imported.shape}; it must be "
+            "contiguous",
+            hint="make it contiguous on the device, as with tensor.contiguous() or cupy.ascontiguousarray",
+        )
+    if imported.device != device:
+        raise InputError(
+            f"the input {name!r} is on cuda:{imported.device}, and the engine runs on cuda:{device}",
+            hint=f"copy it to cuda:{device}, or pass providers=('cuda:{imported.device}',) to distilforge.open",
+        )
+    return DeviceArray(
+        address=imported.address,
+        device=imported.device,
+        shape=imported.shape,
+        dtype=imported.dtype,
+        owner=imported.owner,
+    )
+
+
+def _from_interface(name: str, array: object, cuda: Cuda, device: int) -> dlpack.Imported:
+    interface: Mapping[str, object] = getattr(array, _INTERFACE)
+    shape, data = interface["shape"], interface["data"]
+    assert isinstance(shape, Sequence)
+    assert isinstance(data, Sequence)
+    dtype = np.dtype(str(interface["typestr"]))
+    strides = interface.get("strides")
+    # Before version 3, arrays do not say which stream computes them
+    stream = interface.get("stream", _DEFAULT_STREAM)
+    if stream is not None:
+        assert isinstance(stream, int)
+        cuda.wait(stream)
+    address = int(data[0])
+    return dlpack.Imported(
+        address=address,
+        device=cuda.device_of(address) if address else device,
+        shape=tuple(map(int, shape)),
+        strides=None
+        if not isinstance(strides, Sequence)
+        else tuple(int(stride) // dtype.itemsize for stride in strides),
+        dtype=dtype,
+        owner=array,
+    )
+
+
+def _contiguous(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides, in elements, of a contiguous array of `shape`."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))

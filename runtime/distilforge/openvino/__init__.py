@@ -1,0 +1,1 @@
+"""What OpenVINO needs: its settings, its cache of compiled models, and its engine."""

@@ -1,0 +1,54 @@
+"""The package openvino: whether it is installed, which version it has, and its one Core."""
+
+import re
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from distilforge.errors import UnavailableError
+
+if TYPE_CHECKING:
+    import openvino
+
+DEVICE = "CPU"
+"""OpenVINO's name of the processor, the one device that variants are validated on."""
+OLDEST = "2026.4.0"
+"""The oldest version that variants were validated with."""
+INSTALL = f"pip install 'openvino>={OLDEST}'"
+_MODULE = "openvino"
+
+
+def is_installed() -> bool:
+    """Whether the package is installed; it is not imported."""
+    return find_spec(_MODULE) is not None
+
+
+def prepare() -> None:
+    """Import the package; UnavailableError where it fails, or where the package is older than OLDEST."""
+    try:
+        version = import_module(_MODULE).__version__
+    # OSError: a shared library that the package brings or needs is absent
+    except (ImportError, OSError) as cause:
+        raise UnavailableError(f"openvino does not import: {cause}", hint=INSTALL) from cause
+    if is_older(version):
+        raise UnavailableError(
+            f"openvino {version} is too old: variants were validated with {OLDEST} and later", hint=INSTALL
+        )
+
+
+def is_older(version: str) -> bool:
+    """Whether openvino `version`, which reads like "2026.4.1-22078-3a1ea0e", is older than OLDEST."""
+    return _numbers(version) < _numbers(OLDEST)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
+
+
+@cache
+def core() -> "openvino.Core":
+    """OpenVINO's entry point; the same for all sessions of a process, since it takes a while to make."""
+    import openvino
+
+    return openvino.Core()

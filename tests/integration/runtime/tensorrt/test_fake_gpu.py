@@ -1,0 +1,215 @@
+"""From `distilforge.open` to an answer on a fake GPU: driver, CUDA's runtime and TensorRT in host memory."""
+
+import logging
+import multiprocessing
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import distilforge
+import numpy as np
+import pytest
+from distilforge import EngineError, InputError, UnavailableError
+from distilforge.cuda import driver
+from distilforge.cuda.driver import Driver, survey
+from distilforge.tensorrt.engine import TensorRTEngine
+
+from tests.device_release import device_variant, with_variants
+from tests.fake_gpu.cuda import Error, FakeCuda
+from tests.fake_gpu.driver import library
+from tests.fake_gpu.toolkit import Toolkit, Validity
+from tests.runtime_release import copied, read_manifest, write_manifest
+
+HEAD = "sequence_classification"
+RTX, CPU = "tensorrt-rtx:fp16", "onnxruntime-cpu:fp32"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """The file with the processes in which the driver was started."""
+    return tmp_path / "started"
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch, log: Path) -> Iterator[pytest.MonkeyPatch]:
+    """A machine whose driver is the fake one, with a GPU of 8.6; tests set other capabilities and errors."""
+    monkeypatch.setattr(driver, "LIBRARY", str(library()))
+    monkeypatch.setenv("FAKE_GPU_CAPABILITIES", "8.6")
+    monkeypatch.setenv("FAKE_GPU_LOG", str(log))
+    survey.cache_clear()
+    yield monkeypatch
+    survey.cache_clear()
+
+
+@pytest.fixture
+def cuda(gpus: pytest.MonkeyPatch, tmp_path: Path) -> FakeCuda:
+    fake = FakeCuda()
+    fake.installed(gpus)
+    gpus.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return fake
+
+
+@pytest.fixture
+def toolkit(cuda: FakeCuda, gpus: pytest.MonkeyPatch) -> Toolkit:
+    fake = Toolkit(cuda)
+    gpus.setitem(sys.modules, "tensorrt_rtx", fake)  # type: ignore[arg-type]
+    return fake
+
+
+@pytest.fixture
+def release(tmp_path: Path, toolkit: Toolkit) -> Path:
+    """A release with an engine of TensorRT-RTX for 8.0, 8.6, 8.9, 12.0 and later, and a graph for the CPU."""
+    variant = device_variant("tensorrt-rtx")
+    # Whatever version is installed runs it
+    assert variant.compiled is not None
+    variant = replace(variant, compiled=replace(variant.compiled, version=""))
+    return with_variants(copied(HEAD, tmp_path / "release"), variant)
+
+
+def check(session: distilforge.Session) -> None:
+    for tokens in (8, 40, 8, 8):
+        ids = np.full((2, tokens), 3)
+        logits = session.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})["logits"]
+        np.testing.assert_array_equal(logits, [[3 * tokens, tokens, int(tokens > 16)]] * 2)
+
+
+def test_the_driver_starts_in_another_process(gpus: pytest.MonkeyPatch, log: Path) -> None:
+    gpus.setenv("FAKE_GPU_CAPABILITIES", "8.6,9.0,12.0")
+    surveyed = survey()
+    assert isinstance(surveyed, Driver)
+    assert surveyed.version == (13, 2)
+    assert [(device.provider, device.capability, device.pci) for device in surveyed.devices] == [
+        ("cuda:0", (8, 6), "0000:10:00.0"),
+        ("cuda:1", (9, 0), "0000:11:00.0"),
+        ("cuda:2", (12, 0), "0000:12:00.0"),
+    ]
+    (started,) = log.read_text().split()
+    assert int(started) != os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "clause"),
+    [
+        ("FAKE_GPU_ERROR", "999", r"does not start: CUDA_ERROR_UNKNOWN \(999\)"),
+        ("FAKE_GPU_ERROR", "100", "sees no GPU"),
+        ("FAKE_GPU_CAPABILITIES", "", "sees no GPU"),
+        ("FAKE_GPU_CRASH", "1", "does not start: the process that asked it ended with exit code -6"),
+    ],
+)
+def test_a_driver_that_does_not_start(
+    gpus: pytest.MonkeyPatch, variable: str, value: str, clause: str
+) -> None:
+    gpus.setenv(variable, value)
+    answer = survey()
+    assert isinstance(answer, str)
+    assert answer.startswith("this machine's NVIDIA driver, for CUDA 13.2, ")
+    assert re.search(clause, answer)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork")
+def test_opening_a_release_on_the_cpu_starts_no_driver_in_the_parent_of_workers(
+    gpus: pytest.MonkeyPatch, log: Path, release: Path
+) -> None:
+    session = distilforge.open(release, variant=CPU)
+    assert session.variant.name == CPU
+    started = log.read_text().split() if log.exists() else []
+    assert str(os.getpid()) not in started
+
+
+@pytest.mark.parametrize("capability", ["8.6", "12.0"])
+def test_an_engine_answers(gpus: pytest.MonkeyPatch, release: Path, cuda: FakeCuda, capability: str) -> None:
+    gpus.setenv("FAKE_GPU_CAPABILITIES", capability)
+    session = distilforge.open(release)
+    assert session.variant.name == RTX
+    assert session.providers == ("cuda:0",)
+    check(session)
+    session._loaded.engine.close()  # type: ignore[attr-defined]
+    assert {kind: count for kind, count in cuda.leaks.items() if kind != "memory"} == {}
+
+
+def test_a_capability_that_the_engine_is_not_for(
+    gpus: pytest.MonkeyPatch, release: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gpus.setenv("FAKE_GPU_CAPABILITIES", "9.0")
+    with caplog.at_level(logging.INFO, logger="distilforge"):
+        assert distilforge.open(release).variant.name == CPU
+    assert "of compute capability 8.0, 8.6, 8.9, or 12.0 and later, and this machine has" in caplog.text
+    with pytest.raises(UnavailableError, match=r"Fake GPU 0 \(cuda:0\) of 9\.0"):
+        distilforge.open(release, variant=RTX)
+
+
+def test_the_second_of_two_devices(gpus: pytest.MonkeyPatch, release: Path, cuda: FakeCuda) -> None:
+    gpus.setenv("FAKE_GPU_CAPABILITIES", "9.0,12.0")
+    cuda.devices = 2
+    session = distilforge.open(release)
+    assert session.providers == ("cuda:1",)
+    check(session)
+    on_devices = {memory.device for memory in cuda.memory.values()} - {None}
+    assert on_devices == {1}
+
+
+class TestABrokenDevice:
+    @pytest.fixture(params=["cudaSetDevice", "cudaStreamCreateWithFlags", "createContext"])
+    def broken(self, request: pytest.FixtureRequest, cuda: FakeCuda) -> str:
+        function = str(request.param)
+        cuda.fails = lambda name, number: name == function
+        cuda.error = Error.cudaErrorIllegalAddress
+        return function
+
+    def test_the_next_variant_is_opened_and_the_log_says_why(
+        self, release: Path, broken: str, caplog: pytest.LogCaptureFixture, cuda: FakeCuda
+    ) -> None:
+        with caplog.at_level(logging.WARNING, logger="distilforge"):
+            session = distilforge.open(release)
+        assert session.variant.name == CPU
+        assert f"{RTX} does not start: " in caplog.text
+        assert broken in caplog.text or "execution context" in caplog.text
+        assert cuda.leaks == {}
+
+    @pytest.mark.parametrize("how", ["variant", "providers"])
+    def test_what_was_asked_for_is_not_replaced(self, release: Path, broken: str, how: str) -> None:
+        asked = {"variant": RTX} if how == "variant" else {"providers": ("cuda:0",)}
+        with pytest.raises(UnavailableError, match=r"does not start|cannot make an execution context"):
+            distilforge.open(release, **asked)  # type: ignore[arg-type]
+
+    def test_without_another_variant_the_error_has_the_reason(
+        self, tmp_path: Path, release: Path, broken: str
+    ) -> None:
+        manifest = read_manifest(release)
+        write_manifest(release, replace(manifest, variants=manifest.variants[:1]))
+        with pytest.raises(UnavailableError, match=rf"(?s)no variant .*{RTX} cannot run here"):
+            distilforge.open(release)
+
+
+def test_an_engine_that_the_toolkit_refuses(release: Path, toolkit: Toolkit) -> None:
+    toolkit.validity = (Validity.INVALID, 2)
+    assert distilforge.open(release).variant.name == CPU
+    with pytest.raises(UnavailableError, match="cannot run on this machine: unsupported cc"):
+        distilforge.open(release, variant=RTX)
+
+
+def test_arrays_on_the_device_stay_there(release: Path, cuda: FakeCuda) -> None:
+    session = distilforge.open(release)
+    engine = session._loaded.engine
+    assert isinstance(engine, TensorRTEngine)
+    ids = np.full((2, 8), 3)
+    feeds = {"input_ids": engine.to_device(ids), "attention_mask": engine.to_device(np.ones_like(ids))}
+    logits = session.run_on_device(feeds)["logits"]
+    np.testing.assert_array_equal(engine.to_host(logits), [[24, 8, 0]] * 2)
+    with pytest.raises(InputError, match="there is no input 'token_type_ids'"):
+        session.run_on_device({**feeds, "token_type_ids": feeds["input_ids"]})
+    with pytest.raises(UnavailableError, match=f"'{CPU}' does not take arrays on a device"):
+        distilforge.open(release, variant=CPU).run_on_device(feeds)
+
+
+def test_a_device_that_is_lost_midway(release: Path, cuda: FakeCuda) -> None:
+    session = distilforge.open(release)
+    check(session)
+    cuda.fails = lambda name, number: True
+    ids = np.full((2, 8), 3)
+    with pytest.raises(EngineError, match="CUDA's cudaSetDevice failed: cudaErrorIllegalAddress"):
+        session.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})
+    session._loaded.engine.close()  # type: ignore[attr-defined]

@@ -1,0 +1,173 @@
+"""Arrays on the device go in and come out without the host, by DLPack and by `__cuda_array_interface__`."""
+
+import ctypes
+import gc
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from distilforge import InputError
+from distilforge.cuda import dlpack
+from distilforge.cuda.arrays import DeviceArray, is_on_device
+from distilforge.cuda.runtime import CudaPython
+from distilforge.tensorrt.engine import TensorRTEngine
+from distilforge.tensorrt.settings import EngineSettings
+
+from tests.fake_gpu.cuda import FakeCuda
+from tests.fake_gpu.toolkit import GPU, fake_engine
+
+IDS = np.arange(16, dtype=np.int64).reshape(2, 8)
+MASK = np.ones_like(IDS)
+EXPECTED = np.array([[28, 8, 0], [92, 8, 0]], dtype=np.float16)
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    fake = FakeCuda()
+    fake.installed(monkeypatch)
+    return fake
+
+
+@pytest.fixture
+def engine(cuda: FakeCuda) -> TensorRTEngine:
+    return TensorRTEngine(fake_engine(cuda), CudaPython(), GPU, EngineSettings(contexts=1))
+
+
+class OnlyDlpack:
+    """An array of a library that speaks DLPack alone."""
+
+    def __init__(self, array: DeviceArray) -> None:
+        self._array = array
+        self.streams: list[int | None] = []
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()
+
+    def __dlpack__(self, *, stream: int | None = None) -> object:
+        self.streams.append(stream)
+        return self._array.__dlpack__(stream=stream)
+
+
+def only_interface(array: DeviceArray, **changes: object) -> SimpleNamespace:
+    """An array of a library that has `__cuda_array_interface__` alone."""
+    return SimpleNamespace(
+        __cuda_array_interface__={**array.__cuda_array_interface__, **changes}, owner=array
+    )
+
+
+def test_arrays_of_every_kind_go_in(engine: TensorRTEngine, cuda: FakeCuda) -> None:
+    ids, mask = engine.to_device(IDS), engine.to_device(MASK)
+    for first, second in ((ids, mask), (OnlyDlpack(ids), OnlyDlpack(mask)), (only_interface(ids), mask)):
+        assert is_on_device(first)
+        outputs = engine.run_on_device({"input_ids": first, "attention_mask": second})
+        np.testing.assert_array_equal(engine.to_host(outputs["logits"]), EXPECTED)
+    assert cuda.launches == 1
+    assert not is_on_device(IDS)
+
+
+def test_outputs_stay_valid_and_their_memory_is_used_again(engine: TensorRTEngine, cuda: FakeCuda) -> None:
+    feeds = {"input_ids": engine.to_device(IDS), "attention_mask": engine.to_device(MASK)}
+    first = engine.run_on_device(feeds)["logits"]
+    other = {**feeds, "input_ids": engine.to_device(IDS + 1)}
+    second = engine.run_on_device(other)["logits"]
+    np.testing.assert_array_equal(engine.to_host(first), EXPECTED)
+    assert first.address != second.address
+    address = first.address
+    del first
+    gc.collect()
+    assert engine.run_on_device(feeds)["logits"].address == address
+    del second, feeds, other
+    engine.close()
+    gc.collect()
+    assert cuda.leaks == {}
+
+
+def test_an_array_outlives_its_engine(engine: TensorRTEngine, cuda: FakeCuda) -> None:
+    copy = engine.to_device(IDS)
+    engine.close()
+    assert cuda.leaks == {"memory": 1}
+    del copy
+    gc.collect()
+    assert cuda.leaks == {}
+
+
+def test_dlpack_keeps_the_memory_until_the_consumer_lets_go(engine: TensorRTEngine) -> None:
+    array = engine.to_device(IDS)
+    address, alive = array.address, array.owner
+    capsule = array.__dlpack__()
+    imported = dlpack.take(capsule)
+    assert (imported.address, imported.device, imported.shape) == (address, 0, IDS.shape)
+    assert imported.dtype == np.int64
+    del array, capsule, alive
+    gc.collect()
+    # Had the memory been given back, this array would get it
+    other = engine.to_device(IDS)
+    assert other.address != address
+    del imported
+    gc.collect()
+    assert engine.to_device(IDS).address == address
+
+
+def test_a_capsule_that_nobody_takes_frees_its_array(engine: TensorRTEngine) -> None:
+    array = engine.to_device(IDS)
+    address = array.address
+    capsule = array.__dlpack__()
+    del array, capsule
+    gc.collect()
+    assert engine.to_device(IDS).address == address
+
+
+def test_the_work_of_other_libraries_is_waited_for(engine: TensorRTEngine, cuda: FakeCuda) -> None:
+    ids, mask = engine.to_device(IDS), engine.to_device(MASK)
+    array = OnlyDlpack(ids)
+    for given, waits in ((array, 1), (only_interface(ids), 0), (only_interface(ids, stream=1), 1)):
+        before = cuda.calls.count("cudaStreamSynchronize")
+        engine.run_on_device({"input_ids": given, "attention_mask": mask})
+        # One more waits for the engine
+        counted = cuda.calls.count("cudaStreamSynchronize") - before
+        assert counted >= 1 + waits
+    assert array.streams == [1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"typestr": "<i4"}, "has dtype int32; on the device it must be int64"),
+        ({"strides": (8, 16)}, "has the strides .* it must be contiguous"),
+        ({"shape": (2, 8, 1), "strides": (64, 1, 8)}, "it must be contiguous"),
+    ],
+)
+def test_arrays_that_do_not_fit(engine: TensorRTEngine, changes: dict[str, object], message: str) -> None:
+    ids, mask = engine.to_device(IDS), engine.to_device(MASK)
+    with pytest.raises(InputError, match=message):
+        engine.run_on_device({"input_ids": only_interface(ids, **changes), "attention_mask": mask})
+
+
+def test_an_array_on_another_device(engine: TensorRTEngine) -> None:
+    ids, mask = engine.to_device(IDS), engine.to_device(MASK)
+    with pytest.raises(InputError, match="is on cuda:3, and the engine runs on cuda:0"):
+        engine.run_on_device({"input_ids": replace(ids, device=3), "attention_mask": mask})
+
+
+def test_a_missing_input(engine: TensorRTEngine) -> None:
+    with pytest.raises(InputError, match="'attention_mask' is missing"):
+        engine.run_on_device({"input_ids": engine.to_device(IDS)})
+
+
+def test_numpy_reads_what_is_exported() -> None:
+    """Oracle: numpy's own reader of DLPack, on an array that says that it is in host memory."""
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    capsule = dlpack.export(values.ctypes.data, 0, values.shape, values.dtype, values)
+    pointer = dlpack._pointer_of(capsule, b"dltensor")
+    managed = ctypes.cast(pointer, ctypes.POINTER(dlpack._ManagedTensor))
+    managed.contents.tensor.device.type = 1
+
+    class Exported:
+        def __dlpack__(self, **options: object) -> object:
+            return capsule
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (1, 0)
+
+    np.testing.assert_array_equal(np.from_dlpack(Exported()), values)

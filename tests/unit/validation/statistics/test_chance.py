@@ -1,0 +1,96 @@
+"""Whether labels fit a model: exchanged names and labels without a meaning are seen, and right ones are not."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from validation.statistics import metrics
+from validation.statistics.chance import above_chance, exchanged, renaming
+from validation.statistics.classes import ClassAnswers
+
+ONE_LOOK = float(stats.norm.ppf(0.95))
+NAMES = ("negative", "neutral", "positive", "ambivalent")
+
+
+def classified(actual: np.ndarray, predicted: np.ndarray) -> ClassAnswers:
+    return ClassAnswers.of_one_label(NAMES, np.arange(len(actual)), predicted, actual)
+
+
+def model(right: float, count: int, seed: int = 0, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """True classes, and answers of which a share is right and the others are spread over all classes."""
+    random = np.random.default_rng(seed)
+    actual = random.integers(0, classes, count)
+    predicted = np.where(random.random(count) < right, actual, random.integers(0, classes, count))
+    return actual, predicted
+
+
+def test_right_names_are_kept() -> None:
+    given = renaming(classified(*model(0.7, 500)))
+    assert given.names == ()
+    assert (given.better, given.worse, given.value) == (0, 0, 0.0)
+    assert not given.is_shown(ONE_LOOK)
+    assert given.could_be_shown(ONE_LOOK)
+
+
+def test_names_in_another_order_are_shown_with_their_order() -> None:
+    actual, predicted = model(0.7, 500)
+    moved = renaming(classified((actual + 1) % 4, predicted))
+    assert moved.is_shown(ONE_LOOK)
+    assert moved.names == (
+        ("negative", "ambivalent"),
+        ("neutral", "negative"),
+        ("positive", "neutral"),
+        ("ambivalent", "positive"),
+    )
+    assert moved.value == pytest.approx(0.7, abs=0.1)
+
+
+def test_two_exchanged_names_are_shown_though_the_others_are_right() -> None:
+    actual, predicted = model(0.7, 500)
+    exchanged_actual = np.choose(actual, [0, 2, 1, 3])
+    assert (exchanged_actual == predicted).mean() > 0.35, "above chance, which is a quarter"
+    moved = renaming(classified(exchanged_actual, predicted))
+    assert moved.is_shown(ONE_LOOK)
+    assert moved.names == (("neutral", "positive"), ("positive", "neutral"))
+
+
+@pytest.mark.parametrize(("count", "right"), [(20, 0.0), (500, 0.0), (500, 0.1)])
+def test_a_model_that_guesses_is_hardly_ever_taken_for_one_with_other_names(count: int, right: float) -> None:
+    shown = [renaming(classified(*model(right, count, seed))).is_shown(ONE_LOOK) for seed in range(300)]
+    # 5%, and three standard errors of 300 runs
+    assert np.mean(shown) <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
+
+
+def test_few_texts_could_not_show_it() -> None:
+    # 24 ways, each half a text's worth: 0.5 to the power of 8 times 24 is 9%, and of 9 it is 4.7%
+    assert not renaming(classified(np.arange(8) % 4, np.arange(8) % 4)).could_be_shown(ONE_LOOK)
+    assert renaming(classified(np.arange(9) % 4, np.arange(9) % 4)).could_be_shown(ONE_LOOK)
+
+
+def accuracies(right: float, count: int, seed: int) -> tuple[float, float]:
+    actual, predicted = model(right, count, seed)
+    own = metrics.mean("accuracy", (actual == predicted).astype(np.float64))
+    other = metrics.mean("accuracy", (actual[exchanged(count)] == predicted).astype(np.float64))
+    return above_chance(own, other, ONE_LOOK)
+
+
+def test_a_good_model_beats_chance_and_one_with_wrong_labels_is_below() -> None:
+    assert accuracies(0.5, 300, 1)[0] > 0
+    actual, _ = model(0.5, 300, 2)
+    wrong = metrics.mean("accuracy", np.zeros(300))
+    other = metrics.mean("accuracy", (actual[exchanged(300)] == (actual + 1) % 4).astype(np.float64))
+    assert above_chance(wrong, other, ONE_LOOK)[1] < 0
+
+
+@pytest.mark.parametrize("count", [40, 300])
+def test_a_model_that_guesses_is_said_to_beat_chance_in_five_of_a_hundred_cases(count: int) -> None:
+    low, high = np.asarray([accuracies(0.0, count, seed) for seed in range(600)]).T
+    most = 0.05 + 3 * (0.05 * 0.95 / 600) ** 0.5
+    assert (low > 0).mean() <= most
+    assert (high < 0).mean() <= most
+
+
+def test_every_truth_is_used_once() -> None:
+    assert sorted(exchanged(50)) == list(range(50))
+    assert (exchanged(50) == exchanged(50)).all()
+    assert (exchanged(50) != np.arange(50)).sum() > 40

@@ -1,0 +1,1 @@
+"""What was observed, compared with the limits of the gates."""

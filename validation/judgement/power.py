@@ -1,0 +1,79 @@
+"""What the evaluation data of a variant could have shown, in sentences for its card."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from validation.answers.accuracy import Comparison
+from validation.gates import Gates, Limits
+from validation.judgement.label_verdicts import judge_labels_fit, rare_classes
+from validation.judgement.verdicts import LABELS
+from validation.statistics.classes import ClassLoss
+from validation.statistics.noninferiority import smallest_upper_end
+
+MOST_NAMES = 8
+"""How many classes a sentence names."""
+
+
+def power_notes(comparison: Comparison, limits: Limits, gates: Gates) -> Iterator[str]:
+    """What loss the examples could have shown, whether their labels fit the model, and which classes are too rare."""
+    if not comparison.eager:
+        return
+    yield _power(comparison, gates)
+    if sentence := misfit_note(comparison, gates):
+        yield sentence
+    rare = rare_classes(comparison, limits)
+    if rare:
+        yield _rare(rare, comparison.look.examples)
+
+
+def _power(comparison: Comparison, gates: Gates) -> str:
+    """The smallest loss that the examples could have shown: with it, one of them would have shown a loss."""
+    examples, metric = comparison.look.examples, comparison.eager[0].name
+    least = smallest_upper_end(examples, comparison.look.critical)
+    if least <= gates.margin:
+        return (
+            f"{examples:,} different examples were judged. They could show a loss of {metric} of {100 * least:.2g} "
+            f"points or more, at {gates.confidence:.0%} confidence in all looks together."
+        )
+    needed = math.ceil(least * examples / gates.margin)
+    return (
+        f"The loss of {metric} is not settled: {examples:,} different examples are too few. Even if no answer differs, "
+        f"they cannot exclude a loss of {100 * min(least, 1):.2g} points at {gates.confidence:.0%} confidence, and the "
+        f"margin is {100 * gates.margin:.2g}; {needed:,} could."
+    )
+
+
+def misfit_note(comparison: Comparison, gates: Gates) -> str:
+    """That the labels do not fit the model, or are not shown to; empty where they do."""
+    verdicts = tuple(judge_labels_fit(comparison, gates))
+    if all(verdict.outcome == "met" for verdict in verdicts) or comparison.chance is None:
+        return ""
+    eager = comparison.eager[0]
+    failed = not all(verdicts)
+    sentence = (
+        f"{'The labels do not fit the model' if failed else 'It is not shown that the labels fit the model'}: eager "
+        f"PyTorch's {eager.name} is {eager.value:.3f}, and that of chance, with the labels of other examples, is "
+        f"{comparison.chance.value:.3f}"
+    )
+    renaming = comparison.renaming
+    if renaming is not None and any(verdict.kind == LABELS and not verdict for verdict in verdicts):
+        pairs = [f"{given!r} seems to be the model's {name!r}" for given, name in renaming.names]
+        sentence += f"; in the data, {_listed(pairs)}"
+    return f"{sentence}. So the loss is not settled."
+
+
+def _rare(rare: Sequence[ClassLoss], examples: int) -> str:
+    """Which classes have so few answers that a loss of them need not have shown."""
+    lost = [
+        f"{loss.label} (of {loss.of} right answers, {loss.lost} lost and {loss.gained} gained)"
+        for loss in rare
+        if loss.share == "recall" and loss.lost > loss.gained
+    ]
+    names = list(dict.fromkeys(loss.label for loss in rare))
+    sentence = f"Among the {examples:,} examples, answers of {_listed(names)} are too few to settle whether it is kept"
+    return f"{sentence}; some of these were lost: {_listed(lost)}." if lost else f"{sentence}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,1 @@
+"""The report of a validation: its data, its JSON, and its tables and figures for readers."""

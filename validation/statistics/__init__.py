@@ -1,0 +1,1 @@
+"""Metrics, and what a sample of examples can show about them."""
