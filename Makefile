@@ -16,6 +16,10 @@ RELEASES := $(foreach recipe,$(RECIPES),"$(ARTIFACTS)/$(basename $(notdir $(reci
 # Test processes at once; each runs on one thread
 WORKERS ?= 2
 
+# How long `make fuzz` takes, and where its inputs start
+MINUTES ?= 30
+SEED ?= 0
+
 # What `python -m bench run` is told besides, such as --enforce or --ours FILE; BENCH_GPU for `python -m bench.gpu`
 BENCH ?=
 BENCH_GPU ?=
@@ -26,7 +30,7 @@ TORCH_INDEX ?=
 MAY_SKIP ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients test test-fast test-gpu lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients test test-fast test-gpu fuzz lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -92,6 +96,9 @@ test: setup-dev ## set up and run all tests, in WORKERS processes
 
 test-fast: setup-dev ## the unit tests alone: no builds, no engines
 	"$(BIN)/python" -m pytest -n $(WORKERS) --dist worksteal tests/unit
+
+fuzz: setup-dev ## read mutated files of every kind for MINUTES; exit 1 if one crashes, hangs or escapes
+	"$(BIN)/python" -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
 
 test-gpu: ## on a machine with an NVIDIA GPU: install, build the releases, and run every test that needs it
 	@"$(PYTHON)" -m tests.gpu_run.device

@@ -23,6 +23,8 @@ MOST_LINE_BYTES = 4 << 20
 """The most bytes of a line."""
 MOST_EXAMPLES = 1_000_000
 """The most examples of a file."""
+MOST_LINES = 2 * MOST_EXAMPLES
+"""The most lines of a file, blank ones included: a small gzip file can hold a billion blank lines."""
 DEMO = Path(__file__).parent / "data"
 
 Purpose = Literal["evaluation", "calibration"]
@@ -127,6 +129,11 @@ def _lines(path: Path) -> Iterator[str]:
     line, start = 0, 0
     while start <= len(content):
         line += 1
+        if line > MOST_LINES:
+            raise DataError(
+                f"{path} has more than {MOST_LINES} lines, the most that are read",
+                hint="remove blank lines, or give a sample of it",
+            )
         newline = content.find(b"\n", start)
         end = len(content) if newline < 0 else newline
         if end - start > MOST_LINE_BYTES:

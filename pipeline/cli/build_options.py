@@ -11,6 +11,7 @@ from pipeline import targets
 from pipeline.cli import options
 from pipeline.cli.signature import flag
 from pipeline.errors import UsageError
+from pipeline.recipe import paths
 from pipeline.recipe import toml as recipe_toml
 from pipeline.recipe.plan import PLAIN
 from pipeline.recipe.recipe import Recipe, VariantName
@@ -192,7 +193,7 @@ def _check_used(variants: Sequence[VariantName], arguments: BuildArguments) -> N
 
 
 def _folder_name(source: str) -> str:
-    name = Path(source).resolve().name if Path(source).exists() else Path(source).name
+    name = Path(source).resolve().name if paths.exists(Path(source)) else Path(source).name
     if not name:
         raise UsageError(f"{source!r} gives the release no name", hint="choose one with --name")
     return name

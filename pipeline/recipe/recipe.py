@@ -9,6 +9,7 @@ from distilforge.manifest import Span
 
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
+from pipeline.recipe.paths import is_file
 from pipeline.recipe.plan import Plan, preset
 from pipeline.registry import unknown
 from pipeline.store import digests
@@ -95,9 +96,9 @@ class Recipe:
                     f"the span of {axis} must rise from at least 1, found {span.low}, {span.usual}, {span.high}"
                 )
         for kind, path in (("evaluation", self.evaluation), ("calibration", self.calibration)):
-            if path is not None and not path.is_file():
+            if path is not None and not is_file(path):
                 raise UsageError(f"there is no {kind} data at {path}", hint="give a .jsonl or .jsonl.gz file")
-        if self.plans is not None and not self.plans.is_file():
+        if self.plans is not None and not is_file(self.plans):
             raise UsageError(f"there is no file of plans {self.plans}", hint="`distilforge tune` writes one")
 
     @property

@@ -31,6 +31,7 @@ from distilforge.manifest import Span
 from distilforge.reader import MisfitError, Reader
 
 from pipeline.errors import UsageError
+from pipeline.recipe.paths import exists
 from pipeline.recipe.recipe import Recipe, VariantName
 from pipeline.recipe.toml_file import read_tables
 from pipeline.registry import unknown
@@ -108,7 +109,7 @@ def _checkpoint(value: object, folder: Path) -> object:
     if not isinstance(value, str) or not value:
         return value
     beside = folder / value
-    is_path = beside.exists() or value.startswith((".", "/")) or value.count("/") != 1
+    is_path = exists(beside) or value.startswith((".", "/")) or value.count("/") != 1
     return str(beside) if is_path else value
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from model_src import json_text
 from pipeline.errors import UsageError
 
-MOST_BYTES = 1 << 20
+MOST_BYTES = 256 << 10
 """The largest TOML file that is read."""
+MOST_DOTS = 1_000
+"""The most dots in a line: the time for a key such as a.b.c grows with the square of its parts."""
 
 
 def read_tables(path: Path, *, absent: UsageError) -> dict[str, object]:
@@ -20,7 +22,10 @@ def read_tables(path: Path, *, absent: UsageError) -> dict[str, object]:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES} bytes")
-        tables: dict[str, object] = tomllib.loads(content.decode("utf-8"))
+        text = content.decode("utf-8")
+        if any(line.count(".") > MOST_DOTS for line in text.split("\n")):
+            raise ValueError(f"it has a line with more than {MOST_DOTS} dots")
+        tables: dict[str, object] = tomllib.loads(text)
         json_text.check_levels(tables)
     except FileNotFoundError as cause:
         raise absent from cause

@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 import tokenizers
 from distilforge.errors import DistilforgeError
+from distilforge.limits import MOST_TOKENIZER_BYTES
 from distilforge.tokenizer import Text, Tokenizer, library_errors, load_tokenizer
 from tokenizers.implementations import BertWordPieceTokenizer
 
@@ -64,7 +65,7 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
                 f"{checkpoint.path} has no {TOKENIZER}, and its class of tokenizers is not made from {VOCABULARY}",
                 hint="save the tokenizer again: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
             )
-        _from_vocabulary(destination, checkpoint.path)
+        _from_vocabulary(destination, checkpoint.path, vocab_size)
 
     def damaged(problem: str) -> CheckpointError:
         return CheckpointError(
@@ -76,7 +77,8 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
         tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
     settings = added_tokens.read(destination, _SPECIAL_TOKENS if tokenizer_class.from_vocabulary else {})
     _add_tokens(destination / TOKENIZER, tokenizer, settings, damaged, is_made=is_made)
-    _check_size(tokenizer, checkpoint.path, vocab_size)
+    entries = tokenizer.get_vocab(with_added_tokens=True).values()
+    _check_size(1 + max(entries, default=-1), checkpoint.path, vocab_size)
     _complete(destination, tokenizer, longest)
     if checkpoint.sentence is not None:
         sentence_settings.follow(checkpoint.sentence, destination)
@@ -129,10 +131,14 @@ def _content(value: object, default: str) -> str:
     return value if isinstance(value, str) else default
 
 
-def _from_vocabulary(folder: Path, checkpoint: Path) -> None:
+def _from_vocabulary(folder: Path, checkpoint: Path, vocab_size: int) -> None:
     """Write tokenizer.json for vocab.txt in `folder`, a copy of that of `checkpoint`."""
     settings = _Settings.read(folder)
     vocabulary = checkpoint / VOCABULARY
+    if (folder / VOCABULARY).stat().st_size > MOST_TOKENIZER_BYTES:
+        raise CheckpointError(
+            f"{vocabulary} has more than {MOST_TOKENIZER_BYTES >> 20} MiB", hint="copy the file again"
+        )
     try:
         lines = (folder / VOCABULARY).read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as cause:
@@ -143,6 +149,8 @@ def _from_vocabulary(folder: Path, checkpoint: Path) -> None:
     pieces = {
         piece.rstrip("\r"): index for index, piece in enumerate(lines) if piece or index < len(lines) - 1
     }
+    # A tokenizer of more entries than the model has would be refused after seconds of work
+    _check_size(1 + max(pieces.values(), default=-1), checkpoint, vocab_size)
     missing = [token for token in settings.special.values() if token not in pieces]
     if missing:
         raise CheckpointError(
@@ -238,8 +246,7 @@ def _try(folder: Path, checkpoint: Path) -> None:
         ) from cause
 
 
-def _check_size(tokenizer: tokenizers.Tokenizer, checkpoint: Path, vocab_size: int) -> None:
-    entries = 1 + max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+def _check_size(entries: int, checkpoint: Path, vocab_size: int) -> None:
     if entries > vocab_size:
         raise CheckpointError(
             f"the tokenizer of {checkpoint} has {entries} entries, the model only {vocab_size} embeddings",

@@ -11,6 +11,7 @@ from distilforge.manifest import PassRecord, Verdict
 from pipeline.errors import UsageError, in_stage
 from pipeline.passes import base, registry
 from pipeline.precision import lazy_calibration
+from pipeline.recipe import paths
 from pipeline.recipe.plan import Plan
 from pipeline.recipe.recipe import check_head
 from pipeline.stages.transform import transform
@@ -122,7 +123,7 @@ def _check_fp32(graph: "Graph", path: Path) -> None:
 def _load(path: Path, output: Path) -> "Graph":
     from pipeline.graph import file as graph_file
 
-    if not path.is_file():
+    if not paths.is_file(path):
         raise UsageError(f"there is no ONNX file {path}", hint="`distilforge export` writes one")
     if output.resolve() == path.resolve():
         raise UsageError(f"{output} is the file that is read", hint="choose another --output")

@@ -117,10 +117,9 @@ def check_files(folder: Path, manifest: Manifest, *, digests: Iterable[str]) -> 
     """
     root = _real(folder)
     with contents.reading(root):
-        _check_inside(root, MANIFEST, root / MANIFEST)
-        for name, record in manifest.files.items():
-            _check_file(root, name, record)
-        _refuse_unlisted(root, manifest)
+        used = {_inside(root, MANIFEST, root / MANIFEST)}
+        used |= {_check_file(root, name, record) for name, record in manifest.files.items()}
+        _refuse_unlisted(root, manifest, used)
     parsed = {
         name: contents.read_recorded(root, name, manifest.files[name])
         for name in contents.PARSED
@@ -158,9 +157,10 @@ def _having_manifest(folder: Path) -> str:
     return ", ".join(names + below) or "none"
 
 
-def _check_file(root: Path, name: str, record: FileRecord) -> None:
+def _check_file(root: Path, name: str, record: FileRecord) -> Path:
+    """The file's path without links; ReleaseError if it leads out of the release, is absent, or has another size."""
     path = root / name
-    _check_inside(root, name, path)
+    target = _inside(root, name, path)
     if not path.is_file():
         raise ReleaseError(f"{name!r} is absent from {str(root)!r}", hint=contents.COPY_AGAIN)
     size = path.stat().st_size
@@ -169,18 +169,25 @@ def _check_file(root: Path, name: str, record: FileRecord) -> None:
             f"{name!r} in {str(root)!r} is damaged: it should have {record.bytes} bytes, found {size}",
             hint=contents.COPY_AGAIN,
         )
+    return target
 
 
-def _check_inside(root: Path, name: str, path: Path) -> None:
+def _inside(root: Path, name: str, path: Path) -> Path:
+    """`path` without links; ReleaseError if that is outside of `root`."""
     target = _real(path)
     if not is_inside(root, target):
         raise ReleaseError(
             f"{name!r} leaves the release folder: it leads to {str(target)!r}, outside {str(root)!r}",
             hint="copy the release with its links followed, for example `cp -rL`",
         )
+    return target
 
 
-def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
+def _refuse_unlisted(root: Path, manifest: Manifest, used: set[Path]) -> None:
+    """Raise ReleaseError for a file that could be read although the manifest does not list it.
+
+    `used` are the paths of the manifest and of the listed files, without links.
+    """
     for name in (contents.CONFIG, contents.TOKENIZER):
         if name not in manifest.files:
             raise ReleaseError(
@@ -191,9 +198,10 @@ def _refuse_unlisted(root: Path, manifest: Manifest) -> None:
     listed = {*manifest.files, MANIFEST, STATEMENT, SIGNATURE}
     engines = {str(PurePosixPath(file).parent) for variant in manifest.variants for file in variant.files}
     # A link to a listed file, or to a folder that contains one, is another name for what is used
-    used = {_real(root / name) for name in listed}
+    used = used | {_real(root / name) for name in (STATEMENT, SIGNATURE)}
     used |= {parent for path in used for parent in path.parents if parent.is_relative_to(root)}
-    unlisted = {path.relative_to(root).as_posix() for path in files_in(root, root) if _real(path) not in used}
+    present = {path.relative_to(root).as_posix() for path in files_in(root, root)}
+    unlisted = {name for name in present - listed if _real(root / name) not in used}
     for engine in sorted(engines):
         # The walk of the root does not enter an engine's folder that is a link
         beside = {path.relative_to(root).as_posix() for path in files_in(root / engine, root)} - listed

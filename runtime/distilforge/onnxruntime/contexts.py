@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from distilforge.errors import ReleaseError
 from distilforge.manifest import Variant
-from distilforge.onnxruntime.onnx_fields import Bytes, fields, text
+from distilforge.onnx_fields import Bytes, fields, text
 
 _OPERATOR = b"EPContext"
 _FILE, _EMBEDDED = "ep_cache_context", "embed_mode"

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from distilforge.checks import external_data
 from distilforge.checks.outputs import check_finite
 from distilforge.engine import Array
 from distilforge.errors import EngineError, ReleaseError, UnavailableError
@@ -133,9 +134,13 @@ def new_session(
     providers: Sequence[Provider] | None,
     **session_arguments: object,
 ) -> InferenceSession:
-    """Load the variant's first file into a session with fixed providers; ReleaseError where it does not load."""
+    """Load the variant's first file into a session with fixed providers; ReleaseError where it does not load.
+
+    It does not load if it keeps weights in a file that is not one of the variant's.
+    """
     import onnxruntime
 
+    external_data.check(folder, variant, variant.files[0])
     try:
         session: InferenceSession = onnxruntime.InferenceSession(
             folder / variant.files[0], options, **_provider_argument(providers), **session_arguments

@@ -7,7 +7,7 @@ import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
-from distilforge.onnxruntime.onnx_fields import Bytes, fields, text, varint
+from distilforge.onnx_fields import Bytes, fields, text, varint
 
 _SOURCES = frozenset(("Shape", "Size"))
 _SMALL = 64
@@ -27,12 +27,9 @@ def names(path: Path) -> frozenset[str]:
     Their values are a few whole numbers that the host needs for launching kernels, so engines for devices compute them
     on the host. Raises ValueError where the file is not an ONNX model.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        view = memoryview(content)
-        try:
-            return _names(view)
-        finally:
-            view.release()
+    with path.open("rb") as file:
+        # Not closed: on the way to an error there are still views of it
+        return _names(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
 
 
 def _names(model: Bytes) -> frozenset[str]:

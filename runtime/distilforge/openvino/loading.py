@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distilforge.checks import external_data
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Tensor, Variant
 from distilforge.openvino import package
@@ -73,6 +74,7 @@ def _compile_graph(variant: Variant, folder: Path, properties: Mapping[str, str]
             f"the variant {variant.name!r:.200} has the graph {name!r:.200}; it must be an ONNX file, {_SUFFIX}",
             hint="publish the release again",
         )
+    external_data.check(folder, variant, name)
     try:
         reader = openvino.frontend.FrontEndManager().load_by_framework("onnx")
         model = reader.convert(reader.load(str(folder / name)))

@@ -351,3 +351,14 @@ def test_the_lines_in_the_readme_are_examples_of_every_head(tmp_path: Path) -> N
     for head, line in zip(heads, lines, strict=True):
         assert len(load(write(tmp_path, line), head, ("positive", "CAP", "O", "PERIOD"))) == 1
         assert f"| `{head}` |" in readme
+
+
+def test_a_file_of_too_many_lines_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Blank lines too: packed, a billion of them are a small file."""
+    monkeypatch.setattr(data, "MOST_LINES", 3)
+    path = write(tmp_path, GOOD["features"])
+    path.write_text(path.read_text(encoding="utf-8") + "\n" * 1, encoding="utf-8")
+    assert load(path, "features", ())
+    path.write_text(path.read_text(encoding="utf-8") + "\n" * 3, encoding="utf-8")
+    error = refusal(path, "features")
+    assert "more than 3 lines" in error.message

@@ -16,6 +16,7 @@ from distilforge.tensorrt.kernels import KernelCache
 from distilforge.tensorrt.loading import load_engine
 from distilforge.tensorrt.settings import EngineSettings
 from distilforge.tensorrt.toolkit import LoadedEngine
+from onnx import GraphProto, ModelProto, TensorProto
 
 from tests.device_release import compiled, device_variant
 from tests.fake_gpu.cuda import FakeCuda
@@ -156,6 +157,12 @@ def test_code_in_an_engine_runs_only_where_it_must(tmp_path: Path, cuda: FakeCud
 class TestStripped:
     variant = replace(device_variant("tensorrt"), oracle="tensorrt/trt-fp16.onnx")
 
+    @pytest.fixture(autouse=True)
+    def _graph(self, tmp_path: Path) -> None:
+        """An ONNX file without a graph, whose field 1 is the version of the format."""
+        (tmp_path / "tensorrt").mkdir()
+        (tmp_path / self.variant.oracle).write_bytes(b"\x08\x0a")
+
     def test_weights_come_from_the_graph(self, tmp_path: Path, cuda: FakeCuda) -> None:
         toolkit = Toolkit(cuda)
         load(tmp_path, toolkit, TENSORRT, variant=self.variant, weights_stripped="true")
@@ -170,3 +177,11 @@ class TestStripped:
         toolkit.refits = False
         with pytest.raises(ReleaseError, match="do not fit the engine"):
             load(tmp_path, toolkit, TENSORRT, variant=self.variant, weights_stripped="true")
+
+    def test_weights_in_another_file(self, tmp_path: Path, cuda: FakeCuda) -> None:
+        tensor = TensorProto(name="w", data_location=TensorProto.EXTERNAL)
+        tensor.external_data.add(key="location", value="../../secret")
+        model = ModelProto(graph=GraphProto(initializer=[tensor]))
+        (tmp_path / self.variant.oracle).write_bytes(model.SerializeToString())
+        with pytest.raises(ReleaseError, match=r"keeps weights in '\.\./\.\./secret'"):
+            load(tmp_path, Toolkit(cuda), TENSORRT, variant=self.variant, weights_stripped="true")

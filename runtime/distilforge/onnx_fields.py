@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
+_MOST_TAG = 1 << 32
 
 Bytes = memoryview
 
@@ -15,11 +16,14 @@ def text(value: Bytes) -> str:
 def fields(message: Bytes) -> Iterator[tuple[int, int | Bytes]]:
     """The number and the value of every field: a whole number, or the bytes of a text, a message or packed numbers.
 
-    Raises ValueError where the message is cut short or has a field of an unknown kind.
+    Raises ValueError where the message is cut short, or has a field of an unknown kind or with too large a number.
     """
     place, end = 0, len(message)
     while place < end:
         tag, place = varint(message, place)
+        if tag >= _MOST_TAG:
+            # Other readers drop the higher bits, and would see another field
+            raise ValueError(f"field {tag >> 3} has too large a number")
         kind = tag & 7
         if kind == _VARINT:
             value, place = varint(message, place)

@@ -1,0 +1,25 @@
+"""Paths of users and recipes, which may be any text.
+
+`Path.is_file` raises OSError for a name that is too long, and os.path does not.
+"""
+
+import os
+from pathlib import Path
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file at `path`; False for a path that no file can have."""
+    return os.path.isfile(path)  # noqa: PTH113 - see above
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything at `path`; False for a path that nothing can have."""
+    return os.path.exists(path)  # noqa: PTH110 - see above
+
+
+def is_file_inside(folder: Path, name: str) -> bool:
+    """Whether the path `name`, relative to `folder`, is a file that lies inside, after all links."""
+    if "\0" in name:
+        return False
+    root, target = (Path(os.path.realpath(path)) for path in (folder, folder / name))
+    return target.is_relative_to(root) and is_file(target)

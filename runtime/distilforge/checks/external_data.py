@@ -1,0 +1,87 @@
+"""Checks where an ONNX file keeps its weights, before an engine reads them.
+
+A tensor can name a file with its values, and some engines, such as ONNX Runtime 1.21.1, read it wherever it is.
+ONNX files are protocol buffers; the numbers here are the fields of onnx/onnx.proto.
+"""
+
+import mmap
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from distilforge.errors import ReleaseError
+from distilforge.manifest import Variant
+from distilforge.onnx_fields import Bytes, fields, text
+
+SUFFIX = ".onnx"
+"""Engines may read a file with another suffix as another format."""
+_LOCATION = b"location"
+_TENSOR, _ENTRY = "tensor", "entry"
+_HINT = "do not use this release unless you trust where it came from"
+# The fields of each message that lead to a tensor. Those of an attribute: t, g, tensors, graphs, sparse_tensor(s)
+_BELOW: Mapping[str, Mapping[int, str]] = {
+    "model": {7: "graph", 25: "function"},
+    "graph": {1: "node", 5: _TENSOR, 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: _TENSOR, 6: "graph", 10: _TENSOR, 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: _TENSOR, 2: _TENSOR},
+    _TENSOR: {13: _ENTRY},
+}
+# Searched instead of read field by field: without the word, there is no location
+_SEARCHED = ("node", "function")
+_MOST_LEVELS = 64
+
+
+def check(folder: Path, variant: Variant, name: str) -> None:
+    """Raise ReleaseError if the ONNX file `name` of `variant` keeps weights in a file that is not the variant's."""
+    if not name.endswith(SUFFIX):
+        raise ReleaseError(
+            f"the file {name!r:.200} of {variant.name!r:.200} must have a name that ends in {SUFFIX}",
+            hint=_HINT,
+        )
+    try:
+        outside = locations(folder / name)
+    except (OSError, ValueError) as cause:
+        raise ReleaseError(
+            f"{name!r:.200} is not a readable ONNX file: {cause}", hint="publish the release again"
+        ) from cause
+    for location in sorted(outside):
+        if (PurePosixPath(name).parent / location).as_posix() not in variant.files:
+            raise ReleaseError(
+                f"{name!r:.200} keeps weights in {location!r:.200}, which is not one of the files of the variant "
+                f"{variant.name!r:.200}",
+                hint=_HINT,
+            )
+
+
+def locations(path: Path) -> frozenset[str]:
+    """The files with weights that the ONNX file `path` names, relative to its folder.
+
+    Raises ValueError if it is not an ONNX file, and OSError if it cannot be read.
+    """
+    with path.open("rb") as file:
+        # Not closed: on the way to an error there are still views of it
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return frozenset(_locations(memoryview(content), "model", _MOST_LEVELS))
+
+
+def _locations(message: Bytes, kind: str, levels: int) -> Iterator[str]:
+    """The locations of external data in a message of the kind `kind`, and in all messages below it."""
+    if levels == 0:
+        raise ValueError(f"its messages are nested more than {_MOST_LEVELS} deep")
+    below = _BELOW[kind]
+    for number, value in fields(message):
+        if isinstance(value, int) or number not in below:
+            continue
+        inner = below[number]
+        if inner == _ENTRY:
+            yield from _location(value)
+        elif inner not in _SEARCHED or _LOCATION in bytes(value):
+            yield from _locations(value, inner, levels - 1)
+
+
+def _location(entry: Bytes) -> Iterator[str]:
+    """The value of an entry of external_data whose key is "location"."""
+    parts = {number: text(value) for number, value in fields(entry) if not isinstance(value, int)}
+    if parts.get(1) == _LOCATION.decode():
+        yield parts.get(2, "")
