@@ -10,6 +10,7 @@ from pipeline.bisection.hybrid import Hybrid
 from validation.answers.accuracy import Comparison, Evaluation
 from validation.answers.batches import Bools, Feeds, Run, batches
 from validation.gates import Gates
+from validation.statistics.metrics import Array
 from validation.statistics.sequential import single_look
 from validation.tasks.base import Floats
 
@@ -31,7 +32,7 @@ class Noise:
     """Energy of the differences."""
     rows: int = 0
     """How many rows of channels were added."""
-    means: Floats = field(default_factory=lambda: np.zeros(()))
+    means: Array = field(default_factory=lambda: np.zeros(1))
     """The mean of the expected values in each channel, (C,)."""
     deviations: float = 0.0
     """Energy of the expected values around the means of their channels."""
