@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from distilforge.backends import backends
-from distilforge.checks.feeds import Array
 from distilforge.cuda.arrays import DeviceArray
-from distilforge.engine import Engine
+from distilforge.engine import Array, Engine
 from distilforge.manifest import Variant
 from distilforge.tensorrt.engine import TensorRTEngine
 from distilforge.tensorrt.settings import KERNELS
