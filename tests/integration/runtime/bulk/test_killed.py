@@ -1,0 +1,65 @@
+"""10,000 texts, killed at five random moments: the output is that of a run that nothing disturbed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from tests.integration.runtime.bulk.conftest import BAD, ROWS, command, run, write_texts
+from tests.runtime_release import LABELS, published
+
+KILLS = 5
+ATTEMPTS = 12
+
+
+def receipts(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("killed.jsonl.run/part-*.json")}
+
+
+def test_killed_at_five_random_moments(tmp_path: Path) -> None:
+    release = published("sequence_classification", LABELS["sequence_classification"]).release
+    texts = write_texts(tmp_path / "texts.jsonl", ROWS)
+    arguments = (release, "--input", texts, "--workers", "2")
+    started = time.monotonic()
+    run(*arguments, "--output", tmp_path / "undisturbed.jsonl")
+    seconds = time.monotonic() - started
+    seed = random.SystemRandom().randrange(10**9)
+    moments = random.Random(seed)
+    output = tmp_path / "killed.jsonl"
+    saved: list[int] = []
+    # A run that was quicker than the signal has finished, and the next one begins again
+    force: list[str] = []
+    for attempt in range(ATTEMPTS):
+        before = receipts(tmp_path)
+        process = subprocess.Popen(
+            command(*arguments, "--output", output, "--save-every", "0.05", *force),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        # Every other kill comes when something was saved, so that there is something to go on from
+        while attempt % 2 and process.poll() is None and receipts(tmp_path) == before:
+            time.sleep(0.005)
+        time.sleep(seconds * moments.random() * (0.05 if attempt % 2 else 0.5))
+        force = ["--force"]
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            if process.wait() == -signal.SIGKILL:
+                saved.append(len(receipts(tmp_path)))
+                force = []
+        if len(saved) == KILLS:
+            break
+    story = f"seed {seed}: saved parts after each kill {saved}"
+    assert len(saved) == KILLS, story
+    result = json.loads(run(*arguments, "--output", output, "--json"))
+    assert (result["rows"], result["errors"]) == (ROWS, len(BAD)), story
+    assert max(saved) > 0, story
+    killed, undisturbed = (
+        sorted(path.read_bytes().splitlines()) for path in (output, tmp_path / "undisturbed.jsonl")
+    )
+    assert len(killed) == ROWS, story
+    assert killed == undisturbed, story
+    assert sorted(path.name for path in tmp_path.glob("killed.jsonl.run/*")) == ["finished.json", "job.json"]
