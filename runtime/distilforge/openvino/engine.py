@@ -58,8 +58,7 @@ class OpenVinoEngine:
             # The request's own arrays are written again by its next run, so outputs are copied
             results = request.infer(dict(feeds), share_inputs=True, share_outputs=False)
             return {output.name: results[index] for index, output in enumerate(self._outputs)}
-        # OpenVINO's errors, and what numpy raises for lack of memory
-        except (RuntimeError, MemoryError) as cause:
+        except Exception as cause:
             shapes = ", ".join(f"{name} {array.shape}" for name, array in feeds.items())
             raise EngineError(
                 f"OpenVINO failed on {shapes}: {cause}", hint="smaller batches need less memory"

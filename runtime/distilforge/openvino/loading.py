@@ -31,6 +31,8 @@ def load_engine(variant: Variant, folder: Path, *, threads: int | None) -> OpenV
     where this machine does not compute in the precision that was validated.
     """
     validated = settings(variant)
+    _check_format(variant)
+    external_data.check(folder, variant, variant.files[0])
     properties = {**validated, **Streams.of(threads, processors()).properties()}
     compiled = _compile(variant, folder, properties)
     _check_precision(variant, compiled, validated[PRECISION])
@@ -39,6 +41,16 @@ def load_engine(variant: Variant, folder: Path, *, threads: int | None) -> OpenV
         inputs=[_tensor(value) for value in compiled.inputs],
         outputs=[_tensor(value) for value in compiled.outputs],
     )
+
+
+def _check_format(variant: Variant) -> None:
+    """Raise ReleaseError for another format than ONNX: OpenVINO reads many, and only this one is validated."""
+    if not variant.files[0].endswith(_SUFFIX):
+        raise ReleaseError(
+            f"the variant {variant.name!r:.200} has the graph {variant.files[0]!r:.200}; it must be an ONNX file, "
+            f"{_SUFFIX}",
+            hint="publish the release again",
+        )
 
 
 def _compile(variant: Variant, folder: Path, properties: Mapping[str, str]) -> "openvino.CompiledModel":
@@ -68,18 +80,12 @@ def _compile_graph(variant: Variant, folder: Path, properties: Mapping[str, str]
     import openvino
 
     name = variant.files[0]
-    # OpenVINO reads many formats and guesses which; only this one is validated
-    if not name.endswith(_SUFFIX):
-        raise ReleaseError(
-            f"the variant {variant.name!r:.200} has the graph {name!r:.200}; it must be an ONNX file, {_SUFFIX}",
-            hint="publish the release again",
-        )
-    external_data.check(folder, variant, name)
     try:
         reader = openvino.frontend.FrontEndManager().load_by_framework("onnx")
         model = reader.convert(reader.load(str(folder / name)))
         return package.core().compile_model(model, DEVICE, dict(properties))
-    except RuntimeError as cause:
+    # Its reader of ONNX files has errors of other classes
+    except Exception as cause:
         raise ReleaseError(
             f"OpenVINO {openvino.__version__} cannot load {name!r:.200}: {cause}",
             hint="a newer graph may need `pip install --upgrade openvino`",
