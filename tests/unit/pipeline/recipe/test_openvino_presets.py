@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from distilforge.machine.exact_int8 import PRECISE
 
 from model_src import heads
 from pipeline import targets
@@ -29,7 +28,8 @@ def test_a_plan_applies_to_every_head(precision: str, head: str) -> None:
     assert all(transform(graph, plan, calibration(head)).verdicts)
     check(graph)
     assert domains(graph) <= targets.targets.find(TARGET).domains
-    for given, wanted in zip(answer(graph, inputs, entries=PRECISE), expected, strict=True):
+    # Optimized, ONNX Runtime fuses quantized products, which saturate on x86 without VNNI
+    for given, wanted in zip(answer(graph, inputs, optimized=False), expected, strict=True):
         assert given.dtype == np.float32
         assert relative_error(given, wanted) < NEAR[precision]
 
