@@ -63,7 +63,13 @@ class Noise:
     @property
     def share(self) -> float:
         """The energy of errors as a share of the signal's; 0 where there is no error."""
-        return self.error / self.signal if self.signal else float(self.error > 0)
+        return share([self])
+
+
+def share(noises: Collection[Noise]) -> float:
+    """The energy of all errors in `noises` as a share of that of all signals; 0 where there is no error."""
+    error, signal = sum(noise.error for noise in noises), sum(noise.signal for noise in noises)
+    return error / signal if signal else float(error > 0)
 
 
 def decibels(share: float) -> float | None:
@@ -126,8 +132,8 @@ class Trial:
     """Boundaries that the variant computes."""
     unpaired: frozenset[int]
     """Boundaries at which nothing is exchanged."""
-    noise: Noise = field(default_factory=Noise)
-    """The noise of the batches so far."""
+    noises: Mapping[str, Noise]
+    """The noise of the batches so far in each output, by its name."""
 
     def run(self, feeds: Feeds) -> Mapping[str, Floats]:
         """The outputs for one batch."""
@@ -144,7 +150,13 @@ def try_all(
 ) -> dict[str, Outcome]:
     """The outcome of each set of quantized boundaries on the same texts, by the set's name."""
     trials = {
-        name: Trial(hybrid=hybrid, quantized=quantized, unpaired=unpaired) for name, quantized in sets.items()
+        name: Trial(
+            hybrid=hybrid,
+            quantized=quantized,
+            unpaired=unpaired,
+            noises={output: Noise() for output in hybrid.outputs},
+        )
+        for name, quantized in sets.items()
     }
     expected: dict[str, Floats] = {}
     tokens: list[Bools] = []
@@ -161,7 +173,7 @@ def try_all(
             steps.done()
             outputs = trial.run(feeds)
             for name, output in outputs.items():
-                trial.noise.add(
+                trial.noises[name].add(
                     *_at_tokens(tokens[0], expected[name], output), has_channels=hybrid.outputs[name]
                 )
             return outputs
@@ -178,7 +190,8 @@ def try_all(
         progress=lambda done, of: None,
     )
     return {
-        name: Outcome(noise=trial.noise.share, comparison=comparisons[name]) for name, trial in trials.items()
+        name: Outcome(noise=share(trial.noises.values()), comparison=comparisons[name])
+        for name, trial in trials.items()
     }
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distilforge import DistilforgeError
-from distilforge.benchmark.conditions import present_conditions
-from distilforge.benchmark.records import BenchmarkRecord
+from distilforge.records.benchmark_records import BenchmarkRecord
+from distilforge.records.conditions import present_conditions
 from distilforge.release import read_manifest
 
 from tests.fuzz import samples

@@ -12,12 +12,9 @@ from pipeline.recipe import plan as plans
 from tests.fuzz.mutations import document
 from tests.fuzz.target import Input, Reader, Target, Use
 
-_SETTINGS = b'session = { "session.dynamic_block_base" = 4 }\n'
-
 
 def _samples(folder: Path) -> Sequence[Input]:
-    content = (plans.PRESETS / "onnxruntime-cpu.toml").read_bytes()
-    return (Input(name="plans.toml", content=content.replace(b"[int8]\n", b"[int8]\n" + _SETTINGS)),)
+    return (Input(name="plans.toml", content=(plans.PRESETS / "onnxruntime-cpu.toml").read_bytes()),)
 
 
 def _prepare(folder: Path, work: Path) -> Reader:

@@ -26,11 +26,20 @@ def write(folder: Path, location: str, *, in_node: bool) -> Path:
 
 
 @pytest.mark.parametrize("in_node", [False, True])
-@pytest.mark.parametrize("location", ["../secret", "link", "absent"])
-def test_weights_that_are_not_beside_the_graph(tmp_path: Path, location: str, in_node: bool) -> None:
+@pytest.mark.parametrize(
+    ("location", "problem"),
+    [
+        ("../secret", "which lies outside the model's folder"),
+        ("link", "which is a link to .*secret, outside its folder"),
+        ("absent", "which is not beside it"),
+    ],
+)
+def test_weights_that_are_not_beside_the_graph(
+    tmp_path: Path, location: str, problem: str, in_node: bool
+) -> None:
     (tmp_path / "secret").write_bytes(b"secret, 16 bytes")
     path = write(tmp_path / "graph", location, in_node=in_node)
     (path.parent / "link").symlink_to(tmp_path / "secret")
-    with pytest.raises(UsageError, match=rf"keeps weights in '{location}', which is not beside it"):
+    with pytest.raises(UsageError, match=rf"keeps weights in '{location}', {problem}"):
         single_graph.fuse(path, ("constants",), tmp_path / "output.onnx")
     assert not (tmp_path / "output.onnx").exists()
