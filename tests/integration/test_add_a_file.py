@@ -70,7 +70,7 @@ from bench.gpu.subjects import Subject, subjects
 
 subjects.add(
     Subject(
-        name="a-first-name", title="Nothing", settings="", clock="", packages=(), prepare=checkpoint.copy, open=str
+        name="a-first-name", title="Nothing", settings="", packages=(), prepare=checkpoint.copy, open=str
     )
 )
 ''',
