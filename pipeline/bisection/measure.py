@@ -98,8 +98,9 @@ def local_noise(hybrid: Hybrid, feeds: Sequence[Feeds], *, unpaired: Collection[
     for batch in feeds:
         ends = hybrid.ends(batch, unpaired=unpaired)
         for noise, (expected, quantized), has_channels in zip(noises, ends, hybrid.channels, strict=True):
+            tokens = batch["attention_mask"] != 0
             noise.add(
-                *_at_tokens(batch["attention_mask"] != 0, expected, quantized), has_channels=has_channels
+                *_at_tokens(tokens, expected, quantized, has_channels=has_channels), has_channels=has_channels
             )
     return [noise.share for noise in noises]
 
@@ -173,8 +174,10 @@ def try_all(
             steps.done()
             outputs = trial.run(feeds)
             for name, output in outputs.items():
+                has_channels = hybrid.outputs[name]
                 trial.noises[name].add(
-                    *_at_tokens(tokens[0], expected[name], output), has_channels=hybrid.outputs[name]
+                    *_at_tokens(tokens[0], expected[name], output, has_channels=has_channels),
+                    has_channels=has_channels,
                 )
             return outputs
 
@@ -210,9 +213,15 @@ def _sum_of_others(noises: Sequence[float], index: int) -> float:
     return sum(noise for other, noise in enumerate(noises) if other != index)
 
 
-def _at_tokens(tokens: Bools, expected: Floats, actual: Floats) -> tuple[Floats, Floats]:
-    """Both arrays at `tokens` only, where they have a token axis: no answer depends on the padding."""
+def _at_tokens(
+    tokens: Bools, expected: Floats, actual: Floats, *, has_channels: bool
+) -> tuple[Floats, Floats]:
+    """Both arrays at `tokens` only, where they have a token axis: no answer depends on the padding.
+
+    An axis of channels is not one of tokens, although a text may have as many tokens.
+    """
     tokens = tokens.reshape(-1, tokens.shape[-1])
-    if expected.shape[:2] != tokens.shape or bool(tokens.all()):
+    axes = expected.shape[:-1] if has_channels else expected.shape
+    if axes[:2] != tokens.shape or bool(tokens.all()):
         return expected, actual
     return expected[tokens], actual[tokens]
