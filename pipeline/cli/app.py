@@ -19,7 +19,6 @@ from pipeline.cli import (
     display,
     graph_commands,
     options,
-    run_command,
     streams,
     trust_commands,
 )
@@ -251,14 +250,19 @@ FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opt
 @app.command(context_settings=FORWARDED, add_help_option=False)
 def bench(context: typer.Context) -> None:
     """Time a release's variants on this machine, so that distilforge.open takes the fastest here from now on."""
+    _forward(context)
+
+
+@app.command(context_settings=FORWARDED, add_help_option=False)
+def run(context: typer.Context) -> None:
+    """Answer every row of a file; the same command goes on where a run was ended."""
+    _forward(context)
+
+
+def _forward(context: typer.Context) -> None:
     from distilforge import command_line
 
-    raise typer.Exit(command_line.main(["bench", *context.args], program="distilforge"))
-
-
-app.command(
-    epilog="Example: `distilforge run artifacts/sentiment --input texts.parquet --output answers.parquet`"
-)(run_command.run)
+    raise typer.Exit(command_line.main([str(context.info_name), *context.args], program="distilforge"))
 
 
 def main() -> None:

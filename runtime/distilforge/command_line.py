@@ -100,7 +100,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND")
-    bulk_command.add_parser(commands, PROGRAM, _run)
+    bulk_command.add_parser(commands, program, _run)
     bench_parser = commands.add_parser(
         "bench",
         help="time a release's variants on this machine, so that distilforge.open takes the fastest",
