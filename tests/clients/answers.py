@@ -28,7 +28,13 @@ def main(output: str, *releases: str) -> None:
         manifest = read_manifest(resolve(release))
         for variant in manifest.variants:
             if variant.target == TARGET:
-                session = distilforge.open(release, variant=variant.name, threads=1, allow_unvalidated=True)
+                try:
+                    session = distilforge.open(
+                        release, variant=variant.name, threads=1, allow_unvalidated=True
+                    )
+                except distilforge.UnavailableError as error:
+                    sys.stderr.write(f"{manifest.name}: {error}\n")
+                    continue
                 for way, arrays in (("batch", _together(session)), ("alone", _alone(session))):
                     answers |= {
                         f"{manifest.name} {variant.name} {name} {way}": array

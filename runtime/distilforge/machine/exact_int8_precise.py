@@ -7,11 +7,27 @@ On x86 without VNNI ONNX Runtime then turns signed weights into unsigned ones, w
 from functools import cache
 
 from distilforge.machine import needs
-from distilforge.machine.exact_int8 import PRECISE, deviation, extremes
+from distilforge.machine.exact_int8 import PRECISE, deviation, exact_int8, extremes
+
+OLDEST = "1.30"
+"""Before it, ONNX Runtime aborts the process where it turns weights that have no zero point into unsigned ones."""
 
 
 @needs.register("exact-int8-precise")
 @cache
 def exact_int8_precise() -> str | None:
     """Why the products are not exact, or None if they are; takes about 1 ms once onnxruntime is imported."""
+    import onnxruntime
+
+    observed = exact_int8()
+    if observed is None:
+        # Exact without the setting too, which changes nothing then
+        return None
+    if _numbers(onnxruntime.__version__) < _numbers(OLDEST):
+        return f"{observed}; onnxruntime {OLDEST} and later can be exact: pip install --upgrade onnxruntime"
     return deviation(*extremes(), PRECISE)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version."""
+    return tuple(int(part) for part in version.split(".")[:2])

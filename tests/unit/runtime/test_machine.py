@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 from distilforge import machine
-from distilforge.machine import exact_int8, openvino_bf16, openvino_exact_int8
+from distilforge.machine import exact_int8, exact_int8_precise, openvino_bf16, openvino_exact_int8
 from distilforge.machine.onnx_bytes import OPSET, matmul_integer, quantized_matmul
 from distilforge.openvino import one_product, package
 from distilforge.records.processor import Processor
@@ -63,6 +63,19 @@ def test_a_kernel_that_saturates_is_seen(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_products_are_exact_on_every_processor_with_the_precise_setting() -> None:
     assert exact_int8.deviation(*exact_int8.extremes(), exact_int8.PRECISE) is None
     assert machine.lacking(["exact-int8-precise"]) is None
+
+
+def test_older_versions_are_not_asked_for_precise_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They abort the process, so nothing may be run with the setting."""
+    monkeypatch.setattr(exact_int8_precise, "exact_int8", lambda: "sums are cut off")
+    monkeypatch.setattr(exact_int8_precise, "deviation", lambda *arguments: pytest.fail("it was run"))
+    monkeypatch.setattr(onnxruntime, "__version__", "1.29.0")
+    observed = exact_int8_precise.exact_int8_precise.__wrapped__()
+    assert observed == (
+        "sums are cut off; onnxruntime 1.30 and later can be exact: pip install --upgrade onnxruntime"
+    )
+    monkeypatch.setattr(exact_int8_precise, "exact_int8", lambda: None)
+    assert exact_int8_precise.exact_int8_precise.__wrapped__() is None
 
 
 def test_an_unknown_need_is_not_met() -> None:
