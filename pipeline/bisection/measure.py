@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from pipeline.bisection.hybrid import Hybrid
 from validation.answers.accuracy import Comparison, Evaluation
 from validation.answers.batches import Bools, Feeds, Run, batches
+from validation.answers.channels import Channels
 from validation.gates import Gates
-from validation.statistics.metrics import Array
 from validation.statistics.sequential import single_look
 from validation.tasks.base import Floats
 
@@ -30,35 +31,33 @@ class Noise:
 
     error: float = 0.0
     """Energy of the differences."""
-    rows: int = 0
-    """How many rows of channels were added."""
-    means: Array = field(default_factory=lambda: np.zeros(1))
-    """The mean of the expected values in each channel, (C,)."""
-    deviations: float = 0.0
-    """Energy of the expected values around the means of their channels."""
+    channels: Channels | None = None
+    """What varies in the expected values; None before there are any."""
 
     def add(self, expected: Floats, actual: Floats, *, has_channels: bool) -> None:
-        """Add the values of one batch; the last of their axes holds channels if `has_channels`, or else there is one.
+        """Add the values of one batch; the last of their axes holds channels if `has_channels`.
 
-        The means are updated as by Chan, Golub and LeVeque (1983).
+        Otherwise there is one channel.
         """
         difference = actual - expected
         self.error += float(np.vdot(difference, difference))
-        rows_RC = expected.reshape(-1, expected.shape[-1] if has_channels else 1).astype(np.float64)
-        if not len(rows_RC):
+        if not expected.size:
             return
-        means_C = rows_RC.mean(axis=0)
-        shift_C = means_C - self.means
-        total = self.rows + len(rows_RC)
-        self.deviations += float(((rows_RC - means_C) ** 2).sum())
-        self.deviations += float((shift_C**2).sum()) * self.rows * len(rows_RC) / total
-        self.means = self.means + shift_C * (len(rows_RC) / total)
-        self.rows = total
+        batch = Channels.of(
+            torch.from_numpy(expected.astype(np.float64)),
+            torch.from_numpy(np.abs(difference)),
+            ("channel",) if has_channels else ("sequence",),
+        )
+        self.channels = batch if self.channels is None else self.channels.with_more(batch)
 
     @property
     def signal(self) -> float:
         """Energy of the signal; with a single row, that of its values, since nothing shows what is constant."""
-        return self.deviations if self.rows > 1 else float(np.vdot(self.means, self.means))
+        if self.channels is None:
+            return 0.0
+        if self.channels.rows > 1:
+            return float(self.channels.squares.sum())
+        return float(np.vdot(self.channels.means, self.channels.means))
 
     @property
     def share(self) -> float:
