@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+import tempfile
 from pathlib import Path
 
 from distilforge.errors import UnavailableError
@@ -21,6 +22,22 @@ def folder(name: str) -> Path:
     for path in (own, own / name):
         _check_private(path)
     return own / name
+
+
+def replace_file(path: Path, *parts: bytes, prefix: str) -> None:
+    """Write `parts` to the file `path` atomically; its folder is made so that only this user can write it.
+
+    The name of the temporary file beside it begins with `prefix`. Raises OSError if it cannot be written.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(parts)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def _base() -> Path:

@@ -5,8 +5,6 @@ OpenVINO has a cache of its own (CACHE_DIR), which trusts what it reads: a file 
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,17 +67,7 @@ class CompiledModelFile:
     def write(self, model: bytes) -> None:
         """Keep `model`; the file is replaced atomically."""
         try:
-            # A model is code: other users must not be able to write it
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".model-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(self._digest(model))
-                    file.write(model)
-                Path(temporary).replace(self.path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            user_cache.replace_file(self.path, self._digest(model), model, prefix=".model-")
         except OSError as cause:
             _logger.warning("a compiled model cannot be kept in %s: %s", self.path, cause)
 

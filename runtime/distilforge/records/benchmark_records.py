@@ -7,13 +7,12 @@ file that cannot be read, or that holds something else, counts as absent.
 import json
 import logging
 import math
-import os
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from distilforge import user_cache
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Manifest
 from distilforge.reader import Reader
@@ -103,16 +102,8 @@ def write_record(record: BenchmarkRecord) -> Path:
     """
     try:
         folder = record_files.records_folder()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / record_files.record_name(record.release, asdict(record.conditions))
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=_TEMPORARY)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(record.to_json())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        user_cache.replace_file(path, record.to_json().encode(), prefix=_TEMPORARY)
         _remove_oldest(folder)
     except OSError as cause:
         raise UnavailableError(

@@ -2,13 +2,13 @@
 
 import hashlib
 import logging
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+
+from distilforge import user_cache
 
 _logger = logging.getLogger("distilforge")
 # Kernels for one shape are compiled in the background, some time after its first run. Each pause is twice the last
@@ -87,16 +87,7 @@ class KernelCache:
             if not blob or digest == self._saved:
                 return False
             try:
-                # The kernels are code: other users must not be able to write them
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".kernels-")
-                try:
-                    with os.fdopen(handle, "wb") as file:
-                        file.write(blob)
-                    Path(temporary).replace(self._path)
-                except BaseException:
-                    Path(temporary).unlink(missing_ok=True)
-                    raise
+                user_cache.replace_file(self._path, blob, prefix=".kernels-")
             except OSError as cause:
                 _logger.warning("kernels cannot be kept in %s: %s", self._path, cause)
                 return False
