@@ -57,6 +57,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "status_line": set(),
         "telemetry": set(),
         "user_cache": set(),
+        "versions": set(),
         "cuda": set(),
         "reader": {"json_text"},
         "manifest": {"reader"},
@@ -73,8 +74,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "trust": {"contents", "json_text", "manifest", "release"},
         "tensorrt": {"checks", "cuda", "engine", "manifest", "user_cache"},
         "records": {"cuda", "manifest", "reader", "user_cache"},
-        "openvino": {"checks", "engine", "manifest", "plugin", "user_cache"},
-        "machine": {"openvino", "records"},
+        "openvino": {"checks", "engine", "manifest", "plugin", "user_cache", "versions"},
+        "machine": {"openvino", "records", "versions"},
         "onnxruntime": {
             "checks",
             "cuda",
@@ -87,6 +88,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "release",
             "tensorrt",
             "user_cache",
+            "versions",
         },
         "backends": {"engine", "machine", "manifest", "onnxruntime", "openvino", "plugin", "tensorrt"},
         "opening": {

@@ -8,8 +8,6 @@ from pathlib import Path
 from distilforge import machine
 from distilforge.backends import backends
 from distilforge.errors import UnavailableError
-from distilforge.machine.exact_int8 import PRECISE
-from distilforge.machine.exact_int8_precise import exact_int8_precise
 from distilforge.manifest import Variant
 from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime.engine import OnnxRuntimeEngine
@@ -47,10 +45,6 @@ class OnnxRuntimeCpu:
     ) -> OnnxRuntimeEngine:
         import onnxruntime
 
-        if variant.session.items() >= PRECISE.items() and (reason := exact_int8_precise()) is not None:
-            raise UnavailableError(
-                f"the variant {variant.name!r:.200} cannot run here: {reason}", hint="open another variant"
-            )
         asked = DEFAULT_PROVIDERS if providers is None else tuple(providers)
         onnxruntime_engine.check_available(asked, onnxruntime.get_available_providers())
         options = onnxruntime_engine.new_options(threads)

@@ -5,7 +5,7 @@ On x86 without VNNI its kernels add pairs of products in 16 bits (VPMADDUBSW), w
 of the largest values shows it, on any processor. Variants with the setting in PRECISE need exact-int8-precise instead.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
 
@@ -45,7 +45,7 @@ def deviation(
     `entries` are settings of the session, as `Variant.session` has them.
 
     The weights are a constant, as in the graphs that need this: ONNX Runtime packs constants and has special kernels
-    for them. A single row has another kernel than several rows.
+    for them.
     """
     import onnxruntime
 
@@ -56,13 +56,31 @@ def deviation(
     session = onnxruntime.InferenceSession(
         matmul_integer(weights), options, providers=["CPUExecutionProvider"]
     )
+
+    def run(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+        product: npt.NDArray[np.int32] = session.run(None, {"activations": rows})[0]
+        return product
+
+    return wrong_sum(run, activations, weights, f"ONNX Runtime {onnxruntime.__version__}")
+
+
+def wrong_sum(
+    run: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.generic]],
+    activations: npt.NDArray[np.uint8],
+    weights: npt.NDArray[np.int8],
+    engine: str,
+) -> str | None:
+    """The first sum of the product that `run` gets wrong, as a clause about `engine`; None if all are exact.
+
+    A single row may have another kernel than several rows, so `run` gets one row and then all.
+    """
     exact = activations.astype(np.int32) @ weights.astype(np.int32)
     for rows in (slice(0, 1), slice(None)):
-        (product,) = session.run(None, {"activations": activations[rows]})
+        product = run(activations[rows])
         if not np.array_equal(product, exact[rows]):
             place = np.unravel_index(np.argmax(product != exact[rows]), product.shape)
             return (
-                f"int8 matrix products saturate here: ONNX Runtime {onnxruntime.__version__} computed "
-                f"{product[place]} for a sum that is {exact[rows][place]}"
+                f"int8 matrix products saturate here: {engine} computed {product[place]:.0f} for a sum that is "
+                f"{exact[rows][place]}"
             )
     return None

@@ -8,6 +8,7 @@ from functools import cache
 
 from distilforge.machine import needs
 from distilforge.machine.exact_int8 import PRECISE, deviation, exact_int8, extremes
+from distilforge.versions import is_older
 
 OLDEST = "1.30"
 """Before it, ONNX Runtime aborts the process where it turns weights that have no zero point into unsigned ones."""
@@ -23,11 +24,6 @@ def exact_int8_precise() -> str | None:
     if observed is None:
         # Exact without the setting too, which changes nothing then
         return None
-    if _numbers(onnxruntime.__version__) < _numbers(OLDEST):
+    if is_older(onnxruntime.__version__, OLDEST):
         return f"{observed}; onnxruntime {OLDEST} and later can be exact: pip install --upgrade onnxruntime"
     return deviation(*extremes(), PRECISE)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """The first two numbers of a version."""
-    return tuple(int(part) for part in version.split(".")[:2])

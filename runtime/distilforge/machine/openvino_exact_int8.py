@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distilforge.machine import needs
-from distilforge.machine.exact_int8 import extremes
+from distilforge.machine.exact_int8 import extremes, wrong_sum
 from distilforge.machine.onnx_bytes import quantized_matmul
 from distilforge.openvino import one_product
 
@@ -23,18 +23,6 @@ def openvino_exact_int8() -> str | None:
 
 
 def deviation(activations: npt.NDArray[np.uint8], weights: npt.NDArray[np.int8]) -> str | None:
-    """OpenVINO's wrong result for the product, as a clause; None if the result is exact.
-
-    A single row may have another kernel than several rows.
-    """
+    """OpenVINO's wrong result for the product, as a clause; None if the result is exact."""
     run = one_product.runner(quantized_matmul(weights), "f32")
-    exact = activations.astype(np.int64) @ weights.astype(np.int64)
-    for rows in (slice(0, 1), slice(None)):
-        product = run(activations[rows].astype(np.float32))
-        if not np.array_equal(product, exact[rows]):
-            place = np.unravel_index(np.argmax(product != exact[rows]), product.shape)
-            return (
-                f"int8 matrix products saturate here: OpenVINO computed {product[place]:.0f} for a sum that is "
-                f"{exact[rows][place]}"
-            )
-    return None
+    return wrong_sum(lambda rows: run(rows.astype(np.float32)), activations, weights, "OpenVINO")

@@ -1,6 +1,5 @@
 """Sessions of ONNX Runtime, which its backends share, whichever provider computes."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,6 +12,7 @@ from distilforge.engine import Array
 from distilforge.errors import EngineError, ReleaseError, UnavailableError
 from distilforge.manifest import Tensor, Variant
 from distilforge.registry import nearest
+from distilforge.versions import is_older
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -85,21 +85,12 @@ def prepare() -> None:
         version = import_module("onnxruntime").__version__
     except ImportError as cause:
         raise UnavailableError(f"onnxruntime does not import: {cause}", hint=INSTALL) from cause
-    if is_older(version):
+    if is_older(version, OLDEST):
         raise UnavailableError(
             f"onnxruntime {version} is too old: versions before {OLDEST} give wrong answers, without an error, for "
             "batches of texts of different lengths",
             hint=INSTALL,
         )
-
-
-def is_older(version: str) -> bool:
-    """Whether onnxruntime `version` is older than OLDEST; development versions have a suffix, such as 1.23.0.dev1."""
-    return _numbers(version) < _numbers(OLDEST)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
 def check_available(providers: Sequence[str], available: Sequence[str]) -> None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from distilforge.checks.setting_values import Values, described, fits
-from distilforge.errors import ReleaseError
+from distilforge.errors import ReleaseError, UnavailableError
+from distilforge.machine.exact_int8 import PRECISE
+from distilforge.machine.exact_int8_precise import exact_int8_precise
 from distilforge.manifest import Variant
 from distilforge.onnxruntime import allowed
 from distilforge.registry import nearest
@@ -82,9 +84,16 @@ class Settings:
         )
 
     def apply(self, options: "onnxruntime.SessionOptions") -> dict[str, list[str]]:
-        """Apply the settings to `options`, and return the other arguments for InferenceSession."""
+        """Apply the settings to `options`, and return the other arguments for InferenceSession.
+
+        Raises UnavailableError for exact 8-bit products where the installed onnxruntime would abort the process.
+        """
         import onnxruntime
 
+        if self.entries.items() >= PRECISE.items() and (reason := exact_int8_precise()) is not None:
+            raise UnavailableError(
+                f"{', '.join(PRECISE)} cannot be set here: {reason}", hint="open another variant"
+            )
         if self.level is not None:
             options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, self.level)
         for name, value in self.entries.items():

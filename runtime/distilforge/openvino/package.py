@@ -1,12 +1,12 @@
 """The package openvino: whether it is installed, which version it has, and its one Core."""
 
-import re
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from distilforge.errors import UnavailableError
+from distilforge.versions import is_older
 
 if TYPE_CHECKING:
     import openvino
@@ -31,19 +31,10 @@ def prepare() -> None:
     # OSError: a shared library that the package brings or needs is absent
     except (ImportError, OSError) as cause:
         raise UnavailableError(f"openvino does not import: {cause}", hint=INSTALL) from cause
-    if is_older(version):
+    if is_older(version, OLDEST):
         raise UnavailableError(
             f"openvino {version} is too old: variants were validated with {OLDEST} and later", hint=INSTALL
         )
-
-
-def is_older(version: str) -> bool:
-    """Whether openvino `version`, which reads like "2026.4.1-22078-3a1ea0e", is older than OLDEST."""
-    return _numbers(version) < _numbers(OLDEST)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
 @cache

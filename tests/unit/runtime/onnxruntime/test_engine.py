@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 from distilforge.errors import UnavailableError
 from distilforge.onnxruntime import engine
+from distilforge.versions import is_older
 
 PROJECT = Path(__file__).parents[4] / "runtime" / "pyproject.toml"
 
@@ -25,7 +26,7 @@ PROJECT = Path(__file__).parents[4] / "runtime" / "pyproject.toml"
     ],
 )
 def test_versions_before_the_oldest(version: str, older: bool) -> None:
-    assert engine.is_older(version) == older
+    assert is_older(version, engine.OLDEST) == older
 
 
 def test_the_package_asks_for_the_oldest_that_is_used() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import distilforge
 import onnxruntime
 import pytest
-from distilforge import ReleaseError
+from distilforge import ReleaseError, UnavailableError
+from distilforge.machine import exact_int8
+from distilforge.onnxruntime import settings
 
 from tests.runtime_release import copied, read_manifest, write_manifest
 
@@ -73,3 +75,14 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_unknown_settings(tmp_path: Path, settings: Mapping[str, str], message: str) -> None:
     with pytest.raises(ReleaseError, match=message):
         opened(tmp_path, settings)
+
+
+def test_exact_products_are_not_asked_of_versions_that_abort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "exact_int8_precise", lambda: "sums are cut off")
+    with pytest.raises(
+        UnavailableError, match=r"session\.x64quantprecision cannot be set here: sums are cut off"
+    ):
+        opened(tmp_path, dict(exact_int8.PRECISE))
+    opened(tmp_path / "usual", {})

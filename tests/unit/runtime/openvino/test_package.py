@@ -1,7 +1,8 @@
 """Which versions of openvino are used."""
 
 import pytest
-from distilforge.openvino.package import OLDEST, is_older
+from distilforge.openvino.package import OLDEST
+from distilforge.versions import is_older
 
 
 @pytest.mark.parametrize(
@@ -9,4 +10,4 @@ from distilforge.openvino.package import OLDEST, is_older
     [(OLDEST, False), ("2026.4.1-22078-3a1ea0e", False), ("2027.0.0.dev1", False), ("2026.3.9", True)],
 )
 def test_older(version: str, older: bool) -> None:
-    assert is_older(version) == older
+    assert is_older(version, OLDEST) == older
