@@ -64,7 +64,7 @@ def _closure(name: str) -> frozenset[Path]:
         paths[module] = path
         imported, finds_modules = _read(path)
         pending += imported
-        if path.name == "__init__.py" and finds_modules:
+        if finds_modules:
             pending += [f"{module}.{file.stem}" for file in path.parent.glob("*.py") if file != path]
     return frozenset(paths.values())
 
@@ -73,7 +73,8 @@ def _closure(name: str) -> frozenset[Path]:
 def _read(path: Path) -> tuple[frozenset[str], bool]:
     """Which of our modules the file `path` imports, and whether it finds its package's modules at run time."""
     tree = _parse(path.read_text(encoding="utf-8"))
-    return frozenset(name for _, name in _imports(tree)), _finds_modules(tree)
+    finds_modules = path.name == "__init__.py" and _finds_modules(tree)
+    return frozenset(name for _, name in _imports(tree)), finds_modules
 
 
 @cache
@@ -88,7 +89,7 @@ def _parse(source: str) -> ast.Module:
 
 def _imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
     """The imports of our modules in `tree`: the name that each binds, and the module that it is or comes from."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in OWN_PACKAGES:
             for alias in node.names:
                 module = f"{node.module}.{alias.name}"
@@ -97,6 +98,16 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
             for alias in node.names:
                 if alias.name.partition(".")[0] in OWN_PACKAGES:
                     yield alias.asname or alias.name.partition(".")[0], alias.name
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """`tree` and all statements below it. Their expressions, nine tenths of a tree, contain no imports."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+            pending += getattr(node, block, ())
 
 
 @cache

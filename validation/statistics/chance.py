@@ -7,8 +7,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import special
 
+from validation.statistics import normal
 from validation.statistics.classes import ClassAnswers
 from validation.statistics.metrics import Score
 from validation.statistics.noninferiority import loss_interval
@@ -46,11 +47,13 @@ class Renaming:
         differing = self.better + self.worse
         if not differing:
             return False
-        return _log(stats.binom.sf(self.better - 1, differing, 0.5)) + self._log_ways <= _log_tail(critical)
+        return _log(special.bdtrc(self.better - 1, differing, 0.5)) + self._log_ways <= normal.log_upper_tail(
+            critical
+        )
 
     def could_be_shown(self, critical: float) -> bool:
         """Whether there are enough texts to show that all names are wrong."""
-        return self.texts * math.log(0.5) + self._log_ways <= _log_tail(critical)
+        return self.texts * math.log(0.5) + self._log_ways <= normal.log_upper_tail(critical)
 
     @property
     def _log_ways(self) -> float:
@@ -71,6 +74,8 @@ def renaming(answers: ClassAnswers) -> Renaming:
 
     They are the assignment of the largest sum in the table of actual and given labels (Kuhn 1955).
     """
+    from scipy import optimize  # slow to import, and most builds have nothing to do
+
     actual_U, predicted_U = answers.actual.argmax(axis=1), answers.predicted.argmax(axis=1)
     count = len(answers.labels)
     table_LL = np.zeros((count, count))
@@ -102,7 +107,3 @@ def exchanged(count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 def _log(probability: float) -> float:
     return math.log(probability) if probability > 0 else -math.inf
-
-
-def _log_tail(critical: float) -> float:
-    return float(stats.norm.logsf(critical))

@@ -25,8 +25,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
+from validation.statistics import normal
 from validation.statistics.metrics import Array, Indices
 from validation.statistics.noninferiority import EventSum, square_and_add
 
@@ -182,7 +182,7 @@ def class_losses(eager: ClassAnswers, variant: ClassAnswers) -> tuple[ClassLoss,
 
 def class_verdicts(losses: Sequence[ClassLoss], *, critical: float, limit: float) -> ClassVerdicts:
     """What `losses` show at a look with the critical value `critical`."""
-    tail = float(stats.norm.sf(critical))
+    tail = normal.upper_tail(critical)
     return ClassVerdicts(
         tail=tail,
         enough=tuple(loss for loss in losses if not loss.is_rare(tail, limit)),

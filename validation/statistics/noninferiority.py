@@ -12,8 +12,9 @@ Shape suffixes: N examples, K columns; `...` is a batch of samples, or nothing.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
+from validation.statistics import normal
 from validation.statistics.metrics import Array, Score
 
 WHOLE_ANSWER = 1.0
@@ -92,7 +93,7 @@ def pseudo_values(eager: Score, variant: Score) -> Array:
 
 def difference_limits(lost: EventSum, gained: EventSum, critical: float) -> tuple[Array, Array]:
     """Both limits of the expected losses less the expected gains, each with the tail probability of `critical`."""
-    tail = float(stats.norm.sf(critical))
+    tail = normal.upper_tail(critical)
     return square_and_add(
         lost.total,
         (lost.lower(tail), lost.upper(tail)),

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
 
+from validation.statistics import normal
 from validation.statistics.metrics import Array
 from validation.statistics.noninferiority import smallest_upper_end
 
@@ -38,7 +38,7 @@ class Look:
 
 def single_look(examples: int, confidence: float) -> Look:
     """One look at all of `examples`, one-sided at `confidence`."""
-    return Look(examples=examples, of=examples, critical=float(stats.norm.ppf(confidence)))
+    return Look(examples=examples, of=examples, critical=normal.quantile(confidence))
 
 
 def plan_looks(examples: int, *, count: int, margin: float, confidence: float) -> tuple[Look, ...]:
@@ -76,7 +76,7 @@ def critical_values(shares: tuple[float, ...], spent: tuple[float, ...]) -> tupl
     `shares` of the information rise to 1. On the margin, the statistics of the looks are jointly normal with unit
     variance and the covariance sqrt(earlier / later).
     """
-    first = float(stats.norm.isf(spent[0]))
+    first = -normal.quantile(spent[0])
     criticals, density = [first], _first_density(shares[0], first)
     for share, probability in zip(shares[1:], np.diff(spent), strict=True):
         critical = density.critical(share, float(probability))
@@ -87,7 +87,7 @@ def critical_values(shares: tuple[float, ...], spent: tuple[float, ...]) -> tupl
 
 def passing_probabilities(shares: Sequence[float], criticals: Sequence[float]) -> tuple[float, ...]:
     """The probability, on the margin, of passing at each look and at none before it."""
-    probabilities = [float(stats.norm.sf(criticals[0]))]
+    probabilities = [normal.upper_tail(criticals[0])]
     density = _first_density(shares[0], criticals[0])
     for share, critical in zip(shares[1:], criticals[1:], strict=True):
         probabilities.append(density.passing(share, critical))
@@ -112,17 +112,19 @@ class _Density:
     def passing(self, share: float, critical: float) -> float:
         """The probability of reaching `critical` at the look after `share` of the information."""
         correlation, new = self._step(share)
-        return float(self.masses @ stats.norm.sf((critical - correlation * self.nodes) / new))
+        return float(self.masses @ normal.upper_tails((critical - correlation * self.nodes) / new))
 
     def critical(self, share: float, probability: float) -> float:
         """The value that is reached with `probability` at that look."""
+        from scipy import optimize  # slow to import, and most builds have nothing to do
+
         return float(optimize.brentq(lambda value: self.passing(share, value) - probability, LOWEST, -LOWEST))
 
     def after(self, share: float, critical: float) -> "_Density":
         """The density at that look, where `critical` is not reached."""
         correlation, new = self._step(share)
         nodes, weights = _quadrature(critical)
-        densities = stats.norm.pdf((nodes[:, None] - correlation * self.nodes) / new) / new
+        densities = normal.densities((nodes[:, None] - correlation * self.nodes) / new) / new
         return _Density(share=share, nodes=nodes, masses=weights * (densities @ self.masses))
 
     def _step(self, share: float) -> tuple[float, float]:
@@ -133,7 +135,7 @@ class _Density:
 
 def _first_density(share: float, critical: float) -> _Density:
     nodes, weights = _quadrature(critical)
-    return _Density(share=share, nodes=nodes, masses=weights * stats.norm.pdf(nodes))
+    return _Density(share=share, nodes=nodes, masses=weights * normal.densities(nodes))
 
 
 def _quadrature(critical: float) -> tuple[Array, Array]:
