@@ -102,7 +102,8 @@ def test_what_a_pass_comes_after_is_a_pass() -> None:
 @pytest.mark.parametrize("name", [*passes.names(), *schemes.names()])
 def test_every_pass_and_every_scheme_has_a_test(name: str) -> None:
     tests = (ROOT / "tests" / "unit" / "pipeline").rglob("test_*.py")
-    assert any(re.search(rf"\b{name}\b", path.read_text(encoding="utf-8")) for path in tests)
+    occurs = any(re.search(rf"\b{name}\b", path.read_text(encoding="utf-8")) for path in tests)
+    assert occurs, f"no test below tests/unit/pipeline names {name}"
 
 
 def test_every_target_has_a_backend() -> None:
@@ -116,18 +117,21 @@ def test_the_houses_know_the_same_heads() -> None:
 @pytest.mark.parametrize("document", ["artifacts/README.md", "validation/README.md"])
 @pytest.mark.parametrize("head", heads.names())
 def test_every_head_has_a_row_in_the_tables(head: str, document: str) -> None:
-    assert re.search(rf"^\| `?{head}`? \|", (ROOT / document).read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `?(\w+)`? \|", (ROOT / document).read_text(encoding="utf-8"), re.MULTILINE)
+    assert head in rows, f"{document} has no row for the head {head}"
 
 
 @pytest.mark.parametrize("file", FILES_WITH_A_CASE_FOR_EACH_HEAD)
 @pytest.mark.parametrize("head", heads.names())
 def test_every_head_has_a_case_where_tests_need_one(head: str, file: str) -> None:
-    assert f'"{head}"' in (ROOT / "tests" / file).read_text(encoding="utf-8")
+    has_case = f'"{head}"' in (ROOT / "tests" / file).read_text(encoding="utf-8")
+    assert has_case, f"tests/{file} has no case for the head {head}"
 
 
 @pytest.mark.parametrize("target", targets.names())
 def test_every_target_is_in_the_readme_of_the_runtime(target: str) -> None:
-    assert re.search(rf"\b{target}[`:]", (ROOT / "runtime" / "README.md").read_text(encoding="utf-8"))
+    names = re.findall(r"\b([\w-]+)[`:]", (ROOT / "runtime" / "README.md").read_text(encoding="utf-8"))
+    assert target in names, f"runtime/README.md does not say what to install for the target {target}"
 
 
 def test_every_kind_of_file_has_a_row_in_contributing() -> None:

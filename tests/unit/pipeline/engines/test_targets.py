@@ -92,7 +92,8 @@ def test_targets_can_take_the_plans_of_another() -> None:
 def test_every_target_has_a_file_of_plans_or_takes_those_of_one_that_has(target: str) -> None:
     source = targets.plans_of(target)
     assert targets.plans_of(source) == source
-    assert (PRESETS / f"{source}.toml").is_file()
+    file = PRESETS / f"{source}.toml"
+    assert file.is_file(), f"write {file}, or take another target's plans with plans="
 
 
 def test_every_file_of_plans_is_some_targets() -> None:
