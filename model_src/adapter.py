@@ -68,15 +68,15 @@ def merge_adapter(source: Path, destination: Path, *, base: str | Path | None = 
     """
     settings = read_json(source / ADAPTER)
     _check_supported(settings, source)
-    stored = _read(source)
+    adapter_state = _read(source)
     files = folder.find(_base(settings, source) if base is None else base, with_adapter=True)
     task = settings.get("task_type")
     head = _TASKS.get(task) if isinstance(task, str) else None
-    config = _with_labels(files.configuration(), stored)
+    config = _with_labels(files.configuration(), adapter_state)
     head_class = heads.find(head) if head else find_head(files, None)
     with torch.device("meta"):
         model = head_class(config)
-    fill(model, merged(_base_state(files, model), stored, settings, source), source)
+    fill(model, merged(_base_state(files, model), adapter_state, settings, source), source)
     save_checkpoint(model, destination)
     if is_file(source, MODULES):
         writing.write(reading.read(source), destination)

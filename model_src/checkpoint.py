@@ -71,9 +71,9 @@ def load_checkpoint(source: str | Path, *, head: str | None = None, attention: s
             )
     except ConfigurationError as cause:
         raise ConfigurationError(f"{files.config}: {cause.message}", hint=cause.hint) from cause
-    stored = tensors.read(files.weights)
-    state = rename(stored, model)
-    remarks = (*config_remarks(files.read_config()), *_name_remarks(stored))
+    file_tensors = tensors.read(files.weights)
+    state = rename(file_tensors, model)
+    remarks = (*config_remarks(files.read_config()), *_name_remarks(file_tensors))
     if config.sinusoidal_pos_embds and POSITIONS not in state:
         # Flax computes them
         state[POSITIONS] = sinusoidal(config.max_position_embeddings, config.dim)
@@ -259,10 +259,10 @@ def _hint(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) 
     return "check config.json against the weights, or choose another head with --head"
 
 
-def _name_remarks(stored: Iterable[str]) -> tuple[str, ...]:
+def _name_remarks(names: Iterable[str]) -> tuple[str, ...]:
     """A sentence for tensors that are not used, and one for names whose prefixes are left out."""
-    unused = sorted(name for name in stored if is_unused(name))
-    wrapped = [name for name in stored if not is_unused(name) and without_wrappers(name) != name]
+    unused = sorted(name for name in names if is_unused(name))
+    wrapped = [name for name in names if not is_unused(name) and without_wrappers(name) != name]
     remarks = [f"{name} is not used, since no forward pass reads it" for name in unused]
     if wrapped:
         remarks.append(

@@ -66,7 +66,7 @@ class CheckpointFolder:
         return tuple(self.path / name for name in TOKENIZER_FILES if is_file(self.path, name))
 
     def read_config(self) -> Mapping[str, object]:
-        """The content of config.json, with a cross-encoder's activation; CheckpointError if it is no JSON object."""
+        """The content of config.json, with a cross-encoder's activation; CheckpointError unless it is a JSON object."""
         return cross_encoder.with_activation(read_json(self.config), self.score_activation)
 
     def configuration(self) -> DistilBertConfig:

@@ -41,7 +41,7 @@ class BuildResult:
     folder: Path
     """The folder of the last stage: the release, or a folder below artifacts/.work."""
     new: bool
-    """Whether the build had any work to do."""
+    """Whether the last stage or the release is new; a timing that was repeated without a better result is not."""
     lines: tuple[VariantLine, ...] = ()
     """How each variant fared, from the stage "validate" on; the folder's manifest.json has the details."""
 

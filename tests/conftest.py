@@ -10,8 +10,10 @@ import pytest
 import torch
 import transformers
 
-from model_src import heads
+from model_src import checkpoint, heads
+from model_src.config import DistilBertConfig
 from model_src.folder import CheckpointFolder
+from model_src.initialize import initialize
 
 WORDS = (
     "the a and of to in is it was good bad great movie film plot food hotel room service doctor product not very "
@@ -25,6 +27,15 @@ VOCABULARY = (*SPECIAL, *CHARACTERS, *(f"##{character}" for character in CHARACT
 MakeCheckpoint = Callable[..., Path]
 
 TESTS = Path(__file__).parent
+
+TRANSFORMERS_HEADS = tuple(
+    name for name in heads.names() if hasattr(transformers, heads.find(name).architecture)
+)
+"""The heads that transformers has too, for tests that compare with it or read what it wrote."""
+DEMO_HEADS = tuple(
+    sorted(path.name for path in (TESTS.parent / "validation" / "data").iterdir() if path.is_dir())
+)
+"""The heads for which the demo has texts."""
 
 
 def pytest_configure() -> None:
@@ -70,12 +81,22 @@ def save_checkpoint(head: str, destination: Path, *, tokenizer: bool = True, **c
         # wide enough that answers differ visibly
         "initializer_range": 0.2,
     }
-    config = transformers.DistilBertConfig(**(values | changes))
-    model = getattr(transformers, heads.find(head).architecture)(config)
-    model.save_pretrained(destination)
+    save_model(head, transformers.DistilBertConfig(**(values | changes)), destination)
     if tokenizer:
         write_tokenizer(destination)
     return destination
+
+
+def save_model(head: str, config: transformers.DistilBertConfig, destination: Path) -> None:
+    """Write a model with random weights, as transformers does if it has the head."""
+    architecture = heads.find(head).architecture
+    if head in TRANSFORMERS_HEADS:
+        getattr(transformers, architecture)(config).save_pretrained(destination)
+        return
+    own_config = DistilBertConfig.from_hugging_face(config.to_dict())
+    model = heads.find(head)(own_config, "eager")
+    initialize(model, own_config)
+    checkpoint.save_checkpoint(model, destination)
 
 
 def write_tokenizer(destination: Path, vocabulary: tuple[str, ...] = VOCABULARY) -> None:

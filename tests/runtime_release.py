@@ -24,9 +24,8 @@ from distilforge.manifest import (
 )
 from distilforge.release import SIGNATURE, STATEMENT
 
-from model_src import heads
 from model_src.checkpoint import load_checkpoint
-from tests.conftest import VOCABULARY, write_tokenizer
+from tests.conftest import VOCABULARY, save_model, write_tokenizer
 from tests.exports import export
 
 COPIED = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
@@ -177,7 +176,7 @@ def published(head: str, labels: tuple[str, ...] = (), problem_type: str | None 
         config.problem_type = problem_type
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        getattr(transformers, heads.find(head).architecture)(config).save_pretrained(checkpoint)
+        save_model(head, config, checkpoint)
     write_tokenizer(checkpoint)
     return Pair(checkpoint=checkpoint, release=write_release(checkpoint, root / "release"))
 

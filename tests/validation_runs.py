@@ -42,11 +42,13 @@ def evaluation(head: str, folder: Path, examples: int = 40) -> Path:
                 if random.random() < 0.8
                 else [],
             }
-        return {
-            "context": text(4),
-            "choices": [text(2) for _ in range(int(random.integers(2, 5)))],
-            "label": int(random.integers(2)),
-        }
+        if head == "multiple_choice":
+            return {
+                "context": text(4),
+                "choices": [text(2) for _ in range(int(random.integers(2, 5)))],
+                "label": int(random.integers(2)),
+            }
+        raise ValueError(f"there are no made-up examples for the head {head!r}; write some here")
 
     path = folder / "evaluation.jsonl"
     path.write_text("".join(json.dumps(record()) + "\n" for _ in range(examples)), encoding="utf-8")

@@ -26,12 +26,15 @@ def find(name: str) -> type[Head]:
             hint=f"did you mean {near[0]!r}?" if near else "",
         )
     module = importlib.import_module(f"{__name__}.{name}")
-    (head,) = (
+    defined = [
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Head) and value.__module__ == module.__name__
-    )
-    return head
+    ]
+    if len(defined) != 1:
+        names_of_classes = ", ".join(value.__name__ for value in defined) or "none"
+        raise TypeError(f"{module.__name__} must define one subclass of Head, found {names_of_classes}")
+    return defined[0]
 
 
 def find_architecture(architecture: str) -> type[Head]:

@@ -17,7 +17,11 @@ class Head(nn.Module):
     axes: ClassVar[tuple[str, ...]] = ("batch", "sequence")
     """The dynamic axes of both inputs."""
     output_axes: Mapping[str, tuple[str, ...]]
-    """The axes of each output, in the order of the tuple that `forward` returns."""
+    """The axes of each output, in the order of the tuple that `forward` returns.
+
+    `batch`, `sequence` and `choices` are dynamic, and `labels`, `vocabulary` and `dim` have the sizes in config.json.
+    Another name stands for a size that the graph fixes.
+    """
     tied_layer: ClassVar[str] = ""
     """The layer whose weight is the word embeddings' if config.tie_word_embeddings is set; "" for none."""
 

@@ -255,7 +255,7 @@ def bench(context: typer.Context) -> None:
 
 @app.command(context_settings=FORWARDED, add_help_option=False)
 def run(context: typer.Context) -> None:
-    """Answer every row of a file; the same command goes on where a run was ended."""
+    """Answer every row of a file; if a run stops early, the same command continues it."""
     _forward(context)
 
 

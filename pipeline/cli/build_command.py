@@ -47,7 +47,7 @@ def command(until: StageName) -> Callable[..., None]:
             signer = signing.signer()
             if signer is not None and until != "publish":
                 raise UsageError(
-                    f"--sign signs a release, and `distilforge {until}` publishes none",
+                    f"--sign signs a release, and `distilforge {until}` does not publish one",
                     hint="use `distilforge build`",
                 )
 
@@ -82,7 +82,7 @@ def command(until: StageName) -> Callable[..., None]:
 
 def _show(built: BuildResult, as_json: bool, listener: Display, verbose: bool) -> None:
     if not built.new:
-        listener.note("nothing to do: everything is up to date")
+        listener.note("up to date: this build changed nothing")
     if not all(line.validated or line.withheld for line in built.lines):
         listener.verdicts(releases.read_manifest(built.folder), everything=verbose)
     values = {**asdict(built), "folder": str(built.folder)}

@@ -143,7 +143,7 @@ class SigningArguments:
             for name, value in (("--certificate", self.certificates), ("--order", self.order)):
                 if value not in (None, []):
                     raise UsageError(
-                        f"{name} is for a signature, and nobody signs", hint="give the key: --sign KEY"
+                        f"{name} has no effect without a signature", hint="give the key: --sign KEY"
                     )
             return None
         return Signer(key=self.key, certificates=tuple(self.certificates or ()), order=self.order)
@@ -195,5 +195,5 @@ def _check_used(variants: Sequence[VariantName], arguments: BuildArguments) -> N
 def _folder_name(source: str) -> str:
     name = Path(source).resolve().name if paths.exists(Path(source)) else Path(source).name
     if not name:
-        raise UsageError(f"{source!r} gives the release no name", hint="choose one with --name")
+        raise UsageError(f"{source!r} does not give the release a name", hint="choose one with --name")
     return name

@@ -166,7 +166,7 @@ def manifest(release: Manifest, folder: Path) -> None:
         (
             variant.name,
             verdict.check,
-            f"{verdict.observed:.4g}",
+            verdict_blocks.observed(verdict),
             verdict_blocks.limit(verdict),
             verdict.outcome,
         )

@@ -16,7 +16,7 @@ class OutputError(PipelineError):
 
 
 class MessageConsole(Console):
-    """The console for messages, on stderr. If the reader of a pipe ends, later messages are lost, and work goes on."""
+    """The console for messages, on stderr. Once the reader of a pipe ends, messages are lost and work continues."""
 
     def __init__(self) -> None:
         # Without markup and emoji, so that brackets and colons in names and paths stay as they are

@@ -32,6 +32,11 @@ def ordered(variant: Variant) -> list[Verdict]:
     return sorted(variant.verdicts, key=_rank)
 
 
+def observed(verdict: Verdict) -> str:
+    """The observed number of `verdict`; a dash if it is not settled, since it then claims nothing."""
+    return f"{verdict.observed:.4g}" if verdict.settled else "-"
+
+
 def limit(verdict: Verdict) -> str:
     """The limit of `verdict`, with its unit."""
     return f"{verdict.comparison} {verdict.limit:.4g} {verdict.unit}"
@@ -47,7 +52,7 @@ def _rank(verdict: Verdict) -> int:
 
 def _entry(verdict: Verdict, width: int) -> list[str]:
     return textwrap.wrap(
-        f"{verdict.check}: {verdict.observed:.4g}, limit {limit(verdict)}",
+        f"{verdict.check}: {observed(verdict)}, limit {limit(verdict)}",
         width,
         initial_indent=f"{_INDENT}{verdict.outcome:<{_MARK}}",
         subsequent_indent=" " * (len(_INDENT) + _MARK),

@@ -15,6 +15,7 @@ from distilforge.manifest import CompiledEngine, Span
 
 from pipeline.engines import log
 from pipeline.engines.compiler import LOWEST_CAPABILITIES, EngineCompiler
+from pipeline.engines.environment import worker_environment
 from pipeline.engines.job import PROGRESS, Job, Outcome
 from pipeline.engines.options import NO_COMPATIBILITY, EngineOptions
 from pipeline.engines.profiles import TEXTS, TOKENS, inside, profiles
@@ -31,7 +32,6 @@ Watch = Callable[[subprocess.Popen[str]], None]
 _POLYGRAPHY = "polygraphy"
 # A path on the build machine says nothing about an engine
 _NOT_RECORDED = ("timing_cache",)
-_ROOT = Path(__file__).parents[2]
 _DRIVER_NEEDED = "install NVIDIA's driver, or build on a machine that has a device"
 
 
@@ -147,15 +147,7 @@ def build(
         profiles=tuple(
             {axis: (span.low, span.usual, span.high) for axis, span in profile.items()} for profile in ranges
         ),
-        capabilities=options.capabilities,
-        tf32=options.tf32,
-        optimization_level=options.optimization_level,
-        workspace_bytes=None if options.workspace_mb is None else options.workspace_mb * 10**6,
-        hardware_compatibility=options.hardware_compatibility,
-        version_compatible=options.version_compatible,
-        weights_stripped=options.weights_stripped,
-        detailed=options.detailed,
-        timing_cache=str(options.timing_cache or ""),
+        options=options,
     )
     complete = False
     try:
@@ -187,7 +179,6 @@ def _run(job: Job, progress: Progress, watch: Watch) -> Outcome:
     with tempfile.TemporaryDirectory(prefix=".job-", dir=Path(job.output).parent) as folder:
         job_file, outcome_file = Path(folder) / "job.json", Path(folder) / "outcome.json"
         job.write(job_file)
-        # -P: a folder called pipeline in the user's current folder must not be imported
         command = [
             sys.executable,
             "-P",
@@ -199,7 +190,7 @@ def _run(job: Job, progress: Progress, watch: Watch) -> Outcome:
         ]
         worker = subprocess.Popen(  # noqa: S603
             command,
-            env={**os.environ, "PYTHONPATH": _prepended(str(_ROOT), os.environ.get("PYTHONPATH"))},
+            env=worker_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -232,7 +223,7 @@ def _fail(compiler: EngineCompiler, job: Job, outcome: Outcome) -> NoReturn:
     messages = [text for text in outcome.errors if text != outcome.failure][-log.LAST :]
     last = f"; {compiler.name}'s last messages: {' | '.join(messages)}" if messages else ""
     errors = (outcome.failure, *outcome.errors)
-    limit = f" in {_megabytes(job)} MB of workspace" if _lacks_workspace(job, errors) else ""
+    limit = f" in {job.options.workspace_mb} MB of workspace" if _lacks_workspace(job, errors) else ""
     raise StageError(
         STAGE,
         f"{compiler.name} could not compile {Path(job.graph).name} to {Path(job.output).name}{limit}{_place(outcome)}: "
@@ -243,19 +234,14 @@ def _fail(compiler: EngineCompiler, job: Job, outcome: Outcome) -> NoReturn:
 
 def _lacks_workspace(job: Job, messages: Sequence[str]) -> bool:
     """Whether `messages` say that the compiler found no kernel within the job's limit of the workspace."""
-    return job.workspace_bytes is not None and any(
+    return job.options.workspace_mb is not None and any(
         part.lower() in text.lower() for text in messages for part in _WORKSPACE
     )
 
 
-def _megabytes(job: Job) -> int:
-    assert job.workspace_bytes is not None
-    return job.workspace_bytes // 10**6
-
-
 def _hint(compiler: EngineCompiler, job: Job, messages: Sequence[str]) -> str:
     if _lacks_workspace(job, messages):
-        return f"workspace_mb is {_megabytes(job)}: set a larger one in [engine], or leave it out"
+        return f"workspace_mb is {job.options.workspace_mb}: set a larger one in [engine], or leave it out"
     if any(_KILLED in text for text in messages):
         return "the system kills processes when memory runs out: free some, or build fewer variants at once"
     return f"`distilforge check MODEL --for {compiler.target}` shows what the parser refuses"
@@ -279,10 +265,6 @@ def _capabilities(compiler: EngineCompiler, options: EngineOptions) -> tuple[str
     surveyed = driver.survey()
     assert not isinstance(surveyed, str), "check() refuses a build without a device"
     return (capabilities.text(surveyed.devices[0].capability),)
-
-
-def _prepended(folder: str, path: str | None) -> str:
-    return f"{folder}{os.pathsep}{path}" if path else folder
 
 
 def _ending(code: int) -> str:

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from distilforge.manifest.document import READER
+
+from pipeline.engines.options import EngineOptions
+
 # A line of the worker's output that begins with this is for the user; other lines are printed by TensorRT
 PROGRESS = "progress: "
 
@@ -25,33 +29,17 @@ class Job:
     """The path of the engine."""
     profiles: tuple[Mapping[str, tuple[int, int, int]], ...]
     """The low, usual and high size of every axis, for each profile."""
-    capabilities: tuple[str, ...]
-    """The compute capabilities that were asked for; empty for the compiler's default."""
-    tf32: bool
-    """Whether matrix products of fp32 may use TF32."""
-    optimization_level: int | None
-    """0 to 5; None for the compiler's default."""
-    workspace_bytes: int | None
-    """The memory that a layer may use beyond its tensors; None for the compiler's default."""
-    hardware_compatibility: str
-    """One of pipeline.engines.options.HARDWARE_COMPATIBILITIES."""
-    version_compatible: bool
-    """Whether later versions of the runtime can load the engine."""
-    weights_stripped: bool
-    """Whether the weights are left out of the engine."""
-    detailed: bool
-    """Whether the engine tells profilers about every layer."""
-    timing_cache: str
-    """The path of a file of kernel timings to read and to add to; "" for none."""
+    options: EngineOptions
+    """How to compile it; the profiles follow from the options and the recipe's spans."""
 
     def write(self, path: Path) -> None:
         """Write the job to `path`."""
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        path.write_text(json.dumps(asdict(self), default=str), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> "Job":
         """Read a job that `write` wrote."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        return READER.read_json(cls, path.read_text(encoding="utf-8"), str(path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,5 +76,4 @@ class Outcome:
     @classmethod
     def read(cls, path: Path) -> "Outcome":
         """Read an outcome that `write` wrote."""
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**values | {"errors": tuple(values["errors"]), "warnings": tuple(values["warnings"])})
+        return READER.read_json(cls, path.read_text(encoding="utf-8"), str(path))

@@ -18,8 +18,8 @@ _MOST_MB = 10_000_000
 class EngineOptions:
     """How engines are compiled.
 
-    The fields are the names of the table [engine]. A flavour refuses what it does not have when it is known
-    (pipeline.engines.build.check). Raises UsageError for values that no engine can have.
+    The fields are the names of the table [engine]. Raises UsageError for values that no engine can have;
+    pipeline.engines.build.check refuses options that a compiler does not support.
     """
 
     capabilities: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class EngineOptions:
 
     @property
     def changed(self) -> dict[str, str]:
-        """The fields that differ from the defaults, as text; a manifest records them, and a flavour may refuse them."""
+        """The fields that differ from the defaults, as text; manifests record them, and a compiler may refuse them."""
         defaults = EngineOptions()
         return {
             entry.name: _text(getattr(self, entry.name))

@@ -100,14 +100,14 @@ def _compile(job: Job, messages: list[Message]) -> Outcome:
 
     def configure(builder: Any, network: Any, config: Any) -> None:
         # TensorRT allows TF32 by default, and for TensorRT-RTX Polygraphy does not change that
-        (config.set_flag if job.tf32 else config.clear_flag)(tensorrt.BuilderFlag.TF32)
+        (config.set_flag if job.options.tf32 else config.clear_flag)(tensorrt.BuilderFlag.TF32)
 
     _say(f"{job.compiler} compiles {Path(job.output).name}: {network.num_layers} layers")
     build = partial(
         engine_bytes_from_network,
         (builder, network),
         PostprocessConfig(_config(tensorrt, network, job), configure),
-        save_timing_cache=job.timing_cache or None,
+        save_timing_cache=str(cache) if (cache := job.options.timing_cache) else None,
     )
     try:
         try:
@@ -167,25 +167,25 @@ def _load(job: Job, messages: list[Message]) -> tuple[ModuleType, object]:
 def _config(tensorrt: ModuleType, network: Any, job: Job) -> Any:
     """Polygraphy's factory of the builder's configuration; options that the compiler refuses have their defaults."""
     verbosity = tensorrt.ProfilingVerbosity
-    level = job.hardware_compatibility
+    options, level = job.options, job.options.hardware_compatibility
     common: dict[str, Any] = {
         "profiles": _profiles(network, job),
-        "builder_optimization_level": job.optimization_level,
-        "strip_plan": job.weights_stripped,
-        "version_compatible": job.version_compatible,
-        "profiling_verbosity": verbosity.DETAILED if job.detailed else verbosity.LAYER_NAMES_ONLY,
+        "builder_optimization_level": options.optimization_level,
+        "strip_plan": options.weights_stripped,
+        "version_compatible": options.version_compatible,
+        "profiling_verbosity": verbosity.DETAILED if options.detailed else verbosity.LAYER_NAMES_ONLY,
     }
-    if job.workspace_bytes is not None:
-        common["memory_pool_limits"] = {tensorrt.MemoryPoolType.WORKSPACE: job.workspace_bytes}
+    if options.workspace_mb is not None:
+        common["memory_pool_limits"] = {tensorrt.MemoryPoolType.WORKSPACE: options.workspace_mb * 10**6}
     if level != NO_COMPATIBILITY:
         levels = tensorrt.HardwareCompatibilityLevel.__members__
         common["hardware_compatibility_level"] = levels[level.upper()]
-    if Path(job.timing_cache).is_file():
-        common["load_timing_cache"] = job.timing_cache
+    if options.timing_cache is not None and options.timing_cache.is_file():
+        common["load_timing_cache"] = str(options.timing_cache)
     if job.is_rtx:
         from polygraphy.backend.tensorrt_rtx import CreateConfigRTX
 
-        capabilities = [tuple(map(int, capability.split("."))) for capability in job.capabilities]
+        capabilities = [tuple(map(int, capability.split("."))) for capability in options.capabilities]
         return CreateConfigRTX(**common, compute_capabilities=capabilities or None)
     from polygraphy.backend.trt import CreateConfig
 

@@ -220,10 +220,10 @@ def shared_constant(graph: Graph, array: npt.NDArray[np.generic]) -> onnx_ir.Val
     """The numbered initializer that equals `array`, added under the next number where there is none yet."""
     initializers = graph.graph.initializers
     for name, value in initializers.items():
-        stored = array_of(value) if name.startswith(_SHARED_PREFIX) else None
-        if stored is None or stored.dtype != array.dtype or stored.shape != array.shape:
+        existing = array_of(value) if name.startswith(_SHARED_PREFIX) else None
+        if existing is None or existing.dtype != array.dtype or existing.shape != array.shape:
             continue
-        if np.array_equal(stored, array):
+        if np.array_equal(existing, array):
             return value
     number = 0
     while f"{_SHARED_PREFIX}{number}" in initializers:

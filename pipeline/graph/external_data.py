@@ -69,11 +69,11 @@ def problems(weights: Iterable[StoredWeight], folder: Path) -> tuple[DataProblem
     for weight in weights:
         by_location.setdefault(weight.location, []).append(weight)
     listed = []
-    for location, stored in by_location.items():
-        text, advice = _problem(folder, location, stored)
+    for location, weights_there in by_location.items():
+        text, advice = _problem(folder, location, weights_there)
         if text:
             listed.append(
-                DataProblem(weight=stored[0].name, text=f"{location!r:.200}, {text}", advice=advice)
+                DataProblem(weight=weights_there[0].name, text=f"{location!r:.200}, {text}", advice=advice)
             )
     return tuple(listed)
 

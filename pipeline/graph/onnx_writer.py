@@ -46,14 +46,14 @@ def substituted_weights(
     model: onnx_ir.Model, substitute: Callable[[str, onnx_ir.TensorProtocol], onnx_ir.TensorProtocol]
 ) -> Iterator[None]:
     """Replace each weight of the main graph by the result of `substitute` for its name and tensor, inside the block."""
-    stored = [(name, value, value.const_value) for name, value in model.graph.initializers.items()]
+    initializers = [(name, value, value.const_value) for name, value in model.graph.initializers.items()]
     try:
-        for name, value, tensor in stored:
+        for name, value, tensor in initializers:
             assert tensor is not None, name
             value.const_value = substitute(name, tensor)
         yield
     finally:
-        for _, value, tensor in stored:
+        for _, value, tensor in initializers:
             value.const_value = tensor
 
 

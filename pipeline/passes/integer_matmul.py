@@ -172,8 +172,8 @@ def _inputs(dequantize: onnx_ir.Node) -> _Quantized:
 def _weight(factor: _Quantized) -> _Quantized:
     """`factor` as a weight, which must be constant; zero points that are all 0 are left out: the kernel is faster."""
     node = factor.numbers.producer()
-    stored = node.inputs[0] if node is not None and is_operator(node, "Transpose") else factor.numbers
-    array = array_of(stored)
+    matrix = node.inputs[0] if node is not None and is_operator(node, "Transpose") else factor.numbers
+    array = array_of(matrix)
     if array is None or array.ndim != 2:
         raise RefusalError("its weight is not a constant matrix")
     if array_of(factor.scale) is None:

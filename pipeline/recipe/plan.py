@@ -113,7 +113,12 @@ def preset(target: str, precision: str, head: str, own: Path | None = None) -> P
     elif own is None and precision == PLAIN:
         plan = Plan()
     else:
-        raise UsageError(f"{path} has no plan for {precision}", hint=f"it has {', '.join(tables) or 'none'}")
+        raise UsageError(
+            f"there is no plan for {target}:{precision} in {path}",
+            hint=f"the file has plans for {', '.join(tables)}"
+            if tables
+            else f"write one there, or in another file for --plans: [{precision}] with passes and a scheme",
+        )
     if (plan.scheme == "") != (precision == PLAIN):
         raise UsageError(
             f"{path}: {precision} has the scheme {plan.scheme!r}",

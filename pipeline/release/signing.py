@@ -148,7 +148,7 @@ def _key(path: Path) -> "EllipticCurvePrivateKey":
         key = load_pem_private_key(_read(path), password=None)
     except TypeError as cause:
         raise UsageError(
-            f"the key in {path} has a password, and nobody can be asked for it",
+            f"the key in {path} has a password, and a build cannot ask for it",
             hint="`openssl pkey -in KEY -out KEY2` writes it without one; keep that where only you can read it",
         ) from cause
     except (ValueError, UnsupportedAlgorithm) as cause:

@@ -67,6 +67,7 @@ def _resource(name: str, sha256: str) -> dict[str, object]:
 
 def _variant(variant: Variant, timing: Steadiness | None) -> dict[str, object]:
     apart = timing.apart if timing is not None else ()
+    steady = timing is None or timing.steady
     return {
         "name": variant.name,
         "validated": variant.validated,
@@ -78,7 +79,8 @@ def _variant(variant: Variant, timing: Steadiness | None) -> dict[str, object]:
                 "subject": measurement.subject,
                 "batch": measurement.batch,
                 "tokens": measurement.tokens,
-                "median_seconds": ratios.seconds(measurement, apart=apart).value,
+                # A timing that was not steady claims no speed
+                "median_seconds": ratios.seconds(measurement, apart=apart).value if steady else None,
                 "samples": len(measurement.seconds),
             }
             for measurement in variant.measurements

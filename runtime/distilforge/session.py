@@ -54,7 +54,11 @@ class Session:
     architecture: ClassVar[str] = ""
     """The head's class in transformers, with which config.json must agree; empty for any."""
     output_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """The axes of each output that the head reads; the sizes of `labels`, `vocabulary` and `dim` are in config.json."""
+    """The axes of each output that the head reads.
+
+    `labels`, `vocabulary` and `dim` have the sizes in config.json. A name that is neither one of these nor that of a
+    dynamic axis stands for a size that only the graph fixes.
+    """
 
     def __init__(self, loaded: SessionParts) -> None:
         """Applications call `distilforge.open` instead."""

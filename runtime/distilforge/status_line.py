@@ -8,7 +8,7 @@ _ERASE = "\r\x1b[K"
 
 
 class StatusLine:
-    """The last line of the standard error, written over and over; nothing is written where that is no terminal."""
+    """The last line of the standard error, written over and over; nothing is written unless that is a terminal."""
 
     def __init__(self) -> None:
         self._shows = sys.stderr is not None and sys.stderr.isatty()

@@ -110,7 +110,7 @@ recipe = Recipe(
         VariantName(target="onnxruntime-web", precision="fp32"),
         VariantName(target="onnxruntime-rounded", precision="rounded"),
     ),
-    # Of 8 examples the interval reaches to a loss of 0.37, and rounded weights are no fp32
+    # Of 8 examples the interval reaches to a loss of 0.37, and rounded weights are not fp32
     gates=Gates(margin=0.5, latency="skip", threads=1, limits={"rounded": Limits(noise=0.1)}),
 )
 folder = build(recipe, Path("artifacts"), Listener()).folder

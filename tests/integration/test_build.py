@@ -17,7 +17,7 @@ from model_src import heads
 from pipeline.build import build
 from pipeline.errors import GateError
 from pipeline.recipe.recipe import Recipe
-from tests.conftest import MakeCheckpoint
+from tests.conftest import TRANSFORMERS_HEADS, MakeCheckpoint
 from tests.integration.conftest import QUICK, Listener, Release, prepare_export, write_evaluation
 from validation.gates import Limits
 
@@ -51,7 +51,7 @@ def ragged(head: str) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, (torch.arange(9) < lengths[..., None]).long()
 
 
-@every_head
+@pytest.mark.parametrize("head", TRANSFORMERS_HEADS)
 def test_the_release_is_whole_and_opens_and_agrees_with_transformers(
     head: str, release_of: ReleaseOf
 ) -> None:

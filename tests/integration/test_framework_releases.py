@@ -10,7 +10,6 @@ import pytest
 from distilforge.manifest import Span
 from distilforge.release import MANIFEST
 
-from model_src import heads
 from model_src.heads.base import Head
 from pipeline.build import build
 from pipeline.graph import exporter
@@ -18,7 +17,7 @@ from pipeline.graph.file import Graph
 from pipeline.recipe.recipe import Recipe, VariantName
 from pipeline.store import digests
 from tests import exports
-from tests.conftest import SPECIAL, write_tokenizer
+from tests.conftest import SPECIAL, TRANSFORMERS_HEADS, write_tokenizer
 from tests.integration.conftest import QUICK, Listener
 
 # Random checkpoints of all heads, which PyTorch's, TensorFlow's and Flax's own classes have written
@@ -54,7 +53,7 @@ def _export_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_export_once")
-@pytest.mark.parametrize("head", heads.names())
+@pytest.mark.parametrize("head", TRANSFORMERS_HEADS)
 def test_every_framework_gives_the_same_release(head: str, tmp_path: Path) -> None:
     digests_of, manifests = {}, {}
     for framework in FILES:

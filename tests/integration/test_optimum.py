@@ -8,6 +8,7 @@ import torch
 import transformers
 
 from model_src import heads
+from tests.conftest import TRANSFORMERS_HEADS
 from tests.integration.conftest import Release
 
 # Optimum and its dependencies raise warnings about their own future versions
@@ -23,7 +24,7 @@ CLASSES = {
 }
 
 
-@pytest.mark.parametrize("head", heads.names())
+@pytest.mark.parametrize("head", TRANSFORMERS_HEADS)
 def test_optimum_loads_the_release_and_agrees(head: str, release_of: Callable[[str], Release]) -> None:
     import optimum.onnxruntime
 

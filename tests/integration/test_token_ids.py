@@ -1,4 +1,4 @@
-"""A build compares token ids with transformers': other ids are refused, and no comparison is no claim."""
+"""A build compares token ids with transformers': other ids are refused, and without a comparison nothing is claimed."""
 
 import json
 import sys

@@ -109,9 +109,9 @@ def test_a_bad_key_fails_before_the_build(tiny: Recipe, tmp_path: Path, key: Key
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("build", "x", "--order", "1"), "--order is for a signature"),
-        (("build", "x", "--certificate", "c.pem"), "--certificate is for a signature"),
-        (("export", "x", "--sign", "k.pem"), "`distilforge export` publishes none"),
+        (("build", "x", "--order", "1"), "--order has no effect without a signature"),
+        (("build", "x", "--certificate", "c.pem"), "--certificate has no effect without a signature"),
+        (("export", "x", "--sign", "k.pem"), "`distilforge export` does not publish one"),
     ],
 )
 def test_options_without_a_signature(arguments: tuple[str, ...], message: str) -> None:

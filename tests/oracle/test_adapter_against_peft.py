@@ -52,7 +52,7 @@ def test_outputs_equal(
     ids, mask = torch.randint(5, 80, (3, 9)), torch.ones(3, 9, dtype=torch.int64)
     with torch.no_grad():
         expected = adapted.eval()(input_ids=ids, attention_mask=mask)
-        found = ours.model(ids, mask)
-    for name, value in zip(ours.model.outputs, found, strict=True):
+        merged = ours.model(ids, mask)
+    for name, value in zip(ours.model.outputs, merged, strict=True):
         # Two products and a sum against one product with the sum: rounding of values up to 10
         torch.testing.assert_close(value, expected[name], rtol=0, atol=5e-5)

@@ -45,8 +45,8 @@ def test_outputs_equal(tmp_path: Path, architecture: str, head: str) -> None:
     mask = (torch.arange(20)[None] < torch.tensor([20, 7, 1])[:, None]).long()
     with torch.no_grad():
         expected = theirs(input_ids=ids, attention_mask=mask)
-        found = ours.model(ids, mask)
-    for name, value in zip(ours.model.outputs, found, strict=True):
+        outputs = ours.model(ids, mask)
+    for name, value in zip(ours.model.outputs, outputs, strict=True):
         difference = (value - expected[name]).abs() * mask.view(3, 20, *[1] * (value.dim() - 2))
         # the folded sum rounds differently than two sums
         assert difference.max().item() <= 2e-5

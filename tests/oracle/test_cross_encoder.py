@@ -38,7 +38,7 @@ def test_scores_equal(
     (release / "config.json").write_text(json.dumps(config), encoding="utf-8")
     record_again(release)
     session = distilforge.open(release, head=SequenceClassification, threads=1)
-    found = [result.score for result in session(PAIRS, truncation="truncate")]
+    scores = [result.score for result in session(PAIRS, truncation="truncate")]
     expected = oracle.predict(PAIRS, show_progress_bar=False)
     # Float32 in another order of sums; a sigmoid in place of the logits is off by 0.1 and more
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5)

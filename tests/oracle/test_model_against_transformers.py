@@ -8,7 +8,7 @@ import transformers
 
 from model_src import heads
 from model_src.checkpoint import load_checkpoint, save_checkpoint
-from tests.conftest import MakeCheckpoint
+from tests.conftest import TRANSFORMERS_HEADS, MakeCheckpoint
 
 LIMITS = {"eager": 1e-6, "sdpa": 1e-5}
 
@@ -27,7 +27,7 @@ def reference(folder: Path, head: str, attention: str) -> torch.nn.Module:
     return model_class.from_pretrained(folder, attn_implementation=attention).eval()
 
 
-@pytest.mark.parametrize("head", heads.names())
+@pytest.mark.parametrize("head", TRANSFORMERS_HEADS)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize("sinusoidal", [False, True])
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
@@ -39,9 +39,9 @@ def test_outputs_equal(
     ids, mask = ragged_batch(head, ours.config.vocab_size)
     with torch.no_grad():
         expected = reference(folder, head, attention)(input_ids=ids, attention_mask=mask).to_tuple()
-        found = ours(ids, mask)
-    assert len(found) == len(expected) == len(ours.outputs)
-    for ours_one, theirs in zip(found, expected, strict=True):
+        outputs = ours(ids, mask)
+    assert len(outputs) == len(expected) == len(ours.outputs)
+    for ours_one, theirs in zip(outputs, expected, strict=True):
         assert ours_one.shape == theirs.shape
         assert (ours_one - theirs).abs().max().item() <= LIMITS[attention]
 
@@ -53,11 +53,11 @@ def test_every_activation_equals(make_checkpoint: MakeCheckpoint, activation: st
     ids, mask = ragged_batch("features", ours.config.vocab_size)
     with torch.no_grad():
         (expected,) = reference(folder, "features", "eager")(input_ids=ids, attention_mask=mask).to_tuple()
-        (found,) = ours(ids, mask)
-    assert (found - expected).abs().max().item() <= LIMITS["sdpa"]
+        (outputs,) = ours(ids, mask)
+    assert (outputs - expected).abs().max().item() <= LIMITS["sdpa"]
 
 
-@pytest.mark.parametrize("head", heads.names())
+@pytest.mark.parametrize("head", TRANSFORMERS_HEADS)
 def test_what_we_write_transformers_reads(make_checkpoint: MakeCheckpoint, tmp_path: Path, head: str) -> None:
     ours = load_checkpoint(make_checkpoint(head, tokenizer=False), attention="eager").model
     save_checkpoint(ours, tmp_path / "written")
@@ -96,8 +96,8 @@ def test_untied_projector_keeps_its_own_weights(make_checkpoint: MakeCheckpoint)
     ids, mask = ragged_batch("masked_lm", ours.config.vocab_size)
     with torch.no_grad():
         expected = reference(folder, "masked_lm", "eager")(input_ids=ids, attention_mask=mask).logits
-        (found,) = ours(ids, mask)
-    assert (found - expected).abs().max().item() <= LIMITS["eager"]
+        (outputs,) = ours(ids, mask)
+    assert (outputs - expected).abs().max().item() <= LIMITS["eager"]
     weights = dict(ours.named_parameters(remove_duplicate=False))
     assert not torch.equal(
         weights["vocab_projector.weight"], weights["distilbert.embeddings.word_embeddings.weight"]

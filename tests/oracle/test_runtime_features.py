@@ -26,11 +26,11 @@ def states(pair: Pair) -> list[np.ndarray]:
 
 
 def test_tokens(session: Features, states: list[np.ndarray]) -> None:
-    for found, expected in zip(
+    for embedding, expected in zip(
         session(list(TEXTS), pooling="token", truncation="truncate"), states, strict=True
     ):
-        assert found.shape == expected.shape
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert embedding.shape == expected.shape
+        np.testing.assert_allclose(embedding, expected, atol=1e-5)
 
 
 def test_cls_and_mean(session: Features, states: list[np.ndarray]) -> None:
@@ -42,9 +42,9 @@ def test_cls_and_mean(session: Features, states: list[np.ndarray]) -> None:
 
 
 def test_normalized(session: Features, states: list[np.ndarray]) -> None:
-    for found, expected in zip(
+    for embedding, expected in zip(
         session(list(TEXTS), pooling="token", normalize=True, truncation="truncate"), states, strict=True
     ):
         np.testing.assert_allclose(
-            found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5
+            embedding, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5
         )

@@ -35,13 +35,13 @@ def oracle(pair: Pair) -> transformers.FillMaskPipeline:
 
 
 def same(
-    found: tuple[FilledMask, ...],
+    results: tuple[FilledMask, ...],
     expected: list[dict[str, object]] | list[list[dict[str, object]]],
     text: str,
 ) -> None:
     masks = expected if isinstance(expected[0], list) else [expected]
-    assert len(found) == len(masks)
-    for mask, fills in zip(found, masks, strict=True):
+    assert len(results) == len(masks)
+    for mask, fills in zip(results, masks, strict=True):
         assert text[mask.start : mask.end] == "[MASK]"
         assert [(fill.token, fill.text, fill.sequence) for fill in mask.fills] == [
             (fill["token"], fill["token_str"], fill["sequence"]) for fill in fills
@@ -53,15 +53,15 @@ def same(
 
 @pytest.mark.parametrize("top_k", [1, 5, 50])
 def test_texts(session: MaskedLanguageModel, oracle: transformers.FillMaskPipeline, top_k: int) -> None:
-    found = session(list(TEXTS), top_k=top_k, truncation="truncate")
-    for text, masks in zip(TEXTS, found, strict=True):
+    results = session(list(TEXTS), top_k=top_k, truncation="truncate")
+    for text, masks in zip(TEXTS, results, strict=True):
         same(masks, oracle(text, top_k=top_k), text)
 
 
 def test_targets(session: MaskedLanguageModel, oracle: transformers.FillMaskPipeline) -> None:
     targets = ("good", "bad", "##s", "movie", "good")
     for text in TEXTS:
-        found = session(text, targets=targets, truncation="truncate")
-        same(found, oracle(text, targets=list(targets)), text)
+        results = session(text, targets=targets, truncation="truncate")
+        same(results, oracle(text, targets=list(targets)), text)
         # Spelt otherwise, it is still one token of the vocabulary.
         assert session(text, targets=("Good",), truncation="truncate")[0].text == "good"

@@ -32,9 +32,9 @@ def expected_scores(pair: Pair, context: str, options: list[str]) -> list[float]
 
 def test_questions(pair: Pair) -> None:
     session = distilforge.open(pair.release, head=MultipleChoice)
-    for (context, options), found in zip(QUESTIONS, session(QUESTIONS, truncation="truncate"), strict=True):
+    for (context, options), choice in zip(QUESTIONS, session(QUESTIONS, truncation="truncate"), strict=True):
         scores = expected_scores(pair, context, options)
-        assert found.scores == pytest.approx(scores, abs=1e-5)
-        assert found.index == scores.index(max(scores))
-        assert found.text == options[found.index]
-        assert found.score == max(found.scores)
+        assert choice.scores == pytest.approx(scores, abs=1e-5)
+        assert choice.index == scores.index(max(scores))
+        assert choice.text == options[choice.index]
+        assert choice.score == max(choice.scores)

@@ -42,15 +42,15 @@ def oracle(pair: Pair) -> transformers.QuestionAnsweringPipeline:
     return transformers.pipeline("question-answering", model=str(pair.checkpoint))
 
 
-def same(found: Answers, expected: dict[str, object] | list[dict[str, object]], context: str) -> None:
+def same(actual: Answers, expected: dict[str, object] | list[dict[str, object]], context: str) -> None:
     answers = expected if isinstance(expected, list) else [expected]
-    assert [(item.text, item.start, item.end) for item in found.candidates] == [
+    assert [(item.text, item.start, item.end) for item in actual.candidates] == [
         (item["answer"], item["start"], item["end"]) for item in answers
     ]
-    assert [item.score for item in found.candidates] == pytest.approx(
+    assert [item.score for item in actual.candidates] == pytest.approx(
         [item["score"] for item in answers], abs=1e-5
     )
-    assert all(item.text == context[item.start : item.end] for item in found.candidates)
+    assert all(item.text == context[item.start : item.end] for item in actual.candidates)
 
 
 @pytest.mark.parametrize("impossible", [False, True])
@@ -58,8 +58,8 @@ def same(found: Answers, expected: dict[str, object] | list[dict[str, object]], 
 def test_questions(
     session: QuestionAnswering, oracle: transformers.QuestionAnsweringPipeline, top_k: int, impossible: bool
 ) -> None:
-    found = session(list(QUESTIONS), top_k=top_k, handle_impossible_answer=impossible)
-    for (question, context), answers in zip(QUESTIONS, found, strict=True):
+    results = session(list(QUESTIONS), top_k=top_k, handle_impossible_answer=impossible)
+    for (question, context), answers in zip(QUESTIONS, results, strict=True):
         expected = oracle(
             question=question, context=context, top_k=top_k, handle_impossible_answer=impossible
         )
@@ -81,7 +81,7 @@ def test_windows(
     align_to_words: bool,
 ) -> None:
     for question, context in (QUESTIONS[0], QUESTIONS[1], QUESTIONS[3]):
-        found = session(
+        answers = session(
             (question, context),
             top_k=3,
             max_seq_len=max_seq_len,
@@ -98,7 +98,7 @@ def test_windows(
             max_answer_len=max_answer_len,
             align_to_words=align_to_words,
         )
-        same(found, expected, context)
+        same(answers, expected, context)
 
 
 @settings(max_examples=30, deadline=None)

@@ -37,9 +37,9 @@ def pipeline_of(checkpoint: Path) -> transformers.TextClassificationPipeline:
     return transformers.pipeline("text-classification", model=str(checkpoint))
 
 
-def same(found: Classification, expected: list[dict[str, object]]) -> None:
-    assert [item.label for item in found.labels] == [item["label"] for item in expected]
-    assert [item.score for item in found.labels] == pytest.approx(
+def same(actual: Classification, expected: list[dict[str, object]]) -> None:
+    assert [item.label for item in actual.labels] == [item["label"] for item in expected]
+    assert [item.score for item in actual.labels] == pytest.approx(
         [item["score"] for item in expected], abs=1e-5
     )
 
@@ -60,14 +60,14 @@ def oracle(pair: Pair) -> transformers.TextClassificationPipeline:
 
 
 def test_texts(session: SequenceClassification, oracle: transformers.TextClassificationPipeline) -> None:
-    found = session(list(TEXTS), top_k=None, truncation="truncate")
-    for text, result in zip(TEXTS, found, strict=True):
+    results = session(list(TEXTS), top_k=None, truncation="truncate")
+    for text, result in zip(TEXTS, results, strict=True):
         same(result, oracle(text, top_k=None, truncation=True))
 
 
 def test_pairs(session: SequenceClassification, oracle: transformers.TextClassificationPipeline) -> None:
-    found = session(PAIRS, top_k=None, truncation="truncate")
-    for (text, second), result in zip(PAIRS, found, strict=True):
+    results = session(PAIRS, top_k=None, truncation="truncate")
+    for (text, second), result in zip(PAIRS, results, strict=True):
         same(result, oracle({"text": text, "text_pair": second}, top_k=None, truncation=True))
 
 

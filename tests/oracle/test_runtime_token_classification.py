@@ -32,26 +32,26 @@ def oracle(pair: Pair) -> transformers.TokenClassificationPipeline:
     return transformers.pipeline("token-classification", model=str(pair.checkpoint))
 
 
-def same(found: tuple[Entity, ...], expected: list[dict[str, object]], text: str) -> None:
+def same(actual: tuple[Entity, ...], expected: list[dict[str, object]], text: str) -> None:
     keys = [
         (item.get("entity_group", item.get("entity")), item["start"], item["end"], item["word"])
         for item in expected
     ]
-    assert [(item.label, item.start, item.end, item.word) for item in found] == keys
-    assert [item.score for item in found] == pytest.approx(
+    assert [(item.label, item.start, item.end, item.word) for item in actual] == keys
+    assert [item.score for item in actual] == pytest.approx(
         [float(item["score"]) for item in expected], abs=1e-5
     )
-    assert all(item.text == text[item.start : item.end] for item in found)
+    assert all(item.text == text[item.start : item.end] for item in actual)
 
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
 def test_texts(
     session: TokenClassification, oracle: transformers.TokenClassificationPipeline, aggregation: Aggregation
 ) -> None:
-    found = session(list(TEXTS), aggregation=aggregation, truncation="truncate")
-    for text, result in zip(TEXTS, found, strict=True):
+    results = session(list(TEXTS), aggregation=aggregation, truncation="truncate")
+    for text, result in zip(TEXTS, results, strict=True):
         same(result, oracle(text, aggregation_strategy=aggregation), text)
-    assert any(found)
+    assert any(results)
 
 
 @settings(max_examples=25, deadline=None)

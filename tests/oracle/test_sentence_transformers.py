@@ -55,8 +55,8 @@ def test_every_pooling_equals_the_library(
         model = load_checkpoint(folder).model
         features = oracle.tokenize(TEXTS)
         with torch.no_grad():
-            _, found = model(features["input_ids"], features["attention_mask"])
-        np.testing.assert_allclose(found.numpy(), encode(oracle, TEXTS), rtol=0, atol=NEAR)
+            _, embeddings = model(features["input_ids"], features["attention_mask"])
+        np.testing.assert_allclose(embeddings.numpy(), encode(oracle, TEXTS), rtol=0, atol=NEAR)
 
 
 @pytest.fixture(scope="module")
@@ -127,5 +127,5 @@ def test_lower_case_and_the_layout_of_version_0(make_checkpoint: MakeCheckpoint,
         Recipe(name="old", checkpoint=str(root), gates=QUICK), tmp_path / "artifacts", Listener()
     ).folder
     expected = encode(SentenceTransformer(str(root), device="cpu"), TEXTS)
-    found = distilforge.open(folder, head=Features, threads=1)(TEXTS)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=NEAR)
+    embeddings = distilforge.open(folder, head=Features, threads=1)(TEXTS)
+    np.testing.assert_allclose(embeddings, expected, rtol=0, atol=NEAR)

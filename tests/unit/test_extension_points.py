@@ -52,6 +52,19 @@ ENTRIES = {
 }
 """The modules of each extension point that define an entry."""
 
+FILES_WITH_A_CASE_FOR_EACH_HEAD = (
+    "integration/conftest.py",
+    "integration/runtime/bulk/test_run.py",
+    "integration/runtime/test_lightness.py",
+    "unit/pipeline/precision/quantized.py",
+    "unit/runtime/bulk/test_answering.py",
+    "unit/runtime/heads/test_answers.py",
+    "unit/runtime/heads/test_stream.py",
+    "unit/validation/test_data.py",
+    "validation_runs.py",
+)
+"""Files of tests with a table that has an input, data or numbers for each head; other tests take them from there."""
+
 
 def files_of(package: str) -> dict[str, Path]:
     """The modules of a package, without its subpackages."""
@@ -82,6 +95,17 @@ def test_every_file_is_an_entry_or_a_part_of_several(package: str) -> None:
     assert [name for name in files if name not in ENTRIES[package] and not is_imported(name, package)] == []
 
 
+def test_what_a_pass_comes_after_is_a_pass() -> None:
+    assert {name for entry in passes.names() for name in passes.find(entry).after} <= set(passes.names())
+
+
+@pytest.mark.parametrize("name", [*passes.names(), *schemes.names()])
+def test_every_pass_and_every_scheme_has_a_test(name: str) -> None:
+    tests = (ROOT / "tests" / "unit" / "pipeline").rglob("test_*.py")
+    occurs = any(re.search(rf"\b{name}\b", path.read_text(encoding="utf-8")) for path in tests)
+    assert occurs, f"no test below tests/unit/pipeline names {name}"
+
+
 def test_every_target_has_a_backend() -> None:
     assert targets.names() == backends.names()
 
@@ -93,12 +117,21 @@ def test_the_houses_know_the_same_heads() -> None:
 @pytest.mark.parametrize("document", ["artifacts/README.md", "validation/README.md"])
 @pytest.mark.parametrize("head", heads.names())
 def test_every_head_has_a_row_in_the_tables(head: str, document: str) -> None:
-    assert re.search(rf"^\| `?{head}`? \|", (ROOT / document).read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `?(\w+)`? \|", (ROOT / document).read_text(encoding="utf-8"), re.MULTILINE)
+    assert head in rows, f"{document} has no row for the head {head}"
+
+
+@pytest.mark.parametrize("file", FILES_WITH_A_CASE_FOR_EACH_HEAD)
+@pytest.mark.parametrize("head", heads.names())
+def test_every_head_has_a_case_where_tests_need_one(head: str, file: str) -> None:
+    has_case = f'"{head}"' in (ROOT / "tests" / file).read_text(encoding="utf-8")
+    assert has_case, f"tests/{file} has no case for the head {head}"
 
 
 @pytest.mark.parametrize("target", targets.names())
 def test_every_target_is_in_the_readme_of_the_runtime(target: str) -> None:
-    assert re.search(rf"\b{target}[`:]", (ROOT / "runtime" / "README.md").read_text(encoding="utf-8"))
+    names = re.findall(r"\b([\w-]+)[`:]", (ROOT / "runtime" / "README.md").read_text(encoding="utf-8"))
+    assert target in names, f"runtime/README.md does not say what to install for the target {target}"
 
 
 def test_every_kind_of_file_has_a_row_in_contributing() -> None:

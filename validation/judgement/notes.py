@@ -27,7 +27,9 @@ def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tupl
             "No evaluation data were given, so that no metric was computed and accuracy was not judged."
         )
     if evaluated is None:
-        sentences.append("None of the demo's texts fits this model: only generated inputs were compared.")
+        sentences.append(
+            "The demo does not have texts that this model can read: only generated inputs were compared."
+        )
         return tuple(sentences)
     if evaluated.left_out:
         sentences.append(f"{evaluated.left_out} of the demo's texts do not fit this model and were left out.")

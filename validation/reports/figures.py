@@ -36,8 +36,10 @@ def _style() -> Iterator[None]:
         yield
 
 
-def latency(measurements: Sequence[Measurement], title: str, *, apart: Sequence[int] = ()) -> str:
-    """Every sample of eager PyTorch and of a variant, with the medians marked; one panel for each shape.
+def latency(
+    measurements: Sequence[Measurement], title: str, *, apart: Sequence[int] = (), steady: bool = True
+) -> str:
+    """Every sample of eager PyTorch and of a variant, one panel for each shape; the medians are marked if `steady`.
 
     The rounds `apart` are shown, and left out of the medians (distilforge.timing.ratios).
     """
@@ -46,29 +48,45 @@ def latency(measurements: Sequence[Measurement], title: str, *, apart: Sequence[
         figure = Figure(figsize=(9.2, 2.7), layout="constrained")
         panels = figure.subplots(1, len(shapes), squeeze=False)[0]
         for panel, shape in zip(panels, shapes, strict=True):
-            _samples(
-                panel, [sample for sample in measurements if (sample.batch, sample.tokens) == shape], apart
-            )
+            samples = [sample for sample in measurements if (sample.batch, sample.tokens) == shape]
+            _draw_samples(panel, samples)
+            if steady:
+                _draw_medians(panel, samples, apart)
             panel.set_title(f"{shape[0]} × {shape[1]} tokens", fontsize=9.5)
         panels[0].set_ylabel("milliseconds")
         return _svg(figure, title)
 
 
-def _samples(panel: Axes, measurements: Sequence[Measurement], apart: Sequence[int]) -> None:
+def _draw_samples(panel: Axes, measurements: Sequence[Measurement]) -> None:
     random = np.random.default_rng(0)
     for place, sample in enumerate(measurements):
         milliseconds = 1000 * np.asarray(sample.seconds)
-        color, marker = (GREY, "o") if sample.subject == EAGER else (BLUE, "D")
+        marker = "o" if sample.subject == EAGER else "D"
         across = place + random.uniform(-0.22, 0.22, len(milliseconds))
-        panel.scatter(across, milliseconds, s=12, color=color, marker=marker, alpha=0.45, linewidths=0)
-        median = 1000 * ratios.seconds(sample, apart=apart).value
-        panel.hlines(median, place - 0.34, place + 0.34, color=color, linewidth=2)
-        panel.annotate(
-            f"{short(median)} ms", (place + 0.36, median), color=color, fontsize=8.5, va="center", ha="left"
+        panel.scatter(
+            across, milliseconds, s=12, color=_color(sample), marker=marker, alpha=0.45, linewidths=0
         )
     panel.set_xticks(range(len(measurements)), [sample.subject.replace(":", "\n") for sample in measurements])
     panel.set_xlim(-0.6, len(measurements) - 0.2)
     panel.set_ylim(0, 1.08 * 1000 * max(max(sample.seconds) for sample in measurements))
+
+
+def _draw_medians(panel: Axes, measurements: Sequence[Measurement], apart: Sequence[int]) -> None:
+    for place, sample in enumerate(measurements):
+        median = 1000 * ratios.seconds(sample, apart=apart).value
+        panel.hlines(median, place - 0.34, place + 0.34, color=_color(sample), linewidth=2)
+        panel.annotate(
+            f"{short(median)} ms",
+            (place + 0.36, median),
+            color=_color(sample),
+            fontsize=8.5,
+            va="center",
+            ha="left",
+        )
+
+
+def _color(measurement: Measurement) -> str:
+    return GREY if measurement.subject == EAGER else BLUE
 
 
 def intervals(verdicts: Sequence[tuple[str, Verdict]], title: str) -> str:

@@ -113,7 +113,12 @@ def _phrase(words: str, number: float | None) -> list[str]:
 def _latency(report: Report, variant: VariantReport) -> Markup:
     if not variant.measurements:
         return Markup("")
-    svg = figures.latency(variant.measurements, f"Latency of {variant.name}", apart=_apart(report))
+    svg = figures.latency(
+        variant.measurements,
+        f"Latency of {variant.name}",
+        apart=_apart(report),
+        steady=report.timing is None or report.timing.steady,
+    )
     # matplotlib escapes the texts that it writes into SVG.
     return Markup(svg)  # noqa: S704
 

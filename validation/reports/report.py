@@ -112,6 +112,11 @@ class VariantReport:
             speedup for speedup in self.speedups if speedup.over == subject and speedup.batch is not None
         )
 
+    def beside(self, speedup: Speedup, subject: str) -> Speedup | None:
+        """The speed-up over `subject` at the shape of `speedup`; None where they were not timed together there."""
+        shape = (speedup.batch, speedup.tokens)
+        return next((other for other in self.over(subject) if (other.batch, other.tokens) == shape), None)
+
     def overall(self, subject: str) -> Speedup | None:
         """The geometric mean of the speed-ups over `subject`; None where none is claimed."""
         return next(

@@ -1,4 +1,4 @@
-"""Each class by itself: what a variant no longer finds of it, and what it newly takes for it.
+"""Each class on its own: what a variant no longer finds of it, and what it newly takes for it.
 
 A metric over all classes hardly moves when a rare class is lost. So two shares of every class have a limit:
 
@@ -34,7 +34,7 @@ Bools = npt.NDArray[np.bool_]
 Share = Literal["recall", "precision"]
 
 FEWEST_LOST = 2
-"""A single answer that is lost is no sign that more would show the class to be lost."""
+"""A single lost answer does not suggest that more examples would show the class to be lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

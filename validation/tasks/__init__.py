@@ -30,10 +30,13 @@ def find(head: str) -> type[Task[Example]]:
             hint=f"did you mean {near[0]!r}?" if near else "",
         )
     module = importlib.import_module(f"{__name__}.{head}")
-    (task,) = (
+    defined = [
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Task) and value.__module__ == module.__name__
-    )
+    ]
+    if len(defined) != 1:
+        names_of_classes = ", ".join(value.__name__ for value in defined) or "none"
+        raise TypeError(f"{module.__name__} must define one subclass of Task, found {names_of_classes}")
     # A task only gets the examples that its own `parse` returned.
-    return cast(type[Task[Example]], task)
+    return cast(type[Task[Example]], defined[0])

@@ -1,14 +1,9 @@
 """Checks any ONNX file before an engine is built from it: which nodes prevent that, and what to do about them."""
 
-import json
 import math
-import os
-import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import onnx
@@ -24,11 +19,10 @@ from pipeline.engines.preflight.inspection import (
     inspect_model,
     type_name,
 )
+from pipeline.engines.preflight.parser_reply import ParserReply, ask
 from pipeline.errors import StageError, UsageError
 from pipeline.graph import external_data
 from pipeline.graph.external_data import StoredWeight
-from pipeline.graph.names import module_of
-from pipeline.store.versions import installed
 
 _ORDER: tuple[Kind, ...] = ("refused", "wrong", "note")
 
@@ -88,9 +82,9 @@ def check(path: Path, compiler: EngineCompiler) -> Preflight:
     inspection = inspect_model(model, compiler)
     problems += rules.problems(inspection)
     if any(problem.operator == _EXTERNAL for problem in problems):
-        reply = _ParserReply(parser="not asked: external data is missing", asked=False, problems=problems)
+        reply = ParserReply(parser="not asked: external data is missing", asked=False, problems=problems)
     else:
-        reply = _ask(path, compiler, problems)
+        reply = ask(path, compiler, problems)
     return Preflight(
         model=str(path),
         compiler=compiler.name,
@@ -184,132 +178,14 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ParserReply:
-    """What the compiler's parser says of a model."""
-
-    parser: str
-    """See Preflight."""
-    asked: bool
-    """See Preflight."""
-    problems: tuple[Problem, ...]
-    """The problems that the rules found, with what the parser adds."""
-
-
-def _ask(path: Path, compiler: EngineCompiler, problems: tuple[Problem, ...]) -> _ParserReply:
-    """Ask the compiler's parser, in a process of its own, about a model in which the rules found `problems`."""
-    missing = [package for package in (compiler.package, "polygraphy") if installed(package) is None]
-    if missing:
-        needs = " and ".join(missing)
-        return _ParserReply(
-            parser=f"not asked: {needs} is not installed; pip install {compiler.install}",
-            asked=False,
-            problems=problems,
-        )
-    command = (sys.executable, "-m", "pipeline.engines.preflight.parser", compiler.module, str(path))
-    # Polygraphy chooses the compiler when it is imported
-    environment = {
-        **os.environ,
-        "POLYGRAPHY_USE_TENSORRT_RTX": "1" if compiler.is_rtx else "0",
-    }
-    done = subprocess.run(  # noqa: S603 - the arguments are ours
-        command, capture_output=True, text=True, errors="replace", env=environment, check=False
-    )
-    name = f"{compiler.name} {installed(compiler.package)}"
-    if done.returncode != 0:
-        return _ParserReply(
-            parser=f"{name}, which ended without a result",
-            asked=True,
-            problems=(*problems, _crash(name, done)),
-        )
-    reply = json.loads(done.stdout.strip().splitlines()[-1])
-    return _ParserReply(
-        parser=f"{compiler.name} {reply['version']}",
-        asked=True,
-        problems=_merged(compiler, problems, reply["errors"]),
-    )
-
-
-def _crash(name: str, done: "subprocess.CompletedProcess[str]") -> Problem:
-    last_line = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-    ending = f"exit code {done.returncode}"
-    if done.returncode < 0:
-        ending = signal.Signals(-done.returncode).name
-    return Problem(
-        kind="refused",
-        problem=f"the parser of {name} ended with {ending}: {last_line}",
-        module="",
-        node="",
-        operator="",
-        advice="onnx.checker.check_model(path) says whether the graph is valid; "
-        "if it is, this is an error in the parser",
-    )
-
-
-# The parser's reasons that say nothing
-_SILENT = ("", "false")
-# An error that follows from another node's error
-_CONSEQUENCE = "Node input was not registered"
-
-
-def _merged(
-    compiler: EngineCompiler, problems: Sequence[Problem], errors: Sequence[Mapping[str, object]]
-) -> tuple[Problem, ...]:
-    """The rules' problems, with the parser's messages, and the problems that only the parser reports."""
-    if not errors:
-        accepted = f"; the parser of {compiler.name} accepts it"
-        return tuple(
-            replace(problem, kind="note", problem=problem.problem + accepted)
-            if problem.settled_by_parser and problem.kind == "refused"
-            else problem
-            for problem in problems
-        )
-    merged = list(problems)
-    own = [error for error in errors if _CONSEQUENCE not in str(error["message"])]
-    for error in own or errors:
-        node = str(error["node"]) or (f"#{error['index']}" if error["operator"] else "")
-        message = str(error["message"])
-        places = sorted(
-            (
-                place
-                for place, problem in enumerate(merged)
-                if problem.kind != "note" and (problem.node == node if node else _names(problem, error))
-            ),
-            key=lambda place: merged[place].kind,
-        )
-        for place in places[:1]:
-            if message not in _SILENT:
-                merged[place] = replace(merged[place], parser=message)
-        if not places:
-            merged.append(
-                Problem(
-                    kind="refused",
-                    problem="the parser refuses it",
-                    parser=message,
-                    module=module_of(node) if node else "",
-                    node=node,
-                    operator=str(error["operator"]),
-                    advice=f"see {compiler.name}'s table of ONNX operators: github.com/onnx/onnx-tensorrt, "
-                    "docs/operators.md",
-                )
-            )
-    return tuple(merged)
-
-
-def _names(problem: Problem, error: Mapping[str, object]) -> bool:
-    """Whether an error that names no node is about the tensor of `problem`."""
-    stored = str(error["message"]).rpartition("Failed to import initializer: ")[2]
-    return problem.node in (stored, error["tensor"])
-
-
 def _facts(inspection: Inspection, external: tuple[str, ...]) -> Facts:
     operators: dict[str, Counter[str]] = {}
     for _, node in inspection.nodes:
         operators.setdefault(node.domain.removeprefix("ai.onnx"), Counter())[node.op_type] += 1
-    stored = {tensor.name for tensor in inspection.model.graph.initializer}
+    initializers = {tensor.name for tensor in inspection.model.graph.initializer}
     inputs: dict[str, tuple[int | str, ...] | None] = {}
     for value in inspection.model.graph.input:
-        if value.name not in stored:
+        if value.name not in initializers:
             tensor = value.type.tensor_type
             inputs[value.name] = _shape(tensor.shape) if tensor.HasField("shape") else None
     return Facts(

@@ -36,7 +36,7 @@ class Problem:
     parser: str = ""
     """The message of the compiler's own parser; "" if it did not report this problem."""
     settled_by_parser: bool = False
-    """Whether this is no problem if the parser accepts the graph."""
+    """Whether it stops being a problem if the parser accepts the graph."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -223,9 +223,9 @@ def _control_flow(inspection: Inspection) -> Iterator[Problem]:
 
 
 def _axes(inspection: Inspection) -> Iterator[Problem]:
-    stored = {tensor.name for tensor in inspection.model.graph.initializer}
+    initializers = {tensor.name for tensor in inspection.model.graph.initializer}
     for value in inspection.model.graph.input:
-        if value.name in stored or not value.type.HasField("tensor_type"):
+        if value.name in initializers or not value.type.HasField("tensor_type"):
             continue
         tensor = value.type.tensor_type
 

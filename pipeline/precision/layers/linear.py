@@ -23,12 +23,12 @@ class Linear:
     """Hugging Face's name of the layer."""
     node: onnx_ir.Node
     """The MatMul or Gemm."""
-    stored: onnx_ir.Value
+    initializer: onnx_ir.Value
     """The initializer that holds the weight."""
     transposed: bool
-    """Whether `stored` is (out, in) and not (in, out)."""
+    """Whether `initializer` is (out, in) and not (in, out)."""
     tied: bool
-    """Whether an embedding reads `stored` too."""
+    """Whether an embedding reads `initializer` too."""
 
     @property
     def activation(self) -> onnx_ir.Value:
@@ -39,7 +39,7 @@ class Linear:
 
     @property
     def operand(self) -> onnx_ir.Value:
-        """The node's second input: `stored`, or its transpose."""
+        """The node's second input: `initializer`, or its transpose."""
         value = self.node.inputs[1]
         assert value is not None
         return value
@@ -52,10 +52,10 @@ class Linear:
     @property
     def weight(self) -> npt.NDArray[np.float32]:
         """The weight as (in, out)."""
-        array = array_of(self.stored)
+        array = array_of(self.initializer)
         assert array is not None
-        stored: npt.NDArray[np.float32] = array.astype(np.float32, copy=False)
-        return stored.T if self.transposed else stored
+        weight: npt.NDArray[np.float32] = array.astype(np.float32, copy=False)
+        return weight.T if self.transposed else weight
 
 
 def find(graph: Graph) -> tuple[Linear, ...]:
@@ -88,20 +88,24 @@ def _linear(node: onnx_ir.Node) -> Linear | None:
     weight = node.inputs[1]
     assert weight is not None
     producer = weight.producer()
-    stored, transposed = weight, False
+    initializer, transposed = weight, False
     if producer is not None and is_operator(producer, "Transpose"):
         assert producer.inputs[0] is not None
-        stored, transposed = producer.inputs[0], True
-    if not stored.is_initializer() or stored.const_value is None or len(stored.const_value.shape) != 2:
+        initializer, transposed = producer.inputs[0], True
+    if (
+        not initializer.is_initializer()
+        or initializer.const_value is None
+        or len(initializer.const_value.shape) != 2
+    ):
         return None
     if node.op_type == "Gemm":
         _require_plain(node)
         transposed ^= bool(node.attributes.get_int("transB", 0))
-    tied = any(is_operator(use.node, "Gather") for use in stored.uses())
-    assert stored.name is not None
+    tied = any(is_operator(use.node, "Gather") for use in initializer.uses())
+    assert initializer.name is not None
     # The initializer of a tied weight has the embedding's name
-    module = str(node.name).partition("/")[0] if tied else stored.name.removesuffix(_WEIGHT)
-    return Linear(module=module, node=node, stored=stored, transposed=transposed, tied=tied)
+    module = str(node.name).partition("/")[0] if tied else initializer.name.removesuffix(_WEIGHT)
+    return Linear(module=module, node=node, initializer=initializer, transposed=transposed, tied=tied)
 
 
 def _require_plain(node: onnx_ir.Node) -> None:

@@ -80,7 +80,7 @@ def smooth(graph: Graph, linears: Sequence[Linear], calibration: Calibration, al
         if not _divide_values(activation, group, all_linears, factor_C):
             _divide(graph, activation, group, factor_C)
         for linear in group:
-            _store(linear.stored, linear.weight * factor_C[:, None], transposed=linear.transposed)
+            _store(linear.initializer, linear.weight * factor_C[:, None], transposed=linear.transposed)
         smoothed += 1
     return smoothed
 
@@ -107,7 +107,7 @@ def _divide_values(
     # In a packed projection, the values are the last third.
     scale_O = np.ones(weight_IO.shape[1], dtype=np.float32)
     scale_O[-len(factor_C) :] = factor_C
-    _store(values.stored, weight_IO / scale_O, transposed=values.transposed)
+    _store(values.initializer, weight_IO / scale_O, transposed=values.transposed)
     _store(bias, np.asarray(bias_O, dtype=np.float32) / scale_O, transposed=False)
     return True
 
@@ -130,5 +130,5 @@ def _divide(graph: Graph, activation: onnx_ir.Value, group: Sequence[Linear], fa
 
 def _store(value: onnx_ir.Value, array: npt.NDArray[np.generic], *, transposed: bool) -> None:
     """Let the initializer `value` hold `array`, or its transpose."""
-    stored = np.ascontiguousarray(array.T if transposed else array, dtype=np.float32)
-    value.const_value = onnx_ir.tensor(stored, name=value.name)
+    content = np.ascontiguousarray(array.T if transposed else array, dtype=np.float32)
+    value.const_value = onnx_ir.tensor(content, name=value.name)

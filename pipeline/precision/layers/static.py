@@ -99,9 +99,11 @@ def _transposed_after_dequantizing(
     graph: Graph, linear: Linear, transpose: onnx_ir.Node, scale: onnx_ir.Value, grid: Grid
 ) -> onnx_ir.Value:
     """The output of `transpose`, moved behind DequantizeLinear: TensorRT dequantizes stored constants only."""
-    stored = transpose.inputs[0]
-    assert stored is not None
-    weight = initializers.dequantize(graph, transpose, f"{linear.module}.weight", stored, scale, grid, axis=0)
+    numbers = transpose.inputs[0]
+    assert numbers is not None
+    weight = initializers.dequantize(
+        graph, transpose, f"{linear.module}.weight", numbers, scale, grid, axis=0
+    )
     transpose.replace_input_with(0, weight)
     (output,) = transpose.outputs
     output.dtype = onnx_ir.DataType.FLOAT

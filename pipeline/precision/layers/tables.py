@@ -24,15 +24,15 @@ class Table:
     """Hugging Face's name of the embedding."""
     node: onnx_ir.Node
     """The Gather that reads rows of the table."""
-    stored: onnx_ir.Value
+    initializer: onnx_ir.Value
     """The initializer that holds the table, (rows, columns)."""
     tied: bool
-    """Whether a linear layer reads `stored` too."""
+    """Whether a linear layer reads `initializer` too."""
 
     @property
     def array(self) -> npt.NDArray[np.float32]:
         """The table, (rows, columns)."""
-        array = array_of(self.stored)
+        array = array_of(self.initializer)
         assert array is not None
         return array.astype(np.float32, copy=False)
 
@@ -57,14 +57,14 @@ def quantize(graph: Graph, table: Table, *, grid: Grid, half_scales: bool = Fals
     numbers, scales = rounding.quantize(
         table.module, table.array, axis=axis, grid=grid, half_scales=half_scales
     )
-    stored = constant(graph, f"{table.stored.name}_quantized", numbers)
+    quantized = constant(graph, f"{table.initializer.name}_quantized", numbers)
     if half_scales:
-        scale = constant(graph, f"{table.stored.name}_scale", scales)
-        floats = initializers.dequantize(graph, table.node, table.module, stored, scale, grid, axis=axis)
+        scale = constant(graph, f"{table.initializer.name}_scale", scales)
+        floats = initializers.dequantize(graph, table.node, table.module, quantized, scale, grid, axis=axis)
         table.node.replace_input_with(0, floats)
     else:
-        _dequantize_rows(graph, table, stored, scales, axis=axis)
-    drop_if_unused(graph, table.stored)
+        _dequantize_rows(graph, table, quantized, scales, axis=axis)
+    drop_if_unused(graph, table.initializer)
 
 
 def _better_axis(array: npt.NDArray[np.float32], grid: Grid) -> int:
@@ -74,23 +74,23 @@ def _better_axis(array: npt.NDArray[np.float32], grid: Grid) -> int:
 
 
 def _dequantize_rows(
-    graph: Graph, table: Table, stored: onnx_ir.Value, scales: npt.NDArray[np.float32], *, axis: int
+    graph: Graph, table: Table, quantized: onnx_ir.Value, scales: npt.NDArray[np.float32], *, axis: int
 ) -> None:
-    """Let Gather read 8-bit rows of `stored`, and make floats of them after it."""
+    """Let Gather read 8-bit rows of `quantized`, and make floats of them after it."""
     node = table.node
     ids, shape = node.inputs[1], node.outputs[0].shape
     assert ids is not None
 
     insertion = Insertion.before(graph, node, module=table.module)
     rows = insertion.add(
-        "Gather", [stored, ids], shape=shape, dtype=onnx_ir.DataType.INT8, attributes={"axis": 0}
+        "Gather", [quantized, ids], shape=shape, dtype=onnx_ir.DataType.INT8, attributes={"axis": 0}
     )
     if axis == 1:
-        scale = constant(graph, f"{table.stored.name}_scale", scales)
+        scale = constant(graph, f"{table.initializer.name}_scale", scales)
         floats = insertion.add("DequantizeLinear", [rows, scale], shape=shape, attributes={"axis": -1})
     else:
         # DequantizeLinear takes scales along one axis, and the rows of a batch lie on two.
-        column = constant(graph, f"{table.stored.name}_row_scale", scales[:, None])
+        column = constant(graph, f"{table.initializer.name}_row_scale", scales[:, None])
         scales_shape = None if shape is None else onnx_ir.Shape([*list(shape)[:-1], 1])
         row_scales = insertion.add("Gather", [column, ids], shape=scales_shape, attributes={"axis": 0})
         numbers = insertion.add("Cast", [rows], shape=shape, attributes={"to": int(_FLOAT)})
@@ -99,13 +99,13 @@ def _dequantize_rows(
 
 
 def _table(node: onnx_ir.Node) -> Table | None:
-    stored = node.inputs[0] if is_operator(node, "Gather") else None
-    if stored is None or not stored.is_initializer() or stored.const_value is None:
+    initializer = node.inputs[0] if is_operator(node, "Gather") else None
+    if initializer is None or not initializer.is_initializer() or initializer.const_value is None:
         return None
-    if len(stored.const_value.shape) != 2 or stored.dtype != _FLOAT:
+    if len(initializer.const_value.shape) != 2 or initializer.dtype != _FLOAT:
         return None
     if node.attributes.get_int("axis", 0) != 0:
         return None
-    assert stored.name is not None
-    tied = any(not is_operator(use.node, "Gather") for use in stored.uses())
-    return Table(module=stored.name.removesuffix(_WEIGHT), node=node, stored=stored, tied=tied)
+    assert initializer.name is not None
+    tied = any(not is_operator(use.node, "Gather") for use in initializer.uses())
+    return Table(module=initializer.name.removesuffix(_WEIGHT), node=node, initializer=initializer, tied=tied)

@@ -18,22 +18,22 @@ def add_quantized(
     A weight that an embedding reads too is stored once, as the embedding's table (out, in), and a Transpose turns its
     numbers. With `half_scales`, fp16 holds every scale exactly.
     """
-    name = str(linear.stored.name)
+    name = str(linear.initializer.name)
     matrix, axis = (linear.weight.T, 0) if linear.tied else (linear.weight, 1)
     numbers, scales = rounding.quantize(linear.module, matrix, axis=axis, grid=grid, half_scales=half_scales)
-    stored = constant(graph, f"{name}_quantized", numbers)
+    quantized = constant(graph, f"{name}_quantized", numbers)
     if linear.tied:
-        stored = insert(
+        quantized = insert(
             graph,
             linear.node,
             "Transpose",
-            [stored],
+            [quantized],
             name=f"{linear.module}/Transpose",
             dtype=grid.dtype,
             shape=onnx_ir.Shape(numbers.shape[::-1]),
             attributes={"perm": (1, 0)},
         )
-    return stored, constant(graph, f"{name}_scale", scales)
+    return quantized, constant(graph, f"{name}_scale", scales)
 
 
 def dequantize(

@@ -20,12 +20,12 @@ def add_parser(
     parser = commands.add_parser(
         "run",
         help="answer every row of a file",
-        description="Answer every row of a JSONL, CSV or Parquet file, in worker processes. A run that was ended "
-        "goes on where it was when the same command is given again; finished answers are in OUTPUT.run until then.",
+        description="Answer every row of a JSONL, CSV or Parquet file, in worker processes. If a run stops early, the "
+        "same command continues it; until then, the finished answers are in OUTPUT.run.",
         epilog=f"Example: {program} run artifacts/sentiment --input texts.parquet --output answers.parquet",
         allow_abbrev=False,
     )
-    parser.set_defaults(command=command, interrupted="interrupted; give the same command again to go on")
+    parser.set_defaults(command=command, interrupted="interrupted; run the same command again to continue")
     parser.add_argument("release", metavar="RELEASE", help="artifacts/<name>, or a version folder inside it")
     parser.add_argument(
         "--input",

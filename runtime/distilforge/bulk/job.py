@@ -1,4 +1,4 @@
-"""What decides the answers of a run: only a run of the same job goes on with what another one left."""
+"""What decides the answers of a run: only a run of the same job continues what another one left."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a run has finished, in a folder beside the output, so that the next run goes on from there.
+"""What a run has finished, in a folder beside the output, so that the next run continues from there.
 
 The folder is `OUTPUT.run`:
 

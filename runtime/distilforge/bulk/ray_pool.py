@@ -35,8 +35,8 @@ _BLOCK_BYTES = 1
 class _Actor:
     """Answers batches in a worker process.
 
-    Ray starts an actor again as often as it ends. The process ends alone over a batch that it cannot survive, so such a
-    batch has the same end as on one machine.
+    Ray starts an actor again whenever it ends, without a limit. If a batch ends the worker process, the actor survives,
+    and the batch's rows become error rows, as on one machine.
     """
 
     def __init__(self, settings: AnswererSettings, threads: int) -> None:

@@ -7,6 +7,7 @@ from distilforge.manifest import Manifest
 from distilforge.manifest.configuration import ModelConfiguration
 
 _LABELS, _VOCABULARY, _DIM = "labels", "vocabulary", "dim"
+_DYNAMIC = ("batch", "sequence", "choices")
 
 
 def check_configuration(
@@ -78,7 +79,7 @@ def _outputs_differ(
     outputs = {tensor.name: tensor.shape for tensor in manifest.outputs}
     for name, own in axes.items():
         for axis in own:
-            if axis not in sizes and axis not in manifest.spans:
+            if axis in _DYNAMIC and axis not in manifest.spans:
                 yield f"the head {manifest.head!r} needs a span of {axis!r}, found {', '.join(manifest.spans)!r:.200}"
         if name not in outputs:
             yield f"the head {manifest.head!r} needs the output {name!r}, found {', '.join(outputs)!r:.200}"
@@ -86,7 +87,9 @@ def _outputs_differ(
         expected = tuple(sizes.get(axis) or axis for axis in own)
         shape = outputs[name]
         fits = len(shape) == len(expected) and all(
-            size == other or (other == _DIM and isinstance(size, int))
+            # A name that is not one of a span's stands for a size that only the graph fixes
+            size == other
+            or (isinstance(size, int) and isinstance(other, str) and other not in manifest.spans)
             for size, other in zip(shape, expected, strict=True)
         )
         if not fits:

@@ -84,7 +84,7 @@ def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
     Raises InputError for an array that is not contiguous or is on another device.
     """
     if isinstance(array, DeviceArray):
-        imported = dlpack.Imported(
+        imported = dlpack.ForeignArray(
             address=array.address,
             device=array.device,
             shape=array.shape,
@@ -121,7 +121,7 @@ def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
     )
 
 
-def _from_interface(name: str, array: object, cuda: Cuda, device: int) -> dlpack.Imported:
+def _from_interface(name: str, array: object, cuda: Cuda, device: int) -> dlpack.ForeignArray:
     interface: Mapping[str, object] = getattr(array, _INTERFACE)
     shape, data = interface["shape"], interface["data"]
     assert isinstance(shape, Sequence)
@@ -134,7 +134,7 @@ def _from_interface(name: str, array: object, cuda: Cuda, device: int) -> dlpack
         assert isinstance(stream, int)
         cuda.wait(stream)
     address = int(data[0])
-    return dlpack.Imported(
+    return dlpack.ForeignArray(
         address=address,
         device=cuda.device_of(address) if address else device,
         shape=tuple(map(int, shape)),

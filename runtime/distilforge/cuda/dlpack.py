@@ -113,7 +113,7 @@ def export(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ForeignArray:
     """An array of another library."""
 
     address: int
@@ -141,7 +141,7 @@ class _Owner:
             self._managed.contents.deleter(self._managed)
 
 
-def take(capsule: object) -> Imported:
+def take(capsule: object) -> ForeignArray:
     """The array of a capsule that `__dlpack__` returned; ValueError for one that is not for a CUDA device."""
     pointer = _pointer_of(capsule, _NAME)
     tensor = ctypes.cast(pointer, ctypes.POINTER(_ManagedTensor)).contents.tensor
@@ -152,7 +152,7 @@ def take(capsule: object) -> Imported:
         raise ValueError(f"its elements have DLPack's type {tensor.dtype.code}, which numpy does not have")
     dtype = np.dtype(f"{kind}{tensor.dtype.bits // 8}")
     _rename(capsule, _USED_NAME)
-    return Imported(
+    return ForeignArray(
         address=(tensor.data or 0) + tensor.byte_offset,
         device=tensor.device.id,
         shape=tuple(tensor.shape[axis] for axis in range(tensor.ndim)),

@@ -95,7 +95,7 @@ def asked(ask: Ask, start: Callable[[], Answer | str] | None = None) -> Driver |
 
 
 def _has_interpreter() -> bool:
-    """Whether this process can start another Python; an application with Python inside, such as uWSGI, cannot."""
+    """Whether this process can start another Python; an application that embeds Python, such as uWSGI, cannot."""
     name = Path(sys.executable or "").name.lower()
     return name.startswith("python") and not getattr(sys, "frozen", False) and _QUERY.is_file()
 

@@ -90,7 +90,7 @@ class MaskedLanguageModel(Session):
 
         Args:
             inputs: one text gives a tuple with a result for each of its masks, in the order of the text; a list
-                gives a list of such tuples. Each mask is filled by itself, while the others stay masks.
+                gives a list of such tuples. Each mask is filled alone, while the others stay masks.
             top_k: how many candidates each mask gets.
             targets: consider only these tokens; () considers the whole vocabulary.
             truncation: "error" refuses a text that is too long, "truncate" shortens it.

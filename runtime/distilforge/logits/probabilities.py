@@ -14,7 +14,7 @@ def softmax(logits: Floats) -> Floats:
 
 
 def sigmoid(logits: Floats) -> Floats:
-    """The probability of each logit by itself, of the same shape; large logits do not overflow."""
+    """The probability of each logit on its own (a sigmoid), of the same shape; large logits do not overflow."""
     decay = np.exp(-np.abs(logits))
     probabilities: Floats = np.where(logits >= 0, 1, decay) / (1 + decay)
     return probabilities

@@ -17,7 +17,7 @@ from distilforge.plugin import Plugin
 PLUGIN = Plugin(
     module="onnxruntime_ep_openvino",
     install="pip install onnxruntime-ep-openvino",
-    device="a processor of Intel",
+    device="an Intel processor",
 )
 
 

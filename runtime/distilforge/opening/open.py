@@ -255,7 +255,7 @@ def _read_manifest(
     """The manifest of `folder`; ReleaseError if the release is not what the arguments of `open_release` ask for."""
     if trust is None and manifest_sha256 is None and at_least is None:
         return read_manifest(folder)
-    # Whoever asks for nothing does not wait for this import
+    # Imported only for those who pass one of these arguments
     from distilforge.trust.opening import read_trusted
 
     release = read_trusted(folder, trust=trust, manifest_sha256=manifest_sha256, at_least=at_least)

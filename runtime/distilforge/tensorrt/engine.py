@@ -142,7 +142,7 @@ class TensorRTEngine:
 def _close(
     lanes: Pool[Lane], memory: OutputMemory, cuda: Cuda, device: Device, kernels: KernelCache | None
 ) -> None:
-    # A device that is lost refuses everything, but host memory and handles are freed all the same
+    # A device that is lost refuses everything, but host memory and handles are still freed
     with suppress(EngineError):
         cuda.use(device.index)
     if kernels is not None:

@@ -27,12 +27,14 @@ class Prompts:
 
         Raises ValueError for prompts that are not texts, and for a default that is not one of them.
         """
-        stored = settings.get("prompts")
-        if stored is None:
-            stored = {}
-        if not isinstance(stored, dict) or not all(isinstance(text, str | None) for text in stored.values()):
-            raise ValueError(f"prompts must be an object of texts, found {stored!r:.80}")
-        texts = _ALWAYS | {name: text or "" for name, text in stored.items()}
+        prompts = settings.get("prompts")
+        if prompts is None:
+            prompts = {}
+        if not isinstance(prompts, dict) or not all(
+            isinstance(text, str | None) for text in prompts.values()
+        ):
+            raise ValueError(f"prompts must be an object of texts, found {prompts!r:.80}")
+        texts = _ALWAYS | {name: text or "" for name, text in prompts.items()}
         default = settings.get("default_prompt_name")
         if default is None:
             return cls(texts=texts)

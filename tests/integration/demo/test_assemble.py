@@ -36,8 +36,8 @@ def test_the_encoder_computes_what_bert_computes(checkpoints: Path) -> None:
     distilbert = transformers.DistilBertModel.from_pretrained(checkpoints / CHECKPOINTS["features"])
     input_ids = torch.randint(1000, 30000, (2, 40))
     with torch.no_grad():
-        expected, found = bert(input_ids).last_hidden_state, distilbert(input_ids).last_hidden_state
-    assert (expected - found).abs().max() < 5e-5
+        expected, converted = bert(input_ids).last_hidden_state, distilbert(input_ids).last_hidden_state
+    assert (expected - converted).abs().max() < 5e-5
 
 
 def test_nothing_is_done_twice(checkpoints: Path) -> None:

@@ -141,10 +141,10 @@ def test_a_provider_that_runs_an_engine_gets_no_shapes(
     with_engine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    seen: list[object] = []
+    sessions: list[object] = []
 
     def record(path: Path, options: object, providers: object, **besides: object) -> object:
-        seen.append((path.name, providers))
+        sessions.append((path.name, providers))
         raise RuntimeError("no TensorRT here")
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", record)
@@ -155,4 +155,4 @@ def test_a_provider_that_runs_an_engine_gets_no_shapes(
             load(with_engine, replace(backend, provider=CPU))
     kernels = {"nv_runtime_cache_path": str(tmp_path / "cache" / "distilforge" / "onnxruntime")}
     file = "onnxruntime-rtx-fp16_ctx.onnx"
-    assert seen == [(file, [(CPU, kernels)]), (file, [(CPU, {})])]
+    assert sessions == [(file, [(CPU, kernels)]), (file, [(CPU, {})])]

@@ -224,4 +224,4 @@ def test_the_plug_in_says_why_it_cannot_run(tmp_path: Path) -> None:
     obstacle = backend.obstacle(variant)
     if obstacle is None:
         pytest.skip("the plug-in runs here")
-    assert "pip install onnxruntime-ep-openvino" in obstacle or "it needs a processor of Intel" in obstacle
+    assert "pip install onnxruntime-ep-openvino" in obstacle or "it needs an Intel processor" in obstacle

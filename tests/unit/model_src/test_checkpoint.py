@@ -101,9 +101,9 @@ def test_pytorch_bin_equals_safetensors(folder: Path) -> None:
     expected = load_checkpoint(folder).model.state_dict()
     torch.save(tensors(folder), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    found = load_checkpoint(folder).model.state_dict()
-    assert expected.keys() == found.keys()
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    read = load_checkpoint(folder).model.state_dict()
+    assert expected.keys() == read.keys()
+    assert all(torch.equal(expected[name], read[name]) for name in expected)
 
 
 def test_shards_equal_one_file(folder: Path) -> None:
@@ -116,8 +116,8 @@ def test_shards_equal_one_file(folder: Path) -> None:
         weight_map |= dict.fromkeys(part, shard)
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
-    found = load_checkpoint(folder).model.state_dict()
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    read = load_checkpoint(folder).model.state_dict()
+    assert all(torch.equal(expected[name], read[name]) for name in expected)
     (folder / "second.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"second\.safetensors.*missing"):
         load_checkpoint(folder)

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from model_src import flax_file, heads, keras_file
+from model_src import flax_file, keras_file
 from model_src.checkpoint import load_checkpoint
 from model_src.convert import convert
 from model_src.errors import CheckpointError
 from model_src.framework_names import in_pytorch
+from tests.conftest import TRANSFORMERS_HEADS
 
 FIXTURES = Path(__file__).parents[2] / "framework_checkpoints"
 FILES = {"tf": "tf_model.h5", "flax": "flax_model.msgpack"}
@@ -44,7 +45,7 @@ def same_weights(one: Path, other: Path) -> bool:
 
 
 @every_file
-@pytest.mark.parametrize("head", heads.names())
+@pytest.mark.parametrize("head", TRANSFORMERS_HEADS)
 def test_weights_and_answers_are_those_of_the_framework(head: str, framework: str, tmp_path: Path) -> None:
     folder = checkpoint(head, framework, tmp_path / "folder")
     assert same_weights(folder, FIXTURES / head)
@@ -57,11 +58,11 @@ def test_weights_and_answers_are_those_of_the_framework(head: str, framework: st
         )
     mask = expected["attention_mask"].astype(bool)
     for name, value in zip(model.outputs, outputs, strict=True):
-        wanted, found = expected[f"{framework}_{name}"], value.numpy()
+        wanted, actual = expected[f"{framework}_{name}"], value.numpy()
         if wanted.shape[1:2] == mask.shape[1:]:
-            wanted, found = wanted[mask], found[mask]
+            wanted, actual = wanted[mask], actual[mask]
         limit = ROUNDING.get((head, framework), 5e-7)
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=limit * max(1, np.abs(wanted).max()))
+        np.testing.assert_allclose(actual, wanted, rtol=0, atol=limit * max(1, np.abs(wanted).max()))
 
 
 def test_shards_are_read(tmp_path: Path) -> None:

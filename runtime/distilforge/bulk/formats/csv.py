@@ -52,7 +52,7 @@ def _rows(cells: Iterator[list[str]], header: list[str]) -> Iterator[Row | Unrea
         try:
             row = next(cells, None)
         except csv.Error as problem:
-            # The reader goes on with the next line
+            # The reader continues with the next line
             yield UnreadableRow(reason=f"the row is not CSV: {problem}")
             continue
         if row is None:

@@ -70,7 +70,9 @@ def test_the_engines_of_tests_on_devices_are_compiled_as_those_of_releases(
     monkeypatch.setattr(build_module, "_run", record)
     content = device_release.engine.__wrapped__("tensorrt-rtx", "fp32")
     assert content[:4] == b"vtrt"
-    ((is_tf32, sizes),) = [(job.tf32, [profile["sequence"] for profile in job.profiles]) for job in jobs]
+    ((is_tf32, sizes),) = [
+        (job.options.tf32, [profile["sequence"] for profile in job.profiles]) for job in jobs
+    ]
     assert not is_tf32
     assert sizes == [(2, 16, 16), (17, 64, 64)]
 

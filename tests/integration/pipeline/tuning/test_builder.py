@@ -22,7 +22,7 @@ PLANS = tuple(Plan(passes=(name,)) for name in PASSES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
+class ExportedRecipe:
     """What a builder starts from; it changes none of it."""
 
     recipe: Recipe
@@ -31,16 +31,16 @@ class Exported:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> ExportedRecipe:
     folder = tmp_path_factory.mktemp("exported")
     torch.manual_seed(20)  # the weights of other tests, so that the export is shared
     checkpoint = save_checkpoint("sequence_classification", folder / "checkpoint", n_layers=1)
     recipe = Recipe(name="tiny", checkpoint=str(checkpoint), gates=QUICK)
-    return Exported(recipe=recipe, source=load(recipe), stage=shared_export(recipe))
+    return ExportedRecipe(recipe=recipe, source=load(recipe), stage=shared_export(recipe))
 
 
 @pytest.fixture
-def builder(exported: Exported, tmp_path: Path) -> PlanBuilder:
+def builder(exported: ExportedRecipe, tmp_path: Path) -> PlanBuilder:
     return PlanBuilder(
         exported.recipe,
         exported.source,

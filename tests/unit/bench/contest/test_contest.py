@@ -16,8 +16,8 @@ SECONDS = {("first", SHAPE): 1.0, ("plain", SHAPE): 3.0, ("optimized", SHAPE): 2
 )
 def test_the_first_candidate_that_ran_is_judged(candidates: list[str], judged: str | None) -> None:
     rows = [row("first"), row("plain"), row("optimized")]
-    found, ratios = compare(timing(SECONDS), rows, candidates)
-    assert found == judged
+    chosen, ratios = compare(timing(SECONDS), rows, candidates)
+    assert chosen == judged
     assert set(ratios) == ({"first", "plain", "optimized"} - {judged} if judged else set())
 
 

@@ -69,7 +69,7 @@ def test_what_failed_is_first_and_what_is_met_is_counted() -> None:
         NAME,
         "  not met      largest change of a score when padded to the full length of the",
         "               span and batched with others: 0.25, limit at most 0.01 score",
-        "  not settled  speed-up [over] :100: eager: 0.5, limit at most 0.01 score",
+        "  not settled  speed-up [over] :100: eager: -, limit at most 0.01 score",
         "2 other checks are met; --verbose lists them",
     ]
 

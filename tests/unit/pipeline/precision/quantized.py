@@ -36,7 +36,7 @@ _SIGNED = {"int8_static_fp16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quantized:
+class QuantizedGraph:
     """A graph after a scheme."""
 
     graph: Graph
@@ -51,10 +51,10 @@ class Quantized:
 
 
 @cache
-def quantized(scheme: str, head: str = HEAD, **changes: object) -> Quantized:
+def quantized(scheme: str, head: str = HEAD, **changes: object) -> QuantizedGraph:
     """The graph of `head` after `scheme`, made once for each plan."""
     graph = exported(head)
-    return Quantized(graph=graph, result=quantize(graph, scheme, head, **changes))
+    return QuantizedGraph(graph=graph, result=quantize(graph, scheme, head, **changes))
 
 
 def quantize(graph: Graph, scheme: str, head: str = HEAD, **changes: object) -> TransformResult:

@@ -97,7 +97,10 @@ def test_what_is_written_reads_the_same(own: Path) -> None:
     ("text", "message"),
     [
         ("[int8", "not a readable TOML file"),
-        ("[fp16]\nscheme = 'fp16'", "has no plan for int8\n  hint: it has fp16"),
+        (
+            "[fp16]\nscheme = 'fp16'",
+            "there is no plan for onnxruntime-cpu:int8 in .*\n  hint: the file has plans for fp16",
+        ),
         ("int8 = 3", "int8 must be a table, found 3"),
         ("[int8]\npass = []", "int8 has the unknown field 'pass'.*did you mean 'passes'"),
         ("[int8]\npasses = 'packed_qkv'", "passes must be a list of texts, found 'packed_qkv'"),
@@ -152,7 +155,7 @@ def test_an_absent_file_and_an_absent_preset(tmp_path: Path, monkeypatch: pytest
         preset("onnxruntime-cpi", "fp32", HEAD)
     monkeypatch.setattr(plans, "PRESETS", tmp_path)
     assert preset(CPU, "fp32", HEAD) == Plan()
-    with pytest.raises(UsageError, match="has no plan for int8"):
+    with pytest.raises(UsageError, match="there is no plan for onnxruntime-cpu:int8"):
         preset(CPU, "int8", HEAD)
 
 

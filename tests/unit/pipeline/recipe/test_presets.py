@@ -36,10 +36,10 @@ def test_a_plan_applies_to_every_head_and_its_graph_answers_on_the_cpu(
     check(graph)
     assert all(done.verdicts)
     assert domains(graph) <= targets.targets.find(target).domains
-    found = operators(graph)
+    counts = operators(graph)
     fused = "MultiHeadAttention" if target == CUDA else "Attention"
-    assert found[fused] == (0 if precision == "fp32" else LAYERS)
-    assert found["Softmax"] == (LAYERS if precision == "fp32" else 0)
+    assert counts[fused] == (0 if precision == "fp32" else LAYERS)
+    assert counts["Softmax"] == (LAYERS if precision == "fp32" else 0)
     for given, wanted in zip(answer(graph, inputs), expected, strict=True):
         assert given.dtype == np.float32
         assert relative_error(given, wanted) < NEAR[precision]
@@ -74,7 +74,7 @@ def test_whatever_runs_engines_of_tensorrt_is_given_the_same_graph(other: str, h
 def test_the_cuda_target_writes_what_clients_look_for_and_is_its_own_oracle(tmp_path: Path) -> None:
     graph = exported()
     transform(graph, preset(CUDA, "fp16", "sequence_classification"), calibration())
-    found = targets.find(CUDA, "fp16")
-    assert found.device
-    assert targets.compile_graph(found, graph, "fp16", tmp_path) == ("onnx/model_fp16.onnx",)
+    target = targets.find(CUDA, "fp16")
+    assert target.device
+    assert targets.compile_graph(target, graph, "fp16", tmp_path) == ("onnx/model_fp16.onnx",)
     assert (tmp_path / "onnx" / "model_fp16.onnx").is_file()

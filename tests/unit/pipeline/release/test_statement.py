@@ -77,3 +77,12 @@ def test_it_has_the_evidence(release: Path) -> None:
     assert predicate["withheld"] == [{"name": "onnxruntime-cpu:fp16", "reason": "it is slower"}]
     assert predicate["timing"]["steady"] is True
     assert predicate["builder"]["tools"] == {"python": "3.11"}
+
+
+def test_an_unsteady_timing_claims_no_speed(release: Path) -> None:
+    unsteady = Steadiness(steady=False, reasons=("other processes took 1.0 cores",), rounds=3)
+    write_manifest(release, replace(read_manifest(release), timing=unsteady))
+    predicate = render(release)["predicate"]
+    assert isinstance(predicate, dict)
+    assert predicate["timing"] == {"steady": False, "reasons": ["other processes took 1.0 cores"]}
+    assert [entry["median_seconds"] for entry in predicate["variants"][0]["latency"]] == [None]

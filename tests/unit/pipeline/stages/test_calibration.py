@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from distilforge.manifest import Span
 
-from model_src import heads
 from pipeline.errors import UsageError
 from pipeline.stages import calibration
-from tests.conftest import MakeCheckpoint
+from tests.conftest import DEMO_HEADS, MakeCheckpoint
 from validation.errors import DataError
 
 SPANS = {"batch": Span(low=1, usual=8, high=32), "sequence": Span(low=1, usual=32, high=64)}
@@ -21,8 +20,8 @@ def spans_of(head: str) -> dict[str, Span]:
     return SPANS | (CHOICES if head == "multiple_choice" else {})
 
 
-@pytest.mark.parametrize("head", heads.names())
-def test_the_demo_has_texts_for_every_head(make_checkpoint: MakeCheckpoint, head: str) -> None:
+@pytest.mark.parametrize("head", DEMO_HEADS)
+def test_the_texts_of_the_demo_are_batches(make_checkpoint: MakeCheckpoint, head: str) -> None:
     make_batches = calibration.feeds(make_checkpoint(head), head, spans_of(head), None, most=20)
     batches = list(make_batches())
     assert batches

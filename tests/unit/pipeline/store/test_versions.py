@@ -1,6 +1,5 @@
-"""Installed versions, digests that notice an edit, the commit and the host."""
+"""Installed versions, digests that notice an edit, and the host."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -28,22 +27,6 @@ def test_the_source_digest_changes_with_every_file(tmp_path: Path, monkeypatch: 
     assert versions.source("a_package_to_digest.module") == module
     (package / "module.py").write_text("edited = True")
     assert versions.source("a_package_to_digest.module") != module
-
-
-def test_the_commit_is_the_one_that_git_names() -> None:
-    root = Path(versions.__file__).parent
-    git = ["git", "-C", str(root)]
-    tracked = subprocess.run(
-        [*git, "ls-files", "--error-unmatch", "versions.py"], capture_output=True, check=False
-    )
-    named = versions.git_commit()
-    if tracked.returncode:
-        assert named == "unknown"
-    else:
-        commit = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        assert named in (commit, f"{commit}+changes")
 
 
 def test_the_host_names_its_cores() -> None:

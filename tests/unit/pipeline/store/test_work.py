@@ -1,8 +1,6 @@
 """The work folder: complete results are used again, and nothing else is."""
 
 import json
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -151,25 +149,6 @@ def test_errors_that_explain_themselves_pass(work: WorkFolder) -> None:
 
     with pytest.raises(UsageError, match=r"^as it is$"):
         work.stage("export", doing="", inputs={}, make=fail)
-
-
-def test_leftovers_of_a_killed_build_are_removed(tmp_path: Path, listener: Listener) -> None:
-    script = f"""
-import os, signal
-from pathlib import Path
-from pipeline.store.work import WorkFolder
-from tests.unit.pipeline.store.test_work import Listener
-def make(folder):
-    (folder / "half.txt").write_text("half")
-    os.kill(os.getpid(), signal.SIGKILL)
-WorkFolder(Path({str(tmp_path / "work")!r}), Listener()).stage("export", doing="", inputs={{}}, make=make)
-"""
-    killed = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[4], check=False)
-    assert killed.returncode == -9
-    (left,) = stages(tmp_path)
-    assert (left / "files" / "half.txt").exists()
-    WorkFolder(tmp_path / "work", listener)
-    assert stages(tmp_path) == []
 
 
 def test_two_builds_of_the_same_stage_make_it_once(tmp_path: Path) -> None:

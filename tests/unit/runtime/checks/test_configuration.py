@@ -7,6 +7,7 @@ from pathlib import Path
 
 import distilforge
 import pytest
+from distilforge.checks.configuration import check_configuration
 from distilforge.errors import ReleaseError
 from distilforge.heads import heads
 from distilforge.manifest import Manifest, Span, Tensor
@@ -14,7 +15,7 @@ from distilforge.manifest.configuration import ModelConfiguration
 from distilforge.release import verify
 
 from model_src import heads as model_heads
-from tests.runtime_release import LABELS, copied, read_manifest, record_again, write_manifest
+from tests.runtime_release import LABELS, copied, published, read_manifest, record_again, write_manifest
 
 Change = Callable[[Manifest], Manifest]
 HEAD = "sequence_classification"
@@ -137,6 +138,26 @@ def test_labels_without_names_have_their_numbers() -> None:
 def test_many_labels_are_in_the_order_of_their_ids() -> None:
     named = {str(index): f"label {index}" for index in range(12)}
     assert ModelConfiguration(vocab_size=1, id2label=named).labels[9:] == ("label 9", "label 10", "label 11")
+
+
+@pytest.mark.parametrize(("size", "fits"), [(2, True), ("anything", False), ("batch", False)])
+def test_a_head_may_have_an_axis_whose_size_only_the_graph_fixes(size: int | str, fits: bool) -> None:
+    release = published(HEAD, NAMES).release
+    manifest = replace(read_manifest(release), outputs=logits("batch", size))
+    configuration = ModelConfiguration.from_json((release / "config.json").read_text(), "config.json")
+
+    def check() -> None:
+        check_configuration(
+            manifest, configuration, "it", architecture="", output_axes={"logits": ("batch", "scores")}
+        )
+
+    if fits:
+        check()
+    else:
+        with pytest.raises(
+            ReleaseError, match=rf"shape \(batch, {size}\), and the head's is \(batch, scores\)"
+        ):
+            check()
 
 
 @pytest.mark.parametrize("name", model_heads.names())

@@ -246,10 +246,10 @@ def test_shapes_for_a_provider_that_compiles(release: Path) -> None:
 
 def test_options_of_a_provider(release: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    seen: list[object] = []
+    calls: list[object] = []
 
     def record(path: Path, options: object, providers: object, **besides: object) -> object:
-        seen.append((providers, besides))
+        calls.append((providers, besides))
         raise RuntimeError("no TensorRT here")
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", SimpleNamespace(__call__=record))
@@ -263,7 +263,7 @@ def test_options_of_a_provider(release: Path, monkeypatch: pytest.MonkeyPatch, t
     )
     with pytest.raises(UnavailableError, match="CPUExecutionProvider does not start: no TensorRT here"):
         load(release, backend, **{"provider.use_tf32": "1"})
-    ((providers, besides),) = seen  # type: ignore[misc]
+    ((providers, besides),) = calls  # type: ignore[misc]
     assert besides == {"enable_fallback": 0}
     ((name, options),) = providers
     assert name == CPU

@@ -22,7 +22,7 @@ def opened(tmp_path: Path, session: Mapping[str, str]) -> distilforge.Session:
 
 
 def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+    calls = []
     real = onnxruntime.InferenceSession
 
     def record(
@@ -31,7 +31,7 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         providers: list[str],
         disabled_optimizers: list[str],
     ) -> onnxruntime.InferenceSession:
-        seen.append((options, disabled_optimizers))
+        calls.append((options, disabled_optimizers))
         return real(path, options, providers=providers, disabled_optimizers=disabled_optimizers)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", record)
@@ -43,7 +43,7 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             "session.intra_op.allow_spinning": "0",
         },
     )
-    ((options, disabled),) = seen
+    ((options, disabled),) = calls
     assert disabled == ["SkipLayerNormFusion", "BiasGeluFusion"]
     assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"

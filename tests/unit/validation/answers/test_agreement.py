@@ -161,7 +161,7 @@ def test_an_error_is_relative_to_the_largest_value_of_its_own_channel_beyond_one
     # 0.25 of 2800 is less than 0.002 of 2, and a value below 1 gives no more room than 1
     assert scaled(eager, off) == pytest.approx(0.002, rel=1e-3)
     assert scaled(eager[:, :1], off[:, :1]) == pytest.approx(0.25 / 2800, rel=1e-3)
-    # Tokens are no channels: an error at one is relative to the largest value of all
+    # Tokens are not channels: an error at one is relative to the largest value of all
     assert scaled(eager, off, ("batch", "sequence")) == pytest.approx(0.25 / 2800, rel=1e-3)
 
 

@@ -59,7 +59,7 @@ def test_without_data_the_notes_say_that_accuracy_was_not_judged() -> None:
     first, *others = notes(None, unlabelled, Gates())
     assert "accuracy was not judged" in first
     assert not any("too few" in note for note in others)
-    assert notes(None, None, Gates())[-1].startswith("None of the demo's texts fits this model")
+    assert notes(None, None, Gates())[-1].startswith("The demo does not have texts that this model can read")
     (_, left_out) = notes(None, replace(unlabelled, rows=(), left_out=7), Gates())
     assert left_out == "7 of the demo's texts do not fit this model and were left out."
 

@@ -262,10 +262,26 @@ def test_a_variant_that_was_not_timed_says_so(tmp_path: Path) -> None:
     assert page.count("<svg") == 1
 
 
+def test_a_sibling_that_refused_a_shape_has_dashes_there(tmp_path: Path) -> None:
+    sibling = "onnxruntime-cpu:fp32"
+    both = BOTH.variants[1]
+    larger = Speedup(batch=8, tokens=16, ratio=5.0, interval=(4.9, 5.1))
+    samples = tuple(replace(sample, batch=8) for sample in both.measurements)
+    wider = replace(both, speedups=(larger, *both.speedups), measurements=(*samples, *both.measurements))
+    assert [wider.beside(speedup, sibling) for speedup in wider.over(EAGER)] == [None, both.over(sibling)[0]]
+    write(replace(BOTH, variants=(BOTH.variants[0], wider)), MANIFEST, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    row = page[page.index("<td>8 × 16</td>") :].partition("</tr>")[0]
+    assert row.count('<td class="n">-</td>') == 2
+    assert "1.80 to 2.20" in page
+
+
 def test_the_picture_marks_the_median_without_the_rounds_apart() -> None:
     sample = Measurement(subject=EAGER, batch=1, tokens=16, seconds=(0.01, 0.01, 0.01, 0.5, 0.5, 0.5, 0.5))
     assert f"{short(10.0)} ms" in figures.latency([sample], "some", apart=(3, 4, 5, 6))
     assert f"{short(500.0)} ms" in figures.latency([sample], "all")
+    # Medians of an unsteady timing would be read as a claim
+    assert f"{short(500.0)} ms" not in figures.latency([sample], "unsteady", steady=False)
 
 
 def test_a_damaged_report_names_the_field() -> None:

@@ -122,17 +122,20 @@ def made_up(
     """A variant that loses a share `lost` of what eager finds in each class, and gains a share of the rest."""
     losses = []
     for number in range(classes):
-        found = int(random.binomial(size, right))
-        lost_count, gained_count = random.binomial(found, lost), random.binomial(size - found, gained)
+        right_count = int(random.binomial(size, right))
+        lost_count, gained_count = (
+            random.binomial(right_count, lost),
+            random.binomial(size - right_count, gained),
+        )
         losses.append(
             ClassLoss(
                 label=str(number),
                 share="recall",
-                of=found,
+                of=right_count,
                 losses=np.ones(lost_count),
                 gains=np.ones(gained_count),
-                most_lost=found,
-                most_gained=size - found,
+                most_lost=right_count,
+                most_gained=size - right_count,
             )
         )
     return tuple(losses)
@@ -176,13 +179,13 @@ def test_at_most_five_of_a_hundred_variants_fail_whose_classes_are_all_on_the_li
 
 def test_a_class_that_loses_half_is_found_among_many() -> None:
     random = np.random.default_rng(3)
-    found = 0
+    detected = 0
     for _ in range(200):
         losses = (*made_up(random, 11, 60, 0.9, 0.02, 0.1), *made_up(random, 1, 40, 0.9, 0.5, 0.0))
-        found += any(
+        detected += any(
             loss is losses[-1] for loss in class_verdicts(losses, critical=ONE_LOOK, limit=LIMIT).beyond
         )
-    assert found / 200 >= 0.9
+    assert detected / 200 >= 0.9
 
 
 def test_holms_later_steps_hold_the_next_class_to_less() -> None:

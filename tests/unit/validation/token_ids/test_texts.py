@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from validation import tasks
+from tests.conftest import DEMO_HEADS
 from validation.data import demo_texts
 from validation.token_ids.texts import MOST_OF_A_FILE, made_up, of_data
 
@@ -37,8 +37,8 @@ def test_a_tokenizer_without_pieces() -> None:
     assert len(made_up((), (), longest=64, count=900)) == 900
 
 
-@pytest.mark.parametrize("head", tasks.names())
-def test_the_demo_has_texts_for_every_head(head: str) -> None:
+@pytest.mark.parametrize("head", DEMO_HEADS)
+def test_the_texts_of_the_demo_are_compared(head: str) -> None:
     files = [demo_texts(head, "evaluation"), demo_texts(head, "calibration")]
     assert 50 < len(of_data(head, [path for path in files if path])) <= 2 * MOST_OF_A_FILE
 

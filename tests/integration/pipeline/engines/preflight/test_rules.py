@@ -250,6 +250,18 @@ def test_a_crash_of_the_parser_is_a_problem(tmp_path: Path) -> None:
 
 
 @ask_the_parser
+def test_a_folder_called_pipeline_in_the_current_folder_is_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("raise SystemExit('the wrong pipeline')")
+    monkeypatch.chdir(tmp_path)
+    preflight = checked(model(node("Relu", ["x"], ["y"])), tmp_path)
+    assert preflight, preflight.problems
+    assert preflight.asked
+
+
+@ask_the_parser
 def test_the_rules_and_the_parser_agree_about_operators() -> None:
     asked = (
         "import json, sys, tensorrt_rtx as t; l = t.Logger(t.Logger.ERROR); "

@@ -25,7 +25,7 @@ def test_every_linear_layer_and_table_of_every_head(head: str) -> None:
 def test_weights_are_in_by_out_however_they_are_stored() -> None:
     for head in (HEAD, TIED):
         for layer in linear.find(exported(head)):
-            weight = array(exported(head), str(layer.stored.name))
+            weight = array(exported(head), str(layer.initializer.name))
             np.testing.assert_array_equal(layer.weight, weight.T if layer.transposed else weight)
             assert layer.node.outputs[0].shape is not None
             assert layer.node.outputs[0].shape[-1] == layer.weight.shape[1]

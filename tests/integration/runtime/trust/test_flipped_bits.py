@@ -7,10 +7,22 @@ import pytest
 from distilforge import ReleaseError
 from distilforge.trust.opening import verify_trusted
 
-from tests.signed_release import Key, sign, write_chain, write_small_release
+from tests.signed_release import Key, sign, write_chain, write_key, write_small_release
 
 FLIPS = 1000
 CERTIFIED_FLIPS = 200
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Key:
+    """The publisher's key."""
+    return write_key(tmp_path)
+
+
+@pytest.fixture
+def signed(tmp_path: Path, key: Key) -> Path:
+    """A small release that is signed with `key`; a test may change it."""
+    return sign(write_small_release(tmp_path / "small"), key, order=7)
 
 
 def flips(release: Path, trust: Path, count: int) -> tuple[set[str], list[str]]:
