@@ -12,7 +12,7 @@ from distilforge.cuda.capabilities import described
 from distilforge.cuda.driver import Device, survey
 from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import EngineError, UnavailableError
-from distilforge.manifest import Variant
+from distilforge.manifest import Manifest, Variant
 from distilforge.tensorrt.engine import TensorRTEngine
 from distilforge.tensorrt.engine_runtime import EngineRuntime
 from distilforge.tensorrt.loading import load_engine
@@ -43,7 +43,13 @@ class TensorRT:
         CudaPython()
 
     def load(
-        self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
+        self,
+        variant: Variant,
+        folder: Path,
+        *,
+        manifest: Manifest | None,
+        providers: Sequence[str] | None,
+        threads: int | None,
     ) -> TensorRTEngine:
         """See distilforge.backends.Backend; `threads` is ignored, since a device computes."""
         settings = EngineSettings.of(variant)
