@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from model_src import folder, heads, tensors
-from model_src.checkpoint import fill, find_head, rename, save_checkpoint
+from model_src.checkpoint import WORD_EMBEDDINGS, fill, find_head, rename, save_checkpoint
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError
 from model_src.folder import ADAPTER, TOKENIZER_FILES, CheckpointFolder
@@ -76,7 +76,17 @@ def merge_adapter(source: Path, destination: Path, *, base: str | Path | None = 
     head_class = heads.find(head) if head else find_head(files, None)
     with torch.device("meta"):
         model = head_class(config)
-    fill(model, merged(_base_state(files, model), adapter_state, settings, source), source)
+    state = merged(_base_state(files, model), adapter_state, settings, source)
+    if _is_untied(model, state):
+        if settings.get("ensure_weight_tying"):
+            raise CheckpointError(
+                f"{source / ADAPTER} has ensure_weight_tying, and the adapter changes one of the two tied weights",
+                hint=_HINT,
+            )
+        _logger.info("%s: %s is no longer tied to the word embeddings", source, model.tied_layer)
+        with torch.device("meta"):
+            model = head_class(replace(config, tie_word_embeddings=False))
+    fill(model, state, source)
     save_checkpoint(model, destination)
     if is_file(source, MODULES):
         writing.write(reading.read(source), destination)
@@ -162,6 +172,17 @@ def _base_state(files: CheckpointFolder, model: Head) -> dict[str, Tensor]:
     for name in sorted(state.keys() - expected.keys()):
         _logger.info("%s: %s is not used, since the head %s does not have it", files.path, name, model.name)
     return {name: tensor for name, tensor in state.items() if name in expected}
+
+
+def _is_untied(model: Head, state: Mapping[str, Tensor]) -> bool:
+    """Whether the adapter changed the word embeddings, or the layer of `model` that is tied to them, and not the other.
+
+    peft adds to a module and not to its weight, so the other module keeps the base model's weight.
+    """
+    if not model.tied_layer or not model.config.tie_word_embeddings:
+        return False
+    pair = [state.get(name) for name in (WORD_EMBEDDINGS, f"{model.tied_layer}.weight")]
+    return pair[0] is not None and pair[1] is not None and not torch.equal(pair[0], pair[1])
 
 
 def _with_labels(config: DistilBertConfig, adapter: Mapping[str, Tensor]) -> DistilBertConfig:

@@ -23,6 +23,7 @@ from model_src.sentence import embedding
 
 MOST_LISTED = 8
 POSITIONS = f"{ENCODER}embeddings.position_embeddings.weight"
+WORD_EMBEDDINGS = f"{ENCODER}embeddings.word_embeddings.weight"
 
 _logger = logging.getLogger("model_src")
 
@@ -154,9 +155,7 @@ def rename(state: Mapping[str, Tensor], model: Head) -> dict[str, Tensor]:
         others = _head_layers(model.config)
         renamed = {name: tensor for name, tensor in renamed.items() if name.partition(".")[0] not in others}
     if _is_tied(model):
-        renamed[f"{model.tied_layer}.weight"] = renamed.get(
-            f"{ENCODER}embeddings.word_embeddings.weight", torch.empty(0)
-        )
+        renamed[f"{model.tied_layer}.weight"] = renamed.get(WORD_EMBEDDINGS, torch.empty(0))
     return renamed
 
 

@@ -122,12 +122,17 @@ class DistilBertConfig:
         """The configuration in the content of config.json; ConfigurationError names a field that is not valid."""
         _check_type(values)
         _check_unchanged(values)
-        renamed = {_SYNONYMS.get(name, name): value for name, value in values.items()}
+        # As in transformers, the other name counts if both are there
+        renamed = dict(values) | {
+            name: values[synonym] for synonym, name in _SYNONYMS.items() if synonym in values
+        }
         known = {field.name for field in fields(cls)} - {"labels"}
         chosen = {name: _plain(name, value) for name, value in renamed.items() if name in known}
         labels = _labels(values)
         if chosen.get("problem_type") is None:
             chosen["problem_type"] = cross_encoder.problem_type(values, len(labels))
+        else:
+            cross_encoder.check_agrees(values, chosen["problem_type"], len(labels))
         return cls(labels=labels, **_typed(chosen))  # type: ignore[arg-type]
 
     def to_hugging_face(self, architecture: str) -> dict[str, object]:

@@ -18,9 +18,9 @@ def add_modules(
 ) -> Path:
     """Write modules.json and the files of its modules into the folder of an encoder, and return that.
 
-    `layers` are the modules after the pooling, "Dense" or "Normalize"; a Dense halves the width. `pooling` are fields
-    of the pooling's config.json, `encoder` those of sentence_bert_config.json and `settings` those of
-    config_sentence_transformers.json; the file is left out if they are None.
+    `layers` are the modules after the pooling, "Dense", "LayerNorm" or "Normalize"; a Dense halves the width.
+    `pooling` are fields of the pooling's config.json, `encoder` those of sentence_bert_config.json and `settings`
+    those of config_sentence_transformers.json; the file is left out if they are None.
     """
     names = ["Transformer", "Pooling", *layers]
     entries = [
@@ -42,6 +42,13 @@ def add_modules(
         if name == "Dense":
             write_dense(folder / f"{position}_Dense", width, width // 2)
             width //= 2
+        elif name == "LayerNorm":
+            place = folder / f"{position}_LayerNorm"
+            write(place / "config.json", {"dimension": width})
+            torch.save(
+                {"norm.weight": torch.rand(width), "norm.bias": torch.randn(width)},
+                place / "pytorch_model.bin",
+            )
     if encoder is not None:
         write(folder / "sentence_bert_config.json", encoder)
     if settings is not None:

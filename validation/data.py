@@ -174,8 +174,13 @@ def _check_head(record: Record, head: str, *, labelled: bool) -> None:
     """
     task, fields = tasks.find(head), set(record.fields)
     needed = task.required if labelled or task.required <= fields else task.required - task.truths
-    others = {name: required for name in tasks.names() if (required := tasks.find(name).required) <= fields}
-    others.pop(head, None)
+    # Of another head it must have a field that this one does not have: a lack of labels alone is no other head
+    others = {
+        name: other.required
+        for name, other in ((name, tasks.find(name)) for name in tasks.names())
+        if other.required <= fields
+        and not fields & (other.required | other.optional) <= task.required | task.optional
+    }
     if not needed <= fields or any(required > needed for required in others.values()):
         if others:
             other = max(others, key=lambda name: len(others[name]))

@@ -65,7 +65,9 @@ def open_engine(folder: Path, *, copies: bool) -> EngineRunner:
     obstacle = backend.obstacle(variant)
     if obstacle is not None:
         raise RuntimeError(obstacle)
-    engine = backend.load(_timed(variant), folder / COMPILED, providers=(PROVIDER,), threads=None)
+    engine = backend.load(
+        _timed(variant), folder / COMPILED, manifest=None, providers=(PROVIDER,), threads=None
+    )
     return EngineRunner(engine, copies=copies)
 
 

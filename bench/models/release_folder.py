@@ -68,7 +68,7 @@ def open_variant(folder: Path, threads: int) -> Answer:
     variant = read_variant(folder)
     backend = backends.get(variant.target)
     assert backend is not None, variant.target
-    engine = backend.load(variant, folder / COMPILED, providers=None, threads=threads)
+    engine = backend.load(variant, folder / COMPILED, manifest=None, providers=None, threads=threads)
 
     def answer(ids: Ids, mask: Ids) -> Logits:
         outputs = engine.run({"input_ids": ids, "attention_mask": mask})

@@ -56,6 +56,23 @@ def problem_type(values: Mapping[str, object], labels: int) -> str | None:
     )
 
 
+def check_agrees(values: Mapping[str, object], kind: object, labels: int) -> None:
+    """Raise ConfigurationError if the cross-encoder's activation is another function than that of the problem type."""
+    if activation(values) is None:
+        return
+    expected = problem_type(values, labels)
+    if expected is None and labels > 1:
+        return
+    # A sigmoid
+    expected = expected or "multi_label_classification"
+    if kind != expected:
+        raise ConfigurationError(
+            f"config.json has the problem_type {kind!r:.80}, and the cross-encoder's activation is "
+            f"{activation(values)}, which is that of {expected}",
+            hint=f"remove the one that is wrong: problem_type, or {_ACTIVATION} or {_OLD_ACTIVATION}",
+        )
+
+
 def read_activation(root: Path) -> object:
     """The activation in config_sentence_transformers.json of the cross-encoder in the folder `root`; None without one.
 

@@ -1,7 +1,7 @@
 """The embedding of a whole text from the encoder's hidden states, as a sentence-transformers folder declares it.
 
-Source: sentence-transformers 5.7, the modules Pooling, Dense and Normalize (Reimers and Gurevych 2019, section 3,
-arXiv:1908.10084). Shape suffixes: B batch, T tokens, C channels of the encoder, E width of the embedding.
+Source: sentence-transformers 5.7, the modules Pooling, Dense, LayerNorm and Normalize (Reimers and Gurevych 2019,
+section 3, arXiv:1908.10084). Shape suffixes: B batch, T tokens, C channels of the encoder, E width of the embedding.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from model_src import tensors
 from model_src.errors import CheckpointError
 from model_src.model import activate
-from model_src.sentence.modules import Dense, Pooling, SentenceModules
+from model_src.sentence.modules import Dense, LayerNorm, Pooling, SentenceModules
 
 OUTPUT = "sentence_embedding"
 """The name of the output, which is that of sentence-transformers and of Optimum."""
@@ -24,8 +24,8 @@ _LOWEST = -65504.0
 class SentenceEmbedding(nn.Module):
     """Hidden states (B, T, C) and mask (B, T), with padding on the right, to embeddings (B, E).
 
-    The linear layers have the names of their positions in modules.json, such as `2.linear`. Raises CheckpointError if
-    the widths of the modules do not fit each other, or the encoder's `dim`.
+    The layers have the names of their positions in modules.json, such as `2.linear`. Raises CheckpointError if the
+    widths of the modules do not fit each other, or the encoder's `dim`.
     """
 
     def __init__(self, sentence: SentenceModules, dim: int) -> None:
@@ -34,18 +34,16 @@ class SentenceEmbedding(nn.Module):
         assert isinstance(self.pooling, Pooling)
         width = dim * len(self.pooling.modes)
         for name, layer in zip(sentence.layer_names, self.layers, strict=True):
-            if not isinstance(layer, Dense):
-                continue
-            if layer.in_features != width:
-                raise CheckpointError(
-                    f"the Dense module with the weights {layer.weights} reads {layer.in_features} numbers, and the "
-                    f"module ahead of it gives {width}",
-                    hint="check in_features in its config.json, and the pooling",
-                )
-            linear = nn.Linear(layer.in_features, layer.out_features, bias=layer.bias)
-            self.add_module(name, nn.ModuleDict({"linear": linear}))
-            width = layer.out_features
+            if isinstance(layer, Dense):
+                _check_width(layer, layer.in_features, width)
+                linear = nn.Linear(layer.in_features, layer.out_features, bias=layer.bias)
+                self.add_module(name, nn.ModuleDict({"linear": linear}))
+                width = layer.out_features
+            elif isinstance(layer, LayerNorm):
+                _check_width(layer, layer.features, width)
+                self.add_module(name, nn.ModuleDict({"norm": nn.LayerNorm(layer.features)}))
         self.names = sentence.layer_names
+        self.truncate_dim = sentence.truncate_dim
 
     def forward(self, hidden_BTC: Tensor, mask_BT: Tensor) -> Tensor:
         assert isinstance(self.pooling, Pooling)
@@ -53,16 +51,27 @@ class SentenceEmbedding(nn.Module):
         for name, layer in zip(self.names, self.layers, strict=True):
             if isinstance(layer, Dense):
                 x_BE = activate(layer.activation, self.get_submodule(f"{name}.linear")(x_BE))
+            elif isinstance(layer, LayerNorm):
+                x_BE = self.get_submodule(f"{name}.norm")(x_BE)
             else:
                 x_BE = _unit(x_BE)
-        return x_BE
+        return x_BE if self.truncate_dim is None else x_BE[:, : self.truncate_dim]
+
+
+def _check_width(layer: Dense | LayerNorm, reads: int, given: int) -> None:
+    if reads != given:
+        raise CheckpointError(
+            f"the {type(layer).__name__} module with the weights {layer.weights} reads {reads} numbers, and the module "
+            f"ahead of it gives {given}",
+            hint="check the sizes in its config.json, and the pooling",
+        )
 
 
 def read_state(sentence: SentenceModules) -> dict[str, Tensor]:
     """The weights of the modules, by their names in SentenceEmbedding; raises CheckpointError as tensors.read does."""
     state: dict[str, Tensor] = {}
     for name, layer in zip(sentence.layer_names, sentence.modules[1:], strict=True):
-        if isinstance(layer, Dense):
+        if isinstance(layer, Dense | LayerNorm):
             state |= {f"{name}.{key}": value for key, value in tensors.read((layer.weights,)).items()}
     return state
 

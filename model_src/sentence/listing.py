@@ -17,7 +17,7 @@ MODULES = "modules.json"
 SETTINGS = "config_sentence_transformers.json"
 ENCODERS = ("Transformer", "DistilBERT", "BERT")
 """The classes of encoders; version 0.2 had one for each kind."""
-LAYERS = ("Pooling", "Dense", "Normalize", "Dropout")
+LAYERS = ("Pooling", "Dense", "LayerNorm", "Normalize", "Dropout")
 """The classes of modules behind the encoder that are supported."""
 BARE = (
     "to build the encoder alone, remove modules.json; to build the model as it is, keep to these modules: "

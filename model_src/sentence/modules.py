@@ -41,6 +41,19 @@ class Dense:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerNorm:
+    """A layer norm with a weight and a bias, and PyTorch's default epsilon."""
+
+    features: int
+    """The width of its input, which is that of its output."""
+    weights: Path
+    """The file with `norm.weight` and `norm.bias`."""
+
+    def __str__(self) -> str:
+        return "LayerNorm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Normalize:
     """Scaling to length 1."""
 
@@ -48,11 +61,15 @@ class Normalize:
         return "Normalize"
 
 
+SentenceModule = Pooling | Dense | LayerNorm | Normalize
+"""A module that computes part of a sentence embedding."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentenceModules:
     """What a sentence-transformers folder declares besides the encoder."""
 
-    modules: tuple[Pooling | Dense | Normalize, ...]
+    modules: tuple[SentenceModule, ...]
     """What computes the embedding, in order; the first is the pooling."""
     layer_names: tuple[str, ...]
     """The position in modules.json, from 0 for the encoder, of each module after the pooling."""
@@ -66,6 +83,8 @@ class SentenceModules:
     """The files of the modules and of the library's settings, by the names that `write` gives to them."""
     types: tuple[str, ...]
     """The classes in modules.json, the encoder's first."""
+    truncate_dim: int | None = None
+    """How many numbers of the embedding the library keeps, from its first on; None for all."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -76,10 +95,13 @@ class SentenceModules:
                 shapes[f"{name}.linear.weight"] = (layer.out_features, layer.in_features)
                 if layer.bias:
                     shapes[f"{name}.linear.bias"] = (layer.out_features,)
+            elif isinstance(layer, LayerNorm):
+                shapes |= {f"{name}.norm.{part}": (layer.features,) for part in ("weight", "bias")}
         return shapes
 
     @property
     def summary(self) -> str:
         """A sentence for the log of a build."""
+        kept = f", cut to its first {self.truncate_dim} numbers" if self.truncate_dim else ""
         limit = f"; a text has at most {self.max_seq_length} tokens" if self.max_seq_length else ""
-        return f"{MODULES}: the sentence embedding is {', then '.join(map(str, self.modules))}{limit}"
+        return f"{MODULES}: the sentence embedding is {', then '.join(map(str, self.modules))}{kept}{limit}"

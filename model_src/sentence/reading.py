@@ -8,10 +8,24 @@ from model_src.errors import CheckpointError
 from model_src.links import is_file
 from model_src.sentence import listing
 from model_src.sentence.listing import BARE, MODULES, SETTINGS, Entry
-from model_src.sentence.modules import POOLING_MODES, Dense, Normalize, Pooling, SentenceModules
+from model_src.sentence.modules import (
+    POOLING_MODES,
+    Dense,
+    LayerNorm,
+    Normalize,
+    Pooling,
+    SentenceModule,
+    SentenceModules,
+)
 
 _CONFIG = "config.json"
-_ENCODER_SETTINGS = ("sentence_bert_config.json", "sentence_distilbert_config.json")
+# The library takes the first that there is, whatever the encoder
+_ENCODER_SETTINGS = tuple(
+    f"sentence_{kind}_config.json"
+    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+# Arguments of transformers' classes in the encoder's settings: those for the model that do not change what it computes
+_HARMLESS = frozenset({"attn_implementation", "dtype", "torch_dtype", "low_cpu_mem_usage", "use_safetensors"})
 _TOKENIZER_SETTINGS = "tokenizer_config.json"
 _NO_LIMIT = 1 << 30
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -59,7 +73,7 @@ def read(root: Path) -> SentenceModules:
         *([encoder_file] if encoder_file else []),
     ]
     copies = {SETTINGS: root / SETTINGS} if settings else {}
-    modules: list[Pooling | Dense | Normalize] = []
+    modules: list[SentenceModule] = []
     layer_names: list[str] = []
     for position, entry in enumerate(entries[1:], start=1):
         if isinstance(modules[0] if modules else None, Pooling) == (entry.name == "Pooling"):
@@ -71,11 +85,11 @@ def read(root: Path) -> SentenceModules:
         used = [root / entry.path / _CONFIG] if _has_config(root, entry) else []
         if entry.name == "Pooling":
             modules.append(_pooling(root, entry, settings))
-        elif entry.name == "Dense":
-            dense = _dense(root, entry)
-            modules.append(dense)
+        elif entry.name in ("Dense", "LayerNorm"):
+            layer = _dense(root, entry) if entry.name == "Dense" else _layer_norm(root, entry)
+            modules.append(layer)
             layer_names.append(str(position))
-            used.append(dense.weights)
+            used.append(layer.weights)
         elif entry.name == "Normalize":
             modules.append(Normalize())
             layer_names.append(str(position))
@@ -91,6 +105,7 @@ def read(root: Path) -> SentenceModules:
         files=tuple(files),
         copies=copies,
         types=tuple(entry.type for entry in entries),
+        truncate_dim=_truncate_dim(settings, root),
     )
 
 
@@ -108,13 +123,36 @@ def _encoder_settings(root: Path, entry: Entry) -> tuple[Mapping[str, object], P
             raise CheckpointError(
                 f"{path} has {field} {values[field]!r:.80}; only {value!r} is supported", hint=BARE
             )
+    if values.get("tokenizer_name_or_path"):
+        raise CheckpointError(
+            f"{path} has tokenizer_name_or_path {values['tokenizer_name_or_path']!r:.80}, and only the tokenizer of "
+            "the folder is read",
+            hint="save that tokenizer in the folder, and remove tokenizer_name_or_path",
+        )
     for field in ("tokenizer_args", "processor_kwargs", "processing_kwargs"):
         if values.get(field):
             raise CheckpointError(
                 f"{path} has {field} {values[field]!r:.80}, which are not supported",
                 hint="write them into tokenizer_config.json: save the tokenizer with these settings",
             )
+    for field in ("model_args", "model_kwargs", "config_args", "config_kwargs"):
+        arguments = values.get(field)
+        if arguments and not (isinstance(arguments, dict) and arguments.keys() <= _HARMLESS):
+            raise CheckpointError(
+                f"{path} has {field} {arguments!r:.80}, which are not supported",
+                hint="write them into config.json: save the model with these settings",
+            )
     return values, path
+
+
+def _truncate_dim(settings: Mapping[str, object], root: Path) -> int | None:
+    """How many numbers of an embedding are kept (Kusupati et al. 2022, Matryoshka, arXiv:2205.13147); None for all."""
+    kept = settings.get("truncate_dim")
+    if kept is not None and (not isinstance(kept, int) or isinstance(kept, bool) or kept < 1):
+        raise CheckpointError(
+            f"the truncate_dim in {root / SETTINGS} must be a whole number of at least 1 or null, found {kept!r:.80}"
+        )
+    return kept
 
 
 def _max_seq_length(settings: Mapping[str, object], folder: Path) -> int | None:
@@ -165,14 +203,7 @@ def _dense(root: Path, entry: Entry) -> Dense:
                 f"{path} has {field} {values[field]!r:.80}; only 'sentence_embedding' is supported",
                 hint=BARE,
             )
-    sizes: dict[str, int] = {}
-    for field in ("in_features", "out_features"):
-        size = values.get(field)
-        if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= 65_536:
-            raise CheckpointError(
-                f"{path}: {field} must be a whole number from 1 to 65536, found {size!r:.80}"
-            )
-        sizes[field] = size
+    in_features, out_features = (_size(path, values, field) for field in ("in_features", "out_features"))
     activation = values.get("activation_function", "torch.nn.modules.activation.Tanh")
     package, _, name = str(activation).rpartition(".")
     if not package.startswith("torch.nn") or name not in _ACTIVATIONS:
@@ -181,19 +212,37 @@ def _dense(root: Path, entry: Entry) -> Dense:
             + ", ".join(_ACTIVATIONS),
             hint=BARE,
         )
-    weights = next((file for file in _WEIGHTS if is_file(root, f"{entry.path}/{file}")), None)
-    if weights is None:
+    return Dense(
+        in_features=in_features,
+        out_features=out_features,
+        bias=values.get("bias") is not False,
+        activation=_ACTIVATIONS[name],
+        weights=_weights(root, entry),
+    )
+
+
+def _layer_norm(root: Path, entry: Entry) -> LayerNorm:
+    path, values = _module_config(root, entry)
+    return LayerNorm(features=_size(path, values, "dimension"), weights=_weights(root, entry))
+
+
+def _size(path: Path, values: Mapping[str, object], field: str) -> int:
+    """A width in the configuration of a module."""
+    size = values.get(field)
+    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= 65_536:
+        raise CheckpointError(f"{path}: {field} must be a whole number from 1 to 65536, found {size!r:.80}")
+    return size
+
+
+def _weights(root: Path, entry: Entry) -> Path:
+    """The file with the weights of a module."""
+    name = next((file for file in _WEIGHTS if is_file(root, f"{entry.path}/{file}")), None)
+    if name is None:
         raise CheckpointError(
             f"{root / entry.path} has no weights; it may contain {' or '.join(_WEIGHTS)}",
             hint="copy the whole folder of the model",
         )
-    return Dense(
-        in_features=sizes["in_features"],
-        out_features=sizes["out_features"],
-        bias=values.get("bias") is not False,
-        activation=_ACTIVATIONS[name],
-        weights=root / entry.path / weights,
-    )
+    return root / entry.path / name
 
 
 def _module_config(root: Path, entry: Entry) -> tuple[Path, Mapping[str, object]]:

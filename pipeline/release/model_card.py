@@ -52,6 +52,9 @@ The output `sentence_embedding` has these modules of sentence-transformers after
 {% for module in sentence.modules -%}
 {{ loop.index }}. {{ module | string }}
 {% endfor %}
+{% if sentence.truncate_dim -%}
+The embedding is the first {{ sentence.truncate_dim }} numbers of the result.
+{% endif -%}
 A text has at most {{ manifest.spans["sequence"].high }} tokens\
 {% if sentence.do_lower_case %}, and is changed to lower case{% endif %}.\
 {% if prompts %} Prompts stand in front of a text:

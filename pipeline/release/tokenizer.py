@@ -25,6 +25,7 @@ TOKENIZER = "tokenizer.json"
 CONFIG = added_tokens.CONFIG
 SPECIAL = added_tokens.SPECIAL
 VOCABULARY = "vocab.txt"
+_CLEAN_UP = "clean_up_tokenization_spaces"
 # A word that is in no vocabulary, one that is too long for WordPiece, a pair and an empty text
 _TRIALS: tuple[Text, ...] = ("a word, \u2603 and \U000e0001", "a" * 60_000, ("one text", "another"), "")
 
@@ -80,6 +81,8 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
     entries = tokenizer.get_vocab(with_added_tokens=True).values()
     _check_size(1 + max(entries, default=-1), checkpoint.path, vocab_size)
     _complete(destination, tokenizer, longest)
+    if is_made:
+        _clean_up_by_default(destination)
     if checkpoint.sentence is not None:
         sentence_settings.follow(checkpoint.sentence, destination)
     _try(destination, checkpoint.path)
@@ -274,6 +277,16 @@ def _complete(folder: Path, tokenizer: tokenizers.Tokenizer, longest: int) -> No
     if not (folder / VOCABULARY).exists():
         pieces = sorted(entries, key=entries.__getitem__)
         (folder / VOCABULARY).write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
+
+
+def _clean_up_by_default(folder: Path) -> None:
+    """Write into tokenizer_config.json that decoded text is cleaned up, if it does not say anything about that.
+
+    transformers reads vocab.txt with its slow classes, which clean up by default; those of tokenizer.json do not.
+    """
+    values = read_json(folder / CONFIG)
+    if _CLEAN_UP not in values:
+        _write_json(folder / CONFIG, {**values, _CLEAN_UP: True})
 
 
 def _correct_special(path: Path, special: Mapping[str, str]) -> None:

@@ -73,7 +73,7 @@ def open_session(
         SessionParts(
             manifest=replace(manifest, variants=(variant,)),
             variant=variant,
-            engine=backend.load(variant, folder, providers=None, threads=threads),
+            engine=backend.load(variant, folder, manifest=manifest, providers=None, threads=threads),
             tokenizer=tokenizer,
             vocabulary=vocabulary,
         )

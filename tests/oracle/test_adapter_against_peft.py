@@ -56,3 +56,33 @@ def test_outputs_equal(
     for name, value in zip(ours.model.outputs, merged, strict=True):
         # Two products and a sum against one product with the sum: rounding of values up to 10
         torch.testing.assert_close(value, expected[name], rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize(
+    "trained",
+    [
+        {"target_modules": ["vocab_projector"]},
+        {"target_modules": ["word_embeddings"]},
+        {"target_modules": ["q_lin"], "modules_to_save": ["vocab_projector"]},
+    ],
+    ids=str,
+)
+def test_one_of_two_tied_weights(
+    trained: dict[str, list[str]], make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    base = make_checkpoint("masked_lm", n_layers=1)
+    model = transformers.DistilBertForMaskedLM.from_pretrained(base)
+    adapted = peft.get_peft_model(model, peft.LoraConfig(r=4, init_lora_weights=False, **trained)).eval()
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "modules_to_save" in name:
+                parameter += 0.1 * torch.randn_like(parameter)
+    adapted.save_pretrained(tmp_path / "adapter")
+    ours = load_checkpoint(convert(str(tmp_path / "adapter"), tmp_path / "merged", base=str(base)))
+    assert not ours.config.tie_word_embeddings
+    ids, mask = torch.randint(5, 80, (3, 9)), torch.ones(3, 9, dtype=torch.int64)
+    with torch.no_grad():
+        expected = adapted(input_ids=ids, attention_mask=mask).logits
+        (logits,) = ours.model(ids, mask)
+    # Two products and a sum against one product with the sum: rounding of values up to 10
+    torch.testing.assert_close(logits, expected, rtol=0, atol=5e-5)

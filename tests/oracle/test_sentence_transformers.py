@@ -10,7 +10,7 @@ import torch
 from distilforge import Features
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense, Transformer
-from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+from sentence_transformers.sentence_transformer.modules import LayerNorm, Normalize, Pooling
 
 from model_src.checkpoint import load_checkpoint
 from model_src.sentence.modules import POOLING_MODES
@@ -43,13 +43,18 @@ def test_every_pooling_equals_the_library(
 ) -> None:
     encoder = Transformer(str(make_checkpoint("features")), max_seq_length=24)
     width = 32 * len(modes)
+    norm = LayerNorm(width)
+    torch.nn.init.normal_(norm.norm.weight)
+    torch.nn.init.normal_(norm.norm.bias)
     layers = [
         Pooling(32, pooling_mode=modes),
+        norm,
         Dense(width, 8, activation_function=torch.nn.GELU()),
         Normalize(),
     ]
-    for count in (1, 2, 3):
-        oracle = SentenceTransformer(modules=[encoder, *layers[:count]], device="cpu")
+    for count in (1, 2, 3, 4):
+        cut = 5 if count == 4 else None
+        oracle = SentenceTransformer(modules=[encoder, *layers[:count]], truncate_dim=cut, device="cpu")
         folder = tmp_path / str(count)
         oracle.save(str(folder))
         model = load_checkpoint(folder).model
@@ -61,14 +66,15 @@ def test_every_pooling_equals_the_library(
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the library saved: CLS pooling, Dense, Normalize, prompts, and at most 16 tokens."""
+    """A folder that the library saved: CLS pooling, three layers, prompts, at most 16 tokens, and 6 numbers kept."""
     root = tmp_path_factory.mktemp("saved")
     torch.manual_seed(20)
     encoder = Transformer(str(save_checkpoint("features", root / "encoder", n_layers=1)), max_seq_length=16)
     model = SentenceTransformer(
-        modules=[encoder, Pooling(32, pooling_mode="cls"), Dense(32, 8), Normalize()],
+        modules=[encoder, Pooling(32, pooling_mode="cls"), Dense(32, 8), LayerNorm(8), Normalize()],
         prompts={"query": "the ", "other": "a dog and "},
         default_prompt_name="query",
+        truncate_dim=6,
         device="cpu",
     )
     model.save(str(root / "model"))

@@ -46,7 +46,7 @@ class Comparison:
     chance: Score | None = None
     """Eager PyTorch's primary metric beside the truths of other examples; None where there are none."""
     renaming: Renaming | None = None
-    """The names of labels under which eager PyTorch is right most often; None for answers that are not one label."""
+    """The names of labels under which eager PyTorch is right most often; None without two labels."""
     class_losses: tuple[ClassLoss, ...] = ()
     """What the variant loses of each class; empty for heads that do not classify."""
     calibration: tuple[Score, Score] | None = None
@@ -231,7 +231,7 @@ class Evaluation:
                 decisions=len(expected),
                 classifies=self.task.classifies,
                 chance=chance,
-                renaming=renaming(by_class) if by_class is not None and by_class.exclusive else None,
+                renaming=renaming(by_class) if by_class is not None and len(by_class.labels) > 1 else None,
                 class_losses=self._class_losses(by_class, variant),
                 calibration=self._calibration(eager, variant),
                 cosines=tuple(map(float, self.task.cosines(variant, eager))),

@@ -30,7 +30,7 @@ def session(candidate: Path, variant: Variant, reader: ReleaseReader, *, threads
         SessionParts(
             manifest=reader.manifest,
             variant=graph,
-            engine=_cpu().load(graph, candidate, providers=None, threads=threads),
+            engine=_cpu().load(graph, candidate, manifest=reader.manifest, providers=None, threads=threads),
             tokenizer=reader.tokenizer,
             vocabulary=reader.vocabulary,
         )

@@ -25,9 +25,9 @@ class Renaming:
     names: tuple[tuple[str, str], ...]
     """Each label of the data that has another name, with that name."""
     better: int
-    """How many texts are right only under those names."""
+    """How many texts have more right answers under those names."""
     worse: int
-    """How many texts are right only under the data's names."""
+    """How many texts have more right answers under the data's names."""
     texts: int
     """How many texts there are."""
     labels: int
@@ -70,21 +70,22 @@ def above_chance(eager: Score, chance: Score, critical: float) -> tuple[float, f
 
 
 def renaming(answers: ClassAnswers) -> Renaming:
-    """The names of labels under which most of `answers`, which are one label each, are right.
+    """The names of labels under which most of `answers` are right.
 
-    They are the assignment of the largest sum in the table of actual and given labels (Kuhn 1955).
+    They are the assignment of the largest sum in the table of actual and given labels (Kuhn 1955). Where an answer is
+    several labels, other names change the labels that are rightly left out by as many as those that are rightly given,
+    so it is enough to count these.
     """
     from scipy import optimize  # slow to import, and most builds have nothing to do
 
-    actual_U, predicted_U = answers.actual.argmax(axis=1), answers.predicted.argmax(axis=1)
     count = len(answers.labels)
-    table_LL = np.zeros((count, count))
-    np.add.at(table_LL, (actual_U, predicted_U), 1)
+    actual_UL, predicted_UL = answers.actual.astype(np.float64), answers.predicted.astype(np.float64)
+    table_LL = actual_UL.T @ predicted_UL
     # A small preference for the data's names, so that labels without an answer keep theirs
     actual_L, renamed_L = optimize.linear_sum_assignment(table_LL + 0.5 * np.eye(count), maximize=True)
     new_names_L = np.empty(count, dtype=np.int64)
     new_names_L[actual_L] = renamed_L
-    gains_U = (new_names_L[actual_U] == predicted_U).astype(np.int64) - (actual_U == predicted_U)
+    gains_U = (actual_UL * (predicted_UL[:, new_names_L] - predicted_UL)).sum(axis=1)
     _, texts_U = np.unique(answers.texts, return_inverse=True)
     gains_N = np.bincount(texts_U, weights=gains_U)
     return Renaming(
@@ -96,7 +97,7 @@ def renaming(answers: ClassAnswers) -> Renaming:
         better=int((gains_N > 0).sum()),
         worse=int((gains_N < 0).sum()),
         texts=len(gains_N),
-        labels=len(np.unique(np.concatenate([actual_U, predicted_U]))),
+        labels=int((answers.actual | answers.predicted).any(axis=0).sum()),
     )
 
 

@@ -43,8 +43,6 @@ class ClassAnswers:
 
     labels: tuple[str, ...]
     """The names of the classes."""
-    exclusive: bool
-    """Whether every answer is exactly one class."""
     texts: Indices
     """The text of each answer, (U,)."""
     predicted: Bools
@@ -60,7 +58,6 @@ class ClassAnswers:
         identity_LL = np.eye(len(labels), dtype=np.bool_)
         return cls(
             labels=labels,
-            exclusive=True,
             texts=texts_U,
             predicted=identity_LL[predicted_U],
             actual=identity_LL[actual_U],

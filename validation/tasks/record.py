@@ -85,11 +85,18 @@ class Record:
     def label(self, field: str, value: object, labels: tuple[str, ...]) -> int:
         """The index of the label `value`, which is a name in `labels` or an index.
 
-        The error for a name that is not among them lists the labels and suggests the nearest.
+        The error for a name that is not among them lists the labels and suggests the nearest. A number that is one
+        label's name and another one's index is an error too, as where the names are "1" to "5".
         """
         if isinstance(value, str) and value in labels:
             return labels.index(value)
         if isinstance(value, int) and not isinstance(value, bool):
+            if (name := str(value)) in labels and labels.index(name) != value:
+                raise self.error(
+                    f"field {field!r} has the number {value}; the label called {name!r} has the index "
+                    f"{labels.index(name)}",
+                    hint=f'write "{name}" if you mean the name; else give the names of all labels in place of indices',
+                )
             if 0 <= value < len(labels):
                 return value
             raise self.invalid(field, value, f"a label's name, or a whole number from 0 to {len(labels) - 1}")
@@ -118,6 +125,13 @@ class Record:
             entry in (0, 1) and not isinstance(entry, str) for entry in value
         ):
             return frozenset(index for index, entry in enumerate(value) if entry)
+        numbers = [entry for entry in value if isinstance(entry, int) and not isinstance(entry, bool)]
+        if len(numbers) != len(set(numbers)):
+            raise self.invalid(
+                field,
+                value,
+                f"a list of labels, each once, or of a 0 or 1 for each of the model's {len(labels)} labels",
+            )
         return frozenset(self.label(f"{field}[{index}]", entry, labels) for index, entry in enumerate(value))
 
 

@@ -138,7 +138,6 @@ class SequenceClassification(Task[ClassifiedText]):
         if self.kind == "multi_label_classification":
             return ClassAnswers(
                 labels=self.labels,
-                exclusive=False,
                 texts=texts_N,
                 predicted=logits_NL > 0,
                 actual=actual_NL,

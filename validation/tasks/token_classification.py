@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from distilforge.tokenizer import Encoding
 
+from validation.errors import DataError
 from validation.statistics import metrics
 from validation.statistics.chance import exchanged
 from validation.statistics.classes import ClassAnswers
@@ -26,6 +27,10 @@ from validation.tasks.base import (
 from validation.tasks.record import Record
 
 OUTSIDE = "O"
+# The label of what a training leaves out, in transformers' data: special tokens, and the rest of a word
+_IGNORED = -100
+_CONTINUATION = "##"
+_WORDS = "give whole words: join the wordpieces of a word, keep the label of its first, and leave out special tokens"
 _ENTITY_PREFIXES = ("B-", "I-", "E-", "S-", "L-", "U-")
 
 
@@ -66,11 +71,18 @@ class TokenClassification(Task[LabelledWords]):
             raise record.invalid("labels", labels, "a list with a label for each token")
         if len(labels) != count:
             raise record.error(f"has {count} tokens and {len(labels)} labels; each token needs one label")
+        if _IGNORED in labels:
+            raise record.error(
+                f"labels[{labels.index(_IGNORED)}] is {_IGNORED}, which is the label of a wordpiece that is not scored",
+                hint=_WORDS,
+            )
         return tuple(
             record.label(f"labels[{index}]", label, self.labels) for index, label in enumerate(labels)
         )
 
     def rows(self, example: LabelledWords, index: int, reader: TextReader) -> tuple[Row, ...]:
+        if self.labelled:
+            _check_words(example, reader)
         encoding, truncated = encoded(" ".join(example.tokens), reader)
         firsts = _first_wordpieces(example.tokens, encoding)
         return (
@@ -158,6 +170,17 @@ class TokenClassification(Task[LabelledWords]):
         predicted_inside, actual_inside = predicted != outside, actual != outside
         correct = (predicted == actual) & actual_inside
         return int(correct.sum()), int(predicted_inside.sum()), int(actual_inside.sum())
+
+
+def _check_words(example: LabelledWords, reader: TextReader) -> None:
+    """Raise DataError for a wordpiece in the place of a word: the tokenizer would split it at its ##."""
+    for index, word in enumerate(example.tokens):
+        is_wordpiece = word.startswith(_CONTINUATION) and word != _CONTINUATION
+        if is_wordpiece and reader.tokenizer.token_id(word) is not None:
+            raise DataError(
+                f"{example.place}: tokens[{index}] is {word!r:.80}, a wordpiece that continues a word",
+                hint=_WORDS,
+            )
 
 
 def _actual(example: LabelledWords, row: Row) -> Indices:

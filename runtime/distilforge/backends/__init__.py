@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from distilforge.engine import Engine
-from distilforge.manifest import Variant
+from distilforge.manifest import Manifest, Variant
 from distilforge.registry import Registry
 
 
@@ -26,12 +26,19 @@ class Backend(Protocol):
         """Import the engine's package, while `open` checks the files; UnavailableError where the import fails."""
 
     def load(
-        self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
+        self,
+        variant: Variant,
+        folder: Path,
+        *,
+        manifest: Manifest | None,
+        providers: Sequence[str] | None,
+        threads: int | None,
     ) -> Engine:
         """Load the variant's files, whose checksums were verified.
 
-        `providers` are the engine's own names and must all be used; None for the default. `threads` is how many
-        threads one run may use, None for the engine's default. Raises UnavailableError and ReleaseError.
+        `manifest` is that of its release, None for a variant without a release. `providers` are the engine's own names
+        and must all be used; None for the default. `threads` is how many threads one run may use, None for the engine's
+        default. Raises UnavailableError and ReleaseError.
         """
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from distilforge import machine
 from distilforge.backends import backends
 from distilforge.errors import UnavailableError
-from distilforge.manifest import Variant
+from distilforge.manifest import Manifest, Variant
 from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime.engine import OnnxRuntimeEngine
 from distilforge.onnxruntime.settings import Settings
@@ -41,7 +41,13 @@ class OnnxRuntimeCpu:
         onnxruntime_engine.prepare()
 
     def load(
-        self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
+        self,
+        variant: Variant,
+        folder: Path,
+        *,
+        manifest: Manifest | None,
+        providers: Sequence[str] | None,
+        threads: int | None,
     ) -> OnnxRuntimeEngine:
         import onnxruntime
 

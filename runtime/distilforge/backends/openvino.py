@@ -7,7 +7,7 @@ from pathlib import Path
 from distilforge import machine
 from distilforge.backends import backends
 from distilforge.errors import UnavailableError
-from distilforge.manifest import Variant
+from distilforge.manifest import Manifest, Variant
 from distilforge.openvino import package
 from distilforge.openvino.engine import OpenVinoEngine
 from distilforge.openvino.loading import load_engine
@@ -39,7 +39,13 @@ class OpenVino:
         package.prepare()
 
     def load(
-        self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
+        self,
+        variant: Variant,
+        folder: Path,
+        *,
+        manifest: Manifest | None,
+        providers: Sequence[str] | None,
+        threads: int | None,
     ) -> OpenVinoEngine:
         """See distilforge.backends.Backend; variants are validated on the CPU, so there is no other provider."""
         if providers is not None and tuple(providers) != (package.DEVICE,):

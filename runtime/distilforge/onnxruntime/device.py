@@ -22,7 +22,6 @@ from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime.engine import CPU, OnnxRuntimeEngine
 from distilforge.onnxruntime.settings import Settings
 from distilforge.plugin import Plugin, devices_of
-from distilforge.release import read_manifest
 from distilforge.tensorrt import obstacles
 from distilforge.tensorrt.engine_runtime import EngineRuntime
 
@@ -106,7 +105,13 @@ class OnnxRuntimeDevice:
             self.plugin.register(self.provider)
 
     def load(
-        self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
+        self,
+        variant: Variant,
+        folder: Path,
+        *,
+        manifest: Manifest | None,
+        providers: Sequence[str] | None,
+        threads: int | None,
     ) -> OnnxRuntimeEngine:
         """See distilforge.backends.Backend.
 
@@ -126,7 +131,7 @@ class OnnxRuntimeDevice:
         allowed = settings.cpu_fallback or CPU in asked
         if not allowed:
             placement.watch(options)
-        own = {**self._own_options(variant, folder), **settings.provider_options}
+        own = {**self._own_options(variant, manifest), **settings.provider_options}
         listed: list[onnxruntime_engine.Provider] | None = [
             (name, own) if name == self.provider else name for name in asked
         ]
@@ -230,15 +235,15 @@ class OnnxRuntimeDevice:
             f"release with {version}"
         )
 
-    def _own_options(self, variant: Variant, folder: Path) -> dict[str, str]:
+    def _own_options(self, variant: Variant, manifest: Manifest | None) -> dict[str, str]:
         is_graph = variant.compiled is None
         own = dict(self.options) if is_graph else {}
         for name in (*self.kernel_options, *(self.cache_options if is_graph else ())):
             cache_folder = user_cache.folder("onnxruntime")
             _make_private(cache_folder)
             own[name] = str(cache_folder)
-        if is_graph and self.profile_options is not None:
-            own |= zip_shapes(self.profile_options, read_manifest(folder))
+        if is_graph and self.profile_options is not None and manifest is not None:
+            own |= zip_shapes(self.profile_options, manifest)
         return own
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from distilforge import machine
 from distilforge.errors import UnavailableError
-from distilforge.manifest import Variant
+from distilforge.manifest import Manifest, Variant
 from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime import placement
 from distilforge.onnxruntime.engine import OnnxRuntimeEngine
@@ -49,7 +49,13 @@ class OnnxRuntimeOpenVino:
         PLUGIN.register(PROVIDER)
 
     def load(
-        self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
+        self,
+        variant: Variant,
+        folder: Path,
+        *,
+        manifest: Manifest | None,
+        providers: Sequence[str] | None,
+        threads: int | None,
     ) -> OnnxRuntimeEngine:
         """See distilforge.backends.Backend; every node runs in OpenVINO, or it is an error."""
         self.prepare()

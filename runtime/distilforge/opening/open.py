@@ -236,7 +236,9 @@ def _load(
     """
     variant = selection.variant
     for _ in range(_ATTEMPTS):
-        engine = selection.backend.load(variant, folder, providers=providers, threads=threads)
+        engine = selection.backend.load(
+            variant, folder, manifest=manifest, providers=providers, threads=threads
+        )
         if states(folder, variant.files) == checked:
             return engine
         checked = _check_variant(folder, manifest, variant, variant.files)

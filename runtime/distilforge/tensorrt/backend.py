@@ -12,7 +12,7 @@ from distilforge.cuda.capabilities import described
 from distilforge.cuda.driver import Device, survey
 from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import EngineError, UnavailableError
-from distilforge.manifest import Variant
+from distilforge.manifest import Manifest, Variant
 from distilforge.tensorrt.engine_runtime import EngineRuntime
 from distilforge.tensorrt.obstacles import compiled, having, obstacle, suitable
 from distilforge.tensorrt.settings import EngineSettings
@@ -44,7 +44,13 @@ class TensorRT:
         CudaPython()
 
     def load(
-        self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
+        self,
+        variant: Variant,
+        folder: Path,
+        *,
+        manifest: Manifest | None,
+        providers: Sequence[str] | None,
+        threads: int | None,
     ) -> "TensorRTEngine":
         """See distilforge.backends.Backend; `threads` is ignored, since a device computes."""
         # Only once an engine runs: a release may have engines and run on the CPU

@@ -30,7 +30,8 @@ needs_azure = pytest.mark.skipif(
 
 
 def load(release: Path, backend: OnnxRuntimeDevice) -> object:
-    return backend.load(read_manifest(release).variants[0], release, providers=None, threads=1)
+    manifest = read_manifest(release)
+    return backend.load(manifest.variants[0], release, manifest=manifest, providers=None, threads=1)
 
 
 @pytest.fixture(scope="module")

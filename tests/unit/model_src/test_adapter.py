@@ -197,3 +197,18 @@ def test_a_setfit_model_is_refused_unless_a_head_is_named(make_checkpoint: MakeC
     remarks = load_checkpoint(folder, head="features").remarks
     assert any("model_head.pkl is not read" in remark for remark in remarks)
     assert json.loads((folder / "modules.json").read_text())
+
+
+def test_tied_weights_that_peft_keeps_tied_are_refused(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    base = make_checkpoint("masked_lm", n_layers=1)
+    size = find(base).configuration().vocab_size
+    state = {
+        "base_model.model.vocab_projector.lora_A.weight": torch.randn(4, 32),
+        "base_model.model.vocab_projector.lora_B.weight": torch.randn(size, 4),
+    }
+    tied = adapter(tmp_path / "tied", state, task_type=None, ensure_weight_tying=True)
+    with pytest.raises(CheckpointError, match="ensure_weight_tying") as caught:
+        convert(str(tied), tmp_path / "merged", base=str(base))
+    assert "merge_and_unload" in caught.value.hint

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from transformers.activations import ACT2FN
 
@@ -217,6 +218,12 @@ def test_integer_weights_are_refused_as_quantized(folder: Path, dtype: torch.dty
         CheckpointError, match=rf"quantized: 1 stored as integers: {QUERY} is {kind}.*\n.*int8 variant"
     ):
         load_checkpoint(folder)
+
+
+def test_the_other_names_of_sizes_count_as_in_transformers() -> None:
+    values = {"model_type": "distilbert", "num_attention_heads": 8, "n_heads": 4, "dim": 32}
+    oracle = transformers.DistilBertConfig(**values)
+    assert DistilBertConfig.from_hugging_face(values).n_heads == oracle.n_heads == 8
 
 
 def test_a_configuration_without_model_type_is_read(folder: Path) -> None:

@@ -48,3 +48,29 @@ def test_bytes_that_are_not_tensors(name: str, content: bytes, tmp_path: Path) -
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=name):
         tensors.read((path,))
+
+
+@pytest.mark.filterwarnings(
+    "ignore::UserWarning"
+)  # PyTorch's: quantized and sparse tensors are not its future
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.eye(4).to_sparse(), r"classifier\.weight in .* is sparse_coo"),
+        (torch.zeros(4, device="meta"), r"classifier\.weight in .* is without values"),
+    ],
+    ids=["sparse", "no values"],
+)
+def test_a_tensor_that_is_not_an_array_is_refused(tensor: torch.Tensor, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"classifier.weight": tensor}, path)
+    with pytest.raises(CheckpointError, match=message):
+        tensors.read((path,))
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's: its quantized tensors are deprecated
+def test_a_quantized_tensor_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"weight": torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.qint8)}, path)
+    with pytest.raises(CheckpointError, match="quantized: weight is qint8"):
+        tensors.read((path,))

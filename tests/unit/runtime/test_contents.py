@@ -14,7 +14,7 @@ from distilforge.backends import backends
 from distilforge.backends.onnxruntime_cpu import OnnxRuntimeCpu
 from distilforge.engine import Engine
 from distilforge.errors import ReleaseError
-from distilforge.manifest import Variant
+from distilforge.manifest import Manifest, Variant
 from distilforge.release import check_files, verify
 from distilforge.tokenizer import Tokenizer
 
@@ -70,9 +70,17 @@ class Interfering:
     def prepare(self) -> None: ...
 
     def load(
-        self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
+        self,
+        variant: Variant,
+        folder: Path,
+        *,
+        manifest: Manifest | None,
+        providers: Sequence[str] | None,
+        threads: int | None,
     ) -> Engine:
-        engine = OnnxRuntimeCpu().load(variant, folder, providers=providers, threads=threads)
+        engine = OnnxRuntimeCpu().load(
+            variant, folder, manifest=manifest, providers=providers, threads=threads
+        )
         self.loads.append(len(self.loads))
         if len(self.loads) <= self.times:
             self.interfere(folder)

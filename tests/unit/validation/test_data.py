@@ -78,6 +78,7 @@ def test_data_of_another_head_is_recognised(written: str, head: str, tmp_path: P
     ("head", "changes", "message"),
     [
         ("sequence_classification", {"label": "positiv"}, "unknown label 'positiv'"),
+        ("sequence_classification", {"label": None}, "one label's name or index, found None"),
         ("sequence_classification", {"label": 3}, "a whole number from 0 to 2, found 3"),
         ("sequence_classification", {"label": 1.5}, "one label's name or index, found 1.5"),
         ("sequence_classification", {"label": ["positive"]}, "one label's name or index"),
@@ -89,6 +90,7 @@ def test_data_of_another_head_is_recognised(written: str, head: str, tmp_path: P
         ("sequence_classification", {"text": 7}, "field 'text' must be text that is not blank, found 7"),
         ("token_classification", {"labels": ["positive"]}, "has 2 tokens and 1 labels"),
         ("token_classification", {"labels": ["positive", "B-DOG"]}, "unknown label 'B-DOG'"),
+        ("token_classification", {"labels": ["positive", -100]}, "labels[1] is -100"),
         ("token_classification", {"labels": "positive"}, "a list with a label for each token"),
         ("token_classification", {"tokens": ["two words", "x"]}, "one word, without spaces"),
         ("question_answering", {"answers": [{"text": "film", "start": 0}]}, "'a fi'"),
@@ -158,6 +160,8 @@ def test_several_labels_are_names_indices_or_a_number_for_each(
     ("label", "message"),
     [
         ([3], r"'label\[0\]' must be a label's name, or a whole number from 0 to 2, found 3"),
+        ([0, 0, 1, 0], r"each once, or of a 0 or 1 for each of the model's 3 labels, found \[0, 0, 1, 0\]"),
+        ([1, 1], r"each once, or of a 0 or 1 for each of the model's 3 labels, found \[1, 1\]"),
         ([0, 0.5, 1], r"'label\[1\]' must be one label's name or index, found 0.5"),
         (["positiv"], r"'label\[0\]' has the unknown label 'positiv'"),
         ("positive", "a list of labels or of 3 numbers 0 and 1"),
@@ -167,6 +171,30 @@ def test_several_labels_that_do_not_fit_are_named(label: object, message: str, t
     path = write(tmp_path, {"text": "a", "label": label})
     with pytest.raises(DataError, match=message):
         load(path, "sequence_classification", LABELS, problem_type="multi_label_classification")
+
+
+def test_a_number_that_is_a_name_and_another_index_is_refused(tmp_path: Path) -> None:
+    head, stars = "sequence_classification", ("1", "2", "3")
+    for number in (1, 3):
+        with pytest.raises(
+            DataError, match=f"the label called '{number}' has the index {number - 1}"
+        ) as caught:
+            load(write(tmp_path, {"text": "a", "label": number}), head, stars)
+        assert f'write "{number}"' in caught.value.hint
+    named, indexed = load(
+        write(tmp_path, {"text": "a", "label": "3"}, {"text": "a", "label": 0}), head, stars
+    )
+    assert (getattr(named, "truth", None), getattr(indexed, "truth", None)) == ((0, 0, 1), (1, 0, 0))
+    (same,) = load(write(tmp_path, {"text": "a", "label": 1}), head, ("0", "1"))
+    assert getattr(same, "truth", None) == (0, 1)
+
+
+@pytest.mark.parametrize("head", sorted(head for head in GOOD if tasks.find(head).truths))
+def test_a_lack_of_labels_is_named(head: str, tmp_path: Path) -> None:
+    (label,) = tasks.find(head).truths
+    unlabelled = {name: value for name, value in GOOD[head].items() if name != label}
+    error = refusal(write(tmp_path, GOOD[head], unlabelled), head)
+    assert f":2: lacks the field '{label}'" in error.message
 
 
 def test_words_may_have_indices_of_labels(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_an_engine_is_called_as_applications_call_it(tmp_path: Path) -> None:
     compiled = tmp_path / release_folder.COMPILED
     (compiled / "variant.json").write_text(variant.to_json(), encoding="utf-8")
     assert release_folder.target_of(compiled) == "onnxruntime-cpu"
-    engine = OnnxRuntimeCpu().load(variant, compiled, providers=None, threads=1)
+    engine = OnnxRuntimeCpu().load(variant, compiled, manifest=None, providers=None, threads=1)
     runner = EngineRunner(engine, copies=True)
     ids, mask = feeds(Shape(batch=2, tokens=16))
     # The test's vocabulary is smaller

@@ -8,7 +8,14 @@ import torch
 
 from model_src.heads.features import Features
 from model_src.initialize import initialize
-from model_src.sentence.modules import POOLING_MODES, Dense, Normalize, Pooling, SentenceModules
+from model_src.sentence.modules import (
+    POOLING_MODES,
+    Dense,
+    LayerNorm,
+    Normalize,
+    Pooling,
+    SentenceModules,
+)
 from pipeline import targets
 from pipeline.graph.file import Graph
 from pipeline.recipe.plan import preset
@@ -23,7 +30,8 @@ NEAR = {"fp32": 1e-5, "int8": 0.1, "int8_7bit": 0.2, "fp16": 0.01}
 
 
 def exported(*modes: str) -> Graph:
-    """The graph of a random encoder with the pooling `modes`, a dense layer and normalization."""
+    """The graph of a random encoder with the pooling `modes`, layer norm, a dense layer and normalization, cut."""
+    norm = LayerNorm(features=CONFIG.dim * len(modes), weights=Path("weights"))
     dense = Dense(
         in_features=CONFIG.dim * len(modes),
         out_features=16,
@@ -32,13 +40,14 @@ def exported(*modes: str) -> Graph:
         weights=Path("weights"),
     )
     modules = SentenceModules(
-        modules=(Pooling(modes=modes), dense, Normalize()),
-        layer_names=("2", "3"),
+        modules=(Pooling(modes=modes), norm, dense, Normalize()),
+        layer_names=("2", "3", "4"),
         max_seq_length=None,
         do_lower_case=False,
         files=(),
         copies={},
         types=(),
+        truncate_dim=12,
     )
     torch.manual_seed(3)
     model = Features(CONFIG, "eager", modules).eval()

@@ -63,7 +63,9 @@ def test_an_engine_is_opened_on_that_device_with_its_kernels_compiled_at_once(
         def obstacle(self, variant: Variant) -> str | None:
             return None
 
-        def load(self, variant: Variant, folder: Path, *, providers: object, threads: object) -> object:
+        def load(
+            self, variant: Variant, folder: Path, *, manifest: None, providers: object, threads: object
+        ) -> object:
             opened.append((variant, providers))
             return object()
 

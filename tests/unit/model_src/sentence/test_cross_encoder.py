@@ -50,17 +50,33 @@ def test_the_activation_decides_the_problem_type(
     assert said == ([True] if expected else [])
 
 
-def test_a_problem_type_in_the_configuration_counts(make_checkpoint: MakeCheckpoint) -> None:
-    folder = make_checkpoint("sequence_classification", tokenizer=False, n_layers=1, num_labels=1)
-    write(
-        folder / "config.json",
-        read_config(folder)
-        | {
-            "problem_type": "multi_label_classification",
-            "sentence_transformers": {"activation_fn": IDENTITY},
-        },
-    )
-    assert find(folder).configuration().problem_type == "multi_label_classification"
+@pytest.mark.parametrize(
+    ("activation", "labels", "kind", "agrees"),
+    [
+        (IDENTITY, 1, "regression", True),
+        (IDENTITY, 1, "multi_label_classification", False),
+        (SIGMOID, 1, "multi_label_classification", True),
+        (SIGMOID, 1, "regression", False),
+        # Logits have the order of every probability
+        (IDENTITY, 3, "multi_label_classification", True),
+        (SIGMOID, 3, "multi_label_classification", True),
+        (SIGMOID, 3, "single_label_classification", False),
+    ],
+)
+def test_a_problem_type_must_agree_with_the_activation(
+    activation: str, labels: int, kind: str, agrees: bool, make_checkpoint: MakeCheckpoint
+) -> None:
+    folder = make_checkpoint("sequence_classification", tokenizer=False, n_layers=1, num_labels=labels)
+    new_layout(folder, activation_fn=activation)
+    write(folder / "config.json", read_config(folder) | {"problem_type": kind})
+    if agrees:
+        assert find(folder).configuration().problem_type == kind
+        return
+    with pytest.raises(
+        ConfigurationError, match=f"problem_type '{kind}'.*activation is {activation}"
+    ) as caught:
+        find(folder).configuration()
+    assert "remove the one that is wrong" in caught.value.hint
 
 
 @pytest.mark.parametrize("activation", ["torch.nn.modules.activation.Tanh", "own.Sigmoid", 7])

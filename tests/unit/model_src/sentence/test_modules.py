@@ -11,7 +11,7 @@ from model_src.checkpoint import load_checkpoint
 from model_src.errors import CheckpointError
 from model_src.folder import find
 from model_src.sentence import writing
-from model_src.sentence.modules import Dense, Normalize, Pooling, SentenceModules
+from model_src.sentence.modules import Dense, LayerNorm, Normalize, Pooling, SentenceModules
 from tests.conftest import MakeCheckpoint
 from tests.sentence_folders import MODELS, add_modules, write, write_dense
 
@@ -70,6 +70,27 @@ def test_layers_and_limits_are_read_and_said(folder: Path) -> None:
     )
 
 
+def test_a_layer_norm_and_a_cut_are_read_and_said(folder: Path) -> None:
+    add_modules(folder, "Dense", "LayerNorm", settings={"truncate_dim": 8})
+    sentence = modules(folder)
+    assert (sentence.modules[2], sentence.truncate_dim) == (
+        LayerNorm(features=16, weights=folder / "3_LayerNorm" / "pytorch_model.bin"),
+        8,
+    )
+    loaded = load_checkpoint(folder)
+    assert loaded.remarks[0].endswith("then LayerNorm, cut to its first 8 numbers")
+    state = loaded.model.state_dict()
+    assert find(folder).shapes() == {name: tuple(tensor.shape) for name, tensor in state.items()}
+    with torch.no_grad():
+        _, embedding = loaded.model(torch.tensor([[1, 2, 3]]), torch.ones(1, 3, dtype=torch.int64))
+    assert embedding.shape == (1, 8)
+
+
+def test_the_encoders_settings_have_the_names_of_other_encoders_too(folder: Path) -> None:
+    write(add_modules(folder) / "sentence_roberta_config.json", {"max_seq_length": 12})
+    assert modules(folder).max_seq_length == 12
+
+
 def test_a_limit_beyond_the_positions_does_not_count(folder: Path) -> None:
     add_modules(folder, encoder={"max_seq_length": 500})
     assert find(folder).longest() == 64
@@ -89,7 +110,7 @@ def test_the_encoder_may_have_a_folder_of_its_own(folder: Path) -> None:
 
 def test_what_is_written_reads_the_same(folder: Path, tmp_path: Path) -> None:
     settings = {"prompts": {"query": "find: "}, "default_prompt_name": "query"}
-    add_modules(folder, "Dense", "Normalize", encoder={"max_seq_length": 16}, settings=settings)
+    add_modules(folder, "LayerNorm", "Dense", "Normalize", encoder={"max_seq_length": 16}, settings=settings)
     sentence = modules(folder)
     other = tmp_path / "other"
     other.mkdir()
@@ -117,7 +138,7 @@ def test_another_head_leaves_them_out(make_checkpoint: MakeCheckpoint) -> None:
         ("sentence_transformers.models.CNN", 1),
         ("sentence_transformers.models.WeightedLayerPooling", 1),
         ("sentence_transformers.models.LSTM", 1),
-        ("sentence_transformers.models.LayerNorm", 2),
+        ("sentence_transformers.models.WordWeights", 2),
         ("sentence_transformers.sparse_encoder.models.SpladePooling", 1),
         ("modeling_own.Dense", 2),
         ("sentence_transformers.models.CLIPModel", 0),
@@ -182,6 +203,20 @@ def test_other_dense_layers_are_refused_by_name(changes: dict[str, object], name
     assert named in refusal(folder).message
 
 
+def test_arguments_that_do_not_change_the_model_are_read(folder: Path) -> None:
+    add_modules(folder, encoder={"model_args": {"torch_dtype": "float16"}, "config_args": {}})
+    assert modules(folder).modules == (Pooling(modes=("mean",)),)
+
+
+def test_a_layer_norm_of_another_width_is_refused(folder: Path) -> None:
+    add_modules(folder, "Dense", "LayerNorm")
+    write(folder / "3_LayerNorm" / "config.json", {"dimension": 32})
+    with pytest.raises(
+        CheckpointError, match=r"3_LayerNorm.*reads 32 numbers, and the module ahead of it gives 16"
+    ):
+        load_checkpoint(folder)
+
+
 def test_widths_that_do_not_fit_are_refused_with_both(folder: Path) -> None:
     add_modules(folder, "Dense", pooling={"pooling_mode": ["mean", "cls"]})
     with pytest.raises(
@@ -205,6 +240,11 @@ def test_weights_of_a_layer_that_do_not_fit_are_named(folder: Path) -> None:
         ("sentence_bert_config.json", {"max_seq_length": "16"}, "max_seq_length"),
         ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, "transformer_task 'fill-mask'"),
         ("sentence_bert_config.json", {"tokenizer_args": {"do_lower_case": True}}, "tokenizer_args"),
+        ("sentence_bert_config.json", {"tokenizer_name_or_path": "other"}, "tokenizer_name_or_path 'other'"),
+        ("sentence_bert_config.json", {"config_args": {"activation": "relu"}}, "config_args"),
+        ("sentence_bert_config.json", {"model_kwargs": {"n_layers": 1}}, "model_kwargs"),
+        ("config_sentence_transformers.json", {"truncate_dim": 0}, "truncate_dim"),
+        ("config_sentence_transformers.json", {"truncate_dim": "8"}, "truncate_dim"),
         ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "'SparseEncoder'"),
         ("modules.json", {}, "must contain a list of modules"),
         ("modules.json", [{"type": MODELS + "Transformer"}], "must have a type and a path"),

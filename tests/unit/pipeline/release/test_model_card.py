@@ -82,7 +82,9 @@ def test_the_card_names_the_modules_of_a_sentence_embedding() -> None:
     assert "`session(text)` takes query." in card
     assert "document" not in card
     plain = model_card.render(made, "DistilBertModel", replace(SENTENCE, do_lower_case=False))
-    assert "A text has at most 24 tokens.\n\n## How accurate" in plain
+    assert "3. Normalize\n\nA text has at most 24 tokens.\n\n## How accurate" in plain
+    cut = model_card.render(made, "DistilBertModel", replace(SENTENCE, truncate_dim=3))
+    assert "3. Normalize\n\nThe embedding is the first 3 numbers of the result.\nA text has at most" in cut
     assert "## The embedding of a text" not in model_card.render(made, "DistilBertModel")
 
 

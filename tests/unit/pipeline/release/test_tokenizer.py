@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import tokenizers
 import transformers
+from distilforge.tokenizer import Tokenizer
 
 from model_src.errors import CheckpointError
 from model_src.folder import CheckpointFolder
 from pipeline.release import tokenizer
+from tests.conftest import tokenizer_checkpoint
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PIECES = [
@@ -84,6 +86,22 @@ def test_a_tokenizer_made_from_the_vocabulary_equals_transformers(
     expected = ids(checkpoint.path)
     remove(checkpoint, "tokenizer.json")
     assert ids(released(checkpoint, tmp_path)) == expected
+
+
+@pytest.mark.parametrize("settings", [None, {}, {"clean_up_tokenization_spaces": False}], ids=str)
+def test_text_is_decoded_as_transformers_does_with_a_vocabulary(
+    settings: dict[str, object] | None, tmp_path: Path
+) -> None:
+    checkpoint = tokenizer_checkpoint(tmp_path / "checkpoint")
+    remove(checkpoint, "tokenizer.json", "special_tokens_map.json", "tokenizer_config.json")
+    if settings is not None:
+        (checkpoint.path / "tokenizer_config.json").write_text(json.dumps(settings))
+    oracle = transformers.AutoTokenizer.from_pretrained(checkpoint.path)
+    token_ids = oracle("don't")["input_ids"]
+    ours = Tokenizer(released(checkpoint, tmp_path, vocab_size=200))
+    expected = oracle.decode(token_ids, skip_special_tokens=True)
+    assert ours.decode(token_ids, skip_special_tokens=True) == expected
+    assert ("'t" in expected) == (settings is None or not settings)
 
 
 def test_special_tokens_of_a_vocabulary_have_the_flags_of_the_configuration(

@@ -45,8 +45,9 @@ def release(tmp_path: Path) -> Path:
 def load(
     release: Path, backend: OnnxRuntimeDevice, *, providers: tuple[str, ...] | None = None, **session: str
 ) -> object:
-    variant = replace(read_manifest(release).variants[0], session=session)
-    return backend.load(variant, release, providers=providers, threads=1)
+    manifest = read_manifest(release)
+    variant = replace(manifest.variants[0], session=session)
+    return backend.load(variant, release, manifest=manifest, providers=providers, threads=1)
 
 
 class TestPlacement:

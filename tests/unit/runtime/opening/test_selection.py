@@ -33,9 +33,15 @@ class Accelerator:
         OnnxRuntimeCpu().prepare()
 
     def load(
-        self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
+        self,
+        variant: Variant,
+        folder: Path,
+        *,
+        manifest: Manifest | None,
+        providers: Sequence[str] | None,
+        threads: int | None,
     ) -> Engine:
-        return OnnxRuntimeCpu().load(variant, folder, providers=providers, threads=threads)
+        return OnnxRuntimeCpu().load(variant, folder, manifest=manifest, providers=providers, threads=threads)
 
 
 @pytest.fixture

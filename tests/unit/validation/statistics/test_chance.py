@@ -1,5 +1,7 @@
 """Whether labels fit a model: exchanged names and labels without a meaning are seen, and right ones are not."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -52,6 +54,35 @@ def test_two_exchanged_names_are_shown_though_the_others_are_right() -> None:
     moved = renaming(classified(exchanged_actual, predicted))
     assert moved.is_shown(ONE_LOOK)
     assert moved.names == (("neutral", "positive"), ("positive", "neutral"))
+
+
+def several(moved: tuple[int, ...], count: int = 500) -> ClassAnswers:
+    """Answers of several labels each, a tenth of which is wrong; label number i of the data is the model's moved[i]."""
+    random = np.random.default_rng(4)
+    actual = random.random((count, 4)) < (0.5, 0.3, 0.1, 0.02)
+    predicted = actual ^ (random.random(actual.shape) < 0.1)
+    return ClassAnswers(
+        labels=NAMES, texts=np.arange(count), predicted=predicted, actual=actual[:, list(moved)]
+    )
+
+
+def test_two_exchanged_names_of_several_labels_are_shown() -> None:
+    moved = renaming(several((1, 0, 2, 3)))
+    assert moved.is_shown(ONE_LOOK)
+    assert moved.names == (("negative", "neutral"), ("neutral", "negative"))
+    assert not renaming(several((0, 1, 2, 3))).is_shown(ONE_LOOK)
+
+
+def test_the_names_of_several_labels_agree_with_counting_every_label() -> None:
+    """Oracle: of all namings, the one with the most labels that are right, given or left out."""
+    answers = several((2, 0, 1, 3))
+    best = max(
+        itertools.permutations(range(4)),
+        key=lambda names: int((answers.actual == answers.predicted[:, list(names)]).sum()),
+    )
+    assert dict(renaming(answers).names) == {
+        NAMES[place]: NAMES[new] for place, new in enumerate(best) if place != new
+    }
 
 
 @pytest.mark.parametrize(("count", "right"), [(20, 0.0), (500, 0.0), (500, 0.1)])

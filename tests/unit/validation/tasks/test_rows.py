@@ -68,6 +68,16 @@ def test_a_word_without_a_wordpiece_is_left_out_and_the_others_keep_their_number
     assert row.targets == (0, 2)
 
 
+def test_wordpieces_in_the_place_of_words_are_refused(reader: CheckpointReader) -> None:
+    example = words("the cat ##s won", 0, 1, 1, 0)
+    with pytest.raises(DataError, match=r"data:1: tokens\[2\] is '##s'") as caught:
+        TokenClassification(labels=("O", "X")).rows(example, 0, reader)
+    assert "whole words" in caught.value.hint
+    # Words of the data that are not in the vocabulary, such as hashtags, and texts for calibration
+    TokenClassification(labels=("O", "X")).rows(words("the ## ##hashtag", 0, 0, 0), 0, reader)
+    TokenClassification(labels=("O", "X"), labelled=False).rows(example, 0, reader)
+
+
 def test_masks_are_scored_and_their_words_are_the_targets(reader: CheckpointReader) -> None:
     example = MaskedText(place="data:1", text="a [MASK] dog [MASK]", targets=("good", "won"))
     (row,) = MaskedLM(labels=()).rows(example, 0, reader)

@@ -302,14 +302,12 @@ def test_answers_by_class_are_those_of_texts_words_and_labels() -> None:
         classified((1, 0), (0, 1)), answers([2, 1], [3, 1])
     )
     assert one is not None
-    assert one.exclusive
     assert one.predicted.tolist() == [[True, False], [True, False]]
     assert one.actual.tolist() == [[True, False], [False, True]]
     several = SequenceClassification(
         labels=("a", "b"), problem_type="multi_label_classification"
     ).class_answers(classified((1, 1), (0, 0)), answers([2, -1], [3, 1]))
     assert several is not None
-    assert not several.exclusive
     assert several.predicted.tolist() == [[True, False], [True, True]]
     given = answers(one_hot(3, 1, 0), one_hot(3, 2), targets=((0, 2), (0,)))
     tokens = TokenClassification(labels=("O", "X", "Y")).class_answers(words((1, 2, 2), (0,)), given)
