@@ -47,9 +47,8 @@ class Renaming:
         differing = self.better + self.worse
         if not differing:
             return False
-        return _log(special.bdtrc(self.better - 1, differing, 0.5)) + self._log_ways <= normal.log_upper_tail(
-            critical
-        )
+        log_tail = _log(float(special.bdtrc(self.better - 1, differing, 0.5)))
+        return log_tail + self._log_ways <= normal.log_upper_tail(critical)
 
     def could_be_shown(self, critical: float) -> bool:
         """Whether there are enough texts to show that all names are wrong."""
