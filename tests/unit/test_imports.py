@@ -85,7 +85,6 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "onnx_fields",
             "openvino",
             "plugin",
-            "release",
             "tensorrt",
             "user_cache",
             "versions",
