@@ -30,6 +30,7 @@ from pipeline.graph.external_data import StoredWeight
 from pipeline.graph.names import module_of
 from pipeline.store.versions import installed
 
+_ROOT = Path(__file__).parents[3]
 _ORDER: tuple[Kind, ...] = ("refused", "wrong", "note")
 
 
@@ -206,10 +207,12 @@ def _ask(path: Path, compiler: EngineCompiler, problems: tuple[Problem, ...]) ->
             asked=False,
             problems=problems,
         )
-    command = (sys.executable, "-m", "pipeline.engines.preflight.parser", compiler.module, str(path))
+    # -P: a folder called pipeline in the user's current folder must not be imported
+    command = (sys.executable, "-P", "-m", "pipeline.engines.preflight.parser", compiler.module, str(path))
     # Polygraphy chooses the compiler when it is imported
     environment = {
         **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))),
         "POLYGRAPHY_USE_TENSORRT_RTX": "1" if compiler.is_rtx else "0",
     }
     done = subprocess.run(  # noqa: S603 - the arguments are ours
