@@ -63,6 +63,20 @@ def test_a_folder_of_another_user_is_not_trusted(own: Path) -> None:
         user_cache.folder("benchmarks")
 
 
+def test_a_link_of_another_user_is_not_trusted(own: Path, tmp_path: Path) -> None:
+    """What it leads to is this user's now, and may be that user's when it is read."""
+    owner = 12345
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a link away")
+    mine = tmp_path / "mine"
+    (own / "benchmarks").rename(mine)
+    (own / "benchmarks").symlink_to(mine)
+    assert user_cache.folder("benchmarks") == own / "benchmarks"
+    os.chown(own / "benchmarks", owner, -1, follow_symlinks=False)
+    with pytest.raises(UnavailableError, match=f"belongs to the user with the id {owner}"):
+        user_cache.folder("benchmarks")
+
+
 def test_a_folder_that_a_group_can_write_is_trusted(own: Path) -> None:
     """The usual mode where each user has a group of its own."""
     own.chmod(0o775)
