@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 BATCH_ROWS = 256
 """The most rows of a batch. Batches depend on the rows alone, so that every run answers the same rows together."""
-BATCH_CHARACTERS = 4 << 20
+BATCH_CHARACTERS = 2_000_000
 """A batch ends with the row that brings it to so many characters, so that no file can fill the memory."""
 # What a value takes besides its text
 _VALUE_CHARACTERS = 64
