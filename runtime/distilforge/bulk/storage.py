@@ -42,6 +42,9 @@ class Place:
         """The URL with its credentials, for another process; it is not to be shown or kept."""
         self.url = without_secrets(self.address)
         """The URL without credentials."""
+        # Of an archive's file the name inside the archive, and of a web address the part before the question mark
+        self.name = _QUERY.sub(r"\1", self._path).rstrip("?").rsplit("/", 1)[-1]
+        """The file's name, whose suffix says its format."""
 
     def inside(self, name: str) -> "Place":
         """The file `name` in this folder."""
@@ -53,11 +56,13 @@ class Place:
 
     def is_link(self) -> bool:
         """Whether it is a link on a file system of this machine."""
-        return self.is_local and Path(self._path).is_symlink()
+        with _storage_errors(self.url, "read"):
+            return self.is_local and Path(self._path).is_symlink()
 
     def is_folder(self) -> bool:
         """Whether it is a folder on a file system of this machine; object stores do not have folders."""
-        return self.is_local and Path(self._path).is_dir()
+        with _storage_errors(self.url, "read"):
+            return self.is_local and Path(self._path).is_dir()
 
     def is_same(self, other: "Place") -> bool:
         """Whether both are the same file, by their URLs, or on this machine by a link too."""

@@ -17,6 +17,8 @@ GROUP_ROWS = 64 * BATCH_ROWS
 GROUP_BYTES = 64 << 20
 """... unless they have more bytes than this."""
 _BATCH_BYTES = 16 << 20
+# By their names, since older versions of pyarrow do not have all of them
+_TEXTS = ("string", "large_string", "string_view", "null")
 
 
 class Parquet:
@@ -87,12 +89,7 @@ def _is_text(kind: pyarrow.DataType) -> bool:
     """Whether a column of this type holds texts, or nothing."""
     if pyarrow.types.is_dictionary(kind):
         kind = kind.value_type
-    return bool(
-        pyarrow.types.is_string(kind)
-        or pyarrow.types.is_large_string(kind)
-        or pyarrow.types.is_string_view(kind)
-        or pyarrow.types.is_null(kind)
-    )
+    return str(kind) in _TEXTS
 
 
 class _Rows:

@@ -1,6 +1,7 @@
 """Files behind URLs, and what cannot be opened."""
 
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import fsspec
@@ -81,8 +82,15 @@ def test_credentials_are_kept_for_another_process() -> None:
 
 @pytest.mark.parametrize("name", ["a\0b.jsonl", "x" * 5_000 + ".jsonl"])
 def test_a_name_that_no_file_can_have(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be"):
-        Place(str(tmp_path / name)).size_bytes()
+    place = Place(str(tmp_path / name))
+    for ask in (place.size_bytes, place.names, place.remove, place.read):
+        with pytest.raises(InputError, match="cannot be"):
+            ask()
+    for is_there in (place.is_link, place.is_folder):
+        with suppress(InputError):
+            assert not is_there()
+    with pytest.raises(InputError, match="cannot be written"):
+        place.write(b"")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK not a zip archive"])
@@ -111,3 +119,16 @@ def test_the_same_file(tmp_path: Path) -> None:
     assert place.is_same(Place(str(tmp_path / "link.jsonl")))
     assert not place.is_same(Place(str(tmp_path / "absent.jsonl")))
     assert not place.is_same(Place("memory://a.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "name"),
+    [
+        ("memory://bulk/a.jsonl", "/bulk/a.jsonl", "a.jsonl"),
+        ("zip://in/a.jsonl::https://host/b.zip", "in/a.jsonl", "a.jsonl"),
+        ("https://host/a.jsonl?sig=b/c.txt", "https://host/a.jsonl?sig=b/c.txt", "a.jsonl"),
+        ("file:///folder/a?b.jsonl", "/folder/a?b.jsonl", "a?b.jsonl"),
+    ],
+)
+def test_the_name_says_the_format(url: str, path: str, name: str) -> None:
+    assert Place(url, (fsspec.filesystem("memory"), path)).name == name
