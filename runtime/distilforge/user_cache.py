@@ -45,7 +45,9 @@ def _base() -> Path:
         return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     if sys.platform == "darwin":
         return _home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
+    own = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # A relative one would be in the current folder, which may be anybody's; the specification says to ignore it
+    return own if own.is_absolute() else _home() / ".cache"
 
 
 def _home() -> Path:

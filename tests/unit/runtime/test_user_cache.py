@@ -36,6 +36,16 @@ def test_where_the_environment_says(
     assert user_cache.folder("benchmarks") == tmp_path / "elsewhere" / "distilforge" / "benchmarks"
 
 
+@pytest.mark.parametrize("value", ["", "relative", "./cache", "../cache"])
+def test_a_folder_that_is_not_absolute_is_ignored(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
+    assert user_cache.folder("benchmarks") == tmp_path / "home" / ".cache" / "distilforge" / "benchmarks"
+
+
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder `distilforge` of an existing cache."""
