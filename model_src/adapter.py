@@ -18,7 +18,7 @@ from torch import Tensor
 
 from model_src import folder, heads, tensors
 from model_src.checkpoint import WORD_EMBEDDINGS, fill, find_head, rename, save_checkpoint
-from model_src.config import DistilBertConfig
+from model_src.config import MOST_LABELS, DistilBertConfig
 from model_src.errors import CheckpointError
 from model_src.folder import ADAPTER, TOKENIZER_FILES, CheckpointFolder
 from model_src.heads.base import Head
@@ -45,6 +45,7 @@ _SETTINGS = frozenset(
     "rank_pattern revision runtime_config target_modules task_type use_rslora".split()
 )
 # Ways to start a training that leave the base model's weights as they are
+_MOST_ALPHA = 1e9
 _STARTS = ("gaussian", "eva", "orthogonal", "mica")
 _PREFIX = "base_model.model."
 _WRAPPERS = re.compile(r"\.(modules_to_save|base_layer|default)(?=\.)")
@@ -123,7 +124,7 @@ def merged(
             )
         down, up = (pair[key] for key in names)
         weight = result[name].T if is_embedding else result[name]
-        if down.dim() != 2 or up.dim() != 2 or (*up.shape, *down.shape) != (
+        if down.dim() != 2 or up.dim() != 2 or not len(down) or (*up.shape, *down.shape) != (
             weight.shape[0], len(down), len(down), weight.shape[1],
         ):  # fmt: skip
             raise CheckpointError(
@@ -191,6 +192,10 @@ def _with_labels(config: DistilBertConfig, adapter: Mapping[str, Tensor]) -> Dis
     count = len(weight) if weight is not None and weight.dim() == 2 else len(config.labels)
     if count in (0, len(config.labels)):
         return config
+    if count > MOST_LABELS:
+        raise CheckpointError(
+            f"the classifier of the adapter has {count:,} labels; a checkpoint may have at most {MOST_LABELS:,}"
+        )
     return replace(config, labels=tuple(f"LABEL_{index}" for index in range(count)))
 
 
@@ -202,8 +207,15 @@ def _scale(settings: Mapping[str, object], module: str, rank: int, source: Path)
             alpha = value
             # As in peft, the first pattern that fits counts
             break
-    if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not math.isfinite(alpha):
-        raise CheckpointError(f"the lora_alpha in {source / ADAPTER} must be a number, found {alpha!r:.80}")
+    # Also what no float can hold: NaN, infinity, and whole numbers of hundreds of digits
+    if (
+        not isinstance(alpha, int | float)
+        or isinstance(alpha, bool)
+        or not -_MOST_ALPHA <= alpha <= _MOST_ALPHA
+    ):
+        raise CheckpointError(
+            f"the lora_alpha in {source / ADAPTER} must be a number of at most {_MOST_ALPHA:g}, found {alpha!r:.80}"
+        )
     return alpha / (math.sqrt(rank) if settings.get("use_rslora") is True else rank)
 
 

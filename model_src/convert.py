@@ -17,6 +17,7 @@ from model_src.checkpoint import fill, load_checkpoint, rename, save_checkpoint
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
 from model_src.folder import CheckpointFolder
+from model_src.links import is_file
 from model_src.model import LAYER_NORM_EPSILON
 from model_src.names import without_wrappers
 from model_src.sentence import writing
@@ -81,7 +82,17 @@ def convert(source: str, destination: Path, *, base: str | None = None) -> Path:
     whose base model may be given in `base` (adapter.merge_adapter). Raises CheckpointError or ConfigurationError if it
     cannot be converted.
     """
-    if (Path(source) / folder.ADAPTER).is_file():
+    try:
+        return _convert(source, destination, base)
+    except OSError as cause:
+        raise CheckpointError(
+            f"{str(destination)!r:.200} cannot be written: {cause}",
+            hint="choose another destination, or make room there",
+        ) from cause
+
+
+def _convert(source: str, destination: Path, base: str | None) -> Path:
+    if is_file(Path(source), folder.ADAPTER):
         return adapter.merge_adapter(Path(source), destination, base=base)
     if base is not None:
         raise CheckpointError(

@@ -15,6 +15,8 @@ _ARRAY = 1
 _DTYPES = {"float16": np.float16, "float32": np.float32, "float64": np.float64, "bfloat16": np.uint16}
 _CHUNKS = "__msgpack_chunked_array__"
 _MOST_LEVELS = 32
+_MOST_ENTRIES = 100_000
+_MOST_DIMENSIONS = 32
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -34,7 +36,7 @@ def read(path: Path) -> dict[str, Tensor]:
     def array(code: int, data: bytes) -> Tensor:
         if code != _ARRAY:
             raise ValueError(f"it has an extension of the type {code}, which is not an array")
-        shape, dtype, buffer = msgpack.unpackb(data, raw=True)
+        shape, dtype, buffer = msgpack.unpackb(data, raw=True, max_array_len=_MOST_DIMENSIONS, max_map_len=0)
         name = dtype.decode() if isinstance(dtype, bytes) else str(dtype)
         if name not in _DTYPES:
             raise ValueError(f"an array has the type {name!r:.80}; supported are {', '.join(_DTYPES)}")
@@ -43,8 +45,26 @@ def read(path: Path) -> dict[str, Tensor]:
         tensor = torch.from_numpy(np.frombuffer(buffer, _DTYPES[name]).reshape(shape).copy())
         return tensor.view(torch.bfloat16) if name == "bfloat16" else tensor
 
+    entries = 0
+
+    def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal entries
+        # An empty table has one byte in the file, and many in memory
+        entries += 1 + len(pairs)
+        if entries > _MOST_ENTRIES:
+            raise ValueError(f"it has more than {_MOST_ENTRIES:,} entries")
+        return dict(pairs)
+
     try:
-        tree = msgpack.unpackb(path.read_bytes(), ext_hook=array, raw=False, strict_map_key=True)
+        tree = msgpack.unpackb(
+            path.read_bytes(),
+            ext_hook=array,
+            object_pairs_hook=table,
+            raw=False,
+            strict_map_key=True,
+            max_array_len=0,
+            max_map_len=_MOST_ENTRIES,
+        )
         tensors: dict[str, Tensor] = {}
         _collect(tree, (), tensors)
     # What msgpack raises for bytes that are not msgpack, and NumPy for arrays that do not fit

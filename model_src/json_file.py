@@ -6,28 +6,30 @@ from pathlib import Path
 from model_src import json_text
 from model_src.errors import CheckpointError
 
-MOST_JSON_BYTES = 64 << 20
-"""The largest JSON file that is read; tokenizer.json of a vocabulary of 250,000 entries has 17 MB."""
+MOST_JSON_BYTES = 16 << 20
+"""The largest JSON file that is read; the config.json of 100,000 labels has 8 MB."""
+MOST_TOKENIZER_BYTES = 64 << 20
+"""The largest tokenizer.json; that of a vocabulary of 250,000 entries has 17 MB."""
 
 
-def read_json(path: Path) -> Mapping[str, object]:
-    """The JSON object in `path`; raises CheckpointError if the file contains anything else."""
-    value = read_value(path)
+def read_json(path: Path, *, most_bytes: int = MOST_JSON_BYTES) -> Mapping[str, object]:
+    """The JSON object in `path`; raises CheckpointError if the file contains anything else, or is larger."""
+    value = read_value(path, most_bytes=most_bytes)
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} must contain a JSON object, found {type(value).__name__}")
     return value
 
 
-def read_value(path: Path) -> object:
-    """The JSON value in `path`; raises CheckpointError if the file cannot be read or is not JSON."""
+def read_value(path: Path, *, most_bytes: int = MOST_JSON_BYTES) -> object:
+    """The JSON value in `path`; raises CheckpointError if the file cannot be read, is larger, or is not JSON."""
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_JSON_BYTES + 1)
+            content = file.read(most_bytes + 1)
     except OSError as cause:
         raise CheckpointError(f"{path} cannot be read: {cause}", hint="check its permissions") from cause
-    if len(content) > MOST_JSON_BYTES:
+    if len(content) > most_bytes:
         raise CheckpointError(
-            f"{path} has more than {MOST_JSON_BYTES >> 20} MiB, the most that a JSON file may have",
+            f"{path} has more than {most_bytes >> 20} MiB, the most that it may have",
             hint="copy the checkpoint again",
         )
     try:

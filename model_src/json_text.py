@@ -5,13 +5,19 @@ from collections.abc import Iterable
 
 MOST_LEVELS = 64
 """The most levels of objects and lists inside each other; Python cannot print values of a thousand levels."""
+MOST_VALUES = 2_000_000
+"""The most values; a vocabulary of 250,000 entries with as many merges has 1,000,000."""
 
 
 def parse(text: str) -> object:
-    """The value of the JSON document `text`; raises ValueError if it is malformed or nested deeper than MOST_LEVELS.
+    """The value of the JSON document `text`.
 
-    Python raises ValueError for a whole number of more than 4,300 digits too.
+    Raises ValueError if it is malformed, has more than MOST_VALUES values or is nested deeper than MOST_LEVELS. Python
+    raises ValueError for a whole number of more than 4,300 digits too.
     """
+    # Commas and brackets in texts count too: a bound is enough
+    if sum(map(text.count, ",[{")) > MOST_VALUES:
+        raise ValueError(f"it has more than {MOST_VALUES:,} values")
     try:
         value: object = json.loads(text)
     except RecursionError as cause:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import h5py
 
 _DTYPES = ("float16", "float32", "float64")
+_MOST_ITEMS = 100_000
+_MOST_LEVELS = 32
 _AGAIN = "copy the checkpoint again, or save it as safetensors"
 
 
@@ -57,29 +59,43 @@ def _weights(file: "h5py.File", path: Path) -> Iterator[tuple[str, "h5py.Dataset
     """
     import h5py
 
+    count = 0
     for key in file:
         item = _hard(file, key, path)
         is_layer = isinstance(item, h5py.Group) and any(
             name.startswith("weight_names") for name in item.attrs
         )
-        for name, dataset in _datasets(item, "" if is_layer else key, path):
-            yield (name.partition("/")[2] if is_layer else name), dataset
+        for name, inner in _items(item, "" if is_layer else key, path, _MOST_LEVELS):
+            # A group can be in others again and again, so that a small file has endlessly many names
+            count += 1
+            if count > _MOST_ITEMS:
+                raise CheckpointError(
+                    f"{path} has more than {_MOST_ITEMS:,} groups and datasets",
+                    hint="do not use this checkpoint",
+                )
+            if isinstance(inner, h5py.Dataset):
+                yield (name.partition("/")[2] if is_layer else name), inner
 
 
-def _datasets(
-    item: "h5py.Group | h5py.Dataset", name: str, path: Path
-) -> Iterator[tuple[str, "h5py.Dataset"]]:
+def _items(
+    item: "h5py.Group | h5py.Dataset", name: str, path: Path, levels: int
+) -> Iterator[tuple[str, "h5py.Group | h5py.Dataset"]]:
+    """`item` and all groups and datasets in it, with their names."""
     import h5py
 
+    if levels == 0:
+        raise CheckpointError(
+            f"{path} has groups in more than {_MOST_LEVELS} levels", hint="do not use this checkpoint"
+        )
+    yield name, item
     if isinstance(item, h5py.Dataset):
         if item.external or item.is_virtual:
             raise CheckpointError(
                 f"{name} in {path} is stored in another file", hint="do not use this checkpoint"
             )
-        yield name, item
         return
     for key in item:
-        yield from _datasets(_hard(item, key, path), f"{name}/{key}" if name else key, path)
+        yield from _items(_hard(item, key, path), f"{name}/{key}" if name else key, path, levels - 1)
 
 
 def _hard(group: "h5py.Group", key: str, path: Path) -> "h5py.Group | h5py.Dataset":

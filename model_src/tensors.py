@@ -13,17 +13,28 @@ from torch import Tensor
 
 from model_src import flax_file, keras_file
 from model_src.errors import CheckpointError
+from model_src.folder import check_count
 from model_src.framework_names import FRAMEWORKS, tensor_in_pytorch
+
+# PyTorch itself computes with 64 at most
+_MOST_DIMENSIONS = 32
+_CLASSES = (Tensor, torch.nn.Parameter)
+_DTYPES = (
+    *("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2"),
+    *("int8", "int16", "int32", "int64", "uint8", "bool"),
+)
 
 
 def read(paths: tuple[Path, ...]) -> dict[str, Tensor]:
     """All tensors in `paths` by name; floating-point tensors become float32.
 
-    Raises CheckpointError for a damaged file, for a pickle that would run code, and for NaN or infinite values.
+    Raises CheckpointError for a damaged file, for a pickle that would run code, for tensors of other kinds than dense
+    numbers, and for NaN or infinite values.
     """
     tensors: dict[str, Tensor] = {}
     for path in paths:
         for name, tensor in _read_file(path).items():
+            _check_kind(name, tensor, path)
             tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
             if not torch.isfinite(tensors[name]).all():
                 count = int((~torch.isfinite(tensors[name])).sum())
@@ -39,6 +50,23 @@ def write(tensors: Mapping[str, Tensor], path: Path) -> None:
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # save_file would create a file that only its owner can read
     path.write_bytes(safetensors.torch.save(contiguous, metadata={"format": "pt"}))
+
+
+def _check_kind(name: str, tensor: Tensor, path: Path) -> None:
+    """Raise CheckpointError for a tensor that is sparse, nested, without values, or of an unusual type."""
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if type(tensor) not in _CLASSES or tensor.layout != torch.strided or tensor.device.type != "cpu":
+        kind = f"{type(tensor).__name__}, {str(tensor.layout).removeprefix('torch.')}, on the device {tensor.device}"
+    elif tensor.dim() > _MOST_DIMENSIONS:
+        kind = f"{tensor.dim()} dimensions"
+    elif tensor.is_nested or dtype not in _DTYPES:
+        kind = f"{dtype}, nested" if tensor.is_nested else dtype
+    else:
+        return
+    raise CheckpointError(
+        f"{name} in {path} is not a dense tensor of a type that is supported: {kind}; types are {', '.join(_DTYPES)}",
+        hint="save the model as safetensors, in float32",
+    )
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
@@ -82,8 +110,10 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
+            check_count(file.keys(), path)
         tensors = safetensors.torch.load_file(path)
-    except (SafetensorError, OSError, KeyError, ValueError) as cause:
+    # RuntimeError: PyTorch has fewer dimensions than the format
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as cause:
         raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
     if metadata.get("format") not in FRAMEWORKS:
         return tensors

@@ -189,7 +189,7 @@ def _align(folder: Path, tokenizer_class: TokenizerClass) -> bool:
     Returns whether it differed. Source: DistilBertTokenizerFast and PreTrainedTokenizerFast of transformers 4.57.
     """
     settings = _Settings.read(folder)
-    values = read_json(folder / TOKENIZER)
+    values = read_json(folder / TOKENIZER, most_bytes=MOST_TOKENIZER_BYTES)
     adjusted = dict(values)
     normalizer, pre_tokenizer = values.get("normalizer"), values.get("pre_tokenizer")
     if tokenizer_class.sets_normalizer and _has_type(normalizer, "BertNormalizer"):

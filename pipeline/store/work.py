@@ -144,12 +144,18 @@ class WorkFolder:
 
 
 def clean(root: Path) -> int:
-    """Remove the content of the work folder `root` and return its size in bytes; UsageError while a build uses it.
+    """Remove the content of the work folder `root` and return its size in bytes.
 
-    `root` itself is removed too, unless it is a link.
+    `root` itself is removed too, unless it is a link. Raises UsageError while a build uses it, and if it cannot be
+    removed.
     """
-    if not root.is_dir():
-        return 0
+    try:
+        return _clean(root) if root.is_dir() else 0
+    except OSError as cause:
+        raise usage.unwritable(cause) from cause
+
+
+def _clean(root: Path) -> int:
     with usage.alone(root):
         size = sum(path.lstat().st_size for path in root.rglob("*") if not path.is_dir())
         _refuse_locked(root)

@@ -20,12 +20,12 @@ def compile_openvino(graph: "Graph", precision: str, folder: Path) -> tuple[str,
 
     Raises OpenVINO's own error where it does not.
     """
-    import openvino
+    from distilforge.openvino import package
 
     from pipeline.graph.file import save
 
     file = Path("openvino") / f"model_{precision}.onnx"
     names = save(graph, folder / file)
     # Without the settings of the variant: no machine lacks f32, and the operators are the same
-    openvino.Core().compile_model(folder / file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    package.core().compile_model(folder / file, package.DEVICE, {"INFERENCE_PRECISION_HINT": "f32"})
     return tuple((file.parent / name).as_posix() for name in names)

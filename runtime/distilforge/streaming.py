@@ -1,7 +1,6 @@
 """Answer a stream of inputs, and tell the inputs that cannot be answered from the others."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import TypeVar
 
 from distilforge.checks.arguments import check_positive
@@ -14,6 +13,10 @@ Answer = Callable[[list[T]], list[R]]
 
 LOOK_AHEAD = 512
 """How many inputs a stream takes before it answers them, unless it is told otherwise."""
+LOOK_AHEAD_CHARACTERS = 2_000_000
+"""After so many characters it answers what it has, so that long texts do not fill the memory."""
+# The input of multiple choice is a pair of a text and a list of texts
+_LEVELS = 2
 # How our own errors call the only input of a list
 _ONLY = "input 0"
 
@@ -68,9 +71,15 @@ def _stream(inputs: Iterator[T], answer: Answer[T, R], look_ahead: int) -> Itera
     failure: Exception | None = None
     while failure is None:
         window: list[T] = []
+        characters = 0
+        ended = False
         try:
-            for value in islice(inputs, look_ahead):
+            while len(window) < look_ahead and characters < LOOK_AHEAD_CHARACTERS:
+                value = next(inputs)
                 window.append(value)
+                characters += _characters(value)
+        except StopIteration:
+            ended = True
         except Exception as raised:  # noqa: BLE001 - it is raised again after the answers
             failure = raised
         for outcome in outcomes(window, answer, range(position, position + len(window))):
@@ -78,10 +87,16 @@ def _stream(inputs: Iterator[T], answer: Answer[T, R], look_ahead: int) -> Itera
                 raise outcome
             yield outcome
         position += len(window)
-        if len(window) < look_ahead:
+        if ended:
             break
     if failure is not None:
         raise failure
+
+
+def _characters(value: object, levels: int = _LEVELS) -> int:
+    if levels and isinstance(value, (tuple, list)):
+        return sum(_characters(entry, levels - 1) for entry in value)
+    return len(value) if isinstance(value, str) else 1
 
 
 def _at(error: DistilforgeError, position: int) -> DistilforgeError:

@@ -45,7 +45,9 @@ def _base() -> Path:
         return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     if sys.platform == "darwin":
         return _home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
+    own = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # A relative one would be in the current folder, which may be anybody's; the specification says to ignore it
+    return own if own.is_absolute() else _home() / ".cache"
 
 
 def _home() -> Path:
@@ -58,15 +60,16 @@ def _home() -> Path:
 def _check_private(path: Path) -> None:
     """Raise UnavailableError if users other than this one and root can write the folder `path`."""
     try:
-        status = path.stat()
+        # Whoever owns a link can let it lead elsewhere at any time
+        owners = {path.lstat().st_uid, (status := path.stat()).st_uid}
     except OSError:
         return  # it is absent, or using it fails with the same error
     # Windows has access lists instead, and these modes mean nothing there
     if os.name == "nt":
         return
-    if status.st_uid not in (os.geteuid(), 0):
+    for owner in owners - {os.geteuid(), 0}:
         raise UnavailableError(
-            f"the cache {str(path)!r} is not trusted: it belongs to the user with the id {status.st_uid}, not to "
+            f"the cache {str(path)!r} is not trusted: it belongs to the user with the id {owner}, not to "
             f"{os.geteuid()}",
             hint=_HINT,
         )

@@ -13,12 +13,13 @@ A file that was cut short is not JSON, or its part has another size: it counts a
 
 import hashlib
 import json
-from collections.abc import Iterator
+import re
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 import pyarrow
 
+from distilforge import json_text
 from distilforge.bulk.job import Job
 from distilforge.bulk.rows import Answers
 from distilforge.bulk.storage import Place
@@ -29,7 +30,11 @@ T = TypeVar("T")
 _JOB = "job.json"
 _FINISHED = "finished.json"
 _PART = "part-"
-_READER = Reader(InputError, unknown="ignore", hint="pass --force to begin again")
+_OUTPUT = "output"
+# Nothing else in the folder is removed: it may be anybody's
+_OWN_NAMES = re.compile(rf"{_JOB}|{_FINISHED}|{_OUTPUT}|{_PART}[0-9]{{12,}}\.(arrow|json)")
+_AGAIN = "pass --force to begin again"
+_READER = Reader(InputError, unknown="ignore", hint=_AGAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +74,15 @@ class Journal:
     """The folder of a run."""
 
     def __init__(self, output: Place) -> None:
+        """Raises InputError if the folder is a link, behind which files could be anybody's."""
         self._folder = output.beside(".run")
         self.url = self._folder.url
         """The folder's URL."""
+        if self._folder.is_link():
+            raise InputError(
+                f"{self.url!r:.200} is a link; it must be a folder for the answers that are finished",
+                hint="remove it, or pass another output",
+            )
 
     def job(self) -> Job | None:
         """The job of the last run; None if there was none, or if it did not get to write it."""
@@ -99,7 +110,7 @@ class Journal:
     def start(self, job: Job) -> None:
         """Forget everything, and begin `job`."""
         # The job goes first: without it, what is left means nothing
-        for name in (_JOB, *self._folder.names()):
+        for name in (_JOB, *self._own_names()):
             self._folder.inside(name).remove()
         self._write(_JOB, job)
 
@@ -121,21 +132,35 @@ class Journal:
         self._write(f"{_name(first)}.json", part)
         return part
 
-    def batches(self, part: Part) -> Iterator[pyarrow.RecordBatch]:
-        """The record batches of a finished part; InputError if its file was changed since."""
+    def batches(self, part: Part, kind: pyarrow.Schema) -> tuple[pyarrow.RecordBatch, ...]:
+        """The record batches of a finished part, of the schema `kind`; InputError if a run would not write its file."""
         place = self._folder.inside(f"{_name(part.first)}.arrow")
         content = place.read()
         if content is None or hashlib.sha256(content).hexdigest() != part.sha256:
             raise InputError(
-                f"{place.url!r} is not what the run wrote: its SHA-256 must be {part.sha256}",
-                hint="pass --force to begin again",
+                f"{place.url!r} is not what the run wrote: its SHA-256 must be {part.sha256}", hint=_AGAIN
             )
-        with pyarrow.ipc.open_stream(content) as reader:
-            yield from reader
+        try:
+            with pyarrow.ipc.open_stream(content) as reader:
+                batches = tuple(reader)
+            for batch in batches:
+                # Whoever wrote the part wrote its SHA-256 too, and Arrow reads what offsets point at
+                batch.validate(full=True)
+        except (pyarrow.ArrowException, OSError) as cause:
+            raise InputError(f"{place.url!r} is not what a run writes: {cause}", hint=_AGAIN) from cause
+        rows = sum(batch.num_rows for batch in batches)
+        if rows != part.rows or any(batch.schema != kind for batch in batches):
+            raise InputError(
+                f"{place.url!r} is not what this run writes: it must have {part.rows:,} rows with the columns "
+                f"{', '.join(kind.names)}, found {rows:,} rows"
+                + "".join(f" with {', '.join(batch.schema.names)!s:.200}" for batch in batches[:1]),
+                hint=_AGAIN,
+            )
+        return batches
 
     def temporary(self) -> Place:
         """A file for the output while it is written."""
-        return self._folder.inside("output")
+        return self._folder.inside(_OUTPUT)
 
     def end(self, finish: Finish) -> None:
         """Note that the output is finished, and remove the parts."""
@@ -144,9 +169,12 @@ class Journal:
 
     def tidy(self) -> None:
         """Remove what a finished run does not need any more."""
-        for name in self._folder.names():
+        for name in self._own_names():
             if name not in (_JOB, _FINISHED):
                 self._folder.inside(name).remove()
+
+    def _own_names(self) -> tuple[str, ...]:
+        return tuple(name for name in self._folder.names() if _OWN_NAMES.fullmatch(name))
 
     def _read(self, kind: type[T], name: str) -> T | None:
         place = self._folder.inside(name)
@@ -154,13 +182,14 @@ class Journal:
         if content is None:
             return None
         try:
-            value = json.loads(content)
+            value = json_text.parse(content.decode())
         except ValueError:  # cut short
             return None
         return _READER.read(kind, value, place.url)
 
     def _write(self, name: str, value: Job | Part | Finish) -> None:
-        self._folder.inside(name).write(json.dumps(asdict(value), indent=1, ensure_ascii=False).encode())
+        # Names of files may have halves of surrogate pairs, which JSON's escapes can hold and UTF-8 cannot
+        self._folder.inside(name).write(json.dumps(asdict(value), indent=1).encode())
 
 
 def _name(first: int) -> str:

@@ -4,7 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 BATCH_ROWS = 256
-"""The rows of a batch. A batch begins at a multiple of it, so that every run answers the same rows together."""
+"""The most rows of a batch. Batches depend on the rows alone, so that every run answers the same rows together."""
+BATCH_CHARACTERS = 2_000_000
+"""A batch ends with the row that brings it to so many characters, so that no file can fill the memory."""
+# What a value takes besides its text
+_VALUE_CHARACTERS = 64
 
 Row = Mapping[str, object]
 """The values of a row by the names of its columns."""
@@ -25,7 +29,7 @@ class Batch:
     first: int
     """The index of the first row in the input."""
     rows: tuple[Row | UnreadableRow, ...]
-    """The rows, in the order of the input; BATCH_ROWS of them, or fewer at the end."""
+    """The rows, in the order of the input; BATCH_ROWS of them, or fewer if they are long or the last ones."""
     fraction: float
     """How much of the input is read with this batch, from 0 to 1."""
 
@@ -47,15 +51,27 @@ class Answers:
 
 
 def batches(rows: Iterable[Row | UnreadableRow], fraction: Callable[[], float], skip: int) -> Iterator[Batch]:
-    """The batches of `rows` after the first `skip` ones, which are a multiple of BATCH_ROWS or all rows."""
-    first = 0
+    """The batches of `rows` after the first `skip` ones, with which a batch ends."""
+    first = size = 0
     batch: list[Row | UnreadableRow] = []
     for row in rows:
         batch.append(row)
-        if len(batch) == BATCH_ROWS:
+        size += 0 if isinstance(row, UnreadableRow) else _characters(row)
+        if len(batch) == BATCH_ROWS or size >= BATCH_CHARACTERS:
             if first >= skip:
                 yield Batch(first=first, rows=tuple(batch), fraction=fraction())
             first += len(batch)
-            batch = []
+            batch, size = [], 0
     if batch and first >= skip:
         yield Batch(first=first, rows=tuple(batch), fraction=fraction())
+
+
+def _characters(value: object) -> int:
+    """About how many characters of memory `value` takes."""
+    if isinstance(value, str):
+        return len(value) + _VALUE_CHARACTERS
+    if isinstance(value, Mapping):
+        return sum(map(_characters, value.values()), _VALUE_CHARACTERS)
+    if isinstance(value, (list, tuple)):
+        return sum(map(_characters, value), _VALUE_CHARACTERS)
+    return _VALUE_CHARACTERS

@@ -41,8 +41,9 @@ def run(release: str, options: RunOptions, report: Report) -> RunResult:
     started = time.monotonic()
     _check(options)
     source, output = Place(options.input), Place(options.output)
-    format_of(source.url)
-    output_format = format_of(output.url)
+    format_of(source.name)
+    output_format = format_of(output.name)
+    _check_output(output, source)
     journal = Journal(output)
     before = None if options.force else journal.job()
     session = open_release(
@@ -101,6 +102,16 @@ def _check(options: RunOptions) -> None:
         )
 
 
+def _check_output(output: Place, source: Place) -> None:
+    if output.is_same(source):
+        raise InputError(
+            f"the output {output.url!r:.200} is the input {source.url!r:.200}, which it would replace",
+            hint="pass another output",
+        )
+    if output.is_folder():
+        raise InputError(f"the output {output.url!r:.200} is a folder", hint="pass the name of a file")
+
+
 def _columns(session: Session) -> HeadColumns:
     kind = heads.columns.get(session.head)
     if kind is None:
@@ -152,7 +163,7 @@ def _answers(
             from distilforge.bulk.ray_pool import answer_on_ray
 
             answers = answer_on_ray(
-                source.url, settings, workers=options.workers, threads=options.threads, skip=skip
+                source.address, settings, workers=options.workers, threads=options.threads, skip=skip
             )
         else:
             workers = options.workers or max(1, len(available_cores()) // options.threads)
@@ -192,9 +203,10 @@ def _assemble(
     parts = journal.parts()
     # Elsewhere a rename is a copy; there an object appears once it is whole, or finished.json says that it is not
     place = journal.temporary() if output.is_local else output
-    with place.writer() as file, output_format.writer(file, schema(columns, settings.options)) as write:
+    kind = schema(columns, settings.options)
+    with place.writer() as file, output_format.writer(file, kind) as write:
         for part in parts:
-            for batch in journal.batches(part):
+            for batch in journal.batches(part, kind):
                 write(batch)
     if output.is_local:
         output.replace(place)

@@ -13,7 +13,7 @@ from distilforge.errors import InputError
 def reading(source: Place, columns: HeadColumns, names: Mapping[str, str]) -> Iterator[Reading]:
     """The input, opened; InputError if it does not have a column that is needed."""
     with source.reader() as file:
-        read = format_of(source.url).read(file, source.size_bytes() or 0, tuple(names.values()))
+        read = format_of(source.name).read(file, source.size_bytes() or 0, tuple(names.values()))
         for name in columns.inputs:
             if read.columns is not None and names[name] not in read.columns:
                 raise InputError(

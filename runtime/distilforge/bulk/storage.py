@@ -1,42 +1,77 @@
 """Files on any file system that fsspec knows, which need neither a rename nor a lock."""
 
-import os
+import io
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from distilforge.errors import InputError, UnavailableError
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+# Signed URLs have their signature behind the question mark
+_QUERY = re.compile(r"(https?://[^\s?'\"]*\?)[^\s'\"]*")
+_HIDDEN = "***"
+
+
+def without_secrets(text: str) -> str:
+    """`text` without the credentials that URLs in it have, so that it may be shown and kept."""
+    return _QUERY.sub(rf"\1{_HIDDEN}", _CREDENTIALS.sub(f"{_HIDDEN}@", text))
+
 
 class Place:
     """A file or folder at a URL, or at a path of this machine."""
 
-    def __init__(self, url: str) -> None:
-        """Raises UnavailableError if the URL's protocol needs a package that is not installed."""
-        try:
-            self._files, self._path = fsspec.core.url_to_fs(url)
-        except ImportError as cause:
-            raise UnavailableError(
-                f"{url!r:.200} needs a package that is not installed: {cause}",
-                hint="install the package that fsspec names for this protocol, such as s3fs for s3://",
-            ) from cause
-        except ValueError as cause:
-            raise InputError(f"{url!r:.200} cannot be opened: {cause}") from cause
-        self.url: str = self._files.unstrip_protocol(self._path)
-        """The whole URL."""
+    def __init__(self, url: str, place: "tuple[fsspec.AbstractFileSystem, str] | None" = None) -> None:
+        """`place` is the file system and the path of `url`, if they are known.
+
+        Raises UnavailableError if the URL's protocol needs a package that is not installed, and InputError if nothing
+        can be opened there.
+        """
+        self._files, self._path = place or _file_system(url)
         self.is_local = isinstance(self._files, LocalFileSystem)
         """Whether it is on a file system of this machine, where a rename is atomic."""
+        self.address: str = self._files.unstrip_protocol(self._path) if self.is_local else url
+        """The URL with its credentials, for another process; it is not to be shown or kept."""
+        self.url = without_secrets(self.address)
+        """The URL without credentials."""
+        # Of an archive's file the name inside the archive, and of a web address the part before the question mark
+        self.name = _QUERY.sub(r"\1", self._path).rstrip("?").rsplit("/", 1)[-1]
+        """The file's name, whose suffix says its format."""
 
     def inside(self, name: str) -> "Place":
         """The file `name` in this folder."""
-        return Place(f"{self.url}/{name}")
+        return self._neighbour(f"/{name}")
 
     def beside(self, suffix: str) -> "Place":
         """The file or folder with this name and `suffix` after it."""
-        return Place(f"{self.url}{suffix}")
+        return self._neighbour(suffix)
+
+    def is_link(self) -> bool:
+        """Whether it is a link on a file system of this machine."""
+        with _storage_errors(self.url, "read"):
+            return self.is_local and Path(self._path).is_symlink()
+
+    def is_folder(self) -> bool:
+        """Whether it is a folder on a file system of this machine; object stores do not have folders."""
+        with _storage_errors(self.url, "read"):
+            return self.is_local and Path(self._path).is_dir()
+
+    def is_same(self, other: "Place") -> bool:
+        """Whether both are the same file, by their URLs, or on this machine by a link too."""
+        if self.url == other.url:
+            return True
+        # OSError: one of them does not exist
+        with suppress(OSError):
+            return self.is_local and other.is_local and Path(self._path).samefile(other._path)
+        return False
 
     def size_bytes(self) -> int | None:
         """The file's size; None if there is no file."""
@@ -61,8 +96,10 @@ class Place:
     @contextmanager
     def reader(self) -> Iterator[BinaryIO]:
         """The file, opened to be read; InputError for whatever the file system refuses."""
-        with _storage_errors(self.url, "read"), self._files.open(self._path, "rb") as file:
-            yield file
+        with _storage_errors(self.url, "read"):
+            opened: BinaryIO = self._files.open(self._path, "rb")
+        with _os_errors(self.url, "read"), opened:
+            yield opened if self.is_local else cast("BinaryIO", io.BufferedReader(_StorageFile(opened)))
 
     def read(self) -> bytes | None:
         """The file's content; None if there is no file."""
@@ -73,11 +110,15 @@ class Place:
 
     @contextmanager
     def writer(self) -> Iterator[BinaryIO]:
-        """The file, opened to be written; it may be visible, in part, before the context ends."""
+        """The new file, opened to be written; it may be visible, in part, before the context ends."""
         with _storage_errors(self.url, "written"):
             self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
-            with self._files.open(self._path, "wb") as file:
-                yield file
+            if self.is_local:
+                # Somebody may have put a link there, to a file that must not be written
+                Path(self._path).unlink(missing_ok=True)
+            opened: BinaryIO = self._files.open(self._path, "xb" if self.is_local else "wb")
+        with _os_errors(self.url, "written"), opened:
+            yield opened
 
     def write(self, content: bytes) -> None:
         """Write the whole file."""
@@ -87,7 +128,7 @@ class Place:
     def replace(self, new: "Place") -> None:
         """Give this file the content of `new`, at once and by a rename; both must be local."""
         with _storage_errors(self.url, "written"):
-            os.replace(new._path, self._path)  # noqa: PTH105 - fsspec's paths are strings
+            Path(new._path).replace(self._path)
 
     def names(self) -> tuple[str, ...]:
         """The names of the files in this folder, sorted; none if there is no folder."""
@@ -105,13 +146,78 @@ class Place:
             with _storage_errors(self.url, "removed"):
                 self._files.rm_file(self._path)
 
+    def _neighbour(self, suffix: str) -> "Place":
+        return Place(f"{self.address}{suffix}", (self._files, f"{self._path}{suffix}"))
+
+
+class _StorageFile(io.RawIOBase):
+    """A file of any file system, whose errors are OSErrors; those of archives and of networks have others."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        try:
+            content = self._file.read(len(view))
+        except OSError:
+            raise
+        except Exception as cause:
+            raise OSError(f"{type(cause).__name__}: {cause}") from cause
+        view[: len(content)] = content
+        return len(content)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _file_system(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
+    shown = without_secrets(url)
+    try:
+        files, path = fsspec.core.url_to_fs(url)
+    except ImportError as cause:
+        raise UnavailableError(
+            f"{shown!r:.200} needs a package that is not installed: {cause}",
+            hint="install the package that fsspec names for this protocol, such as s3fs for s3://",
+        ) from cause
+    # Every file system has errors of its own; that of zip archives opens the archive here
+    except Exception as cause:
+        raise InputError(
+            f"{shown!r:.200} cannot be opened: {without_secrets(str(cause))}",
+            hint="look at the URL and its protocol",
+        ) from cause
+    return files, path
+
 
 @contextmanager
 def _storage_errors(url: str, verb: str) -> Iterator[None]:
+    """Raise what a file system raises as InputError; only calls of fsspec may be inside."""
+    try:
+        yield
+    # Every file system has errors of its own
+    except Exception as cause:
+        raise _refused(url, verb, cause) from cause
+
+
+@contextmanager
+def _os_errors(url: str, verb: str) -> Iterator[None]:
     try:
         yield
     except OSError as cause:
-        raise InputError(
-            f"{url!r:.200} cannot be {verb}: {cause}",
-            hint="look at its name, its permissions and the space left",
-        ) from cause
+        raise _refused(url, verb, cause) from cause
+
+
+def _refused(url: str, verb: str, cause: Exception) -> InputError:
+    return InputError(
+        f"{url!r:.200} cannot be {verb}: {without_secrets(str(cause))}",
+        hint="look at its name, its permissions and the space left",
+    )

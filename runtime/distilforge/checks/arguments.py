@@ -12,6 +12,8 @@ Truncation = Literal["error", "truncate"]
 
 # More than any machine has cores. An engine that is given a huge number starts that many threads and may crash
 MOST_THREADS = 1024
+MOST_TEXT_CHARACTERS = 1_000_000
+"""The most characters of a text. Tokenizing so many takes some seconds and 300 MB, whether it is cut off or not."""
 
 
 def one_or_many(inputs: object, answer: Callable[[list[object]], list[R]]) -> R | list[R]:
@@ -25,7 +27,7 @@ def one_or_many(inputs: object, answer: Callable[[list[object]], list[R]]) -> R 
 
 
 def check_string(value: object, where: str) -> str:
-    """Return `value` if it is a string that can be encoded.
+    """Return `value` if it is a string that can be encoded, of at most MOST_TEXT_CHARACTERS.
 
     Otherwise raises InputError; `where` says where the value was, such as "input 3".
     """
@@ -33,6 +35,11 @@ def check_string(value: object, where: str) -> str:
         raise InputError(
             f"{where} must be text, found {type(value).__name__}: {value!r:.80}",
             hint="pass one text, or a list of texts",
+        )
+    if len(value) > MOST_TEXT_CHARACTERS:
+        raise InputError(
+            f"{where} has {len(value):,} characters; a text may have at most {MOST_TEXT_CHARACTERS:,}",
+            hint="split it, or pass its beginning",
         )
     try:
         value.encode()

@@ -22,9 +22,12 @@ DTYPES = (
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression", None)
 """What the labels of a classifier may mean; None if their number decides."""
 _MANIFEST = "manifest.json"
+_TRUST = "do not use this release unless you trust where it came from"
 _UNLISTED = (_MANIFEST, "statement.intoto.json", "model.sig")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNSAFE = re.compile(r"[\\:\x00-\x1f\x7f\ud800-\udfff]")
+# Windows opens a device for each of these names, whatever their suffix, and drops dots and spaces at the end of a name
+_DEVICE_OR_DROPPED = re.compile(r"(?i)(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?|.*[. ]")
 
 
 def check_consistent(manifest: Manifest, place: str) -> None:
@@ -54,8 +57,15 @@ def check_path(name: str) -> None:
         raise ReleaseError(
             f"{_MANIFEST} lists the path {name!r:.300}; a path must be relative, inside the release, and separated by "
             "'/', without ':', '\\' and control characters",
-            hint="do not use this release unless you trust where it came from",
+            hint=_TRUST,
         )
+    for part in parts:
+        if _DEVICE_OR_DROPPED.fullmatch(part):
+            raise ReleaseError(
+                f"{_MANIFEST} lists the path {name!r:.300}; {part!r:.200} is another file on Windows: a name must not "
+                "end with a dot or a space, or be that of a device, such as NUL",
+                hint=_TRUST,
+            )
     longest = max(len(part.encode()) for part in parts)
     if (
         len(name.encode()) > limits.MOST_PATH_BYTES
@@ -203,6 +213,7 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     for name in _UNLISTED:
         if name in manifest.files:
             yield f"it lists {name!r}, which is written after it"
+    yield from _confusions(manifest.files)
     for name, record in manifest.files.items():
         if not _SHA256.fullmatch(record.sha256):
             yield f"the record of {name!r} has the SHA-256 {record.sha256!r:.80}"
@@ -210,6 +221,23 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
         digest = getattr(manifest.provenance, what)
         if not _SHA256.fullmatch(digest):
             yield f"the {what} of its provenance is {digest!r:.80}"
+
+
+def _confusions(names: Iterable[str]) -> Iterator[str]:
+    """Paths that are one file where the case of letters or the composition of accents does not count, as clauses."""
+    others = {_folded(name): name for name in _UNLISTED}
+    for name in names:
+        other = others.setdefault(_folded(name), name)
+        if other != name:
+            yield f"it lists {name!r:.200}, which some file systems take for {other!r:.200}"
+
+
+def _folded(name: str) -> str:
+    if name.isascii():
+        return name.lower()
+    import unicodedata  # not imported for the usual names, since every application would wait for it
+
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _contradictions_of_variant(variant: Variant, files: Mapping[str, FileRecord]) -> Iterator[str]:

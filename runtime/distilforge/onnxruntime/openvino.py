@@ -6,8 +6,8 @@ from pathlib import Path
 from distilforge import machine
 from distilforge.errors import UnavailableError
 from distilforge.manifest import Manifest, Variant
+from distilforge.onnxruntime import contexts, placement
 from distilforge.onnxruntime import engine as onnxruntime_engine
-from distilforge.onnxruntime import placement
 from distilforge.onnxruntime.engine import OnnxRuntimeEngine
 from distilforge.openvino.provider import PROVIDER, processor_devices, provider_options
 from distilforge.openvino.settings import settings
@@ -65,6 +65,7 @@ class OnnxRuntimeOpenVino:
                 f"{', '.join(providers)}",
                 hint=f"pass providers=[{PROVIDER!r}], or leave it out",
             )
+        contexts.check_absent(folder, variant)
         properties = {**settings(variant), **Streams.of(threads, processors()).properties()}
         # OpenVINO has its own threads
         options = onnxruntime_engine.new_options(1)

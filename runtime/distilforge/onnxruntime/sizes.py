@@ -81,12 +81,12 @@ def _small_constant(tensor: Bytes) -> str | None:
     elements, name = 1, ""
     for number, value in fields(tensor):
         if number == 1 and isinstance(value, int):
-            elements *= value
+            elements = min(elements * value, _SMALL + 1)
         elif number == 1 and not isinstance(value, int):
             place = 0
             while place < len(value):
                 size, place = varint(value, place)
-                elements *= size
+                elements = min(elements * size, _SMALL + 1)
         elif number == 8 and not isinstance(value, int):
             name = text(value)
         if not isinstance(value, int):

@@ -70,9 +70,10 @@ def _compile(variant: Variant, folder: Path, properties: Mapping[str, str]) -> "
 
 def cache_file(variant: Variant, folder: Path) -> CompiledModelFile | None:
     """The file of the cache for the compiled model of `variant`; None without a cache."""
+    core = package.core()
     import openvino
 
-    made_by = f"{openvino.__version__} {package.core().get_property(DEVICE, 'FULL_DEVICE_NAME')}"
+    made_by = f"{openvino.__version__} {core.get_property(DEVICE, 'FULL_DEVICE_NAME')}"
     return CompiledModelFile.of(tuple(folder / name for name in variant.files), made_by, settings(variant))
 
 

@@ -1,8 +1,12 @@
 """The package openvino: whether it is installed, which version it has, and its one Core."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from distilforge.errors import UnavailableError
@@ -17,6 +21,8 @@ OLDEST = "2026.4.0"
 """The oldest version that variants were validated with."""
 INSTALL = f"pip install 'openvino>={OLDEST}'"
 _MODULE = "openvino"
+_TELEMETRY = "openvino_telemetry"
+_importing = Lock()
 
 
 def is_installed() -> bool:
@@ -25,9 +31,14 @@ def is_installed() -> bool:
 
 
 def prepare() -> None:
-    """Import the package; UnavailableError where it fails, or where the package is older than OLDEST."""
+    """Import the package; UnavailableError where it fails, or where the package is older than OLDEST.
+
+    Its telemetry is off, unless the application imported the package before: importing it would write an identifier
+    into the user's home, and report to its maker over the network.
+    """
     try:
-        version = import_module(_MODULE).__version__
+        with _importing, _without_telemetry():
+            version = import_module(_MODULE).__version__
     # OSError: a shared library that the package brings or needs is absent
     except (ImportError, OSError) as cause:
         raise UnavailableError(f"openvino does not import: {cause}", hint=INSTALL) from cause
@@ -39,7 +50,25 @@ def prepare() -> None:
 
 @cache
 def core() -> "openvino.Core":
-    """OpenVINO's entry point; the same for all sessions of a process, since it takes a while to make."""
+    """OpenVINO's entry point; the same for all sessions of a process, since it takes a while to make.
+
+    Raises UnavailableError as `prepare` does.
+    """
+    prepare()
     import openvino
 
     return openvino.Core()
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Keep OpenVINO's telemetry from being imported; without it, OpenVINO does not report anything."""
+    if _TELEMETRY in sys.modules:
+        yield
+        return
+    # None makes an import fail, as if the package were not installed
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[_TELEMETRY]

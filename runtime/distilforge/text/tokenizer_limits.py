@@ -10,12 +10,17 @@ from collections.abc import Iterator
 MOST_WORD_CHARACTERS = 256
 """The most characters of a word that WordPiece may split; a longer word is unknown. BERT has 100."""
 MOST_PARTS = 256
-"""The most JSON objects in the normalizer, the pre-tokenizer and the decoder together."""
+"""The most JSON objects in the normalizer, the pre-tokenizer, the post-processor and the decoder together."""
+MOST_ADDED_TOKENS = 50_000
+"""The most added tokens."""
+MOST_ADDED_CHARACTERS = 1_000_000
+"""The most characters of all added tokens; the library builds an automaton that has a state for each of them."""
 MOST_STEPS = 1_000
 """The most steps that a regular expression may take at one position, before its unlimited repetitions."""
 MOST_GROWTH = 64
 """How many times as long all replacements together may make a text."""
 
+_PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 # The one pattern with groups that is common: GPT-2's, which tokenizers' ByteLevel has built in. Its alternatives
 # that could go back are followed by one that takes the same characters
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -44,8 +49,10 @@ def problem(document: object) -> str:
         longest = model.get("max_input_chars_per_word")
         if isinstance(longest, int) and longest > MOST_WORD_CHARACTERS:
             return f"max_input_chars_per_word must be at most {MOST_WORD_CHARACTERS}, found {longest!r:.80}"
+    if reason := _added_problem(document.get("added_tokens")):
+        return reason
     growth = 1
-    parts = list(_objects([document.get(name) for name in ("normalizer", "pre_tokenizer", "decoder")]))
+    parts = list(_objects([document.get(name) for name in _PARTS]))
     if len(parts) > MOST_PARTS:
         return f"it has {len(parts)} parts; at most {MOST_PARTS} are allowed"
     for part in parts:
@@ -59,6 +66,20 @@ def problem(document: object) -> str:
             growth *= max(1, len(added)) if isinstance(added, str) else 1
         if growth > MOST_GROWTH:
             return f"its replacements can make a text more than {MOST_GROWTH} times as long"
+    return ""
+
+
+def _added_problem(tokens: object) -> str:
+    if not isinstance(tokens, list):
+        return ""
+    if len(tokens) > MOST_ADDED_TOKENS:
+        return f"it has {len(tokens):,} added tokens; at most {MOST_ADDED_TOKENS:,} are allowed"
+    contents = (token.get("content") for token in tokens if isinstance(token, dict))
+    characters = sum(len(content) for content in contents if isinstance(content, str))
+    if characters > MOST_ADDED_CHARACTERS:
+        return (
+            f"its added tokens have {characters:,} characters; at most {MOST_ADDED_CHARACTERS:,} are allowed"
+        )
     return ""
 
 

@@ -126,6 +126,31 @@ def test_a_model_that_openvino_cannot_import_is_compiled_again(tmp_path: Path) -
     np.testing.assert_array_equal(again.run(arrays)["logits"], session.run(arrays)["logits"])
 
 
+SCRIPT = """
+import sys
+import distilforge
+distilforge.open(sys.argv[1], variant=sys.argv[2], threads=1)(["good movie"])
+print([name for name in sys.modules if name.startswith("openvino_telemetry")])
+"""
+
+
+def test_openvino_keeps_nothing_in_the_home_and_reports_nothing(tmp_path: Path) -> None:
+    """Importing openvino writes an identifier into the home, and sends it over the network."""
+    home = tmp_path / "home"
+    home.mkdir()
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(released("sequence_classification", tmp_path)), VARIANT],
+        env={**os.environ, "HOME": str(home), "CI": ""},
+        timeout=120,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "[]\n"
+    assert list(home.iterdir()) == []
+
+
 def test_a_cache_that_everybody_can_write_is_not_used(tmp_path: Path) -> None:
     release = released("sequence_classification", tmp_path)
     folder = tmp_path / "cache" / "distilforge" / "openvino"

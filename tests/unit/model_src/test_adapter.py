@@ -118,6 +118,8 @@ def test_the_modules_of_sentence_transformers_are_kept(
         ({"setting_of_a_later_peft": 1}, "setting_of_a_later_peft 1"),
         ({"alpha_pattern": {".*q_lin": 2}}, "alpha_pattern"),
         ({"lora_alpha": "8"}, "lora_alpha"),
+        ({"lora_alpha": 10**400}, "must be a number of at most 1e.09"),
+        ({"lora_alpha": float("nan")}, "lora_alpha"),
     ],
 )
 def test_other_adapters_are_refused_by_name(
@@ -137,6 +139,8 @@ def test_other_adapters_are_refused_by_name(
         ),
         ({"base_model.model.other.lora_A.weight": torch.ones(4, 32)}, "has lora_A of other"),
         ({f"base_model.model.{MODULE}.lora_A.weight": torch.ones(4, 31)}, r"\(4, 31\) for .*q_lin\.weight"),
+        (factors(rank=0), r"\(32, 0\) and \(0, 32\) for .*q_lin\.weight"),
+        ({"base_model.model.classifier.weight": torch.ones(10**8, 0)}, "has 100,000,000 labels"),
     ],
 )
 def test_tensors_that_do_not_fit_are_named(

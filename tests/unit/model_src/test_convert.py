@@ -9,7 +9,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from model_src.checkpoint import load_checkpoint
-from model_src.convert import convert_bert
+from model_src.convert import convert, convert_bert
+from model_src.errors import CheckpointError
 
 
 @pytest.fixture
@@ -53,3 +54,14 @@ def test_names_of_a_wrapped_model(bert: Path, tmp_path: Path) -> None:
     save_file(weights, bert / "model.safetensors", metadata={"format": "pt"})
     state = load_checkpoint(convert_bert(bert, tmp_path / "second")).model.state_dict()
     assert all(torch.equal(state[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_name_that_no_folder_can_have(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be read: File name too long"):
+        convert("x" * 5_000, tmp_path / "converted")
+
+
+def test_a_destination_that_cannot_be_written(bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match=r"/file' cannot be written"):
+        convert(str(bert), tmp_path / "file")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model_src import folder, json_file
+from model_src import folder, json_file, json_text
 from model_src.errors import CheckpointError
 
 SECRET = "a private file"
@@ -135,7 +135,19 @@ def test_json_that_is_too_large_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     with path.open("wb") as file:
         file.truncate(json_file.MOST_JSON_BYTES + 1)
+    with pytest.raises(CheckpointError, match="more than 16 MiB"):
+        json_file.read_json(path)
+    with path.open("wb") as file:
+        file.truncate(json_file.MOST_TOKENIZER_BYTES + 1)
     with pytest.raises(CheckpointError, match="more than 64 MiB"):
+        json_file.read_json(path, most_bytes=json_file.MOST_TOKENIZER_BYTES)
+
+
+def test_json_with_very_many_values_is_refused(tmp_path: Path) -> None:
+    """An empty object has two bytes in the file, and many in memory."""
+    path = tmp_path / "config_sentence_transformers.json"
+    path.write_text('{"prompts": [' + "{}," * json_text.MOST_VALUES + "{}]}")
+    with pytest.raises(CheckpointError, match="more than 2,000,000 values"):
         json_file.read_json(path)
 
 

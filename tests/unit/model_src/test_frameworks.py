@@ -159,6 +159,27 @@ def test_hdf5_that_unpacks_to_much_more_is_refused(tmp_path: Path) -> None:
         keras_file.read(tmp_path / "tf_model.h5")
 
 
+@pytest.mark.parametrize("levels", [20, 40])
+def test_hdf5_with_endlessly_many_names_is_refused(levels: int, tmp_path: Path) -> None:
+    """Each group is in the next one twice, so that the first one has 2^levels names."""
+    with h5(tmp_path / "tf_model.h5") as file:
+        group = file.create_group("0")
+        for level in range(1, levels):
+            outer = file.create_group(str(level))
+            outer["a"] = outer["b"] = group
+            group = outer
+    with pytest.raises(CheckpointError, match=r"more than (100,000 groups and datasets|32 levels)"):
+        keras_file.read(tmp_path / "tf_model.h5")
+
+
+def test_a_circle_in_hdf5_is_refused(tmp_path: Path) -> None:
+    with h5(tmp_path / "tf_model.h5") as file:
+        group = file.create_group("group")
+        group["again"] = group
+    with pytest.raises(CheckpointError, match="more than 32 levels"):
+        keras_file.read(tmp_path / "tf_model.h5")
+
+
 def test_hdf5_of_other_types_is_refused(tmp_path: Path) -> None:
     with h5(tmp_path / "tf_model.h5") as file:
         file["weight"] = np.ones(300, np.int8)
@@ -186,7 +207,10 @@ def test_bfloat16_of_flax_is_read(tmp_path: Path) -> None:
         ({"a": array((1,), "int8", b"1")}, "type 'int8'"),
         ({"a": msgpack.ExtType(3, b"")}, "extension of the type 3"),
         ({"a": {"__msgpack_chunked_array__": True}}, "not stored in one piece"),
-        ([1], "is not an array"),
+        ([1], "exceeds max_array_len"),
+        ({"a": array((1 << 63,) * 1000, "float32", b"")}, "exceeds max_array_len"),
+        ({"a": msgpack.ExtType(1, msgpack.packb([{}] * 1000))}, "exceeds max_array_len"),
+        ({str(index): {} for index in range(60_000)}, "more than 100,000 entries"),
     ],
 )
 def test_other_values_of_flax_are_refused(tree: object, problem: str, tmp_path: Path) -> None:

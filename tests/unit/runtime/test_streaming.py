@@ -7,7 +7,7 @@ from itertools import count, islice
 
 import pytest
 from distilforge.errors import DistilforgeError, EngineError, InputError
-from distilforge.streaming import outcomes, stream
+from distilforge.streaming import LOOK_AHEAD_CHARACTERS, outcomes, stream
 
 
 class Doubles:
@@ -30,6 +30,27 @@ def test_answers_come_in_order_from_windows() -> None:
     answer = Doubles()
     assert list(stream(range(10), answer, 4)) == [2 * value for value in range(10)]
     assert answer.asked == [[], [0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+@pytest.mark.parametrize("look_ahead", [100, 10**30])
+def test_long_texts_are_answered_before_they_fill_the_memory(look_ahead: int) -> None:
+    taken = 0
+
+    def source() -> Iterator[object]:
+        nonlocal taken
+        for _ in range(10):
+            taken += 1
+            yield "a" * (LOOK_AHEAD_CHARACTERS // 4), ["b" * (LOOK_AHEAD_CHARACTERS // 4)]
+
+    answers = stream(source(), lambda values: [taken for _ in values], look_ahead)
+    assert list(answers) == [2, 2, 4, 4, 6, 6, 8, 8, 10, 10]
+
+
+def test_an_input_of_another_kind_is_left_to_the_answer() -> None:
+    nested: list[object] = []
+    for _ in range(10_000):
+        nested = [nested]
+    assert list(stream([nested, 7], lambda values: [0 for _ in values], 4)) == [0, 0]
 
 
 def test_an_endless_source_is_read_no_further_than_the_look_ahead() -> None:

@@ -36,6 +36,16 @@ def test_where_the_environment_says(
     assert user_cache.folder("benchmarks") == tmp_path / "elsewhere" / "distilforge" / "benchmarks"
 
 
+@pytest.mark.parametrize("value", ["", "relative", "./cache", "../cache"])
+def test_a_folder_that_is_not_absolute_is_ignored(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
+    assert user_cache.folder("benchmarks") == tmp_path / "home" / ".cache" / "distilforge" / "benchmarks"
+
+
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder `distilforge` of an existing cache."""
@@ -60,6 +70,20 @@ def test_a_folder_of_another_user_is_not_trusted(own: Path) -> None:
     with pytest.raises(
         UnavailableError, match=rf"belongs to the user with the id {owner}(?s:.*)XDG_CACHE_HOME"
     ):
+        user_cache.folder("benchmarks")
+
+
+def test_a_link_of_another_user_is_not_trusted(own: Path, tmp_path: Path) -> None:
+    """What it leads to is this user's now, and may be that user's when it is read."""
+    owner = 12345
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a link away")
+    mine = tmp_path / "mine"
+    (own / "benchmarks").rename(mine)
+    (own / "benchmarks").symlink_to(mine)
+    assert user_cache.folder("benchmarks") == own / "benchmarks"
+    os.chown(own / "benchmarks", owner, -1, follow_symlinks=False)
+    with pytest.raises(UnavailableError, match=f"belongs to the user with the id {owner}"):
         user_cache.folder("benchmarks")
 
 

@@ -10,17 +10,19 @@ from typing import BinaryIO
 import pyarrow
 
 from distilforge.bulk.formats import Reading, WriteBatch, formats
-from distilforge.bulk.formats.lines import lines
+from distilforge.bulk.formats.lines import MOST_LINE_BYTES, TOO_LONG, lines
 from distilforge.bulk.rows import Row, UnreadableRow
 from distilforge.errors import InputError
+
+_MOST_COLUMNS = 100_000
 
 
 class Csv:
     """Files with the suffix .csv."""
 
     def read(self, file: BinaryIO, size_bytes: int, columns: Sequence[str]) -> Reading:
-        # Bytes that are not UTF-8 become halves of surrogate pairs, which the session refuses row by row
-        cells = csv.reader((line or b"").decode(errors="surrogateescape") for line in lines(file))
+        text = _Lines(file)
+        cells = csv.reader(text)
         try:
             header = next(cells, None)
         except csv.Error as problem:
@@ -30,9 +32,14 @@ class Csv:
                 f"the header of the CSV file must name every column once, found {header!r:.200}",
                 hint="the first line has the names of the columns",
             )
+        if len(header) > _MOST_COLUMNS:
+            raise InputError(
+                f"the header of the CSV file has {len(header):,} columns; at most {_MOST_COLUMNS:,} are read",
+                hint="leave out the columns that are not needed",
+            )
         return Reading(
             columns=tuple(header),
-            rows=_rows(cells, header),
+            rows=_rows(cells, header, columns, text),
             fraction=lambda: file.tell() / max(size_bytes, 1),
         )
 
@@ -47,20 +54,54 @@ class Csv:
         yield write
 
 
-def _rows(cells: Iterator[list[str]], header: list[str]) -> Iterator[Row | UnreadableRow]:
+class _Lines:
+    """The lines of a file, as text, for the reader of one row after the other.
+
+    In the place of a line with which the row becomes too long comes a cell that the reader refuses: it then goes on
+    with the next line.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._lines = lines(file)
+        self._row_bytes = 0
+        self.is_too_long = False
+        """Whether the row was too long."""
+
+    def start_row(self) -> None:
+        """Count the bytes of a new row."""
+        self._row_bytes = 0
+        self.is_too_long = False
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self._row_bytes += MOST_LINE_BYTES + 1 if line is None else len(line)
+            self.is_too_long = self._row_bytes > MOST_LINE_BYTES
+            if line is None or self.is_too_long:
+                yield "x" * (csv.field_size_limit() + 1)
+            else:
+                # Bytes that are not UTF-8 become halves of surrogate pairs, which the session refuses row by row
+                yield line.decode(errors="surrogateescape")
+
+
+def _rows(
+    cells: Iterator[list[str]], header: Sequence[str], columns: Sequence[str], text: _Lines
+) -> Iterator[Row | UnreadableRow]:
+    """The rows, each with those of `columns` that the header has."""
+    places = {name: header.index(name) for name in columns if name in header}
     while True:
+        text.start_row()
         try:
             row = next(cells, None)
         except csv.Error as problem:
             # The reader continues with the next line
-            yield UnreadableRow(reason=f"the row is not CSV: {problem}")
+            yield UnreadableRow(reason=TOO_LONG if text.is_too_long else f"the row is not CSV: {problem}")
             continue
         if row is None:
             return
         if not row:  # a blank line
             continue
         if len(row) == len(header):
-            yield dict(zip(header, row, strict=True))
+            yield {name: row[place] for name, place in places.items()}
         else:
             yield UnreadableRow(reason=f"the row has {len(row)} cells, and the header has {len(header)}")
 

@@ -3,14 +3,19 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import BinaryIO
 
 import pyarrow
 
 from distilforge import json_text
 from distilforge.bulk.formats import Reading, WriteBatch, formats
-from distilforge.bulk.formats.lines import MOST_LINE_BYTES, lines
+from distilforge.bulk.formats.lines import TOO_LONG, lines
 from distilforge.bulk.rows import Row, UnreadableRow
+
+_MOST_VALUES = 100_000
+# An error names some of the columns that a row has
+_MOST_OTHER_COLUMNS = 20
 
 
 class JsonLines:
@@ -19,7 +24,7 @@ class JsonLines:
     def read(self, file: BinaryIO, size_bytes: int, columns: Sequence[str]) -> Reading:
         return Reading(
             columns=None,
-            rows=(_row(line) for line in lines(file) if line is None or line.strip()),
+            rows=(_row(line, columns) for line in lines(file) if line is None or line.strip()),
             fraction=lambda: file.tell() / max(size_bytes, 1),
         )
 
@@ -32,16 +37,23 @@ class JsonLines:
         yield write
 
 
-def _row(line: bytes | None) -> Row | UnreadableRow:
+def _row(line: bytes | None, columns: Sequence[str]) -> Row | UnreadableRow:
+    """The row in a line: the wanted columns, and the names of some others with None for their values."""
     if line is None:
-        return UnreadableRow(reason=f"the line has more than {MOST_LINE_BYTES >> 20} MiB")
+        return UnreadableRow(reason=TOO_LONG)
+    if sum(map(line.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        return UnreadableRow(reason=f"the line has more than {_MOST_VALUES:,} commas and brackets")
     try:
         value = json_text.parse(line.decode())
     except ValueError as problem:
         return UnreadableRow(reason=f"the line is not JSON: {problem}")
     if not isinstance(value, dict):
         return UnreadableRow(reason=f"the line must be a JSON object, found {value!r:.80}")
-    return value
+    others = islice((name for name in value if name not in columns), _MOST_OTHER_COLUMNS)
+    return {
+        **{f"{name:.200}": None for name in others},
+        **{name: value[name] for name in columns if name in value},
+    }
 
 
 formats.register("jsonl")(JsonLines())

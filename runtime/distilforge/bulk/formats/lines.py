@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 MOST_LINE_BYTES = 16 << 20
-"""The longest line that is read."""
+"""The longest line that is read, and the longest row of several lines."""
+TOO_LONG = f"the row has more than {MOST_LINE_BYTES >> 20} MiB"
+"""Why a longer one is not read."""
 _BOM = b"\xef\xbb\xbf"
 
 

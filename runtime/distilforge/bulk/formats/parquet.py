@@ -8,13 +8,17 @@ import pyarrow
 import pyarrow.parquet
 
 from distilforge.bulk.formats import Reading, WriteBatch, formats
-from distilforge.bulk.rows import BATCH_ROWS, Row
+from distilforge.bulk.formats.lines import MOST_LINE_BYTES, TOO_LONG
+from distilforge.bulk.rows import BATCH_ROWS, Row, UnreadableRow
 from distilforge.errors import InputError
 
 GROUP_ROWS = 64 * BATCH_ROWS
 """The rows of a row group of the output ..."""
 GROUP_BYTES = 64 << 20
 """... unless they have more bytes than this."""
+_BATCH_BYTES = 16 << 20
+# By their names, since older versions of pyarrow do not have all of them
+_TEXTS = ("string", "large_string", "string_view", "null")
 
 
 class Parquet:
@@ -23,12 +27,23 @@ class Parquet:
     def read(self, file: BinaryIO, size_bytes: int, columns: Sequence[str]) -> Reading:
         try:
             opened = pyarrow.parquet.ParquetFile(file)
-        except (pyarrow.ArrowException, OSError) as problem:
+            kinds = tuple((str(field.name), field.type) for field in opened.schema_arrow)
+            _check_columns(kinds, columns)
+            wanted = [name for name, _ in kinds if name in columns]
+            # Texts that repeat are not copied: a few bytes of a file can say that one is there a million times
+            leaves = [opened.schema.column(index).path for index in range(len(opened.schema))]
+            repeated = [leaf for leaf in leaves if leaf.partition(".")[0] in wanted]
+            opened = pyarrow.parquet.ParquetFile(file, metadata=opened.metadata, read_dictionary=repeated)
+        # UnicodeDecodeError: a column's name is not UTF-8
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as problem:
             raise InputError(f"it is not a Parquet file: {problem}") from problem
         count: int = opened.metadata.num_rows
-        names = tuple(str(name) for name in opened.schema_arrow.names)
-        rows = _Rows(opened, [name for name in names if name in columns])
-        return Reading(columns=names, rows=iter(rows), fraction=lambda: rows.read / max(count, 1))
+        rows = _Rows(opened, wanted)
+        return Reading(
+            columns=tuple(name for name, _ in kinds),
+            rows=iter(rows),
+            fraction=lambda: rows.read / max(count, 1),
+        )
 
     @contextmanager
     def writer(self, file: BinaryIO, schema: pyarrow.Schema) -> Iterator[WriteBatch]:
@@ -52,6 +67,31 @@ class Parquet:
             flush()
 
 
+def _check_columns(kinds: Sequence[tuple[str, pyarrow.DataType]], columns: Sequence[str]) -> None:
+    """Raise InputError for one of `columns` that is there twice, or does not hold texts or lists of texts."""
+    names: set[str] = set()
+    for name, kind in kinds:
+        if name not in columns:
+            continue
+        if name in names:
+            raise InputError(f"the Parquet file has the column {name!r:.80} more than once")
+        names.add(name)
+        is_list = pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind)
+        if not _is_text(kind.value_type if is_list else kind):
+            raise InputError(
+                f"the column {name!r:.80} of the Parquet file has the type {kind!s:.80}; it must have texts or lists "
+                "of texts",
+                hint="name another column with --column",
+            )
+
+
+def _is_text(kind: pyarrow.DataType) -> bool:
+    """Whether a column of this type holds texts, or nothing."""
+    if pyarrow.types.is_dictionary(kind):
+        kind = kind.value_type
+    return str(kind) in _TEXTS
+
+
 class _Rows:
     """The rows of a Parquet file; `read` counts them."""
 
@@ -60,15 +100,68 @@ class _Rows:
         self._columns = columns
         self.read = 0
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[Row | UnreadableRow]:
         try:
-            for batch in self._file.iter_batches(batch_size=BATCH_ROWS, columns=self._columns):
-                rows: list[Row] = batch.to_pylist()
-                for row in rows:
-                    self.read += 1
-                    yield row
+            for group in range(self._file.num_row_groups):
+                for batch in self._file.iter_batches(
+                    batch_size=self._batch_rows(group), row_groups=[group], columns=self._columns
+                ):
+                    yield from self._rows(batch)
         except (pyarrow.ArrowException, OSError) as problem:
             raise InputError(f"the Parquet file cannot be read after row {self.read}: {problem}") from problem
+
+    def _batch_rows(self, group: int) -> int:
+        """How many rows of a row group are read at once, by the bytes that they have on average."""
+        metadata = self._file.metadata.row_group(group)
+        size_bytes: int = metadata.total_byte_size
+        rows: int = metadata.num_rows
+        return max(1, min(BATCH_ROWS, _BATCH_BYTES * rows // max(size_bytes, 1)))
+
+    def _rows(self, batch: pyarrow.RecordBatch) -> Iterator[Row | UnreadableRow]:
+        columns = [_values(column) for column in batch.columns]
+        for values in zip(*columns, strict=True):
+            self.read += 1
+            unreadable = next((value for value in values if isinstance(value, UnreadableRow)), None)
+            yield unreadable or dict(zip(self._columns, values, strict=True))
+
+
+def _values(column: pyarrow.Array) -> Iterator[object]:
+    """The values of a column as Python has them, with an UnreadableRow for each one that is too long or not UTF-8."""
+    if not pyarrow.types.is_dictionary(column.type):
+        yield from map(_value, column)
+        return
+    texts: dict[int | None, object] = {None: None}
+    for index in column.indices.to_pylist():
+        if index not in texts:
+            texts[index] = _value(column.dictionary[index])
+        yield texts[index]
+
+
+def _value(value: pyarrow.Scalar) -> object:
+    if not value.is_valid:
+        return None
+    if isinstance(value, (pyarrow.ListScalar, pyarrow.LargeListScalar)):
+        return _list(value.values)
+    if value.as_buffer().size > MOST_LINE_BYTES:
+        return UnreadableRow(reason=TOO_LONG)
+    try:
+        text: str = value.as_py()
+    except UnicodeDecodeError as problem:
+        return UnreadableRow(reason=f"the row is not UTF-8: {problem}")
+    return text
+
+
+def _list(entries: pyarrow.Array) -> list[object] | UnreadableRow:
+    values: list[object] = []
+    characters = 0
+    for value in _values(entries):
+        if isinstance(value, UnreadableRow):
+            return value
+        values.append(value)
+        characters += len(value) if isinstance(value, str) else 1
+        if characters > MOST_LINE_BYTES:
+            return UnreadableRow(reason=TOO_LONG)
+    return values
 
 
 formats.register("parquet")(Parquet())

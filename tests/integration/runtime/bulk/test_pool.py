@@ -71,6 +71,16 @@ def test_a_batch_that_ends_two_processes_becomes_error_rows(tmp_path: Path) -> N
     assert len(list(tmp_path.iterdir())) == ATTEMPTS == 2
 
 
+def test_files_of_the_current_folder_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts may be answered in a folder that somebody else wrote."""
+    (tmp_path / "pickle.py").write_text("raise SystemExit('imported from the current folder')")
+    monkeypatch.chdir(tmp_path)
+    (answered,) = answer_in_processes([batch(0)], Echo(marks=tmp_path), workers=1, threads=1)
+    assert answered.errors == 0
+
+
 def test_a_release_that_does_not_open_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"the release is damaged\n  hint: publish it again"):
         list(answer_in_processes([batch(0)], Echo(marks=tmp_path, damaged=True), workers=2, threads=1))

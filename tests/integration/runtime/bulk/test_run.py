@@ -177,6 +177,34 @@ def test_an_output_that_was_changed_is_refused(texts: Path, tmp_path: Path) -> N
         answer("sequence_classification", texts, output)
 
 
+@pytest.mark.parametrize("name", ["texts.jsonl", "link.jsonl"])
+def test_an_output_that_is_the_input_is_refused(name: str, texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.jsonl").symlink_to(texts)
+    content = texts.read_bytes()
+    with pytest.raises(InputError, match="which it would replace"):
+        answer("sequence_classification", tmp_path / name, texts, force=True)
+    assert texts.read_bytes() == content
+
+
+def test_an_output_that_is_a_folder_is_refused_before_anything_is_answered(
+    texts: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "answers.jsonl").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        answer("sequence_classification", texts, tmp_path / "answers.jsonl", force=True)
+    assert not (tmp_path / "answers.jsonl.run").exists()
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    source = write(tmp_path / os.fsdecode(b"te\xffts.jsonl"), [{"text": "the film"}])
+    output = tmp_path / os.fsdecode(b"answ\xffers.jsonl")
+    assert answer("sequence_classification", source, output).rows == 1
+    assert answer("sequence_classification", source, output).reused == 1
+    assert "\\udcff" in run(
+        release_of("sequence_classification"), "--input", source, "--output", output, "--workers", "1"
+    )
+
+
 def test_an_output_that_was_removed_is_made_again(texts: Path, tmp_path: Path) -> None:
     output = tmp_path / "answers.jsonl"
     answer("sequence_classification", texts, output)

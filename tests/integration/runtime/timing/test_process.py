@@ -38,6 +38,16 @@ def wait_for(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
+def test_files_of_the_current_folder_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Releases may be timed in a folder that somebody else wrote."""
+    (tmp_path / "json.py").write_text("raise SystemExit('imported from the current folder')")
+    monkeypatch.chdir(tmp_path)
+    with Worker(sleeper("one", 0.002, tmp_path / "log")) as worker:
+        assert worker.run(SHAPE, settle=False, warm_ups=0, runs=1).seconds
+
+
 def test_a_worker_answers_with_the_seconds_of_each_run_and_facts(tmp_path: Path) -> None:
     with Worker(sleeper("one", 0.002, tmp_path / "log")) as worker:
         reply = worker.run(SHAPE, settle=False, warm_ups=2, runs=3)

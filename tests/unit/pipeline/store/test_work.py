@@ -226,3 +226,8 @@ def test_clean_of_a_work_folder_that_is_a_link_keeps_the_link(work: WorkFolder, 
 
 def test_clean_without_a_work_folder_removes_nothing(tmp_path: Path) -> None:
     assert clean(tmp_path / "work") == 0
+
+
+def test_clean_of_a_name_that_no_folder_can_have(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="File name too long"):
+        clean(tmp_path / ("x" * 5_000))

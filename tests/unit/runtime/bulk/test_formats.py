@@ -28,6 +28,13 @@ def written(suffix: str, table: pyarrow.Table) -> bytes:
     return content()
 
 
+def parquet(column: pyarrow.Array) -> bytes:
+    """A Parquet file with the column "text"."""
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"text": column}), file)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize("suffix", formats.names())
 def test_texts_are_read_as_they_were_written(suffix: str) -> None:
     table = pyarrow.table({"row": list(range(len(TEXTS))), "text": TEXTS})
@@ -77,7 +84,7 @@ def test_json_lines_names_what_is_no_object() -> None:
 def test_a_huge_line_is_one_bad_row() -> None:
     huge = b'{"text": "' + b"a" * MOST_LINE_BYTES + b'"}'
     rows = list(reading("jsonl", huge + b'\n{"text": "b"}\n').rows)
-    assert rows == [UnreadableRow(reason="the line has more than 16 MiB"), {"text": "b"}]
+    assert rows == [UnreadableRow(reason="the row has more than 16 MiB"), {"text": "b"}]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_header() -> None:
@@ -86,7 +93,7 @@ def test_a_byte_order_mark_is_no_part_of_the_header() -> None:
 
 
 def test_csv_names_rows_with_other_cells_than_the_header() -> None:
-    rows = list(reading("csv", b'text,b\na,1\n\nonly\n"two\nlines",2\n1,2,3\n').rows)
+    rows = list(reading("csv", b'text,b\na,1\n\nonly\n"two\nlines",2\n1,2,3\n', ("text", "b")).rows)
     assert rows == [
         {"text": "a", "b": "1"},
         UnreadableRow(reason="the row has 1 cells, and the header has 2"),
@@ -100,6 +107,44 @@ def test_csv_goes_on_after_a_cell_that_is_too_large() -> None:
     assert isinstance(rows[0], UnreadableRow)
     assert "larger than field limit" in rows[0].reason
     assert rows[1:] == [{"text": "b"}]
+
+
+def test_csv_reads_the_wanted_columns_only() -> None:
+    assert list(reading("csv", b"other,text\n1,a\n").rows) == [{"text": "a"}]
+
+
+def test_a_huge_csv_line_is_one_bad_row() -> None:
+    """A line that is left out would move all answers after it."""
+    rows = list(reading("csv", b"text\n" + b"a," * (MOST_LINE_BYTES // 2 + 1) + b"\nb\n").rows)
+    assert rows == [UnreadableRow(reason="the row has more than 16 MiB"), {"text": "b"}]
+
+
+def test_a_csv_row_of_many_lines_is_bounded() -> None:
+    """Each of its cells is short."""
+    cells = b'"a\n",' * 1000
+    content = b"text\n" + cells * (MOST_LINE_BYTES // len(cells) + 2)
+    assert UnreadableRow(reason="the row has more than 16 MiB") in list(reading("csv", content).rows)
+
+
+def test_a_csv_header_has_a_limited_number_of_columns() -> None:
+    header = b",".join(b"%d" % index for index in range(100_001))
+    with pytest.raises(InputError, match="has 100,001 columns; at most 100,000 are read"):
+        reading("csv", header + b"\n")
+
+
+def test_json_lines_keep_few_names_of_other_columns() -> None:
+    names = ",".join(f'"{"n" * 300}{index}": 0' for index in range(1000))
+    (row,) = reading("jsonl", f'{{{names}, "text": "a", "{"text"}s": "b"}}\n'.encode()).rows
+    assert not isinstance(row, UnreadableRow)
+    assert row["text"] == "a"
+    assert len(row) < 30
+    assert max(map(len, row)) <= 200
+
+
+def test_a_json_line_with_very_many_values_is_a_bad_row() -> None:
+    (row,) = reading("jsonl", b'{"text": [' + b"[]," * 100_000 + b"[]]}\n").rows
+    assert isinstance(row, UnreadableRow)
+    assert "more than 100,000 commas and brackets" in row.reason
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"text,text\na,b\n"])
@@ -127,6 +172,77 @@ def test_parquets_row_groups_depend_on_the_rows_alone() -> None:
         GROUP_ROWS,
         10,
     ]
+
+
+LISTS = [["a", None], [], None]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (pyarrow.array(["a", None]), ["a", None]),
+        (pyarrow.array(["a", "a"]).dictionary_encode(), ["a", "a"]),
+        (pyarrow.array(["a"], pyarrow.large_string()), ["a"]),
+        (pyarrow.array(["a"], pyarrow.string_view()), ["a"]),
+        (pyarrow.nulls(2), [None, None]),
+        (pyarrow.array(LISTS), LISTS),
+        (pyarrow.array(LISTS, pyarrow.large_list(pyarrow.string())), LISTS),
+    ],
+)
+def test_parquet_has_several_types_for_texts(column: pyarrow.Array, values: list[object]) -> None:
+    rows = list(reading("parquet", parquet(column)).rows)
+    assert [row["text"] for row in rows if not isinstance(row, UnreadableRow)] == values
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pyarrow.array([1]),
+        pyarrow.array([b"a"]),
+        # Python's times have no room for it
+        pyarrow.array([10**18 + 1], pyarrow.timestamp("ns")),
+        pyarrow.array([{"a": "b"}]),
+        pyarrow.array([[["a"]]]),
+    ],
+)
+def test_a_parquet_column_of_another_type_is_refused(column: pyarrow.Array) -> None:
+    with pytest.raises(InputError, match=r"the column 'text' .* has the type .* it must have texts or lists"):
+        reading("parquet", parquet(column))
+
+
+def test_a_parquet_column_must_be_there_once() -> None:
+    table = pyarrow.table([pyarrow.array(["a"]), pyarrow.array(["b"])], names=["text", "text"])
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(table, file)
+    with pytest.raises(InputError, match="has the column 'text' more than once"):
+        reading("parquet", file.getvalue())
+
+
+def test_a_text_in_parquet_that_is_not_utf_8_is_a_bad_row() -> None:
+    offsets = pyarrow.array([0, 1, 2, 3], pyarrow.int32()).buffers()[1]
+    column = pyarrow.Array.from_buffers(pyarrow.string(), 3, [None, offsets, pyarrow.py_buffer(b"a\xffb")])
+    first, second, third = reading("parquet", parquet(column)).rows
+    assert (first, third) == ({"text": "a"}, {"text": "b"})
+    assert isinstance(second, UnreadableRow)
+    assert "the row is not UTF-8" in second.reason
+
+
+def test_a_huge_text_in_parquet_is_a_bad_row() -> None:
+    huge = "a" * (MOST_LINE_BYTES + 1)
+    bad = UnreadableRow(reason="the row has more than 16 MiB")
+    assert list(reading("parquet", parquet(pyarrow.array([huge, "b"]))).rows) == [bad, {"text": "b"}]
+    half = "a" * (MOST_LINE_BYTES // 2 + 1)
+    assert list(reading("parquet", parquet(pyarrow.array([[half, half], ["b"]]))).rows) == [
+        bad,
+        {"text": ["b"]},
+    ]
+
+
+def test_a_text_that_parquet_repeats_is_one_text_in_memory() -> None:
+    """A file of a few bytes can say that a long text is there in each of many rows."""
+    long = pyarrow.array(["a" * (1 << 20)])
+    rows = list(reading("parquet", parquet(pyarrow.DictionaryArray.from_arrays([0] * 100, long))).rows)
+    assert len({id(row["text"]) for row in rows if not isinstance(row, UnreadableRow)}) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 nonsense PAR1", b"text\na\n"])

@@ -1,5 +1,7 @@
 """What a run leaves, on a disk and on a file system in memory, and what a torn file counts as."""
 
+import hashlib
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +10,7 @@ import fsspec
 import pyarrow
 import pytest
 from distilforge.bulk.job import Job
-from distilforge.bulk.journal import Finish, Journal
+from distilforge.bulk.journal import Finish, Journal, Part
 from distilforge.bulk.rows import Answers
 from distilforge.bulk.storage import Place
 from distilforge.errors import InputError
@@ -25,6 +27,8 @@ JOB = Job(
     options="{}",
 )
 
+KIND = pyarrow.schema([("row", pyarrow.int64())])
+
 
 @pytest.fixture(params=["file", "memory"])
 def output(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
@@ -36,11 +40,7 @@ def output(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 
 def answers(first: int, rows: int, errors: int = 0) -> Answers:
-    sink = pyarrow.BufferOutputStream()
-    batch = pyarrow.RecordBatch.from_pydict({"row": list(range(first, first + rows))})
-    with pyarrow.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    table: bytes = sink.getvalue().to_pybytes()
+    table = stream({"row": pyarrow.array(range(first, first + rows))})
     return Answers(first=first, rows=rows, errors=errors, fraction=0.5, table=table)
 
 
@@ -63,7 +63,7 @@ def test_parts_are_read_again_in_order(output: Place) -> None:
     assert again.job() == JOB
     parts = again.parts()
     assert [(part.first, part.end, part.errors) for part in parts] == [(0, 6, 1), (6, 8, 0)]
-    rows = [row for part in parts for batch in again.batches(part) for row in batch.to_pydict()["row"]]
+    rows = [row for part in parts for batch in again.batches(part, KIND) for row in batch.to_pydict()["row"]]
     assert rows == list(range(8))
 
 
@@ -110,7 +110,106 @@ def test_a_changed_part_is_refused_when_it_is_read(output: Place) -> None:
     assert content is not None
     place.write(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(InputError, match=part.sha256):
-        list(journal.batches(part))
+        journal.batches(part, KIND)
+
+
+def stream(columns: dict[str, pyarrow.Array]) -> bytes:
+    sink = pyarrow.BufferOutputStream()
+    batch = pyarrow.RecordBatch.from_pydict(columns)
+    with pyarrow.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def outside() -> bytes:
+    """A stream of texts whose last offset points outside of their characters."""
+    content = stream({"text": pyarrow.array(["a text", "another"])})
+    offsets = struct.pack("<3i", 0, 6, 13)
+    assert content.count(offsets) == 1
+    return content.replace(offsets, struct.pack("<3i", 0, 6, 1 << 30))
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "problem"),
+    [
+        (b"", KIND, "is not what a run writes"),
+        (b"not Arrow", KIND, "is not what a run writes"),
+        (stream({"row": pyarrow.array([0, 1])})[:-20], KIND, "is not what a run writes"),
+        (
+            outside(),
+            pyarrow.schema([("text", pyarrow.string())]),
+            "is not what a run writes",
+        ),
+        (stream({"row": pyarrow.array([0])}), KIND, "it must have 2 rows with the columns row, found 1 rows"),
+        (stream({"other": pyarrow.array([0, 1])}), KIND, "found 2 rows with other"),
+        (stream({"row": pyarrow.array(["0", "1"])}), KIND, "found 2 rows with row"),
+    ],
+)
+def test_a_part_that_somebody_else_wrote_is_refused(
+    output: Place, content: bytes, kind: pyarrow.Schema, problem: str
+) -> None:
+    """Its digest is right, since whoever wrote it wrote the receipt too."""
+    journal = started(output)
+    output.beside(".run").inside("part-000000000000.arrow").write(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    part = Part(first=0, rows=2, errors=0, bytes=len(content), sha256=sha256)
+    with pytest.raises(InputError, match=problem) as raised:
+        journal.batches(part, kind)
+    assert "--force" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b'{"rows": ' + b"9" * 5_000 + b"}", b"\xff", b'{"rows":1,"rows":2}']
+)
+def test_a_note_that_no_reader_takes_counts_as_absent(output: Place, content: bytes) -> None:
+    journal = started(output)
+    output.beside(".run").inside("finished.json").write(content)
+    assert journal.finish() is None
+
+
+def test_a_name_that_is_not_utf_8_comes_back(output: Place) -> None:
+    job = replace(JOB, input="file:///te\udcffts.jsonl")
+    journal = Journal(output)
+    journal.start(job)
+    assert journal.job() == job
+
+
+def test_files_of_others_stay(output: Place) -> None:
+    """The folder may have been anybody's before it was a run's."""
+    others = ("notes.txt", "part-1.json", "part-000000000000.arrow.bak", "my-output")
+    folder = output.beside(".run")
+    for name in others:
+        folder.inside(name).write(b"mine")
+    journal = started(output)
+    journal.save([answers(0, 3)])
+    journal.end(Finish(rows=3, errors=0, bytes=9))
+    assert set(folder.names()) == {*others, "job.json", "finished.json"}
+
+
+def test_a_link_is_no_folder_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "answers.jsonl.run").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(InputError, match="is a link"):
+        Journal(Place(str(tmp_path / "answers.jsonl")))
+
+
+def test_links_in_the_folder_are_not_followed(tmp_path: Path) -> None:
+    """Whoever may write to the folder of the output must not choose what else is written."""
+    private = tmp_path / "private"
+    private.write_bytes(b"private")
+    output = Place(str(tmp_path / "answers.jsonl"))
+    folder = tmp_path / "answers.jsonl.run"
+    folder.mkdir()
+    for name in ("job.json", "output", "part-000000000000.arrow"):
+        (folder / name).symlink_to(private)
+    (folder / "part-000000000000.json").symlink_to(tmp_path / "absent")
+    journal = Journal(output)
+    journal.start(JOB)
+    journal.save([answers(0, 3)])
+    journal.temporary().write(b"answers")
+    assert private.read_bytes() == b"private"
+    assert not (tmp_path / "absent").exists()
+    assert not any(path.is_symlink() for path in folder.iterdir())
 
 
 def test_a_finished_run_keeps_two_notes(output: Place) -> None:

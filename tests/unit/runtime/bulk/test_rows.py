@@ -1,7 +1,7 @@
 """How rows become batches."""
 
 import pytest
-from distilforge.bulk.rows import BATCH_ROWS, batches
+from distilforge.bulk.rows import BATCH_CHARACTERS, BATCH_ROWS, Row, batches
 
 
 def test_batches_begin_at_multiples_and_end_with_the_rest() -> None:
@@ -25,3 +25,13 @@ def test_skipped_rows_change_no_batch(skip: int) -> None:
 
 def test_no_rows_are_no_batches() -> None:
     assert list(batches([], lambda: 1.0, 0)) == []
+
+
+def test_a_batch_of_long_rows_is_shorter() -> None:
+    rows: list[Row] = [
+        {"text": "a" * (BATCH_CHARACTERS // 2)},
+        {"choices": ["b" * (BATCH_CHARACTERS // 4)] * 2},
+    ] * 2
+    batched = list(batches(rows, lambda: 1.0, 0))
+    assert [(batch.first, len(batch.rows)) for batch in batched] == [(0, 2), (2, 2)]
+    assert list(batches(rows, lambda: 1.0, 2)) == batched[1:]

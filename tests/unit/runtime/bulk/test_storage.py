@@ -1,9 +1,12 @@
 """Files behind URLs, and what cannot be opened."""
 
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 
+import fsspec
 import pytest
-from distilforge.bulk.storage import Place
+from distilforge.bulk.storage import Place, without_secrets
 from distilforge.errors import InputError, UnavailableError
 
 
@@ -46,3 +49,86 @@ def test_a_protocol_without_its_package_names_it() -> None:
     with pytest.raises(UnavailableError, match="needs a package that is not installed") as raised:
         Place("oss://bucket/a.jsonl")
     assert "s3fs" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ftp://me:secret@host/a.jsonl", "ftp://***@host/a.jsonl"),
+        ("s3://token@bucket/a.jsonl", "s3://***@bucket/a.jsonl"),
+        ("zip://a.jsonl::ftp://me:p@ss@host/b.zip", "zip://a.jsonl::ftp://***@host/b.zip"),
+        ("https://host/a.jsonl?X-Amz-Signature=secret", "https://host/a.jsonl?***"),
+        ("not found: 'https://host/a?sig=secret' (404)", "not found: 'https://host/a?***' (404)"),
+        ("file:///folder/a@b?.jsonl", "file:///folder/a@b?.jsonl"),
+        ("/folder/a@b.jsonl", "/folder/a@b.jsonl"),
+    ],
+)
+def test_credentials_are_not_shown(url: str, shown: str) -> None:
+    assert without_secrets(url) == shown
+
+
+def test_credentials_stay_out_of_errors() -> None:
+    with pytest.raises((InputError, UnavailableError)) as raised:
+        Place("nothing://me:secret@host/a.jsonl")
+    assert "secret" not in str(raised.value)
+
+
+def test_credentials_are_kept_for_another_process() -> None:
+    place = Place("https://me:secret@host/a.jsonl?sig=secret", (fsspec.filesystem("memory"), "/a.jsonl"))
+    assert place.address == "https://me:secret@host/a.jsonl?sig=secret"
+    assert place.url == "https://***@host/a.jsonl?***"
+    assert "secret" not in place.beside(".run").inside("job.json").url
+
+
+@pytest.mark.parametrize("name", ["a\0b.jsonl", "x" * 5_000 + ".jsonl"])
+def test_a_name_that_no_file_can_have(name: str, tmp_path: Path) -> None:
+    place = Place(str(tmp_path / name))
+    for ask in (place.size_bytes, place.names, place.remove, place.read):
+        with pytest.raises(InputError, match="cannot be"):
+            ask()
+    for is_there in (place.is_link, place.is_folder):
+        with suppress(InputError):
+            assert not is_there()
+    with pytest.raises(InputError, match="cannot be written"):
+        place.write(b"")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK not a zip archive"])
+def test_an_archive_that_is_damaged(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(InputError, match="cannot be opened"):
+        Place(f"zip://a.jsonl::{tmp_path}/a.zip")
+
+
+def test_a_file_in_an_archive_that_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.jsonl", b'{"text": "a"}\n' * 10_000)
+    content = bytearray(path.read_bytes())
+    content[60:80] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        Place(f"zip://a.jsonl::{path}").read()
+
+
+def test_the_same_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").touch()
+    (tmp_path / "link.jsonl").symlink_to("a.jsonl")
+    place = Place(str(tmp_path / "a.jsonl"))
+    assert place.is_same(Place(f"file://{tmp_path}/a.jsonl"))
+    assert place.is_same(Place(str(tmp_path / "link.jsonl")))
+    assert not place.is_same(Place(str(tmp_path / "absent.jsonl")))
+    assert not place.is_same(Place("memory://a.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "name"),
+    [
+        ("memory://bulk/a.jsonl", "/bulk/a.jsonl", "a.jsonl"),
+        ("zip://in/a.jsonl::https://host/b.zip", "in/a.jsonl", "a.jsonl"),
+        ("https://host/a.jsonl?sig=b/c.txt", "https://host/a.jsonl?sig=b/c.txt", "a.jsonl"),
+        ("file:///folder/a?b.jsonl", "/folder/a?b.jsonl", "a?b.jsonl"),
+    ],
+)
+def test_the_name_says_the_format(url: str, path: str, name: str) -> None:
+    assert Place(url, (fsspec.filesystem("memory"), path)).name == name

@@ -235,6 +235,36 @@ def test_a_path_that_is_not_plain(manifest: Manifest, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["NUL", "a/con.onnx", "Com1.json", "lpt9", "config.json.", "a /b", "b. ", "..."]
+)
+def test_a_path_that_is_another_file_on_windows(manifest: Manifest, name: str) -> None:
+    assert "is another file on Windows" in refused(with_file(manifest, name))
+
+
+@pytest.mark.parametrize("name", ["nullable", "com10", "a/console.onnx", "NULs.json", ".hidden", "a b.c"])
+def test_similar_paths_are_accepted(manifest: Manifest, name: str) -> None:
+    check_consistent(with_version(with_file(manifest, name)), "manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("Config.JSON", "config.json"),
+        ("MANIFEST.json", "manifest.json"),
+        ("Model.sig", "model.sig"),
+        ("ONNX/model.onnx", "onnx/model.onnx"),
+    ],
+)
+def test_paths_that_differ_in_case_alone(manifest: Manifest, name: str, other: str) -> None:
+    assert f"lists {name!r}, which some file systems take for {other!r}" in refused(with_file(manifest, name))
+
+
+def test_paths_that_differ_in_composition_alone(manifest: Manifest) -> None:
+    both = with_file(with_file(manifest, "caf\u00e9"), "CAFE\u0301")
+    assert "which some file systems take for 'café'" in refused(both)
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("a" * 256, "longest name has 256 bytes"),

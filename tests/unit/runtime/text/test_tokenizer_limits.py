@@ -65,4 +65,19 @@ def test_replacements_that_double_a_text_again_and_again() -> None:
 
 def test_too_many_parts_and_a_document_that_is_no_object() -> None:
     assert "301 parts" in tokenizer_limits.problem({"normalizer": {"normalizers": [{}] * 300}})
+    assert "301 parts" in tokenizer_limits.problem({"post_processor": {"single": [{}] * 300}})
     assert tokenizer_limits.problem([]) == "it must be a JSON object"
+
+
+def test_very_many_or_long_added_tokens() -> None:
+    many: list[object] = [{"content": "a"}] * 50_001
+    assert "50,001 added tokens" in tokenizer_limits.problem({"added_tokens": many})
+    assert tokenizer_limits.problem({"added_tokens": many[1:]}) == ""
+    long = [{"content": "a" * 600_000}, {"content": "b" * 600_000}]
+    assert "1,200,000 characters" in tokenizer_limits.problem({"added_tokens": long})
+    assert tokenizer_limits.problem({"added_tokens": long[:1]}) == ""
+
+
+@pytest.mark.parametrize("tokens", [None, 7, {}, [7], [{}], [{"content": 7}]])
+def test_added_tokens_of_another_type_are_left_to_the_library(tokens: object) -> None:
+    assert tokenizer_limits.problem({"added_tokens": tokens}) == ""

@@ -91,6 +91,19 @@ def test_every_exported_head_passes_in_fp32(head: str, tmp_path: Path) -> None:
     )
 
 
+@ask_the_parser
+def test_files_of_the_current_folder_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph may be checked in the folder that it came with."""
+    folder = tmp_path / "current"
+    folder.mkdir()
+    (folder / "json.py").write_text("raise SystemExit('imported from the current folder')")
+    monkeypatch.chdir(folder)
+    preflight = checked(exported("features"), tmp_path)
+    assert preflight, preflight.problems
+
+
 def fused(head: str = "sequence_classification") -> Graph:
     graph = exported(head)
     base.apply(graph, [registry.find("attention_onnx")])
