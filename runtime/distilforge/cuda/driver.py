@@ -2,7 +2,6 @@
 
 import ctypes
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,6 +102,8 @@ def _has_interpreter() -> bool:
 
 def _query_in_a_process() -> Answer | str:
     """The driver's answer from a process of its own, or a clause where that fails."""
+    import subprocess  # most machines have no driver, and do not wait for this
+
     try:
         process = subprocess.run(  # noqa: S603 - our own file
             # Isolated: neither the user's variables nor packages change it

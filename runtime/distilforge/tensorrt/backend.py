@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distilforge.cuda.capabilities import described
 from distilforge.cuda.driver import Device, survey
 from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import EngineError, UnavailableError
 from distilforge.manifest import Variant
-from distilforge.tensorrt.engine import TensorRTEngine
 from distilforge.tensorrt.engine_runtime import EngineRuntime
-from distilforge.tensorrt.loading import load_engine
 from distilforge.tensorrt.obstacles import compiled, having, obstacle, suitable
 from distilforge.tensorrt.settings import EngineSettings
+
+if TYPE_CHECKING:
+    from distilforge.tensorrt.engine import TensorRTEngine
 
 _logger = logging.getLogger("distilforge")
 _PROVIDER = re.compile(r"cuda:[0-9]+")
@@ -44,8 +45,12 @@ class TensorRT:
 
     def load(
         self, variant: Variant, folder: Path, *, providers: Sequence[str] | None, threads: int | None
-    ) -> TensorRTEngine:
+    ) -> "TensorRTEngine":
         """See distilforge.backends.Backend; `threads` is ignored, since a device computes."""
+        # Only once an engine runs: a release may have engines and run on the CPU
+        from distilforge.tensorrt.engine import TensorRTEngine
+        from distilforge.tensorrt.loading import load_engine
+
         settings = EngineSettings.of(variant)
         device = _device(variant, providers)
         toolkit, cuda = self._toolkit(), CudaPython()

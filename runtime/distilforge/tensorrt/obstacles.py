@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 
 from distilforge.cuda import runtime as cuda_runtime
@@ -102,6 +101,8 @@ def _old_driver(engine_runtime: EngineRuntime, driver: Driver) -> str | None:
 
 def _built_for(engine_runtime: EngineRuntime) -> list[tuple[str, int]]:
     """The installed packages for one major version of CUDA, with that version; Jetson's system packages have none."""
+    from importlib.metadata import distributions  # slow to import, and only machines with a GPU need it
+
     packages = []
     for distribution in distributions():
         name = (distribution.name or "").replace("_", "-").lower()
@@ -136,6 +137,8 @@ def other_version(engine_runtime: EngineRuntime, engine: CompiledEngine) -> str 
 
 def installed(engine_runtime: EngineRuntime) -> str | None:
     """The version of the runtime's package; None where there is only the module, as from a system package."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to import, as above
+
     try:
         return version(engine_runtime.package)
     except PackageNotFoundError:

@@ -81,6 +81,19 @@ def test_asking_why_an_engine_cannot_run_imports_no_toolkit(tmp_path: Path) -> N
     assert (finished.returncode, finished.stdout.strip()) == (0, ""), finished.stderr
 
 
+@pytest.mark.skipif(not isinstance(survey(), str), reason="there is a device here")
+def test_a_release_with_engines_that_runs_on_the_processor_imports_nothing_that_runs_engines(
+    tmp_path: Path,
+) -> None:
+    release = with_variants(
+        copied("sequence_classification", tmp_path / "release"), device_variant("tensorrt-rtx")
+    )
+    running = "'distilforge.tensorrt.loading', 'distilforge.tensorrt.lanes', 'distilforge.cuda.arrays'"
+    # These two take 20 ms
+    finished = run(OPENED % f"{running}, 'importlib.metadata', 'subprocess'", str(release))
+    assert (finished.returncode, finished.stdout.strip()) == (0, ""), finished.stderr
+
+
 def test_a_release_for_the_processor_alone_imports_nothing_of_devices() -> None:
     release = published("sequence_classification").release
     finished = run(OPENED % "'distilforge.tensorrt', 'distilforge.cuda'", str(release))
