@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir
 import pytest
+from distilforge.manifest import Span
 
 from model_src import heads
 from pipeline.errors import ContractError
@@ -14,13 +15,16 @@ from pipeline.passes import base, registry
 from pipeline.passes.matching.token_rows import KEPT, LABEL
 from pipeline.precision import int8_static
 from pipeline.recipe.plan import preset
+from tests import exports
 from tests.graphs import (
     CONFIG,
     LAYERS,
     Array,
     add_reader,
+    axes,
     calibration,
     exported,
+    make_model,
     node,
     operators,
     pairwise,
@@ -208,6 +212,24 @@ def test_again_changes_nothing_and_names_stay_unique(names: tuple[str, ...]) -> 
     once = [candidate.name for candidate in graph.graph]
     assert apply_freely(graph, NAME).rewrites == 0
     assert [candidate.name for candidate in graph.graph] == once
+
+
+@pytest.mark.parametrize("given", [("sequence",), ("batch", "sequence")], ids="-".join)
+@pytest.mark.parametrize("head", ["token_classification", "sequence_classification"])
+def test_axes_of_one_size_alone(head: str, given: tuple[str, ...]) -> None:
+    """Where a release's spans have one size, the graph has numbers for its axes."""
+    sizes = {"batch": 3, "sequence": 9}
+    spans = {axis: Span(low=sizes[axis], usual=sizes[axis], high=sizes[axis]) for axis in given}
+    graphs = [exports.export(make_model(head), axes(head, **spans)) for _ in range(2)]
+    plan = preset("onnxruntime-cpu", "fp32", head)
+    for graph in graphs:
+        run(graph, *plan.passes)
+    run(graphs[1], NAME)
+    for mask in masks((3, 9)).values():
+        feeds = {"input_ids": ragged((3, 9))["input_ids"], "attention_mask": mask}
+        (expected,), (output,) = (session(graph).run(None, feeds) for graph in graphs)
+        read = mask != 0 if head == "token_classification" else slice(None)
+        np.testing.assert_array_equal(output[read], expected[read])
 
 
 def no_flat_hidden_states(graph: Graph) -> None:
