@@ -22,6 +22,9 @@ from bench.subjects import subjects
 from bench.subjects.onnx_file import given_file
 from bench.tables import plot, steadiness
 from bench.tables.contest_table import refusals
+from bench.texts import run as texts_run
+from bench.texts import table as texts_table
+from bench.texts.batches import HEADS
 
 app = typer.Typer(
     help="Time what this project publishes against its peers, in turns within one run.",
@@ -117,6 +120,41 @@ def quick_command(
     typer.echo("\n" + steadiness.markdown(timing.steadiness))
     for omission in omissions:
         typer.echo(f"left out: {omission.name}: {omission.reason}", err=True)
+
+
+@app.command("texts")
+def texts_command(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE.onnx", help="PATH or PATH@key=value,key=value.")
+    ] = None,
+    peers: Cache = DEFAULT_CACHE,
+    against: Annotated[
+        str, typer.Option(help="Subjects that an earlier run prepared, separated by commas.")
+    ] = "ours-int8,openvino-int8,optimum-int8,pytorch-sdpa",
+    heads: Annotated[str, typer.Option(help="Heads whose evaluation texts are answered.")] = ",".join(HEADS),
+    tokenizer: Annotated[Path, typer.Option(help="A folder with tokenizer.json.")] = Path(
+        "demo/checkpoints/sentiment"
+    ),
+    texts: Annotated[int, typer.Option(min=1, help="At most so many texts of each head.")] = 256,
+    seconds: Annotated[float, typer.Option(min=0, help="Time for each head.")] = 60.0,
+    threads: Threads = 2,
+) -> None:
+    """Time subjects on real texts, in batches of 32 as they come and sorted by length; print texts a second."""
+    rows = [given_file(file) for file in files or ()]
+    rows += [row_of(subjects.find(name), peers / name) for name in against.split(",") if name]
+    for head in heads.split(","):
+        result = texts_run.measure(
+            rows,
+            head=head,
+            tokenizer=tokenizer,
+            most=texts,
+            threads=threads,
+            seconds=seconds,
+            progress=print_progress,
+        )
+        typer.echo(f"{texts_table.markdown(result)}\n\n{steadiness.markdown(result.timing.steadiness)}\n")
+        for omission in result.omissions:
+            typer.echo(f"left out: {omission.name}: {omission.reason}", err=True)
 
 
 if __name__ == "__main__":

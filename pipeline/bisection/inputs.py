@@ -23,7 +23,7 @@ TOKENS = 1024
 MOST_EXAMPLES = 256
 FEWEST_EXAMPLES = 8
 # Passes that change which tokens the outputs of modules hold, or their shapes: both graphs must have them.
-SHAPING = ("first_token", "flatten_tokens")
+SHAPING = ("first_token", "flatten_tokens", "drop_padding")
 
 
 def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Variant:

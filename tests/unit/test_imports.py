@@ -142,9 +142,10 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "build_cost": {"contest", "models"},
         "cold_start": {"contest"},
         "command_line": {"contest", "tables"},
+        "texts": {"contest", "models", "subjects", "tables"},
         "cpu": {"build_cost", "contest", "models", "subjects", "tables"},
         "gpu": {"command_line", "contest", "models", "tables"},
-        "__main__": {"command_line", "contest", "cpu", "models", "subjects", "tables"},
+        "__main__": {"command_line", "contest", "cpu", "models", "subjects", "tables", "texts"},
     },
 }
 FOLDERS = {

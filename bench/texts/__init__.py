@@ -1,0 +1,1 @@
+"""Real texts in batches, with the lengths that they have."""

@@ -1,0 +1,49 @@
+"""Real texts in batches: every head's texts can be read, and either order has each text once."""
+
+from pathlib import Path
+
+import pytest
+from distilforge.tokenizer import Encoding, Tokenizer
+
+from bench.texts.batches import BATCH, HEADS, ORDERS, Order, batches, encodings
+from tests.conftest import write_tokenizer
+from validation import data
+
+LENGTHS = tuple(2 + number * 7 % 40 for number in range(70))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("tokenizer")
+    write_tokenizer(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def texts(folder: Path) -> tuple[Encoding, ...]:
+    return tuple(Tokenizer(folder).encode(["cat " * (length - 2) for length in LENGTHS]))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_texts_of_every_head_are_read(head: str, folder: Path) -> None:
+    read = encodings(head, folder, 9)
+    assert len(read) == 9
+    assert len({tuple(text.ids) for text in read}) > 1
+
+
+def test_every_head_with_texts_is_listed() -> None:
+    assert sorted(HEADS) == sorted(path.name for path in data.DEMO.iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_each_text_is_in_one_batch(order: Order, texts: tuple[Encoding, ...]) -> None:
+    cut = batches(texts, order)
+    assert [len(ids) for ids, _ in cut] == [BATCH, BATCH, len(LENGTHS) - 2 * BATCH]
+    lengths = [int(length) for _, mask in cut for length in mask.sum(axis=1)]
+    assert lengths == (sorted(LENGTHS) if order == "sorted" else list(LENGTHS))
+
+
+def test_a_batch_is_as_long_as_its_longest_text(texts: tuple[Encoding, ...]) -> None:
+    for ids, mask in batches(texts, "arrival"):
+        assert ids.shape == mask.shape
+        assert ids.shape[1] == mask.sum(axis=1).max()
