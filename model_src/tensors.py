@@ -53,8 +53,13 @@ def write(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def _check_kind(name: str, tensor: Tensor, path: Path) -> None:
-    """Raise CheckpointError for a tensor that is sparse, nested, without values, or of an unusual type."""
+    """Raise CheckpointError for a tensor that is quantized, sparse, nested, without values, or of an unusual type."""
     dtype = str(tensor.dtype).removeprefix("torch.")
+    if tensor.is_quantized:
+        raise CheckpointError(
+            f"the weights in {path} are quantized: {name} is {dtype}",
+            hint="build from the checkpoint before quantization, and choose an int8 variant: --variant TARGET:int8",
+        )
     if type(tensor) not in _CLASSES or tensor.layout != torch.strided or tensor.device.type != "cpu":
         kind = f"{type(tensor).__name__}, {str(tensor.layout).removeprefix('torch.')}, on the device {tensor.device}"
     elif tensor.dim() > _MOST_DIMENSIONS:
@@ -65,7 +70,7 @@ def _check_kind(name: str, tensor: Tensor, path: Path) -> None:
         return
     raise CheckpointError(
         f"{name} in {path} is not a dense tensor of a type that is supported: {kind}; types are {', '.join(_DTYPES)}",
-        hint="save the model as safetensors, in float32",
+        hint="save model.state_dict() with dense tensors in float32, as safetensors",
     )
 
 
@@ -101,7 +106,6 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} has tensors whose names are not text", hint="save model.state_dict() in it"
         )
-    _check_plain(loaded, path)
     _check_size(loaded, path)
     return loaded
 
@@ -134,22 +138,6 @@ def _check_archive(path: Path) -> None:
             f"{path} unpacks to {unpacked} bytes, and the file has only {path.stat().st_size}",
             hint="save it with torch.save, which does not compress, or as model.safetensors",
         )
-
-
-def _check_plain(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise CheckpointError for a tensor that is not an array of its values: sparse, quantized, or without values."""
-    for name, tensor in tensors.items():
-        if tensor.is_quantized:
-            raise CheckpointError(
-                f"the weights in {path} are quantized: {name} is {str(tensor.dtype).removeprefix('torch.')}",
-                hint="build from the checkpoint before quantization, and choose an int8 variant: --variant TARGET:int8",
-            )
-        if tensor.layout is not torch.strided or tensor.is_meta:
-            kind = str(tensor.layout).removeprefix("torch.")
-            raise CheckpointError(
-                f"{name} in {path} is {'without values' if tensor.is_meta else kind}, which is not supported",
-                hint="save dense tensors: model.state_dict() with tensor.to_dense()",
-            )
 
 
 def _check_size(tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -1,5 +1,6 @@
 """A real engine for a provider of ONNX Runtime, on a machine where no provider loads it."""
 
+import importlib.metadata
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,6 @@ from distilforge.backends.tensorrt_rtx import TENSORRT_RTX
 from distilforge.cuda.driver import Device, Driver
 from distilforge.onnxruntime.device import OnnxRuntimeDevice
 from distilforge.plugin import Plugin
-from distilforge.tensorrt import obstacles
 
 from tests.device_release import compiled, context_release, device_variant
 from tests.runtime_release import read_manifest
@@ -126,7 +126,7 @@ def test_the_version_that_a_plugin_brings(
 
 
 def test_the_version_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(obstacles, "version", lambda package: "10.3.0")
+    monkeypatch.setattr(importlib.metadata, "version", lambda package: "10.3.0")
     variant = device_variant(
         "onnxruntime-tensorrt", compiled=compiled(flavour="TensorRT", version="10.9.0.34")
     )

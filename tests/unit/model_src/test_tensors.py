@@ -45,7 +45,6 @@ def test_tied_weights_are_read_from_a_pickle(tmp_path: Path) -> None:
         (lambda: torch.zeros(2, 2).to_sparse(), "sparse_coo"),
         (lambda: torch.zeros(2, 2).to_sparse_csr(), "sparse_csr"),
         (lambda: torch.zeros(2, device="meta"), "on the device meta"),
-        (lambda: torch.quantize_per_tensor(torch.zeros(2), 0.1, 0, torch.quint8), "quint8"),
         (lambda: torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)]), "nested"),
         (lambda: torch.zeros(2, dtype=torch.complex64), "complex64"),
         (lambda: torch.zeros(2, dtype=torch.uint8).view(torch.bits8), "bits8"),
@@ -81,24 +80,6 @@ def test_bytes_that_are_not_tensors(name: str, content: bytes, tmp_path: Path) -
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=name):
-        tensors.read((path,))
-
-
-@pytest.mark.filterwarnings(
-    "ignore::UserWarning"
-)  # PyTorch's: quantized and sparse tensors are not its future
-@pytest.mark.parametrize(
-    ("tensor", "message"),
-    [
-        (torch.eye(4).to_sparse(), r"classifier\.weight in .* is sparse_coo"),
-        (torch.zeros(4, device="meta"), r"classifier\.weight in .* is without values"),
-    ],
-    ids=["sparse", "no values"],
-)
-def test_a_tensor_that_is_not_an_array_is_refused(tensor: torch.Tensor, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "pytorch_model.bin"
-    torch.save({"classifier.weight": tensor}, path)
-    with pytest.raises(CheckpointError, match=message):
         tensors.read((path,))
 
 
