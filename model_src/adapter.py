@@ -44,8 +44,8 @@ _SETTINGS = frozenset(
     "lora_alpha lora_dropout lora_ga_config megatron_core modules_to_save peft_type peft_version qalora_group_size r "
     "rank_pattern revision runtime_config target_modules task_type use_rslora".split()
 )
-# Ways to start a training that leave the base model's weights as they are
 _MOST_ALPHA = 1e9
+# Ways to start a training that leave the base model's weights as they are
 _STARTS = ("gaussian", "eva", "orthogonal", "mica")
 _PREFIX = "base_model.model."
 _WRAPPERS = re.compile(r"\.(modules_to_save|base_layer|default)(?=\.)")
