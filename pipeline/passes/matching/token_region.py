@@ -102,7 +102,11 @@ def _check_sizes(value: onnx_ir.Value) -> None:
 
 
 def _check_mask(entry: onnx_ir.Node, mask: onnx_ir.Value, values: dict[onnx_ir.Value, None]) -> None:
-    """Raise RefusalError where other tokens enter into what `entry` reads without a mask."""
+    """Raise RefusalError where other tokens enter into what `entry` reads without a mask.
+
+    Also where rows are computed from the mask alone: a weight of 0 at padding, as for a mean over tokens, would be lost
+    when padding gets the row of another token.
+    """
     from_rows = False
     seen: set[onnx_ir.Value] = set()
     waiting = [value for value in entry.inputs[:1] if value is not None]
@@ -117,6 +121,8 @@ def _check_mask(entry: onnx_ir.Node, mask: onnx_ir.Value, values: dict[onnx_ir.V
             waiting += _read_by(node)
     if from_rows and mask not in seen:
         raise RefusalError("tokens are combined without the mask", entry.outputs[0])
+    if not from_rows and mask in seen:
+        raise RefusalError("rows are computed from the mask alone", entry.outputs[0])
 
 
 def _read_by(node: onnx_ir.Node) -> Iterator[onnx_ir.Value]:

@@ -8,6 +8,9 @@ import pytest
 from distilforge.manifest import Span
 
 from model_src import heads
+from model_src.heads.features import Features
+from model_src.initialize import initialize
+from model_src.sentence.modules import Pooling, SentenceModules
 from pipeline.errors import ContractError
 from pipeline.graph import file as graph_file
 from pipeline.graph.file import Graph
@@ -284,6 +287,24 @@ def test_refuses_with_the_reason_and_changes_nothing(fault: Callable[[Graph], No
         (candidate.name, [value and value.name for value in candidate.inputs]) for candidate in graph.graph
     ]
     assert after == before
+
+
+def test_weights_that_are_zero_at_padding_are_refused() -> None:
+    modules = SentenceModules(
+        modules=(Pooling(modes=("mean",)),),
+        layer_names=(),
+        max_seq_length=None,
+        do_lower_case=False,
+        files=(),
+        copies={},
+        types=(),
+    )
+    model = Features(CONFIG, "eager", modules).eval()
+    initialize(model, CONFIG)
+    graph = exports.export(model, axes("features"))
+    run(graph, "flatten_tokens")
+    with pytest.raises(ContractError, match="rows are computed from the mask alone"):
+        run(graph, NAME)
 
 
 def test_pairwise_masks_are_refused() -> None:
