@@ -1,5 +1,6 @@
 """The command line: parse, call one function, print the result."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from bench.tables.contest_table import refusals
 from bench.texts import run as texts_run
 from bench.texts import table as texts_table
 from bench.texts.batches import HEADS
+from pipeline.errors import UsageError
 
 app = typer.Typer(
     help="Time what this project publishes against its peers, in turns within one run.",
@@ -157,5 +159,14 @@ def texts_command(
             typer.echo(f"left out: {omission.name}: {omission.reason}", err=True)
 
 
+def main() -> None:
+    """Run the command line; an error in what was asked for becomes a line and the exit code 2."""
+    try:
+        app(prog_name="python -m bench")
+    except UsageError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
 if __name__ == "__main__":
-    app(prog_name="python -m bench")
+    main()
