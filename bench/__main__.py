@@ -26,7 +26,7 @@ from bench.tables.contest_table import refusals
 from bench.texts import run as texts_run
 from bench.texts import table as texts_table
 from bench.texts.batches import HEADS
-from pipeline.errors import UsageError
+from pipeline.errors import EXPECTED, UsageError, exit_code
 
 app = typer.Typer(
     help="Time what this project publishes against its peers, in turns within one run.",
@@ -144,6 +144,8 @@ def texts_command(
     """Time subjects on real texts, in batches of 32 as they come and sorted by length; print texts a second."""
     rows = [given_file(file) for file in files or ()]
     rows += [row_of(subjects.find(name), peers / name) for name in against.split(",") if name]
+    if not rows:
+        raise UsageError("there is nothing to time", hint="name a FILE.onnx, or subjects with --against")
     for head in heads.split(","):
         result = texts_run.measure(
             rows,
@@ -160,12 +162,12 @@ def texts_command(
 
 
 def main() -> None:
-    """Run the command line; an error in what was asked for becomes a line and the exit code 2."""
+    """Run the command line; an expected error becomes its message and the exit code that `distilforge` has for it."""
     try:
         app(prog_name="python -m bench")
-    except UsageError as error:
+    except EXPECTED as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        sys.exit(exit_code(error))
 
 
 if __name__ == "__main__":

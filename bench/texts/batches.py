@@ -11,20 +11,14 @@ from distilforge.timing.feeds import Ids
 from distilforge.tokenizer import Encoding, Tokenizer
 
 from bench.models.sizes import CONFIG
+from pipeline.registry import unknown
 from validation import data, tasks
 from validation.tasks.base import CheckpointReader
 
 Order = Literal["arrival", "sorted"]
 ORDERS: tuple[Order, ...] = ("arrival", "sorted")
 """As the texts come, or sorted by length over the whole list."""
-HEADS = (
-    "sequence_classification",
-    "token_classification",
-    "question_answering",
-    "multiple_choice",
-    "masked_lm",
-    "features",
-)
+HEADS = tuple(head for head in tasks.names() if data.demo_texts(head, "evaluation") is not None)
 """The heads that validation carries texts for."""
 PAD_ID = 0
 """The id at padding, which nobody reads."""
@@ -36,10 +30,11 @@ def encodings(head: str, tokenizer: Path, most: int) -> tuple[Encoding, ...]:
     """At most `most` texts of the head's evaluation data, encoded as a release encodes them.
 
     Texts that are too long are cut, and each choice of a multiple choice is a text. Raises DataError or ReleaseError
-    if the data or the tokenizer in the folder `tokenizer` cannot be read.
+    if the data or the tokenizer in the folder `tokenizer` cannot be read, and UsageError for a head without such texts.
     """
     path = data.demo_texts(head, "evaluation")
-    assert path is not None, head
+    if path is None:
+        raise unknown("head", head, HEADS)
     longest = CONFIG.max_position_embeddings
     spans = {
         "batch": Span(low=1, usual=BATCH, high=BATCH),

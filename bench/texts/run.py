@@ -45,20 +45,11 @@ def measure(
     """Time `rows` on at most `most` texts of `head` for `seconds`, in turns."""
     texts = encodings(head, tokenizer, most)
     shape = Shape(batch=len(texts), tokens=max(map(len, texts)))
-    names = {f"{row.name}, {order}": (row.name, order) for row in rows for order in ORDERS}
+    named = {f"{row.name}, {order}": (row, order) for row in rows for order in ORDERS}
     timing, omissions = time_rows(
         [
-            timing_subject(
-                row,
-                f"{row.name}, {order}",
-                threads,
-                head=head,
-                tokenizer=tokenizer,
-                most=most,
-                order=order,
-            )
-            for row in rows
-            for order in ORDERS
+            timing_subject(row, name, threads, head=head, tokenizer=tokenizer, most=most, order=order)
+            for name, (row, order) in named.items()
         ],
         (shape,),
         seconds,
@@ -69,7 +60,7 @@ def measure(
         shape=shape,
         tokens=sum(map(len, texts)),
         slots={order: sum(ids.size for ids, _ in batches(texts, order)) for order in ORDERS},
-        names=names,
+        names={name: (row.name, order) for name, (row, order) in named.items()},
         timing=timing,
         omissions=omissions,
     )

@@ -12,10 +12,10 @@ from typing import NoReturn
 
 from distilforge.cuda import capabilities, driver
 from distilforge.manifest import CompiledEngine, Span
+from distilforge.timing.environment import child_environment
 
 from pipeline.engines import log
 from pipeline.engines.compiler import LOWEST_CAPABILITIES, EngineCompiler
-from pipeline.engines.environment import worker_environment
 from pipeline.engines.job import PROGRESS, Job, Outcome
 from pipeline.engines.options import NO_COMPATIBILITY, EngineOptions
 from pipeline.engines.profiles import TEXTS, TOKENS, inside, profiles
@@ -181,7 +181,6 @@ def _run(job: Job, progress: Progress, watch: Watch) -> Outcome:
         job.write(job_file)
         command = [
             sys.executable,
-            "-P",
             "-m",
             "pipeline.engines.worker",
             str(job_file),
@@ -190,7 +189,7 @@ def _run(job: Job, progress: Progress, watch: Watch) -> Outcome:
         ]
         worker = subprocess.Popen(  # noqa: S603
             command,
-            env=worker_environment(),
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from distilforge.timing.environment import child_environment
+
 from pipeline.engines.compiler import EngineCompiler
-from pipeline.engines.environment import worker_environment
 from pipeline.engines.preflight.inspection import Problem
 from pipeline.graph.names import module_of
 from pipeline.store.versions import installed
@@ -42,9 +43,9 @@ def ask(path: Path, compiler: EngineCompiler, problems: tuple[Problem, ...]) -> 
             asked=False,
             problems=problems,
         )
-    command = (sys.executable, "-P", "-m", "pipeline.engines.preflight.parser", compiler.module, str(path))
+    command = (sys.executable, "-m", "pipeline.engines.preflight.parser", compiler.module, str(path))
     # Polygraphy chooses the compiler when it is imported
-    environment = worker_environment() | {"POLYGRAPHY_USE_TENSORRT_RTX": "1" if compiler.is_rtx else "0"}
+    environment = child_environment() | {"POLYGRAPHY_USE_TENSORRT_RTX": "1" if compiler.is_rtx else "0"}
     done = subprocess.run(  # noqa: S603 - the arguments are ours
         command, capture_output=True, text=True, errors="replace", env=environment, check=False
     )

@@ -98,7 +98,7 @@ class Place:
         """The file, opened to be read; InputError for whatever the file system refuses."""
         with _storage_errors(self.url, "read"):
             opened: BinaryIO = self._files.open(self._path, "rb")
-        with _os_errors(self.url, "read"), opened:
+        with _storage_errors(self.url, "read", OSError), opened:
             yield opened if self.is_local else cast("BinaryIO", io.BufferedReader(_StorageFile(opened)))
 
     def read(self) -> bytes | None:
@@ -117,7 +117,7 @@ class Place:
                 # Somebody may have put a link there, to a file that must not be written
                 Path(self._path).unlink(missing_ok=True)
             opened: BinaryIO = self._files.open(self._path, "xb" if self.is_local else "wb")
-        with _os_errors(self.url, "written"), opened:
+        with _storage_errors(self.url, "written", OSError), opened:
             yield opened
 
     def write(self, content: bytes) -> None:
@@ -199,25 +199,15 @@ def _file_system(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
 
 
 @contextmanager
-def _storage_errors(url: str, verb: str) -> Iterator[None]:
-    """Raise what a file system raises as InputError; only calls of fsspec may be inside."""
+def _storage_errors(url: str, verb: str, errors: type[Exception] = Exception) -> Iterator[None]:
+    """Raise `errors` as InputError.
+
+    Every file system has errors of its own, so that all are caught where only calls of fsspec are inside.
+    """
     try:
         yield
-    # Every file system has errors of its own
-    except Exception as cause:
-        raise _refused(url, verb, cause) from cause
-
-
-@contextmanager
-def _os_errors(url: str, verb: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as cause:
-        raise _refused(url, verb, cause) from cause
-
-
-def _refused(url: str, verb: str, cause: Exception) -> InputError:
-    return InputError(
-        f"{url!r:.200} cannot be {verb}: {without_secrets(str(cause))}",
-        hint="look at its name, its permissions and the space left",
-    )
+    except errors as cause:
+        raise InputError(
+            f"{url!r:.200} cannot be {verb}: {without_secrets(str(cause))}",
+            hint="look at its name, its permissions and the space left",
+        ) from cause

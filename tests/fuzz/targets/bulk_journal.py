@@ -7,27 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow
-from distilforge.bulk.job import Job
 from distilforge.bulk.journal import Finish, Journal
 from distilforge.bulk.rows import Answers
 from distilforge.bulk.storage import Place
 from distilforge.errors import InputError
 
+from tests.bulk_job import JOB
 from tests.fuzz.mutations import damage, document
 from tests.fuzz.mutations.choices import Choices
 from tests.fuzz.target import Input, Reader, Target, Use
 
-_JOB = Job(
-    input="file:///texts.jsonl",
-    input_bytes=9,
-    input_modified="2026-01-01",
-    columns={"text": "text"},
-    release="sentiment",
-    version="1",
-    variant="onnxruntime-cpu:fp32",
-    threads=1,
-    options="{}",
-)
 _SCHEMA = pyarrow.schema([("row", pyarrow.int64()), ("label", pyarrow.string())])
 _PART = "part-000000000000"
 
@@ -35,7 +24,7 @@ _PART = "part-000000000000"
 def _journal(output: Path) -> Journal:
     """The journal of a run that saved one part."""
     journal = Journal(Place(str(output)))
-    journal.start(_JOB)
+    journal.start(JOB)
     sink = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, _SCHEMA) as writer:
         writer.write_batch(pyarrow.RecordBatch.from_pydict({"row": [0, 1], "label": ["a", None]}, _SCHEMA))

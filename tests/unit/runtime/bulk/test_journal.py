@@ -9,23 +9,12 @@ from pathlib import Path
 import fsspec
 import pyarrow
 import pytest
-from distilforge.bulk.job import Job
 from distilforge.bulk.journal import Finish, Journal, Part
 from distilforge.bulk.rows import Answers
 from distilforge.bulk.storage import Place
 from distilforge.errors import InputError
 
-JOB = Job(
-    input="file:///texts.jsonl",
-    input_bytes=9,
-    input_modified="2026-01-01",
-    columns={"text": "text"},
-    release="sentiment",
-    version="1",
-    variant="onnxruntime-cpu:fp32",
-    threads=1,
-    options="{}",
-)
+from tests.bulk_job import JOB
 
 KIND = pyarrow.schema([("row", pyarrow.int64())])
 
