@@ -6,7 +6,7 @@ from bench.texts.run import Throughput
 
 
 def markdown(result: Throughput) -> str:
-    """One line for each subject: how many texts and tokens it answers in a second, and its time over the first's."""
+    """One line for each subject: its texts and tokens a second, and how many times as fast as the first it is."""
     timing, shape = result.timing, result.shape
     first = next(iter(result.names))
     lines = []
