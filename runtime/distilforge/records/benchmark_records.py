@@ -66,9 +66,17 @@ class BenchmarkRecord:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, path: str) -> "BenchmarkRecord":
-        """Read the file's content; raises ReleaseError with the name of a field that does not fit."""
-        return _READER.read_json(cls, text, path)
+    def from_file(cls, path: Path) -> "BenchmarkRecord":
+        """Read the file `path`.
+
+        Raises ReleaseError with the name of a field that does not fit, or for a file of more than 1 MiB; OSError if it
+        cannot be read; ValueError if it is not UTF-8.
+        """
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ReleaseError(f"{str(path)!r} has more than {_MOST_BYTES} bytes")
+        return _READER.read_json(cls, content.decode(), str(path))
 
 
 def read_record(manifest: Manifest, threads: int | None) -> BenchmarkRecord | None:
@@ -80,9 +88,7 @@ def read_record(manifest: Manifest, threads: int | None) -> BenchmarkRecord | No
     conditions = present_conditions(manifest, threads)
     try:
         path = record_files.records_folder() / record_files.record_name(release, asdict(conditions))
-        if path.stat().st_size > _MOST_BYTES:
-            raise ReleaseError(f"{str(path)!r} has more than {_MOST_BYTES} bytes")
-        record = BenchmarkRecord.from_json(path.read_text(encoding="utf-8"), str(path))
+        record = BenchmarkRecord.from_file(path)
     except FileNotFoundError:
         return None
     # ValueError and OverflowError: not UTF-8, or a number out of range

@@ -28,15 +28,18 @@ def _samples(folder: Path) -> Sequence[Input]:
 
 
 def _prepare(folder: Path, work: Path) -> Reader:
+    path = work / "record.json"
+
     def uses(value: Input) -> Sequence[Use]:
-        text = value.content.decode(errors="replace")
-        return (lambda: BenchmarkRecord.from_json(text, value.name),)
+        path.write_bytes(value.content)
+        return (lambda: BenchmarkRecord.from_file(path),)
 
     return uses
 
 
 TARGET = Target(
-    errors=(DistilforgeError,),
+    # Not UTF-8
+    errors=(DistilforgeError, UnicodeDecodeError),
     samples=_samples,
     mutate=lambda sample, choices: document.changed_json(sample.content, choices),
     prepare=_prepare,
