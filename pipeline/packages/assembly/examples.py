@@ -82,9 +82,9 @@ def write(examples: Examples, folder: Path) -> None:
 
 
 def _longer(value: object) -> object:
-    """The input with each of its texts twice, so that a client must take more than one length."""
+    """The input with a word more in each of its texts, so that a client must take more than one length."""
     if isinstance(value, str):
-        return " ".join([value] * 2)
+        return f"{value} A."
     if isinstance(value, tuple):
         return tuple(_longer(part) for part in value)
     assert isinstance(value, list)

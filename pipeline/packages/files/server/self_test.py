@@ -87,7 +87,8 @@ def local() -> tuple[str, Callable[[Arrays], Arrays]]:
 
     def answer(feeds: Arrays) -> Arrays:
         results = compiled(dict(feeds))
-        return {output.get_any_name(): results[output] for output in compiled.outputs}
+        # A tensor may have several names
+        return {name: results[output] for output in compiled.outputs for name in output.get_names()}
 
     return f"openvino {openvino.__version__.partition('-')[0]}", answer
 
