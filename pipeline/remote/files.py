@@ -41,6 +41,7 @@ class Shipment:
     def stored(self, location: str) -> StoredRelease:
         """The entry of a store's index for the release at `location`, pushed now."""
         return StoredRelease(
+            name=self.manifest.name,
             version=self.manifest.version,
             location=location,
             created=self.manifest.provenance.created,

@@ -14,6 +14,7 @@ from typing import TypeVar
 from distilforge.errors import InputError, ReleaseError, UnavailableError
 from distilforge.remote.index import INDEX, LATEST, MOST_INDEX_BYTES, MOST_REVISIONS, Index, parse_index
 from distilforge.remote.retries import DELAYS_SECONDS, Pause, Tell, is_final, with_retries
+from distilforge.remote.store import no_releases
 from distilforge.storage import Place
 
 from pipeline.errors import UsageError
@@ -227,10 +228,7 @@ def _is_leftover(name: str) -> bool:
 
 def _existing(index: Index | None, url: str) -> Index:
     if index is None:
-        raise InputError(
-            f"there are no releases at {url!r:.200}",
-            hint="look at the address; `distilforge push RELEASE --to URL` writes the first one",
-        )
+        raise no_releases(url)
     return index
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from distilforge.manifest import FileRecord
 from distilforge.remote.index import INDEX, MOST_INDEX_BYTES, Index, StoredRelease, parse_index
+from distilforge.remote.store import no_releases
 from distilforge.storage import Place
 
 PIECE_BYTES = 1 << 20
@@ -28,6 +29,13 @@ class FolderStore:
         place = self._root.inside(INDEX)
         content = place.read_at_most(MOST_INDEX_BYTES)
         return None if content is None else parse_index(content, repr(place.url))
+
+    def find(self, *, channel: str | None, version: str | None) -> StoredRelease:
+        """The release with `version`, or else the one that `channel` names; the channel `latest` without both."""
+        index = self.index()
+        if index is None:
+            raise no_releases(self.url)
+        return index.find(self.url, channel=channel, version=version)
 
     def pieces(self, release: StoredRelease, name: str, record: FileRecord, offset: int) -> Iterator[bytes]:
         """The content of the release's file `name` from the byte `offset` on."""

@@ -40,6 +40,8 @@ _HINT = "ask its publisher to push the release to a new place"
 class StoredRelease:
     """One version in a store."""
 
+    name: str
+    """The release's name, which all versions share."""
     version: str
     """The version, a digest of what the release deploys."""
     location: str
@@ -78,7 +80,7 @@ class Index:
     """What a store holds."""
 
     name: str
-    """The name of the release, which all versions share."""
+    """The name of the release."""
     revisions: tuple[str, ...] = ()
     """A random text for this change and for each before, the last one first: a writer whose answer was lost looks here.
     """
@@ -167,12 +169,14 @@ def _problems(index: Index) -> Iterator[str]:
         if count > most:
             yield f"it has {count:,} {what}; at most {most:,} are allowed"
     if not 0 < len(index.name) <= limits.MOST_NAME_CHARACTERS:
-        yield f"the name {index.name!r:.80} has {len(index.name):,} characters"
+        yield f"its name {index.name!r:.80} has {len(index.name):,} characters"
     versions = {release.version for release in index.releases}
     if len(versions) < len(index.releases):
         yield "it lists a version twice"
     for release in index.releases:
-        yield from _problems_of_release(release)
+        if release.name != index.name:
+            yield f"it lists a release of {release.name!r:.80}, and is that of {index.name!r:.80}"
+        yield from problems_of_release(release)
     for name, channel in index.channels.items():
         if not CHANNEL.fullmatch(name) or VERSION.fullmatch(name):
             yield f"{name!r:.80} is not the name of a channel"
@@ -185,7 +189,10 @@ def _problems(index: Index) -> Iterator[str]:
                 yield f"the channel {name!r:.80} named {version!r:.80} before, which it does not list"
 
 
-def _problems_of_release(release: StoredRelease) -> Iterator[str]:
+def problems_of_release(release: StoredRelease) -> Iterator[str]:
+    """What the entry of no release may have, as clauses."""
+    if not 0 < len(release.name) <= limits.MOST_NAME_CHARACTERS:
+        yield f"the name {release.name!r:.80} has {len(release.name):,} characters"
     if not VERSION.fullmatch(release.version):
         yield f"{release.version!r:.80} is not a version"
     if not _LOCATION.fullmatch(release.location):

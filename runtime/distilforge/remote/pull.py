@@ -86,16 +86,15 @@ def pull(
                 hint="move it away, or pull to another folder",
             )
     for _ in range(_TRIES):
-        index = current_index(store, tell, pause=pause)
-        stored = index.find(store.url, channel=channel, version=version)
+        stored = _find(store, tell, channel=channel, version=version, pause=pause)
         try:
             cache = cache_folder()
             with _writing(cache), only_one(cache / "lock"):
-                result = _take(store, index, stored, output, tell, key=key, pause=pause)
+                result = _take(store, stored, output, tell, key=key, pause=pause)
         except InputError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
-            if stored in current_index(store, tell, pause=pause).releases:
+            if stored == _find(store, tell, channel=channel, version=version, pause=pause):
                 raise ReleaseError(
                     f"{stored.version} in {store.url!r:.200} is damaged: {error.message}",
                     hint="ask its publisher to push it again",
@@ -110,6 +109,14 @@ def pull(
     )
 
 
+def _find(
+    store: Store, tell: Tell, *, channel: str | None, version: str | None, pause: Pause
+) -> StoredRelease:
+    if store.is_local:
+        return store.find(channel=channel, version=version)
+    return with_retries(lambda: store.find(channel=channel, version=version), tell, pause=pause)
+
+
 def current_index(store: Store, tell: Tell, *, pause: Pause = time.sleep) -> Index:
     """What `store` holds now; raises InputError, ReleaseError and UnavailableError as `pull` does."""
     if store.is_local:
@@ -119,7 +126,6 @@ def current_index(store: Store, tell: Tell, *, pause: Pause = time.sleep) -> Ind
 
 def _take(
     store: Store,
-    index: Index,
     stored: StoredRelease,
     output: Path,
     tell: Tell,
@@ -141,12 +147,12 @@ def _take(
             # A signature has the folder's name, so that it is the final one
             folder = room / stored.version
             folder.mkdir()
-            _fill(folder, index, stored, downloads)
+            _fill(folder, stored, downloads)
             signer = _check(folder, key)
             _replace(folder, final, room / "old")
     return Pull(
         folder=str(final),
-        name=index.name,
+        name=stored.name,
         version=stored.version,
         bytes=stored.bytes,
         downloaded_bytes=downloads.bytes,
@@ -154,14 +160,14 @@ def _take(
     )
 
 
-def _fill(folder: Path, index: Index, stored: StoredRelease, downloads: Downloads) -> None:
+def _fill(folder: Path, stored: StoredRelease, downloads: Downloads) -> None:
     """Download every file of the release into `folder`."""
     content = downloads.content(MANIFEST, stored.manifest, most_bytes=MOST_MANIFEST_BYTES)
     manifest = parse_manifest(content, folder)
-    if (manifest.name, manifest.version) != (index.name, stored.version):
+    if (manifest.name, manifest.version) != (stored.name, stored.version):
         raise ReleaseError(
-            f"the store lists {index.name!r:.80} {stored.version}, and its {MANIFEST} is that of {manifest.name!r:.80} "
-            f"{manifest.version}",
+            f"the store lists {stored.name!r:.80} {stored.version}, and its {MANIFEST} is that of "
+            f"{manifest.name!r:.80} {manifest.version}",
             hint="ask its publisher to push it again",
         )
     records = {MANIFEST: stored.manifest, **stored.signature, **manifest.files}

@@ -19,6 +19,12 @@ class Store(Protocol):
     def index(self) -> Index | None:
         """What the store holds now; None if nothing was ever pushed there. Raises ReleaseError if it is damaged."""
 
+    def find(self, *, channel: str | None, version: str | None) -> StoredRelease:
+        """The release with `version`, or else the one that `channel` names; the channel `latest` without both.
+
+        Raises InputError if there is no such version or channel, and ReleaseError if what is there is damaged.
+        """
+
     def pieces(self, release: StoredRelease, name: str, record: FileRecord, offset: int) -> Iterator[bytes]:
         """The content of the release's file `name` from the byte `offset` on.
 
@@ -26,14 +32,19 @@ class Store(Protocol):
         """
 
 
+def no_releases(url: str) -> InputError:
+    """The error for a place where nothing was ever pushed."""
+    return InputError(
+        f"there are no releases at {url!r:.200}",
+        hint="look at the address; `distilforge push RELEASE --to URL` writes the first one",
+    )
+
+
 def read_index(store: Store) -> Index:
     """What `store` holds; InputError if nothing was ever pushed there."""
     index = store.index()
     if index is None:
-        raise InputError(
-            f"there are no releases at {store.url!r:.200}",
-            hint="look at the address; `distilforge push RELEASE --to URL` writes the first one",
-        )
+        raise no_releases(store.url)
     return index
 
 
@@ -45,6 +56,10 @@ def find_store(url: str) -> Store:
     """
     if not url:
         raise InputError("the URL of the store is empty", hint="for example s3://bucket/sentiment")
+    if url.startswith("oci://"):
+        from distilforge.remote.oci import OciStore
+
+        return OciStore(url)
     from distilforge.remote.folder import FolderStore
 
     return FolderStore(url)

@@ -12,6 +12,7 @@ from pipeline.remote import edits
 
 def release(number: int, *, validated: bool = True) -> StoredRelease:
     return StoredRelease(
+        name="small",
         version=f"{number:012x}",
         location=f"{number:012x}-20260101T000000Z-00000000",
         created="2026-01-01T00:00:00+00:00",

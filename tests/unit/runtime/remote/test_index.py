@@ -12,6 +12,7 @@ from distilforge.remote.index import MOST_RELEASES, Index, parse_index
 
 VERSION = "0123456789ab"
 RELEASE = {
+    "name": "small",
     "version": VERSION,
     "location": f"{VERSION}-20260101T000000Z-01234567",
     "created": "2026-01-01T00:00:00+00:00",
@@ -91,6 +92,7 @@ def _release(**changes: object) -> Callable[[dict[str, Any]], None]:
             "101 channels",
         ),
         (lambda values: values.update(name=""), "0 characters"),
+        (_release(name="other"), "lists a release of 'other', and is that of 'small'"),
         (lambda values: values.update(schema=2), "reads schemas up to 1"),
         (lambda values: values.pop("name"), "lacks the field 'name'"),
     ],

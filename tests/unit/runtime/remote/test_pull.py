@@ -104,7 +104,7 @@ def test_a_tampered_file_is_refused(shop: Shop, name: str, kind: str) -> None:
 def test_another_manifest_than_the_index_says(shop: Shop) -> None:
     shop.push_new(1)
     index = json.loads(Place(shop.url).inside("index.json").read() or b"")
-    index["name"] = "other"
+    index["name"] = index["releases"][0]["name"] = "other"
     Place(shop.url).inside("index.json").write(json.dumps(index).encode())
     with pytest.raises(ReleaseError, match=r"lists 'other' .* is that of 'small'"):
         shop.pull()
