@@ -30,7 +30,7 @@ TORCH_INDEX ?=
 MAY_SKIP ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients test test-fast test-gpu fuzz lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients test test-fast test-gpu test-stores fuzz lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -99,6 +99,11 @@ test-fast: setup-dev ## the unit tests alone: no builds, no engines
 
 fuzz: setup-dev ## read mutated files of every kind for MINUTES; exit 1 if one crashes, hangs or escapes
 	"$(BIN)/python" -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
+
+test-stores: setup-dev ## push to an S3 server and a registry on this machine, and kill twenty publishers to each
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e '.[stores]'
+	"$(BIN)/python" -m pytest tests/integration/pipeline/remote
+	"$(BIN)/python" -m tests.store_kills
 
 test-gpu: ## on a machine with an NVIDIA GPU: install, build the releases, and run every test that needs it
 	@"$(PYTHON)" -m tests.gpu_run.device

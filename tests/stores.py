@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from distilforge.remote.folder import FolderStore
+from distilforge.remote.find import find_store
 from distilforge.remote.index import Index
 from distilforge.remote.pull import Pull, pull
 
 from pipeline.remote.files import shipment
-from pipeline.remote.folder import FolderPublisher
+from pipeline.remote.find import find_publisher
 from pipeline.remote.publisher import Publisher, Push
 from tests.runtime_release import read_manifest, record_again, write_manifest
 from tests.signed_release import write_small_release
@@ -42,7 +42,7 @@ class Shop:
     """What pushes and pulls said."""
 
     def publisher(self) -> Publisher:
-        return FolderPublisher(self.url, self.said.append, pause=lambda _: None)
+        return find_publisher(self.url, self.said.append)
 
     def push(self, release: Path) -> Push:
         return self.publisher().push(shipment(release))
@@ -65,7 +65,7 @@ class Shop:
         )
 
     def index(self) -> Index:
-        index = FolderStore(self.url).index()
+        index = find_store(self.url).index()
         assert index is not None
         return index
 

@@ -9,13 +9,14 @@ import typer
 from pipeline.cli import display, options
 from pipeline.cli.reporting import report_errors
 from pipeline.remote import push as remote_push
-from pipeline.remote.publisher import ChannelChange, find_publisher
+from pipeline.remote.find import find_publisher
+from pipeline.remote.publisher import ChannelChange
 
 Url = Annotated[
     str,
     typer.Argument(
         metavar="URL",
-        help="Where the releases are: a folder, s3://bucket/folder, or another that fsspec opens.",
+        help="Where the releases are: a folder, s3://bucket/folder or another that fsspec opens, or oci://REGISTRY/REPOSITORY.",
     ),
 ]
 Keep = Annotated[int, typer.Option(help="How many of the last versions stay.")]

@@ -17,11 +17,10 @@ from distilforge.remote.retries import DELAYS_SECONDS, Pause, Tell, is_final, wi
 from distilforge.remote.store import no_releases
 from distilforge.storage import Place
 
-from pipeline.errors import UsageError
 from pipeline.remote import edits
 from pipeline.remote.files import Shipment, changed
 from pipeline.remote.pointer import find_pointer
-from pipeline.remote.publisher import ChannelChange, Prune, Push
+from pipeline.remote.publisher import ChannelChange, Prune, Push, check_name
 from pipeline.store import storage
 
 T = TypeVar("T")
@@ -40,8 +39,6 @@ class FolderPublisher:
 
     def __init__(self, url: str, tell: Tell, *, pause: Pause = time.sleep) -> None:
         """`tell` receives a line for each file, and for each new try."""
-        if not url:
-            raise UsageError("the URL of the store is empty", hint="for example s3://bucket/sentiment")
         self._root = Place(url.rstrip("/"))
         self._index_place = self._root.inside(INDEX)
         self._pointer = find_pointer(self._index_place)
@@ -53,14 +50,14 @@ class FolderPublisher:
         """Read the index once."""
         present, _ = self._read()
         if present is not None:
-            _check_name(present, name, self.url)
+            check_name(present, name, self.url)
 
     def push(self, release: Shipment) -> Push:
         """Write the release's files to a new folder, and then list that; nobody sees it before."""
         manifest = release.manifest
         present, _ = self._read()
         if present is not None:
-            _check_name(present, manifest.name, self.url)
+            check_name(present, manifest.name, self.url)
         if present is not None and release.is_in(present.get(manifest.version)):
             new, stored = False, present.get(manifest.version)
             assert stored is not None
@@ -76,7 +73,7 @@ class FolderPublisher:
 
         def edit(index: Index | None) -> Index:
             base = index or Index(name=manifest.name)
-            _check_name(base, manifest.name, self.url)
+            check_name(base, manifest.name, self.url)
             # Another publisher may have pushed the same release meanwhile, or a pruner removed it
             if not new and stored not in base.releases:
                 raise ReleaseError(
@@ -230,11 +227,3 @@ def _existing(index: Index | None, url: str) -> Index:
     if index is None:
         raise no_releases(url)
     return index
-
-
-def _check_name(index: Index, name: str, url: str) -> None:
-    if index.name != name:
-        raise UsageError(
-            f"{url!r:.200} has the release {index.name!r:.80}, and this one is {name!r:.80}",
-            hint="give each release a place of its own; in --to, {name} stands for the release's name",
-        )

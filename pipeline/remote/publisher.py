@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from distilforge.errors import UnavailableError
-from distilforge.remote.retries import Tell
+from distilforge.remote.index import Index
 
-from pipeline.errors import MissingError
+from pipeline.errors import UsageError
 from pipeline.remote.files import Shipment
 
 
@@ -84,20 +83,10 @@ class Publisher(Protocol):
         """Remove all but the last `keep` versions, those that a channel names, and those that one rollback needs."""
 
 
-def find_publisher(url: str, tell: Tell) -> Publisher:
-    """The publisher for the store at `url`.
-
-    Raises MissingError if the extra `remote` or the protocol's package is not installed.
-    """
-    try:
-        from pipeline.remote.folder import FolderPublisher
-
-        return FolderPublisher(url, tell)
-    except ModuleNotFoundError as cause:
-        if cause.name != "fsspec":
-            raise
-        raise MissingError(
-            "releases at a URL need fsspec, which is not installed", hint="pip install 'distilforge[remote]'"
-        ) from cause
-    except UnavailableError as cause:
-        raise MissingError(cause.message, hint=cause.hint) from cause
+def check_name(index: Index, name: str, url: str) -> None:
+    """Raise UsageError if `index` is that of another release than `name`."""
+    if index.name != name:
+        raise UsageError(
+            f"{url!r:.200} has the release {index.name!r:.80}, and this one is {name!r:.80}",
+            hint="give each release a place of its own; in --to, {name} stands for the release's name",
+        )

@@ -5,7 +5,8 @@ from pathlib import Path
 from distilforge.remote.retries import Tell
 
 from pipeline.remote.files import shipment
-from pipeline.remote.publisher import Push, find_publisher
+from pipeline.remote.find import find_publisher
+from pipeline.remote.publisher import Push
 
 NAME = "{name}"
 """What stands for the release's name in a URL."""

@@ -1,23 +1,17 @@
-"""The arguments of `pull` and `releases`, and what they need installed."""
+"""The arguments of `pull` and `releases`, and the table of releases."""
 
 import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from distilforge.errors import UnavailableError
+from distilforge.remote.find import find_store
+from distilforge.remote.index import Index
+from distilforge.remote.pull import Pull, current_index, pull
 from distilforge.remote.retries import Tell
 
-if TYPE_CHECKING:
-    from distilforge.remote.index import Index
-    from distilforge.remote.pull import Pull
-
-_PACKAGE = "fsspec"
-_URL = (
-    "where the releases are: a folder, s3://bucket/folder, https://host/folder, or another that fsspec opens"
-)
+_URL = "where the releases are: a folder, s3://, https:// or another that fsspec opens, or oci://REGISTRY/REPOSITORY"
 _COLUMNS = ("VERSION", "CHANNELS", "CREATED", "PUSHED", "SIZE", "SIGNED", "VALIDATED")
 
 Command = Callable[[argparse.Namespace], str]
@@ -75,28 +69,19 @@ def add_parsers(
     releases_parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
 
 
-def pull_here(parsed: argparse.Namespace, tell: Tell) -> "Pull":
-    """The release that the arguments name; UnavailableError if a package of the extra `remote` is missing."""
-    try:
-        from distilforge.remote.pull import pull
-    except ModuleNotFoundError as cause:
-        raise _missing(cause) from cause
+def pull_here(parsed: argparse.Namespace, tell: Tell) -> Pull:
+    """The release that the arguments name."""
     return pull(
         parsed.url, parsed.output, tell, channel=parsed.channel, version=parsed.version, key=parsed.key
     )
 
 
-def index_of(url: str, tell: Tell) -> "Index":
-    """What is at `url`; UnavailableError if a package of the extra `remote` is missing."""
-    try:
-        from distilforge.remote.pull import current_index
-        from distilforge.remote.store import find_store
-    except ModuleNotFoundError as cause:
-        raise _missing(cause) from cause
+def index_of(url: str, tell: Tell) -> Index:
+    """What is at `url`."""
     return current_index(find_store(url), tell)
 
 
-def table(index: "Index") -> str:
+def table(index: Index) -> str:
     """A line for each version, the last one that was pushed first."""
     rows: list[Sequence[str]] = [_COLUMNS]
     for release in reversed(index.releases):
@@ -117,15 +102,6 @@ def table(index: "Index") -> str:
     return "\n".join([index.name, *lines])
 
 
-def to_json(index: "Index") -> str:
+def to_json(index: Index) -> str:
     """Everything that the store says of its releases, as one JSON object."""
     return json.dumps(asdict(index), ensure_ascii=False)
-
-
-def _missing(cause: ModuleNotFoundError) -> Exception:
-    if cause.name != _PACKAGE:
-        return cause
-    return UnavailableError(
-        f"releases at a URL need {_PACKAGE}, which is not installed",
-        hint="pip install 'distilforge[remote]'",
-    )

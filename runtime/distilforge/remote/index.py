@@ -141,9 +141,14 @@ def parse_index(content: bytes, place: str) -> Index:
             hint="pip install --upgrade distilforge",
         )
     index = _READER.read(Index, document, place)
+    check_index(index, place)
+    return index
+
+
+def check_index(index: Index, place: str) -> None:
+    """Raise ReleaseError, which names `place`, if `index` breaks a limit or contradicts itself."""
     for problem in _problems(index):
         raise ReleaseError(f"{place} is damaged: {problem}", hint=_HINT)
-    return index
 
 
 def check_channel(name: str) -> None:

@@ -16,10 +16,11 @@ from distilforge.errors import InputError, ReleaseError
 from distilforge.limits import MOST_MANIFEST_BYTES
 from distilforge.release import LATEST, MANIFEST, SIGNATURE, check_files, parse_manifest
 from distilforge.remote.download import Downloads, cache_folder
+from distilforge.remote.find import find_store
 from distilforge.remote.index import Index, StoredRelease
 from distilforge.remote.lock import only_one
 from distilforge.remote.retries import Pause, Tell, with_retries
-from distilforge.remote.store import Store, find_store, read_index
+from distilforge.remote.store import Store, read_index
 from distilforge.trust.opening import read_trusted
 
 _STAGING = ".pull-"

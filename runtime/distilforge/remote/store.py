@@ -46,20 +46,3 @@ def read_index(store: Store) -> Index:
     if index is None:
         raise no_releases(store.url)
     return index
-
-
-def find_store(url: str) -> Store:
-    """The store at `url`.
-
-    Raises UnavailableError if the protocol needs a package that is not installed, and InputError if there cannot be
-    a store.
-    """
-    if not url:
-        raise InputError("the URL of the store is empty", hint="for example s3://bucket/sentiment")
-    if url.startswith("oci://"):
-        from distilforge.remote.oci import OciStore
-
-        return OciStore(url)
-    from distilforge.remote.folder import FolderStore
-
-    return FolderStore(url)

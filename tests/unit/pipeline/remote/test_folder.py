@@ -14,9 +14,9 @@ from distilforge.storage import Place
 from pipeline.errors import MissingError, UsageError
 from pipeline.remote import folder as folder_module
 from pipeline.remote.files import shipment
+from pipeline.remote.find import find_publisher
 from pipeline.remote.folder import FolderPublisher
 from pipeline.remote.pointer import find_pointer
-from pipeline.remote.publisher import find_publisher
 from pipeline.remote.push import address, check, push
 from tests.runtime_release import read_manifest, write_manifest
 from tests.signed_release import sign, write_key
