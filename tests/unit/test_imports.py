@@ -67,7 +67,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "tokenizer": {"json_text", "text"},
         "checks": {"engine", "manifest", "onnx_fields", "tokenizer"},
         "streaming": {"checks"},
-        "session": {"checks", "cuda", "engine", "logits", "manifest", "text", "tokenizer"},
+        "batching": {"checks", "engine", "manifest"},
+        "session": {"batching", "checks", "cuda", "engine", "logits", "manifest", "text", "tokenizer"},
         "heads": {"checks", "logits", "session", "streaming", "text", "tokenizer"},
         "contents": {"manifest", "text"},
         "release": {"checks", "contents", "heads", "layouts", "manifest", "session"},
@@ -136,6 +137,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     "bench": {
         "contest": set(),
         "timing_trial": set(),
+        "batching_trial": set(),
         "models": {"contest"},
         "subjects": {"contest", "models"},
         "tables": {"contest"},
