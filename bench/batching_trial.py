@@ -152,6 +152,12 @@ class Turn:
             self._tally.errors.append(str(error))
 
 
+def _answer(session: Session, value: object) -> object:
+    assert callable(session)
+    answer: object = session(value)
+    return answer
+
+
 def inputs_of(head: str, most: int) -> list[object]:
     """At most `most` inputs of the head from the evaluation data that validation carries."""
     path = data.demo_texts(head, "evaluation")
@@ -228,9 +234,8 @@ class Watch:
 
 def trial(session: Session, options: argparse.Namespace) -> dict[str, object]:
     """Both kinds of callers in turns, and what they saw."""
-    assert callable(session)
     inputs = inputs_of(session.head, MOST_INPUTS)
-    check = Check([session(value) for value in inputs], options.tolerance)
+    check = Check([_answer(session, value) for value in inputs], options.tolerance)
     unbatched, batched = Tally(), Tally()
     seconds = options.seconds / TURNS
     before_bytes = _resident_bytes()

@@ -259,6 +259,12 @@ def run(context: typer.Context) -> None:
     _forward(context)
 
 
+@app.command(context_settings=FORWARDED, add_help_option=False)
+def serve(context: typer.Context) -> None:
+    """Answer requests over HTTP, many of them in one run of the engine."""
+    _forward(context)
+
+
 def _forward(context: typer.Context) -> None:
     from distilforge import command_line
 

@@ -11,6 +11,7 @@ from distilforge.benchmark.run import SECONDS, BenchmarkOptions, forget_release,
 from distilforge.bulk import command as bulk_command
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
 from distilforge.printable import encodable, printable
+from distilforge.serve import command as serve_command
 
 PROGRAM = "python -m distilforge"
 INTERRUPTED = 130
@@ -87,6 +88,10 @@ def _run(parsed: argparse.Namespace) -> str:
     return result.to_json() if parsed.json else str(result)
 
 
+def _serve(parsed: argparse.Namespace) -> str:
+    return serve_command.serve_here(parsed.release, serve_command.options_of(parsed), _tell)
+
+
 def _tell(line: str) -> None:
     print(printable(line), file=sys.stderr, flush=True)  # noqa: T201 - the only place that prints progress and errors
 
@@ -101,6 +106,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND")
     bulk_command.add_parser(commands, program, _run)
+    serve_command.add_parser(commands, program, _serve)
     bench_parser = commands.add_parser(
         "bench",
         help="time a release's variants on this machine, so that distilforge.open takes the fastest",

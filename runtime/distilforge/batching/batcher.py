@@ -12,9 +12,10 @@ from typing import Generic, ParamSpec, TypeVar
 from distilforge.batching.call import Call, current_call
 from distilforge.batching.counts import BatchCounts
 from distilforge.batching.engine import BatchingEngine
+from distilforge.batching.options import BatchingOptions
 from distilforge.errors import BusyError, UnavailableError
 
-S = TypeVar("S")
+S = TypeVar("S", covariant=True)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -40,6 +41,11 @@ class Batcher(Generic[S]):
     def counts(self) -> BatchCounts:
         """What was done so far; `distilforge.batching.prometheus` shows it to Prometheus."""
         return self._engine.counts
+
+    @property
+    def options(self) -> BatchingOptions:
+        """How callers are answered together."""
+        return self._engine.options
 
     async def answer(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
         """Call `function`, such as `batcher.session`, in a thread, as `asyncio.to_thread` does; return its result.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from distilforge.batching.requests import Request
 
-# Above it, one run takes longer than two
+# Above it, a run computes more padding than text
 _MOST_PADDING = 0.5
 
 

@@ -73,6 +73,29 @@ def test_lists_options_and_arrays_are_those_of_the_session() -> None:
         assert (batched.variant, batched.providers) == (session.variant, session.providers)
 
 
+def test_many_callers_lose_nothing_and_fill_a_bounded_queue() -> None:
+    """A short version of `python -m bench.batching_trial`."""
+    session = classifier()
+    texts = [f"{'the film ' * (index % 9)}was good" for index in range(64)]
+    alone = [session(text) for text in texts]
+    most_waiting = 0
+
+    def ask(first: int) -> int:
+        nonlocal most_waiting
+        for index in range(first, first + 5):
+            answer = batcher.session(texts[index % 64])
+            assert_same_answer(answer, alone[index % 64])
+            most_waiting = max(most_waiting, batcher.counts.waiting)
+        return 5
+
+    with session.batched(max_waiting=16) as batcher, ThreadPoolExecutor(64) as callers:
+        assert sum(callers.map(ask, range(64))) == 320
+        counts = batcher.counts
+    assert (counts.answered, counts.rows, counts.failed, counts.waiting) == (320, 320, 0, 0)
+    assert counts.runs < 320
+    assert most_waiting <= 16
+
+
 def test_a_run_that_fails_is_repeated_for_each_caller() -> None:
     session, engine = watch(classifier())
     good = ["the film", "a movie", "the doctor"]
