@@ -19,6 +19,7 @@ from pipeline.cli import (
     display,
     graph_commands,
     options,
+    package_command,
     streams,
     trust_commands,
 )
@@ -121,6 +122,10 @@ def summarize(
             raise damaged[-1]
 
 
+app.command(
+    epilog="Examples: `distilforge package artifacts/sentiment --for ovms --test`; "
+    "`distilforge package artifacts/sentiment --for tar --platform aarch64 --output ./device`"
+)(package_command.package)
 app.command("list", epilog="Example: `distilforge list passes`")(graph_commands.list_names)
 app.command(epilog="Example: `distilforge fuse model.onnx --pass attention_mha --output fused.onnx`")(
     graph_commands.fuse

@@ -14,6 +14,7 @@ from distilforge.heads import heads as session_classes
 from distilforge.machine import needs
 
 from model_src import heads
+from pipeline.packages import kinds
 from pipeline.passes import registry as passes
 from pipeline.precision import schemes
 from pipeline.targets import targets
@@ -45,6 +46,7 @@ ENTRIES = {
     "distilforge.heads": spelled(session_classes.names()),
     "distilforge.machine": spelled(needs.names()),
     "model_src.heads": set(heads.names()),
+    "pipeline.packages": {kinds.find(name).write.__module__.rpartition(".")[2] for name in kinds.names()},
     "pipeline.passes": {passes.find(name).run.__module__.rpartition(".")[2] for name in passes.names()},
     "pipeline.precision": {schemes.find(name).run.__module__.rpartition(".")[2] for name in schemes.names()},
     "pipeline.targets": spelled(targets.names()),
