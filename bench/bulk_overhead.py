@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -67,20 +68,14 @@ def main() -> int:
     samples: dict[str, list[float]] = {LOCAL: [], STARTED: [], RUNNING: []}
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "answers.jsonl"
+        answer = partial(seconds_to_answer, arguments.release, arguments.input, output, arguments.workers)
         for _ in range(arguments.rounds):
-            for name, environment in ((LOCAL, None), (STARTED, {"RAY_ADDRESS": "local"})):
-                samples[name].append(
-                    seconds_to_answer(
-                        arguments.release, arguments.input, output, arguments.workers, environment
-                    )
-                )
-                contents.add(output.read_bytes())
+            samples[LOCAL].append(answer(None))
+            contents.add(output.read_bytes())
+            samples[STARTED].append(answer({"RAY_ADDRESS": "local"}))
+            contents.add(output.read_bytes())
             with running_ray(arguments.workers) as environment:
-                samples[RUNNING].append(
-                    seconds_to_answer(
-                        arguments.release, arguments.input, output, arguments.workers, environment
-                    )
-                )
+                samples[RUNNING].append(answer(environment))
             contents.add(output.read_bytes())
     local = np.array(samples[LOCAL])
     for name, seconds in samples.items():

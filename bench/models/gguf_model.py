@@ -49,7 +49,7 @@ def write(checkpoint: Path, file: Path) -> None:
     writer.add_tokenizer_model("none")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     with safe_open(checkpoint / "model.safetensors", framework="np") as tensors:
-        for name, source in _names(tuple(tensors.keys()), config["n_layers"]):
+        for name, source in names(tuple(tensors.keys()), config["n_layers"]):
             array: Floats = tensors.get_tensor(source).astype(np.float32)
             if array.ndim == 1 or name == _FULL_PRECISION:
                 writer.add_tensor(name, array)
@@ -62,7 +62,7 @@ def write(checkpoint: Path, file: Path) -> None:
     writer.close()
 
 
-def _names(sources: tuple[str, ...], layers: int) -> list[tuple[str, str]]:
+def names(sources: tuple[str, ...], layers: int) -> list[tuple[str, str]]:
     """The name of each tensor in GGUF and in the checkpoint."""
     modules = dict(_EMBEDDINGS)
     for layer in range(layers):

@@ -5,6 +5,7 @@
 needs transformers 5 on PYTHONPATH; `export` calls it so.
 """
 
+import importlib
 import os
 import subprocess
 import sys
@@ -52,9 +53,10 @@ def main() -> None:
     import onnxruntime.quantization
     import torch
     import transformers
-    from transformers import exporters
 
     assert transformers.__version__ == VERSION, transformers.__version__
+    # The transformers of this project does not have it
+    exporters = importlib.import_module("transformers.exporters")
     model = transformers.AutoModelForSequenceClassification.from_pretrained(
         checkpoint, attn_implementation="sdpa", dtype=torch.float32
     ).eval()
