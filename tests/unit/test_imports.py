@@ -159,11 +159,13 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "subjects": {"contest", "models"},
         "tables": {"contest"},
         "build_cost": {"contest", "models"},
+        "bulk_overhead": {"contest"},
         "cold_start": {"contest"},
         "command_line": {"contest", "tables"},
         "texts": {"contest", "models", "subjects", "tables"},
         "cpu": {"build_cost", "contest", "models", "subjects", "tables"},
         "gpu": {"command_line", "contest", "models", "tables"},
+        "agreement": {"contest", "cpu", "subjects", "texts"},
         "__main__": {"command_line", "contest", "cpu", "models", "subjects", "tables", "texts"},
     },
 }
