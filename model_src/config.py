@@ -18,8 +18,8 @@ ACTIVATIONS = (
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
 
-# transformers accepts these names too
-_SYNONYMS = {"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"}
+SYNONYMS = {"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"}
+"""The names that transformers accepts too, and the fields that they mean."""
 # The largest sizes that are read. Each is at least ten times that of published DistilBERTs; a module of a
 # DistilBERT of 1,000 layers takes seconds to make, even without memory for weights
 _COUNTS = {
@@ -124,7 +124,7 @@ class DistilBertConfig:
         _check_unchanged(values)
         # As in transformers, the other name counts if both are there
         renamed = dict(values) | {
-            name: values[synonym] for synonym, name in _SYNONYMS.items() if synonym in values
+            name: values[synonym] for synonym, name in SYNONYMS.items() if synonym in values
         }
         known = {field.name for field in fields(cls)} - {"labels"}
         chosen = {name: _plain(name, value) for name, value in renamed.items() if name in known}

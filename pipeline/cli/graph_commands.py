@@ -10,6 +10,7 @@ import typer
 from pipeline import targets
 from pipeline.cli import display, options
 from pipeline.cli.reporting import report_errors
+from pipeline.packages import kinds
 from pipeline.passes import registry
 from pipeline.passes.base import Pass
 from pipeline.precision import schemes
@@ -62,6 +63,7 @@ class Kind(StrEnum):
     schemes = "schemes"
     precisions = "precisions"
     targets = "targets"
+    packages = "packages"
 
 
 def list_names(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
@@ -76,6 +78,12 @@ def list_names(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> N
         elif kind is Kind.schemes:
             rows = [(name, schemes.find(name).summary) for name in schemes.names()]
             display.table(("scheme", "what it does"), rows)
+        elif kind is Kind.packages:
+            packages = [kinds.find(name) for name in kinds.names()]
+            display.table(
+                ("kind", "what it is", "variants"),
+                [(entry.name, entry.help, ", ".join(entry.holds)) for entry in packages],
+            )
         else:
             for name in _names(kind):
                 display.result(name)

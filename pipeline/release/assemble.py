@@ -11,7 +11,7 @@ from distilforge.manifest import Manifest, Provenance, Variant, Withheld, releas
 from distilforge.manifest.configuration import ModelConfiguration
 from distilforge.release import MANIFEST
 
-from model_src.config import DistilBertConfig
+from model_src.config import SYNONYMS, DistilBertConfig
 from model_src.folder import CheckpointFolder
 from model_src.sentence import writing
 from pipeline.graph.interface import Interface
@@ -136,6 +136,14 @@ def seal(manifest: Manifest, folder: Path) -> Manifest:
 def _write_config(
     checkpoint: CheckpointFolder, config: DistilBertConfig, architecture: str, path: Path
 ) -> None:
-    """Write the checkpoint's config.json with the head that was exported and with every default."""
-    values = {**checkpoint.read_config(), **config.to_hugging_face(architecture)}
+    """Write the checkpoint's config.json with the head that was exported and with every default.
+
+    The sizes are there under both of their names: text-embeddings-inference reads hidden_size and num_hidden_layers,
+    and refuses a file that has only dim and n_layers.
+    """
+    values = {
+        **checkpoint.read_config(),
+        **config.to_hugging_face(architecture),
+        **{synonym: getattr(config, name) for synonym, name in SYNONYMS.items()},
+    }
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -87,6 +87,11 @@ def test_transformers_reads_the_configuration_and_the_tokenizer(head: str, relea
     config = transformers.AutoConfig.from_pretrained(release.folder)
     assert config.model_type == "distilbert"
     assert config.architectures == [heads.find(head).architecture]
+    written = json.loads((release.folder / "config.json").read_text())
+    sizes = (config.dim, config.n_layers, config.n_heads)
+    assert sizes == (written["dim"], written["n_layers"], written["n_heads"])
+    # text-embeddings-inference knows the sizes by these names only
+    assert sizes == (written["hidden_size"], written["num_hidden_layers"], written["num_attention_heads"])
     original = transformers.AutoTokenizer.from_pretrained(release.checkpoint)
     published = transformers.AutoTokenizer.from_pretrained(release.folder)
     for text in ("The movie was great!", "what city, when?", "zzz ###"):

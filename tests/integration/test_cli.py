@@ -31,6 +31,7 @@ COMMANDS = (
     "sign",
     "rebuild",
     "summary",
+    "package",
     "list",
     "convert",
     "clean",

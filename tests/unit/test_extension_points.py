@@ -14,6 +14,7 @@ from distilforge.heads import heads as session_classes
 from distilforge.machine import needs
 
 from model_src import heads
+from pipeline.packages import kinds
 from pipeline.passes import registry as passes
 from pipeline.precision import schemes
 from pipeline.targets import targets
@@ -45,6 +46,7 @@ ENTRIES = {
     "distilforge.heads": spelled(session_classes.names()),
     "distilforge.machine": spelled(needs.names()),
     "model_src.heads": set(heads.names()),
+    "pipeline.packages": {kinds.find(name).write.__module__.rpartition(".")[2] for name in kinds.names()},
     "pipeline.passes": {passes.find(name).run.__module__.rpartition(".")[2] for name in passes.names()},
     "pipeline.precision": {schemes.find(name).run.__module__.rpartition(".")[2] for name in schemes.names()},
     "pipeline.targets": spelled(targets.names()),
@@ -53,13 +55,13 @@ ENTRIES = {
 """The modules of each extension point that define an entry."""
 
 FILES_WITH_A_CASE_FOR_EACH_HEAD = (
+    "head_answers.py",
     "integration/conftest.py",
     "integration/runtime/bulk/test_run.py",
     "integration/runtime/test_lightness.py",
     "unit/pipeline/precision/quantized.py",
     "unit/runtime/bulk/test_answering.py",
     "unit/runtime/heads/test_answers.py",
-    "unit/runtime/heads/test_stream.py",
     "unit/validation/test_data.py",
     "validation_runs.py",
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("model_src", "pipeline", "validation")
 BESIDE_MODULES = (".jsonl.gz", ".j2", ".toml", "py.typed")
+COPIED_INTO_PACKAGES = "pipeline/packages/files/"
 
 
 def test_contents(tmp_path: Path) -> None:
@@ -27,6 +28,6 @@ def test_contents(tmp_path: Path) -> None:
         name
         for name in listed.stdout.splitlines()
         if name.startswith(tuple(f"{package}/" for package in PACKAGES))
-        and name.endswith((".py", *BESIDE_MODULES))
+        and (name.endswith((".py", *BESIDE_MODULES)) or name.startswith(COPIED_INTO_PACKAGES))
     }
     assert names == expected

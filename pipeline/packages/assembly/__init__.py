@@ -1,0 +1,1 @@
+"""Makes a package of any kind: verify, select, write, describe, and test."""

@@ -1,0 +1,104 @@
+"""A package is whole or absent, describes itself, and is made of a verified release only."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from distilforge.errors import ReleaseError
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
+from pipeline.errors import UsageError
+from pipeline.packages.base import PackageOptions
+from tests.integration.pipeline.packages.packaging import Notes, make, random_release
+from tests.runtime_release import copied
+from tests.signed_release import sign, write_key
+
+HEAD = "sequence_classification"
+
+
+def test_the_record_lists_every_file_and_the_readme_says_which_variant_and_why(tmp_path: Path) -> None:
+    package = make("ovms", random_release(HEAD), tmp_path / "package")
+    files = {
+        path.relative_to(package.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in package.folder.rglob("*")
+        if path.is_file()
+    }
+    files.pop("package-record.json")
+    record = json.loads((package.folder / "package-record.json").read_text())
+    assert {name: entry["sha256"] for name, entry in record["files"].items()} == files
+    readme = (package.folder / "README.md").read_text()
+    assert f"`onnxruntime-cpu:fp32`: {record['reason']}" in readme
+    assert "not signed" in readme
+
+
+def test_nothing_but_the_package_is_left(tmp_path: Path) -> None:
+    make("ovms", random_release(HEAD), tmp_path / "packages" / "one")
+    assert [path.name for path in (tmp_path / "packages").iterdir()] == ["one"]
+
+
+def test_a_package_that_is_there_is_replaced_only_on_demand(tmp_path: Path) -> None:
+    output = tmp_path / "package"
+    make("ovms", random_release(HEAD), output)
+    (output / "config.json").unlink()
+    with pytest.raises(UsageError, match="exists") as refused:
+        make("ovms", random_release(HEAD), output)
+    assert "--replace" in refused.value.hint
+    make("ovms", random_release(HEAD), output, replace=True)
+    assert (output / "config.json").is_file()
+
+
+def test_what_is_not_a_package_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="is not a package"):
+        make("ovms", random_release(HEAD), tmp_path, replace=True)
+    assert (tmp_path / "thesis.txt").is_file()
+
+
+def test_a_damaged_release_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    release = copied(HEAD, tmp_path / "release")
+    graph = release / "onnx" / "model.onnx"
+    content = bytearray(graph.read_bytes())
+    content[-1] ^= 1
+    graph.write_bytes(content)
+    with pytest.raises(ReleaseError, match=r"model\.onnx"):
+        make("ovms", release, tmp_path / "package")
+    assert not (tmp_path / "package").exists()
+
+
+def test_a_signed_release_brings_its_signature(tmp_path: Path) -> None:
+    release, key = copied(HEAD, tmp_path / "release"), write_key(tmp_path / "keys")
+    sign(release, key)
+    package = make("ovms", release, tmp_path / "package", trust=key.public)
+    assert (package.folder / "release" / "model.sig").read_bytes() == (release / "model.sig").read_bytes()
+    assert (package.folder / "release" / "statement.intoto.json").is_file()
+    assert package.record.signer
+    notes = Notes()
+    assert make("ovms", release, tmp_path / "again", notes=notes).record.signer == ""
+    assert any("--key" in text for text in notes.texts)
+
+
+def test_a_release_by_somebody_else_is_refused(tmp_path: Path) -> None:
+    release, key = copied(HEAD, tmp_path / "release"), write_key(tmp_path / "keys")
+    sign(release, key)
+    with pytest.raises(ReleaseError):
+        make("ovms", release, tmp_path / "package", trust=write_key(tmp_path / "others").public)
+
+
+def test_an_option_that_the_kind_does_not_take_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--platform"):
+        make("ovms", random_release(HEAD), tmp_path / "package", options=PackageOptions(platform="x86_64"))
+
+
+def test_the_command_prints_the_folder_and_tests_it(tmp_path: Path) -> None:
+    output = tmp_path / "package"
+    arguments = ["package", str(random_release(HEAD)), "--for", "ovms", "--output", str(output), "--test"]
+    ran = CliRunner().invoke(app, arguments)
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout == f"{output}\n"
+    assert "answered 2 examples as expected" in ran.stderr
+
+
+def test_the_list_has_every_kind() -> None:
+    assert "ovms" in CliRunner().invoke(app, ["list", "packages"]).stdout
