@@ -289,6 +289,12 @@ def list_releases(context: typer.Context) -> None:
     _forward(context)
 
 
+@app.command(context_settings=FORWARDED, add_help_option=False)
+def serve(context: typer.Context) -> None:
+    """Answer requests over HTTP, many of them in one run of the engine."""
+    _forward(context)
+
+
 def _forward(context: typer.Context) -> None:
     from distilforge import command_line
 
