@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urljoin
 
 import oras.auth
 import oras.container
@@ -112,7 +113,7 @@ class Registry:
         if self._request("HEAD", blob, allowed=(200, 404)).status_code == 200:
             return False
         started = self._request("POST", f"{self._repository}/blobs/uploads/", allowed=(202,))
-        address = requests.compat.urljoin(f"{self._repository}/", started.headers.get("Location", ""))
+        address = urljoin(f"{self._repository}/", started.headers.get("Location", ""))
         address = f"{address}{'&' if '?' in address else '?'}digest=sha256:{sha256}"
         with self._errors("written"):
             # As `oras` does: the request may be sent again with credentials, so it cannot be read from a file once
