@@ -81,7 +81,8 @@ def pull(
     store = find_store(url)
     if (latest := output / LATEST).is_dir() and not latest.is_symlink():
         raise InputError(
-            f"{str(latest)!r} is a folder, and has to be a link", hint="move it away, or pull to another folder"
+            f"{str(latest)!r} is a folder, and has to be a link",
+            hint="move it away, or pull to another folder",
         )
     for _ in range(_TRIES):
         stored = _find(store, tell, channel=channel, version=version, pause=pause)

@@ -29,6 +29,7 @@ _SECONDS = 60.0
 _URL = re.compile(
     r"oci://(?P<host>[A-Za-z0-9.-]+(:\d{1,5})?)/(?P<repository>[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)"
 )
+_CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 # Docker too speaks plain HTTP to this machine only
 _PLAIN_HOSTS = ("localhost", "127.0.0.1")
 
@@ -44,9 +45,11 @@ class Registry:
         """Raises InputError if `url` is not that of a repository."""
         parts = _URL.fullmatch(url.rstrip("/"))
         if parts is None:
+            shown = _CREDENTIALS.sub("***@", url)
             raise InputError(
-                f"{url!r:.200} is not the address of a repository in a registry",
-                hint="for example oci://registry.example/models/sentiment, in lower case and without a tag",
+                f"{shown!r:.200} is not the address of a repository in a registry",
+                hint="for example oci://registry.example/models/sentiment, in lower case, without a tag and without "
+                "credentials: those of `docker login` are used",
             )
         self.url = url.rstrip("/")
         host = parts["host"]
