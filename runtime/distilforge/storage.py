@@ -40,6 +40,8 @@ class Place:
         """The file system, and the path on it, for what only some file systems can do."""
         self.is_local = isinstance(self._files, LocalFileSystem)
         """Whether it is on a file system of this machine, where a rename is atomic."""
+        self.is_on_web = "https" in self._files.protocol
+        """Whether it is on a web server."""
         self.address: str = self._files.unstrip_protocol(self._path) if self.is_local else url
         """The URL with its credentials, for another process; it is not to be shown or kept."""
         self.url = without_secrets(self.address)
@@ -96,10 +98,15 @@ class Place:
                 return str(self._files.info(self._path).get("ETag", ""))
 
     @contextmanager
-    def reader(self) -> Iterator[BinaryIO]:
-        """The file, opened to be read; InputError for whatever the file system refuses."""
+    def reader(self, *, from_start_to_end: bool = False) -> Iterator[BinaryIO]:
+        """The file, opened to be read; InputError for whatever the file system refuses.
+
+        Some web servers only have whole files: of those, `from_start_to_end` reads one whose pieces are read in order.
+        """
+        # To other file systems the option means something else
+        options = {"block_size": 0} if from_start_to_end and self.is_on_web else {}
         with storage_errors(self.url, "read"):
-            opened: BinaryIO = self._files.open(self._path, "rb")
+            opened: BinaryIO = self._files.open(self._path, "rb", **options)
         with storage_errors(self.url, "read", OSError), opened:
             yield opened if self.is_local else cast("BinaryIO", io.BufferedReader(_StorageFile(opened)))
 
