@@ -34,7 +34,7 @@ PYTHONS ?=
 EXTRAS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu wheels wheels-check clients test test-fast test-gpu fuzz lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients wheels wheels-check test test-fast test-gpu test-ray test-stores fuzz lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -112,10 +112,19 @@ test-fast: setup-dev ## the unit tests alone: no builds, no engines
 fuzz: setup-dev ## read mutated files of every kind for MINUTES; exit 1 if one crashes, hangs or escapes
 	"$(BIN)/python" -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
 
+test-stores: setup-dev ## push to an S3 server and a registry on this machine, and kill twenty publishers to each
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e '.[stores]'
+	"$(BIN)/python" -m pytest tests/integration/pipeline/remote
+	"$(BIN)/python" -m tests.store_kills
+
 test-gpu: ## on a machine with an NVIDIA GPU: install, build the releases, and run every test that needs it
 	@"$(PYTHON)" -m tests.gpu_run.device
 	"$(MAKE)" setup-gpu releases
 	"$(BIN)/python" -m pytest tests/gpu -m gpu -p tests.gpu_run.plugin $(foreach name,$(MAY_SKIP),--may-skip $(name))
+
+test-ray: setup-dev ## install Ray, and test `distilforge run --ray` on a Ray of this machine
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e './runtime[bulk,ray]'
+	"$(BIN)/python" -m pytest tests/integration/runtime/bulk/test_ray.py
 
 lint: setup-dev ## style and types
 	"$(BIN)/ruff" check .
