@@ -15,7 +15,7 @@ from pipeline.packages.wheels import download, runtime
 from pipeline.registry import unknown
 from pipeline.store import digests
 
-_PYTHONS = ("3.11", "3.12", "3.13")
+_PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 
 

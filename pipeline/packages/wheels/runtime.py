@@ -34,5 +34,6 @@ def write(folder: Path) -> Path:
         version=version(),
         summary=str(distribution(_NAME).metadata["Summary"]),
         requires=requirements(),
+        requires_python=str(distribution(_NAME).metadata["Requires-Python"]),
     )
     return archive.write(description, files, folder)

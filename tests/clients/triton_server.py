@@ -1,6 +1,6 @@
 """Starts the server that nvidia-pytriton bundles on a Triton package, and asks its ensemble with texts.
 
-Usage: python -m tests.packages.triton_server RELEASE...
+Usage: python -m tests.clients.triton_server RELEASE...
 
 That server has the python backend alone. The tokenizer and the ensemble are those of the package; the graph runs in the
 python backend too, where the package names the one for ONNX Runtime. nvidia-pytriton is installed into a virtual
