@@ -27,6 +27,7 @@ ENVIRONMENT = ROOT / ".ci-environments" / "pytriton"
 GRAPH_MODEL = Path(__file__).with_name("triton") / "graph_model.py"
 REQUIREMENTS = ("nvidia-pytriton==0.7.0", "numpy<2", "onnxruntime==1.24.4", "tokenizers==0.22.2")
 START_SECONDS = 300
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def main() -> int:
@@ -65,16 +66,10 @@ def server(package: Path, python: Path, temporary: Path) -> Iterator[str]:
     """The address of a server that serves the package, until the context ends."""
     repository = stand_in(package / "models", temporary / "models")
     (bundled,) = (python.parent.parent / "lib").glob("python*/site-packages/pytriton/tritonserver")
-    version = subprocess.run(
-        [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
     backends = temporary / "backends"
     shutil.copytree(bundled / "backends", backends)
     shutil.copy(
-        bundled / "python_backend_stubs" / version / "triton_python_backend_stub", backends / "python"
+        bundled / "python_backend_stubs" / VERSION / "triton_python_backend_stub", backends / "python"
     )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -89,18 +84,12 @@ def server(package: Path, python: Path, temporary: Path) -> Iterator[str]:
         "--allow-metrics=false",
         "--disable-auto-complete-config",
     ]
-    paths = subprocess.run(
-        [
-            python,
-            "-c",
-            "import os, sysconfig; print(sysconfig.get_path('purelib')); print(sysconfig.get_config_var('LIBDIR'))",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    libraries = os.pathsep.join([str(bundled / "external_libs"), str(bundled / "lib"), paths[1]])
-    variables = os.environ | {"PYTHONPATH": paths[0], "LD_LIBRARY_PATH": libraries}
+    # The stub has the libraries of the wheel, and those of the Python that made the environment
+    site_packages = bundled.parent.parent
+    libraries = os.pathsep.join(
+        [str(site_packages / "nvidia_pytriton.libs"), str(Path(sys.base_prefix) / "lib")]
+    )
+    variables = os.environ | {"PYTHONPATH": str(site_packages), "LD_LIBRARY_PATH": libraries}
     log = temporary / "server.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=variables)

@@ -87,7 +87,8 @@ def openvino_model() -> tuple[str, Callable[[Arrays], Arrays]]:
 
     (path,) = ROOT.glob("models/*/1/model.onnx")
     core = openvino.Core()
-    compiled = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    (entry,) = json.loads((ROOT / "config.json").read_text(encoding="utf-8"))["model_config_list"]
+    compiled = core.compile_model(path, "CPU", entry["config"]["plugin_config"])
 
     def answer(feeds: Arrays) -> Arrays:
         results = compiled(dict(feeds))
