@@ -63,7 +63,7 @@ export const TASKS = {
     kind: "Token classification",
     action: "Find labels",
     fields: [{ name: "text", label: "Text", rows: 4 }],
-    example: { text: "hello my name is sarah and i live in london do you know what the weather is like there" },
+    example: { text: "yes i think so what did anna say about paris" },
     async show(model, { text }) {
       const entities = await model.answer(text);
       if (entities.length === 0) return [make("p", "", "No part of the text has a label.")];
@@ -158,9 +158,9 @@ export const TASKS = {
       },
     ],
     example: {
-      context: "How do I keep cut flowers fresh for longer?",
-      options: "Cut the stems at an angle and change the water every two days.\nPut the vase in an oven.\n"
-        + "Paint the petals with glue.",
+      context: "How do I boil an egg?",
+      options: "Put the egg in a drawer for eight minutes.\nPut the egg in boiling water for eight minutes.\n"
+        + "Put the egg in the freezer for eight minutes.",
     },
     async show(model, { context, options }) {
       const texts = lines(options);
