@@ -34,7 +34,7 @@ PYTHONS ?=
 EXTRAS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients wheels wheels-check test test-fast test-gpu test-ray test-stores fuzz lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients clients-js clients-fastembed wheels wheels-check test test-fast test-gpu test-ray test-stores fuzz lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -102,6 +102,13 @@ wheels-check: setup wheels ## install the runtime's wheel into other Pythons and
 
 clients: setup ## open the demo's releases with the oldest onnxruntime that the runtime allows, and with one between
 	"$(BIN)/python" -m tests.clients.onnxruntime_versions $(RELEASES)
+
+clients-js: setup-dev ## test what reads releases in JavaScript: Node.js, npm and Chromium must be installed
+	cd tests/clients/javascript && ONNXRUNTIME_NODE_INSTALL=skip npm ci --no-audit --no-fund
+	"$(BIN)/python" -m pytest -n $(WORKERS) --dist loadfile tests/integration/javascript
+
+clients-fastembed: setup ## embed texts with fastembed and the demo's release of that head, unchanged
+	"$(BIN)/python" -m tests.clients.fastembed_release $(RELEASES)
 
 test: setup-dev ## set up and run all tests, in WORKERS processes
 	"$(BIN)/python" -m pytest -n $(WORKERS) --dist worksteal
