@@ -19,6 +19,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 # Signed URLs have their signature behind the question mark
 _QUERY = re.compile(r"(https?://[^\s?'\"]*\?)[^\s'\"]*")
 _HIDDEN = "***"
+_OBJECT_STORES = {"s3", "gs", "abfs", "oci", "oss"}
 
 
 def without_secrets(text: str) -> str:
@@ -131,13 +132,19 @@ class Place:
     def writer(self) -> Iterator[BinaryIO]:
         """The new file, opened to be written; it may be visible, in part, before the context ends."""
         with storage_errors(self.url, "written"):
-            self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
+            self.make_parent()
             if self.is_local:
                 # Somebody may have put a link there, to a file that must not be written
                 Path(self._path).unlink(missing_ok=True)
             opened: BinaryIO = self._files.open(self._path, "xb" if self.is_local else "wb")
         with storage_errors(self.url, "written", OSError), opened:
             yield opened
+
+    def make_parent(self) -> None:
+        """Make the folder that the file is in; object stores have none, and would get a bucket of a mistyped name."""
+        protocols = self._files.protocol
+        if not _OBJECT_STORES & set((protocols,) if isinstance(protocols, str) else protocols):
+            self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
 
     def write(self, content: bytes) -> None:
         """Write the whole file."""
