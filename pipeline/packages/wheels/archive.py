@@ -7,7 +7,6 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from wheel.wheelfile import WheelFile
 
 _STORED_SUFFIXES = (".onnx", ".data", ".engine")
 """Weights hardly shrink, and inflating them takes long."""
@@ -35,6 +34,9 @@ class WheelDescription:
 
 def write(description: WheelDescription, files: Mapping[str, Path | bytes], folder: Path) -> Path:
     """Write a wheel of `files`, contents or paths by the names that they get, into `folder`, and return its path."""
+    # Here, so that the other kinds do without it
+    from wheel.wheelfile import WheelFile
+
     # As https://packaging.python.org/en/latest/specifications/binary-distribution-format/ escapes them
     name = canonicalize_name(description.name).replace("-", "_")
     stem = f"{name}-{Version(description.version)}"
