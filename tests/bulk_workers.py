@@ -1,7 +1,8 @@
-"""What worker processes open in tests in place of a release."""
+"""What worker processes open in tests in place of a release, and whether they have ended."""
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,3 +48,19 @@ class Echo:
             (self.marks / f"{batch.first}-{before}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return answers(batch, errors=0, table=str(os.getpid()).encode())
+
+
+def is_running(process: int) -> bool:
+    """Whether there is such a process that has not ended; a parent may not have waited for it yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for_end(process: int) -> None:
+    for _ in range(500):
+        if not is_running(process):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"process {process} has not ended after 10 seconds")

@@ -33,6 +33,11 @@ class BaseSubject:
     family: str = ""
     """The common title of several presets of one peer, of which the fastest one counts at each shape."""
 
+    install: str = ""
+    """The command that installs the packages of an optional subject; "" where the extra `bench` has them."""
+    obstacle: Callable[[], str | None] | None = None
+    """Why this machine cannot run it, as a clause, where it has the packages; None if every machine can."""
+
     @property
     def description(self) -> str:
         """The settings, with everything else that readers must know."""

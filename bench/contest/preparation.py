@@ -19,6 +19,8 @@ MODULES = (
     "bench.models.checkpoint",
     "bench.models.shapes",
     "bench.models.sizes",
+    "bench.models.openvino_model",
+    "bench.models.transformers_exporter",
     "bench.models.optimum_quantizer",
 )
 
@@ -35,17 +37,28 @@ def prepare_all(
     """A row for each of `subjects`, in their order, and those that are left out.
 
     `prepare` returns the folder that the subject opens, or raises PreparationError. `install` is the command that
-    installs missing packages; it may contain `{packages}`.
+    installs missing packages; it may contain `{packages}`. Optional subjects have commands of their own.
     """
     rows: list[Row] = []
     omissions: list[Omission] = []
     for subject in subjects:
         try:
-            _require_packages(subject, install)
+            _require_packages(subject, subject.install or install)
+            obstacle = subject.obstacle() if subject.obstacle is not None else None
+            if obstacle is not None:
+                progress(f"leaving out {subject.title}: {obstacle}")
+                omissions.append(Omission(name=subject.title, reason=obstacle, tolerated=True))
+                continue
             folder = prepare(subject)
         except PreparationError as error:
             progress(f"leaving out {subject.title}: {error}")
-            omissions.append(Omission(name=subject.title, reason=str(error)))
+            omissions.append(
+                Omission(
+                    name=subject.title,
+                    reason=str(error),
+                    tolerated=bool(subject.install and subject.missing()),
+                )
+            )
         else:
             rows.append(row(subject, folder))
     return rows, omissions

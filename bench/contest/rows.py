@@ -43,6 +43,8 @@ class Omission:
     """The name that the row would have in tables."""
     reason: str
     """Why it is left out."""
+    tolerated: bool = False
+    """Whether a benchmark is complete without it: it needs another machine, or its subject is optional."""
 
 
 def budget(seconds: float, shapes: Sequence[Shape]) -> Budget:

@@ -108,7 +108,7 @@ def install(environment: Environment, wheel: Path, place: Path) -> Path:
     """The Python of a new environment in `place` with the wheel; UnavailableEnvironmentError with the reason."""
     _run([environment.python, "-m", "venv", place])
     python = place / "bin" / "python"
-    pip = [python, "-m", "pip", "--disable-pip-version-check"]
+    pip = [python, "-I", "-m", "pip", "--disable-pip-version-check"]
     wanted = f"{wheel}[{environment.extra}]" if environment.extra else str(wheel)
     _run([*pip, "install", "--quiet", wanted])
     if environment.extra == "cuda":

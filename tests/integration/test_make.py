@@ -35,7 +35,8 @@ def commands(target: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    "target", ["all", "build", "results", "bench", "bench-gpu", "test", "lint", "format", "demo-train"]
+    "target",
+    ["all", "build", "results", "bench", "bench-gpu", "test", "test-ray", "lint", "format", "demo-train"],
 )
 def test_no_path_is_split(target: str) -> None:
     words = [word for command in commands(target) for word in command]

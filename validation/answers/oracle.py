@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from distilforge import machine
 from distilforge.backends import Backend, backends
 from distilforge.manifest import Variant
 from distilforge.session import Session, SessionParts
@@ -20,7 +21,8 @@ def obstacle(variant: Variant) -> str | None:
     backend = backends.get(variant.target)
     if backend is None:
         return f"there is no backend for {variant.target}"
-    return backend.obstacle(variant)
+    # A backend may rely on what the processor lists; what is published is tested
+    return backend.obstacle(variant) or machine.lacking(variant.needs)
 
 
 def session(candidate: Path, variant: Variant, reader: ReleaseReader, *, threads: int) -> Session:

@@ -8,12 +8,13 @@ from functools import cache
 
 import numpy as np
 
-from distilforge.machine import needs
+from distilforge.machine import needs, sufficient_instructions
 from distilforge.machine.onnx_bytes import quantized_matmul
 from distilforge.openvino import one_product, package
 from distilforge.records.processor import this_processor
 
 INSTRUCTION_SETS = ("amx_bf16", "avx512_bf16")
+sufficient_instructions.register("openvino-bf16")(INSTRUCTION_SETS)
 
 
 @needs.register("openvino-bf16")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,23 @@ OLDEST = "2026.4.0"
 INSTALL = f"pip install 'openvino>={OLDEST}'"
 _MODULE = "openvino"
 _TELEMETRY = "openvino_telemetry"
+_RECORD_SUFFIX = ".dist-info"
 _importing = Lock()
 
 
 def is_installed() -> bool:
     """Whether the package is installed; it is not imported."""
     return find_spec(_MODULE) is not None
+
+
+def obstacle() -> str | None:
+    """Why the package cannot be used, as a clause, from what is installed; it is not imported."""
+    if not is_installed():
+        return f"openvino is not installed; {INSTALL}"
+    version = _installed_version()
+    if version is not None and is_older(version, OLDEST):
+        return f"{_too_old(version)}; {INSTALL}"
+    return None
 
 
 def prepare() -> None:
@@ -43,9 +55,7 @@ def prepare() -> None:
     except (ImportError, OSError) as cause:
         raise UnavailableError(f"openvino does not import: {cause}", hint=INSTALL) from cause
     if is_older(version, OLDEST):
-        raise UnavailableError(
-            f"openvino {version} is too old: variants were validated with {OLDEST} and later", hint=INSTALL
-        )
+        raise UnavailableError(_too_old(version), hint=INSTALL)
 
 
 @cache
@@ -58,6 +68,23 @@ def core() -> "openvino.Core":
     import openvino
 
     return openvino.Core()
+
+
+def _installed_version() -> str | None:
+    """The version in the name of the package's .dist-info folder; None where there is no such folder.
+
+    importlib.metadata would take 10 ms to import, and the package itself 200 ms.
+    """
+    spec = find_spec(_MODULE)
+    if spec is None or spec.origin is None:
+        return None
+    folders = Path(spec.origin).parents[1].glob(f"{_MODULE}-*{_RECORD_SUFFIX}")
+    versions = (path.name.removeprefix(f"{_MODULE}-").removesuffix(_RECORD_SUFFIX) for path in folders)
+    return next(versions, None)
+
+
+def _too_old(version: str) -> str:
+    return f"openvino {version} is too old: variants were validated with {OLDEST} and later"
 
 
 @contextmanager

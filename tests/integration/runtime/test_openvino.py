@@ -11,12 +11,12 @@ from pathlib import Path
 import distilforge
 import numpy as np
 import pytest
-from distilforge import ReleaseError, UnavailableError
+from distilforge import ReleaseError, UnavailableError, machine
 from distilforge.backends import backends
 from distilforge.machine import lacking, openvino_exact_int8
 from distilforge.machine.exact_int8 import extremes
 from distilforge.manifest import Manifest
-from distilforge.records.processor import this_processor
+from distilforge.records.processor import Processor, this_processor
 
 from model_src import heads
 from tests.runtime_release import GRAPH, LABELS, copied, read_manifest, record_files, write_manifest
@@ -124,6 +124,36 @@ def test_a_model_that_openvino_cannot_import_is_compiled_again(tmp_path: Path) -
     again = distilforge.open(release, variant=VARIANT, threads=1)
     arrays = feeds(session.manifest, 2, 7)
     np.testing.assert_array_equal(again.run(arrays)["logits"], session.run(arrays)["logits"])
+
+
+SURVEY = """
+import sys
+import distilforge
+session = distilforge.open(sys.argv[1], threads=1)
+print(session.variant.name, "openvino" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("need", ["openvino-exact-int8", "openvino-bf16"])
+def test_openvino_is_not_imported_where_another_variant_is_opened(need: str, tmp_path: Path) -> None:
+    if not this_processor().instruction_sets:
+        pytest.skip("this system does not list the processor's instructions")
+    release = released("sequence_classification", tmp_path, precision="int8", needs=(need,))
+    ran = subprocess.run(
+        [sys.executable, "-c", SURVEY, str(release)], timeout=120, check=False, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == ["onnxruntime-cpu:fp32", "False"]
+
+
+def test_a_need_is_tested_when_the_variant_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor may list instructions that are enough, and OpenVINO may still compute something else."""
+    monkeypatch.setitem(machine.needs._entries, "openvino-exact-int8", lambda: "sums are cut off")
+    enough = Processor(model="a processor", instruction_sets=("avx2", "avx_vnni"), cores=1)
+    monkeypatch.setattr(machine, "this_processor", lambda: enough)
+    release = released("features", tmp_path, needs=("openvino-exact-int8",))
+    with pytest.raises(UnavailableError, match="it needs 'openvino-exact-int8', and sums are cut off"):
+        distilforge.open(release, variant=VARIANT)
 
 
 SCRIPT = """

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from distilforge import machine
+from distilforge import UnavailableError, machine
 from distilforge.machine import exact_int8, exact_int8_precise, openvino_bf16, openvino_exact_int8
 from distilforge.machine.onnx_bytes import OPSET, matmul_integer, quantized_matmul
 from distilforge.openvino import one_product, package
@@ -132,6 +132,58 @@ def test_a_kernel_of_openvino_that_saturates_is_seen(monkeypatch: pytest.MonkeyP
     assert observed is not None
     assert f"OpenVINO computed {32 * 32767} for a sum that is {64 * 255 * 127}" in observed
     assert openvino_exact_int8.deviation(activations, (weights // 2).astype(np.int8)) is None
+
+
+@pytest.mark.parametrize(
+    ("sets", "clause"),
+    [
+        (("avx2", "fma"), "without avx512_vnni or avx_vnni or amx_int8; the processor has avx2, fma"),
+        (("avx2", "avx512f"), "the processor has avx2, avx512f"),
+        (("avx2", "avx_vnni"), None),
+        (("asimd", "asimddp"), None),
+        ((), None),
+    ],
+)
+def test_without_vnni_openvino_is_not_asked(
+    sets: tuple[str, ...], clause: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor = Processor(model="a processor", instruction_sets=sets, cores=2)
+    monkeypatch.setattr(openvino_exact_int8, "this_processor", lambda: processor)
+    asked: list[bytes] = []
+
+    def runner(model: bytes, precision: str) -> Callable[[np.ndarray], np.ndarray]:
+        asked.append(model)
+        _, weights = exact_int8.extremes()
+        return lambda activations: activations @ weights.astype(np.float32)
+
+    monkeypatch.setattr(one_product, "runner", runner)
+    answer = openvino_exact_int8.openvino_exact_int8.__wrapped__()
+    assert (answer is None) == (clause is None) == bool(asked)
+    assert clause is None or clause in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("sets", "asked"),
+    [(("avx2", "avx_vnni"), False), (("avx2", "amx_int8"), False), (("avx2",), True), ((), True)],
+)
+def test_an_experiment_is_made_only_where_the_instructions_leave_doubt(
+    sets: tuple[str, ...], asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(machine.needs._entries, "openvino-exact-int8", lambda: "sums are cut off")
+    processor = Processor(model="a processor", instruction_sets=sets, cores=2)
+    monkeypatch.setattr(machine, "this_processor", lambda: processor)
+    lacking = "it needs 'openvino-exact-int8', and sums are cut off"
+    assert machine.expected_lacking(["openvino-exact-int8"]) == (lacking if asked else None)
+    assert machine.lacking(["openvino-exact-int8"]) == lacking
+
+
+def test_a_need_that_cannot_be_tested_is_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    def need() -> str | None:
+        raise UnavailableError("openvino does not import: it is damaged")
+
+    monkeypatch.setitem(machine.needs._entries, "openvino-bf16", need)
+    observed = machine.lacking(["openvino-bf16"])
+    assert observed == "it needs 'openvino-bf16', and openvino does not import: it is damaged"
 
 
 @pytest.mark.parametrize(

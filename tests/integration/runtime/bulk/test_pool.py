@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -14,23 +13,7 @@ from distilforge.bulk.rows import Batch
 from distilforge.bulk.slot import ATTEMPTS
 from distilforge.errors import ReleaseError
 
-from tests.bulk_workers import Echo, batch
-
-
-def is_running(process: int) -> bool:
-    """Whether there is such a process that has not ended; a parent may not have waited for it yet."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for_end(process: int) -> None:
-    for _ in range(500):
-        if not is_running(process):
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"process {process} has not ended after 10 seconds")
+from tests.bulk_workers import Echo, batch, wait_for_end
 
 
 def test_answers_come_in_order_from_several_processes(tmp_path: Path) -> None:

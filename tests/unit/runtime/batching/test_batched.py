@@ -204,6 +204,7 @@ def test_a_batched_session_stays_in_its_process() -> None:
         ("max_delay", float("nan"), "found nan"),
         ("max_delay", "1", "found '1'"),
         ("timeout", 0.0, "from 0.001 to 86400 seconds, found 0"),
+        ("max_padding", 1.5, "from 0 to 1, found 1.5"),
         ("max_tokens", 0, "at least 1, found 0"),
         ("max_waiting", 1.5, "at least 1, found 1.5"),
         ("runs", 5000, "at most 1024, found 5000"),

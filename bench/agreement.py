@@ -1,0 +1,91 @@
+"""Whether subjects answer the same labels as eager PyTorch, on a trained model and real texts.
+
+    python -m bench.agreement [--checkpoint demo/checkpoints/sentiment] [--subjects openvino-int8,...] [--texts 256]
+
+Speed is timed on random weights, whose labels say little. This prepares the subjects from a trained classifier
+instead, and prints for each the share of labels that equal eager's, and the largest difference of a logit. The exit
+code is 1 if a share is below the limit, 2 if a subject is left out that is not optional and that
+this machine can run.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from distilforge.timing.feeds import Ids
+
+from bench.contest import fresh_process, preparation, preparation_process
+from bench.contest.base_subject import Answer, Logits
+from bench.cpu.run import INSTALL, REFERENCE_SUBJECT, prepared_subjects
+from bench.subjects import subjects
+from bench.texts.batches import batches, encodings
+
+HEAD = "sequence_classification"
+LIMIT = 0.96
+"""A share of labels: INT8 may differ where two labels are near, and the demo's model was trained for minutes."""
+
+
+def answer_all(open_answer: Answer, texts: tuple[tuple[Ids, Ids], ...]) -> Logits:
+    """The logits of all texts, (texts, labels)."""
+    return np.concatenate([open_answer(ids, mask).copy() for ids, mask in texts])
+
+
+def in_this_process(name: str, folder: Path, checkpoint: Path, most: int, output: Path) -> None:
+    """Write the logits of the subject `name`, which opens `folder`, to `output`."""
+    texts = batches(encodings(HEAD, checkpoint, most), "arrival")
+    np.save(output, answer_all(subjects.find(name).open(folder, 1), texts))
+
+
+def main() -> int:
+    """Parse the command line, compare, and return the exit code."""
+    parser = argparse.ArgumentParser(description="Share of labels that equal those of eager PyTorch.")
+    parser.add_argument("--checkpoint", type=Path, default=Path("demo/checkpoints/sentiment"))
+    parser.add_argument("--subjects", default="", help="names, separated by commas; default: all")
+    parser.add_argument("--texts", type=int, default=256)
+    parser.add_argument("--answer", nargs=3, metavar=("NAME", "FOLDER", "OUTPUT"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.answer:
+        name, folder, output = arguments.answer
+        in_this_process(name, Path(folder), arguments.checkpoint, arguments.texts, Path(output))
+        print(json.dumps(name))  # noqa: T201 - the answer to the process that started this one
+        return 0
+    wanted = {REFERENCE_SUBJECT, *filter(None, arguments.subjects.split(","))}
+    chosen = [subject for subject in prepared_subjects() if not arguments.subjects or subject.name in wanted]
+    with tempfile.TemporaryDirectory() as scratch:
+        prepare = partial(
+            preparation.prepare,
+            registry=preparation_process.CPU,
+            checkpoint=arguments.checkpoint,
+            cache=Path(scratch),
+            progress=lambda line: print(line, file=sys.stderr),  # noqa: T201 - progress
+        )
+        rows, omissions = preparation.prepare_all(
+            chosen,
+            prepare,
+            install=INSTALL,
+            progress=lambda line: print(line, file=sys.stderr),  # noqa: T201
+        )
+        logits: dict[str, Logits] = {}
+        for row in rows:
+            output = Path(scratch) / f"{row.subject}.npy"
+            options = ("--checkpoint", str(arguments.checkpoint), "--texts", str(arguments.texts))
+            fresh_process.last_line(
+                "bench.agreement", *options, "--answer", row.subject, row.source, str(output)
+            )
+            logits[row.subject] = np.load(output)
+    reference, lowest = logits[REFERENCE_SUBJECT], 1.0
+    for name, values in logits.items():
+        share = float((values.argmax(axis=1) == reference.argmax(axis=1)).mean())
+        lowest = min(lowest, share)
+        difference = float(np.abs(values - reference).max())
+        print(f"{name:20} {share:7.2%} of {len(values)} labels, largest difference {difference:.3f}")  # noqa: T201
+    absent = [omission for omission in omissions if not omission.tolerated]
+    return 1 if lowest < LIMIT else 2 * bool(absent)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,182 @@
+"""`distilforge run --ray` on a local Ray of two actors: an actor or the run itself is killed, and nothing shows it.
+
+Ray is not one of the packages for development: `make test-ray` installs it and runs this file.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Set
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.bulk_workers import is_running, wait_for_end
+from tests.integration.runtime.bulk.conftest import BAD, ROWS, command, run, write_texts
+from tests.runtime_release import LABELS, published
+
+ACTORS = 2
+# Ray refuses less than 75 MiB
+STORE_BYTES = 100 << 20
+ACTOR_TITLE = b"ray::MapWorker"
+# Ray starts processes, which takes a while on a busy machine
+PATIENCE_SECONDS = 120
+
+pytestmark = [
+    pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: make test-ray"),
+    pytest.mark.skipif(
+        not Path("/proc/self/cmdline").exists(), reason="needs Linux: it finds actors in /proc"
+    ),
+]
+# Ray leaves processes to Python's end, which is an error in a process of pytest
+CLUSTER = f"""
+import ray, sys
+ray.init(
+    address="local", num_cpus={ACTORS}, object_store_memory={STORE_BYTES}, include_dashboard=False,
+    logging_level="ERROR", log_to_driver=False,
+)
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+ray.shutdown()
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[dict[str, str]]:
+    """The environment of a command that uses a local Ray with two cores."""
+    # Nothing is reported over the network
+    quiet = {"RAY_USAGE_STATS_ENABLED": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        env={**os.environ, **quiet},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield {**quiet, "RAY_ADDRESS": process.stdout.readline().strip()}
+        process.stdin.close()
+        assert process.wait(PATIENCE_SECONDS) == 0
+
+
+@pytest.fixture(scope="module")
+def release() -> Path:
+    return published("sequence_classification", LABELS["sequence_classification"]).release
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_texts(tmp_path_factory.mktemp("texts") / "texts.jsonl", ROWS)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(release: Path, texts: Path) -> list[bytes]:
+    """The sorted lines of a run without Ray."""
+    output = texts.with_name("undisturbed.jsonl")
+    run(release, "--input", texts, "--workers", "2", "--output", output)
+    return lines(output)
+
+
+def lines(path: Path) -> list[bytes]:
+    return sorted(path.read_bytes().splitlines())
+
+
+def start(release: Path, texts: Path, output: Path, environment: dict[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [
+            *command(release, "--input", texts, "--output", output, "--ray"),
+            *("--workers", str(ACTORS), "--save-every", "0.05", "--json"),
+        ],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(what: str, condition: Callable[[], bool]) -> None:
+    for _ in range(PATIENCE_SECONDS * 200):
+        if condition():
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"{what}: not within {PATIENCE_SECONDS} seconds")
+
+
+def processes() -> dict[int, tuple[int, bytes]]:
+    """The parent and the command line of every process."""
+    table: dict[int, tuple[int, bytes]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            table[int(folder.name)] = (parent, (folder / "cmdline").read_bytes())
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+    return table
+
+
+def actors(table: dict[int, tuple[int, bytes]]) -> Set[int]:
+    """The processes of the actors of this test's own Ray."""
+
+    def is_ours(process: int) -> bool:
+        while process in table:
+            if process == os.getpid():
+                return True
+            process = table[process][0]
+        return False
+
+    return {
+        process for process, (_, line) in table.items() if line.startswith(ACTOR_TITLE) and is_ours(process)
+    }
+
+
+def receipts(output: Path) -> int:
+    return len(list(output.with_name(f"{output.name}.run").glob("part-*.json")))
+
+
+def test_an_actor_that_is_killed_loses_and_repeats_nothing(
+    release: Path, texts: Path, undisturbed: list[bytes], cluster: dict[str, str], tmp_path: Path
+) -> None:
+    output = tmp_path / "answers.jsonl"
+    process = start(release, texts, output, cluster)
+    wait_for("the first saved answers", lambda: receipts(output) > 0 or process.poll() is not None)
+    table = processes()
+    before = actors(table)
+    assert len(before) == ACTORS
+    killed = min(before)
+    workers = [child for child, (parent, _) in table.items() if parent == killed]
+    os.kill(killed, signal.SIGKILL)
+    assert process.poll() is None, "the run was over before an actor could be killed"
+    stdout, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0
+    result = json.loads(stdout)
+    assert (result["rows"], result["errors"], result["reused"]) == (ROWS, len(BAD), 0)
+    assert not is_running(killed)
+    assert workers
+    for worker in workers:
+        wait_for_end(worker)
+    assert lines(output) == undisturbed
+
+
+def test_a_run_on_ray_that_is_killed_continues(
+    release: Path, texts: Path, undisturbed: list[bytes], cluster: dict[str, str], tmp_path: Path
+) -> None:
+    output = tmp_path / "answers.jsonl"
+    process = start(release, texts, output, cluster)
+    wait_for("the first saved answers", lambda: receipts(output) > 0 or process.poll() is not None)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run was over before it could be killed"
+    process.communicate()
+    wait_for("the end of the actors", lambda: not actors(processes()))
+    again = start(release, texts, output, cluster)
+    stdout, _ = again.communicate(timeout=PATIENCE_SECONDS)
+    assert again.returncode == 0
+    result = json.loads(stdout)
+    assert (result["rows"], result["errors"]) == (ROWS, len(BAD))
+    assert 0 < result["reused"] < ROWS
+    assert lines(output) == undisturbed
