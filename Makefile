@@ -29,8 +29,12 @@ BENCH_GPU ?=
 TORCH_INDEX ?=
 MAY_SKIP ?=
 
+# What `make wheels-check` tries, such as python3.10,python3.12 and serve,trust; everything without them
+PYTHONS ?=
+EXTRAS ?=
+
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients test test-fast test-gpu test-ray fuzz lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients clients-js clients-fastembed wheels wheels-check packages packages-offline packages-aarch64 packages-triton test test-fast test-gpu test-ray test-stores fuzz lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -88,8 +92,36 @@ build: setup ## one release for CI: make build MODEL=folder [DATA=evaluation.jso
 	@test -n "$(MODEL)" || { echo "say which checkpoint: make build MODEL=./my-distilbert DATA=eval.jsonl" >&2; exit 2; }
 	"$(BIN)/distilforge" build "$(MODEL)" --artifacts "$(ARTIFACTS)" $(if $(NAME),--name "$(NAME)") $(if $(DATA),--data "$(DATA)")
 
+wheels: $(VENV_TARGET)/bin/python ## build the wheels of the runtime and of the pipeline into dist/
+	rm -rf build runtime/build dist
+	$(PIP) wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist ./runtime .
+
+# Not a part of the tests: the extras are several gigabytes
+wheels-check: setup wheels ## install the runtime's wheel into other Pythons and with each extra alone, and answer with it
+	"$(BIN)/python" -m tests.clients.wheels $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(EXTRAS),--extras $(EXTRAS)) $(RELEASES)
+
+packages: releases ## make every kind of package of the demo's releases, test them, and write docs/packages.md
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt 'tritonclient[grpc]'
+	"$(BIN)/python" -m demo.package_table $(RELEASES)
+
+packages-offline: setup ## install an archive of the sentiment release with the network taken away, as root
+	"$(BIN)/python" -m tests.clients.offline "$(ARTIFACTS)/sentiment"
+
+packages-aarch64: setup ## run an archive of the sentiment release on an emulated aarch64 processor: Debian, as root
+	"$(BIN)/python" -m tests.clients.aarch64 "$(ARTIFACTS)/sentiment"
+
+packages-triton: setup ## serve a Triton package with the server that nvidia-pytriton bundles, and ask it with texts
+	"$(BIN)/python" -m tests.clients.triton_server "$(ARTIFACTS)/sentiment" "$(ARTIFACTS)/how-to"
+
 clients: setup ## open the demo's releases with the oldest onnxruntime that the runtime allows, and with one between
 	"$(BIN)/python" -m tests.clients.onnxruntime_versions $(RELEASES)
+
+clients-js: setup-dev ## test what reads releases in JavaScript: Node.js, npm and Chromium must be installed
+	cd tests/clients/javascript && ONNXRUNTIME_NODE_INSTALL=skip npm ci --no-audit --no-fund
+	"$(BIN)/python" -m pytest -n $(WORKERS) --dist loadfile tests/integration/javascript
+
+clients-fastembed: setup ## embed texts with fastembed and the demo's release of that head, unchanged
+	"$(BIN)/python" -m tests.clients.fastembed_release $(RELEASES)
 
 test: setup-dev ## set up and run all tests, in WORKERS processes
 	"$(BIN)/python" -m pytest -n $(WORKERS) --dist worksteal
@@ -99,6 +131,11 @@ test-fast: setup-dev ## the unit tests alone: no builds, no engines
 
 fuzz: setup-dev ## read mutated files of every kind for MINUTES; exit 1 if one crashes, hangs or escapes
 	"$(BIN)/python" -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
+
+test-stores: setup-dev ## push to an S3 server and a registry on this machine, and kill twenty publishers to each
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e '.[stores]'
+	"$(BIN)/python" -m pytest tests/integration/pipeline/remote
+	"$(BIN)/python" -m tests.store_kills
 
 test-gpu: ## on a machine with an NVIDIA GPU: install, build the releases, and run every test that needs it
 	@"$(PYTHON)" -m tests.gpu_run.device

@@ -20,6 +20,7 @@ from pipeline.cli import (
     graph_commands,
     options,
     package_command,
+    remote_commands,
     streams,
     trust_commands,
 )
@@ -91,6 +92,18 @@ app.command(
     epilog="Examples: `distilforge rebuild artifacts/sentiment --recipe recipes/sentiment.toml`; "
     "`distilforge rebuild artifacts/reviews --checkpoint ./my-distilbert --data evaluation.jsonl`"
 )(with_options(trust_commands.rebuild))
+
+
+app.command(epilog="Example: `distilforge push artifacts/sentiment --to s3://models/sentiment`")(
+    remote_commands.push
+)
+app.command(epilog="Example: `distilforge promote s3://models/sentiment 0123456789ab --to stable`")(
+    remote_commands.promote
+)
+app.command(epilog="Example: `distilforge rollback s3://models/sentiment --channel stable`")(
+    remote_commands.rollback
+)
+app.command(epilog="Example: `distilforge prune s3://models/sentiment --keep 5`")(remote_commands.prune)
 
 
 @app.command(name="summary", epilog="Example: `distilforge summary artifacts/*/ --markdown`")
@@ -261,6 +274,24 @@ def bench(context: typer.Context) -> None:
 @app.command(context_settings=FORWARDED, add_help_option=False)
 def run(context: typer.Context) -> None:
     """Answer every row of a file; if a run stops early, the same command continues it."""
+    _forward(context)
+
+
+@app.command(context_settings=FORWARDED, add_help_option=False)
+def pull(context: typer.Context) -> None:
+    """Download a release from a URL, and check every file of it."""
+    _forward(context)
+
+
+@app.command("releases", context_settings=FORWARDED, add_help_option=False)
+def list_releases(context: typer.Context) -> None:
+    """List the versions and channels at a URL."""
+    _forward(context)
+
+
+@app.command(context_settings=FORWARDED, add_help_option=False)
+def serve(context: typer.Context) -> None:
+    """Answer requests over HTTP, many of them in one run of the engine."""
     _forward(context)
 
 

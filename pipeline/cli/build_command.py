@@ -17,6 +17,7 @@ from pipeline.cli.several import Failure
 from pipeline.cli.signature import with_options
 from pipeline.errors import UsageError
 from pipeline.recipe.recipe import DEFAULT_VARIANTS, Recipe
+from pipeline.remote import push
 
 Sources = Annotated[
     list[str],
@@ -40,6 +41,7 @@ def command(until: StageName) -> Callable[..., None]:
         arguments: BuildArguments,
         signing: SigningArguments,
         artifacts: options.Artifacts = options.ARTIFACTS,
+        to: options.Destination = None,
         as_json: options.Json = False,
         verbose: options.Verbose = False,
     ) -> None:
@@ -51,14 +53,22 @@ def command(until: StageName) -> Callable[..., None]:
                     hint="use `distilforge build`",
                 )
 
+            if to is not None:
+                _check_destination(to, until, len(sources))
+
             def read(source: str) -> Recipe:
                 return build_options.recipe(source, arguments)
 
             def build_one(source: str, recipe: Recipe) -> BuildResult:
                 listener.named(recipe.name)
+                if to is not None:
+                    push.check(to, recipe.name, listener.note)
                 built = build(recipe, artifacts, listener, until=until, signer=signer)
                 if until == "publish" and not arguments.variants and not source.endswith(RECIPE_SUFFIX):
                     listener.note(_SMALLER)
+                if to is not None:
+                    pushed = push.push(built.folder, to, listener.note)
+                    listener.note(f"{pushed.version} is at {pushed.url}")
                 _show(built, as_json, listener, verbose)
                 return built
 
@@ -78,6 +88,20 @@ def command(until: StageName) -> Callable[..., None]:
                 raise typer.Exit(code)
 
     return with_options(build_releases)
+
+
+def _check_destination(to: str, until: StageName, sources: int) -> None:
+    """Raise UsageError if no release, or more than one, would go to the URL `to`."""
+    if until != "publish":
+        raise UsageError(
+            f"--to {to} brings a release to a URL, and `distilforge {until}` does not publish one",
+            hint="use `distilforge build`",
+        )
+    if sources > 1 and push.NAME not in to:
+        raise UsageError(
+            f"{sources} releases would go to the same place: --to {to}",
+            hint=f"write {push.NAME} where the release's name belongs, such as --to s3://bucket/{push.NAME}",
+        )
 
 
 def _show(built: BuildResult, as_json: bool, listener: Display, verbose: bool) -> None:

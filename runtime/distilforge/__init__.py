@@ -11,7 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from distilforge import telemetry
-from distilforge.errors import DistilforgeError, EngineError, InputError, ReleaseError, UnavailableError
+from distilforge.errors import (
+    BusyError,
+    DistilforgeError,
+    EngineError,
+    InputError,
+    ReleaseError,
+    UnavailableError,
+)
 from distilforge.opening.open import open_release as open
 from distilforge.session import Session
 
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "Answers",
+    "BusyError",
     "ChosenOption",
     "Classification",
     "DistilforgeError",

@@ -11,6 +11,8 @@ from distilforge.benchmark.run import SECONDS, BenchmarkOptions, forget_release,
 from distilforge.bulk import command as bulk_command
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
 from distilforge.printable import encodable, printable
+from distilforge.remote import command as remote_command
+from distilforge.serve import command as serve_command
 
 PROGRAM = "python -m distilforge"
 INTERRUPTED = 130
@@ -87,6 +89,20 @@ def _run(parsed: argparse.Namespace) -> str:
     return result.to_json() if parsed.json else str(result)
 
 
+def _pull(parsed: argparse.Namespace) -> str:
+    result = remote_command.pull_here(parsed, _tell)
+    return result.to_json() if parsed.json else str(result)
+
+
+def _releases(parsed: argparse.Namespace) -> str:
+    index = remote_command.index_of(parsed.url, _tell)
+    return remote_command.to_json(index) if parsed.json else remote_command.table(index)
+
+
+def _serve(parsed: argparse.Namespace) -> str:
+    return serve_command.serve_here(parsed.release, serve_command.options_of(parsed), _tell)
+
+
 def _tell(line: str) -> None:
     print(printable(line), file=sys.stderr, flush=True)  # noqa: T201 - the only place that prints progress and errors
 
@@ -101,6 +117,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND")
     bulk_command.add_parser(commands, program, _run)
+    remote_command.add_parsers(commands, program, _pull, _releases)
+    serve_command.add_parser(commands, program, _serve)
     bench_parser = commands.add_parser(
         "bench",
         help="time a release's variants on this machine, so that distilforge.open takes the fastest",

@@ -4,6 +4,7 @@ DistilforgeError
 ├── InputError        an argument cannot be used (text too long, wrong shape, unknown option)
 ├── ReleaseError      the release is absent, damaged, too new or not trusted
 ├── UnavailableError  this machine does not have what was asked for (variant, provider, package, device)
+├── BusyError         a batched session has no room or no time for another call
 ├── EngineError       the inference engine failed on input that passed the checks (out of memory, a lost device)
 └── TimingError       a variant that is timed could not be opened, or its process ended
 """
@@ -34,6 +35,10 @@ class UnavailableError(DistilforgeError):
 
 class EngineError(DistilforgeError):
     """The inference engine failed on input that passed the checks, or answered NaN or infinity."""
+
+
+class BusyError(DistilforgeError):
+    """Too many calls of a batched session wait, or one had no answer in time; ask again later."""
 
 
 class TimingError(DistilforgeError):

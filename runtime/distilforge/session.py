@@ -1,8 +1,8 @@
 """A release that is loaded and ready to answer."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,11 @@ from distilforge.text.batching import Batch, batches, pad
 from distilforge.tokenizer import Encoding, Text, Tokenizer
 
 if TYPE_CHECKING:
+    from distilforge.batching.batcher import Batcher
+    from distilforge.batching.options import WhenFull
     from distilforge.cuda.arrays import DeviceArray
+
+S = TypeVar("S", bound="Session")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +148,61 @@ class Session:
             if name not in names:
                 raise InputError(f"there is no input {name!r}", hint=nearest(name, names))
         return engine.run_on_device(feeds)
+
+    def batched(
+        self: S,
+        *,
+        max_delay: float = 0.002,
+        max_tokens: int | None = None,
+        max_padding: float = 0.25,
+        max_waiting: int = 256,
+        timeout: float | None = None,
+        when_full: "WhenFull" = "wait",
+        runs: int = 1,
+    ) -> "Batcher[S]":
+        """Answer the calls of many threads and asyncio tasks together, with options and results as they are.
+
+        `batcher.session` is a session for all threads, and `await batcher.answer(batcher.session, ...)` is for asyncio.
+        Each caller's text is encoded in its own thread; then batches of similar length run together, padded to one
+        length. Close the batcher at the end, or use it in `with` or `async with`.
+
+        Args:
+            max_delay: the longest time in seconds that a request waits for others while the engine is free. With 0,
+                only what arrives during a run is put together.
+            max_tokens: the most tokens of a run, padding included; None is the usual batch of the release at its usual
+                length. A run never has more rows than the release takes.
+            max_padding: the most of a run's tokens that may be padding, from 0 to 1. On a CPU padding costs as much as
+                text; a GPU answers more texts a second in larger runs, so 1 may be better there.
+            max_waiting: the most requests that may wait, and the most calls of `answer` in progress.
+            timeout: the longest time in seconds that a request waits for its answer; None is for ever.
+            when_full: what a request does that finds no room: "wait" for it, or raise the "error" BusyError.
+            runs: how many runs execute at the same time; more than 1 is for engines with several contexts.
+
+        Raises:
+            InputError: an option is out of bounds.
+        """
+        # Imported only for those who call this
+        from distilforge.batching.batcher import Batcher
+        from distilforge.batching.engine import BatchingEngine
+        from distilforge.batching.options import BatchingOptions
+
+        engine = BatchingEngine(
+            self._loaded.engine,
+            BatchingOptions(
+                max_delay=max_delay,
+                max_tokens=self._span("batch").usual * self._span("sequence").usual
+                if max_tokens is None
+                else max_tokens,
+                max_padding=max_padding,
+                max_waiting=max_waiting,
+                timeout=timeout,
+                when_full=when_full,
+                runs=runs,
+            ),
+            manifest=self.manifest,
+            padding={"input_ids": self._loaded.tokenizer.special_id("pad")},
+        )
+        return Batcher(type(self)(replace(self._loaded, engine=engine, reopen=None)), engine)
 
     def encode(self, texts: Sequence[Text], *, truncation: Truncation = "error") -> dict[str, Array]:
         """Encode `texts` as the arrays `input_ids` and `attention_mask`, int64 of shape (texts, tokens).

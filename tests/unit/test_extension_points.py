@@ -55,13 +55,13 @@ ENTRIES = {
 """The modules of each extension point that define an entry."""
 
 FILES_WITH_A_CASE_FOR_EACH_HEAD = (
+    "head_answers.py",
     "integration/conftest.py",
     "integration/runtime/bulk/test_run.py",
     "integration/runtime/test_lightness.py",
     "unit/pipeline/precision/quantized.py",
     "unit/runtime/bulk/test_answering.py",
     "unit/runtime/heads/test_answers.py",
-    "unit/runtime/heads/test_stream.py",
     "unit/validation/test_data.py",
     "validation_runs.py",
 )

@@ -1,6 +1,7 @@
 """Imports point one way, between houses and between rooms."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "release": {"graph", "store"},
         "stages": {"engines", "graph", "passes", "precision", "recipe", "release", "store", "targets"},
         "packages": {"store"},
+        "remote": {"store"},
         "bisection": {"graph", "passes", "precision", "store"},
         "build": {"graph", "recipe", "release", "stages", "store", "targets"},
         "rebuild": {"build", "recipe", "release", "stages", "store"},
@@ -43,6 +45,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "rebuild",
             "recipe",
             "release",
+            "remote",
             "stages",
             "store",
             "targets",
@@ -57,6 +60,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "plugin": set(),
         "printable": set(),
         "status_line": set(),
+        "storage": set(),
         "telemetry": set(),
         "user_cache": set(),
         "versions": set(),
@@ -69,11 +73,22 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "tokenizer": {"json_text", "text"},
         "checks": {"engine", "manifest", "onnx_fields", "tokenizer"},
         "streaming": {"checks"},
-        "session": {"checks", "cuda", "engine", "logits", "manifest", "text", "tokenizer"},
+        "batching": {"checks", "engine", "manifest"},
+        "session": {"batching", "checks", "cuda", "engine", "logits", "manifest", "text", "tokenizer"},
         "heads": {"checks", "logits", "session", "streaming", "text", "tokenizer"},
         "contents": {"manifest", "text"},
         "release": {"checks", "contents", "heads", "layouts", "manifest", "session"},
         "trust": {"contents", "json_text", "manifest", "release"},
+        "remote": {
+            "contents",
+            "json_text",
+            "manifest",
+            "reader",
+            "release",
+            "storage",
+            "trust",
+            "user_cache",
+        },
         "tensorrt": {"checks", "cuda", "engine", "manifest", "user_cache"},
         "records": {"cuda", "manifest", "reader", "user_cache"},
         "openvino": {"checks", "engine", "manifest", "plugin", "user_cache", "versions"},
@@ -116,10 +131,21 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "reader",
             "session",
             "status_line",
+            "storage",
             "streaming",
             "timing",
         },
-        "command_line": {"benchmark", "bulk", "printable"},
+        "serve": {
+            "batching",
+            "checks",
+            "engine",
+            "heads",
+            "json_text",
+            "manifest",
+            "opening",
+            "session",
+        },
+        "command_line": {"benchmark", "bulk", "printable", "remote", "serve"},
         "__main__": {"command_line"},
         "__init__": {"heads", "opening", "session", "telemetry"},
     },
@@ -138,6 +164,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     "bench": {
         "contest": set(),
         "timing_trial": set(),
+        "batching_trial": set(),
         "models": {"contest"},
         "subjects": {"contest", "models"},
         "tables": {"contest"},
@@ -173,7 +200,8 @@ def imported(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in modules(path)}
 
 
-def modules(path: Path) -> set[str]:
+@cache
+def modules(path: Path) -> frozenset[str]:
     """Every module that `path` imports, and every name that it imports from one, dotted."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -181,7 +209,7 @@ def modules(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def files_of(house: str, room: str) -> list[Path]:

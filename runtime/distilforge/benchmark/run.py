@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from distilforge.benchmark import plot
@@ -136,7 +136,7 @@ def summarize(
         name=manifest.name,
         version=manifest.version,
         release=release_identity(manifest),
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         conditions=present_conditions(manifest, threads),
         choices=choices,
         shapes=shapes,

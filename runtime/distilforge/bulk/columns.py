@@ -1,6 +1,5 @@
 """Which columns a head reads and writes: one file per head in distilforge.bulk.heads."""
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
@@ -8,8 +7,7 @@ from typing import ClassVar
 import pyarrow
 
 from distilforge.bulk.rows import Row
-from distilforge.errors import InputError
-from distilforge.registry import nearest
+from distilforge.checks.call_options import check_call_options
 from distilforge.session import Session
 
 ROW = "row"
@@ -61,36 +59,6 @@ def schema(columns: HeadColumns, options: Options) -> pyarrow.Schema:
 
 
 def check_options(session: Session, options: Options) -> dict[str, object]:
-    """The `options` as the session's call takes them; InputError for one that it does not have or take.
-
-    Lists become tuples where the call's default is a tuple.
-    """
+    """The `options` as the session's call takes them; InputError for one that it does not have or take."""
     assert callable(session)
-    parameters = inspect.signature(session.__call__).parameters
-    known = {
-        name: parameter for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY
-    }
-    checked: dict[str, object] = {}
-    for name, value in options.items():
-        if name not in known:
-            raise InputError(
-                f"a session of the head {session.head!r} has no option {name!r:.80}",
-                hint=nearest(name, tuple(known)),
-            )
-        default = known[name].default
-        if isinstance(default, tuple):
-            if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-                raise InputError(
-                    f"the option {name} must be a list of texts, found {value!r:.80}",
-                    hint=f"""for example --option '{name}=["O"]'""",
-                )
-            checked[name] = tuple(value)
-        elif isinstance(default, bool) and not isinstance(value, bool):
-            raise InputError(
-                f"the option {name} must be true or false, found {value!r:.80}", hint=f"--option {name}=true"
-            )
-        else:
-            checked[name] = value
-    # An empty list checks the values
-    session([], **checked)
-    return checked
+    return check_call_options(session, session.head, options)

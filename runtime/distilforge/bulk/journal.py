@@ -22,9 +22,9 @@ import pyarrow
 from distilforge import json_text
 from distilforge.bulk.job import Job
 from distilforge.bulk.rows import Answers
-from distilforge.bulk.storage import Place
 from distilforge.errors import InputError
 from distilforge.reader import Reader
+from distilforge.storage import Place
 
 T = TypeVar("T")
 _JOB = "job.json"

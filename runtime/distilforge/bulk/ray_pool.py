@@ -13,8 +13,8 @@ from distilforge.bulk.answering import AnswererSettings
 from distilforge.bulk.rows import Answers, Batch, batches
 from distilforge.bulk.slot import WorkerSlot
 from distilforge.bulk.source import reading
-from distilforge.bulk.storage import Place
 from distilforge.errors import DistilforgeError, EngineError, UnavailableError
+from distilforge.storage import Place
 
 try:
     import ray

@@ -17,12 +17,12 @@ from distilforge.bulk.pool import answer_in_processes, available_cores
 from distilforge.bulk.progress import Meter, Report
 from distilforge.bulk.rows import Answers, batches
 from distilforge.bulk.source import reading
-from distilforge.bulk.storage import Place
 from distilforge.checks.arguments import check_positive, check_threads
 from distilforge.errors import InputError
 from distilforge.opening.open import open_release
 from distilforge.registry import nearest
 from distilforge.session import Session
+from distilforge.storage import Place
 
 # A part is read into memory as a whole when the output is put together
 _PART_BYTES = 64 << 20

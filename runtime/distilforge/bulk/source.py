@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from distilforge.bulk.columns import HeadColumns
 from distilforge.bulk.formats import Reading, format_of
-from distilforge.bulk.storage import Place
 from distilforge.errors import InputError
+from distilforge.storage import Place
 
 
 @contextmanager

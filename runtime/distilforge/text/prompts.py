@@ -48,7 +48,7 @@ class Prompts:
         """The text of the prompt called `name`, or of the default; InputError if there is no such prompt."""
         if name is None:
             return self.default
-        if name not in self.texts:
+        if not isinstance(name, str) or name not in self.texts:
             raise InputError(
                 f"this release has no prompt called {name!r:.80}",
                 hint=nearest(str(name), tuple(sorted(self.texts))),

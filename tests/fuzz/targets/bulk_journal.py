@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow
 from distilforge.bulk.journal import Finish, Journal
 from distilforge.bulk.rows import Answers
-from distilforge.bulk.storage import Place
 from distilforge.errors import InputError
+from distilforge.storage import Place
 
 from tests.bulk_job import JOB
 from tests.fuzz.mutations import damage, document

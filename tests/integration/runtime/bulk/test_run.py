@@ -13,8 +13,8 @@ import pytest
 from distilforge.bulk.options import RunOptions, RunResult
 from distilforge.bulk.progress import Progress
 from distilforge.bulk.run import run as run_job
-from distilforge.bulk.storage import Place
 from distilforge.errors import InputError, ReleaseError, UnavailableError
+from distilforge.storage import Place
 from typer.testing import CliRunner
 
 from pipeline.cli.app import app

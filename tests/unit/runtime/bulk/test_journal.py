@@ -11,8 +11,8 @@ import pyarrow
 import pytest
 from distilforge.bulk.journal import Finish, Journal, Part
 from distilforge.bulk.rows import Answers
-from distilforge.bulk.storage import Place
 from distilforge.errors import InputError
+from distilforge.storage import Place
 
 from tests.bulk_job import JOB
 

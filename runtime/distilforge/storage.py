@@ -19,6 +19,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 # Signed URLs have their signature behind the question mark
 _QUERY = re.compile(r"(https?://[^\s?'\"]*\?)[^\s'\"]*")
 _HIDDEN = "***"
+_OBJECT_STORES = {"s3", "gs", "abfs", "oci", "oss"}
 
 
 def without_secrets(text: str) -> str:
@@ -36,8 +37,12 @@ class Place:
         can be opened there.
         """
         self._files, self._path = place or _file_system(url)
+        self.file_system, self.path = self._files, self._path
+        """The file system, and the path on it, for what only some file systems can do."""
         self.is_local = isinstance(self._files, LocalFileSystem)
         """Whether it is on a file system of this machine, where a rename is atomic."""
+        self.is_on_web = "https" in self._files.protocol
+        """Whether it is on a web server."""
         self.address: str = self._files.unstrip_protocol(self._path) if self.is_local else url
         """The URL with its credentials, for another process; it is not to be shown or kept."""
         self.url = without_secrets(self.address)
@@ -56,12 +61,12 @@ class Place:
 
     def is_link(self) -> bool:
         """Whether it is a link on a file system of this machine."""
-        with _storage_errors(self.url, "read"):
+        with storage_errors(self.url, "read"):
             return self.is_local and Path(self._path).is_symlink()
 
     def is_folder(self) -> bool:
         """Whether it is a folder on a file system of this machine; object stores do not have folders."""
-        with _storage_errors(self.url, "read"):
+        with storage_errors(self.url, "read"):
             return self.is_local and Path(self._path).is_dir()
 
     def is_same(self, other: "Place") -> bool:
@@ -75,7 +80,7 @@ class Place:
 
     def size_bytes(self) -> int | None:
         """The file's size; None if there is no file."""
-        with _storage_errors(self.url, "read"):
+        with storage_errors(self.url, "read"):
             # Another process or machine may have changed what fsspec has listed
             self._files.invalidate_cache()
             try:
@@ -87,18 +92,23 @@ class Place:
 
     def modified(self) -> str:
         """When the file was changed, or a tag of its content; empty if the file system says neither."""
-        with _storage_errors(self.url, "read"):
+        with storage_errors(self.url, "read"):
             try:
                 return str(self._files.modified(self._path).isoformat())
             except NotImplementedError:
                 return str(self._files.info(self._path).get("ETag", ""))
 
     @contextmanager
-    def reader(self) -> Iterator[BinaryIO]:
-        """The file, opened to be read; InputError for whatever the file system refuses."""
-        with _storage_errors(self.url, "read"):
-            opened: BinaryIO = self._files.open(self._path, "rb")
-        with _storage_errors(self.url, "read", OSError), opened:
+    def reader(self, *, from_start_to_end: bool = False) -> Iterator[BinaryIO]:
+        """The file, opened to be read; InputError for whatever the file system refuses.
+
+        Some web servers only have whole files: of those, `from_start_to_end` reads one whose pieces are read in order.
+        """
+        # To other file systems the option means something else
+        options = {"block_size": 0} if from_start_to_end and self.is_on_web else {}
+        with storage_errors(self.url, "read"):
+            opened: BinaryIO = self._files.open(self._path, "rb", **options)
+        with storage_errors(self.url, "read", OSError), opened:
             yield opened if self.is_local else cast("BinaryIO", io.BufferedReader(_StorageFile(opened)))
 
     def read(self) -> bytes | None:
@@ -108,17 +118,33 @@ class Place:
         with self.reader() as file:
             return file.read()
 
+    def read_at_most(self, most_bytes: int) -> bytes | None:
+        """The file's content, or its first `most_bytes` + 1 bytes if it has more; None if there is no file."""
+        with storage_errors(self.url, "read"):
+            self._files.invalidate_cache()
+            try:
+                content: bytes = self._files.cat_file(self._path, start=0, end=most_bytes + 1)
+            except FileNotFoundError:
+                return None
+        return content
+
     @contextmanager
     def writer(self) -> Iterator[BinaryIO]:
         """The new file, opened to be written; it may be visible, in part, before the context ends."""
-        with _storage_errors(self.url, "written"):
-            self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
+        with storage_errors(self.url, "written"):
+            self.make_parent()
             if self.is_local:
                 # Somebody may have put a link there, to a file that must not be written
                 Path(self._path).unlink(missing_ok=True)
             opened: BinaryIO = self._files.open(self._path, "xb" if self.is_local else "wb")
-        with _storage_errors(self.url, "written", OSError), opened:
+        with storage_errors(self.url, "written", OSError), opened:
             yield opened
+
+    def make_parent(self) -> None:
+        """Make the folder that the file is in; object stores have none, and would get a bucket of a mistyped name."""
+        protocols = self._files.protocol
+        if not _OBJECT_STORES & set((protocols,) if isinstance(protocols, str) else protocols):
+            self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
 
     def write(self, content: bytes) -> None:
         """Write the whole file."""
@@ -127,12 +153,12 @@ class Place:
 
     def replace(self, new: "Place") -> None:
         """Give this file the content of `new`, at once and by a rename; both must be local."""
-        with _storage_errors(self.url, "written"):
+        with storage_errors(self.url, "written"):
             Path(new._path).replace(self._path)
 
     def names(self) -> tuple[str, ...]:
         """The names of the files in this folder, sorted; none if there is no folder."""
-        with _storage_errors(self.url, "read"):
+        with storage_errors(self.url, "read"):
             self._files.invalidate_cache()
             try:
                 paths: list[str] = self._files.ls(self._path, detail=False)
@@ -143,8 +169,15 @@ class Place:
     def remove(self) -> None:
         """Remove the file, if there is one."""
         if self.size_bytes() is not None:
-            with _storage_errors(self.url, "removed"):
+            with storage_errors(self.url, "removed"):
                 self._files.rm_file(self._path)
+
+    def remove_folder(self) -> None:
+        """Remove the folder and everything in it, if there is one."""
+        with storage_errors(self.url, "removed"):
+            self._files.invalidate_cache()
+            if self._files.exists(self._path):
+                self._files.rm(self._path, recursive=True)
 
     def _neighbour(self, suffix: str) -> "Place":
         return Place(f"{self.address}{suffix}", (self._files, f"{self._path}{suffix}"))
@@ -199,7 +232,7 @@ def _file_system(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
 
 
 @contextmanager
-def _storage_errors(url: str, verb: str, errors: type[Exception] = Exception) -> Iterator[None]:
+def storage_errors(url: str, verb: str, errors: type[Exception] = Exception) -> Iterator[None]:
     """Raise `errors` as InputError.
 
     Every file system has errors of its own, so that all are caught where only calls of fsspec are inside.

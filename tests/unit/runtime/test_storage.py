@@ -6,8 +6,8 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from distilforge.bulk.storage import Place, without_secrets
 from distilforge.errors import InputError, UnavailableError
+from distilforge.storage import Place, without_secrets
 
 
 def test_a_path_and_its_url_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

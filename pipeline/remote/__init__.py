@@ -1,0 +1,1 @@
+"""Releases on another machine: pushing them, naming them by channels, and removing old ones."""

@@ -1,0 +1,31 @@
+"""Brings a release to a URL: `distilforge push` and `distilforge build --to`."""
+
+from pathlib import Path
+
+from distilforge.remote.retries import Tell
+
+from pipeline.remote.files import shipment
+from pipeline.remote.find import find_publisher
+from pipeline.remote.publisher import Push
+
+NAME = "{name}"
+"""What stands for the release's name in a URL."""
+
+
+def push(folder: Path, to: str, tell: Tell) -> Push:
+    """Bring the release in `folder` to the URL `to`, in which `{name}` stands for the release's name.
+
+    Raises ReleaseError if the release is not whole, and what the methods of `Publisher` raise.
+    """
+    release = shipment(folder)
+    return find_publisher(address(to, release.manifest.name), tell).push(release)
+
+
+def check(to: str, name: str, tell: Tell) -> None:
+    """Raise an error if the release `name` could not be pushed to `to` now; a build asks before it begins."""
+    find_publisher(address(to, name), tell).check(name)
+
+
+def address(to: str, name: str) -> str:
+    """The URL of the release `name`."""
+    return to.replace(NAME, name)

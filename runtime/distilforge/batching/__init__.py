@@ -1,0 +1,1 @@
+"""Answer the calls of many threads and tasks together: `session.batched()`."""

@@ -1,0 +1,1 @@
+"""Releases on another machine: what a store holds, and how a release is taken from it."""

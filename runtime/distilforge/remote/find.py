@@ -1,0 +1,33 @@
+"""The store at a URL, by its protocol."""
+
+from distilforge.errors import InputError, UnavailableError
+from distilforge.remote.store import Store
+
+PACKAGES = ("fsspec", "oras", "requests")
+"""The packages that are needed by one kind of store or the other."""
+
+
+def find_store(url: str) -> Store:
+    """The store at `url`.
+
+    Raises UnavailableError if the protocol needs a package that is not installed, and InputError if there cannot be
+    a store.
+    """
+    if not url:
+        raise InputError("the URL of the store is empty", hint="for example s3://bucket/sentiment")
+    extra = "oci" if url.startswith("oci://") else "remote"
+    try:
+        if extra == "oci":
+            from distilforge.remote.oci import OciStore
+
+            return OciStore(url)
+        from distilforge.remote.folder import FolderStore
+
+        return FolderStore(url)
+    except ModuleNotFoundError as cause:
+        if cause.name not in PACKAGES:
+            raise
+        raise UnavailableError(
+            f"releases at {url!r:.200} need {cause.name}, which is not installed",
+            hint=f"pip install 'distilforge[{extra}]'",
+        ) from cause

@@ -1,0 +1,44 @@
+"""One process at a time."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_POLL_SECONDS = 0.2
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Wait until no other process is in a context of the file `path`, which is made and stays.
+
+    The operating system ends the context of a process that is killed.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not _lock(descriptor):
+            time.sleep(_POLL_SECONDS)
+        yield
+    finally:
+        # Closing ends the lock
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock the file, unless another process has."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    # Windows reports another process's lock as PermissionError
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

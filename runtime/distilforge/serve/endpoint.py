@@ -1,0 +1,94 @@
+"""A path of the service, with what OpenAPI says about it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from distilforge.serve.adapter import Json
+
+Handler = Callable[[Request], Awaitable[Response]]
+_ERRORS = {
+    "413": "The body or the list of inputs is too large.",
+    "422": "The request cannot be used; the message has the value, its bound and a hint.",
+    "429": "Too many requests are in progress; Retry-After says when to ask again.",
+    "500": "The engine failed on an input that passed the checks.",
+    "503": "The service stops; Retry-After says when to ask again.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A path and its handler."""
+
+    path: str
+    """The path, with parameters in braces."""
+    method: str
+    """GET or POST."""
+    handler: Handler
+    """Answers a request; raises a DistilforgeError for one that it cannot answer."""
+    summary: str
+    """What it does, in a line."""
+    example: Json = None
+    """A body that it takes; None for GET."""
+    result: Json = None
+    """The schema of its result; None for any JSON."""
+
+    @property
+    def route(self) -> Route:
+        """The route for Starlette."""
+        return Route(self.path, self.handler, methods=[self.method])
+
+
+def openapi(title: str, version: str, endpoints: Sequence[Endpoint]) -> Json:
+    """The OpenAPI document of the endpoints."""
+    paths: dict[str, dict[str, Json]] = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": title,
+            "version": version,
+            "description": "A DistilBERT release, served by distilforge.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {
+                "Error": {
+                    "type": "object",
+                    "required": ["error", "error_type"],
+                    "properties": {"error": {"type": "string"}, "error_type": {"type": "string"}},
+                }
+            }
+        },
+    }
+
+
+def _operation(endpoint: Endpoint) -> Json:
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    operation: dict[str, Json] = {
+        "summary": endpoint.summary,
+        "responses": {
+            "200": {
+                "description": "The result.",
+                "content": {"application/json": {"schema": endpoint.result or {}}},
+            }
+        },
+    }
+    names = [part.strip("{}") for part in endpoint.path.split("/") if part.startswith("{")]
+    if names:
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+    if endpoint.example is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": {"type": "object"}, "example": endpoint.example}},
+        }
+        responses = operation["responses"]
+        assert isinstance(responses, dict)
+        responses |= {status: {"description": text, "content": error} for status, text in _ERRORS.items()}
+    return operation

@@ -1,0 +1,52 @@
+"""Errors as responses, in the form that clients of text-embeddings-inference and Triton read."""
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from distilforge.errors import BusyError, DistilforgeError, InputError, UnavailableError
+from distilforge.serve.limits import TooLargeError
+from distilforge.serve.routes.open_inference import UnknownModelError
+
+RETRY_SECONDS = 1
+"""When to ask again; a queue of requests takes about as long."""
+_logger = logging.getLogger("distilforge")
+# The first class that fits counts
+_STATUS: tuple[tuple[type[DistilforgeError], int, str], ...] = (
+    (TooLargeError, 413, "validation"),
+    (UnknownModelError, 404, "validation"),
+    (InputError, 422, "validation"),
+    (BusyError, 429, "overloaded"),
+    (UnavailableError, 503, "unhealthy"),
+    (DistilforgeError, 500, "backend"),
+)
+_RETRIED = (429, 503)
+# nginx's status for a client that went away; nobody reads it
+_CLOSED = 499
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The response to a request that raised one of this package's errors."""
+    assert isinstance(error, DistilforgeError)
+    status, kind = next((status, kind) for base, status, kind in _STATUS if isinstance(error, base))
+    if status >= 500:
+        _logger.error("%s %s: %s", request.method, request.url.path, error.message)
+    hint = f" ({error.hint})" if error.hint else ""
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status in _RETRIED else None
+    return JSONResponse({"error": f"{error.message}{hint}", "error_type": kind}, status, headers)
+
+
+async def answer_unknown_path(request: Request, error: Exception) -> Response:
+    """The response to a path or method that the service does not have."""
+    assert isinstance(error, HTTPException)
+    message = (
+        f"{request.method} {request.url.path[:200]}: {error.detail} (GET /openapi.json lists what there is)"
+    )
+    return JSONResponse({"error": message, "error_type": "validation"}, error.status_code, error.headers)
+
+
+async def answer_closed(request: Request, error: Exception) -> Response:
+    """What is logged of a request whose client went away."""
+    return Response(status_code=_CLOSED)

@@ -1,0 +1,1 @@
+"""Kills publishers at random moments, and looks what readers see afterwards."""

@@ -1,0 +1,202 @@
+"""Pushing, promoting, rolling back and pruning in a folder."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import fsspec
+import pytest
+from distilforge.errors import InputError, ReleaseError, UnavailableError
+from distilforge.storage import Place
+
+from pipeline.errors import MissingError, UsageError
+from pipeline.remote import folder as folder_module
+from pipeline.remote.files import shipment
+from pipeline.remote.find import find_publisher
+from pipeline.remote.folder import FolderPublisher
+from pipeline.remote.pointer import find_pointer
+from pipeline.remote.push import address, check, push
+from tests.runtime_release import read_manifest, write_manifest
+from tests.signed_release import sign, write_key
+from tests.stores import Shop, small_release
+
+
+def folders(shop: Shop) -> set[str]:
+    return {name for name in Place(shop.url).names() if not name.startswith(("index", "."))}
+
+
+def test_a_push_is_listed_and_the_same_again_is_not_sent(shop: Shop) -> None:
+    release = small_release(shop.folder, 1)
+    first = shop.push(release)
+    assert (first.new, first.latest, first.version) == (True, True, release.name)
+    before = shop.index()
+    second = shop.push(release)
+    assert (second.new, second.latest) == (False, True)
+    assert shop.index() == before
+    assert len(folders(shop)) == 1
+
+
+def test_a_signature_makes_a_new_push_of_the_version(shop: Shop, tmp_path: Path) -> None:
+    release = small_release(shop.folder, 1)
+    shop.push(release)
+    assert not shop.index().releases[0].signed
+    sign(release, write_key(tmp_path / "keys"))
+    assert shop.push(release).new
+    (stored,) = shop.index().releases
+    assert stored.signed
+    # Somebody may read the old folder just now
+    assert len(folders(shop)) == 2
+
+
+def test_a_release_that_is_not_whole_is_not_pushed(shop: Shop) -> None:
+    release = small_release(shop.folder, 1)
+    (release / "onnx" / "model.onnx").write_bytes(b"x")
+    with pytest.raises(ReleaseError, match="is damaged"):
+        shop.push(release)
+    assert folders(shop) == set()
+
+
+def test_a_release_that_changes_meanwhile_is_not_listed(shop: Shop) -> None:
+    release = small_release(shop.folder, 1)
+    checked = shipment(release)
+    content = bytearray((release / "onnx" / "model.onnx").read_bytes())
+    content[0] ^= 1
+    (release / "onnx" / "model.onnx").write_bytes(content)
+    with pytest.raises(ReleaseError, match="changed while it was pushed"):
+        shop.publisher().push(checked)
+    with pytest.raises(InputError, match="there are no releases"):
+        shop.pull()
+
+
+def test_a_place_has_one_release(shop: Shop) -> None:
+    shop.push_new(1)
+    other = small_release(shop.folder, 2)
+    manifest = read_manifest(other)
+    write_manifest(other, replace(manifest, name="other"))
+    with pytest.raises(UsageError, match="has the release 'small', and this one is 'other'") as raised:
+        shop.push(other)
+    assert "{name}" in raised.value.hint
+    with pytest.raises(UsageError, match="'other'"):
+        shop.publisher().check("other")
+
+
+def test_promote_roll_back_and_prune(shop: Shop) -> None:
+    versions = [shop.push_new(number) for number in range(5)]
+    publisher = shop.publisher()
+    assert publisher.promote(versions[0], "stable").before is None
+    assert publisher.promote(versions[1], "stable").before == versions[0]
+    pruning = publisher.prune(1)
+    assert pruning.removed == (versions[2],)
+    assert set(pruning.protected) == {versions[0], versions[1], versions[3]}
+    assert {name[:12] for name in folders(shop)} == set(versions) - {versions[2]}
+    assert publisher.rollback("stable").version == versions[0]
+    assert shop.pull(channel="stable").version == versions[0]
+    assert shop.pull(version=versions[3]).version == versions[3]
+    with pytest.raises(InputError, match=versions[2]):
+        shop.pull(version=versions[2])
+
+
+def test_a_pruner_removes_old_leftovers_and_nothing_else(shop: Shop) -> None:
+    version = shop.push_new(1)
+    old, new = (
+        f"{version}-{datetime.now(UTC) - age:%Y%m%dT%H%M%SZ}-0123abcd"
+        for age in (timedelta(hours=25), timedelta(hours=1))
+    )
+    root = Place(shop.url)
+    for name in (old, new, "somebody-elses"):
+        root.inside(f"{name}/config.json").write(b"{}")
+    assert shop.publisher().prune(1).leftovers == 1
+    assert folders(shop) == {shop.index().releases[0].location, new, "somebody-elses"}
+
+
+def test_a_push_that_took_too_long_is_not_listed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "_LONGEST_PUSH", timedelta(0))
+    with pytest.raises(UnavailableError, match="took more than 0:00:00, and is not listed"):
+        shop.push_new(1)
+
+
+def test_a_release_that_is_removed_while_it_is_pushed_again(shop: Shop) -> None:
+    release = small_release(shop.folder, 0)
+    shop.push(release)
+    publisher = shop.publisher()
+    assert isinstance(publisher, FolderPublisher)
+    read = publisher._read
+    reads = []
+
+    def read_and_prune() -> object:
+        present = read()
+        reads.append(1)
+        if len(reads) == 1:
+            shop.push_new(1)
+            shop.push_new(2)
+            shop.publisher().prune(1)
+        return present
+
+    publisher._read = read_and_prune  # type: ignore[method-assign, assignment]
+    with pytest.raises(ReleaseError, match=r"was removed from .* while it was pushed"):
+        publisher.push(shipment(release))
+
+
+def test_every_one_of_several_publishers_is_listed(shop: Shop) -> None:
+    """Eight at once: each index is made from the one before, so none is lost."""
+    releases = [small_release(shop.folder, number) for number in range(8)]
+    with ThreadPoolExecutor(len(releases)) as pool:
+        pushes = list(pool.map(shop.push, releases))
+    assert all(push.new for push in pushes)
+    index = shop.index()
+    assert {stored.version for stored in index.releases} == {release.name for release in releases}
+    history = [index.channels["latest"].version, *index.channels["latest"].history]
+    assert sorted(history) == sorted(release.name for release in releases)
+
+
+def test_of_two_writers_one_wins(shop: Shop) -> None:
+    place = Place(shop.url).inside("index.json")
+    pointer = find_pointer(place)
+    assert pointer.read(100) == (None, "")
+    assert pointer.replace(b"first", "")
+    assert not pointer.replace(b"other", "")
+    content, token = pointer.read(100)
+    assert content == b"first"
+    assert pointer.replace(b"second", token)
+    assert not pointer.replace(b"third", token)
+    assert pointer.read(100)[0] == b"second"
+
+
+def test_a_damaged_index_is_not_replaced(shop: Shop) -> None:
+    place = Place(shop.url).inside("index.json")
+    place.write(b'{"name": 7}')
+    with pytest.raises(ReleaseError, match="must be text, found 7"):
+        shop.push_new(1)
+    assert place.read() == b'{"name": 7}'
+
+
+def test_a_lock_that_stays_is_named() -> None:
+    from pipeline.remote.locked_pointer import LockedPointer
+
+    files = fsspec.filesystem("memory")
+    files.pipe_file("/locked/index.json.lock", b"somebody on a host")
+    try:
+        pointer = LockedPointer(Place("memory://locked/index.json"), wait_seconds=0.0)
+        with pytest.raises(UnavailableError, match="written by somebody on a host") as raised:
+            pointer.replace(b"x", "")
+        assert "remove that file" in raised.value.hint
+    finally:
+        files.rm("/locked", recursive=True)
+
+
+def test_the_name_in_a_url(tmp_path: Path) -> None:
+    said: list[str] = []
+    pushed = push(small_release(tmp_path, 1), f"{tmp_path}/stores/{{name}}", said.append)
+    assert pushed.url == f"file://{tmp_path}/stores/small"
+    assert json.loads((tmp_path / "stores" / "small" / "index.json").read_text())["name"] == "small"
+    check(f"{tmp_path}/stores/{{name}}", "small", said.append)
+    assert address("s3://bucket/{name}", "a") == "s3://bucket/a"
+
+
+def test_a_missing_package_is_an_error_of_the_pipeline() -> None:
+    with pytest.raises(MissingError, match="needs a package that is not installed"):
+        find_publisher("oss://bucket/a", print)
+    with pytest.raises(UsageError, match="is empty"):
+        find_publisher("", print)

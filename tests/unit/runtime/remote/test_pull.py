@@ -1,0 +1,294 @@
+"""Pulling: whole, checked and at once, or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Thread
+
+import distilforge
+import pytest
+from distilforge.errors import InputError, ReleaseError, UnavailableError
+from distilforge.manifest import FileRecord
+from distilforge.release import verify
+from distilforge.remote import pull as pull_module
+from distilforge.remote.download import cache_folder
+from distilforge.remote.folder import FolderStore
+from distilforge.remote.index import StoredRelease
+from distilforge.storage import Place
+
+from tests.runtime_release import copied
+from tests.signed_release import sign, write_key
+from tests.stores import Shop, names_in, small_release
+
+
+def stored_file(shop: Shop, name: str) -> Place:
+    """A file of the last release in the store."""
+    return Place(shop.url).inside(f"{shop.index().releases[-1].location}/{name}")
+
+
+def test_what_is_pulled_is_what_was_pushed(shop: Shop) -> None:
+    release = small_release(shop.folder, 1)
+    shop.push(release)
+    result = shop.pull()
+    assert Path(result.folder) == shop.folder / "pulled" / release.name
+    assert names_in(Path(result.folder)) == names_in(release)
+    assert verify(Path(result.folder)).version == release.name
+    assert (shop.folder / "pulled" / "latest").readlink() == Path(release.name)
+    assert result.downloaded_bytes == result.bytes == shop.index().releases[0].bytes
+    assert {path.name for path in (shop.folder / "pulled").iterdir()} == {release.name, "latest"}
+
+
+def test_an_application_opens_what_was_pulled(shop: Shop) -> None:
+    release = copied("sequence_classification", shop.folder / "release")
+    shop.push(release)
+    shop.pull()
+    assert distilforge.open(shop.folder / "pulled")("good movie") == distilforge.open(release)("good movie")
+
+
+def test_a_second_pull_downloads_only_what_is_new(shop: Shop) -> None:
+    shop.push_new(1)
+    shop.pull()
+    assert shop.pull().downloaded_bytes == 0
+    shop.push_new(2)
+    second = shop.pull()
+    # Configuration, tokenizer, one graph and README are the same; model.onnx and the manifest are not
+    assert 0 < second.downloaded_bytes < second.bytes
+    shutil.rmtree(shop.folder / "pulled")
+    assert shop.pull().downloaded_bytes == 0
+
+
+def test_channels_and_versions(shop: Shop) -> None:
+    first, second = shop.push_new(1), shop.push_new(2)
+    shop.publisher().promote(first, "stable")
+    assert shop.pull().version == second
+    assert shop.pull(channel="stable").version == first
+    assert shop.pull(version=second).version == second
+    with pytest.raises(InputError, match="does not have the channel 'beta'") as raised:
+        shop.pull(channel="beta")
+    assert "latest, stable" in raised.value.hint
+    with pytest.raises(InputError, match="does not have the version '0123'") as raised:
+        shop.pull(version="0123")
+    assert first in raised.value.hint
+    with pytest.raises(InputError, match="a channel or a version, found both"):
+        shop.pull(channel="stable", version=first)
+
+
+def test_nothing_is_there(shop: Shop) -> None:
+    with pytest.raises(InputError, match="there are no releases at") as raised:
+        shop.pull()
+    assert "distilforge push" in raised.value.hint
+
+
+@pytest.mark.parametrize("name", ["onnx/model.onnx", "manifest.json", "README.md"])
+@pytest.mark.parametrize("kind", ["changed", "longer", "shorter", "absent"])
+def test_a_tampered_file_is_refused(shop: Shop, name: str, kind: str) -> None:
+    shop.push_new(1)
+    place = stored_file(shop, name)
+    content = place.read() or b""
+    if kind == "absent":
+        place.remove()
+    else:
+        place.write(
+            {"changed": b"\x7f" + content[1:], "longer": content + b"x", "shorter": content[:-1]}[kind]
+        )
+    errors = {"changed": "SHA-256", "longer": "has more", "shorter": "ended after", "absent": "is damaged"}
+    with pytest.raises((ReleaseError, InputError, UnavailableError), match=errors[kind]):
+        shop.pull()
+    assert names_in(shop.folder / "pulled") == set()
+    # What is whole is kept for the next pull, and what is not is not mistaken for it
+    place.write(content)
+    assert shop.pull().version == shop.index().releases[0].version
+
+
+def test_another_manifest_than_the_index_says(shop: Shop) -> None:
+    shop.push_new(1)
+    index = json.loads(Place(shop.url).inside("index.json").read() or b"")
+    index["name"] = index["releases"][0]["name"] = "other"
+    Place(shop.url).inside("index.json").write(json.dumps(index).encode())
+    with pytest.raises(ReleaseError, match=r"lists 'other' .* is that of 'small'"):
+        shop.pull()
+
+
+def test_a_signature_is_checked(shop: Shop, tmp_path: Path) -> None:
+    key, other = write_key(tmp_path / "keys"), write_key(tmp_path / "others")
+    release = small_release(shop.folder, 1)
+    shop.push(release)
+    with pytest.raises(ReleaseError, match="is not signed"):
+        shop.pull(key=key.public)
+    sign(release, key, order=3)
+    shop.push(release)
+    assert shop.pull(key=key.public).signer.startswith("the key ")
+    assert (shop.folder / "pulled" / release.name / "statement.intoto.json").is_file()
+    with pytest.raises(ReleaseError, match="is by the key"):
+        shop.pull(key=other.public)
+    shop.forget()
+    with pytest.raises(ReleaseError, match="is by the key"):
+        shop.pull(key=other.public)
+    assert names_in(shop.folder / "pulled") == set()
+
+
+def test_a_damaged_copy_is_replaced(shop: Shop) -> None:
+    version = shop.push_new(1)
+    shop.pull()
+    graph = shop.folder / "pulled" / version / "onnx" / "model.onnx"
+    graph.write_bytes(b"x")
+    assert shop.pull().downloaded_bytes == 0
+    assert verify(shop.folder / "pulled" / version)
+
+
+def test_a_damaged_cache_is_downloaded_again(shop: Shop) -> None:
+    shop.push_new(1)
+    shop.pull()
+    shutil.rmtree(shop.folder / "pulled")
+    for path in cache_folder().iterdir():
+        if path.name != "lock":
+            content = bytearray(path.read_bytes())
+            content[-1] ^= 1
+            path.write_bytes(content)
+    result = shop.pull()
+    assert result.downloaded_bytes == result.bytes
+    assert any("in the cache is damaged" in line for line in shop.said)
+
+
+class Interrupted(FolderStore):
+    """A store whose connection breaks after some bytes of each request."""
+
+    def __init__(self, url: str, after_bytes: int, times: int, cause: type[Exception]) -> None:
+        super().__init__(url)
+        self.is_local = False
+        self.after_bytes, self.times, self.cause = after_bytes, times, cause
+        self.offsets: list[int] = []
+
+    def pieces(self, release: StoredRelease, name: str, record: FileRecord, offset: int) -> Iterator[bytes]:
+        content = b"".join(super().pieces(release, name, record, offset))
+        if not name.endswith("model.onnx"):
+            yield content
+            return
+        self.offsets.append(offset)
+        if self.times:
+            self.times -= 1
+            yield content[: self.after_bytes]
+            raise InputError("the connection broke") from self.cause()
+        yield content
+
+
+def test_an_interrupted_download_continues(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = shop.push_new(1)
+    store = Interrupted(shop.url, 1_000, 3, ConnectionError)
+    monkeypatch.setattr(pull_module, "find_store", lambda _: store)
+    assert shop.pull().version == version
+    assert store.offsets == [0, 1_000, 2_000, 3_000]
+    assert any("the connection broke; continuing in 1 s" in line for line in shop.said)
+
+
+def test_the_next_pull_continues_too(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.push_new(1)
+    store = Interrupted(shop.url, 1_000, 4, ConnectionError)
+    monkeypatch.setattr(pull_module, "find_store", lambda _: store)
+    with pytest.raises(UnavailableError, match=r"tried 4 times, 4,000 of 16,000 bytes") as raised:
+        shop.pull()
+    assert "continues where it was" in raised.value.hint
+    assert names_in(shop.folder / "pulled") == set()
+    shop.pull()
+    assert store.offsets[-1] == 4_000
+
+
+def test_a_part_of_something_else_is_started_again(shop: Shop) -> None:
+    shop.push_new(1)
+    store, release = FolderStore(shop.url), shop.index().releases[0]
+    manifest = json.loads(b"".join(store.pieces(release, "manifest.json", release.manifest, 0)))
+    sha256 = manifest["files"]["onnx/model.onnx"]["sha256"]
+    cache_folder().mkdir(parents=True)
+    (cache_folder() / f"{sha256}.part").write_bytes(b"something else")
+    shop.pull()
+    assert any("does not fit, starting again" in line for line in shop.said)
+
+
+def test_a_request_that_no_new_try_helps(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.push_new(1)
+    store = Interrupted(shop.url, 1_000, 9, PermissionError)
+    monkeypatch.setattr(pull_module, "find_store", lambda _: store)
+    with pytest.raises(InputError, match="the connection broke"):
+        shop.pull()
+    assert store.offsets == [0]
+
+
+def test_a_version_that_is_pruned_meanwhile(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The channel names another version then, and that is pulled."""
+    shop.push_new(1)
+
+    class Pruned(FolderStore):
+        reads = 0
+
+        def pieces(
+            self, release: StoredRelease, name: str, record: FileRecord, offset: int
+        ) -> Iterator[bytes]:
+            self.reads += 1
+            if self.reads == 2:
+                shop.push_new(2)
+                shop.push_new(3)
+                shop.publisher().prune(1)
+            return super().pieces(release, name, record, offset)
+
+    store = Pruned(shop.url)
+    monkeypatch.setattr(pull_module, "find_store", lambda _: store)
+    assert shop.pull().version == shop.index().releases[-1].version
+    assert any("looking again" in line for line in shop.said)
+
+
+def test_what_is_in_the_way(shop: Shop) -> None:
+    shop.push_new(1)
+    (shop.folder / "pulled" / "latest").mkdir(parents=True)
+    with pytest.raises(InputError, match="is a folder, and has to be a link"):
+        shop.pull()
+    shutil.rmtree(shop.folder / "pulled")
+    (shop.folder / "pulled").write_bytes(b"")
+    with pytest.raises(InputError, match="cannot be written"):
+        shop.pull()
+
+
+def test_a_full_disk_is_said_before(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.push_new(1)
+    usage = shutil.disk_usage(shop.folder)._replace(free=1 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(
+        UnavailableError, match=r"bytes to download, and the disk of .* has 1,048,576 bytes left"
+    ):
+        shop.pull()
+
+
+def test_leftovers_of_killed_pulls_go(shop: Shop) -> None:
+    shop.push_new(1)
+    old, new = shop.folder / "pulled" / ".pull-old", shop.folder / "pulled" / ".pull-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    shop.pull()
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_web_server_that_only_has_whole_files(shop: Shop, tmp_path: Path) -> None:
+    if find_spec("aiohttp") is None or not shop.url.startswith("/"):
+        pytest.skip("needs aiohttp, and the store in a folder")
+    version = shop.push_new(1)
+    sha256 = verify(tmp_path / version).files["onnx/model.onnx"].sha256
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        shop.url = f"http://127.0.0.1:{server.server_address[1]}/store"
+        try:
+            assert shop.pull().version == version
+            whole = cache_folder() / sha256
+            (cache_folder() / f"{sha256}.part").write_bytes(whole.read_bytes()[:5_000])
+            whole.unlink()
+            shutil.rmtree(tmp_path / "pulled")
+            assert shop.pull().downloaded_bytes == 11_000
+            with pytest.raises(InputError, match="there are no releases"):
+                FolderStore(f"{shop.url}/nothing").find(channel=None, version=None)
+        finally:
+            server.shutdown()
