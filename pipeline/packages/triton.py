@@ -51,9 +51,8 @@ def write_triton(request: PackageRequest, folder: Path) -> PackageContents:
         self_test=("python", "self_test.py"),
         needs=("Python with `tritonclient[grpc]`, `numpy` and `tokenizers`",),
         limits=(
-            "The self-test parses every config.pbtxt by Triton's own schema and runs the tokenizer. The backend for "
-            f"{'TensorRT' if is_plan else 'ONNX Runtime'} is in Triton's container alone, and was not run; "
-            "`self_test.py --url` asks a server that runs.",
+            "The self-test parses every config.pbtxt by Triton's own schema and runs the tokenizer. Triton itself was "
+            "not run; `self_test.py --url` asks a server that runs.",
             "Triton batches requests of one length only.",
         ),
     )
