@@ -34,7 +34,7 @@ PYTHONS ?=
 EXTRAS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients clients-js clients-fastembed wheels wheels-check test test-fast test-gpu test-ray test-stores fuzz lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients clients-js clients-fastembed wheels wheels-check packages packages-offline packages-aarch64 packages-triton test test-fast test-gpu test-ray test-stores fuzz lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -99,6 +99,19 @@ wheels: $(VENV_TARGET)/bin/python ## build the wheels of the runtime and of the 
 # Not a part of the tests: the extras are several gigabytes
 wheels-check: setup wheels ## install the runtime's wheel into other Pythons and with each extra alone, and answer with it
 	"$(BIN)/python" -m tests.clients.wheels $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(EXTRAS),--extras $(EXTRAS)) $(RELEASES)
+
+packages: releases ## make every kind of package of the demo's releases, test them, and write docs/packages.md
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt 'tritonclient[grpc]'
+	"$(BIN)/python" -m demo.package_table $(RELEASES)
+
+packages-offline: setup ## install an archive of the sentiment release with the network taken away, as root
+	"$(BIN)/python" -m tests.clients.offline "$(ARTIFACTS)/sentiment"
+
+packages-aarch64: setup ## run an archive of the sentiment release on an emulated aarch64 processor: Debian, as root
+	"$(BIN)/python" -m tests.clients.aarch64 "$(ARTIFACTS)/sentiment"
+
+packages-triton: setup ## serve a Triton package with the server that nvidia-pytriton bundles, and ask it with texts
+	"$(BIN)/python" -m tests.clients.triton_server "$(ARTIFACTS)/sentiment" "$(ARTIFACTS)/how-to"
 
 clients: setup ## open the demo's releases with the oldest onnxruntime that the runtime allows, and with one between
 	"$(BIN)/python" -m tests.clients.onnxruntime_versions $(RELEASES)

@@ -240,7 +240,11 @@ def trial(session: Session, options: argparse.Namespace) -> dict[str, object]:
     seconds = options.seconds / TURNS
     before_bytes = _resident_bytes()
     with session.batched(
-        max_delay=options.max_delay, max_tokens=options.max_tokens, max_waiting=MAX_WAITING, runs=options.runs
+        max_delay=options.max_delay,
+        max_tokens=options.max_tokens,
+        max_padding=options.max_padding,
+        max_waiting=MAX_WAITING,
+        runs=options.runs,
     ) as batcher:
         with Watch(batcher) as watch:
             for _ in range(TURNS):
@@ -283,6 +287,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="threads of one run; by default the engine's")
     parser.add_argument("--max-delay", type=float, default=0.002, help="as in Session.batched (0.002)")
     parser.add_argument("--max-tokens", type=int, help="as in Session.batched")
+    parser.add_argument("--max-padding", type=float, default=0.25, help="as in Session.batched (0.25)")
     parser.add_argument("--runs", type=int, default=1, help="as in Session.batched (1)")
     parser.add_argument(
         "--tolerance", type=float, default=TOLERANCE, help=f"how far numbers may differ ({TOLERANCE:g})"

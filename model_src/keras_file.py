@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import h5py
 
 _DTYPES = ("float16", "float32", "float64")
-_MOST_ITEMS = 100_000
+# A DistilBERT of 6 layers has about 200; visiting one takes 0.1 ms
+_MOST_ITEMS = 10_000
 _MOST_LEVELS = 32
 _AGAIN = "copy the checkpoint again, or save it as safetensors"
 

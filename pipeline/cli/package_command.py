@@ -45,6 +45,14 @@ Python = Annotated[
         show_default=False,
     ),
 ]
+OnnxRuntime = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VERSION",
+        help="For `tar`: the onnxruntime to bring; default: the one that the release was validated with.",
+        show_default=False,
+    ),
+]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace the package that is there.")]
 Test = Annotated[bool, typer.Option("--test", help="Run the package's self-test; exit 5 if it fails.")]
 
@@ -56,6 +64,7 @@ def package(
     variant: Variant = None,
     platform: Platform = None,
     python: Python = None,
+    onnxruntime: OnnxRuntime = None,
     key: options.TrustedKey = None,
     replace: Replace = False,
     test: Test = False,
@@ -75,7 +84,7 @@ def package(
             kinds.find(kind),
             output=output,
             variant=variant,
-            options=PackageOptions(platform=platform, python=python),
+            options=PackageOptions(platform=platform, python=python, onnxruntime=onnxruntime),
             trust=key,
             replace=replace,
             listener=listener,

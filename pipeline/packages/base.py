@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from distilforge.heads import heads
 from distilforge.manifest import Manifest, Variant
+from distilforge.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +17,8 @@ class PackageOptions:
     """The processor of the machine that the package is for, such as `x86_64`."""
     python: str | None = None
     """The version of Python that the package is for, such as `3.11`."""
+    onnxruntime: str | None = None
+    """The version of onnxruntime that the package brings; by default the one that validated the release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,11 @@ class PackageRequest:
     def graph(self) -> Path:
         """The variant's file that is loaded first."""
         return self.release / self.variant.files[0]
+
+    @property
+    def example_inputs(self) -> str:
+        """Inputs of the head as Python code, for the README."""
+        return (heads.get(self.manifest.head) or Session).example_inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,9 @@ from pipeline.packages import package_kind, release_files, static_files
 from pipeline.packages.base import PackageContents, PackageRequest
 
 _PORT = 8000
+_OPENVINO = "openvino"
+_SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "EXECUTION_MODE_HINT": "ACCURACY"}
+"""As the runtime sets them: OpenVINO would compute in bf16 on processors that have it."""
 
 
 @package_kind(
@@ -24,13 +27,13 @@ def write_ovms(request: PackageRequest, folder: Path) -> PackageContents:
     shutil.copyfile(request.graph, model)
     for file in request.variant.files[1:]:
         shutil.copyfile(request.release / file, model.with_name(Path(file).name))
-    model_config: dict[str, object] = {
+    settings = dict(request.variant.session) if request.variant.target == _OPENVINO else {}
+    model_config = {
         "name": name,
         "base_path": f"/workspace/models/{name}",
         "target_device": "CPU",
+        "plugin_config": {**_SETTINGS, **settings},
     }
-    if request.variant.session:
-        model_config["plugin_config"] = dict(request.variant.session)
     configuration = {"model_config_list": [{"config": model_config}]}
     (folder / "config.json").write_text(json.dumps(configuration, indent=2) + "\n", encoding="utf-8")
     static_files.copy("server", folder)

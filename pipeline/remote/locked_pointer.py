@@ -63,7 +63,7 @@ class LockedPointer:
         owner = f"{getpass.getuser()} on {platform.node()} at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         files = self._lock.file_system
         with storage_errors(self._lock.url, "written"):
-            files.makedirs(self._lock.path.rpartition("/")[0], exist_ok=True)
+            self._lock.make_parent()
             try:
                 files.pipe_file(self._lock.path, owner.encode(), mode="create")
             except FileExistsError:

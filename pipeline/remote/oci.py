@@ -8,6 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from distilforge.errors import ReleaseError, UnavailableError
@@ -100,8 +101,7 @@ class OciPublisher:
         pruning = edits.pruned(self._existing(), keep)
         for release in pruning.removed:
             self._tell(f"removing {release.version}")
-            location = release.location
-            self._retried(lambda location=location: self._registry.delete(location))
+            self._retried(partial(self._registry.delete, release.location))
         return Prune(
             url=self.url,
             removed=tuple(release.version for release in pruning.removed),
@@ -149,7 +149,7 @@ class OciPublisher:
             if sha256 != record.sha256:
                 raise changed(release, name, sha256)
             self._tell(f"{name}: {record.bytes / 1e6:,.1f} MB to {self.url}")
-            self._retried(lambda path=path, sha256=sha256: self._registry.upload(path, sha256))
+            self._retried(partial(self._registry.upload, path, sha256))
         self._retried(lambda: self._registry.upload(_EMPTY, hashlib.sha256(_EMPTY).hexdigest()))
 
     def _index(self) -> Index | None:

@@ -154,6 +154,7 @@ class Session:
         *,
         max_delay: float = 0.002,
         max_tokens: int | None = None,
+        max_padding: float = 0.25,
         max_waiting: int = 256,
         timeout: float | None = None,
         when_full: "WhenFull" = "wait",
@@ -170,6 +171,8 @@ class Session:
                 only what arrives during a run is put together.
             max_tokens: the most tokens of a run, padding included; None is the usual batch of the release at its usual
                 length. A run never has more rows than the release takes.
+            max_padding: the most of a run's tokens that may be padding, from 0 to 1. On a CPU padding costs as much as
+                text; a GPU answers more texts a second in larger runs, so 1 may be better there.
             max_waiting: the most requests that may wait, and the most calls of `answer` in progress.
             timeout: the longest time in seconds that a request waits for its answer; None is for ever.
             when_full: what a request does that finds no room: "wait" for it, or raise the "error" BusyError.
@@ -190,6 +193,7 @@ class Session:
                 max_tokens=self._span("batch").usual * self._span("sequence").usual
                 if max_tokens is None
                 else max_tokens,
+                max_padding=max_padding,
                 max_waiting=max_waiting,
                 timeout=timeout,
                 when_full=when_full,

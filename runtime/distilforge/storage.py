@@ -19,6 +19,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 # Signed URLs have their signature behind the question mark
 _QUERY = re.compile(r"(https?://[^\s?'\"]*\?)[^\s'\"]*")
 _HIDDEN = "***"
+_OBJECT_STORES = {"s3", "gs", "abfs", "oci", "oss"}
 
 
 def without_secrets(text: str) -> str:
@@ -40,6 +41,8 @@ class Place:
         """The file system, and the path on it, for what only some file systems can do."""
         self.is_local = isinstance(self._files, LocalFileSystem)
         """Whether it is on a file system of this machine, where a rename is atomic."""
+        self.is_on_web = "https" in self._files.protocol
+        """Whether it is on a web server."""
         self.address: str = self._files.unstrip_protocol(self._path) if self.is_local else url
         """The URL with its credentials, for another process; it is not to be shown or kept."""
         self.url = without_secrets(self.address)
@@ -96,10 +99,15 @@ class Place:
                 return str(self._files.info(self._path).get("ETag", ""))
 
     @contextmanager
-    def reader(self) -> Iterator[BinaryIO]:
-        """The file, opened to be read; InputError for whatever the file system refuses."""
+    def reader(self, *, from_start_to_end: bool = False) -> Iterator[BinaryIO]:
+        """The file, opened to be read; InputError for whatever the file system refuses.
+
+        Some web servers only have whole files: of those, `from_start_to_end` reads one whose pieces are read in order.
+        """
+        # To other file systems the option means something else
+        options = {"block_size": 0} if from_start_to_end and self.is_on_web else {}
         with storage_errors(self.url, "read"):
-            opened: BinaryIO = self._files.open(self._path, "rb")
+            opened: BinaryIO = self._files.open(self._path, "rb", **options)
         with storage_errors(self.url, "read", OSError), opened:
             yield opened if self.is_local else cast("BinaryIO", io.BufferedReader(_StorageFile(opened)))
 
@@ -124,13 +132,19 @@ class Place:
     def writer(self) -> Iterator[BinaryIO]:
         """The new file, opened to be written; it may be visible, in part, before the context ends."""
         with storage_errors(self.url, "written"):
-            self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
+            self.make_parent()
             if self.is_local:
                 # Somebody may have put a link there, to a file that must not be written
                 Path(self._path).unlink(missing_ok=True)
             opened: BinaryIO = self._files.open(self._path, "xb" if self.is_local else "wb")
         with storage_errors(self.url, "written", OSError), opened:
             yield opened
+
+    def make_parent(self) -> None:
+        """Make the folder that the file is in; object stores have none, and would get a bucket of a mistyped name."""
+        protocols = self._files.protocol
+        if not _OBJECT_STORES & set((protocols,) if isinstance(protocols, str) else protocols):
+            self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
 
     def write(self, content: bytes) -> None:
         """Write the whole file."""

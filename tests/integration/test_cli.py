@@ -30,6 +30,10 @@ COMMANDS = (
     "verify",
     "sign",
     "rebuild",
+    "push",
+    "promote",
+    "rollback",
+    "prune",
     "summary",
     "package",
     "list",
@@ -203,6 +207,21 @@ def test_a_damaged_release_does_not_verify(release_of: ReleaseOf, tmp_path: Path
     # Another build repairs it
     run(*build)
     run("verify", artifacts / "damaged")
+
+
+def test_a_build_brings_the_release_to_a_url(
+    release_of: ReleaseOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    release = release_of("sequence_classification")
+    recipe = write_recipe(release.recipe, tmp_path)
+    store = tmp_path / "stores" / release.recipe.name
+    to = ("--to", str(tmp_path / "stores" / "{name}"))
+    run("build", recipe, "--artifacts", release.artifacts, *to)
+    folder = Path(run("pull", store, "--output", tmp_path / "pulled").strip())
+    assert folder.name == release.folder.name
+    assert str(folder) in run("verify", tmp_path / "pulled")
+    assert run("push", release.folder, *to).strip() == folder.name
 
 
 @pytest.mark.parametrize("command", ["inspect", "verify", "summary"])

@@ -17,7 +17,7 @@ from model_src.sentence.modules import POOLING_MODES
 from pipeline.build import build
 from pipeline.recipe.recipe import Recipe
 from tests.conftest import MakeCheckpoint, save_checkpoint
-from tests.integration.conftest import QUICK, Listener
+from tests.integration.conftest import QUICK, Listener, write_evaluation
 from tests.sentence_folders import add_modules, write
 
 TEXTS = [
@@ -83,7 +83,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def release(saved: Path) -> Path:
-    recipe = Recipe(name="embedding", checkpoint=str(saved), gates=QUICK)
+    evaluation = write_evaluation("features", saved.parent)
+    recipe = Recipe(name="embedding", checkpoint=str(saved), evaluation=evaluation, gates=QUICK)
     listener = Listener()
     folder = build(recipe, saved.parent / "artifacts", listener).folder
     assert any("modules.json" in note and "Dense (32 to 8, tanh)" in note for note in listener.notes)
@@ -129,9 +130,9 @@ def test_lower_case_and_the_layout_of_version_0(make_checkpoint: MakeCheckpoint,
     tokenizer["normalizer"]["lowercase"] = False
     write(inner / "tokenizer.json", tokenizer)
     write(inner / "sentence_bert_config.json", {"max_seq_length": 20, "do_lower_case": True})
-    folder = build(
-        Recipe(name="old", checkpoint=str(root), gates=QUICK), tmp_path / "artifacts", Listener()
-    ).folder
+    evaluation = write_evaluation("features", tmp_path)
+    recipe = Recipe(name="old", checkpoint=str(root), evaluation=evaluation, gates=QUICK)
+    folder = build(recipe, tmp_path / "artifacts", Listener()).folder
     expected = encode(SentenceTransformer(str(root), device="cpu"), TEXTS)
     embeddings = distilforge.open(folder, head=Features, threads=1)(TEXTS)
     np.testing.assert_allclose(embeddings, expected, rtol=0, atol=NEAR)

@@ -1,6 +1,7 @@
 """Imports point one way, between houses and between rooms."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,16 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "contents": {"manifest", "text"},
         "release": {"checks", "contents", "heads", "layouts", "manifest", "session"},
         "trust": {"contents", "json_text", "manifest", "release"},
-        "remote": {"contents", "manifest", "reader", "release", "storage", "trust", "user_cache"},
+        "remote": {
+            "contents",
+            "json_text",
+            "manifest",
+            "reader",
+            "release",
+            "storage",
+            "trust",
+            "user_cache",
+        },
         "tensorrt": {"checks", "cuda", "engine", "manifest", "user_cache"},
         "records": {"cuda", "manifest", "reader", "user_cache"},
         "openvino": {"checks", "engine", "manifest", "plugin", "user_cache", "versions"},
@@ -190,7 +200,8 @@ def imported(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in modules(path)}
 
 
-def modules(path: Path) -> set[str]:
+@cache
+def modules(path: Path) -> frozenset[str]:
     """Every module that `path` imports, and every name that it imports from one, dotted."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -198,7 +209,7 @@ def modules(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def files_of(house: str, room: str) -> list[Path]:

@@ -76,6 +76,8 @@ def make(
         staging = Path(temporary) / final.name
         staging.mkdir()
         record = _write(kind, request, staging, signer=signer)
+        # Now, so that as little time as possible is between the two renames
+        storage.synchronize(staging)
         if final.exists():
             final.rename(Path(temporary) / "replaced")
         storage.commit(staging, final)

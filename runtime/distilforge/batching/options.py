@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from distilforge.checks.arguments import MOST_THREADS, check_option, check_positive
 from distilforge.errors import InputError
@@ -19,6 +19,8 @@ class BatchingOptions:
     """The longest time in seconds that a request waits for others while the engine is free."""
     max_tokens: int
     """The most tokens of a run, padding included; a request that has more runs alone."""
+    max_padding: float
+    """The most of a run's tokens that may be padding, from 0 to 1."""
     max_waiting: int
     """The most requests that wait, and the most calls of `answer` in progress."""
     timeout: float | None
@@ -33,6 +35,11 @@ class BatchingOptions:
         _check_seconds("max_delay", self.max_delay, 0.0, _MOST_DELAY_SECONDS)
         if self.timeout is not None:
             _check_seconds("timeout", self.timeout, 0.001, 86_400.0)
+        if not _is_number(self.max_padding) or not 0.0 <= self.max_padding <= 1.0:
+            raise InputError(
+                f"max_padding must be from 0 to 1, found {self.max_padding!r:.80}",
+                hint="0.25 lets a quarter of a run be padding",
+            )
         check_positive("max_tokens", self.max_tokens)
         check_positive("max_waiting", self.max_waiting)
         check_positive("runs", self.runs)
@@ -44,13 +51,12 @@ class BatchingOptions:
 
 
 def _check_seconds(name: str, value: object, low: float, high: float) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not math.isfinite(value)
-        or not low <= value <= high
-    ):
+    if not _is_number(value) or not low <= value <= high:
         raise InputError(
             f"{name} must be from {low:g} to {high:g} seconds, found {value!r:.80}",
             hint=f"leave {name} out to use its default",
         )
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

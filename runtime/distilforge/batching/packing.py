@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 from distilforge.batching.requests import Request
 
-# Above it, a run computes more padding than text
-_MOST_PADDING = 0.5
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
@@ -19,11 +16,11 @@ class Pack:
     """Whether there is no reason to wait for more of them."""
 
 
-def pack(waiting: Sequence[Request], *, most_rows: int, most_tokens: int) -> Pack:
+def pack(waiting: Sequence[Request], *, most_rows: int, most_tokens: int, most_padding: float) -> Pack:
     """The oldest request of `waiting`, and those that are nearest to it in length, as many as fit into a run.
 
-    A run has at most `most_rows` rows, at most `most_tokens` tokens with its padding, and at most half of them are
-    padding. The oldest request may be larger, and then it runs alone.
+    A run has at most `most_rows` rows, at most `most_tokens` tokens of which at most the part
+    `most_padding` is padding. The oldest request may be larger, and then it runs alone.
     """
     oldest = waiting[0]
     alike = sorted(
@@ -41,7 +38,7 @@ def pack(waiting: Sequence[Request], *, most_rows: int, most_tokens: int) -> Pac
         if rows + request.rows > most_rows or size > most_tokens:
             full = True
             break
-        if size - needed > size * _MOST_PADDING:
+        if size - needed > size * most_padding:
             break
         chosen.add(request)
         rows, longest, sequences, tokens = rows + request.rows, length, sequences + request.sequences, needed

@@ -90,7 +90,12 @@ class RequestQueue:
                     continue
                 now = time.monotonic()
                 remaining = self._waiting[0].arrival + self._options.max_delay - now
-                chosen = pack(self._waiting, most_rows=self._most_rows, most_tokens=self._options.max_tokens)
+                chosen = pack(
+                    self._waiting,
+                    most_rows=self._most_rows,
+                    most_tokens=self._options.max_tokens,
+                    most_padding=self._options.max_padding,
+                )
                 if remaining > 0 and not chosen.full and not self._closed:
                     self._arrival.wait(remaining)
                     continue

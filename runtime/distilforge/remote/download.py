@@ -155,7 +155,7 @@ class Downloads:
             raise InputError(
                 f"{name!r} of {self._store.url!r:.200} ended after {offset:,} of {record.bytes:,} bytes",
                 hint="run the same command again; if it ends there again, its publisher has to push it again",
-            )
+            ) from EOFError(offset)
         return digest.hexdigest()
 
     def _path(self, record: FileRecord) -> Path:

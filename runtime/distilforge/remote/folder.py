@@ -5,7 +5,9 @@ VERSION-TIME-RANDOM/              one folder for each push, with the release's f
 """
 
 from collections.abc import Iterator
+from typing import BinaryIO
 
+from distilforge.errors import InputError
 from distilforge.manifest import FileRecord
 from distilforge.remote.index import INDEX, MOST_INDEX_BYTES, Index, StoredRelease, parse_index
 from distilforge.remote.store import no_releases
@@ -39,12 +41,32 @@ class FolderStore:
 
     def pieces(self, release: StoredRelease, name: str, record: FileRecord, offset: int) -> Iterator[bytes]:
         """The content of the release's file `name` from the byte `offset` on."""
-        with self._root.inside(f"{release.location}/{name}").reader() as file:
-            try:
+        place = self._root.inside(f"{release.location}/{name}")
+        if not place.is_on_web:
+            with place.reader() as file:
                 file.seek(offset)
-            except (OSError, ValueError):
-                # A web server may only have whole files
-                while offset and (piece := file.read(min(offset, PIECE_BYTES))):
-                    offset -= len(piece)
-            while piece := file.read(PIECE_BYTES):
-                yield piece
+                yield from _rest(file)
+            return
+        if offset:
+            read = False
+            try:
+                with place.reader() as file:
+                    file.seek(offset)
+                    for piece in _rest(file):
+                        read = True
+                        yield piece
+                return
+            except InputError as error:
+                cause = error.__cause__
+                # What fsspec raises for a server that only has whole files, as the cause of an OSError
+                if read or cause is None or not isinstance(cause.__cause__, ValueError):
+                    raise
+        with place.reader(from_start_to_end=True) as file:
+            while offset and (skipped := file.read(min(offset, PIECE_BYTES))):
+                offset -= len(skipped)
+            yield from _rest(file)
+
+
+def _rest(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(PIECE_BYTES):
+        yield piece

@@ -87,25 +87,23 @@ class OciStore:
 
         Images that are not releases are left out.
         """
-        tagged = {
-            tag: found
-            for tag in self._registry.tags()
-            if CHANNEL.fullmatch(tag) or VERSION.fullmatch(tag)
-            if (found := self.tagged(tag)) is not None
-        }
+        tagged: dict[str, TaggedRelease] = {}
+        for tag in self._registry.tags():
+            if CHANNEL.fullmatch(tag) or VERSION.fullmatch(tag):
+                named = self.tagged(tag)
+                if named is not None:
+                    tagged[tag] = named
         if not tagged:
             return None
         # A channel keeps its files although the tag of its version may be gone
-        releases = {
-            found.release.version: found.release
-            for _, found in sorted(tagged.items(), key=lambda entry: bool(VERSION.fullmatch(entry[0])))
-        }
+        versions_last = sorted(tagged.items(), key=lambda entry: bool(VERSION.fullmatch(entry[0])))
+        releases = {named.release.version: named.release for _, named in versions_last}
         channels = {
             tag: Channel(
-                version=found.release.version,
-                history=tuple(version for version in found.history if version in releases),
+                version=named.release.version,
+                history=tuple(version for version in named.history if version in releases),
             )
-            for tag, found in tagged.items()
+            for tag, named in tagged.items()
             if not VERSION.fullmatch(tag)
         }
         ordered = sorted(releases.values(), key=lambda release: (release.pushed, release.version))

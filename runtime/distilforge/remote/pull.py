@@ -79,13 +79,11 @@ def pull(
             hint="leave one of them out",
         )
     store = find_store(url)
-    with _writing(output):
-        output.mkdir(parents=True, exist_ok=True)
-        if (latest := output / LATEST).is_dir() and not latest.is_symlink():
-            raise InputError(
-                f"{str(latest)!r} is a folder, and has to be a link",
-                hint="move it away, or pull to another folder",
-            )
+    if (latest := output / LATEST).is_dir() and not latest.is_symlink():
+        raise InputError(
+            f"{str(latest)!r} is a folder, and has to be a link",
+            hint="move it away, or pull to another folder",
+        )
     for _ in range(_TRIES):
         stored = _find(store, tell, channel=channel, version=version, pause=pause)
         try:
@@ -144,6 +142,8 @@ def _take(
     if _is_there(final, stored):
         signer = _check(final, key)
     else:
+        with _writing(output):
+            output.mkdir(parents=True, exist_ok=True)
         with _writing(output), _staging(output) as room:
             # A signature has the folder's name, so that it is the final one
             folder = room / stored.version

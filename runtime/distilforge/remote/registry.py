@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urljoin
 
 import oras.auth
 import oras.container
@@ -28,6 +29,7 @@ _SECONDS = 60.0
 _URL = re.compile(
     r"oci://(?P<host>[A-Za-z0-9.-]+(:\d{1,5})?)/(?P<repository>[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)"
 )
+_CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 # Docker too speaks plain HTTP to this machine only
 _PLAIN_HOSTS = ("localhost", "127.0.0.1")
 
@@ -43,9 +45,11 @@ class Registry:
         """Raises InputError if `url` is not that of a repository."""
         parts = _URL.fullmatch(url.rstrip("/"))
         if parts is None:
+            shown = _CREDENTIALS.sub("***@", url)
             raise InputError(
-                f"{url!r:.200} is not the address of a repository in a registry",
-                hint="for example oci://registry.example/models/sentiment, in lower case and without a tag",
+                f"{shown!r:.200} is not the address of a repository in a registry",
+                hint="for example oci://registry.example/models/sentiment, in lower case, without a tag and without "
+                "credentials: those of `docker login` are used",
             )
         self.url = url.rstrip("/")
         host = parts["host"]
@@ -112,7 +116,7 @@ class Registry:
         if self._request("HEAD", blob, allowed=(200, 404)).status_code == 200:
             return False
         started = self._request("POST", f"{self._repository}/blobs/uploads/", allowed=(202,))
-        address = requests.compat.urljoin(f"{self._repository}/", started.headers.get("Location", ""))
+        address = urljoin(f"{self._repository}/", started.headers.get("Location", ""))
         address = f"{address}{'&' if '?' in address else '?'}digest=sha256:{sha256}"
         with self._errors("written"):
             # As `oras` does: the request may be sent again with credentials, so it cannot be read from a file once

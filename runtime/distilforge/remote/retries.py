@@ -44,5 +44,5 @@ def with_retries(request: Callable[[], T], tell: Tell, *, pause: Pause = time.sl
 
 
 def is_final(error: InputError) -> bool:
-    """Whether a new try would fail in the same way."""
-    return isinstance(error.__cause__, _FINAL)
+    """Whether a new try would fail in the same way: what is asked for is absent, forbidden, or cannot be."""
+    return error.__cause__ is None or isinstance(error.__cause__, _FINAL)

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -55,6 +55,7 @@ def application(service: Service) -> Starlette:
         exception_handlers={
             DistilforgeError: failures.answer_error,
             HTTPException: failures.answer_unknown_path,
+            ClientDisconnect: failures.answer_closed,
             ClosedConnectionError: failures.answer_closed,
         },
         lifespan=lifespan,

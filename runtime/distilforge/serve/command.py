@@ -63,6 +63,13 @@ def add_parser(
         help="the most tokens of a run, padding included; default: the release's usual batch",
     )
     parser.add_argument(
+        "--max-padding",
+        metavar="PART",
+        type=float,
+        default=options.MAX_PADDING,
+        help="the most of a run's tokens that may be padding, from 0 to 1; default: %(default)g",
+    )
+    parser.add_argument(
         "--max-waiting",
         metavar="N",
         type=int,
@@ -109,6 +116,7 @@ def options_of(parsed: argparse.Namespace) -> ServeOptions:
         trust=parsed.trust,
         max_delay=parsed.max_delay,
         max_tokens=parsed.max_tokens,
+        max_padding=parsed.max_padding,
         max_waiting=parsed.max_waiting,
         timeout=parsed.timeout,
         limits=RequestLimits(

@@ -13,6 +13,8 @@ PORT = 8080
 """The port, unless it is told otherwise."""
 MAX_DELAY_SECONDS = 0.002
 """How long a request waits for others, unless it is told otherwise."""
+MAX_PADDING = 0.25
+"""How much of a run may be padding, unless it is told otherwise."""
 MAX_WAITING = 256
 """How many requests may be in progress, unless it is told otherwise."""
 TIMEOUT_SECONDS = 30.0
@@ -37,6 +39,8 @@ class ServeOptions:
     """How long a request waits for others while the engine is free, in seconds."""
     max_tokens: int | None = None
     """The most tokens of a run, padding included; None is the release's usual batch."""
+    max_padding: float = MAX_PADDING
+    """The most of a run's tokens that may be padding, from 0 to 1."""
     max_waiting: int = MAX_WAITING
     """How many requests may be in progress; more are told to come back later."""
     timeout: float = TIMEOUT_SECONDS

@@ -46,6 +46,7 @@ def batch(session: Session, options: ServeOptions) -> Batcher[Session]:
     return session.batched(
         max_delay=options.max_delay,
         max_tokens=options.max_tokens,
+        max_padding=options.max_padding,
         max_waiting=options.max_waiting,
         timeout=options.timeout,
         when_full="error",

@@ -1,9 +1,9 @@
-"""Test this package: its files, and its answers by OpenVINO or by a server that runs.
+"""Test this package: its files, and its answers by an engine or by a server that runs.
 
-Usage: python self_test.py [--url http://localhost:8000]
+Usage: python self_test.py [--engine openvino|onnxruntime] [--url http://localhost:8000]
 
-Without --url, the model is loaded here by the package openvino. With --url, a server with the Open Inference Protocol
-(version 2) is asked. Exits with 1 if an answer is wrong, and with 3 if openvino is not installed.
+Without --url, the model is loaded here by the engine's package. With --url, a server with the Open Inference Protocol
+(version 2) is asked. Exits with 1 if an answer is wrong, and with 3 if the engine is not installed.
 """
 
 import argparse
@@ -46,17 +46,21 @@ Arrays = Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]
 def main() -> int:
     """Print the result as JSON and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=("openvino", "onnxruntime"), default="openvino")
     parser.add_argument("--url", default="")
     arguments = parser.parse_args()
     record = json.loads((ROOT / "package-record.json").read_text(encoding="utf-8"))
     for name, expected in record["files"].items():
         if hashlib.sha256((ROOT / name).read_bytes()).hexdigest() != expected["sha256"]:
             sys.exit(f"{name} does not have the SHA-256 that package-record.json lists")
-    if not arguments.url and find_spec("openvino") is None:
-        sys.stderr.write("the package openvino is not installed, and no --url was given\n")
+    if not arguments.url and find_spec(arguments.engine) is None:
+        sys.stderr.write(f"the package {arguments.engine} is not installed, and no --url was given\n")
         return 3
     started = time.perf_counter()
-    client, answer = server(arguments.url, record["name"]) if arguments.url else local()
+    if arguments.url:
+        client, answer = server(arguments.url, record["name"])
+    else:
+        client, answer = openvino_model() if arguments.engine == "openvino" else onnxruntime_model()
     examples = json.loads((ROOT / "examples.json").read_text(encoding="utf-8"))["examples"]
     seconds, largest = 0.0, 0.0
     for example in examples:
@@ -77,13 +81,14 @@ def main() -> int:
     return 0
 
 
-def local() -> tuple[str, Callable[[Arrays], Arrays]]:
+def openvino_model() -> tuple[str, Callable[[Arrays], Arrays]]:
     """OpenVINO's version, and a function that runs the model."""
     import openvino
 
     (path,) = ROOT.glob("models/*/1/model.onnx")
     core = openvino.Core()
-    compiled = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    (entry,) = json.loads((ROOT / "config.json").read_text(encoding="utf-8"))["model_config_list"]
+    compiled = core.compile_model(path, "CPU", entry["config"]["plugin_config"])
 
     def answer(feeds: Arrays) -> Arrays:
         results = compiled(dict(feeds))
@@ -91,6 +96,20 @@ def local() -> tuple[str, Callable[[Arrays], Arrays]]:
         return {name: results[output] for output in compiled.outputs for name in output.get_names()}
 
     return f"openvino {openvino.__version__.partition('-')[0]}", answer
+
+
+def onnxruntime_model() -> tuple[str, Callable[[Arrays], Arrays]]:
+    """ONNX Runtime's version, and a function that runs the model."""
+    import onnxruntime
+
+    (path,) = ROOT.glob("models/*/1/model.onnx")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def answer(feeds: Arrays) -> Arrays:
+        return dict(zip(names, session.run(names, dict(feeds)), strict=True))
+
+    return f"onnxruntime {onnxruntime.__version__}", answer
 
 
 def server(url: str, model: str) -> tuple[str, Callable[[Arrays], Arrays]]:

@@ -67,7 +67,7 @@ def main() -> int:
         url = f"http://127.0.0.1:{server.server_port}/self-test.html?report"
         command = [browser, *flags, url]
         # The browser is one of BROWSERS, and the address is this server's
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             report = reports.get(timeout=MOST_SECONDS)
         except queue.Empty:

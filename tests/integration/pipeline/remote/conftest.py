@@ -44,5 +44,5 @@ def oci_shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 
 @pytest.fixture(params=["s3", "oci"])
 def shop(request: pytest.FixtureRequest) -> Shop:
-    found: Shop = request.getfixturevalue(f"{request.param}_shop")
-    return found
+    shop: Shop = request.getfixturevalue(f"{request.param}_shop")
+    return shop

@@ -183,6 +183,15 @@ def test_what_is_not_a_repository(url: str) -> None:
         find_store(url)
 
 
+def test_credentials_are_not_shown() -> None:
+    if reason := why_no_oras():
+        pytest.skip(reason)
+    with pytest.raises(InputError) as raised:
+        find_store("oci://me:secret@host/models")
+    assert "secret" not in str(raised.value)
+    assert "docker login" in raised.value.hint
+
+
 def test_a_registry_that_is_not_there(oci_shop: Shop) -> None:
     oci_shop.url = "oci://127.0.0.1:1/models/small"
     store = find_store(oci_shop.url)

@@ -20,7 +20,7 @@ from tests.served_release import get, post
 
 HEAD = "sequence_classification"
 # So long that requests are certainly in progress when the signal comes
-DELAY = 1.0
+DELAY = 3.0
 
 
 @pytest.fixture
@@ -57,8 +57,9 @@ def test_requests_in_progress_are_answered_before_it_stops(
     assert get(f"{url}/health").status == 200
     with ThreadPoolExecutor(3) as callers:
         answers = [callers.submit(post, f"{url}/answer", {"inputs": ["a", "b c"]}) for _ in range(3)]
-        while "distilforge_batch_requests_waiting 0" in str(get(f"{url}/metrics").body):
-            pass
+        # The one that asks is in progress too
+        while "distilforge_http_requests_in_progress 4.0" not in str(get(f"{url}/metrics").body):
+            assert not any(answer.done() for answer in answers)
         os.kill(process.pid, number)
         assert [answer.result(SECONDS).status for answer in answers] == [200, 200, 200]
     printed, told = process.communicate(timeout=SECONDS)

@@ -34,7 +34,7 @@ def test_weight_and_bias_are_divided_and_the_rest_is_as_it_was() -> None:
 
 def test_a_root_that_is_a_power_of_two_changes_no_bit() -> None:
     # 2 heads of 16 channels, whose root is 4
-    before, after = exported(n_heads=2), exported(n_heads=2)
+    before, after = (exported(n_layers=1, n_heads=2) for _ in range(2))
     run(after, NAME)
     assert_equal_to_the_bit(before, after, ragged((3, 9)))
 

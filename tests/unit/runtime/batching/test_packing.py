@@ -22,10 +22,12 @@ def requests(*shapes: tuple[int, ...]) -> list[Request]:
     ]
 
 
-def packed(*shapes: tuple[int, ...], rows: int = 8, tokens: int = 64) -> tuple[list[int], bool]:
+def packed(
+    *shapes: tuple[int, ...], rows: int = 8, tokens: int = 64, padding: float = 0.5
+) -> tuple[list[int], bool]:
     """Which of the requests run, and whether the pack is full."""
     waiting = requests(*shapes)
-    result = pack(waiting, most_rows=rows, most_tokens=tokens)
+    result = pack(waiting, most_rows=rows, most_tokens=tokens, most_padding=padding)
     return [waiting.index(request) for request in result.requests], result.full
 
 
@@ -57,6 +59,14 @@ def test_similar_lengths_run_together() -> None:
 def test_a_run_is_not_mostly_padding() -> None:
     # 2 x 16 tokens of which 14 would be padding are allowed; 3 x 16 of which 28 would be are not
     assert packed((1, 16), (1, 2), (1, 2)) == ([0, 1], False)
+
+
+def test_no_padding_at_all() -> None:
+    assert packed((1, 16), (1, 15), (1, 16), padding=0.0) == ([0, 2], False)
+
+
+def test_any_padding() -> None:
+    assert packed((1, 16), (1, 2), (1, 2), padding=1.0) == ([0, 1, 2], False)
 
 
 def test_other_numbers_of_choices_run_apart() -> None:

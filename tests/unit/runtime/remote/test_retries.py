@@ -42,3 +42,15 @@ def test_what_is_absent_or_forbidden_is_asked_once() -> None:
         with pytest.raises(InputError, match="no answer"):
             with_retries(request, lambda _: None, pause=lambda _: None)  # type: ignore[arg-type]
         assert len(calls) == 1
+
+
+def test_an_error_of_this_package_alone_is_not_the_networks() -> None:
+    calls = []
+
+    def request() -> str:
+        calls.append(1)
+        raise InputError("there is no such channel")
+
+    with pytest.raises(InputError, match="no such channel"):
+        with_retries(request, lambda _: None, pause=lambda _: None)
+    assert len(calls) == 1

@@ -24,7 +24,18 @@ def test_the_defaults_are_those_of_the_dataclass() -> None:
 def test_every_option_arrives() -> None:
     options = parse(
         *("--host", "0.0.0.0", "--port", "0", "--variant", "onnxruntime-cpu:int8", "--threads", "2"),
-        *("--trust", "key.pem", "--max-delay", "0.5", "--max-tokens", "64", "--max-waiting", "8"),
+        *(
+            "--trust",
+            "key.pem",
+            "--max-delay",
+            "0.5",
+            "--max-tokens",
+            "64",
+            "--max-padding",
+            "1",
+            "--max-waiting",
+            "8",
+        ),
         *("--timeout", "5", "--max-body", "1000", "--max-texts", "3", "--max-characters", "7"),
     )
     assert options == ServeOptions(
@@ -35,6 +46,7 @@ def test_every_option_arrives() -> None:
         trust=Path("key.pem"),
         max_delay=0.5,
         max_tokens=64,
+        max_padding=1.0,
         max_waiting=8,
         timeout=5.0,
         limits=RequestLimits(body_bytes=1000, texts=3, characters=7),

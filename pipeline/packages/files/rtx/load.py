@@ -1,0 +1,35 @@
+"""Load the engine and answer the examples, as a proof and as an example of how to load it.
+
+Usage: python load.py
+
+Exits with 1 if an answer is wrong, and with 3 if distilforge is not installed or this machine has no NVIDIA GPU.
+"""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+DRIVER = Path("/proc/driver/nvidia/version")
+
+
+def main() -> int:
+    """Return the exit code."""
+    if find_spec("distilforge") is None:
+        sys.stderr.write("the package distilforge is not installed\n")
+        return 3
+    if sys.platform == "linux" and not DRIVER.exists():
+        sys.stderr.write("this machine has no NVIDIA GPU, or no driver for it\n")
+        return 3
+    check = [
+        sys.executable,
+        str(ROOT / "check_answers.py"),
+        str(ROOT / "examples.json"),
+        str(ROOT / "engine"),
+    ]
+    return subprocess.run(check, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

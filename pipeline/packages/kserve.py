@@ -1,0 +1,61 @@
+"""A model folder and an InferenceService for KServe."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from pipeline.packages import package_kind, release_files, static_files, triton_config
+from pipeline.packages.base import PackageContents, PackageRequest
+
+
+@package_kind(
+    "kserve",
+    help="A model folder and an InferenceService for KServe, whose Triton runtime serves it.",
+    # Triton's ONNX Runtime backend cannot set what INT8 graphs need on processors without VNNI
+    holds=("onnxruntime-cpu:fp32", "onnxruntime-cuda:*"),
+)
+def write_kserve(request: PackageRequest, folder: Path) -> PackageContents:
+    """Write models/NAME/ as Triton reads it, inferenceservice.yaml and a self-test."""
+    name = request.manifest.name
+    model = folder / "models" / name / "1" / "model.onnx"
+    model.parent.mkdir(parents=True)
+    shutil.copyfile(request.graph, model)
+    for file in request.variant.files[1:]:
+        shutil.copyfile(request.release / file, model.with_name(Path(file).name))
+    config = triton_config.graph_model(name, request.manifest, platform="onnxruntime_onnx", file="model.onnx")
+    (folder / "models" / name / "config.pbtxt").write_text(config, encoding="utf-8")
+    (folder / "inferenceservice.yaml").write_text(
+        yaml.safe_dump(_service(name), sort_keys=False), encoding="utf-8"
+    )
+    release_files.copy_tokenizer(request, folder / "tokenizer")
+    static_files.copy("server", folder)
+    return PackageContents(
+        usage="Copy `models/` to the storage that `storageUri` in `inferenceservice.yaml` names (a volume, `s3://` or "
+        "`gs://`), and deploy it:\n\n```sh\nkubectl apply -f inferenceservice.yaml\n"
+        f"kubectl wait --for=condition=Ready inferenceservice/{name}\npython self_test.py --url http://{name}.example.com\n```",
+        self_test=("python", "self_test.py", "--engine", "onnxruntime"),
+        needs=("Python with `onnxruntime` and `numpy`",),
+        limits=(
+            "The model takes token ids, not text: tokenize with `tokenizer/tokenizer.json`.",
+            "The self-test loads the model with the onnxruntime package, which is the engine of Triton's backend. "
+            "KServe and Triton were not run; `self_test.py --url` asks a service that runs.",
+        ),
+    )
+
+
+def _service(name: str) -> dict[str, object]:
+    """The InferenceService; its names are those of serving.kserve.io/v1beta1."""
+    model = {
+        "modelFormat": {"name": "onnx"},
+        "protocolVersion": "v2",
+        "runtime": "kserve-tritonserver",
+        "storageUri": "pvc://models/",
+        "resources": {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
+    }
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {"name": name},
+        "spec": {"predictor": {"model": model}},
+    }

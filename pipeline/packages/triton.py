@@ -1,0 +1,99 @@
+"""A model repository for NVIDIA's Triton Inference Server: texts in, the graph's outputs out."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from distilforge.manifest import Tensor
+
+from pipeline.packages import package_kind, release_files, static_files, triton_config
+from pipeline.packages.base import PackageContents, PackageRequest
+
+_PORT = 8000
+_TENSORRT = "tensorrt"
+
+
+@package_kind(
+    "triton",
+    help="A model repository for Triton Inference Server: an ensemble of tokenizer and model, so that text goes in.",
+    # Triton's ONNX Runtime backend cannot set what INT8 graphs need on processors without VNNI
+    holds=("onnxruntime-cpu:fp32", "onnxruntime-cuda:*", "tensorrt:*"),
+)
+def write_triton(request: PackageRequest, folder: Path) -> PackageContents:
+    """Write the repository with three models, and a self-test."""
+    manifest = request.manifest
+    name, tokenizer, graph = manifest.name, f"{manifest.name}-tokenizer", f"{manifest.name}-graph"
+    repository = folder / "models"
+    is_plan = request.variant.target == _TENSORRT
+    file = "model.plan" if is_plan else "model.onnx"
+    _copy_graph(request, repository / graph / "1", file)
+    shown = replace(manifest, outputs=_outputs(request))
+    platform = "tensorrt_plan" if is_plan else "onnxruntime_onnx"
+    _write_config(repository / graph, triton_config.graph_model(graph, shown, platform=platform, file=file))
+    version = repository / tokenizer / "1"
+    static_files.copy("triton", version, ("model.py",))
+    release_files.copy_tokenizer(request, version)
+    settings = {
+        "max_tokens": manifest.spans["sequence"].high,
+        "min_tokens": manifest.spans["sequence"].low,
+        "has_choices": len(manifest.inputs[0].shape) > 2,
+    }
+    (version / "settings.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    _write_config(repository / tokenizer, triton_config.tokenizer_model(tokenizer, shown))
+    _write_config(repository / name, triton_config.ensemble(name, shown, tokenizer=tokenizer, graph=graph))
+    # Triton wants a folder for the version, and tools that copy files drop empty ones
+    (repository / name / "1").mkdir()
+    (repository / name / "1" / "README").write_text("An ensemble has no files.\n", encoding="utf-8")
+    static_files.copy("triton", folder, ("self_test.py", "Dockerfile"))
+    return PackageContents(
+        usage=_usage(name),
+        self_test=("python", "self_test.py"),
+        needs=("Python with `tritonclient[grpc]`, `numpy` and `tokenizers`",),
+        limits=(
+            "The self-test parses every config.pbtxt by Triton's own schema and runs the tokenizer. A server was "
+            "started with Triton's python backend, where the graph ran in that backend too: the backend for "
+            f"{'TensorRT' if is_plan else 'ONNX Runtime'} is in Triton's container alone, and was not run.",
+            "Triton batches requests of one length only.",
+        ),
+    )
+
+
+def _outputs(request: PackageRequest) -> tuple[Tensor, ...]:
+    """The graph's outputs; an engine in half precision answers the type of the graph that it was made of."""
+    if request.variant.target != _TENSORRT or not request.variant.oracle:
+        return request.manifest.outputs
+    import onnx
+
+    graph = onnx.load(request.release / request.variant.oracle, load_external_data=False).graph
+    types = {
+        output.name: str(onnx.helper.tensor_dtype_to_np_dtype(output.type.tensor_type.elem_type))
+        for output in graph.output
+    }
+    return tuple(replace(output, dtype=types[output.name]) for output in request.manifest.outputs)
+
+
+def _copy_graph(request: PackageRequest, folder: Path, file: str) -> None:
+    folder.mkdir(parents=True)
+    first, *others = request.variant.files
+    shutil.copyfile(request.release / first, folder / file)
+    for other in others:
+        if other != request.variant.oracle:
+            shutil.copyfile(request.release / other, folder / Path(other).name)
+
+
+def _write_config(folder: Path, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.pbtxt").write_text(text, encoding="utf-8")
+
+
+def _usage(name: str) -> str:
+    return f"""\
+```sh
+docker build --tag {name}-triton .
+docker run --rm -p {_PORT}:{_PORT} {name}-triton
+python self_test.py --url http://localhost:{_PORT}
+```
+
+The Dockerfile adds `tokenizers` to Triton's image. The model `{name}` takes texts: `text`, of shape (batch, 1), or
+(batch, 2) for pairs, or a context with its options. `{name}-graph` takes token ids."""

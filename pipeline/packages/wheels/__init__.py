@@ -1,0 +1,1 @@
+"""Python wheels: written without a build, and downloaded for another machine."""

@@ -1,0 +1,61 @@
+"""The archive for a machine without a network.
+
+Downloads take too long here: `make packages-offline` installs an archive without a network, and answers.
+"""
+
+import hashlib
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.packages import tar
+from pipeline.packages.base import PackageOptions
+from pipeline.packages.wheels import download, runtime
+from tests.integration.pipeline.packages.packaging import make, random_release
+
+
+def test_the_bytes_of_an_archive_depend_on_names_and_contents_alone(tmp_path: Path) -> None:
+    digests = set()
+    for name in ("one", "two"):
+        root = tmp_path / name / "release-1"
+        (root / "folder").mkdir(parents=True, mode=0o700 if name == "one" else 0o755)
+        for file in ("b", "a", "folder/c"):
+            (root / file).write_text(file)
+        (root / "a").chmod(0o600 if name == "one" else 0o644)
+        archive = tmp_path / f"{name}.tar.gz"
+        tar.write_archive(root, archive)
+        digests.add(hashlib.sha256(archive.read_bytes()).hexdigest())
+    assert len(digests) == 1
+    with tarfile.open(archive) as opened:
+        names = opened.getnames()
+    assert names == ["release-1", "release-1/a", "release-1/b", "release-1/folder", "release-1/folder/c"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (PackageOptions(platform="x86-64"), "unknown platform 'x86-64'"),
+        (PackageOptions(python="3.8"), "no wheels for Python '3.8'"),
+    ],
+)
+def test_a_machine_that_the_runtime_does_not_know_is_refused(
+    options: PackageOptions, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        make("tar", random_release("features"), tmp_path / "package", options=options)
+
+
+def test_the_validated_versions_are_pinned() -> None:
+    pins = download.pins({"onnxruntime": "1.30.0", "torch": "2.13.0"}, None)
+    assert "onnxruntime==1.30.0" in pins
+    assert not any(pin.startswith("torch==") for pin in pins)
+    assert any(pin.startswith("numpy==") for pin in pins)
+    assert "onnxruntime==1.24.4" in download.pins({"onnxruntime": "1.30.0"}, "1.24.4")
+
+
+def test_the_runtime_is_a_wheel_without_a_build(tmp_path: Path) -> None:
+    path = runtime.write(tmp_path)
+    assert path.name == f"distilforge-{runtime.version()}-py3-none-any.whl"
+    assert any(line.startswith("onnxruntime") for line in runtime.requirements())

@@ -1,0 +1,26 @@
+"""The release as a wheel, which pip installs and Python imports."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+from pipeline.packages.assembly import testing
+from tests.integration.pipeline.packages.packaging import make, random_release
+
+
+def test_its_module_answers_in_two_lines(tmp_path: Path) -> None:
+    package = make("wheel", random_release("question_answering"), tmp_path / "package")
+    result = testing.run(package.record, package.folder)
+    assert result.client.startswith("distilforge ")
+    assert (result.examples, result.largest_error) == (2, 0.0)
+
+
+def test_its_metadata_and_its_bytes(tmp_path: Path) -> None:
+    release = random_release("features")
+    paths = [next(make("wheel", release, tmp_path / name).folder.glob("*.whl")) for name in ("one", "two")]
+    assert len({hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}) == 1
+    assert paths[0].name.startswith("random_features_release-2026.1.1.0+")
+    with zipfile.ZipFile(paths[0]) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("METADATA"))
+        assert "Requires-Dist: distilforge>=" in archive.read(name).decode()
+        assert "random_features_release/release/manifest.json" in archive.namelist()
