@@ -28,6 +28,8 @@ const TASKS = {
 /** Answers of transformers.js, which tokenizes too; and what its pipeline for the head gives. */
 export async function transformers(library, cases) {
   library.env.allowRemoteModels = false;
+  // In browsers the library asks only its hub unless this is set
+  library.env.allowLocalModels = true;
   const answers = {};
   for (const { name, folder, head, examples } of cases) {
     if (!(head in TASKS)) continue;

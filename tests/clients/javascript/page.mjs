@@ -38,5 +38,5 @@ if (screenshots !== undefined) {
     }
   }
 }
-process.stdout.write(JSON.stringify(shown));
-process.exit(0);
+// A pipe takes the text in pieces, and an engine's threads would keep the process alive
+process.stdout.write(JSON.stringify(shown), () => process.exit(0));

@@ -26,7 +26,8 @@ const CLASSES = {
 // transformers.js asks its hub for models, and a CDN for the engine, unless it is told where they are
 env.allowRemoteModels = false;
 env.allowLocalModels = true;
-env.localModelPath = HERE.href;
+// A path: under a whole address it does not look for a tokenizer
+env.localModelPath = HERE.pathname;
 // Its caches are keyed by address alone, and would answer with the last release after a new one is deployed
 env.useBrowserCache = false;
 env.useWasmCache = false;
