@@ -28,7 +28,7 @@ from validation import data
 
 # Turns of each kind, so that both see the machine in the same states
 TURNS = 3
-# Texts of the evaluation data
+# Texts of the evaluation data, unless it is told otherwise
 MOST_INPUTS = 500
 # A text that is longer is left out, so that one of them does not decide a turn
 MOST_CHARACTERS = 600
@@ -234,7 +234,7 @@ class Watch:
 
 def trial(session: Session, options: argparse.Namespace) -> dict[str, object]:
     """Both kinds of callers in turns, and what they saw."""
-    inputs = inputs_of(session.head, MOST_INPUTS)
+    inputs = inputs_of(session.head, options.inputs)
     check = Check([_answer(session, value) for value in inputs], options.tolerance)
     unbatched, batched = Tally(), Tally()
     seconds = options.seconds / TURNS
@@ -282,6 +282,7 @@ def main() -> None:
     parser.add_argument("release", help="artifacts/<name>, or a version folder inside it")
     parser.add_argument("--callers", type=int, default=64, help="callers at once (64)")
     parser.add_argument("--seconds", type=float, default=60.0, help="seconds of each kind (60)")
+    parser.add_argument("--inputs", type=int, default=MOST_INPUTS, help=f"different inputs ({MOST_INPUTS})")
     parser.add_argument("--asyncio", action="store_true", help="batched callers are tasks, not threads")
     parser.add_argument("--variant", help="the variant; by default the best for this machine")
     parser.add_argument("--threads", type=int, help="threads of one run; by default the engine's")
