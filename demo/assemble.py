@@ -1,4 +1,7 @@
-"""Assemble the checkpoints of the demo from the installed encoder and the deltas: `python -m demo.assemble`."""
+"""Assemble the checkpoints of the demo from the installed encoder and the deltas: `python -m demo.assemble`.
+
+PyTorch is imported only where there is something to write, so that an unchanged build starts fast.
+"""
 
 import argparse
 import hashlib
@@ -8,9 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import model_src
-from demo import delta as deltas
 from demo import encoder
-from demo.checkpoint import Base
 
 DELTAS = Path(__file__).with_name("deltas")
 CHECKPOINTS = {
@@ -35,6 +36,9 @@ def assemble(output: Path) -> bool:
     stale = [head for head, name in CHECKPOINTS.items() if _stamp(output / name) != inputs]
     if not stale:
         return False
+    from demo import delta as deltas
+    from demo.checkpoint import Base
+
     output.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output, prefix=".assembling-") as scratch:
         base = Base(folder=Path(scratch) / "encoder")

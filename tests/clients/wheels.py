@@ -144,11 +144,14 @@ def check(
 
 
 def _problem(command: Sequence[str | Path]) -> str:
-    """The last line of a command's errors; empty if it succeeds."""
+    """Why a command failed, in a line; empty if it succeeded."""
     finished = subprocess.run(command, check=False, capture_output=True, text=True)
     if finished.returncode == 0:
         return ""
-    return (finished.stderr.strip().splitlines() or [f"exit code {finished.returncode}"])[-1][-_MOST_LINE:]
+    lines = finished.stderr.strip().splitlines() or [f"exit code {finished.returncode}"]
+    # pip ends with hints
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return (errors or lines)[-1][:_MOST_LINE]
 
 
 def version(python: Path) -> str:

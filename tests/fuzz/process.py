@@ -1,19 +1,21 @@
 """The process that reads inputs, with limits on its memory and its time, so that no input can end the fuzzer."""
 
-import ctypes
+import gc
 import multiprocessing
 import os
 import resource
 import signal
-import sys
 import tempfile
+import threading
 import time
 import traceback
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+from tests.fuzz import targets
 from tests.fuzz.target import Input, Reader, Target, Use
 
 MOST_SECONDS = 10
@@ -68,7 +70,7 @@ class ReaderProcess:
             return
         folder = Path(tempfile.mkdtemp(dir=self._work.name))
         self._output = folder / "output"
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
             target=_serve, args=(theirs, self._module, self._samples, folder), daemon=True
@@ -129,6 +131,13 @@ class ReaderProcess:
         self._process = self._connection = None
 
 
+def _context() -> ForkServerContext:
+    """Starts processes as forks of one that has imported all targets: they import torch, which takes seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([targets.module(name) for name in targets.names()])
+    return context
+
+
 def _serve(connection: Connection, module: str, samples: Path, folder: Path) -> None:
     """Answer every input with its outcome, until the other end closes."""
     _end_with_parent()
@@ -148,6 +157,8 @@ def _serve(connection: Connection, module: str, samples: Path, folder: Path) -> 
     except BaseException:  # noqa: BLE001 - the parent raises it
         connection.send(Outcome(finding="start", details=traceback.format_exc()))
         return
+    # A collection would copy every page that this fork shares with the others
+    gc.freeze()
     resource.setrlimit(resource.RLIMIT_AS, (_addresses() + _MOST_ADDRESSES, resource.RLIM_INFINITY))
     usual = _peak_bytes()
     connection.send(Outcome())
@@ -215,8 +226,12 @@ def _peak_bytes() -> int:
 
 
 def _end_with_parent() -> None:
-    """Let the kernel end this process when its parent ends."""
-    death_signal = 1  # PR_SET_PDEATHSIG
-    ctypes.CDLL(None).prctl(death_signal, signal.SIGKILL)
-    if os.getppid() == 1:
-        sys.exit()
+    """End this process when the one that asked for it ends, of which a fork of the fork server is not a child."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()

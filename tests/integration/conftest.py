@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 
 from pipeline.build import BuildResult, build
 from pipeline.cli.app import app
+from pipeline.graph import exporter
 from pipeline.recipe.recipe import Recipe
 from pipeline.stages.export import export
 from pipeline.stages.load import load
 from pipeline.store.work import Stage, WorkFolder
+from tests import exports
 from tests.conftest import MakeCheckpoint
 from validation.gates import Gates
 
@@ -103,6 +105,12 @@ class Release:
     @property
     def folder(self) -> Path:
         return self.built.folder
+
+
+@pytest.fixture(autouse=True)
+def _export_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds in this process take an earlier export of the same model and spans: an export takes seconds."""
+    monkeypatch.setattr(exporter, "export", exports.export)
 
 
 def shared_export(recipe: Recipe) -> Stage:

@@ -3,6 +3,7 @@
 The process is started by a test with `run_server` and calls a function of the test's module.
 """
 
+import gc
 import importlib
 import os
 import subprocess
@@ -52,6 +53,8 @@ def serve(module: str, function: str, *arguments: str) -> None:
     """Import what builds need, and call `function` of `module`."""
     for name in _LATE_IMPORTS:
         importlib.import_module(name)
+    # A collection in a fork would copy every page that it shares with this process
+    gc.freeze()
     getattr(importlib.import_module(module), function)(*arguments)
 
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from pipeline.cli.app import app
 from pipeline.recipe.recipe import Recipe
 from tests.conftest import VOCABULARY, write_tokenizer
-from tests.integration.conftest import Release, write_evaluation, write_recipe
+from tests.integration.conftest import Release, shared_export, write_evaluation, write_recipe
 
 WEIGHTS = "model.safetensors"
 TENSOR = "distilbert.transformer.layer.0.attention.q_lin.weight"
@@ -162,6 +162,8 @@ def test_a_full_disk(size: str, stage: str, tiny: Recipe, tmp_path: Path) -> Non
 
 
 def test_files_that_may_not_grow(tiny: Recipe, tmp_path: Path) -> None:
+    # It is kept outside of the folder, in a file that is larger
+    shared_export(tiny)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:

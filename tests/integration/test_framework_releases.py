@@ -3,20 +3,14 @@
 import gzip
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from distilforge.manifest import Span
 from distilforge.release import MANIFEST
 
-from model_src.heads.base import Head
 from pipeline.build import build
-from pipeline.graph import exporter
-from pipeline.graph.file import Graph
 from pipeline.recipe.recipe import Recipe, VariantName
 from pipeline.store import digests
-from tests import exports
 from tests.conftest import SPECIAL, TRANSFORMERS_HEADS, write_tokenizer
 from tests.integration.conftest import QUICK, Listener
 
@@ -39,20 +33,6 @@ def checkpoint(head: str, framework: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def _export_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Export models with the same class, configuration, spans and weights, bit by bit, once: that takes seconds."""
-    export = exporter.export
-
-    def shared(model: Head, spans: Mapping[str, Span]) -> Graph:
-        with monkeypatch.context() as original:
-            original.setattr(exporter, "export", export)
-            return exports.export(model, spans)
-
-    monkeypatch.setattr(exporter, "export", shared)
-
-
-@pytest.mark.usefixtures("_export_once")
 @pytest.mark.parametrize("head", TRANSFORMERS_HEADS)
 def test_every_framework_gives_the_same_release(head: str, tmp_path: Path) -> None:
     digests_of, manifests = {}, {}

@@ -97,9 +97,8 @@ def test_in_each_stage(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("words", "stage", "number"),
     [
-        ("exporting it to ONNX", "export", signal.SIGINT),
+        ("exporting it to ONNX", "export", signal.SIGTERM),
         ("timing every variant", "time", signal.SIGINT),
-        ("timing every variant", "time", signal.SIGTERM),
         ("timing every variant", "time", signal.SIGHUP),
     ],
 )

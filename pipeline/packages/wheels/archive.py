@@ -1,13 +1,16 @@
 """Writes wheels whose bytes depend on their files alone."""
 
+import base64
+import csv
+import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from wheel.wheelfile import WheelFile
 
 _STORED_SUFFIXES = (".onnx", ".data", ".engine")
 """Weights hardly shrink, and inflating them takes long."""
@@ -34,24 +37,42 @@ class WheelDescription:
 
 
 def write(description: WheelDescription, files: Mapping[str, Path | bytes], folder: Path) -> Path:
-    """Write a wheel of `files`, contents or paths by the names that they get, into `folder`, and return its path."""
-    # As https://packaging.python.org/en/latest/specifications/binary-distribution-format/ escapes them
+    """Write a wheel of `files`, contents or paths by the names that they get, into `folder`, and return its path.
+
+    Source of the format: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
+    """
     name = canonicalize_name(description.name).replace("-", "_")
     stem = f"{name}-{Version(description.version)}"
     path = folder / f"{stem}-{_TAG}.whl"
-    metadata = {
-        f"{stem}.dist-info/METADATA": _metadata(description).encode(),
-        f"{stem}.dist-info/WHEEL": _WHEEL.encode(),
+    information = f"{stem}.dist-info"
+    contents = {
+        **dict(sorted(files.items())),
+        f"{information}/METADATA": _metadata(description).encode(),
+        f"{information}/WHEEL": _WHEEL.encode(),
     }
-    with WheelFile(path, "w") as archive:
-        for target, source in [*sorted(files.items()), *metadata.items()]:
-            entry = zipfile.ZipInfo(target, date_time=_OLDEST_DATE)
-            entry.external_attr = _FILE_MODE << 16
-            entry.compress_type = (
-                zipfile.ZIP_STORED if target.endswith(_STORED_SUFFIXES) else zipfile.ZIP_DEFLATED
-            )
-            archive.writestr(entry, source if isinstance(source, bytes) else source.read_bytes())
+    record = StringIO()
+    rows = csv.writer(record, lineterminator="\n")
+    with zipfile.ZipFile(path, "w") as archive:
+        for target, source in contents.items():
+            content = source if isinstance(source, bytes) else source.read_bytes()
+            archive.writestr(_entry(target), content)
+            rows.writerow((target, f"sha256={_digest(content)}", len(content)))
+        rows.writerow((f"{information}/RECORD", "", ""))
+        archive.writestr(_entry(f"{information}/RECORD"), record.getvalue())
     return path
+
+
+def _entry(target: str) -> zipfile.ZipInfo:
+    """The entry of a file, with a date and a mode that are always the same."""
+    entry = zipfile.ZipInfo(target, date_time=_OLDEST_DATE)
+    entry.external_attr = _FILE_MODE << 16
+    entry.compress_type = zipfile.ZIP_STORED if target.endswith(_STORED_SUFFIXES) else zipfile.ZIP_DEFLATED
+    return entry
+
+
+def _digest(content: bytes) -> str:
+    """The SHA-256 as RECORD has it: URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
 
 
 def _metadata(description: WheelDescription) -> str:

@@ -1,6 +1,8 @@
 """Assembled checkpoints are ordinary Hugging Face folders."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ import transformers
 
 from demo import encoder
 from demo.assemble import CHECKPOINTS, assemble
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +44,15 @@ def test_the_encoder_computes_what_bert_computes(checkpoints: Path) -> None:
     assert (expected - converted).abs().max() < 5e-5
 
 
-def test_nothing_is_done_twice(checkpoints: Path) -> None:
-    assert not assemble(checkpoints)
+def test_nothing_is_done_twice_and_pytorch_is_not_imported_for_it(checkpoints: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from demo.assemble import assemble; "
+        "print(assemble(Path(sys.argv[1])), 'torch' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, checkpoints], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == ["False", "False"]
 
 
 def test_only_a_missing_checkpoint_is_written_again(checkpoints: Path) -> None:

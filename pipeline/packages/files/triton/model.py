@@ -61,11 +61,12 @@ class TritonPythonModel:
         longest = max(self._min_tokens, *(len(encoding.ids) for encoding in encodings))
         if longest > self._max_tokens:
             raise ValueError(f"a text has {longest} tokens; at most {self._max_tokens} are allowed")
-        ids = np.full((len(encodings), longest), self._pad_id, dtype=np.int64)
-        mask = np.zeros_like(ids)
+        ids: npt.NDArray[np.int64] = np.full((len(encodings), longest), self._pad_id, dtype=np.int64)
+        mask: npt.NDArray[np.int64] = np.zeros_like(ids)
         for index, encoding in enumerate(encodings):
             ids[index, : len(encoding.ids)] = encoding.ids
             mask[index, : len(encoding.ids)] = 1
         if self._has_choices:
-            ids, mask = (array.reshape(len(rows), -1, longest) for array in (ids, mask))
+            ids = ids.reshape(len(rows), -1, longest)
+            mask = mask.reshape(len(rows), -1, longest)
         return {"input_ids": ids, "attention_mask": mask}

@@ -50,7 +50,7 @@ def parse_configurations() -> str:
     """Parse every configuration, and check that what it names is there; the version of the schema's package."""
     from importlib.metadata import version
 
-    from google.protobuf import text_format
+    from google.protobuf import text_format  # type: ignore[import-untyped]
     from tritonclient.grpc import model_config_pb2
 
     names = {path.parent.name for path in ROOT.glob("models/*/config.pbtxt")}

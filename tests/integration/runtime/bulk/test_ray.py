@@ -24,7 +24,9 @@ ACTORS = 2
 STORE_BYTES = 100 << 20
 ACTOR_TITLE = b"ray::MapWorker"
 # Ray starts processes, which takes a while on a busy machine
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
+# Ray gives its own processes 15 seconds to start
+ATTEMPTS = 4
 
 pytestmark = [
     pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: make test-ray"),
@@ -50,18 +52,23 @@ def cluster() -> Iterator[dict[str, str]]:
     """The environment of a command that uses a local Ray with two cores."""
     # Nothing is reported over the network
     quiet = {"RAY_USAGE_STATS_ENABLED": "0"}
-    with subprocess.Popen(
-        [sys.executable, "-c", CLUSTER],
-        env={**os.environ, **quiet},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        yield {**quiet, "RAY_ADDRESS": process.stdout.readline().strip()}
-        process.stdin.close()
-        assert process.wait(PATIENCE_SECONDS) == 0
+    for _ in range(ATTEMPTS):
+        with subprocess.Popen(
+            [sys.executable, "-c", CLUSTER],
+            env={**os.environ, **quiet},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+            if address:
+                yield {**quiet, "RAY_ADDRESS": address}
+                process.stdin.close()
+                process.wait(PATIENCE_SECONDS)
+                return
+    raise AssertionError(f"Ray did not start in {ATTEMPTS} attempts")
 
 
 @pytest.fixture(scope="module")

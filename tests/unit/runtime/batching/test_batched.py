@@ -113,9 +113,11 @@ def test_the_queue_is_bounded_and_callers_wait_for_room() -> None:
     session, engine = watch(classifier())
     engine.gate.clear()
     with session.batched(max_delay=0.0, max_waiting=2) as batcher, ThreadPoolExecutor(8) as callers:
-        answers: list[Future[object]] = [
+        answers: list[Future[object]] = [callers.submit(batcher.session, "the film")]  # type: ignore[arg-type]
+        assert engine.entered.wait(SECONDS)
+        answers += [
             callers.submit(batcher.session, f"the film {index}")  # type: ignore[arg-type]
-            for index in range(8)
+            for index in range(7)
         ]
         # One runs, two wait, and five wait for room
         wait_until(lambda: batcher.counts.waiting == 2)

@@ -1,0 +1,50 @@
+"""Runs the model in ORT format, and compares with the answers that were validated.
+
+Exits with 0 if the answers are right, with 1 if one is wrong, and with 3 if onnxruntime is not installed.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+
+
+def main() -> int:
+    """Print the result as JSON on the last line, and return the exit code."""
+    begin = time.perf_counter()
+    try:
+        import numpy as np
+        import onnxruntime
+    except ImportError as missing:
+        sys.stderr.write(f"{missing}: pip install onnxruntime numpy\n")
+        return 3
+    session = onnxruntime.InferenceSession(ROOT / "model" / "model.ort", providers=["CPUExecutionProvider"])
+    examples = json.loads((ROOT / "examples.json").read_text(encoding="utf-8"))["examples"]
+    names = [output.name for output in session.get_outputs()]
+    seconds = largest = 0.0
+    for example in examples:
+        feeds = {name: np.array(rows, np.int64) for name, rows in example["feeds"].items()}
+        outputs = dict(zip(names, session.run(None, feeds), strict=True))
+        seconds = seconds or time.perf_counter() - begin
+        for name, expected in example["outputs"].items():
+            if list(outputs[name].shape) != expected["shape"]:
+                sys.exit(f"{name} has the shape {outputs[name].shape}, not {expected['shape']}")
+            values = outputs[name].reshape(-1)[:: expected["stride"]]
+            error = float(np.abs(values - np.array(expected["values"])).max())
+            if not error <= expected["tolerance"]:
+                sys.exit(f"{name} differs by {error:g}; at most {expected['tolerance']:g} is allowed")
+            largest = max(largest, error)
+    result = {
+        "client": f"onnxruntime {onnxruntime.__version__}",
+        "start_seconds": round(seconds, 3),
+        "examples": len(examples),
+        "largest_error": largest,
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
