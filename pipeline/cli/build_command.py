@@ -94,13 +94,13 @@ def _check_destination(to: str, until: StageName, sources: int) -> None:
     """Raise UsageError if no release, or more than one, would go to the URL `to`."""
     if until != "publish":
         raise UsageError(
-            f"--to {to} brings a release to a URL, and `distilforge {until}` does not publish one",
+            f"--to brings a release to a URL, and `distilforge {until}` does not publish one",
             hint="use `distilforge build`",
         )
     if sources > 1 and push.NAME not in to:
         raise UsageError(
-            f"{sources} releases would go to the same place: --to {to}",
-            hint=f"write {push.NAME} where the release's name belongs, such as --to s3://bucket/{push.NAME}",
+            f"{sources} releases would go to the same place, since --to does not have {push.NAME}",
+            hint=f"write it where the release's name belongs, such as --to s3://bucket/{push.NAME}",
         )
 
 

@@ -18,8 +18,8 @@ Verbose = Annotated[
 Artifacts = Annotated[Path, typer.Option(help="The folder for releases, and for the work on them.")]
 
 _DESTINATION = (
-    "Where the release goes: a folder, s3://bucket/folder or another that fsspec opens, "
-    "or oci://REGISTRY/REPOSITORY. {name} stands for the release's name. Each release has a place of its own."
+    "Where the release goes: a folder, s3://bucket/folder or another that fsspec opens, oci://REGISTRY/REPOSITORY, or "
+    "hf://ORGANISATION/NAME. {name} stands for the release's name. Each release has a place of its own."
 )
 Destination = Annotated[
     str | None, typer.Option("--to", metavar="URL", help=_DESTINATION, show_default=False)

@@ -16,7 +16,8 @@ Url = Annotated[
     str,
     typer.Argument(
         metavar="URL",
-        help="Where the releases are: a folder, s3://bucket/folder or another that fsspec opens, or oci://REGISTRY/REPOSITORY.",
+        help="Where the releases are: a folder, s3://bucket/folder or another that fsspec opens, or "
+        "oci://REGISTRY/REPOSITORY.",
     ),
 ]
 Keep = Annotated[int, typer.Option(help="How many of the last versions stay.")]

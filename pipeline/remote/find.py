@@ -1,7 +1,7 @@
 """The publisher for a URL, by its protocol."""
 
 from distilforge.errors import UnavailableError
-from distilforge.remote.find import PACKAGES
+from distilforge.remote.find import PACKAGES, extra_of
 from distilforge.remote.retries import Tell
 
 from pipeline.errors import MissingError, UsageError
@@ -15,12 +15,16 @@ def find_publisher(url: str, tell: Tell) -> Publisher:
     """
     if not url:
         raise UsageError("the URL of the store is empty", hint="for example s3://bucket/sentiment")
-    extra = "oci" if url.startswith("oci://") else "remote"
+    extra = extra_of(url)
     try:
         if extra == "oci":
             from pipeline.remote.oci import OciPublisher
 
             return OciPublisher(url, tell)
+        if extra == "hub":
+            from pipeline.remote.hub import HubPublisher
+
+            return HubPublisher(url, tell)
         from pipeline.remote.folder import FolderPublisher
 
         return FolderPublisher(url, tell)
@@ -28,7 +32,7 @@ def find_publisher(url: str, tell: Tell) -> Publisher:
         if cause.name not in PACKAGES:
             raise
         raise MissingError(
-            f"releases at {url!r:.200} need {cause.name}, which is not installed",
+            f"the protocol of this URL needs {cause.name}, which is not installed",
             hint=f"pip install 'distilforge[{extra}]'",
         ) from cause
     except UnavailableError as cause:

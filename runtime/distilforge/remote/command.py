@@ -11,7 +11,10 @@ from distilforge.remote.index import Index
 from distilforge.remote.pull import Pull, current_index, pull
 from distilforge.remote.retries import Tell
 
-_URL = "where the releases are: a folder, s3://, https:// or another that fsspec opens, or oci://REGISTRY/REPOSITORY"
+_URL = (
+    "where the releases are: a folder, s3://, https:// or another that fsspec opens, oci://REGISTRY/REPOSITORY, or "
+    "hf://ORGANISATION/NAME"
+)
 _COLUMNS = ("VERSION", "CHANNELS", "CREATED", "PUSHED", "SIZE", "SIGNED", "VALIDATED")
 
 Command = Callable[[argparse.Namespace], str]

@@ -3,8 +3,13 @@
 from distilforge.errors import InputError, UnavailableError
 from distilforge.remote.store import Store
 
-PACKAGES = ("fsspec", "oras", "requests")
+PACKAGES = ("fsspec", "huggingface_hub", "oras", "requests")
 """The packages that are needed by one kind of store or the other."""
+
+
+def extra_of(url: str) -> str:
+    """The extra of this package that the protocol of `url` needs."""
+    return {"oci": "oci", "hf": "hub"}.get(url.partition("://")[0], "remote")
 
 
 def find_store(url: str) -> Store:
@@ -15,12 +20,16 @@ def find_store(url: str) -> Store:
     """
     if not url:
         raise InputError("the URL of the store is empty", hint="for example s3://bucket/sentiment")
-    extra = "oci" if url.startswith("oci://") else "remote"
+    extra = extra_of(url)
     try:
         if extra == "oci":
             from distilforge.remote.oci import OciStore
 
             return OciStore(url)
+        if extra == "hub":
+            from distilforge.remote.hub import HubStore
+
+            return HubStore(url)
         from distilforge.remote.folder import FolderStore
 
         return FolderStore(url)
@@ -28,6 +37,6 @@ def find_store(url: str) -> Store:
         if cause.name not in PACKAGES:
             raise
         raise UnavailableError(
-            f"releases at {url!r:.200} need {cause.name}, which is not installed",
+            f"the protocol of this URL needs {cause.name}, which is not installed",
             hint=f"pip install 'distilforge[{extra}]'",
         ) from cause

@@ -47,7 +47,10 @@ def test_from_a_push_to_a_pruning(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ("arguments", "message"),
     [
         (("validate", "a", "--to", "x"), "does not publish one"),
-        (("build", "a", "b", "--to", "x"), "2 releases would go to the same place: --to x"),
+        (
+            ("build", "a", "b", "--to", "x"),
+            "2 releases would go to the same place, since --to does not have {name}",
+        ),
         (("pull", "nothing-here", "--output", "o"), "there are no releases at"),
         (("promote", "nothing-here", "0123456789ab", "--to", "stable"), "there are no releases at"),
     ],
