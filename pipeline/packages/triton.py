@@ -49,7 +49,7 @@ def write_triton(request: PackageRequest, folder: Path) -> PackageContents:
     return PackageContents(
         usage=_usage(name),
         self_test=("python", "self_test.py"),
-        needs=("Python with `tritonclient[grpc]`, `numpy` and `tokenizers`",),
+        needs=("Python with `tritonclient`, `protobuf`, `numpy` and `tokenizers`",),
         limits=(
             "The self-test parses every config.pbtxt by Triton's own schema and runs the tokenizer. Triton itself was "
             "not run; `self_test.py --url` asks a server that runs.",

@@ -2,10 +2,11 @@
 
 Usage: python self_test.py [--url http://localhost:8000]
 
-Exits with 1 if something is wrong, and with 3 if tritonclient is not installed and no --url is given.
+Exits with 1 if something is wrong, and with 3 if a package is not installed and no --url is given.
 """
 
 import argparse
+import importlib.metadata
 import importlib.util
 import json
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parent
+PACKAGES = ("tritonclient", "protobuf", "tokenizers")
 
 
 def main() -> int:
@@ -30,8 +32,8 @@ def main() -> int:
     started = time.perf_counter()
     if arguments.url:
         client, largest = f"the server at {arguments.url}", ask(arguments.url, record["name"], examples)
-    elif importlib.util.find_spec("tritonclient") is None or importlib.util.find_spec("tokenizers") is None:
-        sys.stderr.write("tritonclient[grpc] or tokenizers is not installed, and no --url was given\n")
+    elif missing := [name for name in PACKAGES if not is_installed(name)]:
+        sys.stderr.write(f"{' and '.join(missing)} must be installed where no --url is given\n")
         return 3
     else:
         client, largest = f"Triton's schema, {parse_configurations()}", 0.0
@@ -46,17 +48,38 @@ def main() -> int:
     return 0
 
 
+def is_installed(package: str) -> bool:
+    """Whether pip installed `package`."""
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def load_schema() -> types.ModuleType:
+    """Triton's schema of config.pbtxt, without the package around it, which needs grpc."""
+    package = importlib.util.find_spec("tritonclient")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    path = Path(package.submodule_search_locations[0], "grpc", "model_config_pb2.py")
+    specification = importlib.util.spec_from_file_location("model_config_pb2", path)
+    assert specification is not None
+    assert specification.loader is not None
+    schema = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(schema)
+    return schema
+
+
 def parse_configurations() -> str:
     """Parse every configuration, and check that what it names is there; the version of the schema's package."""
-    from importlib.metadata import version
-
     from google.protobuf import text_format  # type: ignore[import-untyped]
-    from tritonclient.grpc import model_config_pb2
 
+    schema = load_schema()
     names = {path.parent.name for path in ROOT.glob("models/*/config.pbtxt")}
     for name in names:
         path = ROOT / "models" / name / "config.pbtxt"
-        config = text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+        config = text_format.Parse(path.read_text(encoding="utf-8"), schema.ModelConfig())
         if config.name != name:
             sys.exit(f"{path} has the name {config.name}")
         for step in config.ensemble_scheduling.step:
@@ -67,7 +90,7 @@ def parse_configurations() -> str:
             and not (path.parent / "1" / config.default_model_filename).is_file()
         ):
             sys.exit(f"{path} names {config.default_model_filename}, which is absent")
-    return f"tritonclient {version('tritonclient')}"
+    return f"tritonclient {importlib.metadata.version('tritonclient')}"
 
 
 def check_tokenizer(name: str, examples: Sequence[Mapping[str, object]]) -> None:
