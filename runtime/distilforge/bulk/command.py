@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 
 from distilforge.bulk.options import SAVE_SECONDS, RunOptions, RunResult
 from distilforge.errors import InputError, UnavailableError
@@ -119,7 +121,9 @@ def run_here(release: str, options: RunOptions) -> RunResult:
         ) from cause
     line = StatusLine()
     try:
-        return run(release, options, line.show)
+        # Ray prints there what happens to its processes, and the result is all that stdout is for
+        with redirect_stdout(sys.stderr) if options.ray else nullcontext():
+            return run(release, options, line.show)
     finally:
         line.clear()
 

@@ -5,6 +5,7 @@ Ray is not one of the packages for development: `make test-ray` installs it and 
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ ACTORS = 2
 # Ray refuses less than 75 MiB
 STORE_BYTES = 100 << 20
 ACTOR_TITLE = b"ray::MapWorker"
+ACTOR_STARTS = b".__init__"
 # Ray starts processes, which takes a while on a busy machine
 PATIENCE_SECONDS = 240
 # Ray gives its own processes 15 seconds to start
@@ -50,12 +52,16 @@ ray.shutdown()
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[dict[str, str]]:
     """The environment of a command that uses a local Ray with two cores."""
-    # Nothing is reported over the network
-    quiet = {"RAY_USAGE_STATS_ENABLED": "0"}
+    # Nothing is reported over the network; Ray lets only those in who have its token
+    environment = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
     for _ in range(ATTEMPTS):
         with subprocess.Popen(
             [sys.executable, "-c", CLUSTER],
-            env={**os.environ, **quiet},
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -64,7 +70,7 @@ def cluster() -> Iterator[dict[str, str]]:
             assert process.stdout is not None
             address = process.stdout.readline().strip()
             if address:
-                yield {**quiet, "RAY_ADDRESS": address}
+                yield {**environment, "RAY_ADDRESS": address}
                 process.stdin.close()
                 process.wait(PATIENCE_SECONDS)
                 return
@@ -94,17 +100,26 @@ def lines(path: Path) -> list[bytes]:
 
 
 def start(release: Path, texts: Path, output: Path, environment: dict[str, str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [
-            *command(release, "--input", texts, "--output", output, "--ray"),
-            *("--workers", str(ACTORS), "--save-every", "0.05", "--json"),
-        ],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    with log(output).open("w") as stderr:
+        return subprocess.Popen(
+            [
+                *command(release, "--input", texts, "--output", output, "--ray"),
+                *("--workers", str(ACTORS), "--save-every", "0.05", "--json"),
+            ],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def log(output: Path) -> Path:
+    return output.with_name("stderr")
+
+
+def messages(output: Path) -> str:
+    return log(output).read_text()[-1_000:]
 
 
 def wait_for(what: str, condition: Callable[[], bool]) -> None:
@@ -128,7 +143,7 @@ def processes() -> dict[int, tuple[int, bytes]]:
 
 
 def actors(table: dict[int, tuple[int, bytes]]) -> Set[int]:
-    """The processes of the actors of this test's own Ray."""
+    """The processes of the actors of this test's own Ray, once they were made."""
 
     def is_ours(process: int) -> bool:
         while process in table:
@@ -138,8 +153,19 @@ def actors(table: dict[int, tuple[int, bytes]]) -> Set[int]:
         return False
 
     return {
-        process for process, (_, line) in table.items() if line.startswith(ACTOR_TITLE) and is_ours(process)
+        process
+        for process, (_, line) in table.items()
+        if line.startswith(ACTOR_TITLE) and ACTOR_STARTS not in line and is_ours(process)
     }
+
+
+def busy_actors() -> dict[int, list[int]]:
+    """The actors that have worker processes, and those."""
+    table = processes()
+    workers = {
+        actor: [child for child, (parent, _) in table.items() if parent == actor] for actor in actors(table)
+    }
+    return {actor: children for actor, children in workers.items() if children}
 
 
 def receipts(output: Path) -> int:
@@ -151,20 +177,16 @@ def test_an_actor_that_is_killed_loses_and_repeats_nothing(
 ) -> None:
     output = tmp_path / "answers.jsonl"
     process = start(release, texts, output, cluster)
-    wait_for("the first saved answers", lambda: receipts(output) > 0 or process.poll() is not None)
-    table = processes()
-    before = actors(table)
-    assert len(before) == ACTORS
-    killed = min(before)
-    workers = [child for child, (parent, _) in table.items() if parent == killed]
+    # Ray ends them when all is answered, which is before all is saved
+    wait_for("two actors at work", lambda: len(busy_actors()) == ACTORS or process.poll() is not None)
+    killed, workers = min(busy_actors().items(), default=(0, []))
+    assert killed, f"the run was over before an actor could be killed: {messages(output)}"
     os.kill(killed, signal.SIGKILL)
-    assert process.poll() is None, "the run was over before an actor could be killed"
     stdout, _ = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 0
+    assert process.returncode == 0, messages(output)
     result = json.loads(stdout)
     assert (result["rows"], result["errors"], result["reused"]) == (ROWS, len(BAD), 0)
     assert not is_running(killed)
-    assert workers
     for worker in workers:
         wait_for_end(worker)
     assert lines(output) == undisturbed
@@ -175,14 +197,17 @@ def test_a_run_on_ray_that_is_killed_continues(
 ) -> None:
     output = tmp_path / "answers.jsonl"
     process = start(release, texts, output, cluster)
-    wait_for("the first saved answers", lambda: receipts(output) > 0 or process.poll() is not None)
+    # The last receipt may be half written
+    wait_for("saved answers", lambda: receipts(output) > 1 or process.poll() is not None)
     os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the run was over before it could be killed"
+    assert process.wait() == -signal.SIGKILL, (
+        f"the run was over before it could be killed: {messages(output)}"
+    )
     process.communicate()
     wait_for("the end of the actors", lambda: not actors(processes()))
     again = start(release, texts, output, cluster)
     stdout, _ = again.communicate(timeout=PATIENCE_SECONDS)
-    assert again.returncode == 0
+    assert again.returncode == 0, messages(output)
     result = json.loads(stdout)
     assert (result["rows"], result["errors"]) == (ROWS, len(BAD))
     assert 0 < result["reused"] < ROWS
