@@ -31,6 +31,9 @@ env.localModelPath = HERE.pathname;
 // Its caches are keyed by address alone, and would answer with the last release after a new one is deployed
 env.useBrowserCache = false;
 env.useWasmCache = false;
+// The browser's own cache asks the server whether a file is still the same, so that no page mixes two releases
+const fetchPresent = (address, options) => fetch(address, { ...options, cache: "no-cache" });
+env.fetch = fetchPresent;
 ort.env.wasm.wasmPaths = {
   mjs: new URL("vendor/ort-wasm-simd-threaded.js", HERE).href,
   wasm: new URL("vendor/ort-wasm-simd-threaded.wasm", HERE).href,
@@ -106,7 +109,7 @@ async function bytes(path, onProgress) {
 }
 
 async function get(path) {
-  const response = await fetch(new URL(path, HERE));
+  const response = await fetchPresent(new URL(path, HERE));
   if (!response.ok) throw new Error(`The server answered ${response.status} for ${path}.`);
   return response;
 }

@@ -7,7 +7,7 @@ async function test() {
   const begin = performance.now();
   const description = await describe();
   const model = await load(description);
-  const { examples } = await (await fetch("examples.json")).json();
+  const { examples } = await (await fetch("examples.json", { cache: "no-cache" })).json();
   let largestError = 0;
   let startSeconds = 0;
   const isExact = description.settings.precision === "fp32";
