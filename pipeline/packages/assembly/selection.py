@@ -35,6 +35,10 @@ def select(manifest: Manifest, kind: PackageKind, name: str | None) -> tuple[Var
         raise _unvalidated(fitting[0])
     best = min(_preference(kind, variant) or 0 for variant in validated)
     candidates = [variant for variant in validated if _preference(kind, variant) == best]
+    if len(candidates) == 1:
+        return candidates[
+            0
+        ], f"the first of {', '.join(kind.holds)} that the release has and that passed validation"
     return _fastest(manifest, candidates, fits=kind.holds[best])
 
 
@@ -56,8 +60,6 @@ def _named(manifest: Manifest, kind: PackageKind, name: str) -> Variant:
 
 
 def _fastest(manifest: Manifest, candidates: Sequence[Variant], *, fits: str) -> tuple[Variant, str]:
-    if len(candidates) == 1:
-        return candidates[0], f"the only validated variant that fits {fits}"
     apart = manifest.timing.apart if manifest.timing is not None else ()
     speeds = speedups(candidates, apart=apart)
     # max takes the first of equals, which is the manifest's order
