@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from distilforge.manifest import Variant
 from distilforge.onnxruntime.settings import Settings
 from distilforge.timing.feeds import Ids
 
@@ -11,6 +12,12 @@ from bench.gpu.runner import GpuRunner
 from bench.models.release_folder import model_file, read_variant
 
 PROVIDER = "CUDAExecutionProvider"
+
+
+def provider_options(variant: Variant, *, graphs: bool) -> dict[str, str]:
+    """The options of the CUDA provider: those that `variant` was validated with, the first device, and CUDA graphs."""
+    options = {**Settings.of(variant).provider_options, "device_id": "0"}
+    return {**options, "enable_cuda_graph": "1"} if graphs else options
 
 
 class OnnxRuntimeRunner(GpuRunner):
@@ -28,11 +35,7 @@ class OnnxRuntimeRunner(GpuRunner):
             onnxruntime.preload_dlls()
         self._runtime = onnxruntime
         self._copies, self._graphs = copies, graphs
-        options = {
-            **Settings.of(read_variant(folder)).provider_options,
-            "device_id": "0",
-            **({"enable_cuda_graph": "1"} if graphs else {}),
-        }
+        options = provider_options(read_variant(folder), graphs=graphs)
         self._session = onnxruntime.InferenceSession(model_file(folder), providers=[(PROVIDER, options)])
         if PROVIDER not in self._session.get_providers():
             raise RuntimeError(
