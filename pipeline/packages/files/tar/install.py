@@ -22,7 +22,7 @@ def main() -> int:
     if running != expected:
         sys.stderr.write(f"the wheels are for Python {expected}, and this is Python {running}\n")
         return 2
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "environment"
+    folder = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else ROOT / "environment"
     venv.create(folder, with_pip=True)
     python = str(folder / "bin" / "python")
     offline = ["--quiet", "--no-index", "--find-links", str(ROOT / "wheels"), "--require-hashes"]
@@ -30,6 +30,8 @@ def main() -> int:
     subprocess.run(
         [python, "-m", "pip", "--disable-pip-version-check", "install", *offline, "-r", requirements],
         check=True,
+        # The paths in requirements.txt begin there
+        cwd=ROOT,
     )
     check = [python, str(ROOT / "check_answers.py"), str(ROOT / "examples.json"), str(ROOT / "release")]
     return subprocess.run(check, check=False).returncode
