@@ -1,6 +1,5 @@
 """A model folder and an InferenceService for KServe."""
 
-import shutil
 from pathlib import Path
 
 import yaml
@@ -18,11 +17,7 @@ from pipeline.packages.base import PackageContents, PackageRequest
 def write_kserve(request: PackageRequest, folder: Path) -> PackageContents:
     """Write models/NAME/ as Triton reads it, inferenceservice.yaml and a self-test."""
     name = request.manifest.name
-    model = folder / "models" / name / "1" / "model.onnx"
-    model.parent.mkdir(parents=True)
-    shutil.copyfile(request.graph, model)
-    for file in request.variant.files[1:]:
-        shutil.copyfile(request.release / file, model.with_name(Path(file).name))
+    release_files.copy_graph(request, folder / "models" / name / "1", "model.onnx")
     config = triton_config.graph_model(name, request.manifest, platform="onnxruntime_onnx", file="model.onnx")
     (folder / "models" / name / "config.pbtxt").write_text(config, encoding="utf-8")
     (folder / "inferenceservice.yaml").write_text(

@@ -1,7 +1,6 @@
 """A model folder for OpenVINO Model Server."""
 
 import json
-import shutil
 from pathlib import Path
 
 from pipeline.packages import package_kind, release_files, static_files
@@ -22,11 +21,7 @@ _SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "EXECUTION_MODE_HINT": "ACCURACY
 def write_ovms(request: PackageRequest, folder: Path) -> PackageContents:
     """Write models/NAME/1/model.onnx, the server's config.json and a self-test."""
     name = request.manifest.name
-    model = folder / "models" / name / "1" / "model.onnx"
-    model.parent.mkdir(parents=True)
-    shutil.copyfile(request.graph, model)
-    for file in request.variant.files[1:]:
-        shutil.copyfile(request.release / file, model.with_name(Path(file).name))
+    release_files.copy_graph(request, folder / "models" / name / "1", "model.onnx")
     settings = dict(request.variant.session) if request.variant.target == _OPENVINO else {}
     model_config = {
         "name": name,

@@ -19,6 +19,19 @@ def copy(request: PackageRequest, names: Iterable[str], folder: Path) -> None:
         shutil.copyfile(request.release / name, folder / name)
 
 
+def copy_graph(request: PackageRequest, folder: Path, file: str) -> None:
+    """Copy what the variant loads into the new `folder`: its first file as `file`, and others, such as weights, beside.
+
+    The graph that an engine was judged by is left out.
+    """
+    folder.mkdir(parents=True)
+    first, *others = request.variant.files
+    shutil.copyfile(request.release / first, folder / file)
+    for other in others:
+        if other != request.variant.oracle:
+            shutil.copyfile(request.release / other, folder / Path(other).name)
+
+
 def copy_tokenizer(request: PackageRequest, folder: Path) -> None:
     """Copy config.json and the tokenizer's files into `folder`."""
     names = (CONFIG, *TOKENIZER_FILES)

@@ -1,7 +1,6 @@
 """A model repository for NVIDIA's Triton Inference Server: texts in, the graph's outputs out."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +26,7 @@ def write_triton(request: PackageRequest, folder: Path) -> PackageContents:
     repository = folder / "models"
     is_plan = request.variant.target == _TENSORRT
     file = "model.plan" if is_plan else "model.onnx"
-    _copy_graph(request, repository / graph / "1", file)
+    release_files.copy_graph(request, repository / graph / "1", file)
     shown = replace(manifest, outputs=_outputs(request))
     platform = "tensorrt_plan" if is_plan else "onnxruntime_onnx"
     _write_config(repository / graph, triton_config.graph_model(graph, shown, platform=platform, file=file))
@@ -70,15 +69,6 @@ def _outputs(request: PackageRequest) -> tuple[Tensor, ...]:
         for output in graph.output
     }
     return tuple(replace(output, dtype=types[output.name]) for output in request.manifest.outputs)
-
-
-def _copy_graph(request: PackageRequest, folder: Path, file: str) -> None:
-    folder.mkdir(parents=True)
-    first, *others = request.variant.files
-    shutil.copyfile(request.release / first, folder / file)
-    for other in others:
-        if other != request.variant.oracle:
-            shutil.copyfile(request.release / other, folder / Path(other).name)
 
 
 def _write_config(folder: Path, text: str) -> None:

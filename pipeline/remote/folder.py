@@ -50,14 +50,14 @@ class FolderPublisher:
         """Read the index once."""
         present, _ = self._read()
         if present is not None:
-            check_name(present, name, self.url)
+            check_name(present.name, name, self.url)
 
     def push(self, release: Shipment) -> Push:
         """Write the release's files to a new folder, and then list that; nobody sees it before."""
         manifest = release.manifest
         present, _ = self._read()
         if present is not None:
-            check_name(present, manifest.name, self.url)
+            check_name(present.name, manifest.name, self.url)
         if present is not None and release.is_in(present.get(manifest.version)):
             new, stored = False, present.get(manifest.version)
             assert stored is not None
@@ -73,7 +73,7 @@ class FolderPublisher:
 
         def edit(index: Index | None) -> Index:
             base = index or Index(name=manifest.name)
-            check_name(base, manifest.name, self.url)
+            check_name(base.name, manifest.name, self.url)
             # Another publisher may have pushed the same release meanwhile, or a pruner removed it
             if not new and stored not in base.releases:
                 raise ReleaseError(

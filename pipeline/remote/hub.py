@@ -94,13 +94,10 @@ class HubPublisher:
         """The newest release of the repository, which must be one of `name`."""
 
         def find() -> StoredRelease | None:
-            if self._store.commit(MAIN) is None:
-                return None
-            index = self._store.index()
-            if index is None:
-                return None
-            check_name(index, name, self.url)
-            return index.releases[-1]
+            newest = self._store.newest()
+            if newest is not None:
+                check_name(newest.name, name, self.url)
+            return newest
 
         return with_retries(find, self._tell, pause=self._pause)
 

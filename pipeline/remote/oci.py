@@ -55,13 +55,13 @@ class OciPublisher:
         """Read the tags once."""
         index = self._index()
         if index is not None:
-            check_name(index, name, self.url)
+            check_name(index.name, name, self.url)
 
     def push(self, release: Shipment) -> Push:
         """Bring the files that are absent, then the version's tag, and then the channel `latest`."""
         manifest = release.manifest
         before = self._index() or Index(name=manifest.name)
-        check_name(before, manifest.name, self.url)
+        check_name(before.name, manifest.name, self.url)
         present = before.get(manifest.version)
         new = not release.is_in(present)
         if new:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from distilforge.remote.index import Index
-
 from pipeline.errors import UsageError
 from pipeline.remote.files import Shipment
 
@@ -83,10 +81,10 @@ class Publisher(Protocol):
         """Remove all but the last `keep` versions, those that a channel names, and those that one rollback needs."""
 
 
-def check_name(index: Index, name: str, url: str) -> None:
-    """Raise UsageError if `index` is that of another release than `name`."""
-    if index.name != name:
+def check_name(present: str, name: str, url: str) -> None:
+    """Raise UsageError if the store at `url` has the release `present`, and that is not `name`."""
+    if present != name:
         raise UsageError(
-            f"{url!r:.200} has the release {index.name!r:.80}, and this one is {name!r:.80}",
+            f"{url!r:.200} has the release {present!r:.80}, and this one is {name!r:.80}",
             hint="give each release a place of its own; in --to, {name} stands for the release's name",
         )

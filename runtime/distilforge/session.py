@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
+from distilforge.batching.options import MAX_DELAY_SECONDS, MAX_PADDING, MAX_WAITING
 from distilforge.checks.arguments import Truncation, check_option, check_texts
 from distilforge.checks.feeds import check_feeds
 from distilforge.checks.interface import check_outputs
@@ -152,10 +153,10 @@ class Session:
     def batched(
         self: S,
         *,
-        max_delay: float = 0.002,
+        max_delay: float = MAX_DELAY_SECONDS,
         max_tokens: int | None = None,
-        max_padding: float = 0.25,
-        max_waiting: int = 256,
+        max_padding: float = MAX_PADDING,
+        max_waiting: int = MAX_WAITING,
         timeout: float | None = None,
         when_full: "WhenFull" = "wait",
         runs: int = 1,

@@ -8,6 +8,12 @@ from distilforge.checks.arguments import MOST_THREADS, check_option, check_posit
 from distilforge.errors import InputError
 
 WhenFull = Literal["wait", "error"]
+MAX_DELAY_SECONDS = 0.002
+"""How long a request waits for others, unless it is told otherwise."""
+MAX_PADDING = 0.25
+"""How much of a run may be padding, unless it is told otherwise."""
+MAX_WAITING = 256
+"""How many requests may wait, unless it is told otherwise."""
 _MOST_DELAY_SECONDS = 60.0
 
 

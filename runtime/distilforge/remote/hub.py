@@ -62,7 +62,7 @@ class HubStore:
 
         Each of them is read, a few files each.
         """
-        newest = self._release(MAIN)
+        newest = self.newest()
         if newest is None:
             return None
         try:
@@ -73,6 +73,10 @@ class HubStore:
         others = [release for name in names if (release := self._release(name)) is not None]
         releases = (*sorted(others, key=lambda release: release.created), newest)
         return Index(name=newest.name, releases=releases, channels={LATEST: Channel(version=newest.version)})
+
+    def newest(self) -> StoredRelease | None:
+        """The release of the branch main; None if there is none."""
+        return self._release(MAIN)
 
     def find(self, *, channel: str | None, version: str | None) -> StoredRelease:
         """The release with `version`, or else the newest one."""

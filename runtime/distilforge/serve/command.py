@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from distilforge.batching import options as batching
 from distilforge.errors import UnavailableError
 from distilforge.serve import limits, options
 from distilforge.serve.limits import RequestLimits
@@ -53,7 +54,7 @@ def add_parser(
         "--max-delay",
         metavar="S",
         type=float,
-        default=options.MAX_DELAY_SECONDS,
+        default=batching.MAX_DELAY_SECONDS,
         help="seconds that a request waits for others while the engine is free; default: %(default)g",
     )
     parser.add_argument(
@@ -66,14 +67,14 @@ def add_parser(
         "--max-padding",
         metavar="PART",
         type=float,
-        default=options.MAX_PADDING,
+        default=batching.MAX_PADDING,
         help="the most of a run's tokens that may be padding, from 0 to 1; default: %(default)g",
     )
     parser.add_argument(
         "--max-waiting",
         metavar="N",
         type=int,
-        default=options.MAX_WAITING,
+        default=batching.MAX_WAITING,
         help="requests in progress; more get the status 429; default: %(default)s",
     )
     parser.add_argument(

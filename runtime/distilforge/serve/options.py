@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from distilforge.batching.options import MAX_DELAY_SECONDS, MAX_PADDING, MAX_WAITING
 from distilforge.checks.arguments import check_positive
 from distilforge.errors import InputError
 from distilforge.serve.limits import RequestLimits
@@ -11,12 +12,6 @@ HOST = "127.0.0.1"
 """Only programs on this machine reach it, unless it is told otherwise."""
 PORT = 8080
 """The port, unless it is told otherwise."""
-MAX_DELAY_SECONDS = 0.002
-"""How long a request waits for others, unless it is told otherwise."""
-MAX_PADDING = 0.25
-"""How much of a run may be padding, unless it is told otherwise."""
-MAX_WAITING = 256
-"""How many requests may be in progress, unless it is told otherwise."""
 TIMEOUT_SECONDS = 30.0
 """How long a request may take, and how long the service waits for requests when it stops, unless told otherwise."""
 

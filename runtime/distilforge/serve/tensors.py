@@ -8,6 +8,7 @@ import numpy as np
 
 from distilforge.engine import Array
 from distilforge.errors import InputError
+from distilforge.manifest import Tensor
 from distilforge.registry import nearest
 from distilforge.serve.adapter import Json
 
@@ -92,18 +93,23 @@ def binary_size(entry: Json) -> int | None:
 
 def output_entry(name: str, array: Array) -> dict[str, Json]:
     """The entry of `outputs` without its values."""
-    datatypes = {dtype: datatype for datatype, dtype in DATATYPES.items()}
-    return {"name": name, "datatype": datatypes[array.dtype.name], "shape": list(array.shape)}
+    return {"name": name, "datatype": _datatype_of(array.dtype.name), "shape": list(array.shape)}
 
 
-def datatype_of(dtype: str) -> str:
-    """The protocol's name of a numpy dtype."""
-    return next(datatype for datatype, name in DATATYPES.items() if name == dtype)
+def metadata(tensor: Tensor) -> dict[str, Json]:
+    """The description of an input or output of the graph; -1 is a size that varies."""
+    shape = [size if isinstance(size, int) else -1 for size in tensor.shape]
+    return {"name": tensor.name, "datatype": _datatype_of(tensor.dtype), "shape": shape}
 
 
 def little_endian(array: Array) -> bytes:
     """The values of an output in the binary form."""
     return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _datatype_of(dtype: str) -> str:
+    """The protocol's name of a numpy dtype."""
+    return next(datatype for datatype, name in DATATYPES.items() if name == dtype)
 
 
 def _shape(value: Json, name: str) -> tuple[int, ...]:

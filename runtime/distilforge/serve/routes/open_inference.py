@@ -98,24 +98,10 @@ class OpenInference:
                 "versions": [manifest.version],
                 "platform": f"distilforge_{self._service.session.variant.target}",
                 "inputs": [
-                    *(
-                        {
-                            "name": tensor.name,
-                            "datatype": tensors.datatype_of(tensor.dtype),
-                            "shape": [size if isinstance(size, int) else -1 for size in tensor.shape],
-                        }
-                        for tensor in manifest.inputs
-                    ),
+                    *map(tensors.metadata, manifest.inputs),
                     *texts,
                 ],
-                "outputs": [
-                    {
-                        "name": tensor.name,
-                        "datatype": tensors.datatype_of(tensor.dtype),
-                        "shape": [size if isinstance(size, int) else -1 for size in tensor.shape],
-                    }
-                    for tensor in manifest.outputs
-                ],
+                "outputs": [*map(tensors.metadata, manifest.outputs)],
             }
         )
 
