@@ -20,14 +20,17 @@ _TOOLS = (
     "safetensors",
     "numpy",
 )
+_SAME_MODULE = {"onnxruntime": ("onnxruntime-gpu",)}
 
 
 def installed(package: str) -> str | None:
-    """The installed version of `package`, or None; the package is not imported."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    """The installed version of `package`, or of one that brings the same module, or None; none is imported."""
+    for name in (package, *_SAME_MODULE.get(package, ())):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
 
 
 def of(*packages: str) -> dict[str, str]:

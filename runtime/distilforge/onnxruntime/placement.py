@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _RECORD, _REFUSE = "session.record_ep_graph_assignment_info", "session.disable_cpu_ep_fallback"
 _SHOWN = 3
+_MADE_FOR_SIZES = frozenset(("Cast", "Concat", "Gather", "Shape", "Slice", "Squeeze", "Unsqueeze"))
 _logger = logging.getLogger("distilforge")
 
 Node = tuple[str, str]
@@ -40,11 +41,18 @@ def refused(cause: BaseException | None) -> bool:
 def check(session: InferenceSession, graph: Path, provider: str) -> None:
     """Raise UnavailableError with the nodes of the file `graph` that run on the CPU instead of `provider`.
 
-    Nodes that only compute sizes belong on the CPU.
+    Nodes that only compute sizes belong on the CPU. ONNX Runtime simplifies them, which gives it nodes that the file
+    does not have.
     """
     cpu_nodes = on_cpu(session)
-    sizes = onnx_sizes.names(graph) if cpu_nodes else frozenset()
-    fallbacks = [(name, operator) for name, operator in cpu_nodes if name not in sizes]
+    if not cpu_nodes:
+        return
+    nodes = onnx_sizes.names(graph)
+    fallbacks = [
+        (name, operator)
+        for name, operator in cpu_nodes
+        if name not in nodes.sizes and (name in nodes.every or operator not in _MADE_FOR_SIZES)
+    ]
     if fallbacks:
         raise UnavailableError(
             f"{len(fallbacks)} nodes of {graph.name!r} would run on the CPU, because {provider} does not support them: "

@@ -21,18 +21,28 @@ class _Node:
     outputs: tuple[str, ...]
 
 
-def names(path: Path) -> frozenset[str]:
-    """The names of the nodes whose values depend only on tensors' sizes and on small constants.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """The names of an ONNX file's nodes."""
 
-    Their values are a few whole numbers that the host needs for launching kernels, so engines for devices compute them
-    on the host. Raises ValueError where the file is not an ONNX model.
+    every: frozenset[str]
+    """All of them."""
+    sizes: frozenset[str]
+    """Those of nodes whose values depend only on tensors' sizes and on small constants."""
+
+
+def names(path: Path) -> Names:
+    """The names of the nodes of the file `path`.
+
+    The values of those that compute sizes are a few whole numbers that the host needs for launching kernels, so engines
+    for devices compute them on the host. Raises ValueError where the file is not an ONNX model.
     """
     with path.open("rb") as file:
         # Not closed: on the way to an error there are still views of it
         return _names(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
 
 
-def _names(model: Bytes) -> frozenset[str]:
+def _names(model: Bytes) -> Names:
     nodes: list[_Node] = []
     small: set[str] = set()
     for number, value in fields(model):
@@ -58,7 +68,7 @@ def _names(model: Bytes) -> frozenset[str]:
         ):
             sizes.update(node.outputs)
             names_of_nodes.append(node.name)
-    return frozenset(names_of_nodes)
+    return Names(every=frozenset(node.name for node in nodes), sizes=frozenset(names_of_nodes))
 
 
 def _node(message: Bytes) -> _Node:

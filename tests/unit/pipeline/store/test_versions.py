@@ -1,5 +1,6 @@
 """Installed versions, digests that notice an edit, and the host."""
 
+import importlib.metadata
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,17 @@ def test_installed_versions() -> None:
     assert versions.installed("no-such-package") is None
     assert set(versions.of("numpy", "no-such-package")) == {"numpy"}
     assert {"python", "torch", "onnxruntime"} <= set(versions.tools())
+
+
+def test_a_package_for_gpus_brings_the_same_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name != "onnxruntime-gpu":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1.31.1"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert versions.installed("onnxruntime") == "1.31.1"
+    assert versions.installed("tokenizers") is None
 
 
 def test_the_source_digest_changes_with_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import onnx_ir
@@ -16,15 +17,17 @@ from distilforge.checks.outputs import check_finite
 from distilforge.cuda.driver import Device, Driver
 from distilforge.manifest import Variant
 from distilforge.onnxruntime import device as onnxruntime_device
+from distilforge.onnxruntime import placement
 from distilforge.onnxruntime import sizes as onnx_sizes
 from distilforge.onnxruntime.device import OnnxRuntimeDevice, zip_shapes
+from distilforge.onnxruntime.engine import InferenceSession
 from distilforge.onnxruntime.placement import described
 from distilforge.plugin import Plugin
 from distilforge.tensorrt.backend import TensorRT
 
 from tests.device_release import HEAD
 from tests.graphs import exported
-from tests.runtime_release import copied, read_manifest
+from tests.runtime_release import GRAPH, copied, read_manifest
 
 DRIVER = Driver(version=(13, 0), devices=(Device(index=0, name="A GPU", capability=(8, 6)),))
 # A provider that every onnxruntime has, and that supports none of our nodes
@@ -48,6 +51,19 @@ def load(
     manifest = read_manifest(release)
     variant = replace(manifest.variants[0], session=session)
     return backend.load(variant, release, manifest=manifest, providers=providers, threads=1)
+
+
+def placed(nodes: Mapping[str, str]) -> InferenceSession:
+    """A session that says that `nodes`, operators by name, run on the CPU: what a device's provider leaves there."""
+    parts = [
+        SimpleNamespace(
+            ep_name=CPU,
+            get_nodes=lambda: [
+                SimpleNamespace(name=name, domain="", op_type=operator) for name, operator in nodes.items()
+            ],
+        )
+    ]
+    return cast("InferenceSession", SimpleNamespace(get_provider_graph_assignment_info=lambda: parts))
 
 
 class TestPlacement:
@@ -94,6 +110,17 @@ class TestPlacement:
         ):
             load(release, absent)
 
+    def test_nodes_that_onnxruntime_made_for_sizes(self, release: Path) -> None:
+        """On an H100, Slices of a Shape became Gathers, which have names that the file does not have."""
+        graph = release / GRAPH
+        made = {"Gather_token_1": "Gather", "distilbert.embeddings/Range": "Range"}
+        placement.check(placed(made), graph, "A")
+        with pytest.raises(UnavailableError, match=r"1 nodes of .*: 1 MatMul \(made\)"):
+            placement.check(placed({**made, "made": "MatMul"}), graph, "A")
+        own = "distilbert.embeddings.word_embeddings/Gather"
+        with pytest.raises(UnavailableError, match=rf"1 Gather \({own}\)"):
+            placement.check(placed({**made, own: "Gather"}), graph, "A")
+
     def test_described(self) -> None:
         nodes = [(f"layer.{index}/MatMul", "MatMul") for index in range(5)] + [("a", "com.microsoft.Gelu")]
         assert described(nodes) == (
@@ -108,7 +135,9 @@ class TestSizes:
         return tmp_path / "model.onnx"
 
     def test_nodes_that_compute_sizes(self, model: Path) -> None:
-        names = onnx_sizes.names(model)
+        found = onnx_sizes.names(model)
+        names = found.sizes
+        assert found.every == {node.name for node in onnx_ir.load(model).graph}
         assert {"sequence_classification/Shape", "sequence_classification/Squeeze"} <= names
         assert "distilbert.embeddings/Range" in names
         assert "distilbert.transformer.layer.0.attention/Concat" in names
@@ -132,7 +161,7 @@ class TestSizes:
             ):
                 sizes |= {str(value.name) for value in node.outputs}
                 expected.add(node.name)
-        assert onnx_sizes.names(model) == expected
+        assert onnx_sizes.names(model).sizes == expected
 
     @pytest.mark.parametrize("content", [b"\xff" * 20, b"\x3a\x7f", b"\x0b\x00"])
     def test_a_file_that_is_not_a_model(self, tmp_path: Path, content: bytes) -> None:
