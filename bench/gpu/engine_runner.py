@@ -1,4 +1,4 @@
-"""A TensorRT engine in the runtime of this project, with arrays in host memory or on the device."""
+"""A variant in the runtime of this project, with arrays in host memory, or for TensorRT's engines on the device."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 from distilforge.backends import backends
 from distilforge.cuda.arrays import DeviceArray
 from distilforge.engine import Array, Engine
-from distilforge.manifest import Variant
+from distilforge.onnxruntime.device import OnnxRuntimeDevice
 from distilforge.tensorrt.engine import TensorRTEngine
 from distilforge.tensorrt.settings import KERNELS
 from distilforge.timing.feeds import Ids
@@ -65,12 +65,9 @@ def open_engine(folder: Path, *, copies: bool) -> EngineRunner:
     obstacle = backend.obstacle(variant)
     if obstacle is not None:
         raise RuntimeError(obstacle)
-    engine = backend.load(
-        _timed(variant), folder / COMPILED, manifest=None, providers=(PROVIDER,), threads=None
-    )
+    # ONNX Runtime takes the first device unless it is told otherwise
+    providers = None
+    if not isinstance(backend, OnnxRuntimeDevice):
+        variant, providers = replace(variant, session={**variant.session, **_EAGER}), (PROVIDER,)
+    engine = backend.load(variant, folder / COMPILED, manifest=None, providers=providers, threads=None)
     return EngineRunner(engine, copies=copies)
-
-
-def _timed(variant: Variant) -> Variant:
-    """The variant with the settings that a stopped process needs."""
-    return replace(variant, session={**variant.session, **_EAGER})

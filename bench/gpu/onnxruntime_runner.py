@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from distilforge.manifest import Variant
+from distilforge.onnxruntime import cuda_graphs
 from distilforge.onnxruntime.settings import Settings
 from distilforge.timing.feeds import Ids
 
@@ -15,9 +16,12 @@ PROVIDER = "CUDAExecutionProvider"
 
 
 def provider_options(variant: Variant, *, graphs: bool) -> dict[str, str]:
-    """The options of the CUDA provider: those that `variant` was validated with, the first device, and CUDA graphs."""
-    options = {**Settings.of(variant).provider_options, "device_id": "0"}
-    return {**options, "enable_cuda_graph": "1"} if graphs else options
+    """The options of the CUDA provider: those of `variant`, the first device, and whether it captures CUDA graphs."""
+    return {
+        **Settings.of(variant).provider_options,
+        "device_id": "0",
+        cuda_graphs.OPTION: "1" if graphs else "0",
+    }
 
 
 class OnnxRuntimeRunner(GpuRunner):
@@ -63,7 +67,7 @@ class OnnxRuntimeRunner(GpuRunner):
         if self._graphs:
             # The buffers are new each time, and so must be the graph
             self._taken += 1
-            self._run_options.add_run_config_entry("gpu_graph_annotation_id", str(self._taken))
+            self._run_options.add_run_config_entry("gpu_graph_id", str(self._taken))
 
     def run(self) -> None:
         if self._copies:

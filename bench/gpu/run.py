@@ -32,6 +32,8 @@ ORDER = (
     "tensorrt",
     "tensorrt-rtx",
 )
+JUDGED = ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda-graphs")
+"""What this project publishes for a GPU: the first of them that runs is compared with the other columns."""
 INSTALL = "pip install {packages}"
 Progress = Callable[[str], None]
 
@@ -69,7 +71,7 @@ def run(
     held = contest.hold(
         opened,
         [*omissions, *failures],
-        candidates=[subject.title for subject in chosen if subject.engine and not subject.copies],
+        candidates=candidates(chosen, copies=False),
         reference=EAGER,
         subject=opening.timing_subject,
         shapes=shapes,
@@ -85,6 +87,12 @@ def run(
         memory=memory_by_column,
         limits=engine_limits(held.timing, held.judged, held.ceiling),
     )
+
+
+def candidates(chosen: Sequence[Subject], *, copies: bool) -> tuple[str, ...]:
+    """The titles of those of JUDGED that are `chosen`, with or without copies, in that order."""
+    by_files = {subject.files: subject.title for subject in chosen if subject.copies == copies}
+    return tuple(by_files[files] for files in JUDGED if files in by_files)
 
 
 def ordered() -> tuple[Subject, ...]:
@@ -125,11 +133,10 @@ def _prepare(
 def _with_copies(
     held: Contest, rows: Sequence[Row], chosen: Sequence[Subject]
 ) -> Mapping[str, tuple[Ratio, ...]]:
-    """The ratios to the first engine with copies, of the columns with copies that were timed."""
+    """The ratios to the judged column with copies, of the columns with copies that were timed."""
     copying = {subject.title for subject in chosen if subject.copies}
-    engines = [subject.title for subject in chosen if subject.engine and subject.copies]
     timed = [row for row in rows if row.name in copying and row.name in held.names]
-    return contest.compare(held.timing, timed, engines)[1]
+    return contest.compare(held.timing, timed, candidates(chosen, copies=True))[1]
 
 
 def _measure_memory(

@@ -104,10 +104,10 @@ def time_table(contest: Contest, *, per_token: bool) -> str:
 def ratio_table(contest: Contest) -> str:
     """The time of each column over that of our engine: a row per shape, and one for the geometric mean."""
     if contest.judged is None:
-        return "No engine could be run."
+        return "No variant of this project could be run."
     on_device = {name: ratios for name, ratios in contest.ratios.items() if not name.endswith(COPIES)}
     return (
-        f"The judged engine is {contest.judged}; inputs and outputs are on the device, for every column.\n\n"
+        f"The judged column is {contest.judged}; inputs and outputs are on the device, for every column.\n\n"
         + _ratio_grid(contest, on_device)
     )
 

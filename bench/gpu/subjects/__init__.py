@@ -16,8 +16,6 @@ class Subject(BaseSubject):
 
     open: Callable[[Path], GpuRunner]
     """`open(folder)` reads the files that `prepare` wrote, in the subject's own process."""
-    engine: bool = False
-    """Whether it is a TensorRT engine of this project."""
     copies: bool = False
     """Whether a run copies its inputs to the device and its logits back."""
 

@@ -1,28 +1,49 @@
-"""The fp16 graph of this project in the CUDA provider of ONNX Runtime, with and without CUDA graphs."""
+"""The fp16 graph of this project in the CUDA provider of ONNX Runtime, with and without CUDA graphs.
+
+The runtime of distilforge copies, as its users have it, where it uses CUDA graphs; plain ONNX Runtime does the rest.
+"""
 
 from functools import partial
+from pathlib import Path
 
 from bench.gpu.compiling import prepare
+from bench.gpu.engine_runner import open_engine
 from bench.gpu.onnxruntime_runner import OnnxRuntimeRunner
+from bench.gpu.runner import GpuRunner
 from bench.gpu.subjects import Subject, add_both
 
 VARIANT = "onnxruntime-cuda:fp16"
 FAMILY = "ONNX Runtime CUDA"
 
-for name, title, graphs in (
-    ("onnxruntime-cuda", FAMILY, False),
-    ("onnxruntime-cuda-graphs", f"{FAMILY}, CUDA graphs", True),
+SETTINGS = f"distilforge compile of {VARIANT}"
+
+
+def _open_with_graphs(folder: Path, *, copies: bool) -> GpuRunner:
+    if copies:
+        return open_engine(folder, copies=True)
+    return OnnxRuntimeRunner(folder, graphs=True, copies=False)
+
+
+_OPEN_WITHOUT_GRAPHS = partial(OnnxRuntimeRunner, graphs=False)
+
+for name, title, settings, open_runner in (
+    ("onnxruntime-cuda", FAMILY, "run by onnxruntime, arrays bound on the device", _OPEN_WITHOUT_GRAPHS),
+    (
+        "onnxruntime-cuda-graphs",
+        f"{FAMILY}, CUDA graphs",
+        "enable_cuda_graph, run by onnxruntime, and with copies by the runtime of distilforge",
+        _open_with_graphs,
+    ),
 ):
     add_both(
         Subject(
             name=name,
             title=title,
-            settings=f"distilforge compile of {VARIANT}, inputs and outputs bound on the device"
-            + (", enable_cuda_graph" if graphs else ""),
+            settings=f"{SETTINGS}, {settings}",
             packages=("onnxruntime-gpu",),
             prepare=partial(prepare, variant=VARIANT),
-            open=partial(OnnxRuntimeRunner, graphs=graphs, copies=False),
-            family=FAMILY,
+            open=partial(open_runner, copies=False),
+            family=title,
         ),
-        partial(OnnxRuntimeRunner, graphs=graphs),
+        open_runner,
     )

@@ -17,7 +17,6 @@ add_both(
         packages=("tensorrt",),
         prepare=partial(prepare, variant=VARIANT),
         open=partial(open_engine, copies=False),
-        engine=True,
     ),
     open_engine,
 )

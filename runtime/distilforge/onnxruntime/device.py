@@ -17,7 +17,7 @@ from distilforge.cuda.capabilities import described, runs_on
 from distilforge.cuda.driver import Device, Driver, survey
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Manifest, Span, Variant
-from distilforge.onnxruntime import contexts, placement
+from distilforge.onnxruntime import contexts, cuda_graphs, placement
 from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime.engine import CPU, OnnxRuntimeEngine
 from distilforge.onnxruntime.settings import Settings
@@ -148,7 +148,9 @@ class OnnxRuntimeDevice:
             _explain(error, self.provider, variant)
             raise
         failures = _preload() if self.provider in built_in else ""
-        engine = onnxruntime_engine.engine_of(session, asked, guarded=True, reason=failures)
+        engine = onnxruntime_engine.engine_of(
+            cuda_graphs.of(session, own), asked, guarded=True, reason=failures
+        )
         if not allowed:
             placement.check(session, folder / variant.files[0], self.provider)
         return engine

@@ -29,7 +29,7 @@ Provider = str | tuple[str, dict[str, str]]
 """A provider's name, or a name and options."""
 
 
-class _Value(Protocol):
+class Value(Protocol):
     """An input or output, as ONNX Runtime describes it."""
 
     @property
@@ -44,8 +44,8 @@ class InferenceSession(Protocol):
     """The methods of ONNX Runtime's class that are used here."""
 
     def get_providers(self) -> list[str]: ...
-    def get_inputs(self) -> list[_Value]: ...
-    def get_outputs(self) -> list[_Value]: ...
+    def get_inputs(self) -> list[Value]: ...
+    def get_outputs(self) -> list[Value]: ...
     def disable_fallback(self) -> None: ...
     def run(self, output_names: list[str], feeds: dict[str, Array]) -> list[Array]: ...
 
@@ -168,7 +168,7 @@ def engine_of(
     )
 
 
-def _tensor(value: _Value) -> Tensor:
+def _tensor(value: Value) -> Tensor:
     """The manifest's form of an input or output, whose type reads "tensor(int64)"."""
     name = value.type.removeprefix("tensor(").removesuffix(")")
     return Tensor(

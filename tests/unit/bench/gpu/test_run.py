@@ -1,6 +1,6 @@
 """The order of the columns."""
 
-from bench.gpu.run import ordered
+from bench.gpu.run import candidates, ordered
 from bench.gpu.subjects import subjects
 
 
@@ -20,8 +20,19 @@ def test_the_columns_of_the_documentation_are_the_first() -> None:
         *titles,
         *(f"{title}, with copies" for title in titles),
     ]
-    engines = [subject.title for subject in ordered() if subject.engine and not subject.copies]
-    assert engines == ["TensorRT", "TensorRT-RTX"]
+
+
+def test_engines_are_judged_before_graphs() -> None:
+    assert candidates(ordered(), copies=False) == (
+        "TensorRT",
+        "TensorRT-RTX",
+        "ONNX Runtime CUDA, CUDA graphs",
+    )
+    without = [subject for subject in ordered() if subject.files != "tensorrt"]
+    assert candidates(without, copies=True) == (
+        "TensorRT-RTX, with copies",
+        "ONNX Runtime CUDA, CUDA graphs, with copies",
+    )
 
 
 def test_both_columns_of_a_subject_open_the_same_files() -> None:

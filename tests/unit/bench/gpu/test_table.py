@@ -55,7 +55,7 @@ def test_operations_are_compared_with_the_ceiling() -> None:
 
 def test_without_an_engine_nothing_is_judged() -> None:
     text = table.markdown(report((EAGER, SDPA)))
-    assert "No engine could be run." in text
+    assert "No variant of this project could be run." in text
     assert "not measured" in text
 
 

@@ -1,0 +1,169 @@
+"""CUDA graphs in ONNX Runtime's provider: a batch of a known shape starts with one call, not one for each kernel.
+
+ONNX Runtime captures a graph for each number that a run is given, and keeps it as long as the session. A graph reads
+and writes the addresses that it was captured with, so each shape keeps its inputs and outputs on the device.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from distilforge.engine import Array
+from distilforge.onnxruntime.engine import InferenceSession, Value
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+OPTION = "enable_cuda_graph"
+"""The provider's option with which it captures graphs."""
+MOST_SHAPES = 128
+"""Shapes that get a graph. Later ones run without, since ONNX Runtime frees no graph."""
+MOST_TOKENS = 8192
+"""Larger batches keep the device busy for longer than their kernels take to start."""
+
+_ON = ("1", "true")
+_DEVICE = "device_id"
+# In the first, ONNX Runtime captures the graph and replays it; the second only replays it
+_CHECKED_RUNS = 2
+_GRAPH = "gpu_graph_id"
+_WITHOUT_GRAPH = "-1"
+# The kernels of a graph are those of a run without it, so that its answers are the same but for the order of sums
+_NEAR = 1e-2
+_logger = logging.getLogger("distilforge")
+_Shapes = tuple[tuple[int, ...], ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Bound:
+    """The arrays of one shape on the device, and how its graph is run."""
+
+    inputs: "Mapping[str, onnxruntime.OrtValue]"
+    """By name."""
+    outputs: "Mapping[str, onnxruntime.OrtValue]"
+    """By name."""
+    binding: "onnxruntime.IOBinding"
+    """Both."""
+    options: "onnxruntime.RunOptions"
+    """Names the graph."""
+    runs: int = 0
+    """How often it was run."""
+
+
+class CudaGraphs:
+    """A session of ONNX Runtime whose provider was opened with OPTION. Several threads can use it, one after another.
+
+    The first batch of a shape runs without a graph, and shows the shapes of its answers. The first answers
+    that a graph gives are compared with those without; where they differ, the session uses no more graphs.
+    """
+
+    def __init__(
+        self, session: "onnxruntime.InferenceSession", *, device: str = "cuda", index: int = 0
+    ) -> None:
+        import onnxruntime
+
+        self._runtime = onnxruntime
+        self._session = session
+        self._device, self._index = device, index
+        self._lock = Lock()
+        self._may_use_graphs = True
+        self._seen: set[_Shapes] = set()
+        self._bound: dict[_Shapes, _Bound] = {}
+        self._without = onnxruntime.RunOptions()
+        self._without.add_run_config_entry(_GRAPH, _WITHOUT_GRAPH)
+
+    def get_providers(self) -> list[str]:
+        """As the session has it."""
+        providers: list[str] = self._session.get_providers()
+        return providers
+
+    def get_inputs(self) -> list[Value]:
+        """As the session has it."""
+        inputs: list[Value] = self._session.get_inputs()
+        return inputs
+
+    def get_outputs(self) -> list[Value]:
+        """As the session has it."""
+        outputs: list[Value] = self._session.get_outputs()
+        return outputs
+
+    def disable_fallback(self) -> None:
+        """As the session has it."""
+        self._session.disable_fallback()
+
+    def run(self, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
+        """The arrays called `output_names` for `feeds`, as the session's own method gives them."""
+        shapes = tuple(feeds[name].shape for name in sorted(feeds))
+        with self._lock:
+            bound = self._bound.get(shapes) if self._may_use_graphs else None
+            if bound is None:
+                arrays = self._without_graph(output_names, feeds)
+                if not self._may_use_graphs:
+                    return arrays
+                if shapes in self._seen:
+                    self._bound[shapes] = self._bind(output_names, feeds, arrays)
+                elif len(self._seen) < MOST_SHAPES and max(map(math.prod, shapes)) <= MOST_TOKENS:
+                    self._seen.add(shapes)
+                return arrays
+            for name, array in feeds.items():
+                bound.inputs[name].update_inplace(array)
+            self._session.run_with_iobinding(bound.binding, bound.options)
+            answers = [self._to_host(bound.outputs[name]) for name in output_names]
+            bound.runs += 1
+            if bound.runs > _CHECKED_RUNS:
+                return answers
+            return self._checked(answers, self._without_graph(output_names, feeds))
+
+    def _without_graph(self, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
+        arrays: list[Array] = self._session.run(output_names, feeds, self._without)
+        return arrays
+
+    def _checked(self, answers: list[Array], expected: list[Array]) -> list[Array]:
+        """`answers` of a graph if they are near `expected`; else those, and no graph is used from now on."""
+        if all(
+            np.allclose(answer, wanted, rtol=_NEAR, atol=_NEAR)
+            for answer, wanted in zip(answers, expected, strict=True)
+        ):
+            return answers
+        self._may_use_graphs = False
+        self._bound.clear()
+        self._seen.clear()
+        _logger.warning(
+            "a CUDA graph answers otherwise than its kernels do; this session uses no more graphs"
+        )
+        return expected
+
+    def _to_host(self, value: "onnxruntime.OrtValue") -> Array:
+        array: Array = value.numpy()
+        # In host memory the array is the value's own, which the next run overwrites
+        return array.copy() if self._device == "cpu" else array
+
+    def _bind(self, output_names: list[str], feeds: dict[str, Array], answers: list[Array]) -> _Bound:
+        values = self._runtime.OrtValue
+        inputs = {
+            name: values.ortvalue_from_numpy(array, self._device, self._index)
+            for name, array in feeds.items()
+        }
+        outputs = {
+            name: values.ortvalue_from_shape_and_type(answer.shape, answer.dtype, self._device, self._index)
+            for name, answer in zip(output_names, answers, strict=True)
+        }
+        binding = self._session.io_binding()
+        for name, value in inputs.items():
+            binding.bind_ortvalue_input(name, value)
+        for name, value in outputs.items():
+            binding.bind_ortvalue_output(name, value)
+        options = self._runtime.RunOptions()
+        options.add_run_config_entry(_GRAPH, str(len(self._bound) + 1))
+        return _Bound(inputs=inputs, outputs=outputs, binding=binding, options=options)
+
+
+def of(session: InferenceSession, options: Mapping[str, str]) -> InferenceSession:
+    """`session`, or what runs it with CUDA graphs where its provider was opened with `options` that ask for them."""
+    if options.get(OPTION, "").lower() not in _ON:
+        return session
+    return CudaGraphs(session, index=int(options.get(_DEVICE, "0")))

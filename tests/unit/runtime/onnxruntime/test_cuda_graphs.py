@@ -1,0 +1,116 @@
+"""Batches of known shapes through bound arrays; on a CPU, since ONNX Runtime binds arrays there in the same way.
+
+tests/gpu shows that graphs are captured and answer.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import pytest
+from distilforge.onnxruntime import cuda_graphs
+from distilforge.onnxruntime.cuda_graphs import CudaGraphs
+
+from tests import graphs
+
+Feeds = Mapping[str, npt.NDArray[np.int64]]
+
+
+@cache
+def plain() -> onnxruntime.InferenceSession:
+    return graphs.session(graphs.exported("question_answering"))
+
+
+def feeds(batch: int, tokens: int, seed: int = 0) -> Feeds:
+    random = np.random.default_rng(seed)
+    lengths = random.integers(1, tokens + 1, batch)
+    return {
+        "input_ids": random.integers(0, graphs.CONFIG.vocab_size, (batch, tokens)),
+        "attention_mask": (np.arange(tokens) < lengths[:, None]).astype(np.int64),
+    }
+
+
+def check(session: CudaGraphs, fed: Feeds) -> None:
+    names = [output.name for output in session.get_outputs()]
+    for got, expected in zip(session.run(names, dict(fed)), plain().run(names, dict(fed)), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.fixture
+def session() -> CudaGraphs:
+    return CudaGraphs(plain(), device="cpu")
+
+
+def test_a_shape_gets_its_arrays_when_it_comes_again_and_keeps_them(session: CudaGraphs) -> None:
+    bound = []
+    for number in range(5):
+        check(session, feeds(2, 7, number))
+        bound.append(len(session._bound))
+    assert bound == [0, 1, 1, 1, 1]
+
+
+def test_shapes_are_kept_apart(session: CudaGraphs) -> None:
+    shapes = [(1, 4), (3, 7), (1, 7), (4, 1)]
+    for number in range(4):
+        for batch, tokens in shapes:
+            check(session, feeds(batch, tokens, number))
+    assert len(session._bound) == len(shapes)
+    entries = {bound.options.get_run_config_entry("gpu_graph_id") for bound in session._bound.values()}
+    assert entries == {"1", "2", "3", "4"}
+
+
+def test_an_answer_is_not_overwritten_by_the_next(session: CudaGraphs) -> None:
+    names = [output.name for output in session.get_outputs()]
+    answers = [session.run(names, dict(feeds(2, 5, seed)))[0] for seed in range(4)]
+    kept = [answer.copy() for answer in answers]
+    for seed in range(4, 8):
+        session.run(names, dict(feeds(2, 5, seed)))
+    for answer, copy in zip(answers, kept, strict=True):
+        np.testing.assert_array_equal(answer, copy)
+
+
+def test_shapes_beyond_the_limit_and_large_batches_run_without(
+    session: CudaGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda_graphs, "MOST_SHAPES", 2)
+    monkeypatch.setattr(cuda_graphs, "MOST_TOKENS", 20)
+    for number in range(3):
+        for batch, tokens in ((3, 7), (1, 2), (1, 3), (1, 4)):
+            check(session, feeds(batch, tokens, number))
+    assert {shapes[0] for shapes in session._bound} == {(1, 2), (1, 3)}
+
+
+def test_threads_get_their_own_answers(session: CudaGraphs) -> None:
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(lambda seed: check(session, feeds(2, 3 + seed % 3, seed)), range(60)))
+
+
+def test_a_graph_that_answers_otherwise_is_not_used(
+    session: CudaGraphs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = CudaGraphs._to_host
+    for number in range(4):
+        check(session, feeds(1, 5, number))
+    monkeypatch.setattr(CudaGraphs, "_to_host", lambda self, value: real(self, value) + 1)
+    for number in range(4):
+        check(session, feeds(2, 5, number))
+    check(session, feeds(1, 5))
+    assert not session._bound
+    (record,) = caplog.records
+    assert "uses no more graphs" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("options", "graphed"),
+    [
+        ({"enable_cuda_graph": "1"}, True),
+        ({"enable_cuda_graph": "True"}, True),
+        ({"enable_cuda_graph": "0"}, False),
+        ({}, False),
+    ],
+)
+def test_the_provider_has_to_be_opened_for_them(options: Mapping[str, str], graphed: bool) -> None:
+    assert isinstance(cuda_graphs.of(plain(), options), CudaGraphs) == graphed
