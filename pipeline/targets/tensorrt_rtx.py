@@ -13,7 +13,8 @@ TENSORRT_RTX = engine_target(
         install="tensorrt-rtx polygraphy",
         needs_device=False,
         # NVIDIA, "CPU-Only AOT and TensorRT-RTX Engines" (TensorRT-RTX 1.7): unless some are named, an engine runs on
-        # 8.0, 8.6, 8.9, 12.0 and later. 9.0 and 10.x cannot be named and are not promised; 7.5 has to be named.
+        # 8.0, 8.6, 8.9, 12.0 and later. 9.0 and 10.x cannot be named; an H100 (9.0) refused such an engine, and one for
+        # itself (docs/measurements/gpu.md). 7.5 has to be named.
         capabilities=("7.5", "8.0", "8.6", "8.9", "12.0", "12.1"),
         default_capabilities=("8.0", "8.6", "8.9", "12.0+"),
         refused={

@@ -111,7 +111,7 @@ def test_answers(tmp_path: Path, target: str, precision: str) -> None:
 
 
 def test_the_toolkit_agrees_with_the_capabilities_that_releases_promise() -> None:
-    """NVIDIA documents 8.0, 8.6, 8.9, 12.0 and later for an engine for which none is named; 9.0 and 10.x are open.
+    """NVIDIA documents 8.0, 8.6, 8.9, 12.0 and later for an engine for which none is named; an H100 (9.0) refused it.
 
     Where this fails, the device decides: add its capability to `default_capabilities` in
     pipeline/targets/tensorrt_rtx.py, or take it out. What a variant needs of a machine follows from there.

@@ -1,5 +1,6 @@
 """ONNX Runtime's providers for NVIDIA GPUs, against its CPU provider."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 import torch
 from distilforge.backends import backends
 from distilforge.cuda.driver import survey
+from distilforge.onnxruntime.cuda_graphs import CudaGraphs
+from distilforge.onnxruntime.engine import OnnxRuntimeEngine
 
 from model_src.checkpoint import load_checkpoint
 from tests.device_release import HEAD, context_release, wide
@@ -42,6 +45,40 @@ def test_answers(tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch) -
         np.testing.assert_allclose(
             session.run(feeds)["logits"], expected.run(feeds)["logits"], atol=2e-2, rtol=2e-2
         )
+
+
+def test_cuda_graphs(tmp_path: Path) -> None:
+    """Batches of seven shapes in turns, so that graphs are captured and replayed between others."""
+    release = copied(HEAD, tmp_path / "release")
+    manifest = read_manifest(release)
+    cpu = manifest.variants[0]
+    device = replace(cpu, target="onnxruntime-cuda", session={"provider.enable_cuda_graph": "1"})
+    write_manifest(release, replace(manifest, variants=(device, cpu)))
+    backend = backends.get("onnxruntime-cuda")
+    assert backend is not None
+    obstacle = backend.obstacle(device)
+    if obstacle is not None:
+        pytest.skip(f"onnxruntime {onnxruntime.__version__}: {obstacle}")
+    session, expected = distilforge.open(release), distilforge.open(release, variant=cpu.name)
+    assert session.variant.target == "onnxruntime-cuda"
+    words = "the hotel room was not very good and the food was slow".split()
+
+    def check(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        length, batch = 1 + seed % 7, 1 + seed % 3
+        feeds = session.encode([" ".join(random.choice(words, length)) for _ in range(batch)])
+        np.testing.assert_allclose(
+            session.run(feeds)["logits"], expected.run(feeds)["logits"], atol=2e-2, rtol=2e-2
+        )
+
+    for seed in range(100):
+        check(seed)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(check, range(100, 200)))
+    graphs = session._loaded.engine
+    assert isinstance(graphs, OnnxRuntimeEngine)
+    assert isinstance(graphs.session, CudaGraphs)
+    assert len(graphs.session._bound) == 21
 
 
 # Relative to the answers' root mean square, on a model of two layers with random weights

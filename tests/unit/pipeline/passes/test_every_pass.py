@@ -25,6 +25,7 @@ COUNTS = {
     "skip_layer_norm": 2 * LAYERS,
     "bias_gelu": LAYERS,
     "embeddings": 1,
+    "sliced_positions": 1,
     "flatten_tokens": 2 * LAYERS + 1,
     "attention_scale": LAYERS,
     "mask_where_needed": LAYERS,
@@ -58,6 +59,7 @@ CASES = [
 ]
 TOGETHER = {
     "mha": "packed_qkv attention_mha skip_layer_norm bias_gelu embeddings transposes constants",
+    "packed": "packed_qkv attention_mha attention_packed skip_layer_norm bias_gelu sliced_positions",
     "flash": "packed_qkv attention_mha_flash transposes constants flatten_tokens",
     "onnx": "packed_qkv attention_onnx constants flatten_tokens",
 }
@@ -89,6 +91,23 @@ def test_packed_qkv_packs_keys_and_values_where_queries_read_the_first_token(hea
     assert_same(before, after, *map(ragged, shapes(head)))
 
 
+@pytest.mark.parametrize("head", DIFFERENT_HEADS)
+def test_attention_packed_takes_the_projections_in(head: str) -> None:
+    before, after = exported(head), exported(head)
+    assert run(after, "packed_qkv", "attention_mha", "attention_packed") == [LAYERS, LAYERS, LAYERS]
+    counts = operators(after)
+    assert (counts["Attention"], counts["MultiHeadAttention"], counts["Split"]) == (LAYERS, 0, 0)
+    assert_same(before, after, *map(ragged, shapes(head)))
+    assert run(after, "attention_packed") == [0]
+
+
+def test_attention_packed_leaves_the_layer_that_has_one_query() -> None:
+    before, after = exported(), exported()
+    names = ("first_token", "packed_qkv", "attention_mha", "attention_packed")
+    assert run(after, *names) == [1, LAYERS, LAYERS, LAYERS - 1]
+    assert_same(before, after, *map(ragged, shapes("sequence_classification")))
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_what_every_pass_must_keep(name: str) -> None:
     """Declared domains, unique names that lead to a module, no unused weights, and nothing left to do the next time."""
@@ -112,6 +131,7 @@ RENAMED = {
     "skip_layer_norm": "LayerNormalization",
     "bias_gelu": "Gelu",
     "embeddings": "Gather",
+    "sliced_positions": "Range",
     "flatten_tokens": "LayerNormalization",
     "attention_scale": "Div",
     "mask_where_needed": "Softmax",
