@@ -6,6 +6,9 @@ A package is removed after its test. Exits with 1 if a self-test fails.
 """
 
 import argparse
+import os
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -65,6 +68,8 @@ def row(release: Path, kind: str) -> tuple[str, ...]:
             return (release.name, kind, *[NONE] * 4, f"not made: {error.brief}")
         except _ERRORS as error:
             return (release.name, kind, *[NONE] * 4, f"failed: {_first_line(error)}")
+        if kind == "node" and shutil.which("npm"):
+            _install_dependencies(package.folder)
         start = (release.name, kind, package.record.variant, f"{package.record.bytes / 1e6:.1f}")
         try:
             test = testing.run(package.record, package.folder)
@@ -74,6 +79,13 @@ def row(release: Path, kind: str) -> tuple[str, ...]:
             return (*start, NONE, NONE, f"failed: {_first_line(error)}")
         result = f"{test.examples} answers, largest error {test.largest_error:.1g}"
         return (*start, f"{test.start_seconds:.1f}", test.client, result)
+
+
+def _install_dependencies(package: Path) -> None:
+    """Install what a Node.js package needs; onnxruntime-node would also fetch libraries for CUDA."""
+    environment = {**os.environ, "ONNXRUNTIME_NODE_INSTALL": "skip"}
+    command = ("npm", "install", "--no-audit", "--no-fund", "--silent")
+    subprocess.run(command, cwd=package, env=environment, check=True)  # noqa: S603
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from distilforge.errors import InputError
+from distilforge.heads.features import SENTENCE
 from distilforge.serve import body
 from distilforge.serve.adapter import Json, to_json
 from distilforge.serve.endpoint import Endpoint
@@ -116,7 +117,9 @@ class EmbeddingsInference:
     def _model_type(self) -> Json:
         session = self._service.session
         if session.head == "features":
-            return {"embedding": {"pooling": "mean"}}
+            # A model that declares its pooling computes it in the graph, and the release does not name it
+            declares = any(output.name == SENTENCE for output in session.manifest.outputs)
+            return {"embedding": {} if declares else {"pooling": "mean"}}
         if session.head != "sequence_classification":
             return {session.head: {}}
         names = {str(index): label for index, label in enumerate(session.labels)}

@@ -169,6 +169,7 @@ def test_embed_has_the_shapes_of_text_embeddings_inference() -> None:
         info = get(f"{url}/info").body
         assert isinstance(info, dict)
         assert (info["max_input_length"], info["max_client_batch_size"]) == (64, 32)
+        assert info["model_type"] == {"embedding": {"pooling": "mean"}}
 
 
 def test_health_metrics_and_description(classifier: str) -> None:
