@@ -30,6 +30,13 @@ def _parse_names(names: list[str]) -> tuple[str, ...]:
         raise typer.BadParameter(str(error)) from error
 
 
+def _left_out(without: tuple[str, ...], only: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that are not timed: `without`, and where there are `only`, all others."""
+    if without and only:
+        raise typer.BadParameter("--only names every column that is timed; leave out --without")
+    return tuple(name for name in subjects.names() if name not in only) if only else without
+
+
 def command(
     output: Annotated[Path, typer.Option(help="Folder for table.md and samples.json.")],
     cache: Annotated[
@@ -39,6 +46,10 @@ def command(
     seconds: Annotated[float, typer.Option(min=0, help=SECONDS_HELP)] = 6.0,
     without: Annotated[
         list[str] | None, typer.Option(help="Leave out the column with this name, such as torch-compile.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Time the column with this name, and leave out those not named so."),
     ] = None,
     compiled: Annotated[
         list[Path] | None,
@@ -53,7 +64,10 @@ def command(
     ] = False,
 ) -> None:
     """Time fp16 DistilBERT on an NVIDIA GPU: eager, SDPA, torch.compile, ONNX Runtime CUDA and our engines."""
-    chosen_shapes, left_out = parse_shapes(shapes), _parse_names(without or [])
+    chosen_shapes, left_out = (
+        parse_shapes(shapes),
+        _left_out(_parse_names(without or []), _parse_names(only or [])),
+    )
     obstacle = device.obstacle()
     if obstacle is not None:
         typer.echo(f"nothing to time here: {obstacle}", err=True)
