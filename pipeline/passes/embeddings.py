@@ -9,7 +9,6 @@ from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, dtype_of, shape_of
 from pipeline.passes import graph_pass
 from pipeline.passes.base import PassResult
-from pipeline.passes.matching.positions import counted
 from pipeline.passes.matching.rewriting import MICROSOFT, Operators, epsilon_of, rewrite
 from pipeline.passes.refusal import RefusalError
 
@@ -121,8 +120,12 @@ def _int32(builder: Builder, value: onnx_ir.Value, label: str = "") -> onnx_ir.V
 
 def _counts_from_zero(positions: onnx_ir.Value, ids: onnx_ir.Value) -> bool:
     """Whether `positions` are 0, 1, 2, .. along the tokens of `ids`, the same for each text."""
-    return (
-        counted(positions) is not None
-        and ids.shape is not None
-        and positions.shape == onnx_ir.Shape([1, ids.shape[1]])
-    )
+    node = positions.producer()
+    if node is not None and node.op_type == "Unsqueeze" and node.inputs[0] is not None:
+        node = node.inputs[0].producer()
+    if node is None or node.op_type != "Range" or ids.shape is None:
+        return False
+    start, _, step = (array_of(value) for value in node.inputs)
+    if start is None or step is None or int(start) != 0 or int(step) != 1:
+        return False
+    return positions.shape == onnx_ir.Shape([1, ids.shape[1]])

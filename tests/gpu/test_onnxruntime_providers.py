@@ -78,7 +78,8 @@ def test_cuda_graphs(tmp_path: Path) -> None:
     graphs = session._loaded.engine
     assert isinstance(graphs, OnnxRuntimeEngine)
     assert isinstance(graphs.session, CudaGraphs)
-    assert len(graphs.session._bound) == 21
+    # Those of this thread, and of the pool's
+    assert len(graphs.session._bound) > 21
 
 
 # Relative to the answers' root mean square, on a model of two layers with random weights

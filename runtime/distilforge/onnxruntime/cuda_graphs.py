@@ -1,14 +1,14 @@
 """CUDA graphs in ONNX Runtime's provider: a batch of a known shape starts with one call, not one for each kernel.
 
-ONNX Runtime captures a graph for each number that a run is given, and keeps it as long as the session. A graph reads
-and writes the addresses that it was captured with, so each shape keeps its inputs and outputs on the device.
+ONNX Runtime captures a graph for each number that a run is given, in each thread, and keeps it as long as the session.
+A graph reads and writes the addresses that it was captured with, so its inputs and outputs stay on the device.
 """
 
 import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 OPTION = "enable_cuda_graph"
 """The provider's option with which it captures graphs."""
-MOST_SHAPES = 128
-"""Shapes that get a graph. Later ones run without, since ONNX Runtime frees no graph."""
+MOST_GRAPHS = 128
+"""Graphs of a session. Later shapes and threads run without, since ONNX Runtime frees no graph."""
 MOST_TOKENS = 8192
 """Larger batches keep the device busy for longer than their kernels take to start."""
 
@@ -35,12 +35,13 @@ _WITHOUT_GRAPH = "-1"
 # The kernels of a graph are those of a run without it, so that its answers are the same but for the order of sums
 _NEAR = 1e-2
 _logger = logging.getLogger("distilforge")
-_Shapes = tuple[tuple[int, ...], ...]
+_Key = tuple[int, tuple[tuple[int, ...], ...]]
+"""A thread, and the shapes of a batch."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Bound:
-    """The arrays of one shape on the device, and how its graph is run."""
+    """The arrays of one shape on the device for one thread, and how their graph is run."""
 
     inputs: "Mapping[str, onnxruntime.OrtValue]"
     """By name."""
@@ -54,11 +55,15 @@ class _Bound:
     """How often it was run."""
 
 
+class _GraphError(Exception):
+    """A graph that cannot be used, with the reason."""
+
+
 class CudaGraphs:
     """A session of ONNX Runtime whose provider was opened with OPTION. Several threads can use it, one after another.
 
     The first batch of a shape runs without a graph, and shows the shapes of its answers. The first answers
-    that a graph gives are compared with those without; where they differ, the session uses no more graphs.
+    that a graph gives are compared with those without; where they differ, or a graph fails, the session uses no more.
     """
 
     def __init__(
@@ -71,8 +76,8 @@ class CudaGraphs:
         self._device, self._index = device, index
         self._lock = Lock()
         self._may_use_graphs = True
-        self._seen: set[_Shapes] = set()
-        self._bound: dict[_Shapes, _Bound] = {}
+        self._seen: set[_Key] = set()
+        self._bound: dict[_Key, _Bound] = {}
         self._without = onnxruntime.RunOptions()
         self._without.add_run_config_entry(_GRAPH, _WITHOUT_GRAPH)
 
@@ -98,44 +103,50 @@ class CudaGraphs:
     def run(self, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
         """The arrays called `output_names` for `feeds`, as the session's own method gives them."""
         shapes = tuple(feeds[name].shape for name in sorted(feeds))
+        key = get_ident(), shapes
         with self._lock:
-            bound = self._bound.get(shapes) if self._may_use_graphs else None
-            if bound is None:
+            if not self._may_use_graphs:
+                return self._without_graph(output_names, feeds)
+            bound = self._bound.get(key)
+            try:
+                if bound is not None:
+                    return self._with_graph(bound, output_names, feeds)
                 arrays = self._without_graph(output_names, feeds)
-                if not self._may_use_graphs:
-                    return arrays
-                if shapes in self._seen:
-                    self._bound[shapes] = self._bind(output_names, feeds, arrays)
-                elif len(self._seen) < MOST_SHAPES and max(map(math.prod, shapes)) <= MOST_TOKENS:
-                    self._seen.add(shapes)
-                return arrays
-            for name, array in feeds.items():
-                bound.inputs[name].update_inplace(array)
-            self._session.run_with_iobinding(bound.binding, bound.options)
-            answers = [self._to_host(bound.outputs[name]) for name in output_names]
-            bound.runs += 1
-            if bound.runs > _CHECKED_RUNS:
-                return answers
-            return self._checked(answers, self._without_graph(output_names, feeds))
+                if key in self._seen:
+                    self._bound[key] = self._bind(output_names, feeds, arrays)
+            except _GraphError as error:
+                self._give_up(str(error))
+                return self._without_graph(output_names, feeds)
+            if len(self._seen) < MOST_GRAPHS and max(map(math.prod, shapes)) <= MOST_TOKENS:
+                self._seen.add(key)
+            return arrays
 
     def _without_graph(self, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
         arrays: list[Array] = self._session.run(output_names, feeds, self._without)
         return arrays
 
-    def _checked(self, answers: list[Array], expected: list[Array]) -> list[Array]:
-        """`answers` of a graph if they are near `expected`; else those, and no graph is used from now on."""
-        if all(
-            np.allclose(answer, wanted, rtol=_NEAR, atol=_NEAR)
-            for answer, wanted in zip(answers, expected, strict=True)
-        ):
-            return answers
+    def _with_graph(self, bound: _Bound, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
+        """The graph's answers; _GraphError where it does not run, or where its first answers are wrong."""
+        try:
+            for name, array in feeds.items():
+                bound.inputs[name].update_inplace(array)
+            self._session.run_with_iobinding(bound.binding, bound.options)
+            answers = [self._to_host(bound.outputs[name]) for name in output_names]
+        except Exception as cause:
+            raise _GraphError(f"a CUDA graph failed ({cause})") from cause
+        bound.runs += 1
+        if bound.runs <= _CHECKED_RUNS:
+            expected = self._without_graph(output_names, feeds)
+            for answer, wanted in zip(answers, expected, strict=True):
+                if not np.allclose(answer, wanted, rtol=_NEAR, atol=_NEAR):
+                    raise _GraphError("a CUDA graph answers otherwise than its kernels do")
+        return answers
+
+    def _give_up(self, reason: str) -> None:
         self._may_use_graphs = False
         self._bound.clear()
         self._seen.clear()
-        _logger.warning(
-            "a CUDA graph answers otherwise than its kernels do; this session uses no more graphs"
-        )
-        return expected
+        _logger.warning("%s; this session uses no more graphs", reason)
 
     def _to_host(self, value: "onnxruntime.OrtValue") -> Array:
         array: Array = value.numpy()
@@ -143,6 +154,13 @@ class CudaGraphs:
         return array.copy() if self._device == "cpu" else array
 
     def _bind(self, output_names: list[str], feeds: dict[str, Array], answers: list[Array]) -> _Bound:
+        """Arrays on the device for batches like `feeds`; _GraphError where the device has no room for them."""
+        try:
+            return self._bound_anew(output_names, feeds, answers)
+        except Exception as cause:
+            raise _GraphError(f"the arrays of a CUDA graph could not be made ({cause})") from cause
+
+    def _bound_anew(self, output_names: list[str], feeds: dict[str, Array], answers: list[Array]) -> _Bound:
         values = self._runtime.OrtValue
         inputs = {
             name: values.ortvalue_from_numpy(array, self._device, self._index)

@@ -25,7 +25,6 @@ COUNTS = {
     "skip_layer_norm": 2 * LAYERS,
     "bias_gelu": LAYERS,
     "embeddings": 1,
-    "sliced_positions": 1,
     "flatten_tokens": 2 * LAYERS + 1,
     "attention_scale": LAYERS,
     "mask_where_needed": LAYERS,
@@ -59,7 +58,7 @@ CASES = [
 ]
 TOGETHER = {
     "mha": "packed_qkv attention_mha skip_layer_norm bias_gelu embeddings transposes constants",
-    "packed": "packed_qkv attention_mha attention_packed skip_layer_norm bias_gelu sliced_positions",
+    "packed": "packed_qkv attention_mha attention_packed skip_layer_norm bias_gelu",
     "flash": "packed_qkv attention_mha_flash transposes constants flatten_tokens",
     "onnx": "packed_qkv attention_onnx constants flatten_tokens",
 }
@@ -131,7 +130,6 @@ RENAMED = {
     "skip_layer_norm": "LayerNormalization",
     "bias_gelu": "Gelu",
     "embeddings": "Gather",
-    "sliced_positions": "Range",
     "flatten_tokens": "LayerNormalization",
     "attention_scale": "Div",
     "mask_where_needed": "Softmax",

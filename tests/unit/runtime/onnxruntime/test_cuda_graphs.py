@@ -75,17 +75,20 @@ def test_an_answer_is_not_overwritten_by_the_next(session: CudaGraphs) -> None:
 def test_shapes_beyond_the_limit_and_large_batches_run_without(
     session: CudaGraphs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cuda_graphs, "MOST_SHAPES", 2)
+    monkeypatch.setattr(cuda_graphs, "MOST_GRAPHS", 2)
     monkeypatch.setattr(cuda_graphs, "MOST_TOKENS", 20)
     for number in range(3):
         for batch, tokens in ((3, 7), (1, 2), (1, 3), (1, 4)):
             check(session, feeds(batch, tokens, number))
-    assert {shapes[0] for shapes in session._bound} == {(1, 2), (1, 3)}
+    assert {shapes[0] for _, shapes in session._bound} == {(1, 2), (1, 3)}
 
 
 def test_threads_get_their_own_answers(session: CudaGraphs) -> None:
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(lambda seed: check(session, feeds(2, 3 + seed % 3, seed)), range(60)))
+    # A graph belongs to the thread that captured it
+    threads = {thread for thread, _ in session._bound}
+    assert len(session._bound) > len({shapes for _, shapes in session._bound}) or len(threads) == 1
 
 
 def test_a_graph_that_answers_otherwise_is_not_used(
@@ -101,6 +104,20 @@ def test_a_graph_that_answers_otherwise_is_not_used(
     assert not session._bound
     (record,) = caplog.records
     assert "uses no more graphs" in record.getMessage()
+
+
+@pytest.mark.parametrize("where", ["update_inplace", "ortvalue_from_numpy"])
+def test_a_device_without_room_for_a_graph(
+    session: CudaGraphs, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(onnxruntime.OrtValue, where, refuse)
+    for number in range(5):
+        check(session, feeds(2, 5, number))
+    (record,) = caplog.records
+    assert "(out of memory); this session uses no more graphs" in record.getMessage()
 
 
 @pytest.mark.parametrize(
