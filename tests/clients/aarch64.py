@@ -79,6 +79,7 @@ def download_python(root: Path) -> None:
         finally:
             subprocess.run(["dpkg", "--remove-architecture", "arm64"], check=True)
             subprocess.run(["apt-get", "update", "-qq"], check=True)
+        root.mkdir(parents=True, exist_ok=True)
         for package in Path(folder).glob("*.deb"):
             subprocess.run(["dpkg", "-x", str(package), str(root)], check=True)
 

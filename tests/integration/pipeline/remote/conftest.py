@@ -17,6 +17,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    if reason := why_no_registry():
+        pytest.skip(reason)
     folder = tmp_path_factory.mktemp("registry")
     with registry_server(folder) as url:
         yield url, folder
