@@ -42,11 +42,13 @@ def write_rtx(request: PackageRequest, folder: Path) -> PackageContents:
     }
     (folder / "capabilities.json").write_text(json.dumps(capabilities, indent=1) + "\n", encoding="utf-8")
     (folder / "requirements.txt").write_text("\n".join(wheels) + "\n", encoding="utf-8")
+    runtime.write(folder)
     static_files.copy("rtx", folder)
     static_files.copy("runtime", folder)
     return PackageContents(
-        usage=f"On a machine with an NVIDIA GPU of compute capability {', '.join(engine.capabilities)}, and a wheel of "
-        f"distilforge {runtime.version()}:\n\n```sh\npip install -r requirements.txt\npython load.py\n```\n\n"
+        usage=f"On a machine with an NVIDIA GPU of compute capability {', '.join(engine.capabilities)} "
+        f"(the wheel of distilforge {runtime.version()} is in this folder):\n\n```sh\n"
+        "pip install --find-links . -r requirements.txt\npython load.py\n```\n\n"
         f'`engine/` is a release with the variant alone: `distilforge.open("engine")({request.example_inputs})`. '
         f"`{request.variant.files[0]}` in it was compiled by {engine.flavour} {engine.version}, and loads in that "
         "version only. `capabilities.json` has the devices, the sizes and the memory.",

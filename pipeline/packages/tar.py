@@ -7,6 +7,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from distilforge.onnxruntime.engine import OLDEST
+from distilforge.versions import is_older
+
 from pipeline.errors import UsageError
 from pipeline.packages import package_kind, release_files, static_files
 from pipeline.packages.assembly.examples import EXAMPLES
@@ -84,6 +87,12 @@ def _write_wheels(request: PackageRequest, root: Path, machine: str, python: str
     """Write all wheels, and requirements.txt with their digests; what was pinned of the runtime's requirements."""
     wheels = root / "wheels"
     wheels.mkdir()
+    asked = request.options.onnxruntime
+    if asked is not None and is_older(asked, OLDEST):
+        raise UsageError(
+            f"the runtime needs onnxruntime {OLDEST} or later, found --onnxruntime {asked!r:.40}",
+            hint="name a later one, or leave it out for the one that validated the release",
+        )
     pins = download.pins(request.manifest.provenance.tools, request.options.onnxruntime)
     constraints = root / "constraints.txt"
     constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")

@@ -56,12 +56,13 @@ def write_wheel(request: PackageRequest, folder: Path) -> PackageContents:
             requires=(needed, *_engine(request)),
         )
         wheel = archive.write(description, files, folder)
+    runtime.write(folder)
     static_files.copy("wheel", folder)
     static_files.copy("runtime", folder)
     return PackageContents(
-        usage=f"```sh\npip install ./{wheel.name}\n```\n\n```python\nimport {module}\n"
-        f"print({module}.open()({_example(request)}))\n```\n\nIt needs `{needed}`, which pip installs where an "
-        "index has it.",
+        usage=f"```sh\npip install --find-links . ./{wheel.name}\n```\n\n```python\nimport {module}\n"
+        f"print({module}.open()({_example(request)}))\n```\n\nIt needs `{needed}`, whose wheel is "
+        "beside it: `--find-links` names this folder, and an index brings the rest.",
         self_test=("python", "self_test.py"),
         needs=("`distilforge` and `pip`",),
     )

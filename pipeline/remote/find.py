@@ -1,7 +1,7 @@
 """The publisher for a URL, by its protocol."""
 
 from distilforge.errors import UnavailableError
-from distilforge.remote.find import PACKAGES, extra_of
+from distilforge.remote.find import PACKAGES, check_slashes, extra_of
 from distilforge.remote.retries import Tell
 
 from pipeline.errors import MissingError, UsageError
@@ -15,6 +15,7 @@ def find_publisher(url: str, tell: Tell) -> Publisher:
     """
     if not url:
         raise UsageError("the URL of the store is empty", hint="for example s3://bucket/sentiment")
+    check_slashes(url)
     extra = extra_of(url)
     try:
         if extra == "oci":

@@ -40,6 +40,11 @@ class FolderPublisher:
     def __init__(self, url: str, tell: Tell, *, pause: Pause = time.sleep) -> None:
         """`tell` receives a line for each file, and for each new try."""
         self._root = Place(url.rstrip("/"))
+        if self._root.is_on_web:
+            raise InputError(
+                f"releases can only be pulled from the web, not brought to it, found {url!r:.200}",
+                hint="push to where the web server has its files, such as s3://bucket/sentiment or a folder",
+            )
         self._index_place = self._root.inside(INDEX)
         self._pointer = find_pointer(self._index_place)
         self._tell = tell

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from distilforge.remote.retries import Tell
 
+from pipeline.errors import UsageError
 from pipeline.remote.files import shipment
 from pipeline.remote.find import find_publisher
 from pipeline.remote.publisher import Push
@@ -27,5 +28,11 @@ def check(to: str, name: str, tell: Tell) -> None:
 
 
 def address(to: str, name: str) -> str:
-    """The URL of the release `name`."""
-    return to.replace(NAME, name)
+    """The URL of the release `name`; UsageError for another name in braces than NAME."""
+    url = to.replace(NAME, name)
+    if "{" in url or "}" in url:
+        raise UsageError(
+            f"{to!r:.200} has braces besides {NAME}",
+            hint=f"{NAME} stands for the release's name, and nothing else does",
+        )
+    return url

@@ -71,6 +71,17 @@ def make(
     )
     final = (output or OUTPUTS / f"{manifest.name}-{kind.name}").absolute()
     _check_place(final, replace=replace)
+    try:
+        record = _make(kind, request, final, signer=signer)
+    except OSError as cause:
+        raise UsageError(
+            f"the package at {str(final)!r:.300} cannot be written: {cause}",
+            hint="look at the permissions and the space left, or name another place with --output",
+        ) from cause
+    return Package(folder=final, record=record)
+
+
+def _make(kind: PackageKind, request: PackageRequest, final: Path, *, signer: str) -> PackageRecord:
     final.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{final.name}.", dir=final.parent) as temporary:
         staging = Path(temporary) / final.name
@@ -81,7 +92,7 @@ def make(
         if final.exists():
             final.rename(Path(temporary) / "replaced")
         storage.commit(staging, final)
-    return Package(folder=final, record=record)
+    return record
 
 
 def _verified(folder: Path, trust: Path | None, listener: NoteListener) -> tuple[Manifest, str]:

@@ -53,7 +53,9 @@ def run(record: PackageRecord, folder: Path) -> SelfTest:
             hint=f"run it by hand in {folder}",
         ) from cause
     if done.returncode == _CLIENT_IS_MISSING:
-        raise MissingError(_last_line(done.stderr), hint="install it, and run the self-test again")
+        raise MissingError(
+            _last_line(done.stderr), hint=f"once that is so, or elsewhere: {' '.join(record.self_test)}"
+        )
     if done.returncode:
         raise StageError(
             "self-test",

@@ -86,6 +86,9 @@ def pull(
         )
     for _ in range(_TRIES):
         stored = _find(store, tell, channel=channel, version=version, pause=pause)
+        _check_name(output, stored.name)
+        with _writing(output):
+            output.mkdir(parents=True, exist_ok=True)
         try:
             cache = cache_folder()
             with _writing(cache), only_one(cache / "lock"):
@@ -106,6 +109,20 @@ def pull(
         f"{store.url!r:.200} removed each of the {_TRIES} releases that were pulled from it before they were complete",
         hint="ask its publisher to keep more versions",
     )
+
+
+def _check_name(output: Path, name: str) -> None:
+    """Raise InputError if OUTPUT/latest is a release that is called otherwise."""
+    try:
+        present = releases.read_manifest(output / LATEST).name
+    except ReleaseError:
+        # There is none, or it is damaged and will be replaced
+        return
+    if present != name:
+        raise InputError(
+            f"{str(output)!r:.300} has the release {present!r:.80}, and this one is {name!r:.80}",
+            hint="pull each release to a folder of its own",
+        )
 
 
 def _find(
@@ -142,8 +159,6 @@ def _take(
     if _is_there(final, stored):
         signer = _check(final, key)
     else:
-        with _writing(output):
-            output.mkdir(parents=True, exist_ok=True)
         with _writing(output), _staging(output) as room:
             # A signature has the folder's name, so that it is the final one
             folder = room / stored.version

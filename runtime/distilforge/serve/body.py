@@ -1,5 +1,6 @@
 """Bodies of requests, which are read up to their limit."""
 
+import asyncio
 from collections.abc import Mapping
 
 from starlette.requests import Request
@@ -7,14 +8,30 @@ from starlette.requests import Request
 from distilforge import json_text
 from distilforge.errors import InputError
 from distilforge.serve.adapter import Json
-from distilforge.serve.limits import RequestLimits
+from distilforge.serve.limits import RequestLimits, TooSlowError
+
+# More than any limit has; Python reads no number of thousands of digits
+_MOST_DIGITS = 20
 
 
 async def read(request: Request, limits: RequestLimits) -> bytes:
-    """The request's body; raises TooLargeError as soon as it is too large, before the rest is read."""
+    """The request's body; raises TooLargeError as soon as it is too large, before the rest is read.
+
+    Raises TooSlowError if it does not come in time.
+    """
     declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and len(declared) < 20:
-        limits.check_body(int(declared))
+    if declared.isdecimal():
+        limits.check_body(int(declared[:_MOST_DIGITS]))
+    try:
+        return await asyncio.wait_for(_content(request, limits), limits.body_seconds)
+    except asyncio.TimeoutError:
+        raise TooSlowError(
+            f"the body did not come within {limits.body_seconds:g} s",
+            hint="send it at once, over a faster network",
+        ) from None
+
+
+async def _content(request: Request, limits: RequestLimits) -> bytes:
     content = bytearray()
     async for part in request.stream():
         content += part

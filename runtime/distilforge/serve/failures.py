@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from distilforge.errors import BusyError, DistilforgeError, InputError, UnavailableError
-from distilforge.serve.limits import TooLargeError
+from distilforge.serve.limits import TooLargeError, TooSlowError
 from distilforge.serve.routes.open_inference import UnknownModelError
 
 RETRY_SECONDS = 1
@@ -16,6 +16,7 @@ _logger = logging.getLogger("distilforge")
 # The first class that fits counts
 _STATUS: tuple[tuple[type[DistilforgeError], int, str], ...] = (
     (TooLargeError, 413, "validation"),
+    (TooSlowError, 408, "validation"),
     (UnknownModelError, 404, "validation"),
     (InputError, 422, "validation"),
     (BusyError, 429, "overloaded"),

@@ -13,6 +13,14 @@ CHARACTERS = 100_000
 """The longest text, unless it is told otherwise."""
 
 
+BODY_SECONDS = 10.0
+"""How long a body may take to come. A stop of the service waits for it."""
+
+
+class TooSlowError(InputError):
+    """The body of a request does not come."""
+
+
 class TooLargeError(InputError):
     """A request has too many bytes or too many inputs."""
 
@@ -27,6 +35,8 @@ class RequestLimits:
     """The most inputs: texts, pairs, questions, or rows of a tensor."""
     characters: int = CHARACTERS
     """The most characters of a text."""
+    body_seconds: float = BODY_SECONDS
+    """How long a body may take to come."""
 
     def check_body(self, size_bytes: int) -> None:
         """Raise TooLargeError for a body of `size_bytes` or more bytes that is too large."""

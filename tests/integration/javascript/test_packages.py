@@ -108,6 +108,15 @@ def test_npm_installs_the_node_package_and_two_lines_answer(tmp_path: Path) -> N
     expected = distilforge.open(random_release(head), threads=1)("good movie")
     assert (label["label"], label["score"]) == (expected.label, pytest.approx(expected.score, abs=1e-3))
 
+    (project / "wrong.mjs").write_text(
+        f'import answer, {{ InputError }} from "{name}";\n'
+        "for (const input of [1, null, undefined, {text: 'a'}, []]) {\n"
+        "  await answer(input).then(() => process.exit(1), (error) => {\n"
+        "    if (!(error instanceof InputError) || !error.message.includes('an input is a text')) throw error;\n"
+        "  });\n}\n"
+    )
+    run("node", "wrong.mjs", folder=project)
+
     (project / "types.ts").write_text(
         f'import answer, {{ open }} from "{name}";\n'
         'const label: string = (await answer(["good", "movie"])).labels[0].label;\n'

@@ -1,6 +1,6 @@
 // A release's model: the tokenizer, an engine, and the head's function.
 
-import { pad } from "./encoding.js";
+import { InputError, pad } from "./encoding.js";
 import { HEADS } from "./heads.js";
 
 /**
@@ -37,7 +37,7 @@ export function createModel({ manifest, tokenizer, run, sentence = null }) {
   return {
     manifest,
     /** The answer to one input. */
-    answer: (input) => answer(through(run), input),
+    answer: async (input) => answer(through(run), checked(input)),
     /** The answer, with the tensors that went into the graph and came out of it. */
     trace: async (input) => {
       const calls = [];
@@ -46,7 +46,15 @@ export function createModel({ manifest, tokenizer, run, sentence = null }) {
         calls.push({ feeds, outputs });
         return outputs;
       };
-      return { answer: await answer(through(record), input), calls };
+      return { answer: await answer(through(record), checked(input)), calls };
     },
   };
+}
+
+/** `input`, if it is a text, or a list of texts and of lists of texts. */
+function checked(input) {
+  const isInput = (value) => typeof value === "string" || (Array.isArray(value) && value.length > 0);
+  if (isInput(input) && (typeof input === "string" || input.every(isInput))) return input;
+  const found = JSON.stringify(input) ?? String(input);
+  throw new InputError(`an input is a text, or a list such as a pair of texts; found ${found.slice(0, 80)}`);
 }

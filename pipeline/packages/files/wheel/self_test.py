@@ -18,9 +18,12 @@ ROOT = Path(__file__).resolve().parent
 def main() -> int:
     """Return the exit code."""
     if find_spec("distilforge") is None:
-        sys.stderr.write("the package distilforge is not installed\n")
+        sys.stderr.write(
+            "the package distilforge is not installed: pip install --find-links . *_release-*.whl\n"
+        )
         return 3
-    (wheel,) = ROOT.glob("*.whl")
+    # The runtime's wheel lies beside the release's
+    (wheel,) = (path for path in ROOT.glob("*.whl") if not path.name.startswith("distilforge-"))
     module = wheel.name.partition("-")[0]
     with tempfile.TemporaryDirectory() as folder:
         pip = [

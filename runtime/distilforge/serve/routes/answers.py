@@ -1,5 +1,7 @@
 """`/answer`: the typed results of every head."""
 
+import json
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -41,7 +43,7 @@ class Answers:
         if not isinstance(values, list):
             raise InputError(
                 f"inputs must be a list, found {values!r:.80}",
-                hint=f"for example {{'inputs': [{service.adapter.example!r}]}}",
+                hint=f"for example {json.dumps({'inputs': [service.adapter.example]})}",
             )
         service.limits.check_count(len(values))
         inputs = [service.adapter.input(value, f"input {index}") for index, value in enumerate(values)]

@@ -56,6 +56,11 @@ def test_what_is_not_a_package_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").is_file()
 
 
+def test_a_place_that_cannot_be_written_is_named() -> None:
+    with pytest.raises(UsageError, match="the package at '/proc/nothing/package' cannot be written"):
+        make("kserve", random_release(HEAD), Path("/proc/nothing/package"))
+
+
 def test_a_damaged_release_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     release = copied(HEAD, tmp_path / "release")
     graph = release / "onnx" / "model.onnx"

@@ -38,6 +38,10 @@ def test_the_bytes_of_an_archive_depend_on_names_and_contents_alone(tmp_path: Pa
     [
         (PackageOptions(platform="x86-64"), "unknown platform 'x86-64'"),
         (PackageOptions(python="3.8"), "no wheels for Python '3.8'"),
+        (
+            PackageOptions(onnxruntime="1.20.0"),
+            r"needs onnxruntime 1\.21\.1 or later, found --onnxruntime '1\.20\.0'",
+        ),
     ],
 )
 def test_a_machine_that_the_runtime_does_not_know_is_refused(

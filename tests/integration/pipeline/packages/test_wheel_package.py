@@ -17,7 +17,10 @@ def test_its_module_answers_in_two_lines(tmp_path: Path) -> None:
 
 def test_its_metadata_and_its_bytes(tmp_path: Path) -> None:
     release = random_release("features")
-    paths = [next(make("wheel", release, tmp_path / name).folder.glob("*.whl")) for name in ("one", "two")]
+    paths = [
+        next(make("wheel", release, tmp_path / name).folder.glob("*_release-*.whl"))
+        for name in ("one", "two")
+    ]
     assert len({hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}) == 1
     assert paths[0].name.startswith("random_features_release-2026.1.1.0+")
     with zipfile.ZipFile(paths[0]) as archive:

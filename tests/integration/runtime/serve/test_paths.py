@@ -123,6 +123,26 @@ def test_a_body_that_does_not_say_its_size_is_cut_off(classifier: str) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
+def test_a_body_that_does_not_come_is_given_up() -> None:
+    limits = RequestLimits(body_seconds=0.3)
+    session = open_session("sequence_classification")
+    with served(session, ServeOptions(port=0, max_delay=0.0, limits=limits)) as url:
+        place = urlsplit(url)
+        with socket.create_connection((str(place.hostname), place.port), timeout=SECONDS) as connection:
+            connection.sendall(b"POST /answer HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            answer = connection.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"the body did not come within 0.3 s" in answer
+
+
+def test_a_size_of_many_digits_is_too_large(classifier: str) -> None:
+    place = urlsplit(classifier)
+    with socket.create_connection((str(place.hostname), place.port), timeout=SECONDS) as connection:
+        size = b"9" * 30
+        connection.sendall(b"POST /answer HTTP/1.1\r\nHost: x\r\nContent-Length: " + size + b"\r\n\r\n{")
+        assert connection.recv(100).startswith(b"HTTP/1.1 4")
+
+
 def test_unknown_paths_and_methods(classifier: str) -> None:
     assert get(f"{classifier}/nothing").status == 404
     assert "openapi.json" in get(f"{classifier}/nothing").error

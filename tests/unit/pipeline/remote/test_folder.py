@@ -50,6 +50,17 @@ def test_a_signature_makes_a_new_push_of_the_version(shop: Shop, tmp_path: Path)
     assert len(folders(shop)) == 2
 
 
+def test_nothing_is_brought_to_the_web() -> None:
+    with pytest.raises(InputError, match="only be pulled from the web"):
+        find_publisher("https://example.org/sentiment", print)
+
+
+@pytest.mark.parametrize("url", ["store/{nam}", "store/{name", "store/{name}/{version}"])
+def test_other_braces_are_refused(url: str) -> None:
+    with pytest.raises(UsageError, match=r"braces besides \{name\}"):
+        address(url, "sentiment")
+
+
 def test_a_release_that_is_not_whole_is_not_pushed(shop: Shop) -> None:
     release = small_release(shop.folder, 1)
     (release / "onnx" / "model.onnx").write_bytes(b"x")

@@ -43,6 +43,29 @@ def test_what_is_pulled_is_what_was_pushed(shop: Shop) -> None:
     assert {path.name for path in (shop.folder / "pulled").iterdir()} == {release.name, "latest"}
 
 
+def test_the_folder_of_another_release_is_left_alone(shop: Shop) -> None:
+    other = shop.folder / "pulled" / "0123456789ab"
+    shutil.copytree(copied("masked_lm", shop.folder / "other"), other)
+    (other.parent / "latest").symlink_to(other.name)
+    shop.push_new(1)
+    with pytest.raises(InputError, match=r"pulled' has the release '.*', and this one is"):
+        shop.pull()
+    assert (other.parent / "latest").readlink() == Path(other.name)
+
+
+def test_a_place_that_cannot_be_is_not_the_publishers_fault(shop: Shop) -> None:
+    shop.push_new(1)
+    with pytest.raises(InputError, match="'/proc/nothing' cannot be written"):
+        pull_module.pull(shop.url, Path("/proc/nothing"), shop.said.append)
+
+
+def test_a_url_with_one_slash_is_not_a_folder() -> None:
+    with pytest.raises(InputError, match="one slash after its protocol") as raised:
+        pull_module.pull("s3:/bucket/sentiment", Path("x"), print)
+    assert raised.value.hint is not None
+    assert raised.value.hint.startswith("s3://bucket/sentiment")
+
+
 def test_an_application_opens_what_was_pulled(shop: Shop) -> None:
     release = copied("sequence_classification", shop.folder / "release")
     shop.push(release)
