@@ -23,6 +23,8 @@ OPTION = "enable_cuda_graph"
 """The provider's option with which it captures graphs."""
 MOST_GRAPHS = 128
 """Graphs of a session. Later shapes and threads run without, since ONNX Runtime frees no graph."""
+MOST_BYTES = 256 << 20
+"""Inputs and outputs of all graphs of a session, which stay on the device: a masked language model's are large."""
 MOST_TOKENS = 8192
 """Larger batches keep the device busy for longer than their kernels take to start."""
 
@@ -78,6 +80,7 @@ class CudaGraphs:
         self._may_use_graphs = True
         self._seen: set[_Key] = set()
         self._bound: dict[_Key, _Bound] = {}
+        self._bytes = 0
         self._without = onnxruntime.RunOptions()
         self._without.add_run_config_entry(_GRAPH, _WITHOUT_GRAPH)
 
@@ -112,8 +115,10 @@ class CudaGraphs:
                 if bound is not None:
                     return self._with_graph(bound, output_names, feeds)
                 arrays = self._without_graph(output_names, feeds)
-                if key in self._seen:
+                size = sum(array.nbytes for array in (*feeds.values(), *arrays))
+                if key in self._seen and self._bytes + size <= MOST_BYTES:
                     self._bound[key] = self._bind(output_names, feeds, arrays)
+                    self._bytes += size
             except _GraphError as error:
                 self._give_up(str(error))
                 return self._without_graph(output_names, feeds)
@@ -155,21 +160,15 @@ class CudaGraphs:
 
     def _bind(self, output_names: list[str], feeds: dict[str, Array], answers: list[Array]) -> _Bound:
         """Arrays on the device for batches like `feeds`; _GraphError where the device has no room for them."""
+        values, place = self._runtime.OrtValue, (self._device, self._index)
         try:
-            return self._bound_anew(output_names, feeds, answers)
+            inputs = {name: values.ortvalue_from_numpy(array, *place) for name, array in feeds.items()}
+            outputs = {
+                name: values.ortvalue_from_shape_and_type(answer.shape, answer.dtype, *place)
+                for name, answer in zip(output_names, answers, strict=True)
+            }
         except Exception as cause:
             raise _GraphError(f"the arrays of a CUDA graph could not be made ({cause})") from cause
-
-    def _bound_anew(self, output_names: list[str], feeds: dict[str, Array], answers: list[Array]) -> _Bound:
-        values = self._runtime.OrtValue
-        inputs = {
-            name: values.ortvalue_from_numpy(array, self._device, self._index)
-            for name, array in feeds.items()
-        }
-        outputs = {
-            name: values.ortvalue_from_shape_and_type(answer.shape, answer.dtype, self._device, self._index)
-            for name, answer in zip(output_names, answers, strict=True)
-        }
         binding = self._session.io_binding()
         for name, value in inputs.items():
             binding.bind_ortvalue_input(name, value)

@@ -83,6 +83,17 @@ def test_shapes_beyond_the_limit_and_large_batches_run_without(
     assert {shapes[0] for _, shapes in session._bound} == {(1, 2), (1, 3)}
 
 
+def test_arrays_beyond_the_limit_of_memory_run_without(
+    session: CudaGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ids, masks and two outputs: 8 + 8 + 4 + 4 bytes a token
+    monkeypatch.setattr(cuda_graphs, "MOST_BYTES", 24 * (14 + 4))
+    for number in range(3):
+        for tokens in (7, 2, 3):
+            check(session, feeds(2, tokens, number))
+    assert {shapes[0] for _, shapes in session._bound} == {(2, 7), (2, 2)}
+
+
 def test_threads_get_their_own_answers(session: CudaGraphs) -> None:
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(lambda seed: check(session, feeds(2, 3 + seed % 3, seed)), range(60)))
