@@ -1,5 +1,6 @@
 """Makes a package: verify, select, write, describe, and rename into place."""
 
+import json
 import shutil
 import tempfile
 from dataclasses import dataclass, fields
@@ -59,7 +60,8 @@ def make(
     `replace` lets it replace a package that is there.
 
     Raises ReleaseError if the release is damaged, not validated or not signed by `trust`; UsageError if it does not
-    have a variant for the kind, or if something else is at `output`; and what the kind raises.
+    have a variant for the kind, if something else is at `output`, or if `output` lies in the release or cannot be
+    written; and what the kind raises.
     """
     _check_options(kind, options)
     folder = releases.resolve(release)
@@ -70,7 +72,12 @@ def make(
         release=folder, manifest=manifest, variant=chosen, reason=reason, options=options
     )
     final = (output or OUTPUTS / f"{manifest.name}-{kind.name}").absolute()
-    _check_place(final, replace=replace)
+    if folder.resolve() in final.resolve().parents:
+        raise UsageError(
+            f"{final} is inside the release, where every file must be listed",
+            hint="choose another place with --output",
+        )
+    _check_place(final, kind.name, manifest.name, replace=replace)
     try:
         record = _make(kind, request, final, signer=signer)
     except OSError as cause:
@@ -144,7 +151,7 @@ def _check_options(kind: PackageKind, options: PackageOptions) -> None:
             )
 
 
-def _check_place(final: Path, *, replace: bool) -> None:
+def _check_place(final: Path, kind: str, name: str, *, replace: bool) -> None:
     if not final.exists() and not final.is_symlink():
         return
     if not (final / RECORD).is_file() or final.is_symlink():
@@ -156,3 +163,18 @@ def _check_place(final: Path, *, replace: bool) -> None:
         raise UsageError(
             f"{final} exists", hint="replace it with --replace, or choose another place with --output"
         )
+    present = _kind_and_name(final)
+    if present != (kind, name):
+        raise UsageError(
+            f"{final} is {' of '.join(present)}, and this is {kind} of {name}, so it is not replaced",
+            hint="remove it, or choose another place with --output",
+        )
+
+
+def _kind_and_name(package: Path) -> tuple[str, str]:
+    """The kind and the release's name of a package that is there, as its record has them."""
+    try:
+        record = json.loads((package / RECORD).read_text(encoding="utf-8"))
+        return str(record["kind"]), str(record["name"])
+    except (ValueError, TypeError, KeyError):
+        return "a package with a damaged record", "an unknown release"

@@ -49,6 +49,25 @@ def test_a_package_that_is_there_is_replaced_only_on_demand(tmp_path: Path) -> N
     assert (output / "config.json").is_file()
 
 
+def test_another_package_is_not_replaced(tmp_path: Path) -> None:
+    output = tmp_path / "package"
+    make("ovms", random_release(HEAD), output)
+    with pytest.raises(UsageError, match=r"is ovms of .*, and this is kserve of .*, so it is not replaced"):
+        make("kserve", random_release(HEAD), output, replace=True)
+    with pytest.raises(UsageError, match="so it is not replaced"):
+        make("ovms", random_release("features"), output, replace=True)
+    (output / "package-record.json").write_text("[]")
+    with pytest.raises(UsageError, match="a damaged record"):
+        make("ovms", random_release(HEAD), output, replace=True)
+
+
+def test_a_package_does_not_go_into_the_release(tmp_path: Path) -> None:
+    release = copied(HEAD, tmp_path / "release")
+    with pytest.raises(UsageError, match="is inside the release"):
+        make("kserve", release, release / "package")
+    assert not (release / "package").exists()
+
+
 def test_what_is_not_a_package_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="is not a package"):
