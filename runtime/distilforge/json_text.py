@@ -11,8 +11,7 @@ def parse(text: str, *, unique_names: bool = True) -> object:
     """The value of the JSON document `text`, which may hold NaN and Infinity.
 
     Raises ValueError if it is malformed, if it has too many values or levels (distilforge.limits), and with
-    `unique_names` if an object has a name twice, which readers understand differently. Python raises ValueError for a
-    number of more than 4,300 digits too.
+    `unique_names` if an object has a name twice, which readers understand differently. A number may have 4,300 digits.
     """
     # Commas and brackets in texts count too: a bound is enough
     if sum(map(text.count, ",[{")) > MOST_JSON_VALUES:
@@ -21,6 +20,13 @@ def parse(text: str, *, unique_names: bool = True) -> object:
         value: object = json.loads(text, object_pairs_hook=_object if unique_names else None)
     except RecursionError as cause:
         raise ValueError(_TOO_DEEP) from cause
+    except json.JSONDecodeError:
+        raise
+    except ValueError as cause:
+        if "digits" not in str(cause):
+            raise
+        # Python's message tells the reader of a file how to change Python
+        raise ValueError("a number has more than 4,300 digits") from cause
     _check_levels(value)
     return value
 

@@ -148,6 +148,11 @@ class OpenInference:
             return session.run(session.encode(values))
         arrays: dict[str, Array] = {}
         for name, value in inputs.items():
+            if name in (TEXT, TEXT_PAIR) and self._takes_texts and not isinstance(value, tuple):
+                raise InputError(
+                    f"the input {name!r} has the datatype of numbers, and must have {BYTES}",
+                    hint=f'{{"name": "{name}", "shape": [1], "datatype": "{BYTES}", "data": ["A text."]}}',
+                )
             if isinstance(value, tuple):
                 raise InputError(
                     f"the input {name!r:.80} has the datatype {BYTES}",

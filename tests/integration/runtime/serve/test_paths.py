@@ -172,6 +172,15 @@ def test_predict_has_the_shapes_of_text_embeddings_inference(classifier: str) ->
         assert (reply.status, message in reply.error) == (422, True), reply
 
 
+def test_text_as_numbers_is_told_its_datatype(classifier: str) -> None:
+    name = get(f"{classifier}/info").body
+    assert isinstance(name, dict)
+    inputs = [{"name": "text", "shape": [1], "datatype": "INT64", "data": [1]}]
+    reply = post(f"{classifier}/v2/models/{name['model_id']}/infer", {"inputs": inputs})
+    assert reply.status == 422
+    assert "'text' has the datatype of numbers, and must have BYTES" in reply.error
+
+
 def test_embed_has_the_shapes_of_text_embeddings_inference() -> None:
     with served(open_session("features")) as url:
         single = post(f"{url}/embed", {"inputs": "the film"}).body
