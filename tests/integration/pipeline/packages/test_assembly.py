@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,16 @@ def test_another_package_is_not_replaced(tmp_path: Path) -> None:
     (output / "package-record.json").write_text("[]")
     with pytest.raises(UsageError, match="a damaged record"):
         make("ovms", random_release(HEAD), output, replace=True)
+
+
+def test_leftovers_of_killed_commands_go_after_a_day(tmp_path: Path) -> None:
+    old, new = (tmp_path / f".package.packaging-{name}" for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir()
+    before = time.time() - 25 * 3600
+    os.utime(old, (before, before))
+    make("kserve", random_release(HEAD), tmp_path / "package")
+    assert {path.name for path in tmp_path.iterdir()} == {new.name, "package"}
 
 
 def test_a_package_does_not_go_into_the_release(tmp_path: Path) -> None:
