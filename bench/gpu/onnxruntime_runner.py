@@ -67,7 +67,7 @@ class OnnxRuntimeRunner(GpuRunner):
         if self._graphs:
             # The buffers are new each time, and so must be the graph
             self._taken += 1
-            self._run_options.add_run_config_entry("gpu_graph_id", str(self._taken))
+            self._run_options.add_run_config_entry(cuda_graphs.GRAPH, str(self._taken))
 
     def run(self) -> None:
         if self._copies:

@@ -4,6 +4,7 @@ import json
 
 from distilforge.limits import MOST_JSON_VALUES, MOST_LEVELS
 
+_PYTHONS_LIMIT = "Exceeds the limit"
 _TOO_DEEP = f"it is nested deeper than {MOST_LEVELS} levels"
 
 
@@ -20,10 +21,8 @@ def parse(text: str, *, unique_names: bool = True) -> object:
         value: object = json.loads(text, object_pairs_hook=_object if unique_names else None)
     except RecursionError as cause:
         raise ValueError(_TOO_DEEP) from cause
-    except json.JSONDecodeError:
-        raise
     except ValueError as cause:
-        if "digits" not in str(cause):
+        if not str(cause).startswith(_PYTHONS_LIMIT):
             raise
         # Python's message tells the reader of a file how to change Python
         raise ValueError("a number has more than 4,300 digits") from cause

@@ -79,7 +79,9 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "contents": {"manifest", "text"},
         "release": {"checks", "contents", "heads", "layouts", "manifest", "session"},
         "trust": {"contents", "json_text", "manifest", "release"},
+        "leftovers": set(),
         "remote": {
+            "leftovers",
             "contents",
             "json_text",
             "manifest",

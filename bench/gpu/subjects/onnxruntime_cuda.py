@@ -14,7 +14,6 @@ from bench.gpu.subjects import Subject, add_both
 
 VARIANT = "onnxruntime-cuda:fp16"
 FAMILY = "ONNX Runtime CUDA"
-
 SETTINGS = f"distilforge compile of {VARIANT}"
 
 
@@ -43,7 +42,7 @@ for name, title, settings, open_runner in (
             packages=("onnxruntime-gpu",),
             prepare=partial(prepare, variant=VARIANT),
             open=partial(open_runner, copies=False),
-            family=title,
+            family=FAMILY,
         ),
         open_runner,
     )

@@ -3,11 +3,11 @@
 import json
 import shutil
 import tempfile
-import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
+from distilforge import leftovers
 from distilforge import release as releases
 from distilforge.manifest import Manifest
 from distilforge.release import MANIFEST, SIGNATURE, STATEMENT
@@ -25,7 +25,6 @@ OUTPUTS = Path("packages")
 """The folder for packages whose place is not named."""
 _DESCRIPTIONS = ("README.md", "sbom.cdx.json")
 _STAGING = ".packaging-"
-_LEFTOVER_SECONDS = 24 * 3600
 
 
 class NoteListener(Protocol):
@@ -94,7 +93,7 @@ def make(
 def _make(kind: PackageKind, request: PackageRequest, final: Path, *, signer: str) -> PackageRecord:
     final.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{final.name}{_STAGING}"
-    _remove_leftovers(final.parent, prefix)
+    leftovers.remove(final.parent, prefix)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=final.parent) as temporary:
         staging = Path(temporary) / final.name
         staging.mkdir()
@@ -105,13 +104,6 @@ def _make(kind: PackageKind, request: PackageRequest, final: Path, *, signer: st
             final.rename(Path(temporary) / "replaced")
         storage.commit(staging, final)
     return record
-
-
-def _remove_leftovers(folder: Path, prefix: str) -> None:
-    """Remove what killed commands left in `folder`."""
-    for old in folder.iterdir():
-        if old.name.startswith(prefix) and time.time() - old.stat().st_mtime > _LEFTOVER_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def _verified(folder: Path, trust: Path | None, listener: NoteListener) -> tuple[Manifest, str]:

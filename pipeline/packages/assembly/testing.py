@@ -54,7 +54,8 @@ def run(record: PackageRecord, folder: Path) -> SelfTest:
         ) from cause
     if done.returncode == _CLIENT_IS_MISSING:
         raise MissingError(
-            _last_line(done.stderr), hint=f"once that is so, or elsewhere: {' '.join(record.self_test)}"
+            _last_line(done.stderr),
+            hint=f"when that is mended, or on another machine: {' '.join(record.self_test)}",
         )
     if done.returncode:
         raise StageError(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OPTION = "enable_cuda_graph"
 """The provider's option with which it captures graphs."""
+GRAPH = "gpu_graph_id"
+"""The entry of a run's options that numbers its graph; ONNX Runtime ignores entries that it does not know."""
 MOST_GRAPHS = 128
 """Graphs of a session. Later shapes and threads run without, since ONNX Runtime frees no graph."""
 MOST_BYTES = 256 << 20
@@ -32,7 +34,6 @@ _ON = ("1", "true")
 _DEVICE = "device_id"
 # In the first, ONNX Runtime captures the graph and replays it; the second only replays it
 _CHECKED_RUNS = 2
-_GRAPH = "gpu_graph_id"
 _WITHOUT_GRAPH = "-1"
 # The kernels of a graph are those of a run without it, so that its answers are the same but for the order of sums
 _NEAR = 1e-2
@@ -82,7 +83,7 @@ class CudaGraphs:
         self._bound: dict[_Key, _Bound] = {}
         self._bytes = 0
         self._without = onnxruntime.RunOptions()
-        self._without.add_run_config_entry(_GRAPH, _WITHOUT_GRAPH)
+        self._without.add_run_config_entry(GRAPH, _WITHOUT_GRAPH)
 
     def get_providers(self) -> list[str]:
         """As the session has it."""
@@ -175,7 +176,7 @@ class CudaGraphs:
         for name, value in outputs.items():
             binding.bind_ortvalue_output(name, value)
         options = self._runtime.RunOptions()
-        options.add_run_config_entry(_GRAPH, str(len(self._bound) + 1))
+        options.add_run_config_entry(GRAPH, str(len(self._bound) + 1))
         return _Bound(inputs=inputs, outputs=outputs, binding=binding, options=options)
 
 

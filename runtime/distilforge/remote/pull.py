@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from distilforge import leftovers
 from distilforge import release as releases
 from distilforge.contents import sha256
 from distilforge.errors import InputError, ReleaseError
@@ -25,7 +26,6 @@ from distilforge.trust.opening import read_trusted
 
 _STAGING = ".pull-"
 # A pull that was killed leaves its folder; no pull takes as long
-_LEFTOVER_SECONDS = 24 * 3600
 # A version may be pruned while it is pulled, and its channel then names another one
 _TRIES = 3
 
@@ -222,9 +222,7 @@ def _is_there(final: Path, stored: StoredRelease) -> bool:
 @contextmanager
 def _staging(output: Path) -> Iterator[Path]:
     """A folder for what nobody is to see yet; those that killed pulls left are removed."""
-    for old in output.glob(f"{_STAGING}*"):
-        if time.time() - old.stat().st_mtime > _LEFTOVER_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)
+    leftovers.remove(output, _STAGING)
     room = Path(tempfile.mkdtemp(prefix=_STAGING, dir=output))
     try:
         yield room

@@ -11,8 +11,6 @@ TEXTS = 32
 """The most inputs of a request, unless it is told otherwise; text-embeddings-inference has the same."""
 CHARACTERS = 100_000
 """The longest text, unless it is told otherwise."""
-
-
 BODY_SECONDS = 10.0
 """How long a body may take to come. A stop of the service waits for it."""
 
