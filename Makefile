@@ -101,7 +101,7 @@ wheels-check: setup wheels ## install the runtime's wheel into other Pythons and
 	"$(BIN)/python" -m tests.clients.wheels $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(EXTRAS),--extras $(EXTRAS)) $(RELEASES)
 
 packages: releases ## make every kind of package of the demo's releases, test them, and write docs/packages.md
-	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt tritonclient
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt tritonclient -e '.[coreml]'
 	"$(BIN)/python" -m demo.package_table $(RELEASES)
 
 packages-offline: setup ## install an archive of the sentiment release with the network taken away, as root

@@ -53,6 +53,14 @@ OnnxRuntime = Annotated[
         show_default=False,
     ),
 ]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="fp32|fp16",
+        help="For `coreml`: what the model computes in; default: fp32.",
+        show_default=False,
+    ),
+]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace the package that is there.")]
 Test = Annotated[bool, typer.Option("--test", help="Run the package's self-test; exit 5 if it fails.")]
 
@@ -65,6 +73,7 @@ def package(
     platform: Platform = None,
     python: Python = None,
     onnxruntime: OnnxRuntime = None,
+    precision: Precision = None,
     key: options.TrustedKey = None,
     replace: Replace = False,
     test: Test = False,
@@ -84,7 +93,9 @@ def package(
             kinds.find(kind),
             output=output,
             variant=variant,
-            options=PackageOptions(platform=platform, python=python, onnxruntime=onnxruntime),
+            options=PackageOptions(
+                platform=platform, python=python, onnxruntime=onnxruntime, precision=precision
+            ),
             trust=key,
             replace=replace,
             listener=listener,

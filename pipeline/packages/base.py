@@ -19,6 +19,8 @@ class PackageOptions:
     """The version of Python that the package is for, such as `3.11`."""
     onnxruntime: str | None = None
     """The version of onnxruntime that the package brings; by default the one that validated the release."""
+    precision: str | None = None
+    """What the model computes in, such as `fp16`, where the package translates it; by default the variant's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

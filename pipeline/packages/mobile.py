@@ -46,8 +46,8 @@ def write_mobile(request: PackageRequest, folder: Path) -> PackageContents:
             "The answers were compared bit for bit with those of the ONNX graph, in ONNX Runtime on the building "
             "machine. No phone, no simulator and no reduced build was run.",
             *_limits_of_int8(request),
-            "A Core ML model is not included: coremltools does not read ONNX. On iOS, ONNX Runtime's Core ML "
-            "provider can run parts of this model.",
+            "On iOS, ONNX Runtime's Core ML provider can run parts of this model; `--for coreml` makes a model that "
+            "Core ML runs without ONNX Runtime.",
         ),
     )
 

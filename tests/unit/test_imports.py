@@ -29,7 +29,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "precision": {"graph", "passes", "recipe"},
         "release": {"graph", "store"},
         "stages": {"engines", "graph", "passes", "precision", "recipe", "release", "store", "targets"},
-        "packages": {"store"},
+        "packages": {"graph", "store"},
         "remote": {"store"},
         "bisection": {"graph", "passes", "precision", "store"},
         "build": {"graph", "recipe", "release", "stages", "store", "targets"},

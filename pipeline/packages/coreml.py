@@ -1,0 +1,132 @@
+"""A Core ML model for apps on iOS and macOS."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.errors import MissingError, StageError, UsageError
+from pipeline.graph import file as graphs
+from pipeline.packages import package_kind, release_files, static_files
+from pipeline.packages.base import PackageContents, PackageRequest
+
+MODEL = "model/model.mlpackage"
+"""The Core ML model, a folder."""
+PRECISION = "model/precision.json"
+"""What it computes in, and how far its outputs may be from the validated ones."""
+_PRECISIONS = ("fp32", "fp16")
+_SHARES = {"fp32": 0.0, "fp16": 0.02}
+"""How far outputs in fp16 may be from those in fp32, of their spread: 3 digits are left after twelve sums."""
+_SECONDS = 600
+
+
+@package_kind(
+    "coreml",
+    help="A Core ML model for apps on iOS and macOS.",
+    holds=("onnxruntime-cpu:fp32",),
+    options=("precision",),
+)
+def write_coreml(request: PackageRequest, folder: Path) -> PackageContents:
+    """Write the variant's graph as a Core ML model, and evaluate it on the examples.
+
+    Raises MissingError if coremltools is not installed, StageError if the graph cannot be written or the model answers
+    otherwise, and UsageError if the precision is not one of fp32 and fp16.
+    """
+    precision = request.options.precision or _PRECISIONS[0]
+    if precision not in _PRECISIONS:
+        raise UsageError(
+            f"--precision {precision!r:.100} is not one of {', '.join(_PRECISIONS)}",
+            hint="fp16 halves the model, and the Neural Engine computes only in fp16",
+        )
+    _write_model(request, folder, precision)
+    release_files.copy_tokenizer(request, folder / "model")
+    static_files.copy("coreml", folder)
+    _check_answers(folder)
+    return PackageContents(
+        usage=_usage(request),
+        self_test=("python", "self_test.py"),
+        needs=("Python with `coremltools` and `numpy`",),
+        limits=(
+            "The model takes token ids, not text: tokenize with `model/tokenizer.json`, for example with "
+            "swift-transformers.",
+            "The model file was read again, and the operators in it were evaluated in numpy as coremltools defines "
+            "them. Core ML itself was not run, since it is a part of Apple's systems; on a Mac, the self-test runs it.",
+            *_limits_of_half(precision),
+        ),
+    )
+
+
+def _limits_of_half(precision: str) -> tuple[str, ...]:
+    if precision == "fp32":
+        return (
+            "Core ML computes fp32 on the CPU and the GPU. For the Neural Engine, package with `--precision fp16`.",
+        )
+    return (
+        "The variant was validated in fp32. This model computes in fp16, which was compared with it on the examples "
+        f"alone, up to {_SHARES[precision]:.0%} of the spread of each output.",
+    )
+
+
+def _write_model(request: PackageRequest, folder: Path, precision: str) -> None:
+    try:
+        from pipeline.packages.mil import translation
+    except ImportError as cause:
+        raise MissingError(
+            f"a package of the kind coreml needs coremltools: {cause}",
+            hint="pip install 'distilforge-pipeline[coreml]'",
+        ) from cause
+    manifest = request.manifest
+    # An app asks for one text at a time
+    axes = {name: span for name, span in manifest.spans.items() if name != "batch"}
+    model = translation.translate(graphs.load(request.graph), axes, batch=1, half=precision == "fp16")
+    model.short_description = f"{manifest.name} {manifest.version}: DistilBERT, {manifest.head}"
+    model.version = manifest.version
+    if manifest.labels:
+        model.user_defined_metadata["labels"] = json.dumps(manifest.labels, ensure_ascii=False)
+    (folder / MODEL).parent.mkdir(parents=True)
+    model.save(str(folder / MODEL))
+    record = {"precision": precision, "share_of_spread": _SHARES[precision]}
+    (folder / PRECISION).write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+
+def _check_answers(folder: Path) -> None:
+    """Raise StageError if the model in `folder` does not answer the examples as the variant does."""
+    # The script was written a moment ago
+    done = subprocess.run(
+        (sys.executable, "self_test.py"),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise StageError(
+            "package",
+            f"the Core ML model does not answer as the variant does: {done.stderr.strip()[-500:]}",
+            hint="report this graph: its translation changes the answers",
+        )
+
+
+def _usage(request: PackageRequest) -> str:
+    shape = "1, choices, tokens" if "choices" in request.manifest.spans else "1, tokens"
+    (output, *_others) = request.manifest.outputs
+    return f"""\
+Drag `{MODEL}` into an Xcode project, which compiles it and writes a class for it. Its inputs `input_ids` and
+`attention_mask` are Int32 of the shape ({shape}); its outputs are those of the ONNX graph.
+
+```swift
+let model = try await MLModel.load(contentsOf: MLModel.compileModel(at: url))
+// ids and mask are of the class MLMultiArray
+let inputs = try MLDictionaryFeatureProvider(dictionary: ["input_ids": ids, "attention_mask": mask])
+let outputs = try await model.prediction(from: inputs)
+let {_swift(output.name)} = outputs.featureValue(for: "{output.name}")!.multiArrayValue!
+```
+
+It needs iOS 16 or macOS 13."""
+
+
+def _swift(name: str) -> str:
+    """A name of the graph as Swift writes names."""
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)
