@@ -34,7 +34,7 @@ PYTHONS ?=
 EXTRAS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients clients-js clients-fastembed wheels wheels-check packages packages-offline packages-aarch64 test test-fast test-gpu test-ray test-stores fuzz lint format demo-train clean help
+.PHONY: all setup setup-dev demo build releases results bench bench-gpu setup-bench setup-gpu clients clients-js clients-fastembed wheels wheels-check packages packages-offline packages-aarch64 packages-triton test test-fast test-gpu test-ray test-stores fuzz lint format demo-train clean help
 
 all: releases ## set up, build the six demo releases, and print how they fared
 
@@ -109,6 +109,9 @@ packages-offline: setup ## install an archive of the sentiment release with the 
 
 packages-aarch64: setup ## run an archive of the sentiment release on an emulated aarch64 processor: Debian, as root
 	"$(BIN)/python" -m tests.clients.aarch64 "$(ARTIFACTS)/sentiment"
+
+packages-triton: setup ## serve Triton packages with the server that nvidia-pytriton bundles, and ask it with texts
+	"$(BIN)/python" -m tests.clients.triton_server $(RELEASES)
 
 clients: setup ## open the demo's releases with the oldest onnxruntime that the runtime allows, and with one between
 	"$(BIN)/python" -m tests.clients.onnxruntime_versions $(RELEASES)
