@@ -60,6 +60,8 @@ class Recipe:
     """The head to build; None for the one that config.json names."""
     variants: tuple[VariantName, ...] = DEFAULT_VARIANTS
     """The variants to build, each of them once."""
+    optional: tuple[VariantName, ...] = ()
+    """Variants that are withheld where a check of theirs fails; if it is another one's, nothing is published."""
     spans: Mapping[str, Span] = field(default_factory=dict)
     """The sizes of axes that differ from the defaults (pipeline.recipe.spans)."""
     calibration: Path | None = None

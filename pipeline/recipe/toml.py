@@ -3,7 +3,8 @@
 name = "sentiment"                          # default: the file's name
 checkpoint = "../demo/checkpoints/sentiment"
 head = "sequence_classification"            # default: the one that config.json names
-variants = ["onnxruntime-cpu:fp32"]
+variants = ["onnxruntime-cpu:fp32", "onnxruntime-cpu:int8"]
+optional = ["onnxruntime-cpu:int8"]         # withheld, and not a failure, where a check says no
 evaluation = "evaluation.jsonl.gz"
 calibration = "calibration.jsonl.gz"
 exclude = ["qa_outputs"]                    # modules that stay in floating point
@@ -52,7 +53,14 @@ def read(path: Path) -> Recipe:
         completed["checkpoint"] = _checkpoint(values["checkpoint"], path.parent)
     if "gates" in values:
         completed["gates"] = _with_usual_limits(values["gates"], path)
-    return _reader(path.parent, hint="recipes/*.toml are examples").read(Recipe, completed, str(path))
+    recipe = _reader(path.parent, hint="recipes/*.toml are examples").read(Recipe, completed, str(path))
+    for variant in recipe.optional:
+        if variant not in recipe.variants:
+            raise UsageError(
+                f"{path}: optional names {variant}, which is not one of variants",
+                hint=f"they are {', '.join(map(str, recipe.variants))}",
+            )
+    return recipe
 
 
 def update(recipe: Recipe, values: Mapping[str, object]) -> Recipe:

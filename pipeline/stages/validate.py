@@ -3,6 +3,7 @@
 The comparison depends on its inputs alone, so its result is kept. A timing also depends on the moment.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from distilforge.manifest import Manifest, proves_validity
 
 from pipeline import targets
 from pipeline.recipe.recipe import Recipe, answer_limits, limits, timing_limits
-from pipeline.release import assemble
+from pipeline.release import assemble, gate
 from pipeline.stages import token_ids
 from pipeline.stages.load import Source
 from pipeline.store import dependencies, digests, versions
@@ -20,7 +21,7 @@ from validation.data import demo_texts
 
 if TYPE_CHECKING:
     from validation.latency.speed import ReleaseTiming
-    from validation.reports.report import Report
+    from validation.reports.report import Report, VariantReport
 
 REPORT = "report.json"
 TIMING = "timing.json"
@@ -138,6 +139,7 @@ def validate(
         timing = read_timing(timed.folder) if timed is not None else None
         judged = speed.judge(answers, manifest.variants, timing, recipe.gates)
         report = with_verdict(judged, token_ids.read(tokens.folder))
+        report = without_failed(report, [str(variant) for variant in recipe.optional])
         (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
         assemble.write_manifest(with_results(manifest, report), folder)
 
@@ -150,9 +152,24 @@ def validate(
             "compared": compared.digest,
             "timed": timed.digest if timed is not None else None,
             "gates": limits(recipe.gates),
+            "optional": [str(variant) for variant in recipe.optional],
             "source": dependencies.digest_of(make),
         },
         make=make,
+    )
+
+
+def without_failed(report: "Report", optional: Sequence[str]) -> "Report":
+    """`report` with the variants in `optional` withheld that failed a check."""
+
+    def reason(result: "VariantReport") -> str:
+        failed = [gate.sentence(verdict) for verdict in result.verdicts if not verdict]
+        if result.name not in optional or not failed:
+            return result.withheld
+        return f"it is optional, and {len(failed)} of its {len(result.verdicts)} checks failed: {'; '.join(failed)}"
+
+    return replace(
+        report, variants=tuple(replace(result, withheld=reason(result)) for result in report.variants)
     )
 
 

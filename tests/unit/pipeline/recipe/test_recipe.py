@@ -19,6 +19,7 @@ name = "reviews"
 checkpoint = "../checkpoints/reviews"
 head = "sequence_classification"
 variants = ["onnxruntime-cpu:fp32"]
+optional = ["onnxruntime-cpu:fp32"]
 evaluation = "evaluation.jsonl"
 calibration = "calibration.jsonl"
 
@@ -65,6 +66,7 @@ def test_every_field_is_read_and_paths_are_relative_to_the_file(folder: Path) ->
         checkpoint=str(folder / "../checkpoints/reviews"),
         head="sequence_classification",
         variants=(VariantName(target="onnxruntime-cpu", precision="fp32"),),
+        optional=(VariantName(target="onnxruntime-cpu", precision="fp32"),),
         spans={"batch": Span(low=1, usual=4, high=16)},
         evaluation=folder / "evaluation.jsonl",
         calibration=folder / "calibration.jsonl",
@@ -127,6 +129,11 @@ def test_a_folder_beside_the_recipe_is_not_a_hub_id(folder: Path) -> None:
         ),
         ('checkpoint = "x"\nvariants = []', r"needs at least one variant"),
         ('checkpoint = "x"\nvariants = ["a:b", "a:b"]', r"a:b is asked for twice"),
+        (
+            'checkpoint = "x"\noptional = ["onnxruntime-cpu:int8"]',
+            r"given.toml: optional names onnxruntime-cpu:int8, which is not one of variants.*onnxruntime-cpu:fp32",
+        ),
+        ('checkpoint = "x"\noptional = ["int8"]', r"optional\[0\].*target:precision, found 'int8'"),
         ('checkpoint = "x"\nplans = 3', r"plans must be a path, found 3"),
         (
             'checkpoint = "x"\n[spans]\nbatch = [1, 2]',

@@ -12,9 +12,9 @@ from distilforge.timing import claims
 from pipeline.errors import GateError
 from pipeline.release import assemble, compose, gate, model_card, summary
 from pipeline.release.checkpoint_card import CheckpointCard
-from pipeline.stages.validate import with_results
+from pipeline.stages.validate import with_results, without_failed
 from tests.quantized_release import INT8, QUANTIZED, add_int8
-from tests.runtime_release import GRAPH, copied, published, read_manifest
+from tests.runtime_release import GRAPH, PASSED, copied, published, read_manifest
 from tests.timings import BUSY, timed
 from tests.validation_runs import GATES, evaluation
 from validation.gates import LIMITS
@@ -61,6 +61,45 @@ def composed(candidate: Path, report: Report, folder: Path) -> Manifest:
         folder=folder,
     )
     return manifest
+
+
+def failing(candidate: Path) -> Report:
+    """A report in which one check of INT8's answers failed."""
+    report = reported(candidate, FASTER)
+    failed = replace(PASSED[0], observed=3.0)
+    assert not failed
+    variants = tuple(
+        replace(result, verdicts=(*result.verdicts, failed)) if result.name == INT8 else result
+        for result in report.variants
+    )
+    return replace(report, variants=variants)
+
+
+def test_an_optional_variant_that_fails_a_check_is_withheld_and_says_which(
+    candidate: Path, tmp_path: Path
+) -> None:
+    report = without_failed(failing(candidate), [INT8])
+    assert report.passed
+    manifest = composed(candidate, report, tmp_path / "release")
+    gate.enforce(manifest)
+    assert [variant.name for variant in verify(tmp_path / "release").variants] == [FP32]
+    (withheld,) = manifest.withheld
+    assert withheld.name == INT8
+    assert withheld.reason.startswith("it is optional, and 1 of its ")
+    assert "outputs that are not finite is 3, must be at most 0" in withheld.reason
+
+
+@pytest.mark.parametrize("optional", [[], [FP32]])
+def test_another_variant_that_fails_stops_the_build(optional: list[str], candidate: Path) -> None:
+    report = without_failed(failing(candidate), optional)
+    assert not report.passed
+    with pytest.raises(GateError, match="checks failed"):
+        gate.enforce(with_results(read_manifest(candidate), report))
+
+
+def test_an_optional_variant_that_passes_stays(candidate: Path) -> None:
+    report = reported(candidate, FASTER)
+    assert without_failed(report, [INT8]) == report
 
 
 def test_a_slower_variant_is_left_out_and_the_rest_is_published(candidate: Path, tmp_path: Path) -> None:
