@@ -34,6 +34,12 @@ Method = Annotated[
 ]
 Smoothing = Annotated[float, typer.Option(help="How much of an outlier moves into the weights, from 0 to 1.")]
 Bits = Annotated[int, typer.Option(help="8, or 7 for CPUs whose 8-bit products saturate.")]
+Pairs = Annotated[
+    bool,
+    typer.Option(
+        "--exact-pairs", help="Bound pairs of weights, so that 8-bit products do not saturate anywhere."
+    ),
+]
 Products = Annotated[bool, typer.Option("--attention", help="Quantize the products of attention too.")]
 FirstPasses = Annotated[
     list[str] | None,
@@ -111,6 +117,7 @@ def quantize(
     method: Method = "minmax",
     smoothing: Smoothing = 0.0,
     weight_bits: Bits = BITS,
+    exact_pairs: Pairs = False,
     attention: Products = False,
     exclude: options.Exclude = None,
     passes: FirstPasses = None,
@@ -126,6 +133,7 @@ def quantize(
             calibration=method,
             smoothing=smoothing,
             weight_bits=weight_bits,
+            exact_pairs=exact_pairs,
             quantize_attention=attention,
             exclude=tuple(exclude or ()),
             final_passes=tuple(final_passes or ()),

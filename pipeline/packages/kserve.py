@@ -11,8 +11,8 @@ from pipeline.packages.base import PackageContents, PackageRequest
 @package_kind(
     "kserve",
     help="A model folder and an InferenceService for KServe, whose Triton runtime serves it.",
-    # Triton's ONNX Runtime backend cannot set what INT8 graphs need on processors without VNNI
-    holds=("onnxruntime-cpu:fp32", "onnxruntime-cuda:*"),
+    # INT8 was validated with the release's onnxruntime; a server brings its own, so it is taken only if it is named
+    holds=("onnxruntime-cpu:fp32", "onnxruntime-cpu:int8", "onnxruntime-cuda:*"),
 )
 def write_kserve(request: PackageRequest, folder: Path) -> PackageContents:
     """Write models/NAME/ as Triton reads it, inferenceservice.yaml and a self-test."""

@@ -42,6 +42,7 @@ def _refuse_integer_options(plan: "Plan") -> None:
     """Raise UsageError for an option of `plan` that only integer schemes have."""
     for name, given in (
         ("weight_bits", plan.weight_bits != type(plan)().weight_bits),
+        ("exact_pairs", plan.exact_pairs),
         ("quantize_attention", plan.quantize_attention),
         ("signed_activations", plan.signed_activations),
     ):

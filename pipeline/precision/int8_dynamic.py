@@ -26,7 +26,7 @@ def int8_dynamic(graph: "Graph", plan: "Plan", calibration: Calibration) -> Tran
 
     selection = choose.choose(graph, plan.exclude)
     smoothed = smoothing.apply(graph, plan, selection.linears, calibration)
-    dynamic.quantize(graph, selection, grid=grids.INTEGERS[plan.weight_bits])
+    dynamic.quantize(graph, selection, grid=grids.integers(plan.weight_bits, exact_pairs=plan.exact_pairs))
     records = (
         PassRecord(name="int8_embeddings", rewrites=len(selection.tables)),
         PassRecord(name=NAME, rewrites=len(selection.linears)),

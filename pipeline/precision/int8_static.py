@@ -44,8 +44,11 @@ def write(
         plan.calibration,
         partial(methods.integer_range, signed=plan.signed_activations),
     )
-    static.quantize(graph, selection, ranges, grid=grids.INTEGERS[plan.weight_bits], half_scales=half_scales)
-    rounding.quantize(graph, attentions, ranges, bits=plan.weight_bits)
+    grid = grids.integers(plan.weight_bits, exact_pairs=plan.exact_pairs)
+    static.quantize(graph, selection, ranges, grid=grid, half_scales=half_scales)
+    # A row of a softmax sums to 1, so two of its numbers sum to 256 at most, and values of 8 bits fit. Keys do not.
+    key_bits = 7 if plan.exact_pairs else plan.weight_bits
+    rounding.quantize(graph, attentions, ranges, key_bits=key_bits, value_bits=plan.weight_bits)
     records = (
         PassRecord(name="int8_embeddings", rewrites=len(selection.tables)),
         *([PassRecord(name="int8_attention", rewrites=len(attentions))] if attentions else []),

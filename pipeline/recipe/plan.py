@@ -60,6 +60,8 @@ class Plan:
     """The modules whose inputs are smoothed, named as in `exclude`."""
     weight_bits: int = BITS
     """8, or 7 for CPUs whose int8 products saturate."""
+    exact_pairs: bool = False
+    """Whether 8-bit weights are rounded so that products are exact on CPUs without VNNI too."""
     signed_activations: bool = False
     """Whether activations are stored signed with the zero point 0, which is all that TensorRT takes."""
     quantize_attention: bool = False
@@ -79,6 +81,11 @@ class Plan:
         if self.weight_bits not in _WIDTHS:
             raise UsageError(
                 f"weight_bits must be {' or '.join(map(str, _WIDTHS))}, found {self.weight_bits}"
+            )
+        if self.exact_pairs and self.weight_bits != BITS:
+            raise UsageError(
+                f"exact_pairs bounds weights of {BITS} bits, found weight_bits {self.weight_bits}",
+                hint="leave one of them out: products of 7-bit weights are exact anyway",
             )
         if not 0 <= self.smoothing <= 1:
             raise UsageError(f"smoothing must lie between 0 and 1, found {self.smoothing}")

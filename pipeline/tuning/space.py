@@ -21,7 +21,7 @@ Pick = Callable[[str, tuple[str, ...]], str]
 WITH, WITHOUT = "with", "without"
 _FINAL_PASSES, _QUANTIZED_FINAL_PASSES, _WHEN = "final_passes", "quantized_final_passes", "when"
 # A variant promises these to machines and to its user, so they are not traded for speed
-_FIXED = ("weight_bits", "needs", "session", "exclude")
+_FIXED = ("weight_bits", "exact_pairs", "needs", "session", "exclude")
 _UNORDERED = ("passes", "smoothed", "exclude", "final_passes")
 
 

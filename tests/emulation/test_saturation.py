@@ -25,6 +25,7 @@ from validation.answers.generated import random_feeds
 
 EMULATOR = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
 INT8, INT8_7BIT = "onnx/model_quantized.onnx", "onnx/model_quantized_7bit.onnx"
+PAIRS = "onnx/model_quantized_pairs.onnx"
 # The same file with the setting that makes products exact, as another variant
 PRECISE_VARIANT = "onnxruntime-cpu:int8_precise"
 
@@ -47,6 +48,8 @@ session = distilforge.open(release, threads=1)
 feeds = session.encode(texts)
 refused = ""
 precise = distilforge.open(release, variant="onnxruntime-cpu:int8_precise", threads=1)
+# It would not open if the machine lacked its need
+distilforge.open(release, variant="onnxruntime-cpu:int8_pairs", threads=1)
 try:
     distilforge.open(release, variant="onnxruntime-cpu:int8")
 except distilforge.UnavailableError as error:
@@ -108,9 +111,12 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release with 8-bit and 7-bit variants; the 8-bit one comes first and needs a CPU with exact products."""
     folder = copied("sequence_classification", tmp_path_factory.mktemp("emulation") / "release")
     feeds = [random_feeds((4, 16), 100, np.random.default_rng(seed)) for seed in range(4)]
-    for file, bits in ((INT8, 8), (INT8_7BIT, 7)):
+    for file, plan in (
+        (INT8, Plan(scheme="int8_static")),
+        (INT8_7BIT, Plan(scheme="int8_static", weight_bits=7)),
+        (PAIRS, Plan(scheme="int8_static", exact_pairs=True)),
+    ):
         graph = graphs.load(folder / GRAPH)
-        plan = Plan(scheme="int8_static", weight_bits=bits)
         schemes.find("int8_static").run(graph, plan, lambda: feeds)
         apply(graph, [registry.find("integer_matmul")])
         graphs.save(graph, folder / file)
@@ -120,6 +126,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         replace(fp32, precision="int8", files=(INT8,), needs=("exact-int8",)),
         replace(fp32, precision="int8_7bit", files=(INT8_7BIT,)),
         fp32,
+        replace(fp32, precision="int8_pairs", files=(PAIRS,), needs=("exact-int8-pairs",)),
         replace(
             fp32,
             precision="int8_precise",
@@ -159,6 +166,10 @@ def test_asking_for_the_8_bit_variant_names_the_other(emulated: Report) -> None:
 def test_the_8_bit_file_saturates_there(native: Report, emulated: Report) -> None:
     """Otherwise the other tests would prove nothing."""
     assert np.abs(native.precise - emulated.logits[INT8]).max() > 1e-2
+
+
+def test_an_8_bit_file_whose_pairs_are_bounded_does_not(native: Report, emulated: Report) -> None:
+    np.testing.assert_allclose(emulated.logits[PAIRS], native.logits[PAIRS], atol=1e-5)
 
 
 def test_with_the_precise_setting_it_does_not(native: Report, emulated: Report) -> None:

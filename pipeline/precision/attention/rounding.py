@@ -14,19 +14,24 @@ _SOFTMAX = IntegerRange(low=0.0, high=1.0)
 
 
 def quantize(
-    graph: Graph, attentions: Sequence[Attention], ranges: Mapping[str, IntegerRange], *, bits: int
+    graph: Graph,
+    attentions: Sequence[Attention],
+    ranges: Mapping[str, IntegerRange],
+    *,
+    key_bits: int,
+    value_bits: int,
 ) -> None:
     """Let both products of each attention read 8-bit numbers, in place.
 
     Queries and softmax are unsigned. Keys and values take the place of a weight in the integer product, so they are
-    signed, with as many bits as weights have. `ranges` are by the names of the projections' outputs.
+    signed, of as many bits as weights have. `ranges` are by the names of the projections' outputs.
     """
     for attention in attentions:
         query, key, value = (ranges[str(source.name)] for source in attention.activations)
         for operand, operand_range in (
             (attention.query, query),
-            (attention.key, key.symmetric(bits)),
-            (attention.value, value.symmetric(bits)),
+            (attention.key, key.symmetric(key_bits)),
+            (attention.value, value.symmetric(value_bits)),
             (attention.weights, _SOFTMAX),
         ):
             _round_trip(graph, f"{attention.module}.{operand.kind}", operand, operand_range)

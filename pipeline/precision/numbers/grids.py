@@ -1,7 +1,7 @@
 """The 8-bit numbers that weights are rounded to: integers, and ONNX's floating-point FLOAT8E4M3FN."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ml_dtypes
 import numpy as np
@@ -26,6 +26,8 @@ class Grid:
     """The number that the largest magnitude of a channel becomes."""
     round: Callable[[Float32], Numbers]
     """Rounds values from -largest to largest to the nearest numbers; it may overwrite its argument."""
+    pairs_fit: bool = False
+    """Whether pairs of numbers are bounded too, as `pipeline.precision.weights.pairs` does it."""
 
     @property
     def zero(self) -> Numbers:
@@ -46,6 +48,15 @@ INTEGERS: Mapping[int, Grid] = {
     for bits, largest in LARGEST.items()
 }
 """Signed integers by their number of bits."""
+
+PAIRED_INTEGERS = replace(INTEGERS[8], pairs_fit=True)
+"""Signed integers of 8 bits whose pairs are bounded."""
+
+
+def integers(bits: int, *, exact_pairs: bool) -> Grid:
+    """The integers of `bits` bits; with `exact_pairs`, which needs 8 bits, their pairs are bounded."""
+    return PAIRED_INTEGERS if exact_pairs else INTEGERS[bits]
+
 
 E4M3 = Grid(
     name="e4m3",

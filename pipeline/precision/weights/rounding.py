@@ -6,6 +6,7 @@ import numpy.typing as npt
 from pipeline.errors import StageError
 from pipeline.precision.numbers.grids import Grid, Numbers
 from pipeline.precision.numbers.scales import nonzero, rounded_up_to_half
+from pipeline.precision.weights import pairs
 
 Float32 = npt.NDArray[np.float32]
 
@@ -16,7 +17,8 @@ def quantize(
     """The matrix `array` as numbers of `grid`, and one scale for each index of `axis`: number x scale is the weight.
 
     A weight is off by at most half a scale where numbers are integers, by a sixteenth of itself where they are e4m3.
-    The scale is the largest magnitude of the channel over the largest number of the grid. With `half_scales` it is
+    The scale is the largest magnitude of the channel over the largest number of the grid; where pairs of numbers are
+    bounded, it is a little larger, and a few weights are off by more. With `half_scales` it is
     rounded to one that fp16 holds, before the numbers are, so that they fit it. A channel whose scale would be zero or
     subnormal becomes zeros. Raises StageError, naming `name`, for NaN or infinity.
     """
@@ -27,6 +29,8 @@ def quantize(
             f"the weight of {name} holds NaN or infinity in {int((~np.isfinite(largest)).sum())} of its channels",
             hint="the checkpoint is damaged: train or copy it again",
         )
+    if grid.pairs_fit:
+        return pairs.quantize(array, axis=axis, half_scales=half_scales)
     scales = nonzero(largest / np.float32(grid.largest))
     if half_scales:
         scales = rounded_up_to_half(scales)

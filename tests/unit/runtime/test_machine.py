@@ -7,7 +7,13 @@ import onnx
 import onnxruntime
 import pytest
 from distilforge import UnavailableError, machine
-from distilforge.machine import exact_int8, exact_int8_precise, openvino_bf16, openvino_exact_int8
+from distilforge.machine import (
+    exact_int8,
+    exact_int8_pairs,
+    exact_int8_precise,
+    openvino_bf16,
+    openvino_exact_int8,
+)
 from distilforge.machine.onnx_bytes import OPSET, matmul_integer, quantized_matmul
 from distilforge.openvino import one_product, package
 from distilforge.records.processor import Processor
@@ -58,6 +64,39 @@ def test_a_kernel_that_saturates_is_seen(monkeypatch: pytest.MonkeyPatch) -> Non
     assert f"computed {32 * 32767} for a sum that is {64 * 255 * 127}" in observed
     # With 7-bit weights the same kernel is exact.
     assert exact_int8.deviation(activations, (weights // 2).astype(np.int8)) is None
+    # So it is with 8-bit weights whose pairs are bounded.
+    assert exact_int8.deviation(*exact_int8_pairs.paired_extremes()) is None
+
+
+def test_the_largest_pairs_that_fit_nearly_fill_16_bits_in_both_directions() -> None:
+    activations, weights = (array.astype(np.int32) for array in exact_int8_pairs.paired_extremes())
+    pairs = activations[:, ::2, None] * weights[None, ::2] + activations[:, 1::2, None] * weights[None, 1::2]
+    assert pairs.max() == 128 * 255 <= np.iinfo(np.int16).max
+    assert pairs.min() == -128 * 255 >= np.iinfo(np.int16).min
+
+
+@pytest.mark.parametrize("apart", [2, 4])
+def test_a_kernel_that_adds_others_than_neighbours_is_seen(
+    apart: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Saturating:
+        def __init__(self, model: bytes, options: object, providers: list[str]) -> None:
+            initializer = onnx.load_from_string(model).graph.initializer[0]
+            self.weights = onnx.numpy_helper.to_array(initializer).astype(np.int32)
+
+        def run(self, names: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            products = feeds["activations"].astype(np.int32)[:, :, None] * self.weights[None]
+            order = np.arange(64).reshape(-1, 2, apart).transpose(0, 2, 1).reshape(-1)
+            ordered = products[:, order]
+            return [np.clip(ordered[:, ::2] + ordered[:, 1::2], -(2**15), 2**15 - 1).sum(axis=1)]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Saturating)
+    assert "saturate here" in str(exact_int8.deviation(*exact_int8_pairs.paired_extremes()))
+
+
+@pytest.mark.parametrize("name", ["exact-int8-pairs", "openvino-exact-int8-pairs"])
+def test_products_of_bounded_pairs_are_exact_on_every_processor(name: str) -> None:
+    assert machine.lacking([name]) is None
 
 
 def test_products_are_exact_on_every_processor_with_the_precise_setting() -> None:

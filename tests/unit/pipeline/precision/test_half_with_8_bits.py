@@ -127,7 +127,8 @@ def test_excluded_modules_are_fp16(scheme: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("weight_bits", 7), ("quantize_attention", True), ("signed_activations", True)]
+    ("name", "value"),
+    [("weight_bits", 7), ("exact_pairs", True), ("quantize_attention", True), ("signed_activations", True)],
 )
 def test_fp8_refuses_options_of_integers(name: str, value: object) -> None:
     with pytest.raises(UsageError, match=f"{FLOATS} does not take {name}, found {value}\n.*leave {name} out"):

@@ -11,10 +11,11 @@ from distilforge.machine.exact_int8 import PRECISE
 from model_src import heads
 from pipeline.errors import StageError, UsageError
 from pipeline.graph.file import Graph, check
+from pipeline.passes import base, registry
 from pipeline.precision import schemes
 from pipeline.precision.layers import linear
 from pipeline.recipe.plan import Plan
-from tests.graphs import LAYERS, answer, exported, feeds, relative_error
+from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
 from tests.unit.pipeline.precision.quantized import (
     HEAD,
     TIED,
@@ -77,6 +78,23 @@ def test_answers_of_8_bit_weights_stay_near(head: str, scheme: str) -> None:
     answers = answer(quantized(scheme, head).graph, inputs, optimized=scheme == DYNAMIC, entries=PRECISE)
     # Steps half as wide as those of 7 bits
     assert relative_error(answers[0], expected) < 0.1
+
+
+@pytest.mark.parametrize("head", heads.names())
+def test_products_of_bounded_pairs_need_no_setting_on_any_cpu(head: str) -> None:
+    """Integer sums that are exact do not depend on the kernel: on a CPU without VNNI the setting changes it."""
+    inputs = feeds(head, 3, 9, seed=50)
+    graph = exported(head)
+    base.apply(graph, [registry.find("attention_scale")])
+    plan = Plan(scheme=STATIC, quantize_attention=True, exact_pairs=True)
+    schemes.find(STATIC).run(graph, plan, calibration(head))
+    base.apply(graph, [registry.find("integer_matmul")])
+    precise = answer(graph, inputs, entries=PRECISE)
+    for actual, wanted, expected in zip(
+        answer(graph, inputs), precise, answer(exported(head), inputs), strict=True
+    ):
+        np.testing.assert_array_equal(actual, wanted)
+        assert relative_error(actual, expected) < 0.1
 
 
 @pytest.mark.parametrize("head", [HEAD, TIED])

@@ -6,7 +6,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from distilforge.machine.exact_int8 import PRECISE
 
 from model_src import heads
 from pipeline.errors import UsageError
@@ -66,9 +65,15 @@ def test_there_is_a_committed_plan_for_every_precision_of_every_target() -> None
 
 def test_weights_of_8_bits_need_exact_products_and_those_of_7_bits_do_not() -> None:
     eight_bits = preset(CPU, "int8", HEAD)
-    assert (eight_bits.weight_bits, eight_bits.needs) == (8, ("exact-int8-precise",))
-    assert eight_bits.session == PRECISE
+    assert (eight_bits.weight_bits, eight_bits.needs) == (8, ("exact-int8-pairs",))
+    assert eight_bits.exact_pairs
+    assert eight_bits.session == {}
     assert (preset(CPU, "int8_7bit", HEAD).weight_bits, preset(CPU, "int8_7bit", HEAD).needs) == (7, ())
+
+
+def test_pairs_are_bounded_in_8_bits_only() -> None:
+    with pytest.raises(UsageError, match="exact_pairs bounds weights of 8 bits, found weight_bits 7"):
+        Plan(exact_pairs=True, weight_bits=7)
 
 
 def test_a_file_of_ones_own_is_fitted_to_the_head(own: Path) -> None:

@@ -39,7 +39,9 @@ def made_of(of_space: Space, params: Params) -> Plan:
 
 
 def promises(plan: Plan) -> Plan:
-    return Plan(weight_bits=plan.weight_bits, needs=plan.needs, session=plan.session)
+    return Plan(
+        weight_bits=plan.weight_bits, exact_pairs=plan.exact_pairs, needs=plan.needs, session=plan.session
+    )
 
 
 @pytest.mark.parametrize("precision", TARGET.precisions)
@@ -61,7 +63,10 @@ def test_neighbours_change_one_decision() -> None:
     assert "passes -first_token" in texts
     assert "session session.intra_op.allow_spinning=0" in texts
     assert any("+attention_mha_flash" in text and "quantize_attention none" in text for text in texts)
-    assert all(plan.needs == ("exact-int8-precise",) and plan.scheme.startswith("int8") for plan in plans)
+    assert all(
+        plan.exact_pairs and plan.needs == ("exact-int8-pairs",) and plan.scheme.startswith("int8")
+        for plan in plans
+    )
 
 
 def test_a_parameter_that_does_not_apply_is_not_asked() -> None:

@@ -193,6 +193,18 @@ def test_without_the_clip_they_would_not() -> None:
         assert (numbers.min(), numbers.max()) == (-128, 127)
 
 
+def test_with_bounded_pairs_keys_have_7_bits_and_values_8() -> None:
+    graph = fused()
+    quantize(graph, exact_pairs=True)
+    beyond(graph)
+    keys, numbers = key_and_value_numbers(graph)
+    assert (keys.min(), keys.max()) == (-63, 63)
+    assert (numbers.min(), numbers.max()) == (-128, 127)
+    # Two numbers of a softmax sum to 255, and to 256 if both are rounded up
+    assert np.iinfo(np.int16).max >= 256 * 127
+    assert np.iinfo(np.int16).min <= -256 * 128
+
+
 def test_8_bits_need_no_clip() -> None:
     graph = fused()
     quantize(graph)
