@@ -6,7 +6,7 @@ import typer
 from distilforge.timing.shape import Shape
 
 from bench.contest.contest import Contest
-from bench.tables import steadiness
+from bench.tables import markdown, steadiness
 
 SHAPES_HELP = "Texts x tokens, separated by commas."
 SECONDS_HELP = "Time for each shape."
@@ -28,7 +28,7 @@ def print_progress(text: str) -> None:
 def write_and_print(output: Path, table: str, samples: str) -> None:
     """Write table.md and samples.json into the folder `output`, and print the table."""
     output.mkdir(parents=True, exist_ok=True)
-    (output / "table.md").write_text(table, encoding="utf-8")
+    (output / "table.md").write_text(markdown.wrapped(table), encoding="utf-8")
     (output / "samples.json").write_text(samples, encoding="utf-8")
     typer.echo(table)
 

@@ -1,9 +1,25 @@
 """Markdown tables that are also easy to read on a terminal."""
 
+import textwrap
 from collections.abc import Sequence
 
 NOTHING = "-"
 """The cell of a number that was not measured."""
+_COLUMNS = 120
+
+
+def wrapped(document: str) -> str:
+    """`document` with its long lines wrapped, but those of tables; what continues an entry of a list is indented."""
+
+    def wrap(line: str) -> str:
+        if len(line) <= _COLUMNS or line.lstrip().startswith("|"):
+            return line
+        indent = "  " if line.startswith("- ") else ""
+        return textwrap.fill(
+            line, _COLUMNS, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+
+    return "\n".join(map(wrap, document.split("\n")))
 
 
 def cell(number: float | None, form: str) -> str:
