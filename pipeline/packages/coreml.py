@@ -91,15 +91,18 @@ def _write_model(request: PackageRequest, folder: Path, precision: str) -> None:
 
 def _check_answers(folder: Path) -> None:
     """Raise StageError if the model in `folder` does not answer the examples as the variant does."""
-    # The script was written a moment ago
-    done = subprocess.run(
-        (sys.executable, "self_test.py"),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+    command = (sys.executable, "self_test.py")
+    try:
+        # The script was written a moment ago
+        done = subprocess.run(  # noqa: S603
+            command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as cause:
+        raise StageError(
+            "package",
+            f"the Core ML model was not evaluated within {_SECONDS} seconds",
+            hint="the machine is busy, or the model is larger than a DistilBERT",
+        ) from cause
     if done.returncode:
         raise StageError(
             "package",

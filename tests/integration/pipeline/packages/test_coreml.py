@@ -1,9 +1,12 @@
 """A Core ML model of every head answers as its ONNX graph; the operators of its file are evaluated in numpy."""
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 from distilforge.heads import heads
 
@@ -34,6 +37,31 @@ def test_the_package_answers_its_examples(head: str, tmp_path: Path) -> None:
     readme = (package.folder / "README.md").read_text()
     assert "Core ML itself was not run" in readme
     assert "--precision fp16" in readme
+
+
+@pytest.mark.parametrize("head", heads.names())
+def test_padding_and_other_lengths_are_answered_as_by_onnxruntime(head: str, tmp_path: Path) -> None:
+    release = random_release(head)
+    package = make("coreml", release, tmp_path / "package")
+    spec = importlib.util.spec_from_file_location("coreml_self_test", package.folder / "self_test.py")
+    assert spec is not None
+    assert spec.loader is not None
+    self_test = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(self_test)
+    evaluate = self_test.evaluate(package.folder / coreml.MODEL)
+    session = onnxruntime.InferenceSession(
+        release / "onnx" / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    rows = (1, 3) if head == "multiple_choice" else (1,)
+    for tokens, padding in ((2, 0), (9, 4), (64, 30)):
+        ids = np.random.default_rng(tokens).integers(5, 60, (*rows, tokens))
+        mask = np.ones_like(ids)
+        mask[..., tokens - padding :] = 0
+        feeds = {"input_ids": ids, "attention_mask": mask}
+        answers = evaluate({name: array.astype(np.int32) for name, array in feeds.items()})
+        names = [output.name for output in session.get_outputs()]
+        for name, expected in zip(names, session.run(names, feeds), strict=True):
+            np.testing.assert_allclose(answers[name], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_in_half_precision_it_has_half_the_bytes_and_says_so(tmp_path: Path) -> None:
