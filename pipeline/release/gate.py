@@ -15,7 +15,8 @@ def enforce(manifest: Manifest) -> None:
             "every variant was withheld",
             withheld_lines(manifest),
             manifest,
-            hint="add a variant that keeps the checkpoint's precision, such as onnxruntime-cpu:fp32",
+            hint="a release needs a variant that passes: mend what the checks found, or add one that keeps the "
+            "checkpoint's precision, such as onnxruntime-cpu:fp32",
         )
     failed = [
         f"  {variant.name}: {sentence(verdict)}"
