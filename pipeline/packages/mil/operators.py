@@ -71,34 +71,24 @@ def _axes(node: onnx_ir.Node, inputs: Inputs, index: int) -> list[int]:
     return _integers(node, inputs[index], "the input with the axes")
 
 
-@operator("Add")
-def _add(_node: onnx_ir.Node, inputs: Inputs) -> Var:
-    return Builder.add(x=inputs[0], y=inputs[1])
+def _of_two(build: Callable[..., Var]) -> Operator:
+    """An operator of two inputs that the builder has too."""
+
+    def write(_node: onnx_ir.Node, inputs: Inputs) -> Var:
+        return build(x=inputs[0], y=inputs[1])
+
+    return write
 
 
-@operator("Sub")
-def _sub(_node: onnx_ir.Node, inputs: Inputs) -> Var:
-    return Builder.sub(x=inputs[0], y=inputs[1])
-
-
-@operator("Mul")
-def _mul(_node: onnx_ir.Node, inputs: Inputs) -> Var:
-    return Builder.mul(x=inputs[0], y=inputs[1])
-
-
-@operator("Div")
-def _div(_node: onnx_ir.Node, inputs: Inputs) -> Var:
-    return Builder.real_div(x=inputs[0], y=inputs[1])
-
-
-@operator("Equal")
-def _equal(_node: onnx_ir.Node, inputs: Inputs) -> Var:
-    return Builder.equal(x=inputs[0], y=inputs[1])
-
-
-@operator("MatMul")
-def _matmul(_node: onnx_ir.Node, inputs: Inputs) -> Var:
-    return Builder.matmul(x=inputs[0], y=inputs[1])
+for _name, _build in (
+    ("Add", Builder.add),
+    ("Sub", Builder.sub),
+    ("Mul", Builder.mul),
+    ("Div", Builder.real_div),
+    ("Equal", Builder.equal),
+    ("MatMul", Builder.matmul),
+):
+    operator(_name)(_of_two(_build))
 
 
 @operator("Gemm")
