@@ -99,7 +99,7 @@ class VariantReport:
     widened: tuple[str, ...] = ()
     """The limits that are wider than usual, a phrase each; a note says the same."""
     withheld: str = ""
-    """Why it is left out of the release, and nothing failed; empty where it is published."""
+    """Why it is left out of the release, which is no failure of the release; empty where it is published."""
 
     @property
     def passed(self) -> bool:

@@ -1,6 +1,5 @@
 """Translates a graph of ONNX into a Core ML model."""
 
-import logging
 from collections.abc import Mapping
 
 import coremltools
@@ -29,8 +28,6 @@ def translate(graph: Graph, spans: Mapping[str, Span], *, batch: int, half: bool
     Raises StageError if the graph has an operator, or a form of one, that has no translation.
     """
     _check_operators(graph)
-    # It says for each model that no Mac is there to run it
-    logging.getLogger("coremltools").setLevel(logging.ERROR)
     ranges = {name: coremltools.RangeDim(span.low, span.high, span.usual) for name, span in spans.items()}
     # An axis has the same symbol in every input, so that it is known that their sizes are equal
     symbols = {name: get_new_symbol() for name in spans}

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distilforge.machine import needs
-from distilforge.machine.exact_int8 import COLUMNS, INNER, deviation
+from distilforge.machine.exact_int8 import COLUMNS, INNER, deviation, extremes
 
 PAIRS = ((127, 1), (1, 127), (64, 64), (-127, -1), (-1, -127), (-64, -64), (127, -127), (100, 28))
 """Neighbouring weights that fit, with the largest sums of one sign, and the largest of two signs."""
@@ -26,8 +26,7 @@ def exact_int8_pairs() -> str | None:
 
 def paired_extremes() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]:
     """Activations (rows, inner) and weights (inner, columns) with the largest pairs of products that fit."""
-    activations = np.full((4, INNER), 255, dtype=np.uint8)
-    activations[1, ::2], activations[2], activations[3, 1::2] = 0, 128, 1
+    activations, _ = extremes()
     weights = np.empty((INNER, COLUMNS), dtype=np.int8)
     for column in range(COLUMNS):
         # Each column has one pair throughout, so that sums grow, or all pairs, so that neighbours differ

@@ -25,7 +25,6 @@ from distilforge.remote.store import Store, read_index
 from distilforge.trust.opening import read_trusted
 
 _STAGING = ".pull-"
-# A pull that was killed leaves its folder; no pull takes as long
 # A version may be pruned while it is pulled, and its channel then names another one
 _TRIES = 3
 

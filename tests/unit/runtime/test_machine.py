@@ -45,8 +45,9 @@ def test_the_extremes_overflow_16_bits_in_both_directions() -> None:
     assert pairs.min() == -2 * 255 * 128
 
 
-def test_a_kernel_that_saturates_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The arithmetic of VPMADDUBSW in place of this machine's."""
+def saturate(monkeypatch: pytest.MonkeyPatch, *, apart: int = 1) -> None:
+    """Put the arithmetic of VPMADDUBSW in place of ONNX Runtime's; it adds inputs that are `apart` from each other."""
+    order = np.arange(exact_int8.INNER).reshape(-1, 2, apart).transpose(0, 2, 1).reshape(-1)
 
     class Saturating:
         def __init__(self, model: bytes, options: object, providers: list[str]) -> None:
@@ -54,10 +55,14 @@ def test_a_kernel_that_saturates_is_seen(monkeypatch: pytest.MonkeyPatch) -> Non
             self.weights = onnx.numpy_helper.to_array(initializer).astype(np.int32)
 
         def run(self, names: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-            products = feeds["activations"].astype(np.int32)[:, :, None] * self.weights[None]
+            products = (feeds["activations"].astype(np.int32)[:, :, None] * self.weights[None])[:, order]
             return [np.clip(products[:, ::2] + products[:, 1::2], -(2**15), 2**15 - 1).sum(axis=1)]
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", Saturating)
+
+
+def test_a_kernel_that_saturates_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    saturate(monkeypatch)
     activations, weights = exact_int8.extremes()
     observed = exact_int8.deviation(activations, weights)
     assert observed is not None
@@ -79,18 +84,7 @@ def test_the_largest_pairs_that_fit_nearly_fill_16_bits_in_both_directions() -> 
 def test_a_kernel_that_adds_others_than_neighbours_is_seen(
     apart: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Saturating:
-        def __init__(self, model: bytes, options: object, providers: list[str]) -> None:
-            initializer = onnx.load_from_string(model).graph.initializer[0]
-            self.weights = onnx.numpy_helper.to_array(initializer).astype(np.int32)
-
-        def run(self, names: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-            products = feeds["activations"].astype(np.int32)[:, :, None] * self.weights[None]
-            order = np.arange(64).reshape(-1, 2, apart).transpose(0, 2, 1).reshape(-1)
-            ordered = products[:, order]
-            return [np.clip(ordered[:, ::2] + ordered[:, 1::2], -(2**15), 2**15 - 1).sum(axis=1)]
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", Saturating)
+    saturate(monkeypatch, apart=apart)
     assert "saturate here" in str(exact_int8.deviation(*exact_int8_pairs.paired_extremes()))
 
 

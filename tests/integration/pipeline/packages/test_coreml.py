@@ -1,6 +1,5 @@
 """A Core ML model of every head answers as its ONNX graph; the operators of its file are evaluated in numpy."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from pipeline.errors import MissingError, StageError, UsageError
 from pipeline.packages import coreml
 from pipeline.packages.assembly import testing
 from pipeline.packages.base import PackageOptions
+from tests import coreml_self_test
 from tests.integration.pipeline.packages.packaging import make, random_release
 
 pytest.importorskip("coremltools", reason="coremltools has wheels for Macs and for x86-64 Linux alone")
@@ -43,11 +43,7 @@ def test_the_package_answers_its_examples(head: str, tmp_path: Path) -> None:
 def test_padding_and_other_lengths_are_answered_as_by_onnxruntime(head: str, tmp_path: Path) -> None:
     release = random_release(head)
     package = make("coreml", release, tmp_path / "package")
-    spec = importlib.util.spec_from_file_location("coreml_self_test", package.folder / "self_test.py")
-    assert spec is not None
-    assert spec.loader is not None
-    self_test = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(self_test)
+    self_test = coreml_self_test.load(package.folder / "self_test.py")
     evaluate = self_test.evaluate(package.folder / coreml.MODEL)
     session = onnxruntime.InferenceSession(
         release / "onnx" / "model.onnx", providers=["CPUExecutionProvider"]

@@ -3,7 +3,6 @@
 The model is written, read again and evaluated as the package's self-test does it.
 """
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from distilforge.manifest import Span
 from onnx import TensorProto, helper, numpy_helper
 
 from pipeline.errors import StageError
+from tests import coreml_self_test
 
 pytest.importorskip("coremltools", reason="coremltools has wheels for Macs and for x86-64 Linux alone")
 
@@ -33,7 +33,6 @@ SPANS = {"sequence": Span(low=1, usual=5, high=9)}
 IDS = np.array([[3, 0, 6, 1, 5]], np.int64)
 RANDOM = np.random.default_rng(7)
 TABLE = RANDOM.standard_normal((7, HIDDEN)).astype(np.float32)
-SELF_TEST = Path("pipeline/packages/files/coreml/self_test.py")
 
 
 def node(
@@ -62,12 +61,7 @@ def evaluated(proto: onnx.ModelProto, folder: Path) -> Array:
     written = translation.translate(onnx_ir.from_proto(proto), SPANS, batch=1, half=False)
     path = folder / "model.mlpackage"
     written.save(str(path))
-    spec = importlib.util.spec_from_file_location("coreml_self_test", SELF_TEST)
-    assert spec is not None
-    assert spec.loader is not None
-    self_test = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(self_test)
-    (answer,) = self_test.evaluate(path)({"ids": IDS.astype(np.int32)}).values()
+    (answer,) = coreml_self_test.load().evaluate(path)({"ids": IDS.astype(np.int32)}).values()
     return np.asarray(answer)
 
 
