@@ -1,14 +1,15 @@
 """Schemes that write a precision into a graph, one a file. A target's presets say which it uses (pipeline/recipe)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from distilforge.manifest import PassRecord, Verdict
 
+from pipeline.errors import UsageError
 from pipeline.registry import Registry
 
 if TYPE_CHECKING:
@@ -86,13 +87,40 @@ class Scheme:
 
 schemes: Registry[Scheme] = Registry("scheme", __name__)
 
+INTEGER_OPTIONS = ("weight_bits", "exact_pairs", "quantize_attention", "signed_activations")
+"""The options of a plan that only schemes with integers take."""
+PRODUCT_OPTIONS = ("calibration", "smoothing")
+"""The options of a plan that only schemes with 8-bit products take."""
 
-def scheme(name: str, *, reads_evaluation: bool = False) -> Callable[[SchemeFunction], SchemeFunction]:
-    """Register the decorated function as the scheme `name`; the first line of its docstring is the summary."""
+
+def scheme(
+    name: str, *, reads_evaluation: bool = False, refuses: Sequence[str] = ()
+) -> Callable[[SchemeFunction], SchemeFunction]:
+    """Register the decorated function as the scheme `name`; the first line of its docstring is the summary.
+
+    A plan that sets an option in `refuses`, which are fields of Plan, ends in UsageError.
+    """
 
     def register(run: SchemeFunction) -> SchemeFunction:
+        @wraps(run)
+        def checked(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
+            _check_options(name, plan, refuses)
+            return run(graph, plan, calibration)
+
         summary = (run.__doc__ or "").strip().partition("\n")[0]
-        schemes.add(Scheme(name=name, summary=summary, run=run, reads_evaluation=reads_evaluation))
+        schemes.add(Scheme(name=name, summary=summary, run=checked, reads_evaluation=reads_evaluation))
         return run
 
     return register
+
+
+def _check_options(name: str, plan: "Plan", refuses: Sequence[str]) -> None:
+    """Raise UsageError for an option in `refuses` that `plan` sets."""
+    defaults = type(plan)()
+    for option in refuses:
+        given = getattr(plan, option)
+        if given != getattr(defaults, option):
+            raise UsageError(
+                f"the scheme {name} does not take {option}, found {given!r}",
+                hint=f"leave {option} out, or choose a scheme that takes it: `distilforge list schemes`",
+            )

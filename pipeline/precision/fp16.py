@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord, Verdict
 
-from pipeline.precision import Calibration, TransformResult, evaluation_of, scheme
+from pipeline.precision import (
+    INTEGER_OPTIONS,
+    PRODUCT_OPTIONS,
+    Calibration,
+    TransformResult,
+    evaluation_of,
+    scheme,
+)
 
 if TYPE_CHECKING:
     from pipeline.graph.file import Graph
@@ -17,7 +24,7 @@ CHECK = "largest value cast to fp16 on the calibration data"
 CHECK_WITH_EVALUATION = "largest value cast to fp16 on the calibration and evaluation data"
 
 
-@scheme(NAME, reads_evaluation=True)
+@scheme(NAME, reads_evaluation=True, refuses=(*INTEGER_OPTIONS, *PRODUCT_OPTIONS))
 def fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """Weights and activations in fp16; layer norm, softmax, ids and outputs keep their types.
 

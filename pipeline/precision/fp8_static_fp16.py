@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord
 
-from pipeline.errors import UsageError
-from pipeline.precision import Calibration, TransformResult, scheme
+from pipeline.precision import INTEGER_OPTIONS, Calibration, TransformResult, scheme
 
 if TYPE_CHECKING:
     from pipeline.graph.file import Graph
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 NAME = "fp8_static_fp16"
 
 
-@scheme(NAME, reads_evaluation=True)
+@scheme(NAME, reads_evaluation=True, refuses=INTEGER_OPTIONS)
 def fp8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """Linear layers in fp8 (e4m3), embeddings in 8-bit integers, the rest and what `exclude` names in fp16.
 
@@ -25,7 +24,6 @@ def fp8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> T
     from pipeline.precision.numbers import grids
     from pipeline.precision.ranges import methods, observe
 
-    _refuse_integer_options(plan)
     selection = choose.choose(graph, plan.exclude)
     smoothed = smoothing.apply(graph, plan, selection.linears, calibration)
     ranges = observe.ranges(graph, selection.activations, calibration, plan.calibration, methods.e4m3_range)
@@ -36,18 +34,3 @@ def fp8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> T
     )
     products = TransformResult(passes=smoothed + records)
     return products.then(fp16.write_around_products(graph, plan, calibration))
-
-
-def _refuse_integer_options(plan: "Plan") -> None:
-    """Raise UsageError for an option of `plan` that only integer schemes have."""
-    for name, given in (
-        ("weight_bits", plan.weight_bits != type(plan)().weight_bits),
-        ("exact_pairs", plan.exact_pairs),
-        ("quantize_attention", plan.quantize_attention),
-        ("signed_activations", plan.signed_activations),
-    ):
-        if given:
-            raise UsageError(
-                f"the scheme {NAME} does not take {name}, found {getattr(plan, name)!r}",
-                hint=f"leave {name} out: only the int8 schemes take it",
-            )

@@ -126,15 +126,6 @@ def test_excluded_modules_are_fp16(scheme: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("weight_bits", 7), ("exact_pairs", True), ("quantize_attention", True), ("signed_activations", True)],
-)
-def test_fp8_refuses_options_of_integers(name: str, value: object) -> None:
-    with pytest.raises(UsageError, match=f"{FLOATS} does not take {name}, found {value}\n.*leave {name} out"):
-        quantize(exported(), FLOATS, **{name: value})
-
-
 def test_fp8_refuses_a_calibration_that_assumes_equal_steps() -> None:
     with pytest.raises(UsageError, match="fp8 does not take the calibration 'entropy'"):
         quantize(exported(), FLOATS, calibration="entropy")

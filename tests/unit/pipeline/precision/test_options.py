@@ -1,0 +1,29 @@
+"""Options of a plan that a scheme does not take."""
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.precision import schemes
+from pipeline.recipe.plan import Plan
+from tests.graphs import calibration, exported
+
+INTEGERS = {"weight_bits": 7, "exact_pairs": True, "quantize_attention": True, "signed_activations": True}
+PRODUCTS = {"calibration": "mse", "smoothing": 0.5}
+REFUSED: dict[str, dict[str, object]] = {
+    "fp8_static_fp16": INTEGERS,
+    "fp16": INTEGERS | PRODUCTS,
+    "bf16_by_engine": INTEGERS | PRODUCTS,
+    "int8_dynamic": {"calibration": "mse", "quantize_attention": True, "signed_activations": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name"), [(scheme, name) for scheme, options in REFUSED.items() for name in options]
+)
+def test_an_option_that_would_be_ignored_is_refused(scheme: str, name: str) -> None:
+    value = REFUSED[scheme][name]
+    plan = Plan(**{"scheme": scheme, name: value})  # type: ignore[arg-type]
+    with pytest.raises(
+        UsageError, match=f"{scheme} does not take {name}, found {value!r}\n.*leave {name} out"
+    ):
+        schemes.find(scheme).run(exported(), plan, calibration())
