@@ -10,6 +10,8 @@ from pipeline.graph.values import is_operator, producer, sole_reader
 
 # These operators move numbers without changing them, so they can move 8-bit ones.
 _MOVES = ("Reshape", "Transpose")
+# One operator for a whole attention: its products are inside
+_FUSED = ("MultiHeadAttention", "Attention")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,10 @@ def find(graph: Graph, layers: int) -> tuple[Attention, ...]:
     attentions, refusals = [], []
     expected = max(layers, 1)
     for node in graph.graph:
+        if node.op_type in _FUSED:
+            refusals.append(
+                f"{node.name} is one {node.op_type}; take the graph that `distilforge export` writes"
+            )
         if not is_operator(node, "Softmax"):
             continue
         if _averages_hidden_states(node):

@@ -34,7 +34,11 @@ def main() -> int:
         sys.stderr.write(f"{missing}: pip install coremltools numpy\n")
         return 3
     run = run_in_core_ml if platform.system() == "Darwin" else evaluate
-    answer = run(MODEL)
+    try:
+        answer = run(MODEL)
+    # coremltools has no error of its own for a damaged file
+    except Exception as cause:  # noqa: BLE001
+        sys.exit(f"{MODEL} cannot be read: {cause}; take the package again")
     examples = json.loads((ROOT / "examples.json").read_text(encoding="utf-8"))["examples"]
     share = json.loads((ROOT / "model" / "precision.json").read_text(encoding="utf-8"))["share_of_spread"]
     seconds = largest = 0.0

@@ -83,6 +83,13 @@ def test_a_model_that_answers_otherwise_is_refused(tmp_path: Path) -> None:
         coreml._check_answers(package.folder)
 
 
+def test_a_damaged_model_is_named(tmp_path: Path) -> None:
+    package = make("coreml", random_release(HEAD), tmp_path / "package")
+    next((package.folder / coreml.MODEL).rglob("model.mlmodel")).write_bytes(b"no model")
+    with pytest.raises(StageError, match=r"model\.mlpackage cannot be read: .*take the package again"):
+        coreml._check_answers(package.folder)
+
+
 def test_labels_are_in_the_model(tmp_path: Path) -> None:
     from coremltools.models.utils import load_spec
 
