@@ -1,7 +1,6 @@
 """Adding attention's mask only where something is masked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir
@@ -12,24 +11,11 @@ from pipeline.graph.names import module_of
 from pipeline.graph.values import dtype_of, shape_of, sole_reader
 from pipeline.passes import graph_pass
 from pipeline.passes.base import PassResult
+from pipeline.passes.matching.masked_scores import MaskedScores, masked_scores
 from pipeline.passes.matching.rewriting import tidy
-from pipeline.passes.refusal import RefusalError, rewrite_each
+from pipeline.passes.refusal import rewrite_each
 
 _PRODUCTS = frozenset(("MatMul", "MatMulIntegerToFloat"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _MaskedScores:
-    """The sum that a softmax reads."""
-
-    add: onnx_ir.Node
-    """The Add of scores and mask."""
-
-    scores: onnx_ir.Value
-    """(batch, heads, queries, keys)."""
-
-    mask: onnx_ir.Value
-    """(batch, 1, queries or 1, keys)."""
 
 
 @graph_pass(
@@ -43,7 +29,7 @@ def mask_where_needed(graph: Graph) -> PassResult:
     nothing_masked: dict[onnx_ir.Value, onnx_ir.Value] = {}
 
     def rewrite(softmax: onnx_ir.Node) -> None:
-        masked = _masked_scores(softmax)
+        masked = masked_scores(softmax)
         if masked.mask not in nothing_masked:
             nothing_masked[masked.mask] = _nothing_masked(graph, masked.mask)
         _choose(graph, softmax, masked, nothing_masked[masked.mask])
@@ -55,25 +41,6 @@ def mask_where_needed(graph: Graph) -> PassResult:
     return result
 
 
-def _masked_scores(softmax: onnx_ir.Node) -> _MaskedScores:
-    """The sum that `softmax` reads; RefusalError where it is not one of scores and a computed mask."""
-    read = softmax.inputs[0]
-    add = None if read is None else read.producer()
-    if read is None or add is None or add.op_type != "Add" or sole_reader(read) is None:
-        raise RefusalError("it does not read the sum of scores and mask, or is not the sum's only reader")
-    if softmax.outputs[0].is_graph_output():
-        raise RefusalError("its output is an output of the graph")
-    # The exporter writes the mask as the second term
-    scores, mask = add.inputs
-    if scores is None or mask is None or scores.shape is None or mask.shape is None:
-        raise RefusalError("the shapes of scores and mask are not known")
-    if len(scores.shape) != 4 or len(mask.shape) != 4 or mask.shape[1] != 1:
-        raise RefusalError(f"{mask.name} has shape {mask.shape}, must be (batch, 1, queries, keys)")
-    if mask.producer() is None:
-        raise RefusalError(f"{mask.name} is not computed, so that it is the same for every batch")
-    return _MaskedScores(add=add, scores=scores, mask=mask)
-
-
 def _nothing_masked(graph: Graph, mask: onnx_ir.Value) -> onnx_ir.Value:
     """Whether `mask` is 0 everywhere, as a value of the graph."""
     insertion = Insertion.after(graph, mask, dtype=dtype_of(mask))
@@ -82,7 +49,7 @@ def _nothing_masked(graph: Graph, mask: onnx_ir.Value) -> onnx_ir.Value:
     return insertion.add("Equal", [total, zero], label="mask", shape=[], dtype=onnx_ir.DataType.BOOL)
 
 
-def _choose(graph: Graph, softmax: onnx_ir.Node, masked: _MaskedScores, unmasked: onnx_ir.Value) -> None:
+def _choose(graph: Graph, softmax: onnx_ir.Node, masked: MaskedScores, unmasked: onnx_ir.Value) -> None:
     """Replace `softmax`, the sum ahead of it and other nodes that read or write the scores by an If.
 
     The product that computes the scores and the quantization of the softmax move into the branches: a branch may

@@ -28,6 +28,7 @@ COUNTS = {
     "flatten_tokens": 2 * LAYERS + 1,
     "attention_scale": LAYERS,
     "mask_where_needed": LAYERS,
+    "whole_vectors": LAYERS,
     "transposes": 0,
     "constants": 0,
 }
@@ -44,6 +45,7 @@ IN_EVERY_LAYER = {
     "attention_onnx",
     "attention_scale",
     "mask_where_needed",
+    "whole_vectors",
 }
 CASES = [
     (name, head)
@@ -133,6 +135,7 @@ RENAMED = {
     "flatten_tokens": "LayerNormalization",
     "attention_scale": "Div",
     "mask_where_needed": "Softmax",
+    "whole_vectors": "Softmax",
 }
 
 
