@@ -11,6 +11,7 @@ import onnx_ir
 from onnx_ir.passes import common
 
 from pipeline.graph.file import Graph
+from pipeline.passes.whole_vectors import KEYS
 from pipeline.precision.layers import packed
 
 _PARAMETERS = (".weight", ".bias")
@@ -48,7 +49,7 @@ def shared(reference: Graph, variant: Graph) -> tuple[Boundary, ...]:
     boundaries = [
         Boundary(module=module, reference=value, variant=variant_ends[module])
         for module, value in ends.items()
-        if module in variant_ends and _have_one_rank(value, variant_ends[module])
+        if module in variant_ends and _have_one_shape(value, variant_ends[module])
     ]
     module_ends = {boundary.reference for boundary in boundaries}
     outputs = {str(value.name): value for value in variant.graph.outputs}
@@ -189,10 +190,10 @@ def _is_float(value: onnx_ir.Value) -> bool:
     return value.dtype in _FLOATS and bool(value.uses() or value.is_graph_output())
 
 
-def _have_one_rank(reference: onnx_ir.Value, variant: onnx_ir.Value) -> bool:
-    """Whether both values have the same number of axes, or one of them is not known."""
+def _have_one_shape(reference: onnx_ir.Value, variant: onnx_ir.Value) -> bool:
+    """Whether both values have the same axes, as far as they are known. Those of padded keys are longer."""
     ranks = {len(value.shape) for value in (reference, variant) if value.shape is not None}
-    return len(ranks) <= 1
+    return len(ranks) <= 1 and KEYS not in (variant.shape or ())
 
 
 def _producer(value: onnx_ir.Value) -> onnx_ir.Node:

@@ -6,13 +6,13 @@ With one switch at the variant, that module alone is quantized. With all but one
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import onnx_ir
 from distilforge.manifest import Variant
-from distilforge.onnxruntime.settings import Settings
+from distilforge.onnxruntime.settings import NAMES, Settings
 from onnx_ir.passes import common
 
 from pipeline.bisection.boundaries import Boundary
@@ -73,7 +73,10 @@ class Hybrid:
 
 
 def load(reference: Graph, variant: Graph, boundaries: Sequence[Boundary], settings: Variant) -> Hybrid:
-    """Merge the two graphs, which are not valid afterwards, and load the result with the settings of a variant."""
+    """Merge the two graphs, which are not valid afterwards, and load the result with the settings of a variant.
+
+    ONNX Runtime computes it, so settings of other engines are left out.
+    """
     import onnxruntime
 
     channels = tuple(_has_channels(boundary.reference) for boundary in boundaries)
@@ -82,7 +85,9 @@ def load(reference: Graph, variant: Graph, boundaries: Sequence[Boundary], setti
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    session = graph_session.session(reference, options, Settings.of(settings).apply(options))
+    known = {name: value for name, value in settings.session.items() if name in NAMES}
+    given = Settings.of(replace(settings, session=known))
+    session = graph_session.session(reference, options, given.apply(options))
     return Hybrid(session=session, outputs=outputs, channels=channels)
 
 

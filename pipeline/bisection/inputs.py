@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.graph.file import Graph
 from pipeline.graph.file import load as load_graph
 from pipeline.passes import base, registry
+from pipeline.precision.bf16_by_engine import ROUNDED, SETTING
 from validation import tasks
 from validation.answers.accuracy import Evaluation
 from validation.data import demo_texts, read
@@ -22,22 +23,34 @@ REFERENCE = "fp32"
 TOKENS = 1024
 MOST_EXAMPLES = 256
 FEWEST_EXAMPLES = 8
-# Passes that change which tokens the outputs of modules hold, or their shapes: both graphs must have them.
-SHAPING = ("first_token", "flatten_tokens", "drop_padding")
+# Passes that change which tokens the outputs of modules hold, or their shapes: both graphs must have them. Texts are
+# answered alone, where drop_padding drops nothing.
+_COMPARED = ("first_token", "flatten_tokens")
+SHAPING = (*_COMPARED, "drop_padding")
 
 
 def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Variant:
     """The variant called `name`, or the first quantized one.
 
-    Raises UsageError where there is no such variant, where it is a compiled engine, or where it is the reference.
+    Raises UsageError where there is no such variant, where it is a compiled engine, where its precision is not in its
+    graph, or where it is the reference.
     """
     variants = {variant.name: variant for variant in manifest.variants if variant.compiled is None}
-    quantized = [variant for variant in variants.values() if variant.precision != REFERENCE]
+    quantized = [
+        variant
+        for variant in variants.values()
+        if variant.precision != REFERENCE and variant.session.get(SETTING) != ROUNDED
+    ]
     if any(variant.name == name and variant.compiled for variant in manifest.variants):
         raise UsageError(
             f"{name} is an engine, and layers of an engine cannot be exchanged one by one",
             hint="bisect a quantized ONNX variant: "
             f"{', '.join(variant.name for variant in quantized) or 'this release does not have any'}",
+        )
+    if name in variants and variants[name].session.get(SETTING) == ROUNDED:
+        raise UsageError(
+            f"the graph of {name} is in fp32, and OpenVINO rounds to bf16 while it runs: no layer can be exchanged",
+            hint="`distilforge bench` and the report say what its answers cost",
         )
     if name is not None and name not in variants:
         raise UsageError(
@@ -57,7 +70,7 @@ def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Var
 def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen: Variant) -> Graph:
     """The graph in float that `chosen` is compared with: an export of `checkpoint`, or else the fp32 variant.
 
-    Raises UsageError where there is neither.
+    Raises UsageError where there is neither, or where modules end in other shapes in every fp32 variant.
     """
     if checkpoint is not None:
         from model_src.checkpoint import load_checkpoint
@@ -68,13 +81,30 @@ def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen:
         shaping = [record.name for record in chosen.passes if record.name in SHAPING]
         base.apply(exported, [registry.find(name) for name in shaping])
         return exported
-    for variant in manifest.variants:
-        if variant.precision == REFERENCE and variant.compiled is None:
+    floats = [
+        variant
+        for variant in manifest.variants
+        if variant.precision == REFERENCE and variant.compiled is None
+    ]
+    for variant in floats:
+        if _compared(variant) == _compared(chosen):
             return load_graph(folder / variant.files[0])
+    if floats:
+        raise UsageError(
+            f"{chosen.name} and {floats[0].name} differ in the pass "
+            f"{', '.join(sorted(set(_compared(chosen)) ^ set(_compared(floats[0]))))}, so their modules end in other "
+            "shapes and cannot be exchanged",
+            hint="compare with the checkpoint that it was built from: --checkpoint ./my-distilbert",
+        )
     raise UsageError(
         f"{manifest.name} {manifest.version} has no variant in fp32 to compare with",
         hint="give the checkpoint that it was built from: --checkpoint ./my-distilbert",
     )
+
+
+def _compared(variant: Variant) -> tuple[str, ...]:
+    """The passes of `variant` that the reference must have too."""
+    return tuple(sorted(record.name for record in variant.passes if record.name in _COMPARED))
 
 
 def evaluation(folder: Path, manifest: Manifest, data: Path | None) -> Evaluation:

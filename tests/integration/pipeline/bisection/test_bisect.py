@@ -98,7 +98,9 @@ FAULTS: dict[str, tuple[str, Callable[[Graph], None]]] = {
 FORMS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "Q/DQ": ((), ()),
     "integer products": (("packed_qkv",), ("integer_matmul",)),
-    # Keys and values have no end: their weights multiply other values than in the reference
+    # Keys and values have no end: they are longer than in the reference
+    "Q/DQ, whole vectors": ((), ("whole_vectors",)),
+    # Neither here: their weights multiply other values than in the reference
     "Q/DQ, one query": (("single_query",), ()),
     "integer products, one query": (("single_query",), ("integer_matmul", "mask_where_needed")),
 }
@@ -107,7 +109,7 @@ PLANTED = [
     *((form, fault) for form in ("integer products", "integer products, one query") for fault in FAULTS),
     *(
         (form, fault)
-        for form in ("Q/DQ", "Q/DQ, one query")
+        for form in ("Q/DQ", "Q/DQ, whole vectors", "Q/DQ, one query")
         for fault in ("scale of a weight", "activation clipped", "bias dropped")
     ),
 ]
@@ -156,10 +158,12 @@ def quantized(exported: Path, checkpoint: Path) -> Callable[[str], tuple[Graph, 
     def make(form: str) -> tuple[Graph, Graph]:
         passes_before, final_passes = FORMS[form]
         reference = graphs.load(exported / GRAPH)
-        if "single_query" in passes_before:
-            # Passes of attention need the eager one, and a classifier's fp32 variant has its first token alone too
+        if {"single_query", "whole_vectors"} & {*passes_before, *final_passes}:
+            # Passes of attention need the eager one
             spans = read_manifest(exported).spans
             reference = export(load_checkpoint(checkpoint, attention="eager").model, spans)
+        if "single_query" in passes_before:
+            # A classifier's fp32 variant has its first token alone too
             apply(reference, [registry.find("first_token")])
         graph = reference.clone()
         apply(graph, [registry.find(name) for name in passes_before])

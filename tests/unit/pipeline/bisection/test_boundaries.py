@@ -53,6 +53,14 @@ def test_a_packed_projection_ends_in_its_three_parts() -> None:
     assert list(split.outputs) == parts
 
 
+def test_keys_that_are_padded_end_elsewhere() -> None:
+    reference, variant = exported(), exported()
+    base.apply(variant, [registry.find("whole_vectors")])
+    ends = {boundary.module for boundary in shared(reference, variant)}
+    assert f"{ATTENTION}.q_lin" in ends
+    assert not {f"{ATTENTION}.k_lin", f"{ATTENTION}.v_lin"} & ends
+
+
 def test_a_module_whose_bias_a_fusion_took_counts_to_the_next_one() -> None:
     reference, variant = exported(), exported()
     base.apply(variant, [registry.find(name) for name in ("bias_gelu", "skip_layer_norm")])

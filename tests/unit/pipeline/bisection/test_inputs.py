@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from distilforge.manifest import Manifest, Variant
+from distilforge.manifest import Manifest, PassRecord, Variant
 
 from pipeline.bisection import inputs
 from pipeline.errors import UsageError
@@ -62,6 +62,21 @@ def test_a_variant_that_is_not_there_has_the_nearest_name(release: Path) -> None
 def test_an_engine_cannot_be_bisected(release: Path, variants: tuple[Variant, ...], hint: str) -> None:
     with pytest.raises(UsageError, match=f"{ENGINE.name} is an engine, .*\n.*{hint}"):
         inputs.choose(manifest(release, ENGINE, *variants), ENGINE.name, None)
+
+
+def test_bf16_that_only_the_engine_rounds_to_cannot_be_bisected(release: Path) -> None:
+    rounded = replace(INT8, target="openvino", precision="bf16", session={"INFERENCE_PRECISION_HINT": "bf16"})
+    with pytest.raises(
+        UsageError, match="the graph of openvino:bf16 is in fp32, and OpenVINO rounds to bf16"
+    ):
+        inputs.choose(manifest(release, rounded), rounded.name, None)
+    assert inputs.choose(manifest(release, rounded, INT8), None, None) == INT8
+
+
+def test_graphs_whose_modules_end_in_other_shapes_are_not_compared(release: Path) -> None:
+    flat = replace(INT8, passes=(PassRecord(name="flatten_tokens", rewrites=5),))
+    with pytest.raises(UsageError, match=r"differ in the pass flatten_tokens, .*\n.*--checkpoint"):
+        inputs.reference(release, manifest(release, flat), None, flat)
 
 
 def test_without_fp32_a_checkpoint_is_needed(release: Path) -> None:
