@@ -29,6 +29,9 @@ _UNSAFE = re.compile(r"[\\:\x00-\x1f\x7f\ud800-\udfff]")
 # Windows opens a device for each of these names, whatever their suffix, and drops dots and spaces at the end of a name
 _DEVICE_OR_DROPPED = re.compile(r"(?i)(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?|.*[. ]")
 
+# What PyPI allows in names and versions. Both become lines of files that pip reads.
+_TOOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,99}")
+
 
 def check_consistent(manifest: Manifest, place: str) -> None:
     """Raise ReleaseError, which names `place`, if `manifest` breaks a limit, or contradicts itself."""
@@ -192,6 +195,12 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
             yield f"the variant {name!r} is there {times} times"
     for variant in manifest.variants:
         yield from _contradictions_of_variant(variant, manifest.files)
+    for name, tool_version in manifest.provenance.tools.items():
+        if not _TOOL.fullmatch(name) or not _TOOL.fullmatch(tool_version):
+            yield (
+                f"its tools have {name!r:.80} in version {tool_version!r:.80}; "
+                "1 to 100 letters, digits and ._+!- are allowed in each"
+            )
     if manifest.problem_type not in PROBLEM_TYPES:
         yield f"its problem_type is {manifest.problem_type!r:.80}"
     for axis, span in manifest.spans.items():

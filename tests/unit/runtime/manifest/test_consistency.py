@@ -288,6 +288,18 @@ CONTRADICTIONS: list[tuple[str, Change, str]] = [
     ("a schema before the first", lambda sound: replace(sound, schema=0), "its schema is 0"),
     ("no variants", lambda sound: replace(sound, variants=()), "it has no variants"),
     ("a variant twice", lambda sound: replace(sound, variants=sound.variants * 2), "is there 2 times"),
+    (
+        "a version of a tool with a line of its own",
+        lambda sound: replace(
+            sound, provenance=replace(sound.provenance, tools={"numpy": "2.4\n--find-links ./evil"})
+        ),
+        r"its tools have 'numpy' in version '2.4\n--find-links ./evil'",
+    ),
+    (
+        "a name of a tool that no package has",
+        lambda sound: replace(sound, provenance=replace(sound.provenance, tools={"num py": "2.4"})),
+        "its tools have 'num py'",
+    ),
     ("a variant without files", lambda sound: with_variant(sound, files=()), "has no files"),
     (
         "a file that is not listed",
