@@ -5,6 +5,8 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from distilforge.errors import ReleaseError
+
 from pipeline.packages import package_kind, release_files, static_files
 from pipeline.packages.base import PackageContents, PackageRequest
 from pipeline.packages.wheels import archive, runtime
@@ -76,7 +78,13 @@ def _module(name: str) -> str:
 
 def _version(created: str, digest: str) -> str:
     """A version that rises with the time, and that names the release's own version."""
-    moment = datetime.fromisoformat(created).astimezone(UTC)
+    try:
+        moment = datetime.fromisoformat(created).astimezone(UTC)
+    except (ValueError, OverflowError) as cause:
+        raise ReleaseError(
+            f"the release says that it was created at {created!r:.80}, which is not a time in ISO 8601",
+            hint="build it again: the wheel's version rises with the time",
+        ) from cause
     return f"{moment.year}.{moment.month}.{moment.day}.{moment.hour * 100 + moment.minute}+{digest}"
 
 

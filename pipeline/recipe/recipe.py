@@ -6,6 +6,7 @@ from pathlib import Path
 
 from distilforge.heads import heads
 from distilforge.manifest import Span
+from distilforge.manifest.consistency import name_problem
 
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
@@ -78,10 +79,10 @@ class Recipe:
     """What a variant must meet to be published."""
 
     def __post_init__(self) -> None:
-        if not self.name or self.name.startswith(".") or "/" in self.name or "\\" in self.name:
+        if problem := name_problem(self.name):
             raise UsageError(
-                f"a release cannot be called {self.name!r}",
-                hint="choose a name without slashes: --name sentiment",
+                f"a release cannot be called {self.name!r:.300}: {problem}",
+                hint="choose another name: --name sentiment",
             )
         if not self.checkpoint:
             raise UsageError("a recipe needs a checkpoint, found ''", hint="give a folder, or a hub id")

@@ -29,8 +29,20 @@ _UNSAFE = re.compile(r"[\\:\x00-\x1f\x7f\ud800-\udfff]")
 # Windows opens a device for each of these names, whatever their suffix, and drops dots and spaces at the end of a name
 _DEVICE_OR_DROPPED = re.compile(r"(?i)(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?|.*[. ]")
 
+# A name becomes a path, a line of a script and a text in a program's source. No character here has a meaning in them.
+_NAME = re.compile(r"\w(?:[\w .,@+=()-]*[\w)])?")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # What PyPI allows in names and versions. Both become lines of files that pip reads.
 _TOOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,99}")
+
+
+def name_problem(name: str) -> str:
+    """Why no release can be called `name`; empty if one can."""
+    if len(name) > limits.MOST_NAME_CHARACTERS:
+        return f"it has {len(name):,} characters; at most {limits.MOST_NAME_CHARACTERS} are allowed"
+    if not _NAME.fullmatch(name):
+        return "letters, digits, spaces and _.,@+=()- are allowed, with a letter, a digit or _ at both ends"
+    return ""
 
 
 def check_consistent(manifest: Manifest, place: str) -> None:
@@ -195,6 +207,12 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
             yield f"the variant {name!r} is there {times} times"
     for variant in manifest.variants:
         yield from _contradictions_of_variant(variant, manifest.files)
+    if problem := name_problem(manifest.name):
+        yield f"no release can be called {manifest.name!r:.80}: {problem}"
+    for variant in manifest.variants:
+        for word in (variant.target, variant.precision):
+            if not _IDENTIFIER.fullmatch(word):
+                yield f"no target or precision is called {word!r:.80}: letters, digits, _ and - are allowed"
     for name, tool_version in manifest.provenance.tools.items():
         if not _TOOL.fullmatch(name) or not _TOOL.fullmatch(tool_version):
             yield (

@@ -1,9 +1,14 @@
 """The release as a wheel, which pip installs and Python imports."""
 
 import hashlib
+import re
 import zipfile
 from pathlib import Path
 
+import pytest
+from distilforge.errors import ReleaseError
+
+from pipeline.packages import wheel
 from pipeline.packages.assembly import testing
 from tests.integration.pipeline.packages.packaging import make, random_release
 
@@ -27,3 +32,9 @@ def test_its_metadata_and_its_bytes(tmp_path: Path) -> None:
         (name,) = (name for name in archive.namelist() if name.endswith("METADATA"))
         assert "Requires-Dist: distilforge>=" in archive.read(name).decode()
         assert "random_features_release/release/manifest.json" in archive.namelist()
+
+
+@pytest.mark.parametrize("created", ["", "yesterday", "0001-01-01T00:00:00+23:59"])
+def test_a_time_that_is_none_is_named(created: str) -> None:
+    with pytest.raises(ReleaseError, match=f"was created at {re.escape(repr(created))}, which is not a time"):
+        wheel._version(created, "0123456789ab")

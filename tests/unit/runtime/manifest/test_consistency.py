@@ -300,6 +300,30 @@ CONTRADICTIONS: list[tuple[str, Change, str]] = [
         lambda sound: replace(sound, provenance=replace(sound.provenance, tools={"num py": "2.4"})),
         "its tools have 'num py'",
     ),
+    *(
+        (f"the name {name!r}", lambda sound, name=name: replace(sound, name=name), "no release can be called")
+        for name in (
+            "../../escaped",
+            "/etc/release",
+            '"""\nimport os\n"""',
+            "x\nRequires-Dist: evil",
+            "x'y",
+            "$(id)",
+            "`id`",
+            "a;b",
+            "\x1b[2J",
+            "a\u202eb",
+            "..",
+            "-rf",
+            " x",
+            "x.",
+        )
+    ),
+    (
+        "a precision with a line of its own",
+        lambda sound: with_variant(sound, precision="fp32\n#"),
+        "no target or precision is called",
+    ),
     ("a variant without files", lambda sound: with_variant(sound, files=()), "has no files"),
     (
         "a file that is not listed",
@@ -388,6 +412,11 @@ def test_a_contradiction(manifest: Manifest, change: Change, message: str) -> No
     text = refused(change(manifest))
     assert "contradicts itself: " in text
     assert message in text
+
+
+@pytest.mark.parametrize("name", ["sentiment", "My model (v2)", "stimmung_ä-1.0", "x", "a@b+c=d,e", "模型"])
+def test_names_that_releases_may_have(manifest: Manifest, name: str) -> None:
+    check_consistent(replace(manifest, name=name), "manifest.json")
 
 
 @pytest.mark.parametrize("verdicts", [(*PASSED, UNSETTLED), PASSED])
