@@ -1,7 +1,9 @@
 """Limits of tokenizer.json, so that no text can keep the tokenizer busy for long or fill the memory.
 
 The `tokenizers` library matches regular expressions by backtracking, and some patterns take time that grows with the
-square of a text, or doubles with every character. WordPiece takes time with the square of a word.
+square of a text, or doubles with every character. WordPiece takes time with the square of a word, Unigram with the
+length of its longest piece, and an added token of white space that takes the white space around it with the square of a
+text.
 """
 
 import re
@@ -9,6 +11,8 @@ from collections.abc import Iterator
 
 MOST_WORD_CHARACTERS = 256
 """The most characters of a word that WordPiece may split; a longer word is unknown. BERT has 100."""
+MOST_PIECE_CHARACTERS = 256
+"""The most characters of a piece of a Unigram model. SentencePiece makes pieces of at most 16."""
 MOST_PARTS = 256
 """The most JSON objects in the normalizer, the pre-tokenizer, the post-processor and the decoder together."""
 MOST_ADDED_TOKENS = 50_000
@@ -49,6 +53,8 @@ def problem(document: object) -> str:
         longest = model.get("max_input_chars_per_word")
         if isinstance(longest, int) and longest > MOST_WORD_CHARACTERS:
             return f"max_input_chars_per_word must be at most {MOST_WORD_CHARACTERS}, found {longest!r:.80}"
+        if reason := _pieces_problem(model):
+            return reason
     if reason := _added_problem(document.get("added_tokens")):
         return reason
     growth = 1
@@ -69,11 +75,30 @@ def problem(document: object) -> str:
     return ""
 
 
+def _pieces_problem(model: dict[str, object]) -> str:
+    """Why the vocabulary of a Unigram model, which lists pieces with their scores, is refused; empty if it is not."""
+    vocabulary = model.get("vocab")
+    if not isinstance(vocabulary, list):
+        return ""
+    pieces = (entry[0] for entry in vocabulary if isinstance(entry, list) and entry)
+    longest = max((piece for piece in pieces if isinstance(piece, str)), key=len, default="")
+    if len(longest) > MOST_PIECE_CHARACTERS:
+        return f"the piece {longest!r:.80} has {len(longest):,} characters; at most {MOST_PIECE_CHARACTERS} are allowed"
+    return ""
+
+
 def _added_problem(tokens: object) -> str:
     if not isinstance(tokens, list):
         return ""
     if len(tokens) > MOST_ADDED_TOKENS:
         return f"it has {len(tokens):,} added tokens; at most {MOST_ADDED_TOKENS:,} are allowed"
+    for token in tokens:
+        content = token.get("content") if isinstance(token, dict) else None
+        if isinstance(content, str) and content.isspace() and (token.get("lstrip") or token.get("rstrip")):
+            return (
+                f"the added token {content!r:.80} is white space and takes the white space around it (lstrip, rstrip), "
+                "so its time can grow with the square of a text"
+            )
     contents = (token.get("content") for token in tokens if isinstance(token, dict))
     characters = sum(len(content) for content in contents if isinstance(content, str))
     if characters > MOST_ADDED_CHARACTERS:

@@ -81,3 +81,22 @@ def test_very_many_or_long_added_tokens() -> None:
 @pytest.mark.parametrize("tokens", [None, 7, {}, [7], [{}], [{"content": 7}]])
 def test_added_tokens_of_another_type_are_left_to_the_library(tokens: object) -> None:
     assert tokenizer_limits.problem({"added_tokens": tokens}) == ""
+
+
+def test_pieces_of_unigram() -> None:
+    def vocabulary(*pieces: str) -> dict[str, object]:
+        return {"model": {"type": "Unigram", "vocab": [[piece, -1.0] for piece in pieces]}}
+
+    assert tokenizer_limits.problem(vocabulary("a", "\u2581internationalization", "a" * 256)) == ""
+    assert "has 257 characters; at most 256" in tokenizer_limits.problem(vocabulary("a", "b" * 257))
+
+
+@pytest.mark.parametrize("flag", ["lstrip", "rstrip"])
+def test_added_tokens_of_white_space_that_take_more_of_it(flag: str) -> None:
+    def added(content: str, **flags: bool) -> dict[str, object]:
+        return {"added_tokens": [{"id": 5, "content": content, **flags}]}
+
+    assert tokenizer_limits.problem(added("[MASK]", **{flag: True})) == ""
+    assert tokenizer_limits.problem(added("  ", **{flag: False})) == ""
+    for content in (" ", "\t\u2003"):
+        assert "is white space and takes" in tokenizer_limits.problem(added(content, **{flag: True}))
