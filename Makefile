@@ -8,6 +8,8 @@ PIP := "$(BIN)/python" -m pip
 # As targets, paths have a backslash before each space; in recipes they have quotes
 space := $(subst ,, )
 VENV_TARGET := $(subst $(space),\ ,$(VENV))
+# A variable as it was given, in which neither make nor the shell replaces anything
+quoted = '$(subst ','\'',$(value $(1)))'
 PROJECTS := pyproject.toml runtime/pyproject.toml constraints.txt
 RECIPES := $(sort $(wildcard recipes/*.toml))
 # Each in quotes, since ARTIFACTS may have spaces
@@ -89,8 +91,8 @@ bench-gpu: setup-bench ## measure on an NVIDIA GPU against eager, SDPA, torch.co
 	"$(BIN)/python" -m bench.gpu --output "$(ARTIFACTS)/bench-gpu" --cache "$(ARTIFACTS)/bench-gpu/.subjects" $(BENCH_GPU)
 
 build: setup ## one release for CI: make build MODEL=folder [DATA=evaluation.jsonl] [NAME=name]
-	@test -n "$(MODEL)" || { echo "say which checkpoint: make build MODEL=./my-distilbert DATA=eval.jsonl" >&2; exit 2; }
-	"$(BIN)/distilforge" build "$(MODEL)" --artifacts "$(ARTIFACTS)" $(if $(NAME),--name "$(NAME)") $(if $(DATA),--data "$(DATA)")
+	@test -n $(call quoted,MODEL) || { echo "say which checkpoint: make build MODEL=./my-distilbert DATA=eval.jsonl" >&2; exit 2; }
+	"$(BIN)/distilforge" build $(call quoted,MODEL) --artifacts "$(ARTIFACTS)" $(if $(value NAME),--name $(call quoted,NAME)) $(if $(value DATA),--data $(call quoted,DATA))
 
 wheels: $(VENV_TARGET)/bin/python ## build the wheels of the runtime and of the pipeline into dist/
 	rm -rf build runtime/build dist

@@ -51,6 +51,19 @@ def test_the_words_of_a_build() -> None:
     ]  # fmt: skip
 
 
+def test_neither_make_nor_the_shell_reads_what_is_given(tmp_path: Path) -> None:
+    odd = f'it\'s ";touch {tmp_path}/made;" `id` $(id) a$b'
+    printed = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "build", f"MODEL={odd}", f"NAME={odd}", f"DATA={odd}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    words = shlex.split(printed.splitlines()[-1])
+    assert words[1:] == ["build", odd, "--artifacts", "artifacts", "--name", odd, "--data", odd]
+
+
 def test_the_environment_is_made_once(tmp_path: Path) -> None:
     environment = tmp_path / "my env"
     (environment / "bin").mkdir(parents=True)
