@@ -34,7 +34,7 @@ def test_tasks_get_the_answers_of_the_session_alone(head: str) -> None:
     inputs = INPUTS[head]
 
     async def ask() -> list[object]:
-        async with session.batched(max_delay=0.05) as batcher:
+        async with session.batched(max_delay=0.5) as batcher:
             answers = await asyncio.gather(*(batcher.answer(batcher.session, value) for value in inputs))  # type: ignore[arg-type]
             assert batcher.counts.runs < batcher.counts.requests
             return list(answers)
