@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jinja2
 from distilforge.manifest import Manifest, Steadiness
+from distilforge.printable import printable
 from distilforge.timing import ratios
 from markupsafe import Markup
 
@@ -41,7 +42,7 @@ def render(report: Report, manifest: Manifest) -> str:
         verdict for variant in report.variants if not variant.withheld for verdict in variant.verdicts
     ]
     has_intervals = any(verdict.interval is not None and verdict.settled for _, verdict in judged)
-    return environment.get_template("report.html.j2").render(
+    html = environment.get_template("report.html.j2").render(
         report=report,
         manifest=manifest,
         rows=verdict_rows(report),
@@ -56,6 +57,7 @@ def render(report: Report, manifest: Manifest) -> str:
         intervals=Markup(figures.intervals(judged, "Intervals and limits")) if has_intervals else "",  # noqa: S704
         latency={variant.name: _latency(report, variant) for variant in report.variants},
     )
+    return printable(html)
 
 
 def _overview(variant: VariantReport, manifest: Manifest) -> Mapping[str, str]:

@@ -254,6 +254,13 @@ def test_the_page_says_what_was_observed_of_the_machine_and_claims_no_speed_with
     assert "2.00×" not in words
 
 
+def test_control_characters_are_shown_as_text(tmp_path: Path) -> None:
+    write(replace(REPORT, notes=("\x1b[2J a\u202eb",)), MANIFEST, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert r"\u001b[2J a\u202eb" in page
+    assert not {"\x1b", "\u202e"} & set(page)
+
+
 def test_a_variant_that_was_not_timed_says_so(tmp_path: Path) -> None:
     untimed = replace(REPORT.variants[0], speedups=(), measurements=())
     write(replace(REPORT, variants=(untimed,)), MANIFEST, tmp_path)
