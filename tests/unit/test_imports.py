@@ -80,8 +80,10 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "release": {"checks", "contents", "heads", "layouts", "manifest", "session"},
         "trust": {"contents", "json_text", "manifest", "release"},
         "leftovers": set(),
+        "lock": set(),
         "remote": {
             "leftovers",
+            "lock",
             "contents",
             "json_text",
             "manifest",
@@ -128,6 +130,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "checks",
             "heads",
             "json_text",
+            "lock",
             "opening",
             "printable",
             "reader",
@@ -136,6 +139,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "storage",
             "streaming",
             "timing",
+            "user_cache",
         },
         "serve": {
             "batching",

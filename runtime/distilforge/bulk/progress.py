@@ -43,6 +43,11 @@ class Meter:
         self._started = time.monotonic()
         self._fraction_before: float | None = None
 
+    @property
+    def rows(self) -> int:
+        """The rows that are answered, by earlier runs too."""
+        return self._rows
+
     def add(self, rows: int, errors: int, fraction: float) -> None:
         """Count the rows of a batch; with it, `fraction` of the input is answered."""
         if self._fraction_before is None:

@@ -1,11 +1,13 @@
 """Answer every row of a file: `python -m distilforge run` and `distilforge run`."""
 
+import hashlib
 import json
 import pickle
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
+from distilforge import user_cache
 from distilforge.bulk import heads
 from distilforge.bulk.answering import AnswererSettings
 from distilforge.bulk.columns import HeadColumns, check_options, schema
@@ -18,7 +20,8 @@ from distilforge.bulk.progress import Meter, Report
 from distilforge.bulk.rows import Answers, batches
 from distilforge.bulk.source import reading
 from distilforge.checks.arguments import check_positive, check_threads
-from distilforge.errors import InputError
+from distilforge.errors import InputError, UnavailableError
+from distilforge.lock import at_once
 from distilforge.opening.open import open_release
 from distilforge.registry import nearest
 from distilforge.session import Session
@@ -26,6 +29,7 @@ from distilforge.storage import Place
 
 # A part is read into memory as a whole when the output is put together
 _PART_BYTES = 64 << 20
+_CACHE = "run"
 _FORCE = "pass another output, or --force to begin again"
 
 
@@ -38,12 +42,34 @@ def run(release: str, options: RunOptions, report: Report) -> RunResult:
     UnavailableError for a package that is not installed; what `distilforge.open` raises; EngineError if a worker
     process ends before it is open.
     """
-    started = time.monotonic()
     _check(options)
     source, output = Place(options.input), Place(options.output)
     format_of(source.name)
-    output_format = format_of(output.name)
     _check_output(output, source)
+    with _alone(output):
+        return _run(release, options, report, source, output)
+
+
+@contextmanager
+def _alone(output: Place) -> Iterator[None]:
+    """Raise InputError if another process of this user writes `output`: each would remove what the other finished."""
+    with ExitStack() as stack:
+        try:
+            name = hashlib.sha256(output.address.encode(errors="surrogatepass")).hexdigest()
+            is_alone = stack.enter_context(at_once(user_cache.folder(_CACHE) / f"{name}.lock"))
+        # Without a cache, the count at the end has to do
+        except (OSError, UnavailableError):
+            is_alone = True
+        if not is_alone:
+            raise InputError(
+                f"another run is writing {output.url!r}", hint="wait for it, or pass another output"
+            )
+        yield
+
+
+def _run(release: str, options: RunOptions, report: Report, source: Place, output: Place) -> RunResult:
+    started = time.monotonic()
+    output_format = format_of(output.name)
     journal = Journal(output)
     before = None if options.force else journal.job()
     session = open_release(
@@ -85,7 +111,7 @@ def run(release: str, options: RunOptions, report: Report) -> RunResult:
     meter = Meter(reused, sum(part.errors for part in parts), report)
     with _answers(source, columns, settings, options, reused) as answers:
         _save(journal, answers, meter, options.save_seconds)
-    parts = journal.parts()
+    _check_count(journal, meter)
     finish = _assemble(journal, output, output_format, settings, columns)
     journal.end(finish)
     return _result(output, finish, reused, started)
@@ -190,6 +216,16 @@ def _save(journal: Journal, answers: Iterable[Answers], meter: Meter, save_secon
             saved = time.monotonic()
     if waiting:
         journal.save(waiting)
+
+
+def _check_count(journal: Journal, meter: Meter) -> None:
+    """Raise InputError if the parts do not have the rows that were answered: another machine's run removed them."""
+    rows = sum(part.rows for part in journal.parts())
+    if rows != meter.rows:
+        raise InputError(
+            f"{journal.url!r} has {rows:,} rows, and {meter.rows:,} were answered: another run writes there too",
+            hint="let one run end, and run it again",
+        )
 
 
 def _assemble(

@@ -15,11 +15,11 @@ from distilforge import release as releases
 from distilforge.contents import sha256
 from distilforge.errors import InputError, ReleaseError
 from distilforge.limits import MOST_MANIFEST_BYTES
+from distilforge.lock import only_one
 from distilforge.release import LATEST, MANIFEST, SIGNATURE, check_files, parse_manifest
 from distilforge.remote.download import Downloads, cache_folder
 from distilforge.remote.find import find_store
 from distilforge.remote.index import Index, StoredRelease
-from distilforge.remote.lock import only_one
 from distilforge.remote.retries import Pause, Tell, with_retries
 from distilforge.remote.store import Store, read_index
 from distilforge.trust.opening import read_trusted

@@ -66,6 +66,8 @@ class _Lines:
         self._row_bytes = 0
         self.is_too_long = False
         """Whether the row was too long."""
+        self.is_at_end = False
+        """Whether the reader asked for a line after the last one."""
 
     def start_row(self) -> None:
         """Count the bytes of a new row."""
@@ -81,6 +83,7 @@ class _Lines:
             else:
                 # Bytes that are not UTF-8 become halves of surrogate pairs, which the session refuses row by row
                 yield line.decode(errors="surrogateescape")
+        self.is_at_end = True
 
 
 def _rows(
@@ -97,6 +100,10 @@ def _rows(
             yield UnreadableRow(reason=TOO_LONG if text.is_too_long else f"the row is not CSV: {problem}")
             continue
         if row is None:
+            return
+        if text.is_at_end:
+            # Only a cell in quotes makes the reader ask for more lines before a row is complete
+            yield UnreadableRow(reason="a quote is opened in it and not closed before the end of the file")
             return
         if not row:  # a blank line
             continue

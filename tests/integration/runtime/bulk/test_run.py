@@ -10,6 +10,7 @@ import fsspec
 import pyarrow
 import pyarrow.parquet
 import pytest
+from distilforge.bulk import run as bulk_run
 from distilforge.bulk.options import RunOptions, RunResult
 from distilforge.bulk.progress import Progress
 from distilforge.bulk.run import run as run_job
@@ -29,6 +30,7 @@ ROWS: Mapping[str, dict[str, object]] = {
     "sequence_classification": {"text": "the film"},
     "token_classification": {"text": "the doctor and the king"},
 }
+HEAD = "sequence_classification"
 SUFFIXES = ("jsonl", "csv", "parquet")
 
 
@@ -117,6 +119,31 @@ def test_an_input_without_rows_gives_an_output_without_rows(tmp_path: Path) -> N
     (tmp_path / "texts.csv").write_text("text\n", encoding="utf-8")
     assert answer("sequence_classification", tmp_path / "texts.csv", tmp_path / "answers.csv").rows == 0
     assert (tmp_path / "answers.csv").read_text(encoding="utf-8") == "row,label,score,error\n"
+
+
+def test_two_runs_do_not_write_one_output(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    with bulk_run._alone(Place(str(output))):
+        with pytest.raises(InputError, match=r"another run is writing .*out\.jsonl"):
+            answer(HEAD, texts, output)
+        assert answer(HEAD, texts, tmp_path / "other.jsonl").rows == len(read(tmp_path / "other.jsonl"))
+    assert not (tmp_path / "out.jsonl.run").exists()
+    assert answer(HEAD, texts, output).rows == len(read(output)) > 0
+
+
+def test_rows_that_another_run_removes_are_missed(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", [{"text": f"film {number}"} for number in range(600)])
+    output = tmp_path / "out.jsonl"
+    options = RunOptions(input=str(source), output=str(output), workers=1, save_seconds=1e-9)
+
+    def removing(progress: Progress) -> None:
+        if progress.rows == 600:
+            (tmp_path / "out.jsonl.run" / "part-000000000000.json").unlink()
+
+    with pytest.raises(InputError, match=r"has 0 rows, and 600 were answered: another run writes there too"):
+        run_job(str(release_of(HEAD)), options, removing)
+    assert not output.exists()
+    assert answer(HEAD, source, output).rows == 600
 
 
 def test_a_finished_output_is_not_answered_again(texts: Path, tmp_path: Path) -> None:

@@ -102,6 +102,17 @@ def test_csv_names_rows_with_other_cells_than_the_header() -> None:
     ]
 
 
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_quote_that_csv_does_not_close_is_an_error_row(end: bytes) -> None:
+    rows = list(reading("csv", b'text\na\n"b\nc\nd' + end).rows)
+    assert rows[0] == {"text": "a"}
+    (unreadable,) = rows[1:]
+    assert isinstance(unreadable, UnreadableRow)
+    assert "not closed before the end of the file" in unreadable.reason
+    closed = list(reading("csv", b'text\na\n"b\nc\nd"' + end).rows)
+    assert closed == [{"text": "a"}, {"text": "b\nc\nd"}]
+
+
 def test_csv_goes_on_after_a_cell_that_is_too_large() -> None:
     rows = list(reading("csv", b"text\n" + b"a" * 200_000 + b"\nb\n").rows)
     assert isinstance(rows[0], UnreadableRow)

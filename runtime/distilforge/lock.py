@@ -16,12 +16,25 @@ def only_one(path: Path) -> Iterator[None]:
 
     The operating system ends the context of a process that is killed.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
+    with _opened(path) as descriptor:
         while not _lock(descriptor):
             time.sleep(_POLL_SECONDS)
         yield
+
+
+@contextmanager
+def at_once(path: Path) -> Iterator[bool]:
+    """As `only_one` without waiting: whether no other process is in a context of the file `path`."""
+    with _opened(path) as descriptor:
+        yield _lock(descriptor)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield descriptor
     finally:
         # Closing ends the lock
         os.close(descriptor)
