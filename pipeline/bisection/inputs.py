@@ -27,6 +27,8 @@ FEWEST_EXAMPLES = 8
 # answered alone, where drop_padding drops nothing.
 _COMPARED = ("first_token", "flatten_tokens")
 SHAPING = (*_COMPARED, "drop_padding")
+# Divides queries elsewhere, so that they are the same in both graphs if both have it
+_SCALING = "attention_scale"
 
 
 def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Variant:
@@ -78,7 +80,7 @@ def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen:
 
         loaded = load_checkpoint(checkpoint, head=manifest.head, attention="eager")
         exported = export(loaded.model, manifest.spans)
-        shaping = [record.name for record in chosen.passes if record.name in SHAPING]
+        shaping = [record.name for record in chosen.passes if record.name in (*SHAPING, _SCALING)]
         base.apply(exported, [registry.find(name) for name in shaping])
         return exported
     floats = [

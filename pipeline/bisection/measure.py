@@ -111,14 +111,17 @@ def mispaired(hybrid: Hybrid, feeds: Feeds) -> frozenset[int]:
     In that case the variant's next modules err too when they read the float value, and stop when they read their own.
     After a real error it is the other way round.
     """
+    boundaries: set[int] = set()
     before = local_noise(hybrid, [feeds], unpaired=())
-    boundaries = set()
-    for index, noise in enumerate(before):
-        if noise < SUSPICIOUS:
+    for index in range(hybrid.boundaries):
+        if before[index] < SUSPICIOUS:
             continue
-        after = local_noise(hybrid, [feeds], unpaired={index})
+        after = local_noise(hybrid, [feeds], unpaired={*boundaries, index})
         if _sum_of_others(after, index) < _sum_of_others(before, index):
             boundaries.add(index)
+            # What comes later is judged with this one out of the way: queries that are divided elsewhere would hide
+            # that the values behind them are scaled
+            before = after
     return frozenset(boundaries)
 
 
