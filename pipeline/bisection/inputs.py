@@ -41,7 +41,7 @@ def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Var
     quantized = [
         variant
         for variant in variants.values()
-        if variant.precision != REFERENCE and variant.session.get(SETTING) != ROUNDED
+        if variant.precision != REFERENCE and not _is_rounded_by_engine(variant)
     ]
     if any(variant.name == name and variant.compiled for variant in manifest.variants):
         raise UsageError(
@@ -49,7 +49,7 @@ def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Var
             hint="bisect a quantized ONNX variant: "
             f"{', '.join(variant.name for variant in quantized) or 'this release does not have any'}",
         )
-    if name in variants and variants[name].session.get(SETTING) == ROUNDED:
+    if name in variants and _is_rounded_by_engine(variants[name]):
         raise UsageError(
             f"the graph of {name} is in fp32, and OpenVINO rounds to bf16 while it runs: no layer can be exchanged",
             hint="`distilforge bench` and the report say what its answers cost",
@@ -94,7 +94,7 @@ def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen:
     if floats:
         raise UsageError(
             f"{chosen.name} and {floats[0].name} differ in the pass "
-            f"{', '.join(sorted(set(_compared(chosen)) ^ set(_compared(floats[0]))))}, so their modules end in other "
+            f"{', '.join(sorted(_compared(chosen) ^ _compared(floats[0])))}, so their modules end in other "
             "shapes and cannot be exchanged",
             hint="compare with the checkpoint that it was built from: --checkpoint ./my-distilbert",
         )
@@ -104,9 +104,14 @@ def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen:
     )
 
 
-def _compared(variant: Variant) -> tuple[str, ...]:
+def _is_rounded_by_engine(variant: Variant) -> bool:
+    """Whether the precision of `variant` is not in its graph, which stays in fp32."""
+    return variant.session.get(SETTING) == ROUNDED
+
+
+def _compared(variant: Variant) -> frozenset[str]:
     """The passes of `variant` that the reference must have too."""
-    return tuple(sorted(record.name for record in variant.passes if record.name in _COMPARED))
+    return frozenset(record.name for record in variant.passes if record.name in _COMPARED)
 
 
 def evaluation(folder: Path, manifest: Manifest, data: Path | None) -> Evaluation:

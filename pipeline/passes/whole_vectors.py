@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir
 
-from pipeline.graph.builder import Insertion, Size
+from pipeline.graph.builder import Insertion, Size, shared_constant
 from pipeline.graph.file import Graph
 from pipeline.graph.values import dtype_of, is_operator, shape_of, sole_reader
 from pipeline.passes import graph_pass
@@ -79,8 +79,8 @@ def whole_vectors(graph: Graph) -> PassResult:
                 padded[key] = _pad(graph, *key)
             projection.product.replace_input_with(0, padded[key])
             # 0 keeps the batch, -1 is what remains
-            sizes = Insertion.before(graph, projection.reshape).sizes(0, -1, *projection.widths)
-            projection.reshape.replace_input_with(1, sizes)
+            sizes = np.array([0, -1, *projection.widths], dtype=np.int64)
+            projection.reshape.replace_input_with(1, shared_constant(graph, sizes))
             projection.reshape.attributes.pop("allowzero", None)
             for value, axis in projection.changed:
                 _grow(value, axis)

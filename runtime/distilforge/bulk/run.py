@@ -4,16 +4,16 @@ import hashlib
 import json
 import pickle
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 from distilforge import user_cache
 from distilforge.bulk import heads
 from distilforge.bulk.answering import AnswererSettings
 from distilforge.bulk.columns import HeadColumns, check_options, schema
-from distilforge.bulk.formats import Format, format_of
+from distilforge.bulk.formats import format_of
 from distilforge.bulk.job import Job
-from distilforge.bulk.journal import Finish, Journal
+from distilforge.bulk.journal import Finish, Journal, Part
 from distilforge.bulk.options import SAVE_SECONDS, RunOptions, RunResult
 from distilforge.bulk.pool import answer_in_processes, available_cores
 from distilforge.bulk.progress import Meter, Report
@@ -44,7 +44,8 @@ def run(release: str, options: RunOptions, report: Report) -> RunResult:
     """
     _check(options)
     source, output = Place(options.input), Place(options.output)
-    format_of(source.name)
+    for place in (source, output):
+        format_of(place.name)
     _check_output(output, source)
     with _alone(output):
         return _run(release, options, report, source, output)
@@ -69,7 +70,6 @@ def _alone(output: Place) -> Iterator[None]:
 
 def _run(release: str, options: RunOptions, report: Report, source: Place, output: Place) -> RunResult:
     started = time.monotonic()
-    output_format = format_of(output.name)
     journal = Journal(output)
     before = None if options.force else journal.job()
     session = open_release(
@@ -111,8 +111,9 @@ def _run(release: str, options: RunOptions, report: Report, source: Place, outpu
     meter = Meter(reused, sum(part.errors for part in parts), report)
     with _answers(source, columns, settings, options, reused) as answers:
         _save(journal, answers, meter, options.save_seconds)
-    _check_count(journal, meter)
-    finish = _assemble(journal, output, output_format, settings, columns)
+    parts = journal.parts()
+    _check_count(journal, parts, meter)
+    finish = _assemble(journal, parts, output, settings, columns)
     journal.end(finish)
     return _result(output, finish, reused, started)
 
@@ -218,9 +219,9 @@ def _save(journal: Journal, answers: Iterable[Answers], meter: Meter, save_secon
         journal.save(waiting)
 
 
-def _check_count(journal: Journal, meter: Meter) -> None:
+def _check_count(journal: Journal, parts: Sequence[Part], meter: Meter) -> None:
     """Raise InputError if the parts do not have the rows that were answered: another machine's run removed them."""
-    rows = sum(part.rows for part in journal.parts())
+    rows = sum(part.rows for part in parts)
     if rows != meter.rows:
         raise InputError(
             f"{journal.url!r} has {rows:,} rows, and {meter.rows:,} were answered: another run writes there too",
@@ -230,17 +231,16 @@ def _check_count(journal: Journal, meter: Meter) -> None:
 
 def _assemble(
     journal: Journal,
+    parts: Sequence[Part],
     output: Place,
-    output_format: Format,
     settings: AnswererSettings,
     columns: HeadColumns,
 ) -> Finish:
     """Write the output from the parts, and return what to note about it."""
-    parts = journal.parts()
     # Elsewhere a rename is a copy; there an object appears once it is whole, or finished.json says that it is not
     place = journal.temporary() if output.is_local else output
     kind = schema(columns, settings.options)
-    with place.writer() as file, output_format.writer(file, kind) as write:
+    with place.writer() as file, format_of(output.name).writer(file, kind) as write:
         for part in parts:
             for batch in journal.batches(part, kind):
                 write(batch)

@@ -209,10 +209,6 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
         yield from _contradictions_of_variant(variant, manifest.files)
     if problem := name_problem(manifest.name):
         yield f"no release can be called {manifest.name!r:.80}: {problem}"
-    for variant in manifest.variants:
-        for word in (variant.target, variant.precision):
-            if not _IDENTIFIER.fullmatch(word):
-                yield f"no target or precision is called {word!r:.80}: letters, digits, _ and - are allowed"
     for name, tool_version in manifest.provenance.tools.items():
         if not _TOOL.fullmatch(name) or not _TOOL.fullmatch(tool_version):
             yield (
@@ -268,6 +264,9 @@ def _folded(name: str) -> str:
 
 
 def _contradictions_of_variant(variant: Variant, files: Mapping[str, FileRecord]) -> Iterator[str]:
+    for word in (variant.target, variant.precision):
+        if not _IDENTIFIER.fullmatch(word):
+            yield f"no target or precision is called {word!r:.80}: letters, digits, _ and - are allowed"
     if not variant.files:
         yield f"the variant {variant.name!r} has no files"
     for file in variant.files:

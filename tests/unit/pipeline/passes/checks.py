@@ -15,7 +15,7 @@ from pipeline.graph import file as graph_file
 from pipeline.graph.file import Graph
 from pipeline.passes import base, registry
 from pipeline.passes.base import PassResult
-from tests.graphs import LAYERS, Array, exported, session
+from tests.graphs import LAYERS, Array, exported, pairwise, ragged, session
 
 Fault = Callable[[Graph], None]
 """Changes a graph so that a pass has to leave a part of it as it is."""
@@ -67,6 +67,16 @@ def assert_same(before: Graph, after: Graph, *batches: dict[str, Array]) -> None
             # A text masked throughout has 10000 subtracted from every score, which rounds them to 1e-3, and is not
             # compared. The others differ by the order of fp32 sums (6e-8 each) of activations that reach 10.
             np.testing.assert_allclose(output[attends], expected[attends], rtol=0, atol=3e-5)
+
+
+def assert_same_for_pairwise_masks(name: str) -> None:
+    """Check that pass `name` rewrites every layer where the mask says which token attends to which."""
+    before, after = pairwise(), pairwise()
+    assert run(after, name) == [LAYERS]
+    masks = (np.tril(np.ones((3, 9, 9))), np.ones((3, 9, 9)), np.zeros((3, 9, 9)))
+    assert_same(
+        before, after, *(ragged((3, 9)) | {"attention_mask": mask.astype(np.int64)} for mask in masks)
+    )
 
 
 def assert_equal_to_the_bit(before: Graph, after: Graph, *batches: dict[str, Array]) -> None:

@@ -5,12 +5,13 @@ import pytest
 
 from pipeline.graph.builder import Insertion, shared_constant
 from pipeline.graph.file import Graph
-from tests.graphs import LAYERS, add_reader, exported, node, operators, pairwise, ragged, unmasked
+from tests.graphs import LAYERS, add_reader, exported, node, operators, ragged, unmasked
 from tests.unit.pipeline.passes.checks import (
     Fault,
     assert_equal_to_the_bit,
     assert_refused_in_one_layer,
     assert_same,
+    assert_same_for_pairwise_masks,
     run,
 )
 
@@ -64,12 +65,7 @@ def test_a_mask_of_positive_numbers_masks_too() -> None:
 
 
 def test_pairwise_masks() -> None:
-    before, after = pairwise(), pairwise()
-    assert run(after, NAME) == [LAYERS]
-    masks = (np.tril(np.ones((3, 9, 9))), np.ones((3, 9, 9)), np.zeros((3, 9, 9)))
-    assert_same(
-        before, after, *(ragged((3, 9)) | {"attention_mask": mask.astype(np.int64)} for mask in masks)
-    )
+    assert_same_for_pairwise_masks(NAME)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from tests.graphs import (
     exported,
     node,
     operators,
-    pairwise,
     ragged,
     session,
     unmasked,
@@ -25,6 +24,7 @@ from tests.unit.pipeline.passes.checks import (
     apply_freely,
     assert_refused_in_one_layer,
     assert_same,
+    assert_same_for_pairwise_masks,
     run,
 )
 from tests.unit.pipeline.precision import quantized
@@ -75,12 +75,7 @@ def test_quantized_tokens_are_padded_in_8_bits(head: str) -> None:
 
 
 def test_pairwise_masks() -> None:
-    before, after = pairwise(), pairwise()
-    assert run(after, NAME) == [LAYERS]
-    masks = (np.tril(np.ones((3, 9, 9))), np.ones((3, 9, 9)), np.zeros((3, 9, 9)))
-    assert_same(
-        before, after, *(ragged((3, 9)) | {"attention_mask": mask.astype(np.int64)} for mask in masks)
-    )
+    assert_same_for_pairwise_masks(NAME)
 
 
 @pytest.mark.parametrize("others", [(), ("attention_scale", "first_token")])
