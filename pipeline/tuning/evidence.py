@@ -124,19 +124,23 @@ class Evidence:
 
     def begin(self, plan: Plan) -> None:
         """Record that `plan` is about to be tried, since the trial may end this process."""
-        self._append({"event": "begin", "key": plan_key(plan)})
         self._starts[plan_key(plan)] = self._starts.get(plan_key(plan), 0) + 1
+        self._append({"event": "begin", "key": plan_key(plan)})
 
     def abandon(self, plan: Plan) -> None:
-        """Record that a person or the deadline stopped the trial of `plan`, so it does not count as a crash."""
-        self._append({"event": "unfinished", "key": plan_key(plan)})
-        self._starts.pop(plan_key(plan), None)
+        """Record that a person or the deadline stopped the trial of `plan`, so it does not count as a crash.
+
+        A trial that is recorded already stays as it is.
+        """
+        if self._starts.pop(plan_key(plan), 0):
+            self._append({"event": "unfinished", "key": plan_key(plan)})
 
     def finish(self, trial: Trial) -> None:
         """Record `trial`, which is not repeated in this run."""
-        self._append({"event": "trial", "key": trial.key, **asdict(trial), "date": _now()})
+        # First here, so a search that is stopped in between knows all that is in the file
         self._add(trial)
         self._settled.add(trial.key)
+        self._append({"event": "trial", "key": trial.key, **asdict(trial), "date": _now()})
 
     def is_settled(self, plan: Plan) -> bool:
         """Whether a trial of `plan` would repeat one, or has ended the process too often.

@@ -61,13 +61,11 @@ class Search:
 
     def run(self, proposals: Proposals, starts: Sequence[Plan]) -> None:
         """Search from the plans `starts`; the trials of earlier runs count."""
-        for trial in self._evidence.trials:
-            if trial.outcome == "better":
-                self._replace_best(trial)
         self._save_best()
         try:
             self._try_all(proposals, starts)
         finally:
+            # A signal may have come after a trial was recorded and before its plan was saved
             self._save_best()
 
     @property
@@ -109,13 +107,14 @@ class Search:
             proposals.learn(trial)
             self._report(self, trial)
 
-    def _replace_best(self, trial: Trial) -> None:
-        self._best = trial
-        self._first = self._first or trial
-        self._tester.pin([trial.plan, self._first.plan])
-
     def _save_best(self) -> None:
-        if self._best is not None and self._best.accurate:
+        """Take the best plan from the evidence, and save it if it meets the gates."""
+        better = [trial for trial in self._evidence.trials if trial.outcome == "better"]
+        if not better:
+            return
+        self._first, self._best = better[0], better[-1]
+        self._tester.pin([self._best.plan, self._first.plan])
+        if self._best.accurate:
             self._save(self, self._best)
 
     def _try(self, plan: Plan, params: Params) -> Trial:
@@ -135,7 +134,6 @@ class Search:
         trial = replace(trial, seconds=self._clock() - started)
         self._evidence.finish(trial)
         if trial.outcome == "better":
-            self._replace_best(trial)
             self._save_best()
         return trial
 

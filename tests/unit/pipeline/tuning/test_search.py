@@ -389,6 +389,26 @@ def test_ctrl_c_keeps_the_best_and_does_not_count_against_the_plan(tmp_path: Pat
     assert Run(tester, tmp_path).go(passes("a"), passes("b")).best == passes("b")
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_ctrl_c_right_after_a_trial_was_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Its plan is the best all the same, and the record of the trial is not taken back."""
+    run = Run(MadeUpTester(factors={"a": 0.5}), tmp_path)
+    record = run.evidence.finish
+
+    def finish(trial: Trial) -> None:
+        record(trial)
+        if len(run.evidence.trials) == count:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(run.evidence, "finish", finish)
+    with pytest.raises(KeyboardInterrupt):
+        run.go(passes("a"))
+    assert run.saved[-1] == run.best == (DEFAULT, passes("a"))[count - 1]
+    assert '"unfinished"' not in run.evidence.path.read_text(encoding="utf-8")
+
+
 def test_a_restarted_search_goes_on_from_its_best(tmp_path: Path) -> None:
     factors = {"a": 0.8, "b": 0.9}
     first = Run(MadeUpTester(factors=factors), tmp_path).go(passes("a"))
