@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx_ir
+from distilforge.checks import functions
 from distilforge.manifest import Tensor
 from onnx_ir.passes.common import CheckerPass
 
@@ -39,19 +40,25 @@ def save(
 def load(path: Path) -> Graph:
     """The graph in the file `path`; external data, if there is any, is read when it is used.
 
-    Raises UsageError where a field of the file has an impossible value, or a file of external data is absent or
-    incomplete.
+    Raises UsageError where a field of the file has an impossible value, its functions cannot be expanded, or a file of
+    external data is absent or incomplete.
     """
     try:
         graph = onnx_ir.load(path)
     except onnx_ir.serde.SerdeError as error:
         # Its own message names functions of the library; the first cause says what is wrong
-        cause: BaseException = error
-        while (earlier := cause.__cause__ or cause.__context__) is not None:
-            cause = earlier
+        first: BaseException = error
+        while (earlier := first.__cause__ or first.__context__) is not None:
+            first = earlier
         raise UsageError(
-            f"{path} is not a valid ONNX file: {cause}", hint="copy it again, or export it again"
+            f"{path} is not a valid ONNX file: {first}", hint="copy it again, or export it again"
         ) from error
+    try:
+        functions.check(path)
+    except ValueError as cause:
+        raise UsageError(
+            f"{path} is not usable: {cause}", hint="export it again without functions"
+        ) from cause
     external_data.check(graph, path)
     return graph
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import onnx
+from distilforge.checks import functions
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from pipeline.engines.compiler import EngineCompiler
@@ -126,6 +127,12 @@ def _read(path: Path) -> onnx.ModelProto:
             f"{path} is not an ONNX file, or it is damaged: it does not contain a graph with an output",
             hint="copy or export it again",
         )
+    try:
+        functions.check(path)
+    except ValueError as cause:
+        raise UsageError(
+            f"{path} is not usable: {cause}", hint="export it again without functions"
+        ) from cause
     return model
 
 

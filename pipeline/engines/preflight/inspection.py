@@ -157,7 +157,7 @@ def _types(model: onnx.ModelProto, constants: Mapping[str, onnx.TensorProto]) ->
     """The element types that ONNX's shape inference can tell without the content of the weights."""
     try:
         inferred = onnx.shape_inference.infer_shapes(model)
-    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError):
         # The declared types remain; the parser says what is wrong with the graph
         inferred = model
     types = {name: tensor.data_type for name, tensor in constants.items()}

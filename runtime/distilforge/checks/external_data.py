@@ -1,4 +1,4 @@
-"""Checks where an ONNX file keeps its weights, before an engine reads them.
+"""Finds where an ONNX file keeps its weights, before an engine reads them.
 
 A tensor can name a file with its values, and some engines, such as ONNX Runtime 1.21.1, read it wherever it is.
 ONNX files are protocol buffers; the numbers here are the fields of onnx/onnx.proto.
@@ -6,17 +6,12 @@ ONNX files are protocol buffers; the numbers here are the fields of onnx/onnx.pr
 
 import mmap
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from distilforge.errors import ReleaseError
-from distilforge.manifest import Variant
 from distilforge.onnx_fields import Bytes, fields, text
 
-SUFFIX = ".onnx"
-"""Engines may read a file with another suffix as another format."""
 _LOCATION = b"location"
 _TENSOR, _ENTRY = "tensor", "entry"
-_HINT = "do not use this release unless you trust where it came from"
 # The fields of each message that lead to a tensor. Those of an attribute: t, g, tensors, graphs, sparse_tensor(s)
 _BELOW: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 25: "function"},
@@ -30,28 +25,6 @@ _BELOW: Mapping[str, Mapping[int, str]] = {
 # Searched instead of read field by field: without the word, there is no location
 _SEARCHED = ("node", "function")
 _MOST_LEVELS = 64
-
-
-def check(folder: Path, variant: Variant, name: str) -> None:
-    """Raise ReleaseError if the ONNX file `name` of `variant` keeps weights in a file that is not the variant's."""
-    if not name.endswith(SUFFIX):
-        raise ReleaseError(
-            f"the file {name!r:.200} of {variant.name!r:.200} must have a name that ends in {SUFFIX}",
-            hint=_HINT,
-        )
-    try:
-        outside = locations(folder / name)
-    except (OSError, ValueError) as cause:
-        raise ReleaseError(
-            f"{name!r:.200} is not a readable ONNX file: {cause}", hint="publish the release again"
-        ) from cause
-    for location in sorted(outside):
-        if (PurePosixPath(name).parent / location).as_posix() not in variant.files:
-            raise ReleaseError(
-                f"{name!r:.200} keeps weights in {location!r:.200}, which is not one of the files of the variant "
-                f"{variant.name!r:.200}",
-                hint=_HINT,
-            )
 
 
 def locations(path: Path) -> frozenset[str]:

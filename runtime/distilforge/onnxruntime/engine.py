@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from distilforge.checks import external_data
+from distilforge.checks import onnx_file
 from distilforge.checks.outputs import check_finite
 from distilforge.engine import Array
 from distilforge.errors import EngineError, ReleaseError, UnavailableError
@@ -131,7 +131,7 @@ def new_session(
     """
     import onnxruntime
 
-    external_data.check(folder, variant, variant.files[0])
+    onnx_file.check(folder, variant, variant.files[0])
     try:
         session: InferenceSession = onnxruntime.InferenceSession(
             folder / variant.files[0], options, **_provider_argument(providers), **session_arguments

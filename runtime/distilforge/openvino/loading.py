@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distilforge.checks import external_data
+from distilforge.checks import onnx_file
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Tensor, Variant
 from distilforge.openvino import package
@@ -32,7 +32,7 @@ def load_engine(variant: Variant, folder: Path, *, threads: int | None) -> OpenV
     """
     validated = settings(variant)
     _check_format(variant)
-    external_data.check(folder, variant, variant.files[0])
+    onnx_file.check(folder, variant, variant.files[0])
     properties = {**validated, **Streams.of(threads, processors()).properties()}
     compiled = _compile(variant, folder, properties)
     _check_precision(variant, compiled, validated[PRECISION])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from distilforge import user_cache
-from distilforge.checks import external_data
+from distilforge.checks import onnx_file
 from distilforge.cuda.driver import Device
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Variant
@@ -115,7 +115,7 @@ def _refit(toolkit: Any, engine: Any, variant: Variant, folder: Path, log: Log) 
             f"the variant {variant.name!r} has an engine without weights, and no graph to take them from",
             hint="publish the release again",
         )
-    external_data.check(folder, variant, variant.oracle)
+    onnx_file.check(folder, variant, variant.oracle)
     refitter = toolkit.Refitter(engine, log)
     parser = toolkit.OnnxParserRefitter(refitter, log)
     if not parser.refit_from_file(str(folder / variant.oracle)) or not refitter.refit_cuda_engine():

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from distilforge import ReleaseError, onnx_fields
-from distilforge.checks import external_data
+from distilforge.checks import external_data, onnx_file
 from distilforge.manifest import Variant
 from distilforge.onnxruntime import engine
 from onnx import TensorProto, helper, numpy_helper
@@ -58,7 +58,7 @@ PLACES = pytest.mark.parametrize("place", [_initializer, _constant, _branch, _fu
 @PLACES
 def test_the_variants_own_file(tmp_path: Path, place: Place) -> None:
     write(tmp_path, place, "model.onnx_data")
-    external_data.check(tmp_path, VARIANT, FILES[0])
+    onnx_file.check(tmp_path, VARIANT, FILES[0])
     assert external_data.locations(tmp_path / FILES[0]) == {"model.onnx_data"}
 
 
@@ -70,7 +70,7 @@ def test_the_variants_own_file(tmp_path: Path, place: Place) -> None:
 def test_another_file_is_refused(tmp_path: Path, place: Place, location: str) -> None:
     write(tmp_path, place, location)
     with pytest.raises(ReleaseError, match=r"keeps weights in .* not one of the files"):
-        external_data.check(tmp_path, VARIANT, FILES[0])
+        onnx_file.check(tmp_path, VARIANT, FILES[0])
 
 
 def test_a_session_is_refused_before_the_file_is_read(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_session_is_refused_before_the_file_is_read(tmp_path: Path) -> None:
 def test_another_format_is_refused(tmp_path: Path) -> None:
     variant = Variant(target="onnxruntime-cpu", precision="fp32", files=("onnx/model.ort",))
     with pytest.raises(ReleaseError, match=r"must have a name that ends in \.onnx"):
-        external_data.check(tmp_path, variant, variant.files[0])
+        onnx_file.check(tmp_path, variant, variant.files[0])
 
 
 @pytest.mark.parametrize("content", [b"", b"\x3a\xff", b"\x0b"])
@@ -94,7 +94,7 @@ def test_bytes_that_are_not_a_model(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "onnx").mkdir()
     (tmp_path / FILES[0]).write_bytes(content)
     with pytest.raises(ReleaseError, match="is not a readable ONNX file"):
-        external_data.check(tmp_path, VARIANT, FILES[0])
+        onnx_file.check(tmp_path, VARIANT, FILES[0])
 
 
 def test_a_number_that_other_readers_shorten_is_refused() -> None:
