@@ -25,7 +25,7 @@ class HeadColumns(ABC):
     inputs: ClassVar[tuple[str, ...]]
     """The columns that every row needs."""
     optional: ClassVar[tuple[str, ...]] = ()
-    """Columns that are read if they are there; null and an empty text count as absent."""
+    """Columns that are read if they are there; null counts as absent, and so does an empty cell of CSV."""
 
     @abstractmethod
     def input(self, row: Row) -> object:
@@ -41,10 +41,10 @@ class HeadColumns(ABC):
 
 
 def text_or_pair(row: Row) -> object:
-    """The input of heads that take a text, or a pair of texts if the row has a `text_pair` that is not empty."""
+    """The input of heads that take a text, or a pair of texts if the row has a `text_pair` that is not null."""
     pair = row.get("text_pair")
-    # CSV cannot tell an empty text from none
-    return row["text"] if pair in (None, "") else (row["text"], pair)
+    # As for a session, an empty second text is still a second text
+    return row["text"] if pair is None else (row["text"], pair)
 
 
 def schema(columns: HeadColumns, options: Options) -> pyarrow.Schema:

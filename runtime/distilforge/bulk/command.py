@@ -33,7 +33,8 @@ def add_parser(
         "--input",
         metavar="FILE",
         required=True,
-        help="a path or any URL that fsspec opens; .jsonl, .csv or .parquet",
+        help="a path or any URL that fsspec opens; .jsonl, .csv or .parquet. An empty text_pair is a second text, and "
+        "null is none; an empty cell of CSV is none",
     )
     parser.add_argument(
         "--output", metavar="FILE", required=True, help="a path or URL; .jsonl, .csv or .parquet, as you like"

@@ -1,10 +1,12 @@
 """The input of a run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from distilforge.bulk.columns import HeadColumns
 from distilforge.bulk.formats import Reading, format_of
+from distilforge.bulk.rows import Row, UnreadableRow
 from distilforge.errors import InputError
 from distilforge.storage import Place
 
@@ -21,4 +23,18 @@ def reading(source: Place, columns: HeadColumns, names: Mapping[str, str]) -> It
                     f"{', '.join(map(repr, read.columns))!s:.400}",
                     hint=f"name it with --column {name}=COLUMN",
                 )
+        if not read.tells_empty_from_null:
+            optional = {names[name] for name in columns.optional}
+            read = replace(read, rows=_with_nulls(read.rows, optional))
         yield read
+
+
+def _with_nulls(
+    rows: Iterator[Row | UnreadableRow], columns: Collection[str]
+) -> Iterator[Row | UnreadableRow]:
+    """`rows` with null for what is empty in `columns`, which a row may lack."""
+    for row in rows:
+        if isinstance(row, UnreadableRow):
+            yield row
+        else:
+            yield {name: None if name in columns and value == "" else value for name, value in row.items()}

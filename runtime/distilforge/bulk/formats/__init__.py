@@ -24,6 +24,8 @@ class Reading:
     """Its rows, in order, read when they are asked for."""
     fraction: Callable[[], float]
     """How much of the file was read, from 0 to 1."""
+    tells_empty_from_null: bool = True
+    """Whether an empty text and no text are written differently."""
 
 
 class Format(Protocol):

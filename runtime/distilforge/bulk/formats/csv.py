@@ -41,6 +41,7 @@ class Csv:
             columns=tuple(header),
             rows=_rows(cells, header, columns, text),
             fraction=lambda: file.tell() / max(size_bytes, 1),
+            tells_empty_from_null=False,
         )
 
     @contextmanager

@@ -98,6 +98,20 @@ def test_every_format_gives_the_same_answers(suffix: str, tmp_path: Path) -> Non
         assert read(tmp_path / f"answers.{suffix}") == rows
 
 
+@pytest.mark.parametrize(("suffix", "is_pair"), [("jsonl", True), ("parquet", True), ("csv", False)])
+def test_an_empty_second_text_is_a_pair_where_a_format_has_null(
+    suffix: str, is_pair: bool, tmp_path: Path
+) -> None:
+    source = write(
+        tmp_path / f"rows.{suffix}",
+        [{"text": "the film", "text_pair": ""}, {"text": "the film", "text_pair": None}],
+    )
+    result = answer("features", source, tmp_path / "answers.parquet")
+    assert (result.rows, result.errors) == (2, 0)
+    empty, null = (row["embedding"] for row in read(tmp_path / "answers.parquet"))
+    assert (empty != null) is is_pair
+
+
 @pytest.fixture
 def memory() -> Iterator[fsspec.AbstractFileSystem]:
     files = fsspec.filesystem("memory")

@@ -99,6 +99,28 @@ def test_records_hold_what_the_session_answers() -> None:
     assert records[1]["labels"] == [{"label": label.label, "score": label.score} for label in second.labels]
 
 
+@pytest.mark.parametrize("head", ["sequence_classification", "features"])
+def test_an_empty_second_text_is_a_pair_and_null_is_none(head: str) -> None:
+    session = opened(head)
+    assert isinstance(session, distilforge.SequenceClassification | distilforge.Features)
+    rows: tuple[Row, ...] = (
+        {"text": "the film", "text_pair": ""},
+        {"text": "the film", "text_pair": None},
+        {"text": "the film"},
+    )
+    pair, single = session(("the film", "")), session("the film")
+    kind = heads.columns.get(head)
+    assert kind is not None
+    expected = [kind().record(answer, {}) for answer in (pair, single, single)]
+    answered = [
+        table_of(answerer(session)(Batch(first=0, rows=(row,), fraction=1.0)).table).to_pylist()[0]
+        for row in rows
+    ]
+    for record, values in zip(answered, expected, strict=True):
+        assert all(np.array_equal(record[name], value) for name, value in values.items())
+    assert not all(np.array_equal(expected[0][name], value) for name, value in expected[1].items())
+
+
 def test_embeddings_are_those_of_the_session() -> None:
     session = opened("features")
     assert isinstance(session, distilforge.Features)
