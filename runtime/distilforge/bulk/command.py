@@ -44,7 +44,8 @@ def add_parser(
         metavar="NAME=COLUMN",
         action="append",
         default=[],
-        help="which column of the input is NAME, such as text=review; may be repeated; default: the same name",
+        help="which column of the input is NAME, such as text=review; may be repeated; default: the same name. A file "
+        "without the column is refused",
     )
     parser.add_argument(
         "--option",

@@ -55,5 +55,7 @@ class RunResult:
 
     def __str__(self) -> str:
         errors = f", {self.errors:,} of them errors" if self.errors else ""
+        if 0 < self.rows == self.errors:
+            errors = ", all of them errors: the column 'error' says why"
         reused = f"; {self.reused:,} were answered before" if self.reused else ""
         return f"{self.output}: {self.rows:,} rows{errors}{reused}"

@@ -18,7 +18,7 @@ from distilforge.bulk.options import SAVE_SECONDS, RunOptions, RunResult
 from distilforge.bulk.pool import answer_in_processes, available_cores
 from distilforge.bulk.progress import Meter, Report
 from distilforge.bulk.rows import Answers, batches
-from distilforge.bulk.source import reading
+from distilforge.bulk.source import check_columns, reading
 from distilforge.checks.arguments import check_positive, check_threads
 from distilforge.errors import InputError, UnavailableError
 from distilforge.lock import at_once
@@ -96,8 +96,7 @@ def _run(release: str, options: RunOptions, report: Report, source: Place, outpu
         return _result(output, finish, finish.rows, started)
     if before is None or finish is not None:
         # Nothing may be begun for an input that cannot be answered
-        with reading(source, columns, names):
-            pass
+        check_columns(source, columns, names, options.columns)
         if before is None and not options.force and output.size_bytes() is not None:
             raise InputError(f"{output.url!r} exists, and no run says what is in it", hint=_FORCE)
         journal.start(job)

@@ -264,6 +264,57 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
     assert answer("sequence_classification", source, tmp_path / "answers.jsonl", text="review").errors == 0
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", ["text", "text_pair"])
+def test_a_column_that_the_user_names_must_be_there(name: str, suffix: str, tmp_path: Path) -> None:
+    source = write(tmp_path / f"reviews.{suffix}", [{"text": "the film", "id": "1"}] * 2)
+    where = " in its first 2 rows" if suffix == "jsonl" else ""
+    with pytest.raises(InputError, match=f"has no column 'reply'{where}; it has") as raised:
+        answer(HEAD, source, tmp_path / "answers.jsonl", **{name: "reply"})
+    assert "'id'" in raised.value.message
+    assert f"--column {name}=COLUMN" in raised.value.hint
+    assert not (tmp_path / "answers.jsonl.run").exists()
+
+
+def test_json_lines_that_all_lack_a_needed_column_are_refused(tmp_path: Path) -> None:
+    source = write(tmp_path / "reviews.jsonl", [{"review": "the film"}] * 300)
+    with pytest.raises(
+        InputError, match=r"has no column 'text' in its first 256 rows; it has 'review'"
+    ) as raised:
+        answer(HEAD, source, tmp_path / "answers.jsonl")
+    assert "--column text=COLUMN" in raised.value.hint
+    assert not (tmp_path / "answers.jsonl.run").exists()
+    source.write_text("{}\n")
+    with pytest.raises(InputError, match="it has none"):
+        answer(HEAD, source, tmp_path / "answers.jsonl")
+
+
+@pytest.mark.parametrize("head", ROWS)
+def test_every_head_refuses_json_lines_without_its_columns(head: str, tmp_path: Path) -> None:
+    last = list(ROWS[head])[-1]
+    rows = [{name: value for name, value in ROWS[head].items() if name != last} | {"id": "1"}]
+    with pytest.raises(InputError, match=f"has no column '{last}' in its first 1 rows"):
+        answer(head, write(tmp_path / "rows.jsonl", rows), tmp_path / "answers.jsonl")
+
+
+def test_json_lines_of_which_some_lack_a_column_are_answered(tmp_path: Path) -> None:
+    source = tmp_path / "reviews.jsonl"
+    source.write_text('{"review": "the film"}\n{"text": "the film"}\n{"text": "the film", "reply": null}\n')
+    result = answer(HEAD, source, tmp_path / "answers.jsonl", text_pair="reply")
+    assert (result.rows, result.errors) == (3, 1)
+    assert "has no column 'text'; it has 'review'" in str(read(tmp_path / "answers.jsonl")[0]["error"])
+
+
+def test_a_run_whose_rows_are_all_errors_says_so(tmp_path: Path) -> None:
+    source = tmp_path / "texts.jsonl"
+    source.write_text('{"text": 1}\nnonsense\n')
+    arguments = (release_of(HEAD), "--input", source, "--output", tmp_path / "a.jsonl", "--workers", "1")
+    for _ in range(2):
+        assert "2 rows, all of them errors: the column 'error' says why" in run(*arguments)
+    source.write_text('{"text": 1}\n{"text": "the film"}\n')
+    assert "2 rows, 1 of them errors\n" in run(*arguments, "--force")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
