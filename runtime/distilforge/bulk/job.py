@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the folder's files and of the output's columns."""
 
 
@@ -37,5 +37,6 @@ class Job:
         changed = f", changed {self.input_modified}" if self.input_modified else ""
         return (
             f"{self.input} ({self.input_bytes:,} bytes{changed}; {columns}), answered by "
-            f"{self.release} {self.version}, {self.variant}, {self.threads} threads a worker, options {self.options}"
+            f"{self.release} {self.version}, {self.variant}, {self.threads} threads a worker, options {self.options}, "
+            f"files of version {self.schema}"
         )

@@ -6,7 +6,8 @@ The folder is `OUTPUT.run`:
 - part-N.arrow has the rows from N on, and part-N.json says how many, with size and SHA-256. It is written after the
   part, so a part counts only once it is whole, on file systems too where a file appears before it is complete and a
   rename is a copy.
-- finished.json is written after the output, and then the parts are removed.
+- finished.json says what the output is, with size, time and SHA-256. It is written after the output, and then the parts
+  are removed.
 
 A file that was cut short is not JSON, or its part has another size: it counts as absent.
 """
@@ -68,6 +69,10 @@ class Finish:
     """How many of them are error rows."""
     bytes: int
     """The size of the output."""
+    sha256: str
+    """The SHA-256 of the output, in hexadecimal digits."""
+    modified: str
+    """When the output was changed, or a tag of its content; empty if the file system says neither."""
 
 
 class Journal:

@@ -6,11 +6,13 @@ import pickle
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from typing import BinaryIO, cast
 
 from distilforge import user_cache
 from distilforge.bulk import heads
 from distilforge.bulk.answering import AnswererSettings
 from distilforge.bulk.columns import HeadColumns, check_options, schema
+from distilforge.bulk.digest import HashingFile, sha256
 from distilforge.bulk.formats import format_of
 from distilforge.bulk.job import Job
 from distilforge.bulk.journal import Finish, Journal, Part
@@ -86,12 +88,8 @@ def _run(release: str, options: RunOptions, report: Report, source: Place, outpu
             f"{journal.url!r} belongs to another job.\n  It has: {before}.\n  This is: {job}.", hint=_FORCE
         )
     finish = journal.finish() if before is not None else None
-    if finish is not None and (size := output.size_bytes()) is not None:
-        if size != finish.bytes:
-            raise InputError(
-                f"{output.url!r} was changed since it was finished: it has {size:,} bytes, not {finish.bytes:,}",
-                hint=_FORCE,
-            )
+    if finish is not None and output.size_bytes() is not None:
+        _check_finished(output, finish)
         journal.tidy()
         return _result(output, finish, finish.rows, started)
     if before is None or finish is not None:
@@ -136,6 +134,24 @@ def _check_output(output: Place, source: Place) -> None:
         )
     if output.is_folder():
         raise InputError(f"the output {output.url!r:.200} is a folder", hint="pass the name of a file")
+
+
+def _check_finished(output: Place, finish: Finish) -> None:
+    """Raise InputError if the output, which exists, is not what the run wrote.
+
+    Its content is read only if it does not have the time or the tag that it had when it was finished.
+    """
+    size_bytes = output.size_bytes()
+    if size_bytes != finish.bytes:
+        problem = f"it has {size_bytes:,} bytes, not {finish.bytes:,}"
+    elif finish.modified and output.modified() == finish.modified:
+        return
+    else:
+        found = sha256(output)
+        if found == finish.sha256:
+            return
+        problem = f"its SHA-256 is {found}, not {finish.sha256}"
+    raise InputError(f"{output.url!r} was changed since it was finished: {problem}", hint=_FORCE)
 
 
 def _columns(session: Session) -> HeadColumns:
@@ -239,16 +255,22 @@ def _assemble(
     # Elsewhere a rename is a copy; there an object appears once it is whole, or finished.json says that it is not
     place = journal.temporary() if output.is_local else output
     kind = schema(columns, settings.options)
-    with place.writer() as file, format_of(output.name).writer(file, kind) as write:
-        for part in parts:
-            for batch in journal.batches(part, kind):
-                write(batch)
+    with place.writer() as file:
+        hashing = HashingFile(file)
+        with format_of(output.name).writer(cast("BinaryIO", hashing), kind) as write:
+            for part in parts:
+                for batch in journal.batches(part, kind):
+                    write(batch)
     if output.is_local:
         output.replace(place)
     size_bytes = output.size_bytes()
     assert size_bytes is not None
     return Finish(
-        rows=sum(part.rows for part in parts), errors=sum(part.errors for part in parts), bytes=size_bytes
+        rows=sum(part.rows for part in parts),
+        errors=sum(part.errors for part in parts),
+        bytes=size_bytes,
+        sha256=hashing.hexdigest(),
+        modified=output.modified(),
     )
 
 

@@ -1,5 +1,6 @@
 """`distilforge run` from end to end: every head and format, URLs, and outputs that are there already."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -216,6 +217,46 @@ def test_an_output_that_was_changed_is_refused(texts: Path, tmp_path: Path) -> N
     output.write_text("mine")
     with pytest.raises(InputError, match="was changed since it was finished: it has 4 bytes"):
         answer("sequence_classification", texts, output)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_an_output_that_was_changed_to_one_of_the_same_size_is_refused(
+    suffix: str, texts: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / f"answers.{suffix}"
+    answer(HEAD, texts, output)
+    content = output.read_bytes()
+    changed = content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+    output.write_bytes(changed)
+    os.utime(output, (0, 0))
+    with pytest.raises(InputError, match=r"was changed since it was finished: its SHA-256 is") as raised:
+        answer(HEAD, texts, output)
+    assert hashlib.sha256(changed).hexdigest() in raised.value.message
+    assert hashlib.sha256(content).hexdigest() in raised.value.message
+    assert "--force" in raised.value.hint
+    # A copy that somebody puts back has another time and the same content
+    output.write_bytes(content)
+    os.utime(output, (0, 0))
+    assert answer(HEAD, texts, output).reused == 2
+
+
+def test_an_output_at_a_url_that_was_changed_is_refused(memory: fsspec.AbstractFileSystem) -> None:
+    memory.pipe("/bulk/texts.jsonl", b'{"text": "the film"}\n')
+    urls = ("memory://bulk/texts.jsonl", "memory://bulk/answers.jsonl")
+    answer(HEAD, *urls)
+    content = memory.cat("/bulk/answers.jsonl")
+    memory.pipe("/bulk/answers.jsonl", content.replace(b"null", b"NULL"))
+    with pytest.raises(InputError, match="its SHA-256 is"):
+        answer(HEAD, *urls)
+
+
+def test_an_output_with_its_own_time_is_not_read_again(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "answers.jsonl"
+    answer(HEAD, texts, output)
+    monkeypatch.setattr(bulk_run, "sha256", lambda place: pytest.fail("it was read"))
+    assert answer(HEAD, texts, output).reused == 2
 
 
 @pytest.mark.parametrize("name", ["texts.jsonl", "link.jsonl"])

@@ -16,6 +16,7 @@ from distilforge.storage import Place
 
 from tests.bulk_job import JOB
 
+FINISH = Finish(rows=3, errors=0, bytes=9, sha256="5" * 64, modified="2026-01-01")
 KIND = pyarrow.schema([("row", pyarrow.int64())])
 
 
@@ -83,7 +84,7 @@ def test_a_torn_file_counts_as_absent(output: Place, name: str) -> None:
 @pytest.mark.parametrize("name", ["job.json", "finished.json"])
 def test_a_torn_note_counts_as_absent(output: Place, name: str) -> None:
     journal = started(output)
-    journal.end(Finish(rows=3, errors=0, bytes=9))
+    journal.end(FINISH)
     place = output.beside(".run").inside(name)
     content = place.read()
     assert content is not None
@@ -172,7 +173,7 @@ def test_files_of_others_stay(output: Place) -> None:
         folder.inside(name).write(b"mine")
     journal = started(output)
     journal.save([answers(0, 3)])
-    journal.end(Finish(rows=3, errors=0, bytes=9))
+    journal.end(FINISH)
     assert set(folder.names()) == {*others, "job.json", "finished.json"}
 
 
@@ -204,16 +205,15 @@ def test_links_in_the_folder_are_not_followed(tmp_path: Path) -> None:
 def test_a_finished_run_keeps_two_notes(output: Place) -> None:
     journal = started(output)
     journal.save([answers(0, 3)])
-    finish = Finish(rows=3, errors=0, bytes=9)
-    journal.end(finish)
-    assert journal.finish() == finish
+    journal.end(FINISH)
+    assert journal.finish() == FINISH
     assert output.beside(".run").names() == ("finished.json", "job.json")
 
 
 def test_another_job_forgets_the_one_before(output: Place) -> None:
     journal = started(output)
     journal.save([answers(0, 3)])
-    journal.end(Finish(rows=3, errors=0, bytes=9))
+    journal.end(FINISH)
     other = replace(JOB, version="2")
     journal.start(other)
     assert (journal.job(), journal.finish(), journal.parts()) == (other, None, ())
