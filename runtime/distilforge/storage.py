@@ -19,6 +19,8 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 # Signed URLs have their signature behind the question mark
 _QUERY = re.compile(r"(https?://[^\s?'\"]*\?)[^\s'\"]*")
 _HIDDEN = "***"
+# Statuses of web servers that do not have a file
+_ABSENT = (404, 410)
 _OBJECT_STORES = {"s3", "gs", "abfs", "oci", "oss"}
 
 
@@ -64,10 +66,9 @@ class Place:
         with storage_errors(self.url, "read"):
             return self.is_local and Path(self._path).is_symlink()
 
-    def is_folder(self) -> bool:
-        """Whether it is a folder on a file system of this machine; object stores do not have folders."""
-        with storage_errors(self.url, "read"):
-            return self.is_local and Path(self._path).is_dir()
+    def kind(self) -> str:
+        """What is there: "file", "directory", "other" for a pipe or a device, or "" for nothing."""
+        return str((self._info() or {}).get("type", ""))
 
     def is_same(self, other: "Place") -> bool:
         """Whether both are the same file, by their URLs, or on this machine by a link too."""
@@ -79,14 +80,8 @@ class Place:
         return False
 
     def size_bytes(self) -> int | None:
-        """The file's size; None if there is no file."""
-        with storage_errors(self.url, "read"):
-            # Another process or machine may have changed what fsspec has listed
-            self._files.invalidate_cache()
-            try:
-                info: dict[str, object] = self._files.info(self._path)
-            except FileNotFoundError:
-                return None
+        """The file's size; None if there is no file, or if a web server does not tell its size."""
+        info = self._info() or {}
         size = info.get("size")
         return size if info.get("type") == "file" and isinstance(size, int) else None
 
@@ -179,8 +174,27 @@ class Place:
             if self._files.exists(self._path):
                 self._files.rm(self._path, recursive=True)
 
+    def _info(self) -> dict[str, object] | None:
+        """What the file system says of it; None if nothing is there."""
+        with storage_errors(self.url, "read"):
+            # Another process or machine may have changed what fsspec has listed
+            self._files.invalidate_cache()
+            try:
+                info: dict[str, object] = self._files.info(self._path)
+            except FileNotFoundError as absent:
+                cause = absent.__cause__
+                # fsspec says that a file is absent whatever a web server answers, and if it does not answer
+                if self.is_on_web and cause and getattr(cause, "status", None) not in _ABSENT:
+                    raise cause from None
+                return None
+        return info
+
     def _neighbour(self, suffix: str) -> "Place":
         return Place(f"{self.address}{suffix}", (self._files, f"{self._path}{suffix}"))
+
+
+class StorageReadError(OSError):
+    """A file that is not on this machine cannot be read any further; the message may have the URL's credentials."""
 
 
 class _StorageFile(io.RawIOBase):
@@ -199,10 +213,8 @@ class _StorageFile(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         try:
             content = self._file.read(len(view))
-        except OSError:
-            raise
         except Exception as cause:
-            raise OSError(f"{type(cause).__name__}: {cause}") from cause
+            raise StorageReadError(f"{type(cause).__name__}: {cause}") from cause
         view[: len(content)] = content
         return len(content)
 
@@ -241,6 +253,7 @@ def storage_errors(url: str, verb: str, errors: type[Exception] = Exception) -> 
         yield
     except errors as cause:
         raise InputError(
-            f"{url!r:.200} cannot be {verb}: {without_secrets(str(cause))}",
+            # Some errors, such as that of a time that is over, have no text
+            f"{url!r:.200} cannot be {verb}: {without_secrets(str(cause)) or type(cause).__name__}",
             hint="look at its name, its permissions and the space left",
         ) from cause

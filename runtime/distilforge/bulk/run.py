@@ -132,8 +132,14 @@ def _check_output(output: Place, source: Place) -> None:
             f"the output {output.url!r:.200} is the input {source.url!r:.200}, which it would replace",
             hint="pass another output",
         )
-    if output.is_folder():
+    kind = output.kind() if output.is_local else ""
+    if kind == "directory":
         raise InputError(f"the output {output.url!r:.200} is a folder", hint="pass the name of a file")
+    if kind == "other":
+        raise InputError(
+            f"the output {output.url!r:.200} is a pipe or a device, which a file would replace",
+            hint="pass the name of a file",
+        )
 
 
 def _check_finished(output: Place, finish: Finish) -> None:
@@ -176,7 +182,7 @@ def _names(columns: HeadColumns, given: Mapping[str, str]) -> dict[str, str]:
 def _job(session: Session, options: RunOptions, source: Place, names: Mapping[str, str]) -> Job:
     size_bytes = source.size_bytes()
     if size_bytes is None:
-        raise InputError(f"there is no file {source.url!r}", hint="look at the path or URL of the input")
+        raise _no_input(source)
     return Job(
         input=source.url,
         input_bytes=size_bytes,
@@ -188,6 +194,19 @@ def _job(session: Session, options: RunOptions, source: Place, names: Mapping[st
         threads=options.threads,
         options=json.dumps(options.options, ensure_ascii=False, sort_keys=True),
     )
+
+
+def _no_input(source: Place) -> InputError:
+    """Why the input, which has no size, cannot be read."""
+    kind = source.kind()
+    if not kind:
+        return InputError(f"there is no file {source.url!r}", hint="look at the path or URL of the input")
+    if kind == "file":
+        return InputError(f"the server of {source.url!r} does not say how large it is", hint="download it")
+    what = (
+        "a folder" if kind == "directory" else "a pipe or a device, which cannot be read from its start again"
+    )
+    return InputError(f"the input {source.url!r} is {what}", hint="pass the name of a file")
 
 
 @contextmanager

@@ -15,13 +15,15 @@ from distilforge.storage import Place
 def reading(source: Place, columns: HeadColumns, names: Mapping[str, str]) -> Iterator[Reading]:
     """The input, opened; InputError if its header does not have a column that is needed."""
     with source.reader() as file:
-        read = format_of(source.name).read(file, source.size_bytes() or 0, tuple(names.values()))
+        kind = format_of(source.name)
+        with _naming(source):
+            read = kind.read(file, source.size_bytes() or 0, tuple(names.values()))
         if read.columns is not None:
             _check_found(source, read.columns, columns.inputs, names)
+        rows = _named(source, read.rows)
         if not read.tells_empty_from_null:
-            optional = {names[name] for name in columns.optional}
-            read = replace(read, rows=_with_nulls(read.rows, optional))
-        yield read
+            rows = _with_nulls(rows, {names[name] for name in columns.optional})
+        yield replace(read, rows=rows)
 
 
 def check_columns(
@@ -55,6 +57,20 @@ def _check_found(
                 f"{', '.join(map(repr, found)) or 'none'!s:.400}",
                 hint=f"name it with --column {name}=COLUMN",
             )
+
+
+@contextmanager
+def _naming(source: Place) -> Iterator[None]:
+    """Let errors of a format, which knows no names of files, begin with that of the input."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{source.url!r}: {error.message}", hint=error.hint) from error
+
+
+def _named(source: Place, rows: Iterator[Row | UnreadableRow]) -> Iterator[Row | UnreadableRow]:
+    with _naming(source):
+        yield from rows
 
 
 def _with_nulls(

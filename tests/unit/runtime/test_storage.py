@@ -1,13 +1,18 @@
 """Files behind URLs, and what cannot be opened."""
 
+import os
+import socket
 import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import fsspec
 import pytest
 from distilforge.errors import InputError, UnavailableError
-from distilforge.storage import Place, without_secrets
+from distilforge.storage import Place, storage_errors, without_secrets
 
 
 def test_a_path_and_its_url_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,11 +91,77 @@ def test_a_name_that_no_file_can_have(name: str, tmp_path: Path) -> None:
     for ask in (place.size_bytes, place.names, place.remove, place.read):
         with pytest.raises(InputError, match="cannot be"):
             ask()
-    for is_there in (place.is_link, place.is_folder):
+    for is_there in (place.is_link, place.kind):
         with suppress(InputError):
             assert not is_there()
     with pytest.raises(InputError, match="cannot be written"):
         place.write(b"")
+
+
+def test_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").touch()
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    kinds = {"a.jsonl": "file", "folder": "directory", "pipe": "other", "link": "other", "absent": ""}
+    assert {name: Place(str(tmp_path / name)).kind() for name in kinds} == kinds
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Answers with the status that the path names, and without a length if it is 200."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(int(self.path.strip("/").partition(".")[0]))
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The address of a web server."""
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as web:
+        Thread(target=web.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{web.server_address[1]}"
+        web.shutdown()
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_web_server_says_what_is_absent(status: int, server: str) -> None:
+    place = Place(f"{server}/{status}.jsonl")
+    assert (place.size_bytes(), place.kind(), place.read()) == (None, "", None)
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+def test_a_web_server_that_refuses_is_not_an_absent_file(status: int, server: str) -> None:
+    place = Place(f"{server}/{status}.jsonl")
+    for ask in (place.size_bytes, place.kind, place.read):
+        with pytest.raises(InputError, match=f"cannot be read: {status}"):
+            ask()
+
+
+def test_a_file_whose_size_a_web_server_does_not_tell(server: str) -> None:
+    place = Place(f"{server}/200.jsonl")
+    assert (place.size_bytes(), place.kind()) == (None, "file")
+
+
+def test_a_connection_that_is_refused_is_not_an_absent_file() -> None:
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(InputError, match=r"cannot be read: Cannot connect to host") as raised:
+        Place(f"http://127.0.0.1:{port}/a.jsonl?sig=secret").size_bytes()
+    assert "secret" not in str(raised.value)
+
+
+def test_an_error_without_words_has_its_name() -> None:
+    with pytest.raises(InputError, match="cannot be read: TimeoutError"), storage_errors("a.jsonl", "read"):
+        raise TimeoutError
 
 
 @pytest.mark.parametrize("content", [b"", b"PK not a zip archive"])

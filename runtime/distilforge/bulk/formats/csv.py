@@ -3,18 +3,23 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
 import pyarrow
 
 from distilforge.bulk.formats import Reading, WriteBatch, formats
-from distilforge.bulk.formats.lines import MOST_LINE_BYTES, TOO_LONG, lines
+from distilforge.bulk.formats.lines import LONE_RETURN, MOST_LINE_BYTES, NOT_UTF_8, TOO_LONG, lines
 from distilforge.bulk.rows import Row, UnreadableRow
 from distilforge.errors import InputError
 
 _MOST_COLUMNS = 100_000
+_FIRST_LINE = "the first line has the names of the columns"
+_OPEN_QUOTE = "a quote is opened in it and not closed before the end of the file"
+_OTHER_SEPARATORS = (";", "\t", "|")
+# What `surrogateescape` adds to a byte
+_ESCAPED = 0xDC00
 
 
 class Csv:
@@ -23,20 +28,7 @@ class Csv:
     def read(self, file: BinaryIO, size_bytes: int, columns: Sequence[str]) -> Reading:
         text = _Lines(file)
         cells = csv.reader(text)
-        try:
-            header = next(cells, None)
-        except csv.Error as problem:
-            raise InputError(f"the header of the CSV file cannot be read: {problem}") from problem
-        if not header or len(set(header)) < len(header):
-            raise InputError(
-                f"the header of the CSV file must name every column once, found {header!r:.200}",
-                hint="the first line has the names of the columns",
-            )
-        if len(header) > _MOST_COLUMNS:
-            raise InputError(
-                f"the header of the CSV file has {len(header):,} columns; at most {_MOST_COLUMNS:,} are read",
-                hint="leave out the columns that are not needed",
-            )
+        header = _header(cells, columns, text)
         return Reading(
             columns=tuple(header),
             rows=_rows(cells, header, columns, text),
@@ -82,9 +74,65 @@ class _Lines:
             if line is None or self.is_too_long:
                 yield "x" * (csv.field_size_limit() + 1)
             else:
-                # Bytes that are not UTF-8 become halves of surrogate pairs, which the session refuses row by row
+                # Bytes that are not UTF-8 become halves of surrogate pairs; only the cells that are read must have none
                 yield line.decode(errors="surrogateescape")
         self.is_at_end = True
+
+
+def _header(cells: Iterator[list[str]], columns: Sequence[str], text: _Lines) -> list[str]:
+    """The names of the columns; InputError for a header that does not tell them."""
+    try:
+        header = next(cells, None)
+    except csv.Error as problem:
+        raise InputError(
+            f"the header of the CSV file cannot be read: {_reason(problem, text)}",
+            hint="save the file with lines that end in LF, the first one with the names of the columns",
+        ) from problem
+    if not header:
+        found = "the CSV file is empty" if header is None else "the first line of the CSV file is blank"
+        raise InputError(found, hint=_FIRST_LINE)
+    if text.is_at_end:
+        raise InputError(f"the header of the CSV file cannot be read: {_OPEN_QUOTE}", hint=_FIRST_LINE)
+    for name in header:
+        # Half of the bytes of UTF-16 are zero
+        byte = 0 if "\0" in name else _wrong_byte(name)
+        if byte is not None:
+            raise InputError(
+                f"the header of the CSV file is not UTF-8 text: it has the byte 0x{byte:02x}", hint=NOT_UTF_8
+            )
+    if len(set(header)) < len(header):
+        raise InputError(
+            f"the header of the CSV file must name every column once, found {header!r:.200}", hint=_FIRST_LINE
+        )
+    if len(header) > _MOST_COLUMNS:
+        raise InputError(
+            f"the header of the CSV file has {len(header):,} columns; at most {_MOST_COLUMNS:,} are read",
+            hint="leave out the columns that are not needed",
+        )
+    only = header[0]
+    if len(header) == 1 and only not in columns and any(other in only for other in _OTHER_SEPARATORS):
+        raise InputError(
+            f"the header of the CSV file is one column, {only!r:.200}",
+            hint="columns are separated by commas; save the file with them",
+        )
+    return header
+
+
+def _reason(problem: csv.Error, text: _Lines) -> str:
+    """Why the reader refuses a row or the header."""
+    if text.is_too_long:
+        return TOO_LONG
+    # Python's own words are about how the program opens the file
+    return LONE_RETURN if "new-line character" in str(problem) else str(problem)
+
+
+def _wrong_byte(text: str) -> int | None:
+    """The first byte of `text` that is not UTF-8, if there is one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as problem:
+        return ord(text[problem.start]) - _ESCAPED
+    return None
 
 
 def _rows(
@@ -98,20 +146,30 @@ def _rows(
             row = next(cells, None)
         except csv.Error as problem:
             # The reader continues with the next line
-            yield UnreadableRow(reason=TOO_LONG if text.is_too_long else f"the row is not CSV: {problem}")
+            reason = _reason(problem, text)
+            yield UnreadableRow(reason=reason if text.is_too_long else f"the row is not CSV: {reason}")
             continue
         if row is None:
             return
         if text.is_at_end:
             # Only a cell in quotes makes the reader ask for more lines before a row is complete
-            yield UnreadableRow(reason="a quote is opened in it and not closed before the end of the file")
+            yield UnreadableRow(reason=_OPEN_QUOTE)
             return
         if not row:  # a blank line
             continue
         if len(row) == len(header):
-            yield {name: row[place] for name, place in places.items()}
+            yield _row({name: row[place] for name, place in places.items()})
         else:
             yield UnreadableRow(reason=f"the row has {len(row)} cells, and the header has {len(header)}")
+
+
+def _row(values: Mapping[str, str]) -> Row | UnreadableRow:
+    for name, value in values.items():
+        if (byte := _wrong_byte(value)) is not None:
+            return UnreadableRow(
+                reason=f"the row is not UTF-8: the column {name!r:.80} has the byte 0x{byte:02x}; {NOT_UTF_8}"
+            )
+    return values
 
 
 def _cell(value: object) -> object:

@@ -10,7 +10,7 @@ import pyarrow
 
 from distilforge import json_text
 from distilforge.bulk.formats import Reading, WriteBatch, formats
-from distilforge.bulk.formats.lines import TOO_LONG, lines
+from distilforge.bulk.formats.lines import LONE_RETURN, NOT_UTF_8, TOO_LONG, lines
 from distilforge.bulk.rows import Row, UnreadableRow
 
 _MOST_VALUES = 100_000
@@ -44,9 +44,16 @@ def _row(line: bytes | None, columns: Sequence[str]) -> Row | UnreadableRow:
     if sum(map(line.count, (b",", b"[", b"{"))) > _MOST_VALUES:
         return UnreadableRow(reason=f"the line has more than {_MOST_VALUES:,} commas and brackets")
     try:
-        value = json_text.parse(line.decode())
+        text = line.decode()
+    except UnicodeDecodeError as problem:
+        return UnreadableRow(
+            reason=f"the line is not UTF-8: byte 0x{line[problem.start]:02x} at {problem.start}; {NOT_UTF_8}"
+        )
+    try:
+        value = json_text.parse(text)
     except ValueError as problem:
-        return UnreadableRow(reason=f"the line is not JSON: {problem}")
+        lone = f"; {LONE_RETURN}" if "\r" in text.strip() else ""
+        return UnreadableRow(reason=f"the line is not JSON: {problem}{lone}")
     if not isinstance(value, dict):
         return UnreadableRow(reason=f"the line must be a JSON object, found {value!r:.80}")
     others = islice((name for name in value if name not in columns), _MOST_OTHER_COLUMNS)

@@ -11,6 +11,7 @@ from distilforge.bulk.formats import Reading, WriteBatch, formats
 from distilforge.bulk.formats.lines import MOST_LINE_BYTES, TOO_LONG
 from distilforge.bulk.rows import BATCH_ROWS, Row, UnreadableRow
 from distilforge.errors import InputError
+from distilforge.storage import StorageReadError
 
 GROUP_ROWS = 64 * BATCH_ROWS
 """The rows of a row group of the output ..."""
@@ -34,9 +35,13 @@ class Parquet:
             leaves = [opened.schema.column(index).path for index in range(len(opened.schema))]
             repeated = [leaf for leaf in leaves if leaf.partition(".")[0] in wanted]
             opened = pyarrow.parquet.ParquetFile(file, metadata=opened.metadata, read_dictionary=repeated)
+        except StorageReadError:
+            raise
         # UnicodeDecodeError: a column's name is not UTF-8
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as problem:
-            raise InputError(f"it is not a Parquet file: {problem}") from problem
+            raise InputError(
+                f"it is not a Parquet file: {problem}", hint="the suffix says the format; look at the file"
+            ) from problem
         count: int = opened.metadata.num_rows
         rows = _Rows(opened, wanted)
         return Reading(
@@ -74,7 +79,10 @@ def _check_columns(kinds: Sequence[tuple[str, pyarrow.DataType]], columns: Seque
         if name not in columns:
             continue
         if name in names:
-            raise InputError(f"the Parquet file has the column {name!r:.80} more than once")
+            raise InputError(
+                f"the Parquet file has the column {name!r:.80} more than once",
+                hint="name another column with --column",
+            )
         names.add(name)
         is_list = pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind)
         if not _is_text(kind.value_type if is_list else kind):
@@ -107,8 +115,13 @@ class _Rows:
                     batch_size=self._batch_rows(group), row_groups=[group], columns=self._columns
                 ):
                     yield from self._rows(batch)
+        except StorageReadError:
+            raise
         except (pyarrow.ArrowException, OSError) as problem:
-            raise InputError(f"the Parquet file cannot be read after row {self.read}: {problem}") from problem
+            raise InputError(
+                f"the Parquet file cannot be read after row {self.read}: {problem}",
+                hint="copy the file again",
+            ) from problem
 
     def _batch_rows(self, group: int) -> int:
         """How many rows of a row group are read at once, by the bytes that they have on average."""

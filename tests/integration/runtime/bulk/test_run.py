@@ -357,6 +357,45 @@ def test_a_run_whose_rows_are_all_errors_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b""),
+        ("a.parquet", b""),
+        ("a.csv", b"id;text\n"),
+        ("a.jsonl", b"\xff\xfe{"),
+        ("a.parquet", None),
+    ],
+)
+def test_an_input_that_cannot_be_read_is_named(name: str, content: bytes | None, tmp_path: Path) -> None:
+    source = tmp_path / name
+    if content is None:
+        damaged = bytearray(write(source, [{"text": "some text"}] * 10).read_bytes())
+        damaged[4:40] = b"\xff" * 36
+        content = bytes(damaged)
+    source.write_bytes(content)
+    with pytest.raises(InputError) as raised:
+        answer(HEAD, source, tmp_path / "answers.jsonl")
+    assert raised.value.message.startswith(f"'file://{source}': ")
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize("place", ["input", "output"])
+def test_a_pipe_is_refused_by_what_it_is(place: str, texts: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    files = {"input": texts, "output": tmp_path / "answers.jsonl"} | {place: pipe}
+    with pytest.raises(InputError, match=rf"the {place} .*pipe\.jsonl' is a pipe or a device"):
+        answer(HEAD, files["input"], files["output"], force=True)
+    assert pipe.is_fifo()
+
+
+def test_an_input_that_is_a_folder_is_refused_by_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").mkdir()
+    with pytest.raises(InputError, match=r"the input .*texts\.jsonl' is a folder"):
+        answer(HEAD, tmp_path / "texts.jsonl", tmp_path / "answers.jsonl")
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["--input", "absent.jsonl", "--output", "a.jsonl"], 2, "there is no file"),

@@ -11,6 +11,7 @@ from distilforge.bulk.formats.lines import MOST_LINE_BYTES
 from distilforge.bulk.formats.parquet import GROUP_ROWS
 from distilforge.bulk.rows import UnreadableRow
 from distilforge.errors import InputError
+from distilforge.storage import StorageReadError
 
 TEXTS = ("the film", 'quotes " and, commas', "two\nlines", "", "日本語 🐶", "tab\tand \\n", " spaces ")
 
@@ -78,7 +79,7 @@ def test_json_lines_names_what_is_no_object() -> None:
     assert "not JSON: Expecting value" in reasons[0]
     assert "must be a JSON object, found [1]" in reasons[1]
     assert "'text' more than once" in reasons[2]
-    assert "can't decode byte 0xff" in reasons[3]
+    assert reasons[3] == "the line is not UTF-8: byte 0xff at 1; save the file as UTF-8"
 
 
 def test_a_huge_line_is_one_bad_row() -> None:
@@ -90,6 +91,62 @@ def test_a_huge_line_is_one_bad_row() -> None:
 def test_a_byte_order_mark_is_no_part_of_the_header() -> None:
     assert reading("csv", b"\xef\xbb\xbftext\na\n").columns == ("text",)
     assert list(reading("jsonl", b'\xef\xbb\xbf{"text": "a"}\n').rows) == [{"text": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem", "hint"),
+    [
+        (b"", "the CSV file is empty", "the first line has the names"),
+        (b"\n\n", "the first line of the CSV file is blank", "the first line has the names"),
+        (b"\xef\xbb\xbf", "the first line of the CSV file is blank", "the first line has the names"),
+        (b"text\ra\rb\r", "a carriage return (CR) stands alone in it", "lines that end in LF"),
+        (
+            b'"text\na\n',
+            "cannot be read: a quote is opened in it and not closed",
+            "the first line has the names",
+        ),
+        (b"text,n\xe9\na,1\n", "is not UTF-8 text: it has the byte 0xe9", "save the file as UTF-8"),
+        ("text\na\n".encode("utf-16"), "the file is UTF-16", "save the file as UTF-8"),
+        ("text\na\n".encode("utf-16-be"), "it has the byte 0x00", "save the file as UTF-8"),
+        (b"id;text\n1;a\n", "is one column, 'id;text'", "columns are separated by commas"),
+        (b"id\ttext\n1\ta\n", "is one column, 'id\\ttext'", "columns are separated by commas"),
+        (b"text,text\na,b\n", "must name every column once", "the first line has the names"),
+        (b"x" * (MOST_LINE_BYTES + 1), "cannot be read: the row has more than 16 MiB", "end in LF"),
+    ],
+)
+def test_a_csv_header_that_names_no_columns_is_refused(content: bytes, problem: str, hint: str) -> None:
+    with pytest.raises(InputError) as raised:
+        reading("csv", content)
+    assert problem in raised.value.message
+    assert hint in raised.value.hint
+
+
+def test_a_csv_column_may_have_a_semicolon() -> None:
+    assert list(reading("csv", b"a;b\n1\n", ("a;b",)).rows) == [{"a;b": "1"}]
+
+
+def test_a_csv_row_that_is_not_utf_8_says_so() -> None:
+    """Only the cells that are read count."""
+    rows = list(reading("csv", b"text,other\ncaf\xe9,1\nb,\xe9\n").rows)
+    bad = "the row is not UTF-8: the column 'text' has the byte 0xe9; save the file as UTF-8"
+    assert rows == [UnreadableRow(reason=bad), {"text": "b"}]
+
+
+def test_a_carriage_return_that_ends_no_line_is_named() -> None:
+    (first, second) = reading("csv", b"text\na\rb\nc\n").rows
+    assert isinstance(first, UnreadableRow)
+    assert first.reason.startswith("the row is not CSV: a carriage return (CR) stands alone in it")
+    assert second == {"text": "c"}
+    (only,) = reading("jsonl", b'{"text": "a"}\r{"text": "b"}\r').rows
+    assert isinstance(only, UnreadableRow)
+    assert only.reason.endswith("a carriage return (CR) stands alone in it; a line must end in LF or CR LF")
+    assert list(reading("jsonl", b'{"text":\r"a"}\r\n').rows) == [{"text": "a"}]
+
+
+def test_json_lines_in_utf_16_are_refused() -> None:
+    with pytest.raises(InputError, match="the file is UTF-16") as raised:
+        list(reading("jsonl", '{"text": "a"}\n'.encode("utf-16")).rows)
+    assert "UTF-8" in raised.value.hint
 
 
 def test_csv_names_rows_with_other_cells_than_the_header() -> None:
@@ -156,12 +213,6 @@ def test_a_json_line_with_very_many_values_is_a_bad_row() -> None:
     (row,) = reading("jsonl", b'{"text": [' + b"[]," * 100_000 + b"[]]}\n").rows
     assert isinstance(row, UnreadableRow)
     assert "more than 100,000 commas and brackets" in row.reason
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", b"text,text\na,b\n"])
-def test_a_csv_header_must_name_every_column_once(content: bytes) -> None:
-    with pytest.raises(InputError, match="header of the CSV file must name every column once"):
-        reading("csv", content)
 
 
 def test_parquet_reads_the_wanted_columns_only() -> None:
@@ -260,6 +311,30 @@ def test_a_text_that_parquet_repeats_is_one_text_in_memory() -> None:
 def test_what_is_not_parquet_is_refused(content: bytes) -> None:
     with pytest.raises(InputError, match="not a Parquet file"):
         reading("parquet", content)
+
+
+class _Lost(io.BytesIO):
+    """A file whose server fails once `after` bytes were read."""
+
+    def __init__(self, content: bytes, after: int) -> None:
+        super().__init__(content)
+        self._left = after
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise StorageReadError("the server is gone")
+        return content
+
+
+@pytest.mark.parametrize("share", [0.0, 0.9])
+def test_a_server_that_fails_does_not_make_a_parquet_file_another_kind_of_file(share: float) -> None:
+    """The error is the file's, whose credentials are taken out where it is opened."""
+    content = written("parquet", pyarrow.table({"text": [str(row) * 50 for row in range(10_000)]}))
+    lost = _Lost(content, int(len(content) * share))
+    with pytest.raises(StorageReadError, match="the server is gone"):
+        list(format_of("a.parquet").read(lost, len(content), ("text",)).rows)
 
 
 def test_a_parquet_file_that_is_damaged_names_the_row() -> None:
