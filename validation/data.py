@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from model_src import json_text
+from distilforge import json_text
+
 from validation import tasks
 from validation.errors import DataError
 from validation.tasks.base import Example, Task

@@ -256,6 +256,14 @@ def test_a_missing_field_is_named(tmp_path: Path) -> None:
         (b"\x1f\x8b\x08broken", "is damaged gzip"),
         (b'{"text": ' + b"[" * 100_000, ":1: not JSON that can be read: it is nested deeper than 64 levels"),
         (b'{"text": "a", "label": ' + b"1" * 5000 + b"}", ":1: not JSON that can be read"),
+        (
+            b'{"text": "a", "label": 1}\n{"text": "a", "text": "b", "label": 1}',
+            ":2: not JSON that can be read: an object has the name 'text' more than once",
+        ),
+        (
+            b'{"text": "a", "label": [{"x": 1, "x": 2}]}',
+            ":1: not JSON that can be read: an object has the name 'x'",
+        ),
         (b'{"text": "\\ud800", "label": 1}', ":1: not Unicode"),
         (b'{"text": "' + b"a" * (4 << 20) + b'"}', "a line may have at most 4194304"),
     ],
