@@ -336,6 +336,12 @@ def test_writing_and_reading_gives_the_same(folder: Path, tmp_path: Path) -> Non
         ({"vocab_size": 10**9}, "vocab_size must be at most 10000000, found 1000000000"),
         ({"id2label": None, "num_labels": 10**8}, "at most 100000 labels, found 100000000"),
         ({"id2label": {"0": "\ud800"}}, "must be Unicode text"),
+        ({"id2label": {"0": "a", "1": 7}}, "the labels of id2label must be text, found 7 for '1'"),
+        ({"id2label": {"0": None, "1": "b"}}, "the labels of id2label must be text, found None for '0'"),
+        (
+            {"id2label": {"0": ["a"], "1": "b"}},
+            "the labels of id2label must be text, found \\['a'\\] for '0'",
+        ),
         ({"dropout": 10**400}, "dropout must be at least 0 and below 1, found 1000"),
     ],
 )
