@@ -85,9 +85,9 @@ class DistilBertConfig:
             if getattr(self, name) > most:
                 raise ConfigurationError(f"{name} must be at most {most}, found {getattr(self, name)!r:.80}")
         for name in _PROBABILITIES:
-            if not 0 <= getattr(self, name) < 1:
+            if not 0 <= getattr(self, name) <= 1:
                 raise ConfigurationError(
-                    f"{name} must be at least 0 and below 1, found {getattr(self, name)!r:.80}"
+                    f"{name} must lie between 0 and 1, found {getattr(self, name)!r:.80}"
                 )
         if self.dim % self.n_heads:
             raise ConfigurationError(

@@ -46,6 +46,21 @@ def test_outputs_equal(
         assert (ours_one - theirs).abs().max().item() <= LIMITS[attention]
 
 
+@pytest.mark.parametrize("head", TRANSFORMERS_HEADS)
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_a_checkpoint_that_drops_everything_in_training_equals(
+    make_checkpoint: MakeCheckpoint, head: str, attention: str
+) -> None:
+    dropouts = dict.fromkeys(("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"), 1.0)
+    folder = make_checkpoint(head, tokenizer=False, **dropouts)
+    ours = load_checkpoint(folder, attention=attention).model
+    ids, mask = ragged_batch(head, ours.config.vocab_size)
+    with torch.no_grad():
+        expected = reference(folder, head, attention)(input_ids=ids, attention_mask=mask).to_tuple()
+        for ours_one, theirs in zip(ours(ids, mask), expected, strict=True):
+            assert (ours_one - theirs).abs().max().item() <= LIMITS[attention]
+
+
 @pytest.mark.parametrize("activation", ["gelu_new", "silu", "gelu_pytorch_tanh", "mish", "tanh", "swish"])
 def test_every_activation_equals(make_checkpoint: MakeCheckpoint, activation: str) -> None:
     folder = make_checkpoint("features", activation=activation, tokenizer=False)

@@ -327,7 +327,9 @@ def test_writing_and_reading_gives_the_same(folder: Path, tmp_path: Path) -> Non
         ({"activation": "geluu"}, "did you mean 'gelu'"),
         ({"n_heads": 5}, "dim 32 cannot be split evenly over 5"),
         ({"n_layers": 0}, "n_layers must be at least 1, found 0"),
-        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, found 1.0"),
+        ({"dropout": 1.5}, "dropout must lie between 0 and 1, found 1.5"),
+        ({"attention_dropout": -0.1}, "attention_dropout must lie between 0 and 1, found -0.1"),
+        ({"qa_dropout": float("nan")}, "qa_dropout must lie between 0 and 1, found nan"),
         ({"dim": "32"}, "dim must be a whole number, found '32'"),
         ({"pad_token_id": 9999}, "pad_token_id 9999"),
         ({"id2label": {"0": "a", "2": "b"}}, "without gaps"),
@@ -342,7 +344,7 @@ def test_writing_and_reading_gives_the_same(folder: Path, tmp_path: Path) -> Non
             {"id2label": {"0": ["a"], "1": "b"}},
             "the labels of id2label must be text, found \\['a'\\] for '0'",
         ),
-        ({"dropout": 10**400}, "dropout must be at least 0 and below 1, found 1000"),
+        ({"dropout": 10**400}, "dropout must lie between 0 and 1, found 1000"),
     ],
 )
 def test_configuration_that_cannot_be_computed(
