@@ -2,6 +2,7 @@
 
 PipelineError
 ├── UsageError    the command line or the recipe asks for something impossible
+│   └── OptionError    an option of a plan cannot have its value
 ├── MissingError  a package or a device that was asked for is not on this machine
 ├── StageError    a stage failed
 │   └── ContractError  a pass matched less often than it must
@@ -9,7 +10,7 @@ PipelineError
 """
 
 import errno
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
@@ -35,6 +36,34 @@ class PipelineError(Exception):
 
 class UsageError(PipelineError):
     """The command line or the recipe asks for something impossible."""
+
+
+class OptionError(UsageError):
+    """An option of a plan has a value that it cannot have here. The words call options as a file of plans does."""
+
+    def __init__(self, message: str, *, hint: str = "", **values: object) -> None:
+        """`message` and `hint` are templates: `{name}` stands for one of `values`, or else for the option `name`."""
+        self._templates = message, hint
+        self._values = values
+        plain, plain_hint = self._words({})
+        super().__init__(plain, hint=plain_hint)
+
+    def called(self, names: Mapping[str, str]) -> UsageError:
+        """The same error in words that call each option as `names` does, such as by its flag."""
+        message, hint = self._words(names)
+        return UsageError(message, hint=hint)
+
+    def _words(self, names: Mapping[str, str]) -> tuple[str, str]:
+        words = _Words({**names, **self._values})
+        message, hint = (template.format_map(words) for template in self._templates)
+        return message, hint
+
+
+class _Words(dict[str, object]):
+    """What the names in a template stand for; any other stands for itself."""
+
+    def __missing__(self, name: str) -> str:
+        return name
 
 
 class MissingError(PipelineError):

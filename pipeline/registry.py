@@ -61,8 +61,10 @@ class Registry(Generic[Entry]):
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> UsageError:
     """The error for a `name` that is not in `known`, with the nearest name as its hint."""
+    return UsageError(f"unknown {kind} {name!r}; known: {', '.join(known)}", hint=suggestion(name, known))
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """The question whether the one of `known` that is most like `name` was meant; empty where none is like it."""
     near = difflib.get_close_matches(name, known, n=1)
-    return UsageError(
-        f"unknown {kind} {name!r}; known: {', '.join(known)}",
-        hint=f"did you mean {near[0]!r}?" if near else "",
-    )
+    return f"did you mean {near[0]!r}?" if near else ""

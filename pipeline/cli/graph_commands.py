@@ -1,6 +1,7 @@
 """The commands that list passes and schemes, and that apply them to an ONNX file."""
 
 import json
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,8 @@ import typer
 from pipeline import targets
 from pipeline.cli import display, options
 from pipeline.cli.reporting import report_errors
+from pipeline.cli.signature import flag, with_options
+from pipeline.errors import OptionError
 from pipeline.packages import kinds
 from pipeline.passes import registry
 from pipeline.passes.base import Pass
@@ -29,36 +32,68 @@ SchemeName = Annotated[
     str, typer.Option(help="How the precision is written; `distilforge list schemes` prints all.")
 ]
 Tokenizer = Annotated[str, typer.Option(help="The checkpoint whose tokenizer reads the calibration data.")]
-Method = Annotated[
-    str, typer.Option(help=f"How ranges of activations are chosen: one of {', '.join(CALIBRATIONS)}.")
-]
-Smoothing = Annotated[float, typer.Option(help="How much of an outlier moves into the weights, from 0 to 1.")]
-Bits = Annotated[int, typer.Option(help="8, or 7 for CPUs whose 8-bit products saturate.")]
-Pairs = Annotated[
-    bool,
-    typer.Option(
-        "--exact-pairs", help="Bound pairs of weights, so that 8-bit products do not saturate anywhere."
-    ),
-]
-Products = Annotated[bool, typer.Option("--attention", help="Quantize the products of attention too.")]
-FirstPasses = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--pass",
-        metavar="NAME",
-        help="A pass to apply first. May be given several times.",
-        show_default=False,
-    ),
-]
-FinalPasses = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--final-pass",
-        metavar="NAME",
-        help="A pass to apply last. May be given several times.",
-        show_default=False,
-    ),
-]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanArguments:
+    """The options of `quantize` that are fields of a Plan, under their names there."""
+
+    calibration: Annotated[
+        str,
+        typer.Option(
+            "--method", help=f"How ranges of activations are chosen: one of {', '.join(CALIBRATIONS)}."
+        ),
+    ] = "minmax"
+    smoothing: Annotated[
+        float, typer.Option(help="How much of an outlier moves into the weights, from 0 to 1.")
+    ] = 0.0
+    weight_bits: Annotated[int, typer.Option(help="8, or 7 for CPUs whose 8-bit products saturate.")] = BITS
+    exact_pairs: Annotated[
+        bool,
+        typer.Option(
+            "--exact-pairs", help="Bound pairs of weights, so that 8-bit products do not saturate anywhere."
+        ),
+    ] = False
+    quantize_attention: Annotated[
+        bool, typer.Option("--attention", help="Quantize the products of attention too.")
+    ] = False
+    exclude: options.Exclude = None
+    passes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pass",
+            metavar="NAME",
+            help="A pass to apply first. May be given several times.",
+            show_default=False,
+        ),
+    ] = None
+    final_passes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--final-pass",
+            metavar="NAME",
+            help="A pass to apply last. May be given several times.",
+            show_default=False,
+        ),
+    ] = None
+
+    def plan(self, scheme: str) -> Plan:
+        """The plan with these options and `scheme`; OptionError for a value that no plan can have."""
+        return Plan(
+            passes=tuple(self.passes or ()),
+            scheme=scheme,
+            calibration=self.calibration,
+            smoothing=self.smoothing,
+            weight_bits=self.weight_bits,
+            exact_pairs=self.exact_pairs,
+            quantize_attention=self.quantize_attention,
+            exclude=tuple(self.exclude or ()),
+            final_passes=tuple(self.final_passes or ()),
+        )
+
+
+FLAGS = {entry.name: flag(PlanArguments, entry.name) for entry in fields(PlanArguments)}
+"""How the command line writes each option of a plan that it has."""
 
 
 class Kind(StrEnum):
@@ -107,44 +142,27 @@ def fuse(
         _show(single_graph.fuse(model, passes, output), as_json)
 
 
+@with_options
 def quantize(
     model: Model,
     scheme: SchemeName,
     checkpoint: Tokenizer,
     output: Output,
-    calibration: options.Calibration = None,
+    arguments: PlanArguments,
+    data: options.Calibration = None,
     head: options.Head = None,
-    method: Method = "minmax",
-    smoothing: Smoothing = 0.0,
-    weight_bits: Bits = BITS,
-    exact_pairs: Pairs = False,
-    attention: Products = False,
-    exclude: options.Exclude = None,
-    passes: FirstPasses = None,
-    final_passes: FinalPasses = None,
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Write an ONNX file in another precision, calibrated on real texts, and print what changed."""
     with report_errors(verbose):
-        plan = Plan(
-            passes=tuple(passes or ()),
-            scheme=scheme,
-            calibration=method,
-            smoothing=smoothing,
-            weight_bits=weight_bits,
-            exact_pairs=exact_pairs,
-            quantize_attention=attention,
-            exclude=tuple(exclude or ()),
-            final_passes=tuple(final_passes or ()),
-        )
-        schemes.find(scheme)
-        _show(
-            single_graph.quantize(
-                model, plan, checkpoint=checkpoint, head=head, data=calibration, output=output
-            ),
-            as_json,
-        )
+        try:
+            written = single_graph.quantize(
+                model, arguments.plan(scheme), checkpoint=checkpoint, head=head, data=data, output=output
+            )
+        except OptionError as error:
+            raise error.called(FLAGS) from error
+        _show(written, as_json)
 
 
 def _show(written: SingleStageResult, as_json: bool) -> None:

@@ -81,7 +81,8 @@ Data = Annotated[
     ),
 ]
 Calibration = Annotated[
-    Path | None, typer.Option(help="Calibration data, .jsonl or .jsonl.gz.", show_default=False)
+    Path | None,
+    typer.Option("--calibration", help="Calibration data, .jsonl or .jsonl.gz.", show_default=False),
 ]
 Exclude = Annotated[
     list[str] | None,

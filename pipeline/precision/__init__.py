@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from distilforge.manifest import PassRecord, Verdict
 
-from pipeline.errors import UsageError
+from pipeline.errors import OptionError
 from pipeline.registry import Registry
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def scheme(
 ) -> Callable[[SchemeFunction], SchemeFunction]:
     """Register the decorated function as the scheme `name`; the first line of its docstring is the summary.
 
-    A plan that sets an option in `refuses`, which are fields of Plan, ends in UsageError.
+    A plan that sets an option in `refuses`, which are fields of Plan, ends in OptionError.
     """
 
     def register(run: SchemeFunction) -> SchemeFunction:
@@ -115,12 +115,16 @@ def scheme(
 
 
 def _check_options(name: str, plan: "Plan", refuses: Sequence[str]) -> None:
-    """Raise UsageError for an option in `refuses` that `plan` sets."""
+    """Raise OptionError for an option in `refuses` that `plan` sets."""
     defaults = type(plan)()
     for option in refuses:
         given = getattr(plan, option)
         if given != getattr(defaults, option):
-            raise UsageError(
-                f"the scheme {name} does not take {option}, found {given!r}",
-                hint=f"leave {option} out, or choose a scheme that takes it: `distilforge list schemes`",
+            # A switch has no value on a command line
+            found = "" if isinstance(given, bool) else ", found {given!r}"
+            raise OptionError(
+                f"the scheme {{scheme}} does not take {{{option}}}{found}",
+                hint=f"leave {{{option}}} out, or choose a scheme that takes it: `distilforge list schemes`",
+                scheme=name,
+                given=given,
             )

@@ -25,9 +25,9 @@ from distilforge.manifest import Variant
 from distilforge.reader import MisfitError, Reader
 
 from pipeline import targets
-from pipeline.errors import UsageError
+from pipeline.errors import OptionError, UsageError
 from pipeline.recipe.toml_file import read_tables
-from pipeline.registry import unknown
+from pipeline.registry import suggestion, unknown
 
 CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")
 BITS = 8
@@ -77,21 +77,30 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.calibration not in CALIBRATIONS:
-            raise unknown("calibration", self.calibration, CALIBRATIONS)
+            raise OptionError(
+                "unknown {calibration} {found!r}; known: {known}",
+                hint=suggestion(self.calibration, CALIBRATIONS),
+                found=self.calibration,
+                known=", ".join(CALIBRATIONS),
+            )
         if self.weight_bits not in _WIDTHS:
-            raise UsageError(
-                f"weight_bits must be {' or '.join(map(str, _WIDTHS))}, found {self.weight_bits}"
+            raise OptionError(
+                "{weight_bits} must be {widths}, found {found}",
+                widths=" or ".join(map(str, _WIDTHS)),
+                found=self.weight_bits,
             )
         if self.exact_pairs and self.weight_bits != BITS:
-            raise UsageError(
-                f"exact_pairs bounds weights of {BITS} bits, found weight_bits {self.weight_bits}",
+            raise OptionError(
+                "{exact_pairs} bounds weights of {bits} bits, found {weight_bits} {found}",
+                bits=BITS,
+                found=self.weight_bits,
                 hint="leave one of them out: products of 7-bit weights are exact anyway",
             )
         if not 0 <= self.smoothing <= 1:
-            raise UsageError(f"smoothing must lie between 0 and 1, found {self.smoothing}")
+            raise OptionError("{smoothing} must lie between 0 and 1, found {found}", found=self.smoothing)
         if self.signed_activations and self.quantize_attention:
-            raise UsageError(
-                "quantize_attention makes queries and softmax unsigned, and signed_activations forbids it",
+            raise OptionError(
+                "{quantize_attention} makes queries and softmax unsigned, and {signed_activations} forbids it",
                 hint="leave one of them out",
             )
 

@@ -214,7 +214,7 @@ def test_quantize_has_options_for_all_of_a_plan(
                 "--weight-bits",
                 "4",
             ),
-            "weight_bits must be 7 or 8, found 4",
+            "--weight-bits must be 7 or 8, found 4",
         ),
     ],
 )

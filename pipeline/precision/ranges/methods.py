@@ -1,6 +1,6 @@
 """The range that a calibration method chooses from the statistics of an activation."""
 
-from pipeline.errors import UsageError
+from pipeline.errors import OptionError
 from pipeline.precision.numbers import e4m3
 from pipeline.precision.numbers.e4m3 import E4M3Range
 from pipeline.precision.numbers.integers import LARGEST, LEVELS, IntegerRange
@@ -42,9 +42,11 @@ def e4m3_range(statistics: Statistics, method: str) -> E4M3Range:
     Raises UsageError for another method, StageError where there is no value.
     """
     if method not in E4M3_METHODS:
-        raise UsageError(
-            f"fp8 does not take the calibration {method!r}",
-            hint=f"use one of {', '.join(E4M3_METHODS)}: the others assume steps of equal size",
+        raise OptionError(
+            "fp8 does not take {calibration} {method!r}",
+            hint="use one of {known}: the others assume steps of equal size",
+            method=method,
+            known=", ".join(E4M3_METHODS),
         )
     statistics.require_values()
     if method == "minmax":

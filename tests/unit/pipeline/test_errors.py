@@ -11,6 +11,7 @@ from pipeline.errors import (
     EXIT_CODES,
     WORST_FIRST,
     MissingError,
+    OptionError,
     PipelineError,
     StageError,
     UsageError,
@@ -26,6 +27,7 @@ from validation.errors import ArtifactError, DataError, GatesError
     ("error", "code"),
     [
         (UsageError("x"), 2),
+        (OptionError("x"), 2),
         (InputError("x"), 2),
         (DataError("x"), 2),
         (GatesError("x"), 2),
@@ -84,3 +86,12 @@ def test_a_file_that_this_user_may_not_use_is_named_with_a_hint(number: int) -> 
     assert "publish/demo.lock" in told
     assert "--artifacts" in told
     assert "--verbose" not in told
+
+
+def test_an_option_has_its_own_name_or_another_one_and_values_stay_as_they_are() -> None:
+    error = OptionError(
+        "{option} must be {known}, found {found}", hint="leave {option} out", known=1, found="{x}"
+    )
+    assert str(error) == "option must be 1, found {x}\n  hint: leave option out"
+    assert str(error.called({"option": "--flag"})) == "--flag must be 1, found {x}\n  hint: leave --flag out"
+    assert str(error.called({"found": "--found"})) == str(error)

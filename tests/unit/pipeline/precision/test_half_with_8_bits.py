@@ -127,7 +127,7 @@ def test_excluded_modules_are_fp16(scheme: str) -> None:
 
 
 def test_fp8_refuses_a_calibration_that_assumes_equal_steps() -> None:
-    with pytest.raises(UsageError, match="fp8 does not take the calibration 'entropy'"):
+    with pytest.raises(UsageError, match="fp8 does not take calibration 'entropy'"):
         quantize(exported(), FLOATS, calibration="entropy")
 
 

@@ -134,5 +134,5 @@ def test_an_unknown_method_is_an_error() -> None:
 
 @pytest.mark.parametrize("method", ["entropy", "percentile"])
 def test_e4m3_refuses_methods_that_assume_equal_steps(method: str) -> None:
-    with pytest.raises(UsageError, match=rf"fp8 does not take the calibration '{method}'\n.*minmax, mse"):
+    with pytest.raises(UsageError, match=rf"fp8 does not take calibration '{method}'\n.*minmax, mse"):
         e4m3_range(statistics(normal(3)), method)
