@@ -29,7 +29,10 @@ Passes = Annotated[
 ]
 Output = Annotated[Path, typer.Option(metavar="OUT.onnx", help="The file to write.")]
 SchemeName = Annotated[
-    str, typer.Option(help="How the precision is written; `distilforge list schemes` prints all.")
+    str,
+    typer.Option(
+        help="How the precision is written into the graph: a scheme that `distilforge list schemes` calls written."
+    ),
 ]
 Tokenizer = Annotated[str, typer.Option(help="The checkpoint whose tokenizer reads the calibration data.")]
 
@@ -117,8 +120,14 @@ def list_names(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> N
                 [(entry.name, _contract(entry), ", ".join(entry.after), entry.summary) for entry in passes],
             )
         elif kind is Kind.schemes:
-            rows = [(name, schemes.find(name).summary) for name in schemes.names()]
-            display.table(("scheme", "what it does"), rows)
+            known = [schemes.find(name) for name in schemes.names()]
+            display.table(
+                ("scheme", "precision", "what it does"),
+                [
+                    (entry.name, "set for the engine" if entry.by_engine else "written", entry.summary)
+                    for entry in known
+                ],
+            )
         elif kind is Kind.packages:
             packages = [kinds.find(name) for name in kinds.names()]
             display.table(

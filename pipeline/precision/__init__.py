@@ -83,6 +83,8 @@ class Scheme:
     """Changes the graph in place."""
     reads_evaluation: bool = False
     """Whether it proves bounds on the evaluation data."""
+    by_engine: bool = False
+    """Whether the graph stays in fp32, and the engine rounds while it runs because the plan's settings ask for it."""
 
 
 schemes: Registry[Scheme] = Registry("scheme", __name__)
@@ -94,11 +96,12 @@ PRODUCT_OPTIONS = ("calibration", "smoothing")
 
 
 def scheme(
-    name: str, *, reads_evaluation: bool = False, refuses: Sequence[str] = ()
+    name: str, *, reads_evaluation: bool = False, by_engine: bool = False, refuses: Sequence[str] = ()
 ) -> Callable[[SchemeFunction], SchemeFunction]:
     """Register the decorated function as the scheme `name`; the first line of its docstring is the summary.
 
-    A plan that sets an option in `refuses`, which are fields of Plan, ends in OptionError.
+    A plan that sets an option in `refuses`, which are fields of Plan, ends in OptionError. `reads_evaluation` and
+    `by_engine` are fields of `Scheme`.
     """
 
     def register(run: SchemeFunction) -> SchemeFunction:
@@ -108,7 +111,15 @@ def scheme(
             return run(graph, plan, calibration)
 
         summary = (run.__doc__ or "").strip().partition("\n")[0]
-        schemes.add(Scheme(name=name, summary=summary, run=checked, reads_evaluation=reads_evaluation))
+        schemes.add(
+            Scheme(
+                name=name,
+                summary=summary,
+                run=checked,
+                reads_evaluation=reads_evaluation,
+                by_engine=by_engine,
+            )
+        )
         return run
 
     return register

@@ -13,7 +13,7 @@ NAME = "bf16_by_engine"
 SETTING, ROUNDED = "INFERENCE_PRECISION_HINT", "bf16"
 
 
-@scheme(NAME, refuses=(*INTEGER_OPTIONS, *PRODUCT_OPTIONS))
+@scheme(NAME, by_engine=True, refuses=(*INTEGER_OPTIONS, *PRODUCT_OPTIONS))
 def bf16_by_engine(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """Matrix products in bfloat16, to which OpenVINO rounds when it loads the graph; the file stays in fp32.
 

@@ -10,10 +10,11 @@ from distilforge.manifest import PassRecord, Verdict
 
 from pipeline.errors import UsageError, in_stage
 from pipeline.passes import base, registry
-from pipeline.precision import lazy_calibration
+from pipeline.precision import lazy_calibration, schemes
 from pipeline.recipe import paths
 from pipeline.recipe.plan import Plan
 from pipeline.recipe.recipe import check_head
+from pipeline.registry import unknown
 from pipeline.stages.transform import transform
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ _QUANTIZED = frozenset(
     "DynamicQuantizeMatMul QLinearMatMul QGemm".split()
 )
 _START_FROM_FP32 = "give the fp32 graph: `distilforge export` writes one, and a release has onnx/model.onnx"
+_BUILD_BY_ENGINE = (
+    "build the variant: `distilforge build CHECKPOINT --variant openvino:bf16`; "
+    "`distilforge list schemes` shows which schemes are written"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,7 @@ def quantize(
     """
     if head is not None:
         check_head(head)
+    _check_scheme(plan.scheme)
     graph = _load(path, output)
     _check_fp32(graph, path)
     with in_stage("quantize"):
@@ -101,6 +107,19 @@ def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Batch
         return calibration.feeds(source.root, name, axes, data)
 
     return lazy_calibration(encoded)
+
+
+def _check_scheme(name: str) -> None:
+    """Raise UsageError for a scheme that does not exist, or that leaves the precision to the engine."""
+    known = {entry.name: entry for entry in map(schemes.find, schemes.names())}
+    if name not in known:
+        raise unknown("scheme", name, [entry.name for entry in known.values() if not entry.by_engine])
+    if known[name].by_engine:
+        raise UsageError(
+            f"the scheme {name} writes nothing into a graph: the engine rounds while it runs, because the settings of "
+            "a release's variant ask for it",
+            hint=_BUILD_BY_ENGINE,
+        )
 
 
 def _check_fp32(graph: "Graph", path: Path) -> None:

@@ -66,3 +66,14 @@ def test_an_error_while_calibrating_names_the_flag() -> None:
     with pytest.raises(OptionError) as caught:
         methods.e4m3_range(Statistics("x", histogram=True), "entropy")
     assert "fp8 does not take --method 'entropy'" in str(caught.value.called(FLAGS))
+
+
+def test_a_scheme_that_leaves_the_precision_to_the_engine_is_refused_and_not_offered(model: Path) -> None:
+    error = refusal(model, "--scheme", "bf16_by_engine")
+    assert "writes nothing into a graph: the engine rounds while it runs" in error
+    assert "--variant openvino:bf16" in error
+    assert "known: fp16, fp8_static_fp16, int8_dynamic" in refusal(model, "--scheme", "bf17")
+    listed = CliRunner().invoke(app, ["list", "schemes"]).stdout
+    rows = {line.split()[1]: line for line in listed.splitlines() if " written " in line}
+    assert {"fp16", "int8_static"} <= rows.keys()
+    assert "bf16_by_engine" not in rows
