@@ -1,11 +1,11 @@
 """The options of the building commands, each declared once, and the recipe that they give."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from distilforge.heads import heads
 
 from pipeline import targets
 from pipeline.cli import options
@@ -13,7 +13,6 @@ from pipeline.cli.signature import flag
 from pipeline.errors import UsageError
 from pipeline.recipe import paths
 from pipeline.recipe import toml as recipe_toml
-from pipeline.recipe.plan import PLAIN
 from pipeline.recipe.recipe import Recipe, VariantName
 from pipeline.release.signing import Signer
 from validation.gates import Latency
@@ -161,7 +160,7 @@ def recipe(source: str, arguments: BuildArguments) -> Recipe:
     values = _given(arguments)
     values["exclude"] = tuple(dict.fromkeys([*base.exclude, *(arguments.exclude or ())]))
     updated = recipe_toml.update(base, values)
-    _check_used(updated.variants, arguments)
+    _check_used(updated, arguments)
     return updated
 
 
@@ -173,8 +172,9 @@ def _given(arguments: object) -> dict[str, object]:
     return {name: value for name, value in nested.items() if value not in (None, [], {})}
 
 
-def _check_used(variants: Sequence[VariantName], arguments: BuildArguments) -> None:
-    """Raise UsageError for an option that was given and that none of `variants` uses."""
+def _check_used(updated: Recipe, arguments: BuildArguments) -> None:
+    """Raise UsageError for an option that was given and that no variant of the `updated` recipe uses."""
+    variants = updated.variants
     names = ", ".join(map(str, variants))
     compilers = targets.compilers()
     given = tuple(_given(arguments.engine))
@@ -184,12 +184,20 @@ def _check_used(variants: Sequence[VariantName], arguments: BuildArguments) -> N
             f"{flag(EngineArguments, given[0])} applies only to engines, and no variant is an engine: {names}",
             hint=f"add one, such as --variant {able[-1]}:fp16; targets that take it: {', '.join(able)}",
         )
-    if arguments.exclude and all(variant.precision == PLAIN for variant in variants):
+    if arguments.exclude and not any(_has_written_precision(updated, variant) for variant in variants):
         raise UsageError(
-            f"--exclude {arguments.exclude[0]} has no effect: "
-            f"every variant is in floating point already: {names}",
+            f"--exclude {arguments.exclude[0]} has no effect: the graph of every variant is in fp32: {names}",
             hint="add one of lower precision, such as --variant onnxruntime-cpu:int8",
         )
+
+
+def _has_written_precision(updated: Recipe, variant: VariantName) -> bool:
+    """Whether the graph of `variant` has another precision than fp32."""
+    from pipeline.precision import schemes  # the schemes' modules, which few commands need
+
+    # Where the head is not known yet, any head shows the kind of scheme
+    scheme = updated.plan(variant, updated.head or heads.names()[0]).scheme
+    return scheme != "" and not schemes.find(scheme).by_engine
 
 
 def _folder_name(source: str) -> str:

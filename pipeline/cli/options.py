@@ -89,8 +89,9 @@ Exclude = Annotated[
     typer.Option(
         "--exclude",
         metavar="MODULE",
-        help="A module that stays in floating point: its Hugging Face name, with * for anything. May be given "
-        "several times.",
+        help="A linear layer or an embedding table that keeps its precision, or an attention whose products are "
+        "quantized: its Hugging Face name, with * for anything. It stays in fp32, or in fp16 beside 8-bit products "
+        "if the rest is in fp16. May be given several times.",
         show_default=False,
     ),
 ]

@@ -67,7 +67,11 @@ class Plan:
     quantize_attention: bool = False
     """Whether the two products of attention are quantized too; needs unsigned activations."""
     exclude: tuple[str, ...] = ()
-    """Modules that stay in floating point: Hugging Face's names, with "*" for anything."""
+    """Modules that the scheme leaves out: Hugging Face's names, with "*" for anything.
+
+    They are linear layers and embedding tables, and attentions where `quantize_attention` is set. They compute in fp32,
+    or in fp16 in a graph of 8-bit products with fp16 around them.
+    """
     final_passes: tuple[str, ...] = ()
     """Passes that are applied last: names in pipeline.passes."""
     session: Mapping[str, str] = field(default_factory=dict)

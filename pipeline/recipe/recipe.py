@@ -70,7 +70,7 @@ class Recipe:
     evaluation: Path | None = None
     """Labelled data, .jsonl or .jsonl.gz; without it, only agreement with eager PyTorch is judged, on demo texts."""
     exclude: tuple[str, ...] = ()
-    """Modules that stay in floating point in every variant."""
+    """Modules that the scheme of every variant leaves out, as in `Plan.exclude`."""
     plans: Path | None = None
     """A file of plans that replaces the committed ones (pipeline.recipe.plan)."""
     engine: EngineOptions = field(default_factory=EngineOptions)

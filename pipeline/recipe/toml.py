@@ -7,7 +7,7 @@ variants = ["onnxruntime-cpu:fp32", "onnxruntime-cpu:int8"]
 optional = ["onnxruntime-cpu:int8"]         # withheld, and not a failure, where a check says no
 evaluation = "evaluation.jsonl.gz"
 calibration = "calibration.jsonl.gz"
-exclude = ["qa_outputs"]                    # modules that stay in floating point
+exclude = ["qa_outputs"]                    # modules that keep their precision
 plans = "tuned.toml"                        # written by `distilforge tune`; replaces the committed plans
 
 [spans]

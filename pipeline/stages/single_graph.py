@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,8 +81,11 @@ def quantize(
     _check_scheme(plan.scheme)
     graph = _load(path, output)
     _check_fp32(graph, path)
+    calibration = _calibration(checkpoint, head, data)
     with in_stage("quantize"):
-        transformed = transform(graph, plan, _calibration(checkpoint, head, data))
+        passes = transform(graph, Plan(passes=plan.passes), calibration)
+        _check_exclude(graph, plan)
+        transformed = passes.then(transform(graph, replace(plan, passes=()), calibration))
     return SingleStageResult(
         passes=transformed.passes,
         verdicts=transformed.verdicts,
@@ -120,6 +123,18 @@ def _check_scheme(name: str) -> None:
             "a release's variant ask for it",
             hint=_BUILD_BY_ENGINE,
         )
+
+
+def _check_exclude(graph: "Graph", plan: Plan) -> None:
+    """Raise UsageError where `plan` excludes what is no module of `graph`, or everything that its scheme changes."""
+    if not plan.exclude:
+        return
+    from pipeline.precision.attention import products
+    from pipeline.precision.layers import choose
+
+    attentions = products.find(graph, base.layers(graph)) if plan.quantize_attention else ()
+    modules = [*choose.modules(graph), *(attention.module for attention in attentions)]
+    choose.check_exclude(plan.exclude, modules)
 
 
 def _check_fp32(graph: "Graph", path: Path) -> None:

@@ -187,7 +187,7 @@ def test_files_that_may_not_grow(tiny: Recipe, tmp_path: Path) -> None:
         (["build", "x", "--bucket", "64"], "--bucket applies only to engines, and no variant is an engine"),
         (
             ["build", "x", "--exclude", "q_lin"],
-            "--exclude q_lin has no effect: every variant is in floating point",
+            "--exclude q_lin has no effect: the graph of every variant is in fp32",
         ),
         (["build", "x", "--gate", "maybe"], "'maybe' is not one of 'enforce'"),
         (["build"], "Missing argument"),

@@ -10,9 +10,10 @@ import onnx_ir
 from pipeline.errors import StageError
 from pipeline.graph.builder import constant, drop_if_unused
 from pipeline.graph.file import Graph
-from pipeline.graph.values import array_of, is_operator
+from pipeline.graph.values import array_of, is_operator, other_input, sole_reader
 from pipeline.precision.layers import linear as linear_layers
-from pipeline.precision.layers.choose import named
+from pipeline.precision.layers import tables as embedding_tables
+from pipeline.precision.layers.choose import modules, named
 
 LARGEST = 65504.0
 """The largest finite fp16 number."""
@@ -49,22 +50,32 @@ class Counts:
 def float32_nodes(
     graph: Graph, exclude: Sequence[str], session: Mapping[str, str] = MappingProxyType({})
 ) -> frozenset[onnx_ir.Node]:
-    """Nodes that stay in float32: those that sum many values, and the linear layers that `exclude` names.
+    """Nodes that stay in float32: those that sum many values, and those of the modules that `exclude` names.
 
     With STRICT_SUMS in `session`, the kernel of SkipLayerNormalization itself sums in float32, and needs no casts.
-    Raises UsageError where a pattern names no linear layer.
+    Raises UsageError where a pattern names no linear layer and no embedding table.
     """
-    linears = linear_layers.find(graph)
     operators = _FLOAT32_OPERATORS - (
         {"SkipLayerNormalization"} if session.get(STRICT_SUMS) == "1" else set()
     )
-    excluded = named(exclude, [linear.module for linear in linears])
+    excluded = named(exclude, modules(graph))
+    linears = [linear for linear in linear_layers.find(graph) if linear.module in excluded]
     return frozenset(
         [
             *(node for node in graph.graph if node.op_type in operators),
-            *(linear.node for linear in linears if linear.module in excluded),
+            *(node for linear in linears for node in (linear.node, *_bias_sum(linear.node))),
+            *(table.node for table in embedding_tables.find(graph) if table.module in excluded),
         ]
     )
+
+
+def _bias_sum(product: onnx_ir.Node) -> tuple[onnx_ir.Node, ...]:
+    """The node that adds a bias to a matrix product, if there is one."""
+    added = sole_reader(product.outputs[0])
+    if added is None or not is_operator(added, "Add"):
+        return ()
+    bias = other_input(added, product.outputs[0])
+    return (added,) if bias is not None and bias.is_initializer() else ()
 
 
 def half_activations(graph: Graph, float32_nodes: frozenset[onnx_ir.Node]) -> tuple[onnx_ir.Value, ...]:
@@ -134,7 +145,7 @@ class _Conversion:
             raise StageError(
                 "quantize",
                 f"{value.name} holds {largest}, and the largest fp16 number is {LARGEST:.0f}",
-                hint=f"keep its module in float32: exclude = ['{str(value.name).rpartition('.')[0]}']",
+                hint=f"keep its module in float32: exclude {str(value.name).rpartition('.')[0]!r}",
             )
         halves = array.astype(np.float16)
         self.weights += array.size

@@ -43,13 +43,18 @@ def choose(graph: Graph, exclude: Sequence[str], other_modules: Sequence[str] = 
     `exclude` may name `other_modules` too. Raises UsageError for a pattern that names nothing.
     """
     linears, tables = linear_layers.find(graph), embedding_tables.find(graph)
-    modules = [*(linear.module for linear in linears), *(table.module for table in tables), *other_modules]
-    excluded = named(exclude, modules)
+    excluded = named(exclude, [*modules(graph), *other_modules])
     return Selection(
         linears=tuple(linear for linear in linears if linear.module not in excluded),
         tables=tuple(table for table in tables if table.module not in excluded),
         excluded=excluded,
     )
+
+
+def modules(graph: Graph) -> tuple[str, ...]:
+    """The modules of `graph` that every scheme can leave out: its linear layers and embedding tables."""
+    linears, tables = linear_layers.find(graph), embedding_tables.find(graph)
+    return (*(linear.module for linear in linears), *(table.module for table in tables))
 
 
 def named(patterns: Iterable[str], modules: Sequence[str]) -> frozenset[str]:
@@ -72,7 +77,7 @@ def check_exclude(patterns: Sequence[str], modules: Sequence[str]) -> None:
     if len(named(patterns, modules)) == len(set(modules)):
         raise UsageError(
             f"excluding {', '.join(patterns)} leaves nothing to quantize",
-            hint="exclude fewer modules, or build fp16 or fp32",
+            hint="exclude fewer modules, or choose a precision of more bits",
         )
 
 
@@ -84,10 +89,10 @@ def _unknown(pattern: str, modules: Sequence[str]) -> UsageError:
         ".".join(["*", *names[start:]]) for names in parts for start in range(1, len(names))
     )
     near = difflib.get_close_matches(pattern, [*modules, *shortened], n=1)
-    return UsageError(
-        f"unknown module {pattern!r}; known: {', '.join(kinds)}",
-        hint=f"did you mean {near[0]!r}?" if near else "* stands for anything, as in '*.ffn.lin2'",
-    )
+    hint = f"did you mean {near[0]!r}?" if near else "* stands for anything, as in '*.ffn.lin2'"
+    if any(_matches(f"{pattern}.*", module) for module in modules):
+        hint = f"its modules are {f'{pattern}.*'!r}"
+    return UsageError(f"unknown module {pattern!r}; known: {', '.join(kinds)}", hint=hint)
 
 
 def _matches(pattern: str, module: str) -> bool:

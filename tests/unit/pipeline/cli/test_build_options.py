@@ -121,7 +121,11 @@ def test_a_checkpoint_gives_a_recipe_named_like_its_folder() -> None:
         ),
         (
             ["--variant", "tensorrt-rtx:fp32", "--exclude", "q_lin"],
-            "--exclude q_lin has no effect.*already: tensorrt-rtx:fp32\n  hint: ",
+            "--exclude q_lin has no effect.*in fp32: tensorrt-rtx:fp32\n  hint: ",
+        ),
+        (
+            ["--variant", "openvino:bf16", "--exclude", "q_lin"],
+            "--exclude q_lin has no effect.*in fp32: openvino:bf16\n  hint: ",
         ),
     ],
 )

@@ -77,3 +77,19 @@ def test_a_scheme_that_leaves_the_precision_to_the_engine_is_refused_and_not_off
     rows = {line.split()[1]: line for line in listed.splitlines() if " written " in line}
     assert {"fp16", "int8_static"} <= rows.keys()
     assert "bf16_by_engine" not in rows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--scheme", "int8_static"), "excluding embeddings*, *lin*, *classifier leaves nothing to quantize"),
+        (("--scheme", "fp16"), "excluding embeddings*, *lin*, *classifier leaves nothing to quantize"),
+        (("--scheme", "int8_static", "--exclude", "*.attention"), "unknown module '*.attention'; known: "),
+        (("--scheme", "fp16", "--exclude", "*.attention"), "hint: its modules are '*.attention.*'"),
+    ],
+)
+def test_an_exclude_without_an_effect_is_refused_by_every_scheme(
+    arguments: tuple[str, ...], message: str, model: Path
+) -> None:
+    everything = [part for name in ("embeddings*", "*lin*", "*classifier") for part in ("--exclude", name)]
+    assert message in refusal(model, *arguments, *everything)

@@ -121,7 +121,7 @@ def test_the_evaluation_data_are_checked_too() -> None:
 
 
 def test_a_weight_beyond_the_range_is_named_with_a_way_out() -> None:
-    with pytest.raises(StageError, match=r"(?s)pre_classifier.weight holds .*exclude = \['pre_classifier'\]"):
+    with pytest.raises(StageError, match=r"(?s)pre_classifier.weight holds .*exclude 'pre_classifier'"):
         quantize(scaled("pre_classifier.weight", 1e6), FP16)
     quantize(scaled("pre_classifier.weight", 1e6), FP16, exclude=("pre_classifier",))
 
@@ -134,6 +134,25 @@ def test_an_exclude_that_names_nothing_is_an_error() -> None:
 def test_an_excluded_layer_computes_in_float32() -> None:
     node = node_named(quantized(FP16, exclude=("classifier",)).graph, "classifier/Gemm")
     assert {value.dtype for value in (*node.inputs, *node.outputs)} == {FLOAT}
+
+
+def test_the_bias_of_an_excluded_layer_is_added_in_float32() -> None:
+    excluded = quantized(FP16, exclude=("*.ffn.lin2",)).graph
+    node = node_named(excluded, "distilbert.transformer.layer.1.ffn.lin2/Add")
+    assert {value.dtype for value in (*node.inputs, *node.outputs)} == {FLOAT}
+    quantize(scaled("distilbert.transformer.layer.1.ffn.lin2.bias", 1e6), FP16, exclude=("*.ffn.lin2",))
+
+
+@pytest.mark.parametrize("head", ["sequence_classification", TIED])
+def test_an_excluded_table_stays_in_float32(head: str) -> None:
+    after = quantized(FP16, head, exclude=("embeddings.*",)).graph
+    check(after)
+    tables = [node for node in after.graph if node.op_type == "Gather" and "embeddings" in str(node.name)]
+    assert len(tables) == 2
+    assert {node.outputs[0].dtype for node in tables} == {FLOAT}
+    inputs = feeds(head, 3, 9, seed=4)
+    for actual, expected in zip(answer(after, inputs), answer(exported(head), inputs), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=0.02)
 
 
 def test_weights_that_become_zero_are_counted() -> None:

@@ -44,6 +44,7 @@ def test_several_patterns_name_all_of_theirs() -> None:
         ("clasifier", "did you mean 'classifier'"),
         ("*.ffn.lin", r"did you mean '\*.ffn.lin1'"),
         ("zzz", r"\* stands for anything"),
+        ("transformer.layer.0.attention", r"its modules are 'transformer.layer.0.attention.\*'"),
     ],
 )
 def test_a_pattern_that_names_nothing_is_an_error_with_a_hint(pattern: str, hint: str) -> None:
