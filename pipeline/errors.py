@@ -10,6 +10,7 @@ PipelineError
 """
 
 import errno
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -82,21 +83,41 @@ class StageError(PipelineError):
         return f"stage {self.stage} failed"
 
 
+# How a refusal names a pass that makes what it looks for
+_BEFORE = re.compile(r"\bapply (\w+) before\b")
+
+
 class ContractError(StageError):
     """The pass `name` made fewer rewrites than it must, so that the graph is not one that it was written for."""
 
-    def __init__(self, name: str, rewrites: int, expected: int, refusals: Sequence[str]) -> None:
-        """`refusals` are the reasons for which the pass left similar operators as they are."""
+    def __init__(
+        self, name: str, rewrites: int, expected: int, refusals: Sequence[str], *, hint: str = ""
+    ) -> None:
+        """`refusals` are the reasons for which the pass left similar operators as they are.
+
+        Without `hint`, the error names the passes that a refusal asks for, in the words "apply NAME before", or else
+        suspects the exporter.
+        """
         reason = "; ".join(dict.fromkeys(refusals)) or "nothing looked like its pattern"
-        super().__init__(
-            "fuse",
-            f"{name} matched {rewrites} times, must match at least {expected} times: {reason}",
-            hint=f"if the exporter writes other operators now, the pass {name} needs another pattern; "
-            "`distilforge list passes` prints all passes",
-        )
         self.name = name
         self.rewrites = rewrites
         self.expected = expected
+        self.refusals = tuple(refusals)
+        self.before = tuple(dict.fromkeys(_BEFORE.findall(reason)))
+        """The passes that must be applied before this one."""
+        if self.before:
+            hint = f"name {', '.join(self.before)} too: among the passes of the plan, or with --pass"
+        super().__init__(
+            "fuse",
+            f"{name} matched {rewrites} times, must match at least {expected} times: {reason}",
+            hint=hint
+            or f"if the exporter writes other operators now, the pass {name} needs another pattern; "
+            "`distilforge list passes` prints all passes",
+        )
+
+    def hinting(self, hint: str) -> "ContractError":
+        """The same error with `hint`, unless it names passes that must be applied before."""
+        return ContractError(self.name, self.rewrites, self.expected, self.refusals, hint=hint)
 
 
 class GateError(PipelineError):

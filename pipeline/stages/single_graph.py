@@ -2,13 +2,14 @@
 
 import os
 import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distilforge.manifest import PassRecord, Verdict
 
-from pipeline.errors import UsageError, in_stage
+from pipeline.errors import ContractError, UsageError, in_stage
 from pipeline.passes import base, registry
 from pipeline.precision import lazy_calibration, schemes
 from pipeline.recipe import paths
@@ -18,7 +19,9 @@ from pipeline.registry import unknown
 from pipeline.stages.transform import transform
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from onnx_ir import Node
 
     from pipeline.graph.file import Graph
     from pipeline.precision import Batches
@@ -32,6 +35,7 @@ _BUILD_BY_ENGINE = (
     "build the variant: `distilforge build CHECKPOINT --variant openvino:bf16`; "
     "`distilforge list schemes` shows which schemes are written"
 )
+_START_FROM_EXPORT = "give the graph that `distilforge export` writes, and all passes in one command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,7 @@ def fuse(path: Path, names: "Sequence[str]", output: Path) -> SingleStageResult:
     """
     chosen = [registry.find(name) for name in dict.fromkeys(names)]
     graph = _load(path, output)
-    with in_stage("fuse"):
+    with in_stage("fuse"), _hints_about_the_file(graph):
         records = base.apply(graph, chosen)
     return SingleStageResult(passes=records, files=_save(graph, output))
 
@@ -82,7 +86,7 @@ def quantize(
     graph = _load(path, output)
     _check_fp32(graph, path)
     calibration = _calibration(checkpoint, head, data)
-    with in_stage("quantize"):
+    with in_stage("quantize"), _hints_about_the_file(graph):
         passes = transform(graph, Plan(passes=plan.passes), calibration)
         _check_exclude(graph, plan)
         transformed = passes.then(transform(graph, replace(plan, passes=()), calibration))
@@ -110,6 +114,29 @@ def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Batch
         return calibration.feeds(source.root, name, axes, data)
 
     return lazy_calibration(encoded)
+
+
+@contextmanager
+def _hints_about_the_file(graph: "Graph") -> "Iterator[None]":
+    """Let a ContractError hint at what is wrong with the file: passes are written for what our exporter writes."""
+    fused = sorted({node.op_type for node in graph.graph.all_nodes() if _is_fused(node)})
+    try:
+        yield
+    except ContractError as error:
+        if fused:
+            reason = f"the graph was fused before: it has {', '.join(fused)}"
+        elif error.rewrites or error.refusals:
+            reason = "another tool wrote the graph, or a pass changed it before"
+        else:
+            reason = (
+                f"{error.name}, or a pass that rewrites the same operators, was applied to the graph before"
+            )
+        raise error.hinting(f"{reason}; {_START_FROM_EXPORT}") from error
+
+
+def _is_fused(node: "Node") -> bool:
+    """Whether `node` is one that a pass wrote: of another domain than ONNX's, or ONNX's own Attention."""
+    return node.domain not in ("", "ai.onnx") or node.op_type == "Attention"
 
 
 def _check_scheme(name: str) -> None:

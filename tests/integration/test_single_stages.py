@@ -50,6 +50,7 @@ def test_fuse_names_the_pass_that_no_longer_matches(exported: Path, tmp_path: Pa
     run("fuse", exported, "--pass", "attention_mha", "--output", fused)
     error = run("fuse", fused, "--pass", "attention_mha", "--output", again, code=5)
     assert "attention_mha matched 0 times, must match at least 1 times" in error
+    assert "hint: the graph was fused before: it has MultiHeadAttention" in error
     assert not again.exists()
 
 

@@ -1,4 +1,4 @@
-"""A graph of a stranger must not bring a private file into the output."""
+"""A graph of a stranger must not bring a private file into the output, and a pass that finds nothing says why."""
 
 from pathlib import Path
 
@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.errors import UsageError
+from pipeline.errors import ContractError, UsageError
+from pipeline.graph import file as graph_file
+from pipeline.recipe.plan import Plan
 from pipeline.stages import single_graph
+from tests.graphs import exported, torchscript
 
 
 def write(folder: Path, location: str, *, in_node: bool) -> Path:
@@ -43,3 +46,54 @@ def test_weights_that_are_not_beside_the_graph(
     with pytest.raises(UsageError, match=rf"keeps weights in '{location}', {problem}"):
         single_graph.fuse(path, ("constants",), tmp_path / "output.onnx")
     assert not (tmp_path / "output.onnx").exists()
+
+
+def exported_file(folder: Path) -> Path:
+    graph_file.save(exported(), folder / "model.onnx")
+    return folder / "model.onnx"
+
+
+def contract(path: Path, *names: str) -> str:
+    """The hint of fusing `path`, which must break the contract of a pass."""
+    with pytest.raises(ContractError) as caught:
+        single_graph.fuse(path, names, path.with_name("again.onnx"))
+    assert "exporter writes other operators" not in caught.value.hint
+    return caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        (
+            "attention_mha",
+            "the graph was fused before: it has MultiHeadAttention; give the graph that `distilforge",
+        ),
+        ("attention_onnx", "the graph was fused before: it has Attention; give"),
+        (
+            "attention_scale",
+            "attention_scale, or a pass that rewrites the same operators, was applied to the graph",
+        ),
+    ],
+)
+def test_a_pass_that_was_applied_before_is_the_hint(name: str, hint: str, tmp_path: Path) -> None:
+    fused = tmp_path / "fused.onnx"
+    single_graph.fuse(exported_file(tmp_path), [name], fused)
+    assert hint in contract(fused, name)
+
+
+def test_a_pass_that_another_one_needs_is_the_hint(tmp_path: Path) -> None:
+    path = exported_file(tmp_path)
+    assert (
+        contract(path, "single_query") == "name first_token too: among the passes of the plan, or with --pass"
+    )
+    plan = Plan(scheme="int8_static", quantize_attention=True)
+    with pytest.raises(ContractError) as caught:
+        single_graph.quantize(
+            path, plan, checkpoint="absent", head=None, data=None, output=tmp_path / "o.onnx"
+        )
+    assert caught.value.hint == "name attention_scale too: among the passes of the plan, or with --pass"
+
+
+def test_a_graph_of_another_tool_is_the_hint(tmp_path: Path) -> None:
+    graph_file.save(torchscript(), tmp_path / "model.onnx")
+    assert "another tool wrote the graph" in contract(tmp_path / "model.onnx", "attention_mha")
