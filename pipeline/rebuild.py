@@ -14,7 +14,7 @@ from pipeline.build import build
 from pipeline.errors import StageError, UsageError
 from pipeline.recipe.recipe import Recipe
 from pipeline.release import assemble
-from pipeline.stages import load
+from pipeline.stages import load, origin
 from pipeline.store import versions
 from pipeline.store.work import ProgressListener
 
@@ -95,13 +95,8 @@ def judge(result: Rebuild) -> None:
 
 def _check_digests(published: Manifest, recipe: Recipe) -> None:
     provenance = published.provenance
-    checkpoint, digest = load.load(recipe).digest, recipe.digest
-    if checkpoint != provenance.checkpoint_sha256:
-        raise UsageError(
-            f"{recipe.checkpoint} is not the checkpoint of {published.name} {published.version}: its digest should be "
-            f"{provenance.checkpoint_sha256}, found {checkpoint}",
-            hint="give the checkpoint as it was when the release was built: --checkpoint",
-        )
+    origin.check_release(recipe.checkpoint, load.load(recipe), published)
+    digest = recipe.digest
     if digest != provenance.recipe_sha256:
         raise UsageError(
             f"this is not the recipe of {published.name} {published.version}: its digest should be "

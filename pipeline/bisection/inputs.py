@@ -13,6 +13,7 @@ from pipeline.graph.file import Graph
 from pipeline.graph.file import load as load_graph
 from pipeline.passes import base, registry
 from pipeline.precision.bf16_by_engine import ROUNDED, SETTING
+from pipeline.stages import load, origin
 from validation import tasks
 from validation.answers.accuracy import Evaluation
 from validation.data import demo_texts, read
@@ -72,12 +73,16 @@ def choose(manifest: Manifest, name: str | None, checkpoint: Path | None) -> Var
 def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen: Variant) -> Graph:
     """The graph in float that `chosen` is compared with: an export of `checkpoint`, or else the fp32 variant.
 
-    Raises UsageError where there is neither, or where modules end in other shapes in every fp32 variant.
+    Raises UsageError where there is neither, where modules end in other shapes in every fp32 variant, or where
+    `checkpoint` is not the one that the release was built from.
     """
     if checkpoint is not None:
+        from model_src import folder as checkpoint_folder
         from model_src.checkpoint import load_checkpoint
         from pipeline.graph.exporter import export
 
+        source = load.source(checkpoint_folder.find(checkpoint, head=manifest.head))
+        origin.check_release(checkpoint, source, manifest)
         loaded = load_checkpoint(checkpoint, head=manifest.head, attention="eager")
         exported = export(loaded.model, manifest.spans)
         shaping = [record.name for record in chosen.passes if record.name in (*SHAPING, _SCALING)]

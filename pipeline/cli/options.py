@@ -127,6 +127,8 @@ OneVariant = Annotated[
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
-        help="Compare with a new export of this checkpoint, not with the release's fp32.", show_default=False
+        help="Compare with a new export of this checkpoint, not with the release's fp32. It must be the one that the "
+        "release was built from.",
+        show_default=False,
     ),
 ]

@@ -30,7 +30,11 @@ class Source:
 
 def load(recipe: Recipe) -> Source:
     """The recipe's checkpoint with the digests of its files; CheckpointError if one is missing or cannot be read."""
-    checkpoint = checkpoint_folder.find(recipe.checkpoint, head=recipe.head)
+    return source(checkpoint_folder.find(recipe.checkpoint, head=recipe.head))
+
+
+def source(checkpoint: CheckpointFolder) -> Source:
+    """`checkpoint` with the digests of its files; CheckpointError if one cannot be read."""
 
     def file_digests(paths: Sequence[Path]) -> dict[str, str]:
         return {path.name: _digest(path) for path in paths}

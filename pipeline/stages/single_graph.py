@@ -16,6 +16,7 @@ from pipeline.recipe import paths
 from pipeline.recipe.plan import Plan
 from pipeline.recipe.recipe import check_head
 from pipeline.registry import unknown
+from pipeline.stages import origin
 from pipeline.stages.transform import transform
 
 if TYPE_CHECKING:
@@ -78,13 +79,15 @@ def quantize(
     """Apply the passes and the scheme of `plan` to the graph in `path`, and write it to `output`.
 
     The scheme is calibrated on `data`, or on the demo's texts, encoded by the tokenizer of `checkpoint`. Raises the
-    errors of `fuse` and of pipeline.stages.transform, and those of model_src for the checkpoint.
+    errors of `fuse` and of pipeline.stages.transform, those of model_src for the checkpoint, and UsageError where the
+    graph is known to come from another one.
     """
     if head is not None:
         check_head(head)
     _check_scheme(plan.scheme)
     graph = _load(path, output)
     _check_fp32(graph, path)
+    origin.check_graph(checkpoint, path)
     calibration = _calibration(checkpoint, head, data)
     with in_stage("quantize"), _hints_about_the_file(graph):
         passes = transform(graph, Plan(passes=plan.passes), calibration)

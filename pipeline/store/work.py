@@ -212,6 +212,15 @@ def _write(final: Path, name: str, inputs: Mapping[str, object], make: Callable[
     return digests.of_records(records)
 
 
+def inputs_of(path: Path) -> Mapping[str, object]:
+    """The inputs of the stage that wrote the file `path` into its folder; empty if no stage's record lists it."""
+    record = path.resolve().parent.parent / RECORD
+    if path.name not in (_read(record) or {}):
+        return {}
+    inputs = json.loads(record.read_text(encoding="utf-8")).get("inputs")
+    return inputs if isinstance(inputs, dict) else {}
+
+
 def _read(path: Path) -> dict[str, FileRecord] | None:
     """The files in the record `path`; None if the record is missing or damaged."""
     try:

@@ -1,6 +1,7 @@
 """`distilforge fuse`, `quantize` and `list` as scripts use them, and builds with --plans and --exclude."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -82,6 +83,26 @@ def test_quantize_refuses_a_quantized_graph(
         assert "already" in error
         assert "give the fp32 graph" in error
         assert not twice.exists()
+
+
+def test_quantize_refuses_another_checkpoint_where_the_graph_says_its_own(
+    exported: Path, release_of: ReleaseOf, tmp_path: Path
+) -> None:
+    release = release_of(HEAD)
+    other = shutil.copytree(release.checkpoint, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"dropout": 0.3}))
+    given = ("--scheme", "int8_dynamic", "--output", tmp_path / "o.onnx", "--checkpoint")
+    error = run("quantize", exported, *given, other, code=2)
+    assert f"{other} is not the checkpoint that {exported} was exported from: config.json differ" in error
+    own = release.folder / "onnx" / "model.onnx"
+    error = run("quantize", own, *given, other, code=2)
+    assert f"{other} is not the checkpoint of {read_manifest(release.folder).name} " in error
+    run("quantize", exported, *given, release.checkpoint)
+    # A copy alone does not say where it comes from
+    copy = tmp_path / "model.onnx"
+    run("fuse", exported, "--pass", "constants", "--output", copy)
+    run("quantize", copy, *given, other)
 
 
 def test_files_that_cannot_be_read_or_written_are_named(exported: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "stages": {"engines", "graph", "passes", "precision", "recipe", "release", "store", "targets"},
         "packages": {"graph", "store"},
         "remote": {"store"},
-        "bisection": {"graph", "passes", "precision", "store"},
+        "bisection": {"graph", "passes", "precision", "stages", "store"},
         "build": {"graph", "recipe", "release", "stages", "store", "targets"},
         "rebuild": {"build", "recipe", "release", "stages", "store"},
         "tuning": {"graph", "passes", "precision", "recipe", "release", "stages", "store", "targets"},

@@ -15,11 +15,12 @@ from distilforge.manifest import Variant
 from onnxruntime.quantization import quantize_dynamic
 from safetensors.numpy import load_file, save_file
 
+from model_src import folder as checkpoint_folder
 from model_src.checkpoint import load_checkpoint
 from pipeline.bisection.bisect import bisect
 from pipeline.bisection.result import Bisection
 from pipeline.bisection.show import COLUMNS, rows, summary
-from pipeline.errors import StageError
+from pipeline.errors import StageError, UsageError
 from pipeline.graph import file as graphs
 from pipeline.graph.builder import constant, insert
 from pipeline.graph.file import Graph
@@ -27,6 +28,7 @@ from pipeline.passes import registry
 from pipeline.passes.base import apply
 from pipeline.precision import schemes
 from pipeline.recipe.plan import Plan
+from pipeline.stages import load
 from tests.exports import export
 from tests.runtime_release import (
     GRAPH,
@@ -209,6 +211,15 @@ def add_variant(folder: Path, file: str, precision: str = "int8") -> None:
     )
 
 
+def record_checkpoint(folder: Path, checkpoint: Path) -> None:
+    """Let the manifest of the release in `folder` name `checkpoint`, as that of a build does."""
+    manifest = read_manifest(folder)
+    digest = load.source(checkpoint_folder.find(checkpoint, head=manifest.head)).digest
+    write_manifest(
+        folder, replace(manifest, provenance=replace(manifest.provenance, checkpoint_sha256=digest))
+    )
+
+
 def costliest(bisection: Bisection) -> str:
     return bisection.modules[0].name
 
@@ -291,9 +302,23 @@ def test_a_fresh_export_is_given_the_shapes_of_the_variant(
     manifest = read_manifest(release)
     fused = replace(manifest.variants[-1], passes=passes)
     write_manifest(release, replace(manifest, variants=(*manifest.variants[:-1], fused)))
+    record_checkpoint(release, checkpoint)
     bisection = bisect(release, checkpoint=checkpoint, data=data)
     assert [module.name for module in bisection.modules] == [LIN2]
     assert not bisection.modules[0].swallowed
+
+
+def test_another_checkpoint_than_the_releases_is_refused(
+    release: Path, checkpoint: Path, data: Path, tmp_path: Path
+) -> None:
+    record_checkpoint(release, checkpoint)
+    other = Path(shutil.copytree(checkpoint, tmp_path / "other"))
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"dropout": 0.3}))
+    with pytest.raises(
+        UsageError, match=r"other is not the checkpoint of .*: its digest should be [0-9a-f]{64}"
+    ):
+        bisect(release, variant="onnxruntime-cpu:fp32", checkpoint=other, data=data)
 
 
 def test_values_that_mean_something_else_are_not_exchanged(release: Path, data: Path) -> None:
