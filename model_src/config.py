@@ -225,14 +225,14 @@ def _labels(values: Mapping[str, object]) -> tuple[str, ...]:
     if not isinstance(named, dict):
         raise ConfigurationError(f"id2label must be an object, found {named!r:.80}")
     for index, label in named.items():
-        # transformers keeps any value, but a release's labels are texts
-        if not isinstance(label, str):
+        # transformers keeps any value. Whole numbers are common, and a release has their digits
+        if not isinstance(label, str) and type(label) is not int:
             raise ConfigurationError(
-                f"the labels of id2label must be text, found {label!r:.80} for {index!r:.80}",
+                f"the labels of id2label must be text or whole numbers, found {label!r:.80} for {index!r:.80}",
                 hint="write the name of the class in quotes in config.json",
             )
     try:
-        by_id = {int(index): label for index, label in named.items()}
+        by_id = {int(index): str(label) for index, label in named.items()}
     except ValueError as cause:
         raise ConfigurationError(
             f"the keys of id2label must be whole numbers, found {list(named)!r:.80}"

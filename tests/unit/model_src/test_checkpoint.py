@@ -226,6 +226,11 @@ def test_the_other_names_of_sizes_count_as_in_transformers() -> None:
     assert DistilBertConfig.from_hugging_face(values).n_heads == oracle.n_heads == 8
 
 
+def test_labels_that_are_numbers_are_their_digits() -> None:
+    values = {"model_type": "distilbert", "id2label": {"0": "one", "1": 2}}
+    assert DistilBertConfig.from_hugging_face(values).labels == ("one", "2")
+
+
 def test_a_configuration_without_model_type_is_read(folder: Path) -> None:
     values = read_config(folder)
     del values["model_type"]
@@ -338,11 +343,14 @@ def test_writing_and_reading_gives_the_same(folder: Path, tmp_path: Path) -> Non
         ({"vocab_size": 10**9}, "vocab_size must be at most 10000000, found 1000000000"),
         ({"id2label": None, "num_labels": 10**8}, "at most 100000 labels, found 100000000"),
         ({"id2label": {"0": "\ud800"}}, "must be Unicode text"),
-        ({"id2label": {"0": "a", "1": 7}}, "the labels of id2label must be text, found 7 for '1'"),
-        ({"id2label": {"0": None, "1": "b"}}, "the labels of id2label must be text, found None for '0'"),
         (
-            {"id2label": {"0": ["a"], "1": "b"}},
-            "the labels of id2label must be text, found \\['a'\\] for '0'",
+            {"id2label": {"0": "a", "1": True}},
+            "labels of id2label must be text or whole numbers, found True for '1'",
+        ),
+        ({"id2label": {"0": None}}, "labels of id2label must be text or whole numbers, found None for '0'"),
+        (
+            {"id2label": {"0": ["a"]}},
+            "labels of id2label must be text or whole numbers, found \\['a'\\] for '0'",
         ),
         ({"dropout": 10**400}, "dropout must lie between 0 and 1, found 1000"),
     ],
