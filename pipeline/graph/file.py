@@ -10,7 +10,7 @@ from distilforge.manifest import Tensor
 from onnx_ir.passes.common import CheckerPass
 
 from pipeline.errors import UsageError
-from pipeline.graph import external_data, onnx_writer
+from pipeline.graph import external_data, inline_data, onnx_writer
 
 Graph = onnx_ir.Model
 
@@ -40,8 +40,8 @@ def save(
 def load(path: Path) -> Graph:
     """The graph in the file `path`; external data, if there is any, is read when it is used.
 
-    Raises UsageError where a field of the file has an impossible value, its functions cannot be expanded, or a file of
-    external data is absent or incomplete.
+    Raises UsageError where a field of the file has an impossible value, its functions cannot be expanded, a weight does
+    not fit its shape, or a file of external data is absent or incomplete.
     """
     try:
         graph = onnx_ir.load(path)
@@ -59,6 +59,7 @@ def load(path: Path) -> Graph:
         raise UsageError(
             f"{path} is not usable: {cause}", hint="export it again without functions"
         ) from cause
+    inline_data.check(inline_data.tensors(graph), path)
     external_data.check(graph, path)
     return graph
 

@@ -18,11 +18,12 @@ from pipeline.engines.preflight.inspection import (
     Problem,
     graphs,
     inspect_model,
+    tensors,
     type_name,
 )
 from pipeline.engines.preflight.parser_reply import ParserReply, ask
 from pipeline.errors import StageError, UsageError
-from pipeline.graph import external_data
+from pipeline.graph import external_data, inline_data
 from pipeline.graph.external_data import StoredWeight
 
 _ORDER: tuple[Kind, ...] = ("refused", "wrong", "note")
@@ -133,6 +134,7 @@ def _read(path: Path) -> onnx.ModelProto:
         raise UsageError(
             f"{path} is not usable: {cause}", hint="export it again without functions"
         ) from cause
+    inline_data.check(tensors(model), path)
     return model
 
 

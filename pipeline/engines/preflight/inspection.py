@@ -139,6 +139,17 @@ def graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
                 pending.append(branch)
 
 
+def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """The weights and constants of the model, in every graph and function."""
+    for graph in graphs(model):
+        yield from graph.initializer
+    for _, node in _nodes(model):
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                yield attribute.t
+            yield from attribute.tensors
+
+
 def _branches(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:

@@ -1,0 +1,73 @@
+"""Weights inside an ONNX file: whether they have as many values as their shapes and types say.
+
+Source: onnx/onnx.proto, TensorProto.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import onnx
+import onnx_ir
+from onnx_ir.serde import TensorProtoTensor
+
+from pipeline.errors import UsageError
+
+_ENTRIES = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
+# An entry has all values of a byte
+_PACKED_BITS = (2, 4)
+# A value is two entries
+_COMPLEX = frozenset((onnx_ir.DataType.COMPLEX64, onnx_ir.DataType.COMPLEX128))
+
+
+def check(tensors: Iterable[onnx.TensorProto], path: Path) -> None:
+    """Raise UsageError where a weight of `tensors`, which were read from `path`, does not fit its shape and type.
+
+    Without this, a few bytes could ask for more memory than there is. Weights in other files are left out.
+    """
+    for tensor in tensors:
+        if tensor.data_location != onnx.TensorProto.EXTERNAL and (problem := _problem(tensor)):
+            raise UsageError(
+                f"{path} is not usable: the weight {tensor.name!r:.200} {problem}",
+                hint="export it again: the ONNX file contradicts itself",
+            )
+
+
+def tensors(model: onnx_ir.Model) -> Iterator[onnx.TensorProto]:
+    """The weights and constants of `model`, in every graph and function, that are in the ONNX file itself."""
+    owners: tuple[onnx_ir.Graph | onnx_ir.Function, ...] = (model.graph, *model.functions.values())
+    for graph in (one for owner in owners for one in (owner, *owner.subgraphs())):
+        if isinstance(graph, onnx_ir.Graph):
+            for value in graph.initializers.values():
+                if isinstance(value.const_value, TensorProtoTensor):
+                    yield value.const_value.raw
+        for node in graph:
+            for attribute in node.attributes.values():
+                values = attribute.value if isinstance(attribute.value, tuple | list) else (attribute.value,)
+                yield from (value.raw for value in values if isinstance(value, TensorProtoTensor))
+
+
+def _problem(tensor: onnx.TensorProto) -> str:
+    """What is wrong with a weight, as the end of a sentence; "" for a good one."""
+    try:
+        kind = onnx_ir.DataType(tensor.data_type)
+    except ValueError:
+        return f"has the unknown type {tensor.data_type}"
+    if kind == onnx_ir.DataType.UNDEFINED:
+        return "has no type"
+    shape = f"[{', '.join(map(str, tensor.dims)):.200}]"
+    if min(tensor.dims, default=0) < 0:
+        return f"has a negative size in its shape {shape}"
+    values = math.prod(tensor.dims)
+    if kind == onnx_ir.DataType.STRING:
+        unit, needed, found = "values", values, len(tensor.string_data)
+    elif tensor.HasField("raw_data"):
+        unit, needed, found = "bytes", math.ceil(values * kind.bitwidth / 8), len(tensor.raw_data)
+    else:
+        bits = kind.bitwidth
+        per_value = bits / 8 if bits in _PACKED_BITS else 2 if kind in _COMPLEX else 1
+        unit, needed = "values", math.ceil(values * per_value)
+        found = sum(len(getattr(tensor, name)) for name in _ENTRIES)
+    if needed == found:
+        return ""
+    return f"has {found:,} {unit}, and its type {kind.name} and shape {shape} need {needed:,}"
