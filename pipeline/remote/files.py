@@ -45,7 +45,8 @@ class Shipment:
             version=self.manifest.version,
             location=location,
             created=self.manifest.provenance.created,
-            pushed=datetime.now(UTC).isoformat(timespec="seconds"),
+            # Readers of a registry, which keeps no order, sort by it
+            pushed=datetime.now(UTC).isoformat(timespec="microseconds"),
             bytes=sum(record.bytes for record in self.records.values()),
             validated=self.manifest.validated,
             manifest=self.records[MANIFEST],
