@@ -53,15 +53,20 @@ def load(path: Path) -> Graph:
         raise UsageError(
             f"{path} is not a valid ONNX file: {first}", hint="copy it again, or export it again"
         ) from error
+    check_functions(path)
+    inline_data.check(inline_data.tensors(graph), path)
+    external_data.check(graph, path)
+    return graph
+
+
+def check_functions(path: Path) -> None:
+    """Raise UsageError where the functions of the ONNX file `path` cannot be expanded."""
     try:
         functions.check(path)
     except ValueError as cause:
         raise UsageError(
             f"{path} is not usable: {cause}", hint="export it again without functions"
         ) from cause
-    inline_data.check(inline_data.tensors(graph), path)
-    external_data.check(graph, path)
-    return graph
 
 
 def check(graph: Graph) -> None:

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import onnx
-from distilforge.checks import functions
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from pipeline.engines.compiler import EngineCompiler
@@ -23,7 +22,7 @@ from pipeline.engines.preflight.inspection import (
 )
 from pipeline.engines.preflight.parser_reply import ParserReply, ask
 from pipeline.errors import StageError, UsageError
-from pipeline.graph import external_data, inline_data
+from pipeline.graph import external_data, file, inline_data
 from pipeline.graph.external_data import StoredWeight
 
 _ORDER: tuple[Kind, ...] = ("refused", "wrong", "note")
@@ -128,12 +127,7 @@ def _read(path: Path) -> onnx.ModelProto:
             f"{path} is not an ONNX file, or it is damaged: it does not contain a graph with an output",
             hint="copy or export it again",
         )
-    try:
-        functions.check(path)
-    except ValueError as cause:
-        raise UsageError(
-            f"{path} is not usable: {cause}", hint="export it again without functions"
-        ) from cause
+    file.check_functions(path)
     inline_data.check(tensors(model), path)
     return model
 
