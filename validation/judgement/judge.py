@@ -148,7 +148,9 @@ def _judge_comparison(comparison: Comparison, limits: Limits, gates: Gates) -> I
         yield from label_verdicts.judge_calibration(comparison, limits, gates)
         yield from label_verdicts.judge_classes(comparison, limits, gates)
     if comparison.classifies and comparison.decisions and limits.agreement is not None:
-        least = smallest_upper_end(comparison.look.examples, comparison.look.critical)
+        # Some examples may have no decision
+        examples = min(comparison.look.examples, comparison.decisions)
+        least = smallest_upper_end(examples, comparison.look.critical)
         yield verdicts.judge_agreement(
             comparison.agreed,
             comparison.decisions,

@@ -55,7 +55,7 @@ def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tupl
             )
         else:
             sentences.append(
-                f"All {examples:,} different examples together could show a loss of {least:.2%} or more, at "
+                f"All {examples:,} different examples together could at best show a loss of {least:.2%} or more, at "
                 f"{gates.confidence:.0%} confidence."
             )
     return tuple(sentences)

@@ -8,7 +8,7 @@ from validation.gates import Gates, Limits
 from validation.judgement.label_verdicts import judge_labels_fit, rare_classes
 from validation.judgement.verdicts import LABELS
 from validation.statistics.classes import ClassLoss
-from validation.statistics.noninferiority import smallest_upper_end
+from validation.statistics.noninferiority import effective_examples, smallest_upper_end
 
 MOST_NAMES = 8
 """How many classes a sentence names."""
@@ -29,17 +29,21 @@ def power_notes(comparison: Comparison, limits: Limits, gates: Gates) -> Iterato
 def _power(comparison: Comparison, gates: Gates) -> str:
     """The smallest loss that the examples could have shown: with it, one of them would have shown a loss."""
     examples, metric = comparison.look.examples, comparison.eager[0].name
-    least = smallest_upper_end(examples, comparison.look.critical)
+    effective = effective_examples(comparison.eager[0], comparison.variant[0])
+    least = smallest_upper_end(effective, comparison.look.critical)
+    counted = ""
+    if round(effective) < examples:
+        counted = f" They count as {round(effective):,} for {metric}, which is not about all examples alike."
     if least <= gates.margin:
         return (
-            f"{examples:,} different examples were judged. They could show a loss of {metric} of {100 * least:.2g} "
-            f"points or more, at {gates.confidence:.0%} confidence in all looks together."
+            f"{examples:,} different examples were judged.{counted} They could show a loss of {metric} of "
+            f"{100 * least:.2g} points or more, at {gates.confidence:.0%} confidence in all looks together."
         )
     needed = math.ceil(least * examples / gates.margin)
     return (
-        f"The loss of {metric} is not settled: {examples:,} different examples are too few. Even if no answer differs, "
-        f"they cannot exclude a loss of {100 * min(least, 1):.2g} points at {gates.confidence:.0%} confidence, and the "
-        f"margin is {100 * gates.margin:.2g}; {needed:,} could."
+        f"The loss of {metric} is not settled: {examples:,} different examples are too few.{counted} Even if no answer "
+        f"differs, they cannot exclude a loss of {100 * min(least, 1):.2g} points at {gates.confidence:.0%} "
+        f"confidence, and the margin is {100 * gates.margin:.2g}; {needed:,} could."
     )
 
 

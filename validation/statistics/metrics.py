@@ -26,6 +26,8 @@ class Score:
     """A few numbers for each example, (N, K)."""
     of_sums: Callable[[Array], Array]
     """The metric's values (...), for sums of the columns (..., K)."""
+    parts: Array
+    """How many parts of each example the metric is about, (N,): its words or entities, or 1 for the whole example."""
     higher_is_better: bool = True
     """Whether a higher value is a better one."""
 
@@ -43,7 +45,13 @@ def mean(name: str, values_N: Array, *, higher_is_better: bool = True) -> Score:
 def ratio(name: str, numerators_N: Array, denominators_N: Array, *, higher_is_better: bool = True) -> Score:
     """The sum of the numerators divided by that of the denominators; 0 where the latter is 0."""
     columns_NK = np.stack([numerators_N, denominators_N], axis=1).astype(np.float64)
-    return Score(name=name, columns=columns_NK, of_sums=_ratio, higher_is_better=higher_is_better)
+    return Score(
+        name=name,
+        columns=columns_NK,
+        of_sums=_ratio,
+        parts=columns_NK[:, 1],
+        higher_is_better=higher_is_better,
+    )
 
 
 def brier(probabilities_NL: Array, actual_NL: Array) -> Array:
@@ -61,7 +69,11 @@ def perplexity(name: str, negative_log_likelihoods_N: Array, counts_N: Array) ->
     """exp of the mean negative log-likelihood (natural logarithm) of a predicted token; lower is better."""
     columns_NK = np.stack([negative_log_likelihoods_N, counts_N], axis=1).astype(np.float64)
     return Score(
-        name=name, columns=columns_NK, of_sums=lambda sums: np.exp(_ratio(sums)), higher_is_better=False
+        name=name,
+        columns=columns_NK,
+        of_sums=lambda sums: np.exp(_ratio(sums)),
+        parts=columns_NK[:, 1],
+        higher_is_better=False,
     )
 
 
@@ -75,7 +87,7 @@ def micro_f1(name: str, correct_N: Array, predicted_N: Array, actual_N: Array) -
         return _divide(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
     columns_NK = np.stack([correct_N, predicted_N, actual_N], axis=1).astype(np.float64)
-    return Score(name=name, columns=columns_NK, of_sums=of_sums)
+    return Score(name=name, columns=columns_NK, of_sums=of_sums, parts=columns_NK[:, 1:].sum(axis=1))
 
 
 def macro_f1(name: str, predicted_N: Indices, actual_N: Indices, labels: int) -> Score:
@@ -89,7 +101,7 @@ def macro_f1(name: str, predicted_N: Indices, actual_N: Indices, labels: int) ->
         return _divide((2 * _divide(correct, total)).sum(axis=-1), occurring)
 
     columns_NK = np.concatenate([predicted_NL * actual_NL, predicted_NL + actual_NL], axis=1)
-    return Score(name=name, columns=columns_NK, of_sums=of_sums)
+    return Score(name=name, columns=columns_NK, of_sums=of_sums, parts=np.ones(len(columns_NK)))
 
 
 def r2(name: str, predicted_N: Array, actual_N: Array) -> Score:
@@ -109,7 +121,7 @@ def r2(name: str, predicted_N: Array, actual_N: Array) -> Score:
 
     ones_N = np.ones_like(centred_N)
     columns_NK = np.stack([(predicted_N - actual_N) ** 2, centred_N, centred_N**2, ones_N], axis=1)
-    return Score(name=name, columns=columns_NK, of_sums=of_sums)
+    return Score(name=name, columns=columns_NK, of_sums=of_sums, parts=ones_N)
 
 
 def pearson(name: str, predicted_N: Array, actual_N: Array) -> Score:
@@ -122,8 +134,9 @@ def pearson(name: str, predicted_N: Array, actual_N: Array) -> Score:
         spread = np.maximum(xx - x**2 / count, 0) * np.maximum(yy - y**2 / count, 0)
         return _divide(covariance, np.sqrt(spread))
 
-    columns_NK = np.stack([x_N, y_N, x_N**2, y_N**2, x_N * y_N, np.ones_like(x_N)], axis=1)
-    return Score(name=name, columns=columns_NK, of_sums=of_sums)
+    ones_N = np.ones_like(x_N)
+    columns_NK = np.stack([x_N, y_N, x_N**2, y_N**2, x_N * y_N, ones_N], axis=1)
+    return Score(name=name, columns=columns_NK, of_sums=of_sums, parts=ones_N)
 
 
 def _ratio(sums: Array) -> Array:

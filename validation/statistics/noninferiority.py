@@ -33,12 +33,12 @@ class EventSum:
     """The greatest weight that an event can have."""
 
     @classmethod
-    def of(cls, weights_N: Array) -> "EventSum":
+    def of(cls, weights_N: Array, *, whole_answer: float = WHOLE_ANSWER) -> "EventSum":
         """The sum of one sample; the greatest weight is that of a whole answer, or the greatest in the sample."""
         return cls(
             total=weights_N.sum(),
             squares=(weights_N**2).sum(),
-            heaviest=np.maximum(WHOLE_ANSWER, weights_N.max(initial=0.0)),
+            heaviest=np.maximum(whole_answer, weights_N.max(initial=0.0)),
         )
 
     @classmethod
@@ -68,9 +68,23 @@ def loss_interval(eager: Score, variant: Score, *, critical: float) -> tuple[flo
     At least two examples are needed.
     """
     losses_N = pseudo_values(eager, variant)
-    lost, gained = EventSum.of(np.maximum(losses_N, 0)), EventSum.of(np.maximum(-losses_N, 0))
+    # The losses add up to N times the loss, so an example weighs more where fewer count
+    whole = max(WHOLE_ANSWER, len(losses_N) / effective_examples(eager, variant))
+    lost = EventSum.of(np.maximum(losses_N, 0), whole_answer=whole)
+    gained = EventSum.of(np.maximum(-losses_N, 0), whole_answer=whole)
     low, high = difference_limits(lost, gained, critical)
     return float(low) / len(losses_N), float(high) / len(losses_N)
+
+
+def effective_examples(eager: Score, variant: Score) -> float:
+    """How many examples of equal weight the metric is about, at least 1 (Kish 1965).
+
+    A metric over parts of examples, such as the F1 of entities, is about few examples where few have such parts, or a
+    few have most of them.
+    """
+    parts_N = np.maximum(eager.parts, variant.parts)
+    squares = (parts_N**2).sum()
+    return max(1.0, float(parts_N.sum() ** 2 / squares)) if squares else 1.0
 
 
 def pseudo_values(eager: Score, variant: Score) -> Array:
@@ -112,8 +126,11 @@ def square_and_add(
     return low, high
 
 
-def smallest_upper_end(examples: int, critical: float) -> float:
-    """The upper end of the loss if none of `examples` differs, -ln(tail) / N: they cannot show a smaller one."""
+def smallest_upper_end(examples: float, critical: float) -> float:
+    """The upper end of the loss if none of `examples` differs, -ln(tail) / N: they cannot show a smaller one.
+
+    Of a metric over parts of examples, they are the effective examples.
+    """
     no_events = EventSum.of(np.zeros(1))
     _, high = difference_limits(no_events, no_events, critical)
     return float(high) / examples

@@ -47,7 +47,10 @@ def test_the_note_asks_for_as_many_examples_as_are_enough(margin: float, tmp_pat
 def test_the_note_says_what_loss_enough_examples_could_show(tmp_path: Path) -> None:
     data = evaluation(HEAD, tmp_path, examples=40)
     (note,) = notes(data, evaluated(data), Gates(margin=0.1))
-    assert note == "All 40 different examples together could show a loss of 7.49% or more, at 95% confidence."
+    assert (
+        note
+        == "All 40 different examples together could at best show a loss of 7.49% or more, at 95% confidence."
+    )
     repeated = replace(evaluated(data), repeated=1200)
     assert "1,200 of 1,240 examples repeat the text of an earlier one and were left out." in notes(
         data, repeated, Gates(margin=0.1)

@@ -12,6 +12,7 @@ from validation.statistics.metrics import Array, Score
 from validation.statistics.noninferiority import (
     EventSum,
     difference_limits,
+    effective_examples,
     loss_interval,
     pseudo_values,
     smallest_upper_end,
@@ -270,5 +271,55 @@ def test_a_ratio_of_sums_has_the_interval_of_a_bootstrap_where_many_examples_dif
     resampled = np.quantile(losses, (0.05, 0.95))
     interval = loss_interval(eager, variant, critical=ONE_SIDED)
     # Wider than the bootstrap's by the hypothetical sentence, and by less than another one for its part in the spread
-    assert resampled[0] - 2 / EXAMPLES <= interval[0] <= resampled[0]
-    assert resampled[1] <= interval[1] <= resampled[1] + 2 / EXAMPLES
+    sentence = 1 / effective_examples(eager, variant)
+    assert resampled[0] - 2 * sentence <= interval[0] <= resampled[0]
+    assert resampled[1] <= interval[1] <= resampled[1] + 2 * sentence
+
+
+def entities(examples: int, counts: Array, loss: float, random: np.random.Generator) -> tuple[Score, Score]:
+    """Entity F1 over `examples` sentences, the first of which have `counts` entities; the variant loses some."""
+    actual = np.zeros(examples)
+    actual[: len(counts)] = counts
+    kept = random.binomial(actual.astype(int), 1 - loss).astype(float)
+    return metrics.micro_f1("F1", actual, actual, actual), metrics.micro_f1("F1", kept, kept, actual)
+
+
+def test_examples_that_count_for_a_metric() -> None:
+    random = np.random.default_rng(8)
+    assert effective_examples(*answers(3, 2)) == pytest.approx(EXAMPLES)
+    assert effective_examples(*entities(400, np.ones(7), 0.5, random)) == pytest.approx(7)
+    # (1 + 1 + 1 + 9)^2 / (1 + 1 + 1 + 81): one sentence has most of the entities
+    assert effective_examples(*entities(400, np.asarray([1.0, 1, 1, 9]), 0.5, random)) == pytest.approx(
+        144 / 84
+    )
+    assert effective_examples(*entities(400, np.zeros(0), 0.5, random)) == 1
+    extra = metrics.micro_f1("F1", np.zeros(4), np.ones(4), np.zeros(4))
+    none = metrics.micro_f1("F1", np.zeros(4), np.zeros(4), np.zeros(4))
+    assert effective_examples(none, extra) == pytest.approx(4)
+    some = metrics.mean("retrieval accuracy", np.ones(290))
+    assert effective_examples(some, some) == pytest.approx(290)
+
+
+@pytest.mark.parametrize(
+    ("examples", "with_entities", "most"),
+    [(400, 7, 1), (400, 20, 1), (400, 100, 1), (1500, 600, 1), (1500, 600, 8)],
+)
+def test_a_loss_of_the_margin_passes_rarely_however_few_examples_count(
+    examples: int, with_entities: int, most: int
+) -> None:
+    random = np.random.default_rng(9)
+    # A share q of lost entities is a loss of F1 of q / (2 - q): here 1 point
+    lost, runs = 2 * 0.01 / 1.01, 400
+    passed = 0
+    for _ in range(runs):
+        counts = random.integers(1, most + 1, with_entities).astype(float)
+        pair = entities(examples, counts, lost, random)
+        passed += loss_interval(*pair, critical=ONE_SIDED)[1] <= 0.01
+    assert passed <= 0.05 * runs
+
+
+def test_without_a_difference_the_end_is_that_of_the_examples_that_count() -> None:
+    same = metrics.micro_f1("F1", *[np.repeat([1.0, 0.0], (300, 1200))] * 3)
+    assert loss_interval(same, same, critical=ONE_SIDED)[1] == pytest.approx(
+        smallest_upper_end(300, ONE_SIDED)
+    )
