@@ -42,6 +42,36 @@ def write(folder: Path, own: Sequence[FunctionProto]) -> Path:
     return path
 
 
+def large(name: str, size: int) -> FunctionProto:
+    """A function with a constant of `size` bytes."""
+    tensor = helper.make_tensor("t", TensorProto.UINT8, [size], bytes(size), raw=True)
+    nodes = [helper.make_node("Constant", [], ["c"], value=tensor), helper.make_node("Relu", ["v0"], ["v1"])]
+    return helper.make_function(OWN, name, ["v0"], ["v1"], nodes, OPSETS)
+
+
+def with_a_graph(*, default: bool) -> FunctionProto:
+    """A function that is called with a graph, or has one as its default, and uses it in both branches of an If."""
+    node = helper.make_node("If", ["v0"], ["v1"])
+    for branch in ("then_branch", "else_branch"):
+        node.attribute.append(
+            onnx.AttributeProto(name=branch, type=onnx.AttributeProto.GRAPH, ref_attr_name="own_graph")
+        )
+    body = helper.make_graph([], "g", [], [])
+    if default:
+        given = {"attribute_protos": [helper.make_attribute("own_graph", body)]}
+        node = helper.make_node("Relu", ["v0"], ["v1"])
+    else:
+        given = {"attributes": ["own_graph"]}
+    return helper.make_function(OWN, "f0", ["v0"], ["v1"], [node], OPSETS, **given)
+
+
+def called_with(size: int) -> list[FunctionProto]:
+    """Two functions, the first of which calls the second with an attribute of `size` bytes."""
+    first = function("f0", ["f1"])
+    first.node[0].attribute.append(helper.make_attribute("text", b"x" * size))
+    return [first, function("f1", ["Relu"])]
+
+
 MANY = r"its functions stand for more than 100,000 nodes, the limit"
 DEEP = r"its functions call one another more than 32 deep, the limit, or one calls itself"
 HOSTILE = pytest.mark.parametrize(
@@ -54,6 +84,25 @@ HOSTILE = pytest.mark.parametrize(
         ([function("f0", ["f0"])], DEEP),
         ([function("f0", ["f1"]), function("f1", ["f0"])], DEEP),
         ([function("f0", ["Relu"]), function("f0", ["f0"])], DEEP),
+        (
+            [*chain(14, 2)[:-1], large("f13", 1 << 16)],
+            r"its functions stand for more than 256 MiB, the limit",
+        ),
+        ([with_a_graph(default=False)], r"a function of it is called with a graph"),
+        ([with_a_graph(default=True)], r"an attribute of a function has a graph as its default"),
+        (called_with(5000), r"a call of a function has 5,\d\d\d bytes; at most 4,096"),
     ],
-    ids=["doubled", "doubled in branches", "deep", "very deep", "itself", "each other", "defined twice"],
+    ids=[
+        "doubled",
+        "doubled in branches",
+        "deep",
+        "very deep",
+        "itself",
+        "each other",
+        "defined twice",
+        "many bytes",
+        "a graph",
+        "a default graph",
+        "a large call",
+    ],
 )
