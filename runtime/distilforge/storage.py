@@ -21,6 +21,7 @@ _QUERY = re.compile(r"(https?://[^\s?'\"]*\?)[^\s'\"]*")
 _HIDDEN = "***"
 # Statuses of web servers that do not have a file
 _ABSENT = (404, 410)
+_WHOLE_FILES = "the server sends whole files only, and a large file is read in pieces"
 _OBJECT_STORES = {"s3", "gs", "abfs", "oci", "oss"}
 
 
@@ -214,7 +215,9 @@ class _StorageFile(io.RawIOBase):
         try:
             content = self._file.read(len(view))
         except Exception as cause:
-            raise StorageReadError(f"{type(cause).__name__}: {cause}") from cause
+            # fsspec's words are about its own options
+            whole = "support range requests" in str(cause)
+            raise StorageReadError(_WHOLE_FILES if whole else f"{type(cause).__name__}: {cause}") from cause
         view[: len(content)] = content
         return len(content)
 
@@ -255,5 +258,7 @@ def storage_errors(url: str, verb: str, errors: type[Exception] = Exception) -> 
         raise InputError(
             # Some errors, such as that of a time that is over, have no text
             f"{url!r:.200} cannot be {verb}: {without_secrets(str(cause)) or type(cause).__name__}",
-            hint="look at its name, its permissions and the space left",
+            hint="look at the address and the server, or download the file"
+            if url.startswith(("http://", "https://"))
+            else "look at its name, its permissions and the space left",
         ) from cause

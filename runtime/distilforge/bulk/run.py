@@ -132,6 +132,11 @@ def _check_output(output: Place, source: Place) -> None:
             f"the output {output.url!r:.200} is the input {source.url!r:.200}, which it would replace",
             hint="pass another output",
         )
+    if output.is_on_web:
+        raise InputError(
+            f"the output {output.url!r:.200} is on a web server, which only sends files",
+            hint="pass a path, or a URL of a store such as s3://",
+        )
     kind = output.kind() if output.is_local else ""
     if kind == "directory":
         raise InputError(f"the output {output.url!r:.200} is a folder", hint="pass the name of a file")

@@ -131,6 +131,39 @@ def server() -> Iterator[str]:
         web.shutdown()
 
 
+class _Whole(BaseHTTPRequestHandler):
+    """Sends a whole file of 12 MB, whatever piece is asked for."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(12 << 20))
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        with suppress(ConnectionError):  # the client has what it wants
+            self.wfile.write(bytes(12 << 20))
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_large_file_of_a_server_that_sends_whole_files_only() -> None:
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Whole) as web:
+        Thread(target=web.serve_forever, daemon=True).start()
+        place = Place(f"http://127.0.0.1:{web.server_address[1]}/a.jsonl")
+        with place.reader() as file:
+            assert file.read(1 << 20) == bytes(1 << 20)
+        with (
+            pytest.raises(InputError, match="the server sends whole files only") as raised,
+            place.reader() as file,
+        ):
+            file.read()
+        web.shutdown()
+    assert "download the file" in raised.value.hint
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_web_server_says_what_is_absent(status: int, server: str) -> None:
     place = Place(f"{server}/{status}.jsonl")

@@ -26,6 +26,8 @@ class Csv:
     """Files with the suffix .csv."""
 
     def read(self, file: BinaryIO, size_bytes: int, columns: Sequence[str]) -> Reading:
+        # It is one limit for the whole process; _Lines limits rows
+        csv.field_size_limit(max(csv.field_size_limit(), MOST_LINE_BYTES))
         text = _Lines(file)
         cells = csv.reader(text)
         header = _header(cells, columns, text)

@@ -389,6 +389,12 @@ def test_a_pipe_is_refused_by_what_it_is(place: str, texts: Path, tmp_path: Path
     assert pipe.is_fifo()
 
 
+def test_an_output_on_a_web_server_is_refused(texts: Path) -> None:
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    with pytest.raises(InputError, match=r"the output 'http://127\.0\.0\.1:9/a\.csv' is on a web server"):
+        answer(HEAD, texts, "http://127.0.0.1:9/a.csv")
+
+
 def test_an_input_that_is_a_folder_is_refused_by_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "texts.jsonl").mkdir()
     with pytest.raises(InputError, match=r"the input .*texts\.jsonl' is a folder"):
