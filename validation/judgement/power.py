@@ -8,7 +8,7 @@ from validation.gates import Gates, Limits
 from validation.judgement.label_verdicts import judge_labels_fit, rare_classes
 from validation.judgement.verdicts import LABELS
 from validation.statistics.classes import ClassLoss
-from validation.statistics.noninferiority import effective_examples, smallest_upper_end
+from validation.statistics.noninferiority import counting_examples, smallest_upper_end
 
 MOST_NAMES = 8
 """How many classes a sentence names."""
@@ -29,11 +29,9 @@ def power_notes(comparison: Comparison, limits: Limits, gates: Gates) -> Iterato
 def _power(comparison: Comparison, gates: Gates) -> str:
     """The smallest loss that the examples could have shown: with it, one of them would have shown a loss."""
     examples, metric = comparison.look.examples, comparison.eager[0].name
-    effective = effective_examples(comparison.eager[0], comparison.variant[0])
-    least = smallest_upper_end(effective, comparison.look.critical)
-    counted = ""
-    if round(effective) < examples:
-        counted = f" They count as {round(effective):,} for {metric}, which is not about all examples alike."
+    counting = counting_examples(comparison.eager[0], comparison.variant[0])
+    least = smallest_upper_end(counting, comparison.look.critical)
+    counted = f" {counting:,} of them count for {metric}." if counting < examples else ""
     if least <= gates.margin:
         return (
             f"{examples:,} different examples were judged.{counted} They could show a loss of {metric} of "

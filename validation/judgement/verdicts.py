@@ -14,7 +14,7 @@ from distilforge.timing.ratios import Estimate
 from validation.gates import Gates
 from validation.reports.report import EAGER, Stability
 from validation.statistics.metrics import Score
-from validation.statistics.noninferiority import effective_examples, loss_interval, smallest_upper_end
+from validation.statistics.noninferiority import counting_examples, loss_interval, smallest_upper_end
 from validation.statistics.sequential import Look
 
 Kind = Literal[
@@ -250,7 +250,7 @@ def judge_loss(eager: Score, variant: Score, look: Look, gates: Gates, *, fittin
     for any variant to show a loss within the margin. A loss that is shown to be beyond it settles the check anyway.
     """
     low, high = loss_interval(eager, variant, critical=look.critical)
-    enough = smallest_upper_end(effective_examples(eager, variant), look.critical) <= gates.margin
+    enough = smallest_upper_end(counting_examples(eager, variant), look.critical) <= gates.margin
     something_to_lose = not eager.higher_is_better or eager.value > gates.margin
     return verdict_of(
         check=f"loss of {eager.name}, upper end at {gates.confidence:.0%}",

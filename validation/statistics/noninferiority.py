@@ -68,23 +68,18 @@ def loss_interval(eager: Score, variant: Score, *, critical: float) -> tuple[flo
     At least two examples are needed.
     """
     losses_N = pseudo_values(eager, variant)
-    # The losses add up to N times the loss, so an example weighs more where fewer count
-    whole = max(WHOLE_ANSWER, len(losses_N) / effective_examples(eager, variant))
+    # The losses add up to N times the loss, so an example weighs more where fewer count: in the mean this much, which
+    # Tiwari, Clegg and Zou (2006) add to Fay and Feuer's limits
+    whole = WHOLE_ANSWER * len(losses_N) / counting_examples(eager, variant)
     lost = EventSum.of(np.maximum(losses_N, 0), whole_answer=whole)
     gained = EventSum.of(np.maximum(-losses_N, 0), whole_answer=whole)
     low, high = difference_limits(lost, gained, critical)
     return float(low) / len(losses_N), float(high) / len(losses_N)
 
 
-def effective_examples(eager: Score, variant: Score) -> float:
-    """How many examples of equal weight the metric is about, at least 1 (Kish 1965).
-
-    A metric over parts of examples, such as the F1 of entities, is about few examples where few have such parts, or a
-    few have most of them.
-    """
-    parts_N = np.maximum(eager.parts, variant.parts)
-    squares = (parts_N**2).sum()
-    return max(1.0, float(parts_N.sum() ** 2 / squares)) if squares else 1.0
+def counting_examples(eager: Score, variant: Score) -> int:
+    """How many examples have a part that the metric is about, such as an entity; at least 1."""
+    return max(1, int(np.count_nonzero(np.maximum(eager.parts, variant.parts))))
 
 
 def pseudo_values(eager: Score, variant: Score) -> Array:
@@ -129,7 +124,7 @@ def square_and_add(
 def smallest_upper_end(examples: float, critical: float) -> float:
     """The upper end of the loss if none of `examples` differs, -ln(tail) / N: they cannot show a smaller one.
 
-    Of a metric over parts of examples, they are the effective examples.
+    Of a metric over parts of examples, they are those that have such parts.
     """
     no_events = EventSum.of(np.zeros(1))
     _, high = difference_limits(no_events, no_events, critical)
