@@ -126,7 +126,7 @@ class Evaluation:
 
     @property
     def truncated(self) -> int:
-        """How many examples were too long and lost their end."""
+        """How many examples were too long and were cut."""
         return len({row.example for row in self.rows if row.truncated})
 
     def looks(self, gates: Gates) -> tuple[Look, ...]:

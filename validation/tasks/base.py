@@ -43,7 +43,7 @@ class Row:
     targets: tuple[int, ...] = ()
     """What belongs to each scored position; each task says what that is."""
     truncated: bool = False
-    """Whether the text was too long and lost its end."""
+    """Whether the text was too long and lost its end, or its start where the tokenizer cuts there."""
 
     @property
     def tokens(self) -> int:

@@ -66,14 +66,11 @@ class MaskedLM(Task[MaskedText]):
         text = example.text.replace(MASK, tokenizer.special_token("mask"))
         encoding, truncated = encoded(text, reader)
         masks = tuple(position for position, token in enumerate(encoding.ids) if token == mask)
-        if self.labelled and not truncated and len(masks) != len(example.targets):
-            raise DataError(
-                f"{example.place}: the text has {len(masks)} mask tokens after tokenization and "
-                f"{len(example.targets)} targets",
-                hint=SCHEMAS,
-            )
-        words = example.targets[: len(masks)] if self.labelled else ()
-        targets = (_target(word, example, tokenizer) for word in words)
+        words = _words(example, text, mask, tokenizer) if self.labelled else {}
+        targets = (
+            _target(words[encoding.offsets[position]], example, tokenizer)
+            for position in (masks if self.labelled else ())
+        )
         return (
             Row(
                 example=index,
@@ -126,6 +123,19 @@ class MaskedLM(Task[MaskedText]):
 
     def decisions(self, examples: Sequence[MaskedText], answers: Answers, reader: ReleaseReader) -> Indices:
         return np.concatenate([array[0] for array in answers.arrays]).astype(np.int64)
+
+
+def _words(example: MaskedText, text: str, mask: int, tokenizer: Tokenizer) -> dict[tuple[int, int], str]:
+    """The word of each mask, by where the mask stands in the whole `text`, of which either end may be cut off."""
+    whole = tokenizer.encode([text])[0]
+    places = [place for place, token in zip(whole.offsets, whole.ids, strict=True) if token == mask]
+    if len(places) != len(example.targets):
+        raise DataError(
+            f"{example.place}: the text has {len(places)} mask tokens after tokenization and "
+            f"{len(example.targets)} targets",
+            hint=SCHEMAS,
+        )
+    return dict(zip(places, example.targets, strict=True))
 
 
 def _target(target: str, example: MaskedText, tokenizer: Tokenizer) -> int:

@@ -48,8 +48,8 @@ class LabelledWords(Example):
 class TokenClassification(Task[LabelledWords]):
     """Entity F1 by seqeval for labels such as B-X and I-X, else F1 over the words whose label is not O.
 
-    The label of a word's first wordpiece is the word's label. Words beyond the longest input are not scored. A row's
-    targets are the indices of the words, because a word may have no wordpiece.
+    The label of a word's first wordpiece is the word's label. Words whose first wordpiece is cut off are not scored. A
+    row's targets are the indices of the words, because a word may have no wordpiece.
     """
 
     required = frozenset({"tokens", "labels"})
@@ -83,8 +83,21 @@ class TokenClassification(Task[LabelledWords]):
     def rows(self, example: LabelledWords, index: int, reader: TextReader) -> tuple[Row, ...]:
         if self.labelled:
             _check_words(example, reader)
-        encoding, truncated = encoded(" ".join(example.tokens), reader)
+        text = " ".join(example.tokens)
+        encoding, truncated = encoded(text, reader)
         firsts = _first_wordpieces(example.tokens, encoding)
+        if truncated:
+            whole = reader.tokenizer.encode([text])[0]
+            starts = {
+                word: _piece(whole, position)
+                for word, position in _first_wordpieces(example.tokens, whole).items()
+            }
+            # Where the start of the text is cut off, what is left of a word is not its first wordpiece
+            firsts = {
+                word: position
+                for word, position in firsts.items()
+                if _piece(encoding, position) == starts[word]
+            }
         return (
             Row(
                 example=index,
@@ -201,3 +214,8 @@ def _first_wordpieces(words: tuple[str, ...], encoding: Encoding) -> dict[int, i
         if end > begin and not encoding.special_tokens_mask[position]:
             firsts.setdefault(int(np.searchsorted(starts, begin, side="right")) - 1, position)
     return firsts
+
+
+def _piece(encoding: Encoding, position: int) -> tuple[int, tuple[int, int]]:
+    """The id of a token, and where it stands in the text."""
+    return encoding.ids[position], encoding.offsets[position]

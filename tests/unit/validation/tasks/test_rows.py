@@ -1,5 +1,6 @@
 """How the examples of each head are encoded: scored positions, targets, what is cut off and what is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,20 @@ LONGEST = 16
 def reader(tmp_path_factory: pytest.TempPathFactory) -> CheckpointReader:
     folder: Path = tmp_path_factory.mktemp("tokenizer")
     write_tokenizer(folder)
+    return reader_of(folder)
+
+
+@pytest.fixture(scope="module")
+def left_reader(tmp_path_factory: pytest.TempPathFactory) -> CheckpointReader:
+    """A reader that cuts off the start of a text."""
+    folder: Path = tmp_path_factory.mktemp("tokenizer")
+    write_tokenizer(folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"truncation_side": "left"}))
+    return reader_of(folder)
+
+
+def reader_of(folder: Path) -> CheckpointReader:
     return CheckpointReader(
         tokenizer=Tokenizer(folder),
         spans={
@@ -58,6 +73,19 @@ def test_words_beyond_the_longest_input_are_not_scored(reader: CheckpointReader)
     assert row.targets == tuple(range(LONGEST - 2))
 
 
+def test_where_the_start_is_cut_off_the_rest_of_a_word_is_not_scored(left_reader: CheckpointReader) -> None:
+    task = TokenClassification(labels=("O", "X"))
+    # Room for the ##s of the first word that is kept, and for 13 words
+    (row,) = task.rows(words("cats cats " + "dog " * 13, *[0] * 15), 0, left_reader)
+    assert row.encodings[0].tokens[:3] == ["[CLS]", "##s", "dog"]
+    assert tokens(left_reader, row, row.scored_positions) == ["dog"] * 13
+    assert row.targets == tuple(range(2, 15))
+    # One wordpiece fewer, and the word is kept as a whole
+    (row,) = task.rows(words("cats cats " + "dog " * 12, *[0] * 14), 0, left_reader)
+    assert tokens(left_reader, row, row.scored_positions) == ["cat", *["dog"] * 12]
+    assert row.targets == tuple(range(1, 14))
+
+
 def test_a_word_without_a_wordpiece_is_left_out_and_the_others_keep_their_number(
     reader: CheckpointReader,
 ) -> None:
@@ -90,6 +118,18 @@ def test_masks_that_were_cut_off_have_no_target(reader: CheckpointReader) -> Non
     (row,) = MaskedLM(labels=()).rows(example, 0, reader)
     assert row.truncated
     assert (row.scored_positions, len(row.targets)) == ((1,), 1)
+
+
+def test_where_the_start_is_cut_off_the_masks_that_are_left_keep_their_targets(
+    left_reader: CheckpointReader,
+) -> None:
+    example = MaskedText(
+        place="", text="[MASK] " + "dog " * 30 + "[MASK] a [MASK]", targets=("good", "won", "cat")
+    )
+    (row,) = MaskedLM(labels=()).rows(example, 0, left_reader)
+    assert row.truncated
+    assert tokens(left_reader, row, row.scored_positions) == ["[MASK]", "[MASK]"]
+    assert [left_reader.tokenizer.token(target) for target in row.targets] == ["won", "cat"]
 
 
 def test_without_labels_masked_words_are_not_kept_but_must_be_in_the_vocabulary_with_them(
