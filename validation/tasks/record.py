@@ -85,13 +85,19 @@ class Record:
     def label(self, field: str, value: object, labels: tuple[str, ...]) -> int:
         """The index of the label `value`, which is a name in `labels` or an index.
 
-        The error for a name that is not among them lists the labels and suggests the nearest. A number that is one
-        label's name and another one's index is an error too, as where the names are "1" to "5".
+        The error for a name that is not among them lists the labels and suggests the nearest. The name of several
+        labels is an error, and so is a number that is one label's name and another one's index, as where the names are
+        "1" to "5".
         """
         if isinstance(value, str) and value in labels:
+            self._check_unique(field, value, labels, "give the index in place of the name")
             return labels.index(value)
         if isinstance(value, int) and not isinstance(value, bool):
-            if (name := str(value)) in labels and labels.index(name) != value:
+            if (name := str(value)) in labels:
+                self._check_unique(
+                    field, name, labels, "give the labels names of their own in config.json's id2label"
+                )
+            if name in labels and labels.index(name) != value:
                 raise self.error(
                     f"field {field!r} has the number {value}; the label called {name!r} has the index "
                     f"{labels.index(name)}",
@@ -107,6 +113,13 @@ class Record:
             f"field {field!r} has the unknown label {value!r:.80}; the model's labels are {listed(labels)}",
             hint=f"did you mean {near[0]!r}?" if near else "the labels are id2label in config.json",
         )
+
+    def _check_unique(self, field: str, name: str, labels: tuple[str, ...], hint: str) -> None:
+        """Raise DataError where several of `labels` are called `name`."""
+        indices = [index for index, label in enumerate(labels) if label == name]
+        if len(indices) > 1:
+            several = f"{listed(tuple(map(str, indices[:-1])))} and {indices[-1]}"
+            raise self.error(f"field {field!r} has {name!r:.80}, the name of labels {several}", hint=hint)
 
     def label_set(self, field: str, labels: tuple[str, ...]) -> frozenset[int]:
         """The indices of several labels: a list of names or indices, or of a 0 or 1 for each of `labels`.
@@ -125,14 +138,18 @@ class Record:
             entry in (0, 1) and not isinstance(entry, str) for entry in value
         ):
             return frozenset(index for index, entry in enumerate(value) if entry)
+        repeated = self.invalid(
+            field,
+            value,
+            f"a list of labels, each once, or of a 0 or 1 for each of the model's {len(labels)} labels",
+        )
         numbers = [entry for entry in value if isinstance(entry, int) and not isinstance(entry, bool)]
         if len(numbers) != len(set(numbers)):
-            raise self.invalid(
-                field,
-                value,
-                f"a list of labels, each once, or of a 0 or 1 for each of the model's {len(labels)} labels",
-            )
-        return frozenset(self.label(f"{field}[{index}]", entry, labels) for index, entry in enumerate(value))
+            raise repeated
+        indices = [self.label(f"{field}[{index}]", entry, labels) for index, entry in enumerate(value)]
+        if len(indices) != len(set(indices)):
+            raise repeated
+        return frozenset(indices)
 
 
 def listed(names: tuple[str, ...], most: int = 20) -> str:

@@ -90,3 +90,35 @@ def test_an_unknown_label_lists_the_labels_and_suggests_the_nearest() -> None:
 def test_names_beyond_the_most_are_counted() -> None:
     assert listed(("a", "b")) == "a, b"
     assert listed(("a", "b", "c"), most=2) == "a, b and 1 more"
+
+
+@pytest.mark.parametrize(
+    ("labels", "value", "message"),
+    [
+        (("A", "A", "B"), "A", "field 'label' has 'A', the name of labels 0 and 1"),
+        (("A", "B", "A", "A"), "A", "field 'label' has 'A', the name of labels 0, 2 and 3"),
+        # A number that stands for a name would otherwise be read as an index
+        (("1", "1", "2"), 1, "field 'label' has '1', the name of labels 0 and 1"),
+    ],
+)
+def test_the_name_of_several_labels_is_refused(labels: tuple[str, ...], value: object, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        record().label("label", value, labels)
+    assert message in caught.value.message
+    with pytest.raises(DataError) as caught:
+        record(label=[value, 2]).label_set("label", labels)
+    assert message.replace("'label'", "'label[0]'") in caught.value.message
+
+
+def test_labels_of_one_name_are_told_apart_by_their_index() -> None:
+    assert [record().label("label", value, ("A", "A", "B")) for value in (0, 1, "B")] == [0, 1, 2]
+    assert record(label=[1, "B"]).label_set("label", ("A", "A", "B")) == {1, 2}
+    with pytest.raises(DataError) as caught:
+        record().label("label", "A", ("A", "A", "B"))
+    assert caught.value.hint == "give the index in place of the name"
+
+
+@pytest.mark.parametrize("value", [["neg", "neg"], ["neg", 0], [0, "neg", "z"], [2, 2]])
+def test_a_label_twice_is_refused_however_it_is_given(value: list[object]) -> None:
+    with pytest.raises(DataError, match="must be a list of labels, each once, or of a 0 or 1 for each"):
+        record(label=value).label_set("label", ("neg", "pos", "z"))
