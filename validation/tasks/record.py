@@ -9,6 +9,9 @@ from validation.errors import DataError
 
 SCHEMAS = "the schemas of all heads are in validation/README.md"
 
+LARGEST = 1e38
+"""The largest number of the data: a model's are float32, which ends at 3.4e38, and statistics need finite squares."""
+
 
 class Record:
     """The JSON object on one line. Every method that reads a field raises DataError for a value that does not fit."""
@@ -70,17 +73,18 @@ class Record:
         return value
 
     def number(self, field: str) -> float:
-        """A finite number."""
+        """A finite number, at most LARGEST without its sign."""
         value = self.value(field)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.invalid(field, value, "a finite number")
-        try:
-            number = float(value)
-        except OverflowError as cause:
-            raise self.invalid(field, value, "a number that a float can hold") from cause
-        if not math.isfinite(number):
+        if isinstance(value, float) and not math.isfinite(value):
             raise self.invalid(field, value, "a finite number")
-        return number
+        if abs(value) > LARGEST:
+            raise self.error(
+                f"field {field!r} must be a number from -{LARGEST:g} to {LARGEST:g}, found {value!r:.80}",
+                hint="a model cannot give larger numbers; scale the labels as they were for its training",
+            )
+        return float(value)
 
     def label(self, field: str, value: object, labels: tuple[str, ...]) -> int:
         """The index of the label `value`, which is a name in `labels` or an index.

@@ -292,10 +292,18 @@ def test_more_examples_than_a_file_may_have_are_refused(
     assert ":3: is one example more than the 2 that a file may have" in error.message
 
 
-def test_a_number_beyond_floats_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, '{"text": "a", "label": 1' + "0" * 400 + "}")
-    with pytest.raises(DataError, match="a number that a float can hold, found 1000"):
+@pytest.mark.parametrize(
+    "number",
+    ["1" + "0" * 400, "1.1e38", "-1e155", "1e307", "1.7976931348623157e308"],
+    ids=lambda text: text[:9],
+)
+def test_a_number_beyond_those_of_models_is_refused(number: str, tmp_path: Path) -> None:
+    path = write(tmp_path, '{"text": "a", "label": 1e38}', f'{{"text": "b", "label": {number}}}')
+    with pytest.raises(
+        DataError, match=r":2: field 'label' must be a number from -1e\+38 to 1e\+38, found -?1[.e0]"
+    ) as caught:
         load(path, "sequence_classification", ("score",))
+    assert "scale the labels" in caught.value.hint
 
 
 @pytest.mark.parametrize("kept", [2, 10, 30, -9, -4, -1])

@@ -10,11 +10,13 @@ from distilforge.tokenizer import Tokenizer
 from tests.runtime_release import LABELS, published, read_manifest
 from validation.answers.batches import batches
 from validation.statistics.metrics import Score
+from validation.statistics.noninferiority import loss_interval
 from validation.tasks.base import Answers, ReleaseReader, Row
 from validation.tasks.features import Features, MatchedText
 from validation.tasks.masked_lm import MaskedLM, MaskedText
 from validation.tasks.multiple_choice import Choice, MultipleChoice
 from validation.tasks.question_answering import Question, QuestionAnswering
+from validation.tasks.record import LARGEST
 from validation.tasks.sequence_classification import ClassifiedText, SequenceClassification
 from validation.tasks.token_classification import LabelledWords, TokenClassification
 
@@ -62,6 +64,21 @@ def test_one_label_is_the_highest_logit() -> None:
     scores = values(task.scores(examples, given, given, reader_of(head)))
     assert scores == pytest.approx({"accuracy": 3 / 4, "macro F1": (2 / 3 + 2 / 3 + 1) / 3})
     assert task.decisions(examples, given, reader_of(head)).tolist() == [0, 1, 0, 2]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("predicted", [1.0, LARGEST])
+def test_the_largest_numbers_have_finite_statistics(predicted: float) -> None:
+    head = "sequence_classification"
+    task = SequenceClassification(labels=("grade",), problem_type="regression")
+    random = np.random.default_rng(3)
+    examples = classified(*(LARGEST * random.choice([-1.0, 1.0], 300)))
+    eager = answers(*predicted * random.uniform(-1, 1, (300, 1)))
+    variant = answers(*predicted * random.uniform(-1, 1, (300, 1)))
+    before, after = (task.scores(examples, given, eager, reader_of(head)) for given in (eager, variant))
+    for pair in zip(before, after, strict=True):
+        assert all(np.isfinite([score.value for score in pair]))
+        assert np.isfinite(loss_interval(*pair, critical=2)).all()
 
 
 def test_several_labels_are_those_above_one_half() -> None:
