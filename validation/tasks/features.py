@@ -30,6 +30,9 @@ class MatchedText(Example):
 class Features(Task[MatchedText]):
     """Retrieval accuracy: how often a text's own match is the nearest of all matches, by the cosine of embeddings.
 
+    Matches that the model reads as the same tokens are one match, whatever their case or accents: it cannot tell them
+    apart, and rounding would choose among them.
+
     An embedding is the one that a sentence-transformers model declares, with its default prompt, or else the mean over
     the tokens: what an application gets by default. Without matches, the metric is the cosine of a text's embedding
     with eager PyTorch's.
@@ -79,19 +82,17 @@ class Features(Task[MatchedText]):
     ) -> tuple[Score, ...]:
         pairs = (np.stack(answers.of_part(TEXT)), np.stack(eager.of_part(TEXT)))
         cosine = metrics.mean("embedding cosine", _cosines(*pairs))
-        matches = _matches(examples)
-        if len(set(matches)) < 2:
+        own_Q, candidates_MC = _candidates(answers)
+        if len(candidates_MC) < 2:
             return (cosine,)
-        queries = [example for example in examples if example.match is not None]
-        nearest = self.decisions(examples, answers, reader)
-        correct = [matches[index] == query.match for index, query in zip(nearest, queries, strict=True)]
-        return metrics.mean("retrieval accuracy", np.asarray(correct, dtype=np.float64)), cosine
+        correct_Q = self.decisions(examples, answers, reader) == own_Q
+        return metrics.mean("retrieval accuracy", correct_Q.astype(np.float64)), cosine
 
     def beside_other_truths(
         self, examples: Sequence[MatchedText], answers: Answers
     ) -> tuple[Sequence[MatchedText], Answers] | None:
         """Every match beside the embedding of another text."""
-        if len(set(_matches(examples))) < 2:
+        if len(_candidates(answers)[1]) < 2:
             return None
         places = [place for place, row in enumerate(answers.rows) if row.part == TEXT]
         arrays = list(answers.arrays)
@@ -100,13 +101,13 @@ class Features(Task[MatchedText]):
         return examples, replace(answers, arrays=tuple(arrays))
 
     def decisions(self, examples: Sequence[MatchedText], answers: Answers, reader: ReleaseReader) -> Indices:
-        if len(set(_matches(examples))) < 2:
+        _, candidates_MC = _candidates(answers)
+        if len(candidates_MC) < 2:
             return np.zeros(0, dtype=np.int64)
         texts = answers.of_part(TEXT)
         queries_QC = np.stack(
             [text for text, example in zip(texts, examples, strict=True) if example.match is not None]
         )
-        candidates_MC = np.stack(answers.of_part(MATCH))
         nearest_Q: Indices = (queries_QC @ candidates_MC.T).argmax(axis=1)
         return nearest_Q
 
@@ -118,5 +119,15 @@ def _cosines(vectors_NC: Array, others_NC: Array) -> Array:
     return cosines_N
 
 
-def _matches(examples: Sequence[MatchedText]) -> list[str]:
-    return [example.match for example in examples if example.match is not None]
+def _candidates(answers: Answers) -> tuple[Indices, Array]:
+    """The number of each text's own match, and the embeddings of the matches of different token ids, by number."""
+    encodings = {row.example: row.encodings[0] for row in answers.rows if row.part == MATCH}
+    numbers: dict[tuple[int, ...], int] = {}
+    own_Q = np.asarray(
+        [numbers.setdefault(tuple(encodings[example].ids), len(numbers)) for example in sorted(encodings)],
+        dtype=np.int64,
+    )
+    if not numbers:
+        return own_Q, np.zeros((0, 0))
+    _, first_M = np.unique(own_Q, return_index=True)
+    return own_Q, np.stack(answers.of_part(MATCH))[first_M]

@@ -27,21 +27,12 @@ def reader_of(head: str) -> ReleaseReader:
     return ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
 
 
-def answers(
-    *arrays: object, targets: tuple[tuple[int, ...], ...] = (), parts: tuple[int, ...] = ()
-) -> Answers:
-    """One array for each row; every row is its own example, unless `parts` says that two rows make one."""
-    numbers = parts or (0,) * len(arrays)
-    examples = np.cumsum([part == 0 for part in numbers]) - 1
+def answers(*arrays: object, targets: tuple[tuple[int, ...], ...] = ()) -> Answers:
+    """One array for each row; every row is its own example."""
     return Answers(
         rows=tuple(
-            Row(
-                example=int(example),
-                encodings=(),
-                part=part,
-                targets=targets[index] if targets else (),
-            )
-            for index, (example, part) in enumerate(zip(examples, numbers, strict=True))
+            Row(example=index, encodings=(), targets=targets[index] if targets else ())
+            for index in range(len(arrays))
         ),
         arrays=tuple(np.asarray(array, dtype=np.float64) for array in arrays),
     )
@@ -193,15 +184,54 @@ def test_the_highest_choice_is_taken_of_as_many_as_there_are() -> None:
     assert task.decisions(examples, given, reader_of("multiple_choice")).tolist() == [1, 3, 1]
 
 
+def embedded(task: Features, examples: tuple[MatchedText, ...], *arrays: object) -> Answers:
+    """One embedding for each text and each match."""
+    reader = reader_of("features")
+    rows = [row for index, example in enumerate(examples) for row in task.rows(example, index, reader)]
+    vectors = [np.asarray(array, dtype=np.float64) for array in arrays]
+    return Answers(rows=tuple(rows), arrays=tuple(vectors))
+
+
 def test_a_text_is_retrieved_where_its_own_match_is_the_nearest() -> None:
     task = Features(labels=())
     examples = tuple(MatchedText(place="", text="", match=match) for match in ("one", "two", None, "three"))
-    parts = (0, 1, 0, 1, 0, 0, 1)
-    given = answers([1, 0], [0.8, 0.6], [0, 1], [0.6, 0.8], [0, 1], [0.8, 0.6], [0, 1], parts=parts)
+    given = embedded(task, examples, [1, 0], [0.8, 0.6], [0, 1], [0.6, 0.8], [0, 1], [0.8, 0.6], [0, 1])
     # Text, match: (1, 0) is nearest to (0.8, 0.6), its own; (0, 1) to (0, 1), not its own; (0.8, 0.6) to the first
     scores = values(task.scores(examples, given, given, reader_of("features")))
     assert scores == pytest.approx({"retrieval accuracy": 1 / 3, "embedding cosine": 1.0})
     assert task.decisions(examples, given, reader_of("features")).tolist() == [0, 2, 0]
+
+
+def test_matches_of_the_same_tokens_are_one() -> None:
+    task, reader = Features(labels=()), reader_of("features")
+    # The first three are the same to the model, and so are the next two; rounding makes the copies differ
+    matches = ("Cat", "cat", "c\u00e0t", "dog", "dog", "two")
+    examples = tuple(MatchedText(place="", text=f"text {match}", match=match) for match in matches)
+    cat, dog, two = [1, 0, 0], [0, 1, 0], [0, 0, 1]
+
+    def rounded(*errors: float) -> Answers:
+        texts = [cat, cat, cat, dog, dog, cat]
+        pairs = zip(texts, [cat, cat, cat, dog, dog, two], errors, strict=True)
+        return embedded(
+            task,
+            examples,
+            *(vector for text, match, error in pairs for vector in (text, np.add(match, error))),
+        )
+
+    for given in (rounded(0, 1e-9, 0, 0, 1e-9, 0), rounded(0, 0, 1e-9, 1e-9, 0, 0)):
+        # All but the last, whose text is nearest to a cat
+        scores = values(task.scores(examples, given, given, reader))
+        assert scores == pytest.approx({"retrieval accuracy": 5 / 6, "embedding cosine": 1.0})
+        assert task.decisions(examples, given, reader).tolist() == [0, 0, 0, 1, 1, 0]
+
+
+def test_with_one_match_in_other_spellings_nothing_is_retrieved() -> None:
+    task, reader = Features(labels=()), reader_of("features")
+    examples = tuple(MatchedText(place="", text=match, match=match) for match in ("cat", "CAT"))
+    given = embedded(task, examples, [1, 0], [0, 1], [1, 0], [0, 1])
+    assert list(values(task.scores(examples, given, given, reader))) == ["embedding cosine"]
+    assert task.decisions(examples, given, reader).size == 0
+    assert task.beside_other_truths(examples, given) is None
 
 
 def test_without_matches_the_cosine_with_eager_is_the_metric() -> None:
@@ -398,12 +428,12 @@ def test_beside_other_truths_answers_are_right_by_chance() -> None:
     features = Features(labels=())
     pairs = tuple(MatchedText(place="", text="", match=str(number)) for number in range(count))
     vectors = random.normal(size=(count, 16))
-    embedded = answers(*np.repeat(vectors, 2, axis=0), parts=(0, 1) * count)
-    beside = features.beside_other_truths(pairs, embedded)
+    given = embedded(features, pairs, *np.repeat(vectors, 2, axis=0))
+    beside = features.beside_other_truths(pairs, given)
     assert beside is not None
-    assert features.scores(pairs, embedded, embedded, reader_of("features"))[0].value > 0.9
+    assert features.scores(pairs, given, given, reader_of("features"))[0].value > 0.9
     assert features.scores(pairs, beside[1], beside[1], reader_of("features"))[0].value < 0.05
-    assert features.beside_other_truths(pairs[:1], answers([1, 0], [1, 0], parts=(0, 1))) is None
+    assert features.beside_other_truths(pairs[:1], embedded(features, pairs[:1], [1, 0], [1, 0])) is None
 
 
 def test_questions_beside_other_answers_are_answered_by_chance() -> None:
