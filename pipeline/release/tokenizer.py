@@ -37,14 +37,21 @@ _SPECIAL_TOKENS = {
     "mask_token": "[MASK]",
 }
 
+_NORMALIZER: Mapping[str, tuple[str, bool | None]] = {
+    "do_lower_case": ("lowercase", True),
+    "strip_accents": ("strip_accents", None),
+    "tokenize_chinese_chars": ("handle_chinese_chars", True),
+}
+"""The field of BertNormalizer and the default of each setting of tokenizer_config.json that changes it."""
+
 
 def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, longest: int) -> None:
     """Write tokenizer.json, its configuration and vocab.txt for `checkpoint` into the folder `destination`.
 
     `vocab_size` is the number of embeddings and `longest` the most tokens of a text. Raises CheckpointError if there is
-    no tokenizer, if one of its files is a link that leads out of the checkpoint, if it is damaged, if tokenizer.json
-    cannot express its class, if it breaks distilforge.text.tokenizer_limits, if it fails on a text, or if it can return
-    ids that have no embedding.
+    no tokenizer, if one of its files is a link that leads out of the checkpoint, if it is damaged, if transformers
+    refuses a setting, if tokenizer.json cannot express its class, if it breaks distilforge.text.tokenizer_limits, if it
+    fails on a text, or if it can return ids that have no embedding.
     """
     tokenizer_class = find_class(checkpoint)
     for path in checkpoint.tokenizer:
@@ -74,7 +81,7 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
         )
 
     tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
-    if _align(destination, tokenizer_class):
+    if _align(destination, checkpoint.path, tokenizer_class):
         tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
     settings = added_tokens.read(destination, _SPECIAL_TOKENS if tokenizer_class.from_vocabulary else {})
     _add_tokens(destination / TOKENIZER, tokenizer, settings, damaged, is_made=is_made)
@@ -101,14 +108,10 @@ def remarks(checkpoint: CheckpointFolder) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Settings:
-    """The settings of tokenizer_config.json that change tokenizer.json, with the defaults of transformers 4.57."""
+    """The settings of tokenizer_config.json that count for tokenizer.json, with the defaults of transformers 4.57."""
 
-    lowercase: bool
-    """Whether text is changed to lower case."""
-    strip_accents: bool | None
-    """Whether accents are removed; None to remove them if `lowercase` is set."""
-    handle_chinese_chars: bool
-    """Whether every Chinese character is a word."""
+    normalizer: Mapping[str, object]
+    """What they say of BertNormalizer's fields, by the names in _NORMALIZER; the values may be of any type."""
     add_prefix_space: bool
     """Whether a tokenizer of bytes puts a space before a text."""
     special: Mapping[str, str]
@@ -117,14 +120,31 @@ class _Settings:
     @classmethod
     def read(cls, folder: Path) -> "_Settings":
         values = added_tokens.read(folder, {}).values
-        accents = values.get("strip_accents")
         return cls(
-            lowercase=values.get("do_lower_case") is not False,
-            strip_accents=accents if isinstance(accents, bool) else None,
-            handle_chinese_chars=values.get("tokenize_chinese_chars") is not False,
+            normalizer={name: values.get(name, default) for name, (_, default) in _NORMALIZER.items()},
             add_prefix_space=values.get("add_prefix_space") is True,
             special={name: _content(values.get(name), default) for name, default in _SPECIAL_TOKENS.items()},
         )
+
+    def flags(self, checkpoint: Path, own: Mapping[str, object]) -> dict[str, object]:
+        """BertNormalizer's fields; CheckpointError for a value that transformers refuses.
+
+        `own` are the fields that tokenizer.json has. Where they equal the settings, transformers changes nothing, and
+        so takes 0 for false and 1 for true.
+        """
+        flags = {field: self.normalizer[name] for name, (field, _) in _NORMALIZER.items()}
+        if all(field in own and own[field] == value for field, value in flags.items()):
+            return {field: own[field] for field in flags}
+        for name, (_, default) in _NORMALIZER.items():
+            value = self.normalizer[name]
+            if not isinstance(value, bool) and not (value is None and default is None):
+                expected = "true or false" if default is not None else "true, false or null"
+                raise CheckpointError(
+                    f"{checkpoint / CONFIG} has {json.dumps(value):.80} for {name!r}, which must be {expected}",
+                    hint=f"correct it to what the model was trained with, or remove {name!r} if that is "
+                    f"{json.dumps(default)}, the default",
+                )
+        return flags
 
 
 def _content(value: object, default: str) -> str:
@@ -137,6 +157,7 @@ def _content(value: object, default: str) -> str:
 def _from_vocabulary(folder: Path, checkpoint: Path, vocab_size: int) -> None:
     """Write tokenizer.json for vocab.txt in `folder`, a copy of that of `checkpoint`."""
     settings = _Settings.read(folder)
+    flags = settings.flags(checkpoint, {})
     vocabulary = checkpoint / VOCABULARY
     if (folder / VOCABULARY).stat().st_size > MOST_TOKENIZER_BYTES:
         raise CheckpointError(
@@ -176,29 +197,23 @@ def _from_vocabulary(folder: Path, checkpoint: Path, vocab_size: int) -> None:
             pad_token=settings.special["pad_token"],
             mask_token=settings.special["mask_token"],
             clean_text=True,
-            handle_chinese_chars=settings.handle_chinese_chars,
-            strip_accents=settings.strip_accents,
-            lowercase=settings.lowercase,
+            **flags,
         )
         tokenizer.save(str(folder / TOKENIZER))
 
 
-def _align(folder: Path, tokenizer_class: TokenizerClass) -> bool:
+def _align(folder: Path, checkpoint: Path, tokenizer_class: TokenizerClass) -> bool:
     """Change tokenizer.json to the settings of tokenizer_config.json, as transformers does when it loads them.
 
-    Returns whether it differed. Source: DistilBertTokenizerFast and PreTrainedTokenizerFast of transformers 4.57.
+    `folder` has a copy of the files of `checkpoint`. Returns whether it differed. Source: DistilBertTokenizerFast and
+    PreTrainedTokenizerFast of transformers 4.57.
     """
     settings = _Settings.read(folder)
     values = read_json(folder / TOKENIZER, most_bytes=MOST_TOKENIZER_BYTES)
     adjusted = dict(values)
     normalizer, pre_tokenizer = values.get("normalizer"), values.get("pre_tokenizer")
     if tokenizer_class.sets_normalizer and _has_type(normalizer, "BertNormalizer"):
-        adjusted["normalizer"] = {
-            **normalizer,
-            "lowercase": settings.lowercase,
-            "strip_accents": settings.strip_accents,
-            "handle_chinese_chars": settings.handle_chinese_chars,
-        }
+        adjusted["normalizer"] = {**normalizer, **settings.flags(checkpoint, normalizer)}
     if _has_type(pre_tokenizer, "ByteLevel"):
         adjusted["pre_tokenizer"] = {**pre_tokenizer, "add_prefix_space": settings.add_prefix_space}
     if adjusted == values:
@@ -269,7 +284,7 @@ def _complete(folder: Path, tokenizer: tokenizers.Tokenizer, longest: int) -> No
     else:
         _correct_special(folder / SPECIAL, special)
     if not (folder / CONFIG).exists():
-        lowercase = {"do_lower_case": settings.lowercase}
+        lowercase = {"do_lower_case": settings.normalizer["do_lower_case"]}
         _write_json(
             folder / CONFIG,
             {"tokenizer_class": "DistilBertTokenizer", "model_max_length": longest, **lowercase, **special},

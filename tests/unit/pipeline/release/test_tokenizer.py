@@ -138,6 +138,69 @@ def test_tokenizer_json_obeys_a_configuration_that_differs(
     assert [plain.encode(text).ids for text in TEXTS] + [plain.encode("cab", "bed").ids] == expected
 
 
+def configure(checkpoint: CheckpointFolder, **changes: object) -> None:
+    """Change tokenizer_config.json of `checkpoint`, and write the config.json that AutoTokenizer reads."""
+    (checkpoint.path / "config.json").write_text('{"model_type": "distilbert"}')
+    path = checkpoint.path / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("has_json", [True, False])
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("do_lower_case", 0, "has 0 for 'do_lower_case', which must be true or false"),
+        ("do_lower_case", "false", "has \"false\" for 'do_lower_case', which must be true or false"),
+        ("do_lower_case", None, "has null for 'do_lower_case', which must be true or false"),
+        ("tokenize_chinese_chars", 0, "has 0 for 'tokenize_chinese_chars', which must be true or false"),
+        (
+            "tokenize_chinese_chars",
+            None,
+            "has null for 'tokenize_chinese_chars', which must be true or false",
+        ),
+        ("strip_accents", "true", "has \"true\" for 'strip_accents', which must be true, false or null"),
+        ("strip_accents", 0, "has 0 for 'strip_accents', which must be true, false or null"),
+    ],
+)
+def test_a_setting_that_is_not_true_or_false_is_refused(
+    name: str, value: object, expected: str, has_json: bool, write: Write, tmp_path: Path
+) -> None:
+    checkpoint = write()
+    configure(checkpoint, **{name: value})
+    if not has_json:
+        remove(checkpoint, "tokenizer.json")
+    with pytest.raises(TypeError, match="cannot be converted to 'PyBool'"):
+        ids(checkpoint.path)
+    with pytest.raises(CheckpointError) as caught:
+        released(checkpoint, tmp_path)
+    assert caught.value.message == f"{checkpoint.path / 'tokenizer_config.json'} {expected}"
+    assert f"or remove '{name}' if that is" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("saved", "changes"),
+    [
+        # They equal tokenizer.json, so that transformers changes nothing
+        ({}, {"do_lower_case": 1, "tokenize_chinese_chars": 1.0}),
+        ({"do_lower_case": False}, {"do_lower_case": 0}),
+        ({}, {"strip_accents": None}),
+        # This class does not read them
+        ({}, {"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": "false"}),
+    ],
+    ids=str,
+)
+def test_a_setting_that_transformers_takes_is_not_refused(
+    saved: dict[str, object], changes: dict[str, object], write: Write, tmp_path: Path
+) -> None:
+    checkpoint = write(**saved)
+    configure(checkpoint, **changes)
+    expected = ids(checkpoint.path)
+    release = released(checkpoint, tmp_path)
+    plain = tokenizers.Tokenizer.from_file(str(release / "tokenizer.json"))
+    assert [plain.encode(text).ids for text in TEXTS] + [plain.encode("cab", "bed").ids] == expected
+    assert (release / "tokenizer.json").read_bytes() == (checkpoint.path / "tokenizer.json").read_bytes()
+
+
 def test_a_bare_vocabulary_is_enough(write: Write, tmp_path: Path) -> None:
     checkpoint = write()
     expected = ids(checkpoint.path)
