@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from model_src.config import DistilBertConfig
 from model_src.errors import CheckpointError, ConfigurationError
+from model_src.file_kind import check_is_not_a_stand_in, unreadable_safetensors
 from model_src.framework_names import FRAMEWORKS, in_pytorch
 from model_src.json_file import read_json
 from model_src.links import is_file
@@ -96,15 +97,14 @@ class CheckpointFolder:
         for path in self.weights:
             if path.suffix != ".safetensors":
                 return {}
+            check_is_not_a_stand_in(path)
             try:
                 with safe_open(path, framework="numpy") as file:
                     check_count(file.keys(), path)
                     own = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
                     metadata = file.metadata() or {}
             except (SafetensorError, OSError) as cause:
-                raise CheckpointError(
-                    f"{path} is damaged: {cause}", hint="copy the checkpoint again"
-                ) from cause
+                raise unreadable_safetensors(path, cause) from cause
             if metadata.get("format") in FRAMEWORKS:
                 own = dict(_in_pytorch(name, shape) for name, shape in own.items())
             shapes |= own

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from model_src import json_text
 from model_src.errors import CheckpointError
+from model_src.file_kind import check_is_not_a_stand_in
 
 MOST_JSON_BYTES = 16 << 20
 """The largest JSON file that is read; the config.json of 100,000 labels has 8 MB."""
@@ -22,6 +23,7 @@ def read_json(path: Path, *, most_bytes: int = MOST_JSON_BYTES) -> Mapping[str, 
 
 def read_value(path: Path, *, most_bytes: int = MOST_JSON_BYTES) -> object:
     """The JSON value in `path`; raises CheckpointError if the file cannot be read, is larger, or is not JSON."""
+    check_is_not_a_stand_in(path)
     try:
         with path.open("rb") as file:
             content = file.read(most_bytes + 1)

@@ -1,6 +1,7 @@
 """Read and write tensor files, without running code from a file."""
 
 import pickle
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from model_src import flax_file, keras_file
+from model_src import file_kind, flax_file, keras_file
 from model_src.errors import CheckpointError
 from model_src.folder import check_count
 from model_src.framework_names import FRAMEWORKS, tensor_in_pytorch
@@ -75,6 +76,7 @@ def _check_kind(name: str, tensor: Tensor, path: Path) -> None:
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
+    file_kind.check_is_not_a_stand_in(path)
     if path.suffix == ".h5":
         return keras_file.read(path)
     if path.suffix == ".msgpack":
@@ -87,17 +89,12 @@ def _read_file(path: Path) -> dict[str, Tensor]:
             # The pickle protocol does not matter: whatever is not a tensor is refused in any protocol
             warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as cause:
-        raise CheckpointError(
-            f"{path} is not trusted: it contains more than tensors, and loading it would run its code",
-            hint="ask its author for model.safetensors",
-        ) from cause
-    # What torch.load and Python's unpickler raise for bytes that are not a pickle, or a malformed one
+    # What torch.load and Python's unpickler raise for code, for bytes that are not a pickle, or a malformed one
     except (
         *(ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError),
-        *(OSError, RuntimeError, TypeError, ValueError),
+        *(OSError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError, struct.error),
     ) as cause:
-        raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
+        raise _refusal(path, cause) from cause
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise CheckpointError(
             f"{path} does not contain a dictionary of tensors", hint="save model.state_dict() in it"
@@ -110,6 +107,26 @@ def _read_file(path: Path) -> dict[str, Tensor]:
     return loaded
 
 
+def _refusal(path: Path, cause: Exception) -> CheckpointError:
+    """Why torch.load could not read `path`. Its own messages advise to run the code in the file."""
+    is_pytorch = file_kind.is_pytorch(path)
+    if isinstance(cause, pickle.UnpicklingError) and (is_pytorch or file_kind.has_globals(path)):
+        return CheckpointError(
+            f"{path} is not trusted: it contains more than tensors, and loading it would run its code",
+            hint="ask its author for model.safetensors",
+        )
+    if is_pytorch:
+        return CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again")
+    if file_kind.is_safetensors(path):
+        return CheckpointError(
+            f"{path} is not a PyTorch file, but safetensors", hint="name it model.safetensors"
+        )
+    return CheckpointError(
+        f"{path} is not a PyTorch file: torch.save did not write it",
+        hint="download or copy the file again, or save the model as model.safetensors",
+    )
+
+
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="numpy") as file:
@@ -118,7 +135,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         tensors = safetensors.torch.load_file(path)
     # RuntimeError: PyTorch has fewer dimensions than the format
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as cause:
-        raise CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again") from cause
+        raise file_kind.unreadable_safetensors(path, cause) from cause
     if metadata.get("format") not in FRAMEWORKS:
         return tensors
     return dict(tensor_in_pytorch(name, tensor) for name, tensor in tensors.items())

@@ -14,6 +14,7 @@ from distilforge.tokenizer import Text, Tokenizer, library_errors, load_tokenize
 from tokenizers.implementations import BertWordPieceTokenizer
 
 from model_src.errors import CheckpointError
+from model_src.file_kind import check_is_not_a_stand_in
 from model_src.folder import CheckpointFolder
 from model_src.json_file import read_json
 from pipeline.release import added_tokens, sentence_settings
@@ -55,6 +56,7 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
     """
     tokenizer_class = find_class(checkpoint)
     for path in checkpoint.tokenizer:
+        check_is_not_a_stand_in(path)
         try:
             shutil.copyfile(path, destination / path.name)
         except OSError as cause:

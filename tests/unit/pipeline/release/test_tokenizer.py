@@ -252,6 +252,14 @@ def test_a_damaged_tokenizer_is_refused(write: Write, tmp_path: Path) -> None:
         released(checkpoint, tmp_path)
 
 
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_pointer_of_git_lfs_is_named(name: str, write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    (checkpoint.path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 2\n")
+    with pytest.raises(CheckpointError, match=rf"{name} is not the file, but a pointer .*\n.*git lfs pull"):
+        released(checkpoint, tmp_path)
+
+
 def test_a_vocabulary_without_special_tokens_is_refused(write: Write, tmp_path: Path) -> None:
     checkpoint = write()
     remove(checkpoint, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
