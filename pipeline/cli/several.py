@@ -14,6 +14,11 @@ from pipeline.errors import EXPECTED, UsageError
 from pipeline.recipe.recipe import Recipe
 from pipeline.release.summary import ReleaseLines
 
+_HOW_TO_NAME = (
+    "give each release a name of its own: build one source at a time, each with its --name; or rename a folder; or "
+    "build recipes with different names"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
@@ -51,7 +56,9 @@ def build_each(
     expected end everything.
     """
     recipes = [_read(source, read, listener, verbose) for source in sources]
-    _check_distinct([recipe.name if isinstance(recipe, Recipe) else name or "" for recipe in recipes])
+    _check_distinct(
+        sources, [recipe.name if isinstance(recipe, Recipe) else name or "" for recipe in recipes], given=name
+    )
     for source, recipe in zip(sources, recipes, strict=True):
         if isinstance(recipe, Failure):
             yield recipe
@@ -71,13 +78,18 @@ def exit_code(results: Sequence[BuildResult | Failure]) -> int:
     return errors.worst(result.exit_code for result in results if isinstance(result, Failure))
 
 
-def _check_distinct(names: Sequence[str]) -> None:
-    # An empty name is not known yet
-    for name in names:
-        if name and names.count(name) > 1:
+def _check_distinct(sources: Sequence[str], names: Sequence[str], *, given: str | None) -> None:
+    """Raise UsageError if two of `sources` have one of the `names`; `given` is the one of the command line."""
+    first: dict[str, str] = {}
+    for source, name in zip(sources, names, strict=True):
+        # An empty name is not known yet
+        if name and name in first:
             raise UsageError(
-                f"{names.count(name)} builds would publish under the name {name!r}", hint="use --name"
+                f"{names.count(name)} builds would publish under the name {name!r}, among them {first[name]!r} and "
+                f"{source!r}" + (f": --name gives {name!r} to every source" if given else ""),
+                hint=_HOW_TO_NAME if source != first[name] else "give each source once",
             )
+        first[name] = source
 
 
 def _read(source: str, read: Callable[[str], Recipe], listener: Display, verbose: bool) -> Recipe | Failure:

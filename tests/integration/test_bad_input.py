@@ -178,7 +178,16 @@ def test_files_that_may_not_grow(tiny: Recipe, tmp_path: Path) -> None:
         (["build", "x", "--variant", "onnxruntime-cpi:fp32"], "did you mean 'onnxruntime-cpu'"),
         (["build", "x", "--variant", "fp32"], "a variant is target:precision, found 'fp32'"),
         (["build", "absent.toml"], "there is no recipe absent.toml"),
-        (["build", "x", "y", "--name", "same"], "2 builds would publish under the name 'same'"),
+        (
+            ["build", "x", "y", "--name", "same"],
+            "the name 'same', among them 'x' and 'y': --name gives 'same' to",
+        ),
+        (
+            ["build", "x", "y", "--name", "same"],
+            "hint: give each release a name of its own: build one source at a",
+        ),
+        (["build", "a/x", "b/x"], "2 builds would publish under the name 'x', among them 'a/x' and 'b/x'"),
+        (["build", "x", "x"], "hint: give each source once"),
         (["build", "x", "--data", "absent.jsonl"], "no evaluation data at absent.jsonl"),
         (
             ["build", "x", "--capability", "8.6"],
