@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from validation.answers.accuracy import Comparison
 from validation.gates import Gates, Limits
@@ -12,6 +13,9 @@ from validation.statistics.noninferiority import counting_examples, smallest_upp
 
 MOST_NAMES = 8
 """How many classes a sentence names."""
+# These tell any two floats apart
+_MOST_DIGITS = 17
+_HUGE = 1000
 
 
 def power_notes(comparison: Comparison, limits: Limits, gates: Gates) -> Iterator[str]:
@@ -35,13 +39,14 @@ def _power(comparison: Comparison, gates: Gates) -> str:
     if least <= gates.margin:
         return (
             f"{examples:,} different examples were judged.{counted} They could show a loss of {metric} of "
-            f"{100 * least:.2g} points or more, at {gates.confidence:.0%} confidence in all looks together."
+            f"{_short(100 * least)} points or more, at {gates.confidence:.0%} confidence in all looks together."
         )
     needed = math.ceil(least * examples / gates.margin)
+    excluded, margin = _apart(100 * min(least, 1), 100 * gates.margin)
     return (
         f"The loss of {metric} is not settled: {examples:,} different examples are too few.{counted} Even if no answer "
-        f"differs, they cannot exclude a loss of {100 * min(least, 1):.2g} points at {gates.confidence:.0%} "
-        f"confidence, and the margin is {100 * gates.margin:.2g}; {needed:,} could."
+        f"differs, they cannot exclude a loss of {excluded} points at {gates.confidence:.0%} confidence, and the "
+        f"margin is {margin}; {needed:,} could."
     )
 
 
@@ -54,8 +59,8 @@ def misfit_note(comparison: Comparison, gates: Gates) -> str:
     failed = not all(verdicts)
     sentence = (
         f"{'The labels do not fit the model' if failed else 'It is not shown that the labels fit the model'}: eager "
-        f"PyTorch's {eager.name} is {eager.value:.3f}, and that of chance, with the labels of other examples, is "
-        f"{comparison.chance.value:.3f}"
+        f"PyTorch's {eager.name} is {_value(eager.value)}, and that of chance, with the labels of other examples, is "
+        f"{_value(comparison.chance.value)}"
     )
     renaming = comparison.renaming
     if renaming is not None and any(verdict.kind == LABELS and not verdict for verdict in verdicts):
@@ -79,3 +84,22 @@ def _rare(rare: Sequence[ClassLoss], examples: int) -> str:
 def _listed(names: Sequence[str]) -> str:
     rest = len(names) - MOST_NAMES
     return ", ".join(names[:MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _apart(first: float, second: float) -> tuple[str, str]:
+    """Two different numbers, with so many digits that they differ in print."""
+    for digits in range(2, _MOST_DIGITS + 1):
+        texts = _short(first, digits), _short(second, digits)
+        if texts[0] != texts[1]:
+            break
+    return texts
+
+
+def _short(number: float, digits: int = 2) -> str:
+    """`number` with so many significant digits, and without an exponent."""
+    return format(Decimal(f"{number:.{digits}g}"), "f")
+
+
+def _value(metric: float) -> str:
+    """The value of a metric; R2 has no lower bound."""
+    return f"{metric:.3f}" if abs(metric) < _HUGE else f"{metric:.1e}"

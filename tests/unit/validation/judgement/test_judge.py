@@ -176,6 +176,26 @@ def test_on_labels_that_do_not_fit_no_loss_is_settled_unless_it_is_shown() -> No
     assert outcomes(shown)["loss"] == "not met"
 
 
+def test_r2_far_below_zero_is_short() -> None:
+    compared = labelled()
+    below = replace(compared, chance=compared.eager[0], eager=(mean("R2", np.full(500, -7.656e18)),))
+    report = judge(observed(below), Gates())
+    assert "eager PyTorch's R2 is -7.7e+18, and that of chance" in report.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("examples", "says"),
+    [
+        (299, "they cannot exclude a loss of 1.002 points at 95% confidence, and the margin is 1; 300 could"),
+        (2, "they cannot exclude a loss of 100 points at 95% confidence, and the margin is 1; 300 could"),
+    ],
+)
+def test_the_loss_that_few_examples_cannot_exclude_is_told_from_the_margin(examples: int, says: str) -> None:
+    look = Look(examples=examples, of=examples, critical=1.6448536269514722)
+    (note,) = judge(observed(replace(comparison(of=examples), look=look)), Gates()).notes
+    assert says in note
+
+
 def test_agreement_on_few_texts_is_not_settled_unless_labels_differ() -> None:
     few = replace(CLASSIFIED, look=Look(examples=40, of=40, critical=1.645), agreed=40, decisions=40)
     assert outcomes(few)["agreement"] == "not settled"
