@@ -3,8 +3,9 @@
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -170,7 +171,7 @@ def _check_layers(config: DistilBertConfig, files: CheckpointFolder) -> None:
         raise CheckpointError(
             f"{files.config} asks for n_layers {config.n_layers}, and the weights have {layers} layers: "
             f"{ENCODER}transformer.layer.{layers} is missing",
-            hint="check config.json against the weights",
+            hint=_prefix_hint(list(files.shapes())) or "check config.json against the weights",
         )
 
 
@@ -251,11 +252,36 @@ def _hint(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) 
     unexpected = [name for name in state if name not in expected]
     if any(part in name for name in unexpected for part in _ADAPTER_PARTS):
         return "these are tensors of a PEFT adapter; merge it first: model.merge_and_unload().save_pretrained(folder)"
+    if prefix_hint := _prefix_hint([*unexpected, *(name for name in state if name.startswith(ENCODER))]):
+        return prefix_hint
+    layers = {int(match[1]) for name in state if (match := _LAYER.match(name))}
+    known = {int(match[1]) for name in expected if (match := _LAYER.match(name))}
+    if layers > known:
+        return (
+            f"n_layers in config.json is {len(known)}, and the weights have {len(layers)} layers; correct n_layers, or "
+            "use the config.json that was saved with these weights"
+        )
     if unexpected and all(
         name in state and tuple(state[name].shape) == shape for name, shape in expected.items()
     ):
         return "the model is complete without them; delete them from the file if no forward pass reads them"
     return "check config.json against the weights, or choose another head with --head"
+
+
+def _prefix_hint(names: Sequence[str]) -> str:
+    """What to do where all `names` have one prefix, such as "model.", before those of a DistilBERT; "" where not."""
+    parts = [name.split(".") for name in names]
+    if not parts or any(folder.in_model(name).startswith(ENCODER) for name in names):
+        return ""
+    common = takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))
+    for length in range(1, 1 + sum(1 for _ in common)):
+        if any(folder.in_model(".".join(name[length:])).startswith(ENCODER) for name in parts):
+            module = ".".join(parts[0][:length])
+            return (
+                f"the names of the weights begin with '{module}.', as where another module holds the model, "
+                f"Lightning's for one; save the model alone: module.{module}.save_pretrained(folder)"
+            )
+    return ""
 
 
 def _name_remarks(names: Iterable[str]) -> tuple[str, ...]:

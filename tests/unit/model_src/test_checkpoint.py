@@ -196,6 +196,27 @@ def test_the_hint_for_an_unknown_tensor_of_a_complete_model(folder: Path) -> Non
         load_checkpoint(folder)
 
 
+@pytest.mark.parametrize("prefix", ["model.", "net.student."])
+def test_a_prefix_that_every_tensor_has_is_named(prefix: str, folder: Path) -> None:
+    rewrite(folder, {f"{prefix}{name}": tensor for name, tensor in tensors(folder).items()})
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if name == "pytorch_model.bin":
+            torch.save(tensors(folder), folder / name)
+            (folder / "model.safetensors").unlink()
+        with pytest.raises(CheckpointError) as caught:
+            load_checkpoint(folder)
+        assert f"begin with {prefix!r}" in caught.value.hint
+        assert f"module.{prefix}save_pretrained(folder)" in caught.value.hint
+
+
+def test_more_layers_in_the_weights_than_in_the_configuration_are_not_to_be_deleted(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps(read_config(folder) | {"n_layers": 1}))
+    with pytest.raises(
+        CheckpointError, match=r"n_layers in config\.json is 1, and the weights have 2 layers"
+    ):
+        load_checkpoint(folder)
+
+
 def test_an_adapter_is_refused_with_the_way_to_merge_it(folder: Path) -> None:
     rewrite(
         folder,
