@@ -51,8 +51,8 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
 
     `vocab_size` is the number of embeddings and `longest` the most tokens of a text. Raises CheckpointError if there is
     no tokenizer, if one of its files is a link that leads out of the checkpoint, if it is damaged, if transformers
-    refuses a setting, if tokenizer.json cannot express its class, if it breaks distilforge.text.tokenizer_limits, if it
-    fails on a text, or if it can return ids that have no embedding.
+    refuses a setting, if its class was not compared with tokenizer.json, if it breaks
+    distilforge.text.tokenizer_limits, if it fails on a text, or if it can return ids that have no embedding.
     """
     tokenizer_class = find_class(checkpoint)
     for path in checkpoint.tokenizer:

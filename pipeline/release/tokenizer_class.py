@@ -47,8 +47,8 @@ def find(checkpoint: CheckpointFolder) -> TokenizerClass:
     """The tokenizer class that AutoTokenizer of transformers takes for `checkpoint`.
 
     tokenizer_config.json names it, or else config.json; without a name it is that of DistilBERT. Raises CheckpointError
-    for a class that tokenizer.json cannot express, for code in the checkpoint (auto_map), and for another file in the
-    place of tokenizer.json (fast_tokenizer_files).
+    for a class that was not compared with tokenizer.json, for code in the checkpoint (auto_map), and for another file
+    in the place of tokenizer.json (fast_tokenizer_files).
     """
     settings = read_values(checkpoint.path / CONFIG)
     source, name = CONFIG, settings.get("tokenizer_class")
@@ -75,8 +75,8 @@ def find(checkpoint: CheckpointFolder) -> TokenizerClass:
     known = _CLASSES.get(name.removesuffix("Fast")) if isinstance(name, str) else None
     if known is None:
         raise CheckpointError(
-            f"{path} names the tokenizer class {name!r:.80}, which tokenizer.json cannot express; "
-            f"known: {', '.join(_CLASSES)}, with or without Fast",
+            f"{path} names the tokenizer class {name!r:.80}, which was not compared with "
+            f"{_FILE}, or needs Python code; compared are {', '.join(_CLASSES)}, with or without Fast",
             hint="if a tokenizer.json gives the same ids, save it as PreTrainedTokenizerFast: "
             "PreTrainedTokenizerFast(tokenizer_file='tokenizer.json').save_pretrained(folder)",
         )
