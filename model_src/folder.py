@@ -1,5 +1,6 @@
 """A Hugging Face model folder: find it, download it, and list its files. Does not need PyTorch."""
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ SENTENCE = "sentence."
 """The prefix of the tensors of sentence-transformers' modules in a model."""
 SENTENCE_HEAD = "features"
 """The head that the modules of a sentence-transformers folder belong to."""
+_MOST_LISTED = 8
 MOST_TENSORS = 100_000
 """The most tensors of a file; a DistilBERT of 1,000 layers has 16,008."""
 
@@ -167,10 +169,7 @@ def find(source: str | Path, *, head: str | None = None, with_adapter: bool = Fa
     if is_file(path, ADAPTER) and not with_adapter:
         _refuse_adapter(path, has_weights=any(name in present for name in SINGLE_FILES + INDEX_FILES))
     if CONFIG not in present:
-        raise CheckpointError(
-            f"{path} has no {CONFIG}",
-            hint="save the model with save_pretrained, or give the path of its folder",
-        )
+        raise _no_config(path)
     weights = _weights(path, present)
     if head is None and is_file(root, SETFIT_HEAD):
         raise CheckpointError(
@@ -198,6 +197,30 @@ def find(source: str | Path, *, head: str | None = None, with_adapter: bool = Fa
     sentence = reading.read(root)
     return CheckpointFolder(
         path=path, weights=weights, parent=parent, sentence=sentence, settings=sentence.files
+    )
+
+
+def _no_config(path: Path) -> CheckpointError:
+    """That `path` has no config.json, and which of the folders in it are models: a Trainer's, or the hub cache's."""
+    inside: list[Path] = []
+    with contextlib.suppress(OSError):
+        for pattern in (f"*/{CONFIG}", f"snapshots/*/{CONFIG}"):
+            inside += [
+                config.parent
+                for config in path.glob(pattern)
+                if any((config.parent / name).is_file() for name in SINGLE_FILES + INDEX_FILES)
+            ]
+    if not inside:
+        return CheckpointError(
+            f"{path} has no {CONFIG}",
+            hint="save the model with save_pretrained, or give the path of its folder",
+        )
+    # checkpoint-1000 after checkpoint-500
+    names = sorted((str(found.relative_to(path)) for found in inside), key=lambda name: (len(name), name))
+    rest = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return CheckpointError(
+        f"{path} has no {CONFIG}; models are in its folders {', '.join(names[:_MOST_LISTED])}{rest}",
+        hint=f"give the folder of a model, such as {path / names[0]}",
     )
 
 

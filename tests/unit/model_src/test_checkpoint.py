@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -330,6 +331,20 @@ def test_no_folder_no_config_no_weights(folder: Path, tmp_path: Path) -> None:
     (folder / "config.json").unlink()
     with pytest.raises(CheckpointError, match=r"no config\.json"):
         load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    "names", [("checkpoint-500", "checkpoint-1000"), ("snapshots/a1b2",)], ids=["Trainer", "hub cache"]
+)
+def test_models_in_folders_of_a_folder_without_a_configuration_are_named(
+    names: tuple[str, ...], folder: Path, tmp_path: Path
+) -> None:
+    parent = tmp_path / "parent"
+    for name in names:
+        shutil.copytree(folder, parent / name)
+    with pytest.raises(CheckpointError, match=rf"no config\.json; .*{', '.join(names)}") as caught:
+        load_checkpoint(parent)
+    assert caught.value.hint.endswith(f"such as {parent / names[0]}")
 
 
 def test_writing_and_reading_gives_the_same(folder: Path, tmp_path: Path) -> None:
