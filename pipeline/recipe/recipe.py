@@ -10,7 +10,7 @@ from distilforge.manifest.consistency import name_problem
 
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
-from pipeline.recipe.paths import is_file
+from pipeline.recipe.paths import exists, is_file
 from pipeline.recipe.plan import Plan, preset
 from pipeline.registry import unknown
 from pipeline.store import digests
@@ -99,6 +99,11 @@ class Recipe:
                     f"the span of {axis} must rise from at least 1, found {span.low}, {span.usual}, {span.high}"
                 )
         for kind, path in (("evaluation", self.evaluation), ("calibration", self.calibration)):
+            if path is not None and exists(path) and not is_file(path):
+                raise UsageError(
+                    f"{path} is a folder, a pipe or a device, and {kind} data are read more than once",
+                    hint="write them into a .jsonl or .jsonl.gz file, and give that",
+                )
             if path is not None and not is_file(path):
                 raise UsageError(f"there is no {kind} data at {path}", hint="give a .jsonl or .jsonl.gz file")
         if self.plans is not None and not is_file(self.plans):

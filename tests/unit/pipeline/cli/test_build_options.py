@@ -114,6 +114,10 @@ def test_a_checkpoint_gives_a_recipe_named_like_its_folder() -> None:
         (["--variant", "fp32"], "a variant is target:precision, found 'fp32'"),
         (["--name", ""], "a release cannot be called ''"),
         (["--data", "absent.jsonl"], "no evaluation data at absent.jsonl"),
+        (
+            ["--data", "/dev/null"],
+            "/dev/null is a folder, a pipe or a device, and evaluation data are read more than",
+        ),
         (["--capability", "8"], "engine: a compute capability is two numbers with a dot, found '8'"),
         (
             ["--variant", "onnxruntime-cpu:fp32", "--timing-cache", "kernels"],
