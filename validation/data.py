@@ -28,6 +28,18 @@ MOST_LINES = 2 * MOST_EXAMPLES
 """The most lines of a file, blank ones included: a small gzip file can hold a billion blank lines."""
 DEMO = Path(__file__).parent / "data"
 
+_UNPACK = "unpack it, and give the .jsonl file in it"
+_FORMATS = {
+    b"PAR1": (
+        "a Parquet file",
+        "write it as JSON Lines: pandas.read_parquet(path).to_json('data.jsonl', orient='records', lines=True)",
+    ),
+    b"PK\x03\x04": ("a zip archive", _UNPACK),
+    b"\x28\xb5\x2f\xfd": ("packed with zstd", f"{_UNPACK}: zstd -d FILE"),
+    b"\xfd7zXZ\0": ("packed with xz", f"{_UNPACK}: xz -d FILE"),
+    b"BZh": ("packed with bzip2", f"{_UNPACK}: bzip2 -d FILE"),
+}
+
 Purpose = Literal["evaluation", "calibration"]
 
 
@@ -43,11 +55,17 @@ def load(
     return read(path, tasks.find(head)(labels=labels, problem_type=problem_type, labelled=labelled), head)
 
 
-def check_enough(path: Path, examples: Sequence[Example]) -> None:
-    """Raise DataError if `path` holds so few different `examples` that a metric over them has no interval."""
+def check_enough(path: Path, examples: Sequence[Example], *, repeated: int = 0) -> None:
+    """Raise DataError if `path` holds so few different `examples` that a metric over them has no interval.
+
+    `repeated` is how many examples were left out because the model reads the same in one of these.
+    """
     if len(examples) < FEWEST_EXAMPLES:
+        found = f"{len(examples)} example"
+        if repeated:
+            found = f"{len(examples) + repeated:,} examples, but only 1 different one: the model reads the same in all"
         raise DataError(
-            f"{path} holds {len(examples)} example; an interval needs at least {FEWEST_EXAMPLES} that differ",
+            f"{path} holds {found}; an interval needs at least {FEWEST_EXAMPLES} that differ",
             hint="give at least 300: fewer cannot show that the loss is within the usual margin of one point",
         )
 
@@ -76,6 +94,7 @@ def demo_texts(head: str, purpose: Purpose) -> Path | None:
 
 def _records(path: Path) -> Iterator[Record]:
     """The JSON objects in the file, one for each line that is not blank."""
+    seen = False
     for line, text in enumerate(_lines(path), start=1):
         if not text.strip():
             continue
@@ -84,18 +103,45 @@ def _records(path: Path) -> Iterator[Record]:
         except json.JSONDecodeError as cause:
             raise DataError(
                 f"{path}:{line}: not JSON: {cause.msg} at character {cause.pos + 1} of {text!r:.80}",
-                hint=SCHEMAS,
+                hint=SCHEMAS if seen else _hint_for(text),
             ) from cause
         except ValueError as cause:
             raise DataError(f"{path}:{line}: not JSON that can be read: {cause}", hint=SCHEMAS) from cause
         if not isinstance(value, dict):
-            raise DataError(f"{path}:{line}: must be a JSON object, found {value!r:.80}", hint=SCHEMAS)
+            raise DataError(
+                f"{path}:{line}: must be a JSON object, found {value!r:.80}",
+                hint=SCHEMAS if seen else _hint_for(text),
+            )
+        seen = True
         if "\\u" in text and not _is_unicode(value):
             raise DataError(
                 f"{path}:{line}: not Unicode: it escapes half of a character, as \\ud800 does",
                 hint="remove it, or write the whole character",
             )
         yield Record(value, path, line)
+
+
+def _hint_for(text: str) -> str:
+    """What to do with a file whose first line, `text`, is not one JSON object."""
+    start = text.strip()[:1]
+    if start == "[":
+        return f"if the file is a JSON array: jq -c '.[]' data.json > data.jsonl writes JSON Lines; {SCHEMAS}"
+    if start == "{":
+        return f"if an object has several lines: jq -c . data.json > data.jsonl writes JSON Lines; {SCHEMAS}"
+    return (
+        "data must be JSON Lines, one JSON object on each line; if it is CSV: "
+        f"pandas.read_csv(path).to_json('data.jsonl', orient='records', lines=True); {SCHEMAS}"
+    )
+
+
+def _check_is_text(content: bytes, path: Path) -> None:
+    """Raise DataError for the formats in which data often come, and which are not lines of text."""
+    for magic, (kind, hint) in _FORMATS.items():
+        if content.startswith(magic):
+            raise DataError(
+                f"{path} is {kind}; data must be JSON Lines, one JSON object on each line, and may be packed with gzip",
+                hint=hint,
+            )
 
 
 def _is_unicode(value: object) -> bool:
@@ -126,6 +172,7 @@ def _lines(path: Path) -> Iterator[str]:
             f"{path} holds more than {MOST_BYTES >> 20} MiB of text, the most that is read",
             hint="give a sample of it: the confidence intervals are narrow from a few thousand examples on",
         )
+    _check_is_text(content, path)
     # A list of all lines would take many times the memory of short lines
     line, start = 0, 0
     while start <= len(content):

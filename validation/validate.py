@@ -181,7 +181,7 @@ def encode_evaluation(evaluation: Path | None, reader: ReleaseReader) -> Evaluat
     if evaluation is None:
         return Evaluation.of_fitting(task, examples[:: max(1, len(examples) // DEMO_TEXTS)], reader)
     evaluated = Evaluation.of(task, examples, reader).without_repeats()
-    data.check_enough(path, evaluated.examples)
+    data.check_enough(path, evaluated.examples, repeated=evaluated.repeated)
     return evaluated
 
 

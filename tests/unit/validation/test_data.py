@@ -5,12 +5,16 @@ import json
 from pathlib import Path
 
 import pytest
+from distilforge.tokenizer import Tokenizer
 
 import validation
 from tests.conftest import DEMO_HEADS
+from tests.runtime_release import published, read_manifest
 from validation import data, tasks
 from validation.data import check_enough, demo_texts, load
 from validation.errors import DataError
+from validation.tasks.base import ReleaseReader
+from validation.validate import encode_evaluation
 
 LABELS = ("negative", "neutral", "positive")
 GOOD: dict[str, dict[str, object]] = {
@@ -274,6 +278,30 @@ def test_a_file_that_is_not_jsonl_is_refused(content: bytes, message: str, tmp_p
     assert message in refusal(path, "sequence_classification").message
 
 
+@pytest.mark.parametrize(
+    ("content", "says", "hint"),
+    [
+        (b"PAR1\x15\x04", "is a Parquet file; data must be JSON Lines", "pandas.read_parquet(path).to_json("),
+        (b"PK\x03\x04\x14", "is a zip archive; data must be JSON Lines", "unpack it"),
+        (b"\x28\xb5\x2f\xfd\x04", "is packed with zstd; data must be JSON Lines", "zstd -d"),
+        (b"text,label\na,1\n", ":1: not JSON", "if it is CSV: pandas.read_csv(path).to_json("),
+        (b'[{"text": "a", "label": 1}]', ":1: must be a JSON object", "jq -c '.[]' data.json > data.jsonl"),
+        (b'[\n{"text": "a", "label": 1}\n]', ":1: not JSON", "jq -c '.[]' data.json > data.jsonl"),
+        (b'{\n"text": "a"\n}', ":1: not JSON", "jq -c . data.json > data.jsonl"),
+        (b'{"text": "a", "label": 1}\n[1]', ":2: must be a JSON object", "the schemas of all heads"),
+    ],
+    ids=["Parquet", "zip", "zstd", "CSV", "array", "array on lines", "object on lines", "a later line"],
+)
+def test_another_format_is_refused_with_the_way_to_json_lines(
+    content: bytes, says: str, hint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(content)
+    error = refusal(path, "sequence_classification")
+    assert says in error.message
+    assert hint in error.hint
+
+
 def test_gzip_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "MOST_BYTES", 1 << 20)
     path = tmp_path / "data.jsonl.gz"
@@ -370,6 +398,15 @@ def test_one_example_is_too_few_and_two_are_enough(tmp_path: Path) -> None:
     check_enough(path, examples)
     with pytest.raises(DataError, match="holds 1 example; an interval needs at least 2"):
         check_enough(path, examples[:1])
+
+
+def test_examples_that_are_all_the_same_are_counted(tmp_path: Path) -> None:
+    release = published("features", ()).release
+    reader = ReleaseReader(manifest=read_manifest(release), tokenizer=Tokenizer(release), vocabulary=10_000)
+    with pytest.raises(
+        DataError, match="holds 400 examples, but only 1 different one: the model reads the same"
+    ):
+        encode_evaluation(write(tmp_path, *[GOOD["features"]] * 400), reader)
 
 
 def test_an_absent_file_and_a_folder_are_refused(tmp_path: Path) -> None:
