@@ -116,7 +116,9 @@ def _refusal(path: Path, cause: Exception) -> CheckpointError:
             hint="ask its author for model.safetensors",
         )
     if is_pytorch:
-        return CheckpointError(f"{path} is damaged: {cause}", hint="copy the checkpoint again")
+        # EOFError has no text
+        problem = str(cause) or "it ends too early"
+        return CheckpointError(f"{path} is damaged: {problem}", hint="copy the checkpoint again")
     if file_kind.is_safetensors(path):
         return CheckpointError(
             f"{path} is not a PyTorch file, but safetensors", hint="name it model.safetensors"

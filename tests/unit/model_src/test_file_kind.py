@@ -99,6 +99,10 @@ def test_a_pytorch_file_that_was_cut_is_damaged(zipped: bool, folder: Path) -> N
     assert "is damaged" in replaced(folder, "pytorch_model.bin", cut).message
 
 
+def test_an_empty_file_ends_too_early(folder: Path) -> None:
+    assert "is damaged: it ends too early" in replaced(folder, "pytorch_model.bin", b"").message
+
+
 def test_a_pytorch_file_named_safetensors_is_named(folder: Path) -> None:
     content = io.BytesIO()
     torch.save({"weight": torch.zeros(2)}, content)
