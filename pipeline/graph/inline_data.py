@@ -62,12 +62,19 @@ def _problem(tensor: onnx.TensorProto) -> str:
     if kind == onnx_ir.DataType.STRING:
         unit, needed, found = "values", values, len(tensor.string_data)
     elif tensor.HasField("raw_data"):
-        unit, needed, found = "bytes", math.ceil(values * kind.bitwidth / 8), len(tensor.raw_data)
+        unit, needed, found = "bytes", _ceiling(values * kind.bitwidth, 8), len(tensor.raw_data)
     else:
-        bits = kind.bitwidth
-        per_value = bits / 8 if bits in _PACKED_BITS else 2 if kind in _COMPLEX else 1
-        unit, needed = "values", math.ceil(values * per_value)
+        if kind.bitwidth in _PACKED_BITS:
+            values = _ceiling(values * kind.bitwidth, 8)
+        elif kind in _COMPLEX:
+            values *= 2
+        unit, needed = "values", values
         found = sum(len(getattr(tensor, name)) for name in _ENTRIES)
     if needed == found:
         return ""
     return f"has {found:,} {unit}, and its type {kind.name} and shape {shape} need {needed:,}"
+
+
+def _ceiling(number: int, divisor: int) -> int:
+    """`number` / `divisor`, rounded up, for numbers that no float can hold too."""
+    return -(-number // divisor)

@@ -48,6 +48,8 @@ def model_with(folder: Path, tensor: TensorProto, place: str) -> Path:
     ("tensor", "problem"),
     [
         (TensorProto(name="w", dims=[10**9, 10**9], data_type=TensorProto.FLOAT), "0 values"),
+        (TensorProto(name="w", dims=[2**62] * 20, data_type=TensorProto.FLOAT, raw_data=b"1"), "1 bytes"),
+        (TensorProto(name="w", dims=[2**62] * 20, data_type=TensorProto.INT4, int32_data=[1]), "1 values"),
         (TensorProto(name="w", dims=[3], data_type=TensorProto.FLOAT, float_data=[1, 2]), "2 values"),
         (TensorProto(name="w", dims=[3], data_type=TensorProto.FLOAT, raw_data=b"1234567"), "7 bytes"),
         (TensorProto(name="w", dims=[3], data_type=TensorProto.INT4, raw_data=b"1"), "1 bytes"),
@@ -55,7 +57,17 @@ def model_with(folder: Path, tensor: TensorProto, place: str) -> Path:
         (TensorProto(name="w", dims=[-1, -1], data_type=TensorProto.INT8, raw_data=b"1"), "a negative size"),
         (TensorProto(name="w", dims=[1], raw_data=b"1"), "no type"),
     ],
-    ids=["nothing", "too few", "bytes", "half bytes", "packed", "negative", "no type"],
+    ids=[
+        "nothing",
+        "beyond floats",
+        "packed beyond floats",
+        "too few",
+        "bytes",
+        "half bytes",
+        "packed",
+        "negative",
+        "no type",
+    ],
 )
 def test_a_weight_that_does_not_fit_its_shape(
     tmp_path: Path, tensor: TensorProto, problem: str, place: str
