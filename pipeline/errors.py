@@ -103,10 +103,8 @@ class ContractError(StageError):
         self.rewrites = rewrites
         self.expected = expected
         self.refusals = tuple(refusals)
-        self.before = tuple(dict.fromkeys(_BEFORE.findall(reason)))
-        """The passes that must be applied before this one."""
-        if self.before:
-            hint = f"name {', '.join(self.before)} too: among the passes of the plan, or with --pass"
+        if before := tuple(dict.fromkeys(_BEFORE.findall(reason))):
+            hint = f"name {', '.join(before)} too: among the passes of the plan, or with --pass"
         super().__init__(
             "fuse",
             f"{name} matched {rewrites} times, must match at least {expected} times: {reason}",

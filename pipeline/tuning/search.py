@@ -56,8 +56,6 @@ class Search:
         self._tester, self._evidence, self._confidence = tester, evidence, confidence
         self._deadline, self._clock = deadline, clock
         self._save, self._report = save, report
-        self._best: Trial | None = None
-        self._first: Trial | None = None
 
     def run(self, proposals: Proposals, starts: Sequence[Plan]) -> None:
         """Search from the plans `starts`; the trials of earlier runs count."""
@@ -71,12 +69,12 @@ class Search:
     @property
     def best(self) -> Trial | None:
         """The trial of the best plan so far; None before any plan could be built."""
-        return self._best
+        return next((trial for trial in reversed(self._evidence.trials) if trial.outcome == "better"), None)
 
     @property
     def first(self) -> Trial | None:
         """The trial of the first plan that could be built, which is the default plan unless that is impossible."""
-        return self._first
+        return next((trial for trial in self._evidence.trials if trial.outcome == "better"), None)
 
     @property
     def over_first(self) -> Estimate | None:
@@ -84,16 +82,17 @@ class Search:
 
         None if the best plan is the first, or if those rounds were not steady.
         """
-        if self._best is None or self._first is None:
+        best, first = self.best, self.first
+        if best is None or first is None:
             return None
-        timing = self._best.timing
+        timing = best.timing
         if timing is None or not timing.steadiness.steady:
             return None
-        return timing.ratio(self._best.key, self._first.key, confidence=self._confidence)
+        return timing.ratio(best.key, first.key, confidence=self._confidence)
 
     def _try_all(self, proposals: Proposals, starts: Sequence[Plan]) -> None:
         for plan, params in proposals.plans(starts):
-            if self._best is not None and self._clock() >= self._deadline:
+            if self.best is not None and self._clock() >= self._deadline:
                 return
             self._evidence.begin(plan)
             try:
@@ -108,14 +107,13 @@ class Search:
             self._report(self, trial)
 
     def _save_best(self) -> None:
-        """Take the best plan from the evidence, and save it if it meets the gates."""
-        better = [trial for trial in self._evidence.trials if trial.outcome == "better"]
-        if not better:
+        """Keep the files of the best plan and of the first, and save the best if it meets the gates."""
+        best, first = self.best, self.first
+        if best is None or first is None:
             return
-        self._first, self._best = better[0], better[-1]
-        self._tester.pin([self._best.plan, self._first.plan])
-        if self._best.accurate:
-            self._save(self, self._best)
+        self._tester.pin([best.plan, first.plan])
+        if best.accurate:
+            self._save(self, best)
 
     def _try(self, plan: Plan, params: Params) -> Trial:
         started = self._clock()
@@ -139,7 +137,7 @@ class Search:
 
     def _compare(self, trial: Trial, candidate: Candidate) -> Trial:
         """`trial` with its outcome, after the cheapest checks that settle it."""
-        best = self._best
+        best = self.best
         if best is None:
             judgement = candidate.check_all_texts()
             first = replace(trial, outcome="better", reason="the first plan that can be built", value=0.0)
@@ -175,12 +173,12 @@ class Search:
         if trial.ratio <= 1 and best.accurate and timing.steadiness.steady:
             return replace(trial, reason="not faster in a few rounds")
         self._check_deadline()
-        contestants = {one.key: one.plan for one in (best, trial, self._first) if one is not None}
+        contestants = {one.key: one.plan for one in (best, trial, self.first) if one is not None}
         timing = self._tester.measure(list(contestants.values()))
         trial = self._timed(trial, timing, best)
         if not best.accurate:
             return trial
-        rivals = {one.key for one in (best, self._first) if one is not None and one.accurate}
+        rivals = {one.key for one in (best, self.first) if one is not None and one.accurate}
         outcome = duel.outcome(timing, trial.key, rivals, confidence=self._confidence)
         if outcome == "not settled":
             causes = "; ".join(timing.steadiness.reasons)

@@ -1,11 +1,20 @@
 """Reads the fields of a protocol buffer, such as an ONNX file, without the onnx package or a copy of its weights."""
 
+import mmap
 from collections.abc import Iterator
+from pathlib import Path
 
 _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
 _MOST_TAG = 1 << 32
 
 Bytes = memoryview
+
+
+def mapped(path: Path) -> mmap.mmap:
+    """The content of the file `path`, read as it is used. Raises ValueError if it is empty, OSError if unreadable."""
+    with path.open("rb") as file:
+        # Not closed: on the way to an error there are still views of it
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def text(value: Bytes) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from distilforge.tokenizer import Tokenizer
+from distilforge.tokenizer import Encoding, Tokenizer
 
 from validation.errors import DataError
 from validation.statistics import metrics
@@ -66,11 +66,10 @@ class MaskedLM(Task[MaskedText]):
         text = example.text.replace(MASK, tokenizer.special_token("mask"))
         encoding, truncated = encoded(text, reader)
         masks = tuple(position for position, token in enumerate(encoding.ids) if token == mask)
-        words = _words(example, text, mask, tokenizer) if self.labelled else {}
-        targets = (
-            _target(words[encoding.offsets[position]], example, tokenizer)
-            for position in (masks if self.labelled else ())
-        )
+        targets: list[int] = []
+        if self.labelled:
+            words = _words(example, tokenizer.encode([text])[0] if truncated else encoding, mask)
+            targets = [_target(words[encoding.offsets[position]], example, tokenizer) for position in masks]
         return (
             Row(
                 example=index,
@@ -125,9 +124,8 @@ class MaskedLM(Task[MaskedText]):
         return np.concatenate([array[0] for array in answers.arrays]).astype(np.int64)
 
 
-def _words(example: MaskedText, text: str, mask: int, tokenizer: Tokenizer) -> dict[tuple[int, int], str]:
-    """The word of each mask, by where the mask stands in the whole `text`, of which either end may be cut off."""
-    whole = tokenizer.encode([text])[0]
+def _words(example: MaskedText, whole: Encoding, mask: int) -> dict[tuple[int, int], str]:
+    """The word of each mask, by where the mask stands in the `whole` text, of which either end may be cut off."""
     places = [place for place, token in zip(whole.offsets, whole.ids, strict=True) if token == mask]
     if len(places) != len(example.targets):
         raise DataError(

@@ -142,17 +142,13 @@ class Record:
             entry in (0, 1) and not isinstance(entry, str) for entry in value
         ):
             return frozenset(index for index, entry in enumerate(value) if entry)
-        repeated = self.invalid(
-            field,
-            value,
-            f"a list of labels, each once, or of a 0 or 1 for each of the model's {len(labels)} labels",
-        )
+        once = f"a list of labels, each once, or of a 0 or 1 for each of the model's {len(labels)} labels"
         numbers = [entry for entry in value if isinstance(entry, int) and not isinstance(entry, bool)]
         if len(numbers) != len(set(numbers)):
-            raise repeated
+            raise self.invalid(field, value, once)
         indices = [self.label(f"{field}[{index}]", entry, labels) for index, entry in enumerate(value)]
         if len(indices) != len(set(indices)):
-            raise repeated
+            raise self.invalid(field, value, once)
         return frozenset(indices)
 
 

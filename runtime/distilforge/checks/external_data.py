@@ -4,11 +4,10 @@ A tensor can name a file with its values, and some engines, such as ONNX Runtime
 ONNX files are protocol buffers; the numbers here are the fields of onnx/onnx.proto.
 """
 
-import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from distilforge.onnx_fields import Bytes, fields, text
+from distilforge.onnx_fields import Bytes, fields, mapped, text
 
 _LOCATION = b"location"
 _TENSOR, _ENTRY = "tensor", "entry"
@@ -32,10 +31,7 @@ def locations(path: Path) -> frozenset[str]:
 
     Raises ValueError if it is not an ONNX file, and OSError if it cannot be read.
     """
-    with path.open("rb") as file:
-        # Not closed: on the way to an error there are still views of it
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return frozenset(_locations(memoryview(content), "model", _MOST_LEVELS))
+    return frozenset(_locations(memoryview(mapped(path)), "model", _MOST_LEVELS))
 
 
 def _locations(message: Bytes, kind: str, levels: int) -> Iterator[str]:

@@ -5,13 +5,12 @@ bytes of constants, than fit in memory. A graph that is passed to a function mul
 calls overflows an engine's stack. ONNX files are protocol buffers; the numbers here are the fields of onnx/onnx.proto.
 """
 
-import mmap
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from distilforge.onnx_fields import Bytes, fields, text
+from distilforge.onnx_fields import Bytes, fields, mapped, text
 
 MOST_NODES = 100_000
 """The most nodes of a model whose functions are expanded. A DistilBERT has some hundreds."""
@@ -38,10 +37,9 @@ def check(path: Path) -> None:
 
     Raises OSError if it cannot be read.
     """
-    with path.open("rb") as file:
-        # Not closed: on the way to an error there are still views of it
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    model = [(number, value) for number, value in fields(memoryview(content)) if not isinstance(value, int)]
+    model = [
+        (number, value) for number, value in fields(memoryview(mapped(path))) if not isinstance(value, int)
+    ]
     functions: dict[_Key, _Nodes] = {}
     for number, value in model:
         if number == _FUNCTION:

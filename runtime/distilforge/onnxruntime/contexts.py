@@ -4,14 +4,13 @@ An EPContext node holds a compiled engine, or names the file that does: operator
 protocol buffers; the numbers here are the fields of onnx/onnx.proto.
 """
 
-import mmap
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from distilforge.errors import ReleaseError
 from distilforge.manifest import Variant
-from distilforge.onnx_fields import Bytes, fields, text
+from distilforge.onnx_fields import Bytes, fields, mapped, text
 
 _OPERATOR = b"EPContext"
 _FILE, _EMBEDDED = "ep_cache_context", "embed_mode"
@@ -45,9 +44,7 @@ def _read(folder: Path, variant: Variant) -> list[dict[str, str | int]]:
     """The attributes of every EPContext node of the variant's ONNX file."""
     path = folder / variant.files[0]
     try:
-        with path.open("rb") as file:
-            # Not closed: on the way to an error there are still views of it
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content = mapped(path)
         # Most graphs do not have such a node, and a search takes no time
         if content.find(_OPERATOR) < 0:
             return []

@@ -3,11 +3,10 @@
 ONNX files are protocol buffers; the numbers here are the fields of onnx/onnx.proto. Weights are skipped.
 """
 
-import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
-from distilforge.onnx_fields import Bytes, fields, text, varint
+from distilforge.onnx_fields import Bytes, fields, mapped, text, varint
 
 _SOURCES = frozenset(("Shape", "Size"))
 _SMALL = 64
@@ -37,9 +36,7 @@ def names(path: Path) -> Names:
     The values of those that compute sizes are a few whole numbers that the host needs for launching kernels, so engines
     for devices compute them on the host. Raises ValueError where the file is not an ONNX model.
     """
-    with path.open("rb") as file:
-        # Not closed: on the way to an error there are still views of it
-        return _names(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+    return _names(memoryview(mapped(path)))
 
 
 def _names(model: Bytes) -> Names:
