@@ -91,15 +91,15 @@ def run(
 
 def candidates(chosen: Sequence[Subject], *, copies: bool) -> tuple[str, ...]:
     """The titles of those of JUDGED that are `chosen`, with or without copies, in that order."""
-    by_files = {subject.files: subject.title for subject in chosen if subject.copies == copies}
-    return tuple(by_files[files] for files in JUDGED if files in by_files)
+    titles = {subject.column: subject.title for subject in chosen if subject.copies == copies}
+    return tuple(titles[column] for column in JUDGED if column in titles)
 
 
 def ordered() -> tuple[Subject, ...]:
     """All subjects, those on the device first, and of each kind those of ORDER first."""
 
     def place(subject: Subject) -> tuple[bool, int, str]:
-        index = ORDER.index(subject.files) if subject.files in ORDER else len(ORDER)
+        index = ORDER.index(subject.column) if subject.column in ORDER else len(ORDER)
         return subject.copies, index, subject.name
 
     return tuple(sorted((subjects.find(name) for name in subjects.names()), key=place))
@@ -116,8 +116,8 @@ def _prepare(
 ) -> Path:
     """The prepared folder of `subject`.
 
-    `compiled` are folders that replace a preparation, by target, and `prepared` collects the folders by subject, since
-    subjects with copies use the files of another one. Raises PreparationError.
+    `compiled` are folders that replace a preparation, by target, and `prepared` collects the folders by what they hold,
+    since several subjects open the same files. Raises PreparationError.
     """
     if subject.files in prepared:
         return prepared[subject.files]

@@ -18,11 +18,18 @@ class Subject(BaseSubject):
     """`open(folder)` reads the files that `prepare` wrote, in the subject's own process."""
     copies: bool = False
     """Whether a run copies its inputs to the device and its logits back."""
+    target: str = ""
+    """The target of this project whose variant it opens; "" for others."""
+
+    @property
+    def column(self) -> str:
+        """The name of the subject that differs from it at most in copies."""
+        return self.name.removesuffix(_NAME_WITH_COPIES)
 
     @property
     def files(self) -> str:
-        """The name of the subject whose files it opens: with and without copies, they are the same."""
-        return self.name.removesuffix(_NAME_WITH_COPIES)
+        """What tells the files that it opens from others': subjects that run them in other ways share them."""
+        return self.target or self.column
 
     @property
     def description(self) -> str:

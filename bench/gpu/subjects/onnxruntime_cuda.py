@@ -12,7 +12,8 @@ from bench.gpu.onnxruntime_runner import OnnxRuntimeRunner
 from bench.gpu.runner import GpuRunner
 from bench.gpu.subjects import Subject, add_both
 
-VARIANT = "onnxruntime-cuda:fp16"
+TARGET = "onnxruntime-cuda"
+VARIANT = f"{TARGET}:fp16"
 FAMILY = "ONNX Runtime CUDA"
 SETTINGS = f"distilforge compile of {VARIANT}"
 
@@ -41,6 +42,7 @@ for name, title, settings, open_runner in (
             settings=f"{SETTINGS}, {settings}",
             packages=("onnxruntime-gpu",),
             prepare=partial(prepare, variant=VARIANT),
+            target=TARGET,
             open=partial(open_runner, copies=False),
             family=FAMILY,
         ),

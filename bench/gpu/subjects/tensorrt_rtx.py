@@ -6,7 +6,8 @@ from bench.gpu.compiling import prepare
 from bench.gpu.engine_runner import open_engine
 from bench.gpu.subjects import Subject, add_both
 
-VARIANT = "tensorrt-rtx:fp16"
+TARGET = "tensorrt-rtx"
+VARIANT = f"{TARGET}:fp16"
 
 add_both(
     Subject(
@@ -16,6 +17,7 @@ add_both(
         "with CUDA graphs",
         packages=("tensorrt-rtx",),
         prepare=partial(prepare, variant=VARIANT),
+        target=TARGET,
         open=partial(open_engine, copies=False),
     ),
     open_engine,

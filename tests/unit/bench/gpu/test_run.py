@@ -1,6 +1,8 @@
-"""The order of the columns."""
+"""The order of the columns, and the files that they open."""
 
-from bench.gpu.run import candidates, ordered
+from pathlib import Path
+
+from bench.gpu.run import _prepare, candidates, ordered
 from bench.gpu.subjects import subjects
 
 
@@ -37,10 +39,32 @@ def test_engines_are_judged_before_graphs() -> None:
 
 def test_both_columns_of_a_subject_open_the_same_files() -> None:
     for subject in ordered():
-        base = subjects.find(subject.files)
+        base = subjects.find(subject.column)
         assert not base.copies
+        assert subject.files == base.files
         assert (subject.prepare, subject.packages, subject.settings) == (
             base.prepare,
             base.packages,
             base.settings,
         )
+
+
+def test_a_folder_that_was_compiled_before_serves_each_column_of_its_target(tmp_path: Path) -> None:
+    compiled = tmp_path / "compiled"
+    compiled.mkdir()
+    (compiled / "model.onnx").write_bytes(b"graph")
+    prepared: dict[str, Path] = {}
+    folders = {
+        _prepare(
+            subject,
+            checkpoint=tmp_path / "checkpoint",
+            cache=tmp_path / "cache",
+            compiled={"onnxruntime-cuda": compiled},
+            prepared=prepared,
+            progress=lambda text: None,
+        )
+        for subject in ordered()
+        if subject.column.startswith("onnxruntime-cuda")
+    }
+    (folder,) = folders
+    assert (folder / "compiled" / "model.onnx").read_bytes() == b"graph"
