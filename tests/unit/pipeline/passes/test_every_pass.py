@@ -25,6 +25,7 @@ COUNTS = {
     "skip_layer_norm": 2 * LAYERS,
     "bias_gelu": LAYERS,
     "embeddings": 1,
+    "embedding_sum": 1,
     "flatten_tokens": 2 * LAYERS + 1,
     "attention_scale": LAYERS,
     "mask_where_needed": LAYERS,
@@ -60,7 +61,7 @@ CASES = [
 ]
 TOGETHER = {
     "mha": "packed_qkv attention_mha skip_layer_norm bias_gelu embeddings transposes constants",
-    "packed": "packed_qkv attention_mha attention_packed skip_layer_norm bias_gelu",
+    "packed": "packed_qkv attention_mha attention_packed embedding_sum skip_layer_norm bias_gelu",
     "flash": "packed_qkv attention_mha_flash transposes constants flatten_tokens",
     "onnx": "packed_qkv attention_onnx constants flatten_tokens",
 }
@@ -132,6 +133,7 @@ RENAMED = {
     "skip_layer_norm": "LayerNormalization",
     "bias_gelu": "Gelu",
     "embeddings": "Gather",
+    "embedding_sum": "LayerNormalization",
     "flatten_tokens": "LayerNormalization",
     "attention_scale": "Div",
     "mask_where_needed": "Softmax",

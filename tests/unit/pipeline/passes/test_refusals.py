@@ -86,14 +86,23 @@ def test_skip_layer_norm_carries_the_epsilon_over() -> None:
     assert_same(before, after, ragged((3, 7)))
 
 
-def test_embeddings_carry_the_epsilon_over() -> None:
+@pytest.mark.parametrize("name", ["embeddings", "embedding_sum"])
+def test_embeddings_carry_the_epsilon_over(name: str) -> None:
     before = exported()
     node(before, "distilbert.embeddings.LayerNorm/LayerNormalization").attributes["epsilon"] = (
         onnx_ir.AttrFloat32("epsilon", 0.5)
     )
     after = before.clone()
-    run(after, "embeddings")
+    run(after, name)
     assert_same(before, after, ragged((3, 7)))
+
+
+def test_the_embeddings_sum_refuses_positions_of_several_texts() -> None:
+    graph = exported()
+    places = node(graph, "distilbert.embeddings.position_embeddings/Gather").outputs[0]
+    words = node(graph, "distilbert.embeddings.word_embeddings/Gather").outputs[0]
+    places.shape = words.shape
+    expect_refusal(graph, "embedding_sum", 0, "must be that of one text")
 
 
 def test_skip_layer_norm_refuses_a_sum_that_something_else_reads() -> None:

@@ -51,9 +51,9 @@ def test_the_cuda_plan_has_one_node_for_each_kernel_and_sums_in_float32(head: st
     plan = preset(CUDA, "fp16", head)
     transform(graph, plan, calibration(head))
     counts = operators(graph)
-    assert counts["SkipLayerNormalization"] == 2 * LAYERS
-    # The embeddings', and a masked language model's own
-    assert counts["LayerNormalization"] == (2 if head == "masked_lm" else 1)
+    # The embeddings' and two of each layer; a masked language model's own follows no sum
+    assert counts["SkipLayerNormalization"] == 1 + 2 * LAYERS
+    assert counts["LayerNormalization"] == (head == "masked_lm")
     # Attention projects queries, keys and values itself, but for a last layer that has one query
     narrowed = "first_token" in plan.passes
     assert counts["Attention"] == LAYERS - narrowed
