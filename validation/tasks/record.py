@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -112,10 +113,9 @@ class Record:
             raise self.invalid(field, value, f"a label's name, or a whole number from 0 to {len(labels) - 1}")
         if not isinstance(value, str):
             raise self.invalid(field, value, "one label's name or index")
-        near = difflib.get_close_matches(value, labels, n=1, cutoff=0.5)
         raise self.error(
             f"field {field!r} has the unknown label {value!r:.80}; the model's labels are {listed(labels)}",
-            hint=f"did you mean {near[0]!r}?" if near else "the labels are id2label in config.json",
+            hint=_nearest(value, labels),
         )
 
     def _check_unique(self, field: str, name: str, labels: tuple[str, ...], hint: str) -> None:
@@ -150,6 +150,25 @@ class Record:
         if len(indices) != len(set(indices)):
             raise self.invalid(field, value, once)
         return frozenset(indices)
+
+
+def _nearest(value: str, labels: tuple[str, ...]) -> str:
+    """A hint that suggests the label that `value` may mean, or says where the labels are."""
+    for label in labels:
+        if _nfc(label) == _nfc(value):
+            # Both look the same where they are printed
+            return f"did you mean {label!r}? The model writes it {label!a}, and the data {value!a}"
+    alike = [label for label in labels if _caseless(label) == _caseless(value)]
+    near = alike or difflib.get_close_matches(value, labels, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else "the labels are id2label in config.json"
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _caseless(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def listed(names: tuple[str, ...], most: int = 20) -> str:

@@ -87,6 +87,29 @@ def test_an_unknown_label_lists_the_labels_and_suggests_the_nearest() -> None:
     assert "['label 7']" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("value", "labels", "hint"),
+    [
+        ("positive", ("NEGATIVE", "POSITIVE"), "did you mean 'POSITIVE'?"),
+        ("STRASSE", ("weg", "straße"), "did you mean 'straße'?"),
+        # Full-width letters, which are compatible with plain ones
+        ("\uff30\uff2f\uff33", ("neg", "pos"), "did you mean 'pos'?"),
+        # One composed and one decomposed é: no reader sees the difference
+        (
+            "cafe\u0301",
+            ("cafe", "caf\u00e9"),
+            "did you mean 'caf\u00e9'? The model writes it 'caf\\xe9', and the data 'cafe\\u0301'",
+        ),
+    ],
+)
+def test_a_label_that_differs_in_case_or_normal_form_is_suggested(
+    value: str, labels: tuple[str, ...], hint: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        record().label("label", value, labels)
+    assert caught.value.hint == hint
+
+
 def test_names_beyond_the_most_are_counted() -> None:
     assert listed(("a", "b")) == "a, b"
     assert listed(("a", "b", "c"), most=2) == "a, b and 1 more"
