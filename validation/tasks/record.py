@@ -12,6 +12,9 @@ SCHEMAS = "the schemas of all heads are in validation/README.md"
 
 LARGEST = 1e38
 """The largest number of the data: a model's are float32, which ends at 3.4e38, and statistics need finite squares."""
+SMALLEST = 1e-38
+"""A number of the data that is nearer to 0 is 0: float32 loses its digits there, and errors are divided by the labels'
+spread."""
 
 
 class Record:
@@ -74,7 +77,7 @@ class Record:
         return value
 
     def number(self, field: str) -> float:
-        """A finite number, at most LARGEST without its sign."""
+        """A finite number, at most LARGEST without its sign; 0 for one below SMALLEST."""
         value = self.value(field)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.invalid(field, value, "a finite number")
@@ -85,7 +88,7 @@ class Record:
                 f"field {field!r} must be a number from -{LARGEST:g} to {LARGEST:g}, found {value!r:.80}",
                 hint="a model cannot give larger numbers; scale the labels as they were for its training",
             )
-        return float(value)
+        return float(value) if abs(value) >= SMALLEST else 0.0
 
     def label(self, field: str, value: object, labels: tuple[str, ...]) -> int:
         """The index of the label `value`, which is a name in `labels` or an index.

@@ -50,6 +50,13 @@ def test_what_is_not_a_finite_number_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "read"), [(1e-37, 1e-37), (-1e-37, -1e-37), (1e-120, 0.0), (-1e-120, 0.0), (0, 0.0)]
+)
+def test_a_number_that_float32_cannot_tell_from_0_is_0(value: float, read: float) -> None:
+    assert record(label=value).number("label") == read
+
+
+@pytest.mark.parametrize(
     ("value", "message"),
     [
         ("ab", "field 'texts' must be a list of at least 2 texts, found 'ab'"),

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from validation.tasks.features import Features, MatchedText
 from validation.tasks.masked_lm import MaskedLM, MaskedText
 from validation.tasks.multiple_choice import Choice, MultipleChoice
 from validation.tasks.question_answering import Question, QuestionAnswering
-from validation.tasks.record import LARGEST
+from validation.tasks.record import LARGEST, SMALLEST, Record
 from validation.tasks.sequence_classification import ClassifiedText, SequenceClassification
 from validation.tasks.token_classification import LabelledWords, TokenClassification
 
@@ -66,6 +67,24 @@ def test_the_largest_numbers_have_finite_statistics(predicted: float) -> None:
     examples = classified(*(LARGEST * random.choice([-1.0, 1.0], 300)))
     eager = answers(*predicted * random.uniform(-1, 1, (300, 1)))
     variant = answers(*predicted * random.uniform(-1, 1, (300, 1)))
+    before, after = (task.scores(examples, given, eager, reader_of(head)) for given in (eager, variant))
+    for pair in zip(before, after, strict=True):
+        assert all(np.isfinite([score.value for score in pair]))
+        assert np.isfinite(loss_interval(*pair, critical=2)).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [SMALLEST, 1e-120, 5e-324])
+def test_the_smallest_numbers_have_finite_statistics(size: float) -> None:
+    head = "sequence_classification"
+    task = SequenceClassification(labels=("grade",), problem_type="regression")
+    random = np.random.default_rng(3)
+    examples = tuple(
+        task.parse(Record({"text": "a", "label": size * sign}, Path("data.jsonl"), 1))
+        for sign in random.choice([-1.0, 1.0], 300)
+    )
+    eager = answers(*random.uniform(-1, 1, (300, 1)))
+    variant = answers(*random.uniform(-1, 1, (300, 1)))
     before, after = (task.scores(examples, given, eager, reader_of(head)) for given in (eager, variant))
     for pair in zip(before, after, strict=True):
         assert all(np.isfinite([score.value for score in pair]))
