@@ -53,6 +53,8 @@ class Comparison:
     """The proper scores of eager PyTorch's probabilities and of the variant's; None where they are not judged."""
     cosines: tuple[float, ...] = ()
     """The cosine of each embedding with eager PyTorch's, without what is constant over the texts."""
+    unjudged: str = ""
+    """What of the examples no metric is about, and why, in sentences; empty where that is nothing."""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -235,6 +237,7 @@ class Evaluation:
                 class_losses=self._class_losses(by_class, variant),
                 calibration=self._calibration(eager, variant),
                 cosines=tuple(map(float, self.task.cosines(variant, eager))),
+                unjudged=self.task.unjudged(self.rows) if self.task.labelled else "",
             )
             for name, variant in variants.items()
         }

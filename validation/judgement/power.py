@@ -19,10 +19,12 @@ _HUGE = 1000
 
 
 def power_notes(comparison: Comparison, limits: Limits, gates: Gates) -> Iterator[str]:
-    """What loss the examples could have shown, whether their labels fit the model, and which classes are too rare."""
+    """What loss the examples could have shown, what no metric is about, whether labels fit, and too rare classes."""
     if not comparison.eager:
         return
     yield _power(comparison, gates)
+    if comparison.unjudged:
+        yield comparison.unjudged
     if sentence := misfit_note(comparison, gates):
         yield sentence
     rare = rare_classes(comparison, limits)

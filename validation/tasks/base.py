@@ -196,6 +196,10 @@ class Task(ABC, Generic[E]):
     ) -> tuple[Score, ...]:
         """The metrics of `answers`, the primary one first; `eager` has eager PyTorch's answers to the same rows."""
 
+    def unjudged(self, rows: Sequence[Row]) -> str:
+        """What of the data in `rows` no metric is about, and why, in sentences; empty where that is nothing."""
+        return ""
+
     def beside_other_truths(
         self, examples: Sequence[E], answers: Answers
     ) -> tuple[Sequence[E], Answers] | None:

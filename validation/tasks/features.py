@@ -88,6 +88,17 @@ class Features(Task[MatchedText]):
         correct_Q = self.decisions(examples, answers, reader) == own_Q
         return metrics.mean("retrieval accuracy", correct_Q.astype(np.float64)), cosine
 
+    def unjudged(self, rows: Sequence[Row]) -> str:
+        matches = [row for row in rows if row.part == MATCH]
+        if not matches or len(set(_numbers(matches))) > 1:
+            return ""
+        cut = ", as they are cut off" if any(row.truncated for row in matches) else ""
+        alike = f"the model reads the same tokens in all {len(matches):,} matches{cut}"
+        return (
+            f"Retrieval was not judged, only the embeddings: {alike if len(matches) > 1 else 'there is one match'}, so "
+            "no match can be nearer than another. Give matches that differ in the tokens that the model reads."
+        )
+
     def beside_other_truths(
         self, examples: Sequence[MatchedText], answers: Answers
     ) -> tuple[Sequence[MatchedText], Answers] | None:
@@ -121,13 +132,17 @@ def _cosines(vectors_NC: Array, others_NC: Array) -> Array:
 
 def _candidates(answers: Answers) -> tuple[Indices, Array]:
     """The number of each text's own match, and the embeddings of the matches of different token ids, by number."""
-    encodings = {row.example: row.encodings[0] for row in answers.rows if row.part == MATCH}
-    numbers: dict[tuple[int, ...], int] = {}
-    own_Q = np.asarray(
-        [numbers.setdefault(tuple(encodings[example].ids), len(numbers)) for example in sorted(encodings)],
-        dtype=np.int64,
-    )
-    if not numbers:
+    own_Q = _numbers([row for row in answers.rows if row.part == MATCH])
+    if not own_Q.size:
         return own_Q, np.zeros((0, 0))
     _, first_M = np.unique(own_Q, return_index=True)
     return own_Q, np.stack(answers.of_part(MATCH))[first_M]
+
+
+def _numbers(matches: Sequence[Row]) -> Indices:
+    """A number for each of `matches`, in the order of their examples; those of the same token ids have the same one."""
+    numbers: dict[tuple[int, ...], int] = {}
+    in_order = sorted(matches, key=lambda row: row.example)
+    return np.asarray(
+        [numbers.setdefault(tuple(row.encodings[0].ids), len(numbers)) for row in in_order], dtype=np.int64
+    )

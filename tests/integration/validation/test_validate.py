@@ -152,6 +152,18 @@ def test_several_variants_share_one_pass_and_are_judged_apart(tmp_path: Path) ->
     assert (sound.name, sound.passed) == ("onnxruntime-cpu:other", True)
 
 
+def test_matches_that_read_alike_once_they_are_cut_are_not_judged_and_the_report_says_so(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "long.jsonl"
+    lines = ({"text": f"{word} film", "match": f"{'cat ' * 99}{word}"} for word in ("good", "bad", "great"))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (variant,) = validated("features", published("features").release, path).variants
+    assert [metric.name for metric in variant.metrics] == ["embedding cosine"]
+    (note,) = (note for note in variant.notes if "Retrieval was not judged" in note)
+    assert "the model reads the same tokens in all 3 matches, as they are cut off" in note
+
+
 def test_long_texts_are_cut_and_the_report_says_so(tmp_path: Path) -> None:
     head = "sequence_classification"
     path = tmp_path / "long.jsonl"

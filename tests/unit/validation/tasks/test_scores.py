@@ -253,6 +253,27 @@ def test_with_one_match_in_other_spellings_nothing_is_retrieved() -> None:
     assert task.beside_other_truths(examples, given) is None
 
 
+@pytest.mark.parametrize(
+    ("matches", "reason"),
+    [
+        (("cat", "CAT", None), "the model reads the same tokens in all 2 matches, so"),
+        (("cat " * 99, "CAT " * 98 + "dog"), "the same tokens in all 2 matches, as they are cut off, so"),
+        (("cat", None), "there is one match, so"),
+        (("cat", "dog", "dog"), ""),
+        ((None, None), ""),
+    ],
+)
+def test_matches_that_cannot_be_told_apart_are_said_not_to_be_judged(
+    matches: tuple[str | None, ...], reason: str
+) -> None:
+    task, reader = Features(labels=()), reader_of("features")
+    examples = [MatchedText(place="", text="one", match=match) for match in matches]
+    rows = [row for index, example in enumerate(examples) for row in task.rows(example, index, reader)]
+    sentences = task.unjudged(rows)
+    assert reason in sentences
+    assert bool(sentences) == bool(reason)
+
+
 def test_without_matches_the_cosine_with_eager_is_the_metric() -> None:
     task = Features(labels=())
     examples = tuple(MatchedText(place="", text="", match=None) for _ in range(2))
