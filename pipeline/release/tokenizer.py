@@ -114,8 +114,8 @@ class _Settings:
 
     normalizer: Mapping[str, object]
     """What they say of BertNormalizer's fields, by the names in _NORMALIZER; the values may be of any type."""
-    add_prefix_space: bool
-    """Whether a tokenizer of bytes puts a space before a text."""
+    add_prefix_space: object
+    """Whether a tokenizer of bytes puts a space before a text; transformers disregards a value that is no boolean."""
     special: Mapping[str, str]
     """The text of each special token, by transformers' name for it."""
 
@@ -124,7 +124,7 @@ class _Settings:
         values = added_tokens.read(folder, {}).values
         return cls(
             normalizer={name: values.get(name, default) for name, (_, default) in _NORMALIZER.items()},
-            add_prefix_space=values.get("add_prefix_space") is True,
+            add_prefix_space=values.get("add_prefix_space", False),
             special={name: _content(values.get(name), default) for name, default in _SPECIAL_TOKENS.items()},
         )
 
@@ -216,7 +216,7 @@ def _align(folder: Path, checkpoint: Path, tokenizer_class: TokenizerClass) -> b
     normalizer, pre_tokenizer = values.get("normalizer"), values.get("pre_tokenizer")
     if tokenizer_class.sets_normalizer and _has_type(normalizer, "BertNormalizer"):
         adjusted["normalizer"] = {**normalizer, **settings.flags(checkpoint, normalizer)}
-    if _has_type(pre_tokenizer, "ByteLevel"):
+    if _has_type(pre_tokenizer, "ByteLevel") and isinstance(settings.add_prefix_space, bool):
         adjusted["pre_tokenizer"] = {**pre_tokenizer, "add_prefix_space": settings.add_prefix_space}
     if adjusted == values:
         return False

@@ -79,10 +79,12 @@ def test_classes_that_take_tokenizer_json_as_it_is(
     assert "the" in Tokenizer(release).encode(["The cat"])[0].tokens
 
 
-@pytest.mark.parametrize("configured", [True, False, None])
+@pytest.mark.parametrize(
+    "configured", [{}, *({"add_prefix_space": value} for value in (True, False, 1, 0, "true", None))], ids=str
+)
 @pytest.mark.parametrize("saved", [True, False])
 def test_the_space_before_a_text(
-    saved: bool, configured: bool | None, checkpoint: CheckpointFolder, tmp_path: Path
+    saved: bool, configured: dict[str, object], checkpoint: CheckpointFolder, tmp_path: Path
 ) -> None:
     special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
     pieces = (*special, *sorted(pre_tokenizers.ByteLevel.alphabet()))
@@ -91,8 +93,7 @@ def test_the_space_before_a_text(
     made.decoder = decoders.ByteLevel()
     made.save(str(checkpoint.path / "tokenizer.json"))
     settings = checkpoint.path / "tokenizer_config.json"
-    values = {} if configured is None else {"add_prefix_space": configured}
-    change(settings, "added_tokens_decoder", tokenizer_class="PreTrainedTokenizerFast", **values)
+    change(settings, "added_tokens_decoder", tokenizer_class="PreTrainedTokenizerFast", **configured)
     check_as_transformers(checkpoint, tmp_path)
 
 
