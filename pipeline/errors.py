@@ -10,7 +10,6 @@ PipelineError
 """
 
 import errno
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -83,28 +82,32 @@ class StageError(PipelineError):
         return f"stage {self.stage} failed"
 
 
-# How a refusal names a pass that makes what it looks for
-_BEFORE = re.compile(r"\bapply (\w+) before\b")
-
-
 class ContractError(StageError):
     """The pass `name` made fewer rewrites than it must, so that the graph is not one that it was written for."""
 
     def __init__(
-        self, name: str, rewrites: int, expected: int, refusals: Sequence[str], *, hint: str = ""
+        self,
+        name: str,
+        rewrites: int,
+        expected: int,
+        refusals: Sequence[str],
+        *,
+        before: Sequence[str] = (),
+        hint: str = "",
     ) -> None:
         """`refusals` are the reasons for which the pass left similar operators as they are.
 
-        Without `hint`, the error names the passes that a refusal asks for, in the words "apply NAME before", or else
-        suspects the exporter.
+        The hint names the passes that these ask for, `before`. Where there are none, it is `hint`, or else suspects the
+        exporter.
         """
         reason = "; ".join(dict.fromkeys(refusals)) or "nothing looked like its pattern"
         self.name = name
         self.rewrites = rewrites
         self.expected = expected
         self.refusals = tuple(refusals)
-        if before := tuple(dict.fromkeys(_BEFORE.findall(reason))):
-            hint = f"name {', '.join(before)} too: among the passes of the plan, or with --pass"
+        self.before = tuple(dict.fromkeys(before))
+        if self.before:
+            hint = f"name {', '.join(self.before)} too: among the passes of the plan, or with --pass"
         super().__init__(
             "fuse",
             f"{name} matched {rewrites} times, must match at least {expected} times: {reason}",
@@ -115,7 +118,9 @@ class ContractError(StageError):
 
     def hinting(self, hint: str) -> "ContractError":
         """The same error with `hint`, unless it names passes that must be applied before."""
-        return ContractError(self.name, self.rewrites, self.expected, self.refusals, hint=hint)
+        return ContractError(
+            self.name, self.rewrites, self.expected, self.refusals, before=self.before, hint=hint
+        )
 
 
 class GateError(PipelineError):

@@ -26,6 +26,9 @@ class PassResult:
     refusals: tuple[str, ...] = ()
     """One line for each place that nearly matched its pattern and was skipped, `<node>: <reason>`."""
 
+    before: tuple[str, ...] = ()
+    """The passes that must be applied before, by those reasons."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
@@ -90,6 +93,6 @@ def apply(graph: "Graph", passes: Sequence[Pass]) -> tuple[PassRecord, ...]:
         result = entry.run(graph)
         expected = max(entry.expected(count), result.rewrites + len(result.refusals) if entry.every else 0)
         if result.rewrites < expected:
-            raise ContractError(entry.name, result.rewrites, expected, result.refusals)
+            raise ContractError(entry.name, result.rewrites, expected, result.refusals, before=result.before)
         records.append(PassRecord(name=entry.name, rewrites=result.rewrites))
     return tuple(records)

@@ -37,7 +37,7 @@ def drop_padding(graph: Graph) -> PassResult:
         region = token_region(graph)
     except RefusalError as refusal:
         place = "graph" if refusal.value is None else refusal.value.name
-        return PassResult(rewrites=0, refusals=(f"{place}: {refusal}",))
+        return PassResult(rewrites=0, refusals=(f"{place}: {refusal}",), before=refusal.before)
     rows = TokenRows(graph, region.mask)
     kept = set(region.values)
     for leaf in region.leaves:

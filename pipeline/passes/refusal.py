@@ -13,10 +13,12 @@ class RefusalError(Exception):
     `rewrite_each` and `pipeline.passes.matching.rewriting.rewrite` catch it and add the reason to the pass's result.
     """
 
-    def __init__(self, reason: str, value: onnx_ir.Value | None = None) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, value: onnx_ir.Value | None = None, *, before: str = "") -> None:
+        super().__init__(f"{reason}; apply {before} before" if before else reason)
         self.value = value
         """The value that the reason is about; None where it is about the node that was looked at."""
+        self.before = (before,) if before else ()
+        """The name of a pass that must be applied before, in a tuple; empty where none would help."""
 
 
 def rewrite_each(candidates: Iterable[onnx_ir.Node], rewrite: Callable[[onnx_ir.Node], None]) -> PassResult:
@@ -25,12 +27,14 @@ def rewrite_each(candidates: Iterable[onnx_ir.Node], rewrite: Callable[[onnx_ir.
     `rewrite` must not have changed the graph when it raises.
     """
     rewrites = 0
-    refusals = []
+    refusals: list[str] = []
+    before: list[str] = []
     for node in candidates:
         try:
             rewrite(node)
         except RefusalError as refusal:
             refusals.append(f"{node.name}: {refusal}")
+            before += refusal.before
         else:
             rewrites += 1
-    return PassResult(rewrites=rewrites, refusals=tuple(refusals))
+    return PassResult(rewrites=rewrites, refusals=tuple(refusals), before=tuple(before))

@@ -124,7 +124,7 @@ def _attention(softmax: onnx_ir.Node) -> _Attention:
         raise RefusalError(f"its output has shape {weights.shape}, must be (batch, heads, queries, keys)")
     if weights.shape[2] != 1:
         raise RefusalError(
-            f"it has {weights.shape[2]} queries for each text, must be 1; apply first_token before"
+            f"it has {weights.shape[2]} queries for each text, must be 1", before="first_token"
         )
     if softmax.attributes.get_int("axis", -1) not in (-1, 3):
         raise RefusalError("it does not sum to 1 over the keys")

@@ -5,6 +5,7 @@ the value that is replaced, and calls `rewrite` with three functions: the patter
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import onnx_ir
@@ -84,10 +85,13 @@ def rewrite(
     `build` returns the value that takes the place of `match.output`. The builder's module is that of `match.output`.
     """
 
+    before: list[str] = []
+
     def accepts(operators: Operators, **values: onnx_ir.Value) -> MatchResult:
         try:
             check(match(**values))
         except RefusalError as refusal:
+            before.extend(refusal.before)
             return MatchResult().fail(str(refusal), refusal.value)
         return MatchResult()
 
@@ -95,7 +99,7 @@ def rewrite(
         matched = match(**values)
         return build(matched, Replacement(graph, module_of_value(matched.output), operators))
 
-    return apply_rule(graph, RewriteRule(pattern, replacement, accepts))
+    return replace(apply_rule(graph, RewriteRule(pattern, replacement, accepts)), before=tuple(before))
 
 
 def apply_rule(graph: Graph, rule: RewriteRule) -> PassResult:

@@ -37,7 +37,7 @@ def token_region(graph: Graph) -> TokenRegion:
     tokens = tuple(shape_of(mask))
     entries = tuple(node for node in graph.graph if _makes_rows(node, tokens))
     if not entries:
-        raise RefusalError("no hidden states have two axes; apply flatten_tokens before")
+        raise RefusalError("no hidden states have two axes", before="flatten_tokens")
     row_axis = shape_of(entries[0].outputs[0])[0]
     values: dict[onnx_ir.Value, None] = {}
     leaves: list[onnx_ir.Node] = []

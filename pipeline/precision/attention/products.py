@@ -7,6 +7,7 @@ import onnx_ir
 from pipeline.errors import ContractError
 from pipeline.graph.file import Graph
 from pipeline.graph.values import is_operator, producer, sole_reader
+from pipeline.passes.refusal import RefusalError
 
 # These operators move numbers without changing them, so they can move 8-bit ones.
 _MOVES = ("Reshape", "Transpose")
@@ -65,6 +66,7 @@ def find(graph: Graph, layers: int) -> tuple[Attention, ...]:
     hidden states instead of projections.
     """
     attentions, refusals = [], []
+    before: list[str] = []
     expected = max(layers, 1)
     for node in graph.graph:
         if node.op_type in _FUSED:
@@ -76,13 +78,13 @@ def find(graph: Graph, layers: int) -> tuple[Attention, ...]:
         if _averages_hidden_states(node):
             expected -= 1
             continue
-        attention = _attention(node)
-        if isinstance(attention, str):
-            refusals.append(f"{node.name}: {attention}")
-        else:
-            attentions.append(attention)
+        try:
+            attentions.append(_attention(node))
+        except RefusalError as refusal:
+            refusals.append(f"{node.name}: {refusal}")
+            before += refusal.before
     if len(attentions) < expected:
-        raise ContractError("int8_attention", len(attentions), expected, refusals)
+        raise ContractError("int8_attention", len(attentions), expected, refusals, before=before)
     return tuple(attentions)
 
 
@@ -95,52 +97,46 @@ def _averages_hidden_states(softmax: onnx_ir.Node) -> bool:
     return average is not None and is_operator(average, "MatMul") and average.inputs[0] is squeeze.outputs[0]
 
 
-def _attention(softmax: onnx_ir.Node) -> Attention | str:
-    """The attention around `softmax`, or the reason why it cannot be quantized."""
+def _attention(softmax: onnx_ir.Node) -> Attention:
+    """The attention around `softmax`; RefusalError where it cannot be quantized."""
     weights = softmax.outputs[0]
     context = sole_reader(weights)
     masked = producer(softmax, 0)
     if context is None or not is_operator(context, "MatMul") or context.inputs[0] is not weights:
-        return "a matrix product must be the only reader of its output"
+        raise RefusalError("a matrix product must be the only reader of its output")
     if masked is None or not is_operator(masked, "Add"):
-        return "no mask is added before it"
+        raise RefusalError("no mask is added before it")
     scores = next(
         (node for index in (0, 1) if (node := producer(masked, index)) and is_operator(node, "MatMul")), None
     )
     if scores is None:
-        return "the mask is not added to a matrix product"
-    query, key = _operand("query", scores, 0), _operand("key", scores, 1)
-    value = _operand("value", context, 1)
-    for operand in (query, key, value):
-        if isinstance(operand, str):
-            return operand
-    assert isinstance(query, Operand)
-    assert isinstance(key, Operand)
-    assert isinstance(value, Operand)
+        raise RefusalError("the mask is not added to a matrix product")
     return Attention(
         module=str(softmax.name).rpartition("/")[0],
-        query=query,
-        key=key,
-        value=value,
+        query=_operand("query", scores, 0),
+        key=_operand("key", scores, 1),
+        value=_operand("value", context, 1),
         weights=Operand(kind="weights", product=context, index=0, source=weights),
     )
 
 
-def _operand(kind: str, product: onnx_ir.Node, index: int) -> Operand | str:
-    """Input `index` of `product`, or the reason why it cannot be quantized."""
+def _operand(kind: str, product: onnx_ir.Node, index: int) -> Operand:
+    """Input `index` of `product`; RefusalError where it cannot be quantized."""
     value = product.inputs[index]
     moves: list[onnx_ir.Node] = []
     node = None if value is None else value.producer()
     while value is not None and node is not None and is_operator(node, *_MOVES):
         if sole_reader(value) is None:
-            return f"{value.name} has several readers"
+            raise RefusalError(f"{value.name} has several readers")
         moves.insert(0, node)
         value = node.inputs[0]
         node = None if value is None else value.producer()
     if value is None or node is None:
-        return f"{value.name if value else 'an input left out'} is not computed"
+        raise RefusalError(f"{value.name if value else 'an input left out'} is not computed")
     if is_operator(node, "Div"):
-        return f"{node.name} divides an input of {product.name}; apply attention_scale before"
+        raise RefusalError(f"{node.name} divides an input of {product.name}", before="attention_scale")
     if not moves or not is_operator(node, "Add"):
-        return f"input {index} of {product.name} is not the output of a projection, reshaped and transposed"
+        raise RefusalError(
+            f"input {index} of {product.name} is not the output of a projection, reshaped and transposed"
+        )
     return Operand(kind=kind, product=product, index=index, source=value, moves=tuple(moves))

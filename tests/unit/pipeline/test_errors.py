@@ -10,6 +10,7 @@ from model_src.errors import CheckpointError, ConfigurationError, UnavailableAtt
 from pipeline.errors import (
     EXIT_CODES,
     WORST_FIRST,
+    ContractError,
     MissingError,
     OptionError,
     PipelineError,
@@ -95,3 +96,12 @@ def test_an_option_has_its_own_name_or_another_one_and_values_stay_as_they_are()
     assert str(error) == "option must be 1, found {x}\n  hint: leave option out"
     assert str(error.called({"option": "--flag"})) == "--flag must be 1, found {x}\n  hint: leave --flag out"
     assert str(error.called({"found": "--found"})) == str(error)
+
+
+def test_only_the_passes_that_a_refusal_asks_for_are_the_hint() -> None:
+    # The name of a node is the graph's author's
+    refusals = ["apply nothing before/Softmax: too wide"]
+    other = ContractError("one", 0, 1, refusals).hinting("give another file")
+    assert other.hint == "give another file"
+    asked = ContractError("one", 0, 1, refusals, before=("first", "second", "first"))
+    assert asked.hinting("give another file").hint.startswith("name first, second too: among the passes")
