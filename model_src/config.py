@@ -232,11 +232,19 @@ def _labels(values: Mapping[str, object]) -> tuple[str, ...]:
                 hint="write the name of the class in quotes in config.json",
             )
     try:
-        by_id = {int(index): str(label) for index, label in named.items()}
+        ids = {key: int(key) for key in named}
     except ValueError as cause:
         raise ConfigurationError(
             f"the keys of id2label must be whole numbers, found {list(named)!r:.80}"
         ) from cause
+    first: dict[int, str] = {}
+    for key, index in ids.items():
+        if first.setdefault(index, key) != key:
+            raise ConfigurationError(
+                f"the keys {first[index]!r:.40} and {key!r:.40} of id2label are the same id, {index!r:.40}",
+                hint="give every label one key of its own in config.json, from 0 without gaps",
+            )
+    by_id = {ids[key]: str(label) for key, label in named.items()}
     for label in by_id.values():
         # JSON can escape half of a character, which no file can hold
         if not label.isprintable() and any("\ud800" <= character <= "\udfff" for character in label):

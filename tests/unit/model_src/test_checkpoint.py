@@ -374,6 +374,8 @@ def test_writing_and_reading_gives_the_same(folder: Path, tmp_path: Path) -> Non
         ({"dim": "32"}, "dim must be a whole number, found '32'"),
         ({"pad_token_id": 9999}, "pad_token_id 9999"),
         ({"id2label": {"0": "a", "2": "b"}}, "without gaps"),
+        ({"id2label": {"0": "a", "00": "b"}}, "the keys '0' and '00' of id2label are the same id, 0"),
+        ({"id2label": {"0": "a", "1": "b", " 1": "b"}}, "the keys '1' and ' 1' of id2label are the same id"),
         ({"problem_type": "ranking"}, "unknown problem_type 'ranking'"),
         ({"n_layers": 100_000}, "n_layers must be at most 1000, found 100000"),
         ({"vocab_size": 10**9}, "vocab_size must be at most 10000000, found 1000000000"),
