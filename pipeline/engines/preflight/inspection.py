@@ -129,9 +129,9 @@ def _drop_content(tensor: onnx.TensorProto) -> None:
 
 
 def graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
-    """The model's graph and the graphs of all branches in it."""
+    """The model's graph and the graphs of all branches in it and in its functions."""
     yield model.graph
-    pending = [model.graph]
+    pending: list[onnx.GraphProto | onnx.FunctionProto] = [model.graph, *model.functions]
     while pending:
         for node in pending.pop().node:
             for branch in _branches(node):

@@ -24,26 +24,29 @@ def test_functions_that_cannot_be_expanded(tmp_path: Path, own: list[FunctionPro
 
 
 def model_with(folder: Path, tensor: TensorProto, place: str) -> Path:
-    """A model with `tensor` as an initializer, as the value of a Constant, or as one in a branch or a function."""
+    """A model with `tensor` as an initializer or as the value of a Constant, perhaps in a branch or a function."""
     value, output = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
     constant = helper.make_node("Constant", [], ["c"], value=tensor)
+    branch = helper.make_graph([constant], "branch", [], [helper.make_empty_tensor_value_info("c")])
+    choice = helper.make_node("If", ["x"], ["z"], then_branch=branch, else_branch=branch)
     nodes, weights, functions = [helper.make_node("Identity", ["x"], ["y"])], [], []
     if place == "initializer":
         weights = [tensor]
     elif place == "constant":
         nodes.append(constant)
     elif place == "branch":
-        branch = helper.make_graph([constant], "branch", [], [helper.make_empty_tensor_value_info("c")])
-        nodes.append(helper.make_node("If", ["x"], ["z"], then_branch=branch, else_branch=branch))
+        nodes.append(choice)
     else:
-        functions = [helper.make_function("own", "f", [], ["c"], [constant], [helper.make_opsetid("", 20)])]
+        inside = choice if place == "branch of a function" else constant
+        opset = helper.make_opsetid("", 20)
+        functions = [helper.make_function("own", "f", ["x"], list(inside.output), [inside], [opset])]
     graph = helper.make_graph(nodes, "g", [value], [output], initializer=weights)
     path = folder / "model.onnx"
     path.write_bytes(helper.make_model(graph, functions=functions).SerializeToString())
     return path
 
 
-@pytest.mark.parametrize("place", ["initializer", "constant", "branch", "function"])
+@pytest.mark.parametrize("place", ["initializer", "constant", "branch", "function", "branch of a function"])
 @pytest.mark.parametrize(
     ("tensor", "problem"),
     [

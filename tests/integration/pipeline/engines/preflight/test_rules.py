@@ -208,6 +208,20 @@ def test_branches_are_noted_and_checked(tmp_path: Path) -> None:
     assert about(checked(made("Wobble"), tmp_path), "Wobble").module == "layer.1"
 
 
+def test_branches_in_functions_are_checked(tmp_path: Path) -> None:
+    out = helper.make_tensor_value_info("z", TensorProto.FLOAT, None)
+    branch = helper.make_graph([node("MatMulInteger", ["x", "x"], ["z"], "layer.1")], "branch", [], [out])
+    choice = node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+    made = model(
+        helper.make_node("f", ["x", "c"], ["y"], domain="own"),
+        inputs=[X, helper.make_tensor_value_info("c", TensorProto.BOOL, [])],
+        domains=["own"],
+    )
+    opset = helper.make_opsetid("", 23)
+    made.functions.append(helper.make_function("own", "f", ["x", "c"], ["y"], [choice], [opset]))
+    assert about(checked(made, tmp_path, ABSENT), "MatMulInteger").module == "layer.1"
+
+
 @ask_the_parser
 def test_float64_is_named_where_it_is_computed_and_stored(tmp_path: Path) -> None:
     made = model(
