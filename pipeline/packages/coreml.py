@@ -84,7 +84,7 @@ def _write_model(request: PackageRequest, folder: Path, precision: str) -> None:
     # coremltools says what it cannot do without a Mac, and draws bars that last a second
     with redirect_stderr(io.StringIO()):
         try:
-            from pipeline.packages.mil import translation
+            from pipeline.packages.mil import saving, translation
         except ImportError as cause:
             raise MissingError(
                 f"a package of the kind coreml needs coremltools: {cause}",
@@ -96,7 +96,7 @@ def _write_model(request: PackageRequest, folder: Path, precision: str) -> None:
     if _has_labels(manifest):
         model.user_defined_metadata["labels"] = json.dumps(manifest.labels, ensure_ascii=False)
     (folder / MODEL).parent.mkdir(parents=True)
-    model.save(str(folder / MODEL))
+    saving.save(model, folder / MODEL)
     record = {"precision": precision, "share_of_spread": _SHARES[precision]}
     (folder / PRECISION).write_text(json.dumps(record) + "\n", encoding="utf-8")
 

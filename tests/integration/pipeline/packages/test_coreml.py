@@ -1,6 +1,7 @@
 """A Core ML model of every head answers as its ONNX graph; the operators of its file are evaluated in numpy."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ pytestmark = [
 ]
 
 HEAD = "sequence_classification"
+PACKAGE = "from pipeline.cli.app import main; main()", "package", "--for", "coreml"
 
 
 @pytest.mark.parametrize("head", heads.names())
@@ -88,6 +90,29 @@ def test_a_damaged_model_is_named(tmp_path: Path) -> None:
     next((package.folder / coreml.MODEL).rglob("model.mlmodel")).write_bytes(b"no model")
     with pytest.raises(StageError, match=r"model\.mlpackage cannot be read: .*take the package again"):
         coreml._check_answers(package.folder)
+
+
+def test_two_packages_of_a_release_have_the_same_bytes(tmp_path: Path) -> None:
+    release = random_release(HEAD)
+    # Each process has an order of its own in which maps are written
+    for name in ("one", "two"):
+        output = str(tmp_path / name)
+        subprocess.run(
+            [sys.executable, "-c", *PACKAGE, str(release), "--output", output],
+            check=True,
+            capture_output=True,
+        )
+    one, two = (
+        {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        for folder in (tmp_path / "one", tmp_path / "two")
+    )
+    assert f"{coreml.MODEL}/Manifest.json" in one
+    assert one.keys() == two.keys()
+    assert [name for name in one if one[name] != two[name]] == []
 
 
 def test_labels_are_in_the_model(tmp_path: Path) -> None:
