@@ -30,7 +30,10 @@ class Answer:
     text: str
     """The stretch, `context[start:end]`; empty means "no answer"."""
     score: float
-    """Its probability, summed over the windows and spans in which the same text was found, as in transformers."""
+    """Its probability, summed over the windows and spans in which the same text was found, as in transformers.
+
+    In overlapping windows the sum may be more than 1.
+    """
     start: int
     """Index of its first character in the context."""
     end: int
