@@ -55,6 +55,13 @@ def command(
         list[Path] | None,
         typer.Option(help="A folder that `distilforge compile` printed, possibly on another machine."),
     ] = None,
+    without_memory: Annotated[
+        bool,
+        typer.Option(
+            "--without-memory",
+            help="Leave out the memory of each column, which opens it once more: nearly half of a short run.",
+        ),
+    ] = False,
     enforced: Annotated[
         bool,
         typer.Option(
@@ -78,6 +85,7 @@ def command(
         seconds=seconds,
         without=left_out,
         compiled=compiled or (),
+        with_memory=not without_memory,
         progress=print_progress,
     )
     write_and_print(output, table.markdown(report), record.to_json(report))

@@ -45,9 +45,10 @@ def run(
     seconds: float,
     without: Sequence[str],
     compiled: Sequence[Path],
+    with_memory: bool,
     progress: Progress,
 ) -> GpuReport:
-    """Measure everything, except for the columns `without`.
+    """Measure everything, except for the columns `without`, and the memory only `with_memory`.
 
     `compiled` are folders that `distilforge compile` wrote; their targets are not compiled again.
     """
@@ -64,9 +65,12 @@ def run(
     )
     rows, omissions = preparation.prepare_all(chosen, prepare, install=INSTALL, progress=progress)
     omissions += [
-        Omission(name=subjects.find(name).title, reason="left out with --without") for name in without
+        Omission(name=subjects.find(name).title, reason="left out with --without or --only")
+        for name in without
     ]
-    opened, memory_by_column, failures = _measure_memory(rows, shapes, progress)
+    opened, memory_by_column, failures = (
+        _measure_memory(rows, shapes, progress) if with_memory else (rows, {}, [])
+    )
     before = device.clocks()
     held = contest.hold(
         opened,

@@ -38,6 +38,7 @@ MEMORY_NOTE = (
     "Device memory that was taken since the column began to load its model, while it is alone on the device. The "
     "shapes are measured from the smallest to the largest, and memory that a runner keeps for later is included."
 )
+MEMORY_LEFT_OUT = "It was left out with --without-memory."
 
 
 def markdown(report: GpuReport) -> str:
@@ -59,7 +60,7 @@ def markdown(report: GpuReport) -> str:
         *copies_sections(report),
         "## Device memory, MB",
         memory_table(report),
-        MEMORY_NOTE,
+        MEMORY_NOTE if report.memory else MEMORY_LEFT_OUT,
         "## Operations",
         operation_table(contest),
         *closing_sections(contest, report.limits, PROCESS_NOTE),
@@ -134,7 +135,7 @@ def _ratio_grid(contest: Contest, ratios: Mapping[str, Sequence[Ratio]]) -> str:
 
 
 def memory_table(report: GpuReport) -> str:
-    """Device memory: a row per shape, a column per subject."""
+    """Device memory: a row per shape, a column per subject; dashes where it was not measured."""
     columns = report.contest.names
     rows = []
     for shape in report.contest.timing.shapes:

@@ -76,6 +76,13 @@ def test_a_shape_that_a_column_refuses_has_dashes_and_the_reason_below() -> None
     assert cells(text, "|mean|")[3] == "-"
 
 
+def test_memory_that_was_left_out_is_said_to_be() -> None:
+    text = table.markdown(replace(report(), memory={}))
+    assert "left out with --without-memory" in text
+    assert cells(text, "|2|64|")[5:] == ["-"] * 3
+    assert "left out with --without-memory" not in table.markdown(report())
+
+
 def test_the_table_and_the_json_say_whether_the_timing_was_steady() -> None:
     quiet = report()
     unsteady = replace(
