@@ -1,6 +1,7 @@
 """Files on any file system that fsspec knows, which need neither a rename nor a lock."""
 
 import io
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -231,7 +232,7 @@ class _StorageFile(io.RawIOBase):
 def _file_system(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
     shown = without_secrets(url)
     try:
-        files, path = fsspec.core.url_to_fs(url)
+        files, path = _chain_or_file(url) if "::" in url else fsspec.core.url_to_fs(url)
     except ImportError as cause:
         raise UnavailableError(
             f"{shown!r:.200} needs a package that is not installed: {cause}",
@@ -244,6 +245,18 @@ def _file_system(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
             hint="look at the URL and its protocol",
         ) from cause
     return files, path
+
+
+def _chain_or_file(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
+    """What a URL with `::` names: a chain of URLs, or a file of this machine with such a name."""
+    local = LocalFileSystem()
+    path = local.unstrip_protocol(url).removeprefix("file://")
+    # Path.exists raises OSError for a name that is too long, as that of a chain may be
+    if os.path.exists(path):  # noqa: PTH110
+        return local, path
+    first, first_path = fsspec.core.url_to_fs(url)
+    # No chain begins with a path of this machine: fsspec would open the part before the `::`, and forget the rest
+    return (local, path) if isinstance(first, LocalFileSystem) else (first, first_path)
 
 
 @contextmanager

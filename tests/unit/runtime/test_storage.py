@@ -30,6 +30,30 @@ def test_names_with_spaces_stay(tmp_path: Path) -> None:
     assert Place(place.url).size_bytes() == 7
 
 
+@pytest.mark.parametrize("name", ["reviews::b.csv", "a::b.csv", "zip::b.csv", "memory::b.csv"])
+def test_a_file_whose_name_looks_like_a_chain(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(b"content")
+    for url in (name, f"./{name}", str(tmp_path / name), f"file://{tmp_path}/{name}", Place(name).address):
+        place = Place(url)
+        assert (place.url, place.name, place.read()) == (f"file://{tmp_path}/{name}", name, b"content")
+
+
+def test_a_path_that_looks_like_a_chain_is_written_as_it_is_called(tmp_path: Path) -> None:
+    place = Place(str(tmp_path / "a::b" / "c::d.csv"))
+    place.write(b"content")
+    assert (tmp_path / "a::b" / "c::d.csv").read_bytes() == b"content"
+
+
+def test_a_chain_stays_a_chain(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("a.jsonl", b"content")
+    assert Place(f"zip://a.jsonl::{tmp_path}/b.zip").read() == b"content"
+    assert Place(f"simplecache::zip://a.jsonl::{tmp_path}/b.zip").read() == b"content"
+
+
 @pytest.mark.parametrize("root", ["memory://bulk", "FOLDER"])
 def test_what_is_absent(root: str, tmp_path: Path) -> None:
     place = Place(root.replace("FOLDER", str(tmp_path))).inside("absent")
