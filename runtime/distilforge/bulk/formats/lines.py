@@ -20,13 +20,17 @@ LONE_RETURN = "a carriage return (CR) stands alone in it; a line must end in LF 
 def lines(file: BinaryIO) -> Iterator[bytes | None]:
     """Every line of `file` with its end, and None for a line that has more than MOST_LINE_BYTES.
 
-    Raises InputError for a file that begins as UTF-16 does.
+    Raises InputError for a file that begins as UTF-16 or UTF-32 do.
     """
     start = True
     while line := file.readline(MOST_LINE_BYTES + 1):
         if start:
-            if line.startswith(_BOMS_OF_UTF_16):
-                raise InputError("the file is UTF-16, and must be UTF-8", hint=NOT_UTF_8)
+            # Without a mark, one of the first two bytes is the zero of an ASCII character, which no text has in UTF-8
+            if line.startswith(_BOMS_OF_UTF_16) or 0 in line[:2]:
+                raise InputError(
+                    f"the file begins with the bytes {line[:4].hex(' ')}: it is UTF-16 or UTF-32, and must be UTF-8",
+                    hint=NOT_UTF_8,
+                )
             line = line.removeprefix(_BOM)
             start = False
         if len(line) <= MOST_LINE_BYTES:

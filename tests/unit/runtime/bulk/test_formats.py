@@ -106,8 +106,9 @@ def test_a_byte_order_mark_is_no_part_of_the_header() -> None:
             "the first line has the names",
         ),
         (b"text,n\xe9\na,1\n", "is not UTF-8 text: it has the byte 0xe9", "save the file as UTF-8"),
-        ("text\na\n".encode("utf-16"), "the file is UTF-16", "save the file as UTF-8"),
-        ("text\na\n".encode("utf-16-be"), "it has the byte 0x00", "save the file as UTF-8"),
+        ("text\na\n".encode("utf-16"), "it is UTF-16", "save the file as UTF-8"),
+        ("text\na\n".encode("utf-16-be"), "it is UTF-16", "save the file as UTF-8"),
+        ("\u0259text\na\n".encode("utf-16-be"), "it has the byte 0x00", "save the file as UTF-8"),
         (b"id;text\n1;a\n", "is one column, 'id;text'", "columns are separated by commas"),
         (b"id\ttext\n1\ta\n", "is one column, 'id\\ttext'", "columns are separated by commas"),
         (b"text,text\na,b\n", "must name every column once", "the first line has the names"),
@@ -143,10 +144,22 @@ def test_a_carriage_return_that_ends_no_line_is_named() -> None:
     assert list(reading("jsonl", b'{"text":\r"a"}\r\n').rows) == [{"text": "a"}]
 
 
-def test_json_lines_in_utf_16_are_refused() -> None:
-    with pytest.raises(InputError, match="the file is UTF-16") as raised:
-        list(reading("jsonl", '{"text": "a"}\n'.encode("utf-16")).rows)
-    assert "UTF-8" in raised.value.hint
+@pytest.mark.parametrize(
+    ("encoding", "start"),
+    [
+        ("utf-16", "ff fe 7b 00"),
+        ("utf-16-le", "7b 00 22 00"),
+        ("utf-16-be", "00 7b 00 22"),
+        ("utf-32", "ff fe 00 00"),
+        ("utf-32-le", "7b 00 00 00"),
+        ("utf-32-be", "00 00 00 7b"),
+    ],
+)
+def test_json_lines_in_another_encoding_are_refused(encoding: str, start: str) -> None:
+    """With a mark of the order of bytes and without."""
+    with pytest.raises(InputError, match=f"begins with the bytes {start}: it is UTF-16 or UTF-32") as raised:
+        list(reading("jsonl", '{"text": "a"}\n'.encode(encoding)).rows)
+    assert raised.value.hint == "save the file as UTF-8"
 
 
 def test_csv_names_rows_with_other_cells_than_the_header() -> None:
