@@ -98,16 +98,13 @@ def options_of(parsed: argparse.Namespace) -> RunOptions:
 
 
 def columns(values: Sequence[str]) -> dict[str, str]:
-    """The pairs of --column; InputError for what is not a pair."""
-    return dict(_pair("--column", value, "text=review") for value in values)
+    """The pairs of --column; InputError for what is not a pair, or names one column twice."""
+    return _pairs("--column", values, "text=review")
 
 
 def call_options(values: Sequence[str]) -> dict[str, object]:
-    """The pairs of --option, whose values are JSON or else text; InputError for what is not a pair."""
-    return {
-        name: _value(text)
-        for name, text in (_pair("--option", value, "truncation=truncate") for value in values)
-    }
+    """The pairs of --option, whose values are JSON or else text; InputError as for `columns`."""
+    return {name: _value(text) for name, text in _pairs("--option", values, "truncation=truncate").items()}
 
 
 def run_here(release: str, options: RunOptions) -> RunResult:
@@ -130,13 +127,21 @@ def run_here(release: str, options: RunOptions) -> RunResult:
         line.clear()
 
 
-def _pair(option: str, value: str, example: str) -> tuple[str, str]:
-    name, sign, rest = value.partition("=")
-    if not sign or not name:
-        raise InputError(
-            f"{option} must be NAME=VALUE, found {value!r:.80}", hint=f"for example {option} {example}"
-        )
-    return name, rest
+def _pairs(option: str, values: Sequence[str], example: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for value in values:
+        name, sign, rest = value.partition("=")
+        if not sign or not name:
+            raise InputError(
+                f"{option} must be NAME=VALUE, found {value!r:.80}", hint=f"for example {option} {example}"
+            )
+        if name in pairs:
+            raise InputError(
+                f"{option} has two values for {name!r:.80}: {pairs[name]!r:.80} and {rest!r:.80}",
+                hint="pass one of them",
+            )
+        pairs[name] = rest
+    return pairs
 
 
 def _value(text: str) -> object:

@@ -1,5 +1,7 @@
 """The arguments of `run`."""
 
+from collections.abc import Callable, Mapping, Sequence
+
 import pytest
 from distilforge.bulk.command import call_options, columns
 from distilforge.bulk.progress import Meter, Progress
@@ -24,6 +26,14 @@ def test_what_is_no_pair_is_refused(value: str) -> None:
     with pytest.raises(InputError, match="--option must be NAME=VALUE") as raised:
         call_options([value])
     assert "truncation=truncate" in raised.value.hint
+
+
+@pytest.mark.parametrize(("option", "read"), [("--column", columns), ("--option", call_options)])
+def test_two_values_for_one_name_are_refused(
+    option: str, read: Callable[[Sequence[str]], Mapping[str, object]]
+) -> None:
+    with pytest.raises(InputError, match=f"{option} has two values for 'a': 'b' and 'c=d'"):
+        read(["a=b", "e=b", "a=c=d"])
 
 
 def test_progress_counts_what_earlier_runs_did_but_not_their_time() -> None:
