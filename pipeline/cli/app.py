@@ -302,7 +302,7 @@ def _forward(context: typer.Context) -> None:
 
 
 def main() -> None:
-    """The console script's entry point."""
+    """Run the command in `sys.argv`, and end with its exit code."""
     streams.prepare()
     # Python's last garbage collection would take more than a second over PyTorch's objects, and free nothing
     atexit.register(gc.freeze)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
+from distilforge.interruption import INTERRUPTED
 
 from pipeline.cli.display import Display
 from pipeline.errors import EXPECTED, GateError, exit_code
 
-INTERRUPTED = 130
 # Sent by containers, service managers and closed terminals
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 

@@ -19,8 +19,6 @@ from distilforge.errors import (
     ReleaseError,
     UnavailableError,
 )
-from distilforge.opening.open import open_release as open
-from distilforge.session import Session
 
 if TYPE_CHECKING:
     from distilforge.heads.features import Features
@@ -29,6 +27,8 @@ if TYPE_CHECKING:
     from distilforge.heads.question_answering import Answer, Answers, QuestionAnswering
     from distilforge.heads.sequence_classification import Classification, LabelScore, SequenceClassification
     from distilforge.heads.token_classification import Entity, TokenClassification
+    from distilforge.opening.open import open_release as open
+    from distilforge.session import Session
 
 __all__ = [
     "Answer",
@@ -58,19 +58,25 @@ __all__ = [
 # Here, since an application may import onnxruntime next, before it opens a release
 telemetry.turn_off()
 
-# A session needs one head. Importing all of them would take a tenth of the time to the first answer.
-_HEADS = {
-    "features": ("Features",),
-    "masked_lm": ("Fill", "FilledMask", "MaskedLanguageModel"),
-    "multiple_choice": ("ChosenOption", "MultipleChoice"),
-    "question_answering": ("Answer", "Answers", "QuestionAnswering"),
-    "sequence_classification": ("Classification", "LabelScore", "SequenceClassification"),
-    "token_classification": ("Entity", "TokenClassification"),
+# A session needs one head. Importing all of them would take a tenth of the time to the first answer. The others are
+# imported late because `python -m distilforge` cannot answer Ctrl-C before this file was read.
+_NAMES = {
+    "heads.features": ("Features",),
+    "heads.masked_lm": ("Fill", "FilledMask", "MaskedLanguageModel"),
+    "heads.multiple_choice": ("ChosenOption", "MultipleChoice"),
+    "heads.question_answering": ("Answer", "Answers", "QuestionAnswering"),
+    "heads.sequence_classification": ("Classification", "LabelScore", "SequenceClassification"),
+    "heads.token_classification": ("Entity", "TokenClassification"),
+    "session": ("Session",),
 }
 
 
 def __getattr__(name: str) -> object:
-    for head, names in _HEADS.items():
+    if name == "open":
+        from distilforge.opening.open import open_release
+
+        return open_release
+    for module, names in _NAMES.items():
         if name in names:
-            return getattr(import_module(f"distilforge.heads.{head}"), name)
+            return getattr(import_module(f"distilforge.{module}"), name)
     raise AttributeError(f"module 'distilforge' has no attribute {name!r}")

@@ -2,7 +2,14 @@
 
 import sys
 
-from distilforge.command_line import main
+from distilforge.interruption import Command, run_interruptible
+
+
+def _load() -> Command:
+    from distilforge.command_line import main
+
+    return main
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_interruptible(_load))

@@ -10,13 +10,12 @@ from distilforge.benchmark import table
 from distilforge.benchmark.run import SECONDS, BenchmarkOptions, forget_release, run_benchmark
 from distilforge.bulk import command as bulk_command
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
+from distilforge.interruption import INTERRUPTED
 from distilforge.printable import encodable, printable
 from distilforge.remote import command as remote_command
 from distilforge.serve import command as serve_command
 
 PROGRAM = "python -m distilforge"
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, 128 + SIGINT."""
 # Exit code when the reader of the output ends, as in `| head`: 128 + SIGPIPE
 _CLOSED_PIPE = 141
 _FAILED = 5

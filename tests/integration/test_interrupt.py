@@ -3,6 +3,7 @@
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,24 @@ from tests.integration.conftest import (
 
 STAGES = ("export", "compile", "assemble", "tokens", "compare", "validate", "publish")
 HEAD = "sequence_classification"
+
+# Runs a module as `python -m` does, and presses Ctrl-C when another one is imported, and again when Python ends. Some
+# signals come while a text is executed, as the classes of dataclasses are
+PRESSING = """
+import atexit, runpy, signal, sys
+
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == pressed:
+            sys.meta_path.remove(self)
+            exec("signal.raise_signal(signal.SIGINT)")
+
+_, program, pressed, *sys.argv[1:] = sys.argv
+sys.meta_path.insert(0, Press())
+atexit.register(signal.raise_signal, signal.SIGINT)
+runpy.run_module(program, run_name="__main__", alter_sys=True)
+"""
+PROGRAMS = ("distilforge", "pipeline.cli")
 
 
 class StopBeforeTiming(Listener):
@@ -92,6 +111,26 @@ def test_in_each_stage(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert ran.exit_code == 0
     assert ran.stdout.splitlines()[-1] == str(artifacts / "tiny" / resolve(artifacts / "tiny").name)
     verify(resolve(artifacts / "tiny"))
+
+
+def press(program: str, pressed: str, *arguments: str) -> tuple[int, str, str]:
+    """The exit code, the output and the messages of `program`, interrupted when it imports `pressed`."""
+    command = [sys.executable, "-c", PRESSING, program, pressed, *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_while_the_command_is_imported(program: str) -> None:
+    assert press(program, "numpy", "run", "--help") == (130, "", "")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_second_time_while_python_ends(program: str) -> None:
+    arguments = ("run", "release", "--input", "a.csv", "--output", "b.csv")
+    code, output, messages = press(program, "distilforge.bulk.run", *arguments)
+    assert (code, output) == (130, "")
+    assert messages == "interrupted; run the same command again to continue\n"
 
 
 @pytest.mark.parametrize(

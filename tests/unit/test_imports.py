@@ -64,6 +64,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "telemetry": set(),
         "user_cache": set(),
         "versions": set(),
+        "interruption": set(),
         "cuda": set(),
         "reader": {"json_text"},
         "manifest": {"reader"},
@@ -151,8 +152,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "opening",
             "session",
         },
-        "command_line": {"benchmark", "bulk", "printable", "remote", "serve"},
-        "__main__": {"command_line"},
+        "command_line": {"benchmark", "bulk", "interruption", "printable", "remote", "serve"},
+        "__main__": {"command_line", "interruption"},
         "__init__": {"heads", "opening", "session", "telemetry"},
     },
     "validation": {

@@ -59,9 +59,10 @@ def test_the_guard_guards() -> None:
 def test_importing_is_cheap() -> None:
     script = "import sys, distilforge; print(*sorted(sys.modules))"
     modules = run(script).stdout.split()
-    assert "distilforge.session" in modules
-    # The engine and the heads are imported when a release is opened, and only those it needs.
-    assert "onnxruntime" not in modules
+    assert "distilforge.errors" in modules
+    # The engine and the heads are imported when a release is opened, and only those it needs. Until then, python -m
+    # distilforge needs nothing that takes long, since it cannot answer Ctrl-C yet.
+    assert not {"numpy", "onnxruntime", "tokenizers"}.intersection(modules)
     assert not [name for name in modules if name.startswith("distilforge.heads.")]
 
 
