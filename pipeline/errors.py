@@ -2,7 +2,7 @@
 
 PipelineError
 ├── UsageError    the command line or the recipe asks for something impossible
-│   └── OptionError    an option of a plan cannot have its value
+│   └── OptionError    an option of a plan or of engines cannot have its value
 ├── MissingError  a package or a device that was asked for is not on this machine
 ├── StageError    a stage failed
 │   └── ContractError  a pass matched less often than it must
@@ -39,7 +39,7 @@ class UsageError(PipelineError):
 
 
 class OptionError(UsageError):
-    """An option of a plan has a value that it cannot have here. The words call options as a file of plans does."""
+    """An option of a plan, or of engines, has a value that it cannot have here. The words call options as files do."""
 
     def __init__(self, message: str, *, hint: str = "", **values: object) -> None:
         """`message` and `hint` are templates: `{name}` stands for one of `values`, or else for the option `name`."""

@@ -63,7 +63,8 @@ def command(until: StageName) -> Callable[..., None]:
                 listener.named(recipe.name)
                 if to is not None:
                     push.check(to, recipe.name, listener.note)
-                built = build(recipe, artifacts, listener, until=until, signer=signer)
+                with build_options.naming_flags(arguments):
+                    built = build(recipe, artifacts, listener, until=until, signer=signer)
                 if until == "publish" and not arguments.variants and not source.endswith(RECIPE_SUFFIX):
                     listener.note(_SMALLER)
                 if to is not None:

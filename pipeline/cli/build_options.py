@@ -1,5 +1,7 @@
 """The options of the building commands, each declared once, and the recipe that they give."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +12,7 @@ from distilforge.heads import heads
 from pipeline import targets
 from pipeline.cli import options
 from pipeline.cli.signature import flag
-from pipeline.errors import UsageError
+from pipeline.errors import OptionError, UsageError
 from pipeline.recipe import paths
 from pipeline.recipe import toml as recipe_toml
 from pipeline.recipe.recipe import Recipe, VariantName
@@ -159,9 +161,32 @@ def recipe(source: str, arguments: BuildArguments) -> Recipe:
         base = Recipe(name=arguments.name or _folder_name(source), checkpoint=source)
     values = _given(arguments)
     values["exclude"] = tuple(dict.fromkeys([*base.exclude, *(arguments.exclude or ())]))
-    updated = recipe_toml.update(base, values)
+    with naming_flags(arguments):
+        updated = _updated(base, values)
     _check_used(updated, arguments)
     return updated
+
+
+@contextmanager
+def naming_flags(arguments: BuildArguments) -> Iterator[None]:
+    """Let an error call the engines' options that were given by their flags, and those of a recipe as it does."""
+    try:
+        yield
+    except OptionError as error:
+        # Options of plans, which have no flags here, are other fields
+        given = _given(arguments.engine)
+        raise error.called({name: flag(EngineArguments, name) for name in given}) from error
+
+
+def _updated(base: Recipe, values: Mapping[str, object]) -> Recipe:
+    """`base` with `values`, whose errors do not begin with a place in a recipe, since options have none."""
+    try:
+        return recipe_toml.update(base, values)
+    except UsageError as error:
+        if not isinstance(error.__cause__, UsageError):
+            raise
+        reason = error.__cause__
+    raise reason
 
 
 def _given(arguments: object) -> dict[str, object]:

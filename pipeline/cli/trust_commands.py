@@ -63,7 +63,8 @@ def rebuild(
         from pipeline import rebuild as again
 
         folder = releases.resolve(release)
-        result = again.rebuild(folder, _recipe(folder, recipe, checkpoint, arguments), listener)
+        with build_options.naming_flags(arguments):
+            result = again.rebuild(folder, _recipe(folder, recipe, checkpoint, arguments), listener)
         if as_json:
             display.result(json.dumps(asdict(result), ensure_ascii=False))
         else:

@@ -19,7 +19,7 @@ from pipeline.engines.compiler import LOWEST_CAPABILITIES, EngineCompiler
 from pipeline.engines.job import PROGRESS, Job, Outcome
 from pipeline.engines.options import NO_COMPATIBILITY, EngineOptions
 from pipeline.engines.profiles import TEXTS, TOKENS, inside, profiles
-from pipeline.errors import MissingError, StageError, UsageError
+from pipeline.errors import MissingError, OptionError, StageError, UsageError
 from pipeline.store.versions import installed
 
 STAGE = "engine"
@@ -44,9 +44,11 @@ def check(compiler: EngineCompiler, options: EngineOptions, spans: Mapping[str, 
     runner = compiler.provider or compiler.name
     for name, value in options.changed.items():
         if name in compiler.refused:
-            raise UsageError(
-                f"{runner} does not support {name}, found {value}: {compiler.refused[name]}",
-                hint=f"leave {name} out of [engine] for the target {compiler.target}",
+            raise OptionError(
+                f"{runner} does not support {{{name}}}, found {{value}}: {{why}}",
+                hint=f"leave {{{name}}} out for the target {compiler.target}",
+                value=value,
+                why=compiler.refused[name],
             )
     for capability in options.capabilities:
         if capability not in compiler.capabilities:
@@ -58,9 +60,9 @@ def check(compiler: EngineCompiler, options: EngineOptions, spans: Mapping[str, 
             )
     if options.weights_stripped and compiler.capabilities and len(options.capabilities) != 1:
         named = ", ".join(options.capabilities) or "none"
-        raise UsageError(
+        raise OptionError(
             f"{compiler.name} strips the weights of an engine for one compute capability, found {named}",
-            hint='name one: capabilities = ["8.6"]',
+            hint="name one with {capabilities}, such as 8.6",
         )
     _profiles(compiler, options, spans)
     for package in (compiler.package, _POLYGRAPHY):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from pipeline.errors import UsageError
+from pipeline.errors import OptionError, UsageError
 from pipeline.store import digests
 
 HardwareCompatibility = Literal["none", "ampere_plus", "same_compute_capability"]
@@ -55,8 +55,8 @@ class EngineOptions:
                 )
             if self.capabilities.count(capability) > 1:
                 raise UsageError(f"the compute capability {capability} is named twice", hint="name it once")
-        _check_rising("buckets", self.buckets, "token counts", "[64, 128, 512]")
-        _check_rising("batches", self.batches, "numbers of texts", "[1, 8, 32]")
+        _check_rising("buckets", self.buckets, "token counts", "64, 128, 512")
+        _check_rising("batches", self.batches, "numbers of texts", "1, 8, 32")
         if self.optimization_level is not None and not 0 <= self.optimization_level <= _HIGHEST_LEVEL:
             raise UsageError(
                 f"optimization_level must lie between 0 and {_HIGHEST_LEVEL}, found {self.optimization_level}",
@@ -92,9 +92,9 @@ class EngineOptions:
 def _check_rising(name: str, ends: tuple[int, ...], what: str, example: str) -> None:
     for before, end in zip((0, *ends), ends, strict=False):
         if end <= before:
-            raise UsageError(
-                f"{name} must rise from at least 1, found {end} after {before}",
-                hint=f"write {what} from the smallest to the largest: {name} = {example}",
+            raise OptionError(
+                f"{{{name}}} must rise from at least 1, found {end} after {before}",
+                hint=f"write {what} from the smallest to the largest, such as {example}",
             )
 
 

@@ -5,15 +5,24 @@ from pathlib import Path
 
 import pytest
 import typer
+from distilforge.manifest import Span
 from typer.testing import CliRunner
 
 from pipeline.cli.app import app
-from pipeline.cli.build_options import BuildArguments, EngineArguments, GateArguments, recipe
+from pipeline.cli.build_options import (
+    BuildArguments,
+    EngineArguments,
+    GateArguments,
+    naming_flags,
+    recipe,
+)
 from pipeline.cli.signature import flag, with_options
+from pipeline.engines.build import check
 from pipeline.engines.options import EngineOptions
 from pipeline.errors import UsageError
 from pipeline.recipe import toml as recipe_toml
 from pipeline.recipe.recipe import Recipe, VariantName
+from pipeline.targets.onnxruntime_rtx import ONNXRUNTIME_RTX
 from validation.gates import Gates
 
 RECIPE = """
@@ -111,14 +120,16 @@ def test_a_checkpoint_gives_a_recipe_named_like_its_folder() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--variant", "fp32"], "a variant is target:precision, found 'fp32'"),
+        (["--variant", "fp32"], "^a variant is target:precision, found 'fp32'"),
         (["--name", ""], "a release cannot be called ''"),
         (["--data", "absent.jsonl"], "no evaluation data at absent.jsonl"),
         (
             ["--data", "/dev/null"],
             "/dev/null is a folder, a pipe or a device, and evaluation data are read more than",
         ),
-        (["--capability", "8"], "engine: a compute capability is two numbers with a dot, found '8'"),
+        (["--capability", "8"], "^a compute capability is two numbers with a dot, found '8'"),
+        (["--bucket", "64", "--bucket", "8"], "^--bucket must rise from at least 1, found 8 after 64\n"),
+        (["--batch", "0"], "^--batch must rise from at least 1, found 0 after 0\n.*such as 1, 8, 32$"),
         (
             ["--variant", "onnxruntime-cpu:fp32", "--timing-cache", "kernels"],
             "--timing-cache applies only to engines.*onnxruntime-cpu:fp32.*--variant tensorrt",
@@ -136,6 +147,14 @@ def test_a_checkpoint_gives_a_recipe_named_like_its_folder() -> None:
 def test_what_no_build_can_have_is_refused(arguments: list[str], message: str, source: str) -> None:
     with pytest.raises(UsageError, match=f"(?s){message}"):
         recipe(source, taken(*arguments))
+
+
+def test_a_compiler_calls_an_option_as_it_was_given(source: str) -> None:
+    flagged = taken("--bucket", "32")
+    spans = {"batch": Span(low=1, usual=2, high=4), "sequence": Span(low=2, usual=8, high=512)}
+    for arguments, name in ((flagged, "--bucket, found 32"), (taken(), "buckets, found 64,128")):
+        with pytest.raises(UsageError, match=f"does not support {name}: .*"), naming_flags(arguments):
+            check(ONNXRUNTIME_RTX, recipe(source, arguments).engine, spans)
 
 
 def test_a_value_that_is_not_a_choice_is_refused_by_the_command_line() -> None:
