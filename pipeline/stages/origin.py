@@ -8,7 +8,10 @@ from distilforge.manifest import Manifest
 
 from model_src import folder as checkpoint_folder
 from pipeline.errors import UsageError
+from pipeline.graph.interface import Interface
+from pipeline.recipe import paths
 from pipeline.stages import load
+from pipeline.stages.export import INTERFACE
 from pipeline.store import digests, work
 
 _MANIFEST = "manifest.json"
@@ -25,21 +28,25 @@ def check_release(checkpoint: str | Path, source: load.Source, manifest: Manifes
         )
 
 
-def check_graph(checkpoint: str, graph: Path) -> None:
-    """Raise UsageError where the file `graph` is known to come from another checkpoint than `checkpoint`.
+def check_graph(checkpoint: str, graph: Path, head: str | None) -> str | None:
+    """The head of the file `graph` where that is known, or else `head`, the one that was asked for.
 
-    It is known of the files of a release, and of what `distilforge export` wrote. Raises what model_src raises for a
+    It is known of the files of a release, and of what `distilforge export` wrote. Raises UsageError where they come
+    from another checkpoint than `checkpoint`, or have another head than `head`; and what model_src raises for a
     checkpoint that cannot be read.
     """
     manifest = _release_of(graph)
     if manifest is not None:
+        _check_head(graph, manifest.head, head)
         check_release(checkpoint, _source(checkpoint, manifest.head), manifest)
-        return
-    inputs = work.inputs_of(graph)
-    head, expected = inputs.get("head"), inputs.get("model")
-    if not isinstance(expected, dict) or not (head is None or isinstance(head, str)):
-        return
-    found = _source(checkpoint, head).model
+        return manifest.head
+    expected = work.inputs_of(graph).get("model")
+    interface = graph.resolve().with_name(INTERFACE)
+    if not isinstance(expected, dict) or not paths.is_file(interface):
+        return head
+    own = Interface.read(interface).head
+    _check_head(graph, own, head)
+    found = _source(checkpoint, own).model
     different = sorted(
         name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
     )
@@ -47,6 +54,15 @@ def check_graph(checkpoint: str, graph: Path) -> None:
         raise UsageError(
             f"{checkpoint} is not the checkpoint that {graph} was exported from: {', '.join(different)} differ",
             hint="give that checkpoint as it was, or export this one: distilforge export CHECKPOINT",
+        )
+    return own
+
+
+def _check_head(graph: Path, own: str, asked: str | None) -> None:
+    if asked not in (None, own):
+        raise UsageError(
+            f"{graph} has the head {own}, and {asked} was asked for",
+            hint=f"give texts as {own} reads them, and --head {own} or none",
         )
 
 

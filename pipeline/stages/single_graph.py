@@ -80,14 +80,14 @@ def quantize(
 
     The scheme is calibrated on `data`, or on the demo's texts, encoded by the tokenizer of `checkpoint`. Raises the
     errors of `fuse` and of pipeline.stages.transform, those of model_src for the checkpoint, and UsageError where the
-    graph is known to come from another one.
+    graph is known to come from another one, or to have another head.
     """
     if head is not None:
         check_head(head)
     _check_scheme(plan.scheme)
     graph = _load(path, output)
     _check_fp32(graph, path)
-    origin.check_graph(checkpoint, path)
+    head = origin.check_graph(checkpoint, path, head)
     calibration = _calibration(checkpoint, head, data)
     with in_stage("quantize"), _hints_about_the_file(graph):
         passes = transform(graph, Plan(passes=plan.passes), calibration)

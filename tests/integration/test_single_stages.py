@@ -21,6 +21,7 @@ from pipeline.graph import file as graph_file
 from pipeline.passes import registry
 from pipeline.precision import schemes
 from pipeline.recipe.plan import PRESETS
+from pipeline.stages import origin
 from tests.integration.conftest import Release, run, write_recipe
 
 ReleaseOf = Callable[[str], Release]
@@ -103,6 +104,33 @@ def test_quantize_refuses_another_checkpoint_where_the_graph_says_its_own(
     copy = tmp_path / "model.onnx"
     run("fuse", exported, "--pass", "constants", "--output", copy)
     run("quantize", copy, *given, other)
+
+
+def test_quantize_refuses_another_head_where_the_graph_says_its_own(
+    exported: Path, release_of: ReleaseOf, tmp_path: Path
+) -> None:
+    release = release_of(HEAD)
+    given = ("--scheme", "int8_dynamic", "--output", tmp_path / "o.onnx", "--checkpoint", release.checkpoint)
+    for graph in (exported, release.folder / "onnx" / "model.onnx"):
+        error = run("quantize", graph, *given, "--head", "question_answering", code=2)
+        assert f"{graph} has the head {HEAD}, and question_answering was asked for\n  hint: " in error
+        run("quantize", graph, *given, "--head", HEAD)
+
+
+def test_an_exported_graph_has_the_head_that_it_was_exported_with(
+    release_of: ReleaseOf, tmp_path: Path
+) -> None:
+    """config.json names another one."""
+    release = release_of(HEAD)
+    export = ("export", release.checkpoint, "--head", "features", "--artifacts", tmp_path / "artifacts")
+    graph = Path(run(*export).strip()) / "model.onnx"
+    assert origin.check_graph(str(release.checkpoint), graph, None) == "features"
+    error = run(
+        *("quantize", graph, "--scheme", "int8_dynamic", "--checkpoint", release.checkpoint, "--head", HEAD),
+        *("--output", tmp_path / "o.onnx"),
+        code=2,
+    )
+    assert f"has the head features, and {HEAD} was asked for" in error
 
 
 def test_files_that_cannot_be_read_or_written_are_named(exported: Path, tmp_path: Path) -> None:
