@@ -45,7 +45,10 @@ class CheckpointFolder:
     path: Path
     """The folder of config.json, the tokenizer and the weights."""
     weights: tuple[Path, ...]
-    """The files that contain the tensors: of the first of SINGLE_FILES that there is, or its shards."""
+    """The files that contain the tensors: of the first of SINGLE_FILES that there is, or its shards.
+
+    They may be absent where only the tokenizer is needed.
+    """
     parent: Path | None = None
     """The folder of modules.json, if that is not `path`."""
     sentence: SentenceModules | None = None
@@ -139,14 +142,20 @@ def in_model(name: str) -> str:
     return ENCODER + name if name.startswith(("embeddings.", "transformer.")) else name
 
 
-def find(source: str | Path, *, head: str | None = None, with_adapter: bool = False) -> CheckpointFolder:
+def find(
+    source: str | Path,
+    *,
+    head: str | None = None,
+    with_adapter: bool = False,
+    needs_weights: bool = True,
+) -> CheckpointFolder:
     """The checkpoint at `source`, a folder or a hub id such as `distilbert/distilbert-base-uncased`.
 
     The modules of sentence-transformers are left out if the name of another head than theirs is asked for in `head`.
-    Raises CheckpointError if it does not exist, if it does not contain config.json and weights, if one of its files
-    is a link that leads out of it, for modules that are not supported, for a classifier in a pickle if no `head` is
-    asked for, and, unless `with_adapter`, for a PEFT adapter. No file of the model is read before all links are
-    checked.
+    Raises CheckpointError if it does not exist, if it does not contain config.json and, if it `needs_weights`, weights,
+    if one of its files is a link that leads out of it, for modules that are not supported, for a classifier in a pickle
+    if no `head` is asked for, and, unless `with_adapter`, for a PEFT adapter. No file of the model is read before all
+    links are checked.
     """
     path = Path(source)
     if not _exists(path) and is_hub_id(str(source)):
@@ -170,7 +179,7 @@ def find(source: str | Path, *, head: str | None = None, with_adapter: bool = Fa
         _refuse_adapter(path, has_weights=any(name in present for name in SINGLE_FILES + INDEX_FILES))
     if CONFIG not in present:
         raise _no_config(path)
-    weights = _weights(path, present)
+    weights = _weights(path, present, needed=needs_weights)
     if head is None and is_file(root, SETFIT_HEAD):
         raise CheckpointError(
             f"{root} is a SetFit model: its classifier {SETFIT_HEAD} is a pickle, which would run code if it were read",
@@ -237,12 +246,14 @@ def _refuse_adapter(path: Path, *, has_weights: bool) -> None:
     raise CheckpointError(f"{path} has {ADAPTER}: {problem}", hint=hint)
 
 
-def _weights(folder: Path, present: Sequence[str]) -> tuple[Path, ...]:
+def _weights(folder: Path, present: Sequence[str], *, needed: bool) -> tuple[Path, ...]:
     for single, index in zip(SINGLE_FILES, INDEX_FILES, strict=True):
         if single in present:
             return (folder / single,)
         if index in present:
             return _shards(folder / index)
+    if not needed:
+        return ()
     raise CheckpointError(
         f"{folder} has no weights; it may contain {', '.join(SINGLE_FILES + INDEX_FILES)}",
         hint="save the model with save_pretrained, or give the path of its folder",

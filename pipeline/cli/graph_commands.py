@@ -34,7 +34,12 @@ SchemeName = Annotated[
         help="How the precision is written into the graph: a scheme that `distilforge list schemes` calls written."
     ),
 ]
-Tokenizer = Annotated[str, typer.Option(help="The checkpoint whose tokenizer reads the calibration data.")]
+Tokenizer = Annotated[
+    str,
+    typer.Option(
+        help="The checkpoint whose tokenizer reads the calibration data; config.json and the tokenizer are enough."
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ def _drawn(examples: tuple[Example, ...], most: int, seed: int) -> tuple[Example
 
 def _checkpoint_reader(checkpoint: Path, head: str, spans: Mapping[str, Span]) -> CheckpointReader:
     """Reads texts as a release of `checkpoint` would."""
-    source = checkpoint_folder.find(checkpoint, head=head)
+    source = checkpoint_folder.find(checkpoint, head=head, needs_weights=False)
     config = source.configuration()
     with tempfile.TemporaryDirectory(prefix="distilforge-") as folder:
         tokenizer.write(

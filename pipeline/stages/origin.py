@@ -1,5 +1,6 @@
 """Whether a checkpoint is the one that a release or a graph was built from, where either says so."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from distilforge import release as releases
@@ -28,34 +29,52 @@ def check_release(checkpoint: str | Path, source: load.Source, manifest: Manifes
         )
 
 
-def check_graph(checkpoint: str, graph: Path, head: str | None) -> str | None:
-    """The head of the file `graph` where that is known, or else `head`, the one that was asked for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphOrigin:
+    """What a graph came from."""
 
-    It is known of the files of a release, and of what `distilforge export` wrote. Raises UsageError where they come
-    from another checkpoint than `checkpoint`, or have another head than `head`; and what model_src raises for a
-    checkpoint that cannot be read.
+    head: str | None
+    """Its head where that is known, or else the one that was asked for."""
+    remarks: tuple[str, ...] = ()
+    """What could not be checked, a sentence each."""
+
+
+def check_graph(checkpoint: str, graph: Path, head: str | None) -> GraphOrigin:
+    """Check where the file `graph` came from, which the files of a release say, and what `distilforge export` wrote.
+
+    Raises UsageError where it is another checkpoint than `checkpoint`, or where the graph has another head than `head`;
+    and what model_src raises for a checkpoint that cannot be read. A folder may have no weights: then the digest that a
+    release has cannot be compared, and of an export only config.json can.
     """
     manifest = _release_of(graph)
     if manifest is not None:
         _check_head(graph, manifest.head, head)
-        check_release(checkpoint, _source(checkpoint, manifest.head), manifest)
-        return manifest.head
+        source = _source(checkpoint, manifest.head)
+        if not source.checkpoint.weights:
+            remark = (
+                f"{checkpoint} has no weights, so that it was not compared with the checkpoint of {graph}"
+            )
+            return GraphOrigin(head=manifest.head, remarks=(remark,))
+        check_release(checkpoint, source, manifest)
+        return GraphOrigin(head=manifest.head)
     expected = work.inputs_of(graph).get("model")
     interface = graph.resolve().with_name(INTERFACE)
     if not isinstance(expected, dict) or not paths.is_file(interface):
-        return head
+        return GraphOrigin(head=head)
     own = Interface.read(interface).head
     _check_head(graph, own, head)
-    found = _source(checkpoint, own).model
-    different = sorted(
-        name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
-    )
+    source = _source(checkpoint, own)
+    found, has_weights = source.model, bool(source.checkpoint.weights)
+    compared = expected.keys() | found.keys() if has_weights else found.keys()
+    different = sorted(name for name in compared if expected.get(name) != found.get(name))
     if different:
         raise UsageError(
             f"{checkpoint} is not the checkpoint that {graph} was exported from: {', '.join(different)} differ",
             hint="give that checkpoint as it was, or export this one: distilforge export CHECKPOINT",
         )
-    return own
+    names = " and ".join(sorted(compared))
+    remark = f"{checkpoint} has no weights, so that only {names} was compared with the checkpoint of {graph}"
+    return GraphOrigin(head=own, remarks=() if has_weights else (remark,))
 
 
 def _check_head(graph: Path, own: str, asked: str | None) -> None:
@@ -67,7 +86,7 @@ def _check_head(graph: Path, own: str, asked: str | None) -> None:
 
 
 def _source(checkpoint: str, head: str | None) -> load.Source:
-    return load.source(checkpoint_folder.find(checkpoint, head=head))
+    return load.source(checkpoint_folder.find(checkpoint, head=head, needs_weights=False))
 
 
 def _release_of(graph: Path) -> Manifest | None:

@@ -78,7 +78,8 @@ def quantize(
 ) -> SingleStageResult:
     """Apply the passes and the scheme of `plan` to the graph in `path`, and write it to `output`.
 
-    The scheme is calibrated on `data`, or on the demo's texts, encoded by the tokenizer of `checkpoint`. Raises the
+    The scheme is calibrated on `data`, or on the demo's texts, encoded by the tokenizer of `checkpoint`, which needs no
+    weights; the notes say what could not be checked without them. Raises the
     errors of `fuse` and of pipeline.stages.transform, those of model_src for the checkpoint, and UsageError where the
     graph is known to come from another one, or to have another head.
     """
@@ -87,8 +88,8 @@ def quantize(
     _check_scheme(plan.scheme)
     graph = _load(path, output)
     _check_fp32(graph, path)
-    head = origin.check_graph(checkpoint, path, head)
-    calibration = _calibration(checkpoint, head, data)
+    known = origin.check_graph(checkpoint, path, head)
+    calibration = _calibration(checkpoint, known.head, data)
     with in_stage("quantize"), _hints_about_the_file(graph):
         passes = transform(graph, Plan(passes=plan.passes), calibration)
         _check_exclude(graph, plan)
@@ -96,7 +97,7 @@ def quantize(
     return SingleStageResult(
         passes=transformed.passes,
         verdicts=transformed.verdicts,
-        notes=transformed.notes,
+        notes=(*known.remarks, *transformed.notes),
         files=_save(graph, output),
     )
 
@@ -110,7 +111,7 @@ def _calibration(checkpoint: str, head: str | None, data: Path | None) -> "Batch
         from pipeline.recipe import spans
         from pipeline.stages import calibration
 
-        source = folder.find(checkpoint, head=head)
+        source = folder.find(checkpoint, head=head, needs_weights=False)
         model = checkpoints.find_head(source, head)
         name = model.__module__.rpartition(".")[2]
         axes = spans.complete({}, model.axes, source.longest())

@@ -106,6 +106,31 @@ def test_quantize_refuses_another_checkpoint_where_the_graph_says_its_own(
     run("quantize", copy, *given, other)
 
 
+def test_quantize_needs_no_weights_and_says_what_was_not_compared(
+    exported: Path, release_of: ReleaseOf, tmp_path: Path
+) -> None:
+    release = release_of(HEAD)
+    light = shutil.copytree(
+        release.checkpoint, tmp_path / "light", ignore=shutil.ignore_patterns("*.safetensors")
+    )
+    given = ("--scheme", "int8_static", "--calibration", release.recipe.evaluation or "", "--json")
+    for graph, said in (
+        (exported, f"{light} has no weights, so that only config.json was compared with"),
+        (release.folder / "onnx" / "model.onnx", f"{light} has no weights, so that it was not compared with"),
+    ):
+        written = [tmp_path / "light.onnx", tmp_path / "whole.onnx"]
+        values = [
+            json.loads(run("quantize", graph, *given, "--checkpoint", checkpoint, "--output", output))
+            for checkpoint, output in zip((light, release.checkpoint), written, strict=True)
+        ]
+        assert values[0]["notes"] == [f"{said} the checkpoint of {graph}", *values[1]["notes"]]
+        assert written[0].read_bytes() == written[1].read_bytes()
+    config = json.loads((light / "config.json").read_text())
+    (light / "config.json").write_text(json.dumps(config | {"dropout": 0.3}))
+    error = run("quantize", exported, *given, "--checkpoint", light, "--output", tmp_path / "o.onnx", code=2)
+    assert f"{light} is not the checkpoint that {exported} was exported from: config.json differ" in error
+
+
 def test_quantize_refuses_another_head_where_the_graph_says_its_own(
     exported: Path, release_of: ReleaseOf, tmp_path: Path
 ) -> None:
@@ -124,7 +149,7 @@ def test_an_exported_graph_has_the_head_that_it_was_exported_with(
     release = release_of(HEAD)
     export = ("export", release.checkpoint, "--head", "features", "--artifacts", tmp_path / "artifacts")
     graph = Path(run(*export).strip()) / "model.onnx"
-    assert origin.check_graph(str(release.checkpoint), graph, None) == "features"
+    assert origin.check_graph(str(release.checkpoint), graph, None).head == "features"
     error = run(
         *("quantize", graph, "--scheme", "int8_dynamic", "--checkpoint", release.checkpoint, "--head", HEAD),
         *("--output", tmp_path / "o.onnx"),
