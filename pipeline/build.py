@@ -87,7 +87,9 @@ def _build(
     if until == "export":
         return _result(recipe, until, exported)
     if recipe.head is None:  # the head that config.json names is known after the export
-        preconditions.check_texts(recipe, source, Interface.read(exported.folder / export.INTERFACE).head)
+        head = Interface.read(exported.folder / export.INTERFACE).head
+        preconditions.check_plans(recipe, head)
+        preconditions.check_texts(recipe, source, head)
 
     graphs = {
         variant: compile.compile_variant(work, recipe, source, variant, exported)

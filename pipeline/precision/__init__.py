@@ -85,6 +85,8 @@ class Scheme:
     """Whether it proves bounds on the evaluation data."""
     by_engine: bool = False
     """Whether the graph stays in fp32, and the engine rounds while it runs because the plan's settings ask for it."""
+    refuses: tuple[str, ...] = ()
+    """The options of a plan that it does not take."""
 
 
 schemes: Registry[Scheme] = Registry("scheme", __name__)
@@ -100,8 +102,8 @@ def scheme(
 ) -> Callable[[SchemeFunction], SchemeFunction]:
     """Register the decorated function as the scheme `name`; the first line of its docstring is the summary.
 
-    A plan that sets an option in `refuses`, which are fields of Plan, ends in OptionError. `reads_evaluation` and
-    `by_engine` are fields of `Scheme`.
+    A plan that sets an option in `refuses`, which are fields of Plan, ends in OptionError. `reads_evaluation`,
+    `by_engine` and `refuses` are fields of `Scheme`.
     """
 
     def register(run: SchemeFunction) -> SchemeFunction:
@@ -118,11 +120,21 @@ def scheme(
                 run=checked,
                 reads_evaluation=reads_evaluation,
                 by_engine=by_engine,
+                refuses=tuple(refuses),
             )
         )
         return run
 
     return register
+
+
+def check_plan(plan: "Plan") -> None:
+    """Raise OptionError for an option of `plan`, as a file of plans has it, that its scheme does not take."""
+    if plan.scheme:
+        entry = schemes.find(plan.scheme)
+        # The scheme itself cannot refuse it, since what a recipe excludes is in the plan of every variant
+        refused = (*entry.refuses, "exclude") if entry.by_engine else entry.refuses
+        _check_options(entry.name, plan, refused)
 
 
 def _check_options(name: str, plan: "Plan", refuses: Sequence[str]) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 from distilforge.heads import heads
 
 from model_src.folder import CheckpointFolder
+from pipeline.errors import OptionError, UsageError
+from pipeline.precision import check_plan
+from pipeline.recipe.plan import preset
 from pipeline.recipe.recipe import Recipe
 from pipeline.release import tokenizer
 from pipeline.stages import engines as engines_stage
@@ -27,15 +30,25 @@ def check(recipe: Recipe, source: Source) -> None:
     a driver that is not installed, ConfigurationError and CheckpointError for config.json and the tokenizer, and
     DataError for texts, if the recipe names the head.
     """
-    if recipe.plans is not None:
-        for variant in recipe.variants:
-            # Where the head is not known yet, any head shows whether the plan can be read
-            recipe.plan(variant, recipe.head or heads.names()[0])
+    # Where the head is not known yet, any head shows whether the plan can be read
+    check_plans(recipe, recipe.head or heads.names()[0])
     engines_stage.check(recipe, source)
     _check_modules(recipe, source.checkpoint)
     _check_tokenizer(source.checkpoint)
     if recipe.head:
         check_texts(recipe, source, recipe.head)
+
+
+def check_plans(recipe: Recipe, head: str) -> None:
+    """UsageError where the recipe's own plans for `head` cannot be read, or have what their schemes do not take."""
+    for variant in recipe.variants if recipe.plans is not None else ():
+        plan = preset(variant.target, variant.precision, head, recipe.plans)
+        try:
+            check_plan(plan)
+        except OptionError as error:
+            raise UsageError(
+                f"{recipe.plans}: {variant.precision}: {error.message}", hint=error.hint
+            ) from error
 
 
 def check_texts(recipe: Recipe, source: Source, head: str) -> None:

@@ -64,6 +64,24 @@ def test_plans(content: str, says: str, tiny: Recipe, tmp_path: Path) -> None:
         built(replace(tiny, plans=plans), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("table", "head", "stages"), [("", HEAD, []), (f"[bf16.heads.{HEAD}]\n", None, ["export"])]
+)
+def test_a_plan_that_excludes_what_no_scheme_changes(
+    table: str, head: str | None, stages: list[str], tiny: Recipe, tmp_path: Path
+) -> None:
+    """It is found before any work, or as soon as the head is known."""
+    plans = tmp_path / "plans.toml"
+    plans.write_text(f'[bf16]\nscheme = "bf16_by_engine"\n{table}exclude = ["classifier"]\n')
+    variants = (VariantName(target="openvino", precision="bf16"),)
+    listener = Listener()
+    with pytest.raises(
+        UsageError, match=r"plans\.toml: bf16: the scheme bf16_by_engine does not take exclude"
+    ):
+        build(replace(tiny, head=head, variants=variants, plans=plans), tmp_path / "artifacts", listener)
+    assert listener.worked == stages
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux never lets be read")
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_checkpoint_that_links_to_a_file_of_the_system(name: str, tiny: Recipe, tmp_path: Path) -> None:

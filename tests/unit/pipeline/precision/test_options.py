@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import OptionError
-from pipeline.precision import schemes
+from pipeline.precision import check_plan, schemes
 from pipeline.recipe.plan import Plan
 from tests.graphs import calibration, exported
 
@@ -26,3 +26,25 @@ def test_an_option_that_would_be_ignored_is_refused(scheme: str, name: str) -> N
     found = "" if value is True else f", found {value!r}"
     with pytest.raises(OptionError, match=f"{scheme} does not take {name}{found}\n.*leave {name} out"):
         schemes.find(scheme).run(exported(), plan, calibration())
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name"), [(scheme, name) for scheme, options in REFUSED.items() for name in options]
+)
+def test_a_plan_is_refused_before_its_scheme_runs(scheme: str, name: str) -> None:
+    plan = Plan(**{"scheme": scheme, name: REFUSED[scheme][name]})  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=f"{scheme} does not take {name}"):
+        check_plan(plan)
+
+
+def test_a_plan_excludes_nothing_where_the_engine_rounds() -> None:
+    for scheme in schemes.names():
+        plan = Plan(scheme=scheme, exclude=("classifier",))
+        if schemes.find(scheme).by_engine:
+            with pytest.raises(
+                OptionError, match=f"{scheme} does not take exclude, found \\('classifier',\\)"
+            ):
+                check_plan(plan)
+        else:
+            check_plan(plan)
+    check_plan(Plan(exclude=("classifier",)))
