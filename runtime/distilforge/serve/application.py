@@ -54,7 +54,7 @@ def application(service: Service) -> Starlette:
         middleware=[Middleware(RequestMetrics, registry=registry, paths=paths)],
         exception_handlers={
             DistilforgeError: failures.answer_error,
-            HTTPException: failures.answer_unknown_path,
+            HTTPException: failures.unknown_path(endpoints),
             ClientDisconnect: failures.answer_closed,
             ClosedConnectionError: failures.answer_closed,
         },

@@ -1,5 +1,6 @@
 """A path of the service, with what OpenAPI says about it."""
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,12 @@ class Endpoint:
     """A body that it takes; None for GET."""
     result: Json = None
     """The schema of its result; None for any JSON."""
+
+    @property
+    def use(self) -> str:
+        """How it is asked, in a few words."""
+        body = "" if self.example is None else f" with a body such as {json.dumps(self.example)}"
+        return f"{self.method} {self.path}{body}"
 
     @property
     def route(self) -> Route:

@@ -1,12 +1,15 @@
 """Errors as responses, in the form that clients of text-embeddings-inference and Triton read."""
 
 import logging
+from collections.abc import Callable, Coroutine, Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from distilforge.errors import BusyError, DistilforgeError, InputError, UnavailableError
+from distilforge.serve.endpoint import Endpoint
 from distilforge.serve.limits import TooLargeError, TooSlowError
 from distilforge.serve.routes.open_inference import UnknownModelError
 
@@ -39,13 +42,20 @@ async def answer_error(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": f"{error.message}{hint}", "error_type": kind}, status, headers)
 
 
-async def answer_unknown_path(request: Request, error: Exception) -> Response:
-    """The response to a path or method that the service does not have."""
-    assert isinstance(error, HTTPException)
-    message = (
-        f"{request.method} {request.url.path[:200]}: {error.detail} (GET /openapi.json lists what there is)"
-    )
-    return JSONResponse({"error": message, "error_type": "validation"}, error.status_code, error.headers)
+def unknown_path(
+    endpoints: Sequence[Endpoint],
+) -> Callable[[Request, Exception], Coroutine[object, object, Response]]:
+    """What answers a path, or a method, that none of `endpoints` has; it says how a path is used."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        # Those that take another method
+        partial = (entry for entry in endpoints if entry.route.matches(request.scope)[0] is Match.PARTIAL)
+        hints = (*(entry.use for entry in partial), "GET /openapi.json lists what there is")
+        message = f"{request.method} {request.url.path[:200]}: {error.detail} ({'; '.join(hints)})"
+        return JSONResponse({"error": message, "error_type": "validation"}, error.status_code, error.headers)
+
+    return answer
 
 
 async def answer_closed(request: Request, error: Exception) -> Response:

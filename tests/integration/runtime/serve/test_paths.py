@@ -149,7 +149,11 @@ def test_a_size_of_many_digits_is_too_large(classifier: str) -> None:
 def test_unknown_paths_and_methods(classifier: str) -> None:
     assert get(f"{classifier}/nothing").status == 404
     assert "openapi.json" in get(f"{classifier}/nothing").error
-    assert get(f"{classifier}/answer").status == 405
+    refused = get(f"{classifier}/predict")
+    use = 'POST /predict with a body such as {"inputs": "A text.", "truncate": false}'
+    assert refused.status == 405
+    assert refused.error.startswith(f"GET /predict: Method Not Allowed ({use}; GET /openapi.json ")
+    assert "(GET /info; GET /openapi.json" in post(f"{classifier}/info", {}).error
     # A classifier has no embeddings
     assert post(f"{classifier}/embed", {"inputs": "a"}).status == 404
 
