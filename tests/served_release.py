@@ -54,10 +54,10 @@ def get(url: str) -> Reply:
     return _ask(urllib.request.Request(url))
 
 
-def post(url: str, body: object) -> Reply:
+def post(url: str, body: object, **headers: str) -> Reply:
     """POST `body` as JSON, or as it is if it is bytes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return _ask(urllib.request.Request(url, content, {"Content-Type": "application/json"}))
+    return _ask(urllib.request.Request(url, content, {"Content-Type": "application/json"} | headers))
 
 
 def _ask(request: urllib.request.Request) -> Reply:

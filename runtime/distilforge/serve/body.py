@@ -8,17 +8,24 @@ from starlette.requests import Request
 from distilforge import json_text
 from distilforge.errors import InputError
 from distilforge.serve.adapter import Json
-from distilforge.serve.limits import RequestLimits, TooSlowError
+from distilforge.serve.limits import EncodedError, RequestLimits, TooSlowError
 
 # More than any limit has; Python reads no number of thousands of digits
 _MOST_DIGITS = 20
+_AS_IT_IS = "identity"
 
 
 async def read(request: Request, limits: RequestLimits) -> bytes:
     """The request's body; raises TooLargeError as soon as it is too large, before the rest is read.
 
-    Raises TooSlowError if it does not come in time.
+    Raises TooSlowError if it does not come in time, and EncodedError if it is compressed.
     """
+    encoding = request.headers.get("content-encoding", _AS_IT_IS)
+    if encoding.lower() != _AS_IT_IS:
+        raise EncodedError(
+            f"the body has the Content-Encoding {encoding!r:.80}; this service takes bodies as they are",
+            hint="send it without compression and without this header",
+        )
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal():
         limits.check_body(int(declared[:_MOST_DIGITS]))

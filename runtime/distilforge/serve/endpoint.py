@@ -13,6 +13,7 @@ from distilforge.serve.adapter import Json
 Handler = Callable[[Request], Awaitable[Response]]
 _ERRORS = {
     "413": "The body or the list of inputs is too large.",
+    "415": "The body is compressed.",
     "422": "The request cannot be used; the message has the value, its bound and a hint.",
     "429": "Too many requests are in progress; Retry-After says when to ask again.",
     "500": "The engine failed on an input that passed the checks.",

@@ -10,7 +10,7 @@ from starlette.routing import Match
 
 from distilforge.errors import BusyError, DistilforgeError, InputError, UnavailableError
 from distilforge.serve.endpoint import Endpoint
-from distilforge.serve.limits import TooLargeError, TooSlowError
+from distilforge.serve.limits import EncodedError, TooLargeError, TooSlowError
 from distilforge.serve.routes.open_inference import UnknownModelError
 
 RETRY_SECONDS = 1
@@ -20,6 +20,7 @@ _logger = logging.getLogger("distilforge")
 _STATUS: tuple[tuple[type[DistilforgeError], int, str], ...] = (
     (TooLargeError, 413, "validation"),
     (TooSlowError, 408, "validation"),
+    (EncodedError, 415, "validation"),
     (UnknownModelError, 404, "validation"),
     (InputError, 422, "validation"),
     (BusyError, 429, "overloaded"),

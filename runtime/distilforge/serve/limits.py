@@ -19,6 +19,10 @@ class TooSlowError(InputError):
     """The body of a request does not come."""
 
 
+class EncodedError(InputError):
+    """The body of a request is compressed."""
+
+
 class TooLargeError(InputError):
     """A request has too many bytes or too many inputs."""
 

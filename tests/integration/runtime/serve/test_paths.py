@@ -1,5 +1,6 @@
 """What each path answers, and what it refuses."""
 
+import gzip
 import json
 import socket
 import struct
@@ -122,6 +123,22 @@ def test_a_body_that_does_not_say_its_size_is_cut_off(classifier: str) -> None:
         for _ in range(3):
             connection.sendall(b"2710\r\n" + b" " * 10_000 + b"\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("path", ["answer", "predict", "", "v2/models/random-sequence_classification/infer"])
+def test_a_compressed_body_is_refused_by_its_encoding(path: str, classifier: str) -> None:
+    body = gzip.compress(b'{"inputs": "the film"}')
+    refused = post(f"{classifier}/{path}", body, **{"Content-Encoding": "gzip"})
+    assert refused.status == 415
+    assert "has the Content-Encoding 'gzip'; this service takes bodies as they are" in refused.error
+    assert "without compression" in refused.error
+
+
+def test_a_body_may_say_that_it_is_as_it_is(classifier: str) -> None:
+    body = {"inputs": "the film"}
+    plain = post(f"{classifier}/predict", body).body
+    for name, value in (("Content-Encoding", "Identity"), ("Transfer-Encoding", "chunked")):
+        assert post(f"{classifier}/predict", body, **{name: value}).body == plain
 
 
 def test_a_body_that_does_not_come_is_given_up() -> None:
