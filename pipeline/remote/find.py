@@ -1,6 +1,7 @@
 """The publisher for a URL, by its protocol."""
 
 from distilforge.errors import UnavailableError
+from distilforge.protocols import in_lower_case
 from distilforge.remote.find import PACKAGES, check_slashes, extra_of
 from distilforge.remote.retries import Tell
 
@@ -16,6 +17,7 @@ def find_publisher(url: str, tell: Tell) -> Publisher:
     if not url:
         raise UsageError("the URL of the store is empty", hint="for example s3://bucket/sentiment")
     check_slashes(url)
+    url = in_lower_case(url)
     extra = extra_of(url)
     try:
         if extra == "oci":

@@ -12,6 +12,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from distilforge.errors import InputError, UnavailableError
+from distilforge.protocols import in_lower_case
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -40,6 +41,7 @@ class Place:
         Raises UnavailableError if the URL's protocol needs a package that is not installed, and InputError if nothing
         can be opened there.
         """
+        url = in_lower_case(url)
         self._files, self._path = place or _file_system(url)
         self.file_system, self.path = self._files, self._path
         """The file system, and the path on it, for what only some file systems can do."""

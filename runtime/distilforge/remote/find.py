@@ -3,6 +3,7 @@
 import re
 
 from distilforge.errors import InputError, UnavailableError
+from distilforge.protocols import in_lower_case
 from distilforge.remote.store import Store
 
 PACKAGES = ("fsspec", "huggingface_hub", "oras", "requests")
@@ -36,6 +37,7 @@ def find_store(url: str) -> Store:
     if not url:
         raise InputError("the URL of the store is empty", hint="for example s3://bucket/sentiment")
     check_slashes(url)
+    url = in_lower_case(url)
     extra = extra_of(url)
     try:
         if extra == "oci":

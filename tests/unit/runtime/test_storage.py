@@ -80,6 +80,16 @@ def test_a_protocol_without_its_package_names_it() -> None:
     assert "s3fs" in raised.value.hint
 
 
+def test_the_case_of_a_protocol_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "A.jsonl").write_bytes(b"content")
+    place = Place(f"FILE://{tmp_path}/A.jsonl")
+    assert (place.url, place.read()) == (f"file://{tmp_path}/A.jsonl", b"content")
+    with zipfile.ZipFile(tmp_path / "B.zip", "w") as archive:
+        archive.writestr("A.jsonl", b"zipped")
+    assert Place(f"Zip://A.jsonl::File://{tmp_path}/B.zip").read() == b"zipped"
+    assert Place("MEMORY://Bulk/A.jsonl").address == "memory://Bulk/A.jsonl"
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [

@@ -27,6 +27,11 @@ def folders(shop: Shop) -> set[str]:
     return {name for name in Place(shop.url).names() if not name.startswith(("index", "."))}
 
 
+def test_the_case_of_a_protocol_does_not_count() -> None:
+    pytest.importorskip("huggingface_hub", reason="needs the extra hub")
+    assert find_publisher("HF://Team/Sentiment", print).url == "hf://Team/Sentiment"
+
+
 def test_a_push_is_listed_and_the_same_again_is_not_sent(shop: Shop) -> None:
     release = small_release(shop.folder, 1)
     first = shop.push(release)

@@ -17,6 +17,7 @@ from distilforge.manifest import FileRecord
 from distilforge.release import verify
 from distilforge.remote import pull as pull_module
 from distilforge.remote.download import cache_folder
+from distilforge.remote.find import find_store
 from distilforge.remote.folder import FolderStore
 from distilforge.remote.index import StoredRelease
 from distilforge.storage import Place
@@ -64,6 +65,14 @@ def test_a_url_with_one_slash_is_not_a_folder() -> None:
         pull_module.pull("s3:/bucket/sentiment", Path("x"), print)
     assert raised.value.hint is not None
     assert raised.value.hint.startswith("s3://bucket/sentiment")
+
+
+def test_the_case_of_a_protocol_does_not_count(shop: Shop) -> None:
+    shop.push_new(1)
+    protocol, _, rest = Place(shop.url).address.partition("://")
+    assert find_store(f"{protocol.upper()}://{rest}").index() == shop.index()
+    pytest.importorskip("huggingface_hub", reason="needs the extra hub")
+    assert find_store("HF://Team/Sentiment").url == "hf://Team/Sentiment"
 
 
 def test_an_application_opens_what_was_pulled(shop: Shop) -> None:
