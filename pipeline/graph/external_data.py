@@ -3,13 +3,14 @@
 Source: onnx/docs/ExternalData.md. A location is relative to the folder of the ONNX file.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx_ir
 
 from pipeline.errors import UsageError
+from pipeline.graph import tensors
 
 _INCOMPLETE = "copy it again: it is incomplete"
 _OUTSIDE = "copy the model and its data into one folder, with `cp -rL`, which replaces links by files"
@@ -45,7 +46,9 @@ class DataProblem:
 
 def check(model: onnx_ir.Model, path: Path) -> None:
     """Raise UsageError where a file of weights of `model`, which was read from `path`, cannot be read whole."""
-    weights = tuple(map(_stored, _external(model)))
+    weights = tuple(
+        _stored(tensor) for tensor in tensors.stored(model) if isinstance(tensor, onnx_ir.ExternalTensor)
+    )
     for problem in problems(weights, path.parent):
         raise UsageError(f"{path} keeps weights in {problem.text}", hint=problem.advice)
     # onnx_ir does not read a file that could be any other one of this file system
@@ -107,15 +110,3 @@ def _stored(tensor: onnx_ir.ExternalTensor) -> StoredWeight:
         needed=tensor.nbytes,
         given=tensor.length,
     )
-
-
-def _external(model: onnx_ir.Model) -> Iterator[onnx_ir.ExternalTensor]:
-    """The weights and constants of `model`, in every graph, that are not in the ONNX file itself."""
-    for graph in model.graphs():
-        for value in graph.initializers.values():
-            if isinstance(value.const_value, onnx_ir.ExternalTensor):
-                yield value.const_value
-        for node in graph:
-            for attribute in node.attributes.values():
-                values = attribute.value if isinstance(attribute.value, tuple | list) else (attribute.value,)
-                yield from (value for value in values if isinstance(value, onnx_ir.ExternalTensor))

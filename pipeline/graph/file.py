@@ -54,7 +54,7 @@ def load(path: Path) -> Graph:
             f"{path} is not a valid ONNX file: {first}", hint="copy it again, or export it again"
         ) from error
     check_functions(path)
-    inline_data.check(inline_data.tensors(graph), path)
+    inline_data.check(inline_data.within(graph), path)
     external_data.check(graph, path)
     return graph
 

@@ -12,6 +12,7 @@ import onnx_ir
 from onnx_ir.serde import TensorProtoTensor
 
 from pipeline.errors import UsageError
+from pipeline.graph import tensors
 
 _ENTRIES = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
 # An entry has all values of a byte
@@ -20,12 +21,12 @@ _PACKED_BITS = (2, 4)
 _COMPLEX = frozenset((onnx_ir.DataType.COMPLEX64, onnx_ir.DataType.COMPLEX128))
 
 
-def check(tensors: Iterable[onnx.TensorProto], path: Path) -> None:
-    """Raise UsageError where a weight of `tensors`, which were read from `path`, does not fit its shape and type.
+def check(weights: Iterable[onnx.TensorProto], path: Path) -> None:
+    """Raise UsageError where one of `weights`, which were read from `path`, does not fit its shape and type.
 
     Without this, a few bytes could ask for more memory than there is. Weights in other files are left out.
     """
-    for tensor in tensors:
+    for tensor in weights:
         if tensor.data_location != onnx.TensorProto.EXTERNAL and (problem := _problem(tensor)):
             raise UsageError(
                 f"{path} is not usable: the weight {tensor.name!r:.200} {problem}",
@@ -33,18 +34,9 @@ def check(tensors: Iterable[onnx.TensorProto], path: Path) -> None:
             )
 
 
-def tensors(model: onnx_ir.Model) -> Iterator[onnx.TensorProto]:
-    """The weights and constants of `model`, in every graph and function, that are in the ONNX file itself."""
-    owners: tuple[onnx_ir.Graph | onnx_ir.Function, ...] = (model.graph, *model.functions.values())
-    for graph in (one for owner in owners for one in (owner, *owner.subgraphs())):
-        if isinstance(graph, onnx_ir.Graph):
-            for value in graph.initializers.values():
-                if isinstance(value.const_value, TensorProtoTensor):
-                    yield value.const_value.raw
-        for node in graph:
-            for attribute in node.attributes.values():
-                values = attribute.value if isinstance(attribute.value, tuple | list) else (attribute.value,)
-                yield from (value.raw for value in values if isinstance(value, TensorProtoTensor))
+def within(model: onnx_ir.Model) -> Iterator[onnx.TensorProto]:
+    """The weights and constants of `model` that are in the ONNX file itself."""
+    return (tensor.raw for tensor in tensors.stored(model) if isinstance(tensor, TensorProtoTensor))
 
 
 def _problem(tensor: onnx.TensorProto) -> str:

@@ -70,6 +70,22 @@ def test_data_that_are_absent_are_refused(path: Path) -> None:
         graph_file.load(path)
 
 
+@pytest.mark.parametrize("in_a_branch", [False, True])
+def test_data_of_a_function_are_looked_at_too(in_a_branch: bool, path: Path) -> None:
+    model = onnx.load(path, load_external_data=False)
+    constant = helper.make_node("Constant", [], ["c"], value=model.graph.initializer[0])
+    branch = helper.make_graph([constant], "branch", [], [helper.make_empty_tensor_value_info("c")])
+    choice = helper.make_node("If", ["x"], ["c"], then_branch=branch, else_branch=branch)
+    inside, opset = choice if in_a_branch else constant, helper.make_opsetid("", 17)
+    model.functions.append(helper.make_function("own", "f", ["x"], ["c"], [inside], [opset]))
+    del model.graph.initializer[:]
+    path.write_bytes(model.SerializeToString())
+    graph_file.load(path)
+    path.with_name("w.onnx_data").unlink()
+    with pytest.raises(UsageError, match=r"'w\.onnx_data', which is not beside it"):
+        graph_file.load(path)
+
+
 @pytest.mark.parametrize("location", ["../w.onnx_data", "/etc/passwd"])
 def test_data_outside_the_folder_are_refused(location: str, path: Path) -> None:
     with_entry(path, "location", location)
