@@ -48,7 +48,6 @@ PROVIDER_OPTIONS: Mapping[str, Values] = {
     "trt_build_heuristics_enable": _WORDS_OF_A_SWITCH,
     "trt_builder_optimization_level": range(6),
     "trt_context_memory_sharing_enable": _WORDS_OF_A_SWITCH,
-    "trt_cuda_graph_enable": _WORDS_OF_A_SWITCH,
     "trt_fp16_enable": _WORDS_OF_A_SWITCH,
     "trt_int8_enable": _WORDS_OF_A_SWITCH,
     "trt_layer_norm_fp32_fallback": _WORDS_OF_A_SWITCH,

@@ -63,6 +63,8 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ({"session.node_partition_config_file": "x"}, r"setting 'session.node_partition_config_file'"),
         ({"session." + "a" * 2000: "b"}, r"setting 'session.aaa"),
         ({"provider.trt_ep_context_file_path": "/tmp/x"}, r"setting 'provider.trt_ep_context_file_path'"),
+        # It would replay the addresses of the first batch
+        ({"provider.trt_cuda_graph_enable": "1"}, r"setting 'provider.trt_cuda_graph_enable'"),
         ({"provider.use_tf32": "2"}, r"provider.use_tf32 '2'; it must be a whole number from 0 to 1"),
         ({"session.dynamic_block_base": "1" * 5000}, r"dynamic_block_base '1+.*from 0 to 1024"),
         ({"session.intra_op.allow_spinning": "²"}, r"allow_spinning '²'; it must be a whole number"),
