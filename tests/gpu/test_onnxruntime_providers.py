@@ -82,6 +82,40 @@ def test_cuda_graphs(tmp_path: Path) -> None:
     assert len(graphs.session._bound) > 21
 
 
+def test_two_sessions_capture_beside_each_other(tmp_path: Path) -> None:
+    """While one captures, the other may not allocate on the device: it has to wait."""
+    release = copied(HEAD, tmp_path / "release")
+    manifest = read_manifest(release)
+    cpu = manifest.variants[0]
+    device = replace(cpu, target="onnxruntime-cuda", session={"provider.enable_cuda_graph": "1"})
+    write_manifest(release, replace(manifest, variants=(device, cpu)))
+    backend = backends.get("onnxruntime-cuda")
+    assert backend is not None
+    obstacle = backend.obstacle(device)
+    if obstacle is not None:
+        pytest.skip(f"onnxruntime {onnxruntime.__version__}: {obstacle}")
+    sessions, expected = (
+        [distilforge.open(release) for _ in range(2)],
+        distilforge.open(release, variant=cpu.name),
+    )
+
+    def check(number: int) -> None:
+        session = sessions[number % 2]
+        feeds = session.encode(["the hotel room was good"[: 5 + number // 6]] * (1 + number % 3))
+        np.testing.assert_allclose(
+            session.run(feeds)["logits"], expected.run(feeds)["logits"], atol=2e-2, rtol=2e-2
+        )
+
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        list(pool.map(check, range(300)))
+    for session in sessions:
+        engine = session._loaded.engine
+        assert isinstance(engine, OnnxRuntimeEngine)
+        assert isinstance(engine.session, CudaGraphs)
+        # None has given up
+        assert engine.session._bound
+
+
 # Relative to the answers' root mean square, on a model of two layers with random weights
 NEAR = {"fp32": 1e-3, "fp16": 0.01}
 

@@ -3,16 +3,18 @@
 tests/gpu shows that graphs are captured and answer.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partialmethod
+from threading import Event, Thread, get_native_id
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import pytest
 from distilforge.onnxruntime import cuda_graphs
-from distilforge.onnxruntime.cuda_graphs import CudaGraphs
+from distilforge.onnxruntime.cuda_graphs import CudaGraphs, _Captures
 
 from tests import graphs
 
@@ -95,11 +97,87 @@ def test_arrays_beyond_the_limit_of_memory_run_without(
 
 
 def test_threads_get_their_own_answers(session: CudaGraphs) -> None:
+    check(session, feeds(2, 3))
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(lambda seed: check(session, feeds(2, 3 + seed % 3, seed)), range(60)))
-    # A graph belongs to the thread that captured it
-    threads = {thread for thread, _ in session._bound}
-    assert len(session._bound) > len({shapes for _, shapes in session._bound}) or len(threads) == 1
+    # A graph belongs to the thread that captured it, here the one for others
+    assert set(session._bound) == {(False, ((2, tokens), (2, tokens))) for tokens in (3, 4, 5)}
+
+
+def test_onnxruntime_runs_in_two_threads_however_many_ask(
+    session: CudaGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps a graph and handles for each thread, and an identifier of Python's is used again."""
+    threads: set[int] = set()
+    for name in ("_with_graph", "_without_graph"):
+
+        def recorded(self: CudaGraphs, *arguments: object, real: Callable[..., object]) -> object:
+            threads.add(get_native_id())
+            return real(self, *arguments)
+
+        monkeypatch.setattr(CudaGraphs, name, partialmethod(recorded, real=getattr(CudaGraphs, name)))
+    for number in range(20):
+        thread = Thread(target=check, args=(session, feeds(2, 7, number)))
+        thread.start()
+        thread.join()
+    assert len(threads) == 2
+    assert len(session._bound) == 1
+
+
+def test_shapes_that_came_once_do_not_take_the_place_of_one_that_comes_again(
+    session: CudaGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda_graphs, "MOST_GRAPHS", 1)
+    monkeypatch.setattr(cuda_graphs, "MOST_SEEN", 4)
+    for tokens in range(8, 20):
+        check(session, feeds(1, tokens))
+    assert len(session._seen) == 4
+    for number in range(3):
+        check(session, feeds(2, 7, number))
+    assert [shapes[0] for _, shapes in session._bound] == [(2, 7)]
+
+
+def test_nothing_runs_while_a_graph_is_captured() -> None:
+    captures, order = _Captures(), []
+    begun, waits = Event(), Event()
+
+    def run(name: str, *, captures_one: bool) -> None:
+        with captures.running(captures=captures_one):
+            order.append(f"{name} begins")
+            if name == "first":
+                begun.set()
+                waits.wait(timeout=30)
+            order.append(f"{name} ends")
+
+    first, capture, later = (
+        Thread(target=run, args=(name,), kwargs={"captures_one": name == "capture"})
+        for name in ("first", "capture", "later")
+    )
+    first.start()
+    begun.wait(timeout=30)
+    capture.start()
+    while not captures._captures:
+        time.sleep(0.001)
+    later.start()
+    later.join(timeout=0.05)
+    assert order == ["first begins"]
+    waits.set()
+    for thread in (first, capture, later):
+        thread.join(timeout=30)
+    assert order == [
+        f"{name} {what}" for name in ("first", "capture", "later") for what in ("begins", "ends")
+    ]
+
+
+def test_sessions_that_capture_in_several_threads_answer_each_their_own() -> None:
+    sessions = [CudaGraphs(plain(), device="cpu") for _ in range(3)]
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        list(
+            pool.map(
+                lambda seed: check(sessions[seed % 3], feeds(1 + seed % 2, 3 + seed % 5, seed)), range(120)
+            )
+        )
+    assert all(session._bound for session in sessions)
 
 
 def test_a_graph_that_answers_otherwise_is_not_used(
@@ -117,7 +195,7 @@ def test_a_graph_that_answers_otherwise_is_not_used(
     assert "uses no more graphs" in record.getMessage()
 
 
-@pytest.mark.parametrize("where", ["update_inplace", "ortvalue_from_numpy"])
+@pytest.mark.parametrize("where", ["update_inplace", "ortvalue_from_shape_and_type"])
 def test_a_device_without_room_for_a_graph(
     session: CudaGraphs, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
