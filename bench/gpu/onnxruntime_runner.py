@@ -28,7 +28,7 @@ class OnnxRuntimeRunner(GpuRunner):
     """Runs the graph in a prepared folder; RuntimeError if the CUDA provider cannot be used.
 
     With `copies`, each run copies its inputs to the device and its logits back. With `graphs`, ONNX Runtime captures a
-    CUDA graph for each shape.
+    CUDA graph for each shape of which the runtime of distilforge would have one.
     """
 
     def __init__(self, folder: Path, *, copies: bool, graphs: bool) -> None:
@@ -67,7 +67,9 @@ class OnnxRuntimeRunner(GpuRunner):
         if self._graphs:
             # The buffers are new each time, and so must be the graph
             self._taken += 1
-            self._run_options.add_run_config_entry(cuda_graphs.GRAPH, str(self._taken))
+            # As in the runtime, larger batches run without one
+            number = str(self._taken) if ids.size <= cuda_graphs.MOST_TOKENS else cuda_graphs.WITHOUT_GRAPH
+            self._run_options.add_run_config_entry(cuda_graphs.GRAPH, number)
 
     def run(self) -> None:
         if self._copies:

@@ -33,7 +33,10 @@ ORDER = (
     "tensorrt-rtx",
 )
 JUDGED = ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda-graphs")
-"""What this project publishes for a GPU: the first of them that runs is compared with the other columns."""
+"""What this project publishes for a GPU: the first of them that runs is compared with the other columns.
+
+Without copies, onnxruntime itself runs the graph: the runtime of distilforge always copies for it.
+"""
 INSTALL = "pip install {packages}"
 Progress = Callable[[str], None]
 
