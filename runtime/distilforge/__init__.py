@@ -71,6 +71,10 @@ _NAMES = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> object:
     if name == "open":
         from distilforge.opening.open import open_release

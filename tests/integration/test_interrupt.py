@@ -133,6 +133,28 @@ def test_a_second_time_while_python_ends(program: str) -> None:
     assert messages == "interrupted; run the same command again to continue\n"
 
 
+def test_a_third_time_ends_what_python_would_wait_for() -> None:
+    program = """
+import atexit, signal, sys
+from distilforge.interruption import run_interruptible
+
+def command():
+    # The first one, and a second one while the command cleans up
+    try:
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.raise_signal(signal.SIGINT)
+
+atexit.register(print, "waited")
+atexit.register(signal.raise_signal, signal.SIGINT)
+sys.exit(run_interruptible(lambda: command))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize(
     ("words", "stage", "number"),
     [

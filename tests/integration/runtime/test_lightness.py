@@ -104,5 +104,7 @@ def test_a_release_for_the_processor_alone_imports_nothing_of_devices() -> None:
 def test_every_public_name_is_there() -> None:
     script = "import distilforge; print(*(repr(getattr(distilforge, name)) for name in distilforge.__all__))"
     assert run(script).returncode == 0
+    listed = run("import distilforge; print(*set(distilforge.__all__) - set(dir(distilforge)))")
+    assert (listed.returncode, listed.stdout.strip()) == (0, "")
     finished = run("import distilforge; distilforge.nothing")
     assert "AttributeError: module 'distilforge' has no attribute 'nothing'" in finished.stderr
