@@ -244,7 +244,8 @@ def _file_system(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
     except Exception as cause:
         raise InputError(
             f"{shown!r:.200} cannot be opened: {without_secrets(str(cause))}",
-            hint="look at the URL and its protocol",
+            hint="look at the URL and its protocol"
+            + (f"; a new file that is really called so is ./{shown}" if "::" in url else ""),
         ) from cause
     return files, path
 

@@ -74,11 +74,7 @@ def _run(release: str, options: RunOptions, report: Report, source: Place, outpu
     started = time.monotonic()
     journal = Journal(output)
     before = None if options.force else journal.job()
-    session = open_release(
-        release,
-        variant=options.variant or (before.variant if before is not None else None),
-        threads=options.threads,
-    )
+    session = _open(release, options, journal, before)
     columns = _columns(session)
     call_options = check_options(session, options.options)
     names = _names(columns, options.columns)
@@ -113,6 +109,19 @@ def _run(release: str, options: RunOptions, report: Report, source: Place, outpu
     finish = _assemble(journal, parts, output, settings, columns)
     journal.end(finish)
     return _result(output, finish, reused, started)
+
+
+def _open(release: str, options: RunOptions, journal: Journal, before: Job | None) -> Session:
+    """The session of a run, whose variant is that with which the job `before` was begun, unless one is asked for."""
+    if options.variant is not None or before is None:
+        return open_release(release, variant=options.variant, threads=options.threads)
+    try:
+        return open_release(release, variant=before.variant, threads=options.threads)
+    except (InputError, UnavailableError) as cause:
+        raise type(cause)(
+            f"{journal.url!r:.200} was begun with the variant {before.variant} of {before.release}: {cause.message}",
+            hint=_FORCE,
+        ) from cause
 
 
 def _check(options: RunOptions) -> None:

@@ -11,6 +11,7 @@ from distilforge.bulk.rows import Row, UnreadableRow
 from distilforge.errors import InputError
 from distilforge.registry import Registry, nearest
 
+_ROWS_AT_ONCE = 8
 WriteBatch = Callable[[pyarrow.RecordBatch], None]
 
 
@@ -26,6 +27,13 @@ class Reading:
     """How much of the file was read, from 0 to 1."""
     tells_empty_from_null: bool = True
     """Whether an empty text and no text are written differently."""
+
+
+def rows_of(batch: pyarrow.RecordBatch) -> Iterator[list[dict[str, object]]]:
+    """The rows of `batch` as Python's objects, a few at a time: those of embeddings of tokens are large."""
+    for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+        rows: list[dict[str, object]] = batch.slice(start, _ROWS_AT_ONCE).to_pylist()
+        yield rows
 
 
 class Format(Protocol):

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import pyarrow
 
-from distilforge.bulk.formats import Reading, WriteBatch, formats
+from distilforge.bulk.formats import Reading, WriteBatch, formats, rows_of
 from distilforge.bulk.formats.lines import LONE_RETURN, MOST_LINE_BYTES, NOT_UTF_8, TOO_LONG, lines
 from distilforge.bulk.rows import Row, UnreadableRow
 from distilforge.errors import InputError
@@ -43,8 +43,8 @@ class Csv:
         file.write(_text([schema.names]))
 
         def write(batch: pyarrow.RecordBatch) -> None:
-            rows: list[dict[str, object]] = batch.to_pylist()
-            file.write(_text([[_cell(value) for value in row.values()] for row in rows]))
+            for rows in rows_of(batch):
+                file.write(_text([[_cell(value) for value in row.values()] for row in rows]))
 
         yield write
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import pyarrow
 
 from distilforge import json_text
-from distilforge.bulk.formats import Reading, WriteBatch, formats
+from distilforge.bulk.formats import Reading, WriteBatch, formats, rows_of
 from distilforge.bulk.formats.lines import LONE_RETURN, NOT_UTF_8, TOO_LONG, lines
 from distilforge.bulk.rows import Row, UnreadableRow
 
@@ -31,8 +31,8 @@ class JsonLines:
     @contextmanager
     def writer(self, file: BinaryIO, schema: pyarrow.Schema) -> Iterator[WriteBatch]:
         def write(batch: pyarrow.RecordBatch) -> None:
-            rows: list[dict[str, object]] = batch.to_pylist()
-            file.write("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode())
+            for rows in rows_of(batch):
+                file.write("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode())
 
         yield write
 

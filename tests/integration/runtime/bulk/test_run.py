@@ -193,6 +193,20 @@ def test_the_output_of_another_release_is_refused_by_naming_both(texts: Path, tm
     assert "random-token_classification" in raised.value.message
 
 
+def test_the_output_of_a_variant_that_the_release_does_not_have(texts: Path, tmp_path: Path) -> None:
+    output = tmp_path / "answers.jsonl"
+    answer("sequence_classification", texts, output)
+    job = tmp_path / "answers.jsonl.run" / "job.json"
+    job.write_text(job.read_text().replace("onnxruntime-cpu:fp32", "tensorrt:fp16"))
+    with pytest.raises(
+        InputError,
+        match=r"answers\.jsonl\.run.* was begun with the variant tensorrt:fp16 of .* has no variant",
+    ) as raised:
+        answer("sequence_classification", texts, output)
+    assert "--force" in raised.value.hint
+    assert answer("sequence_classification", texts, output, force=True).reused == 0
+
+
 def test_a_changed_input_is_another_input(texts: Path, tmp_path: Path) -> None:
     output = tmp_path / "answers.jsonl"
     answer("sequence_classification", texts, output)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pyarrow
 import pyarrow.parquet
 import pytest
-from distilforge.bulk.formats import Reading, format_of, formats
+from distilforge.bulk.formats import Reading, format_of, formats, rows_of
 from distilforge.bulk.formats.lines import MOST_LINE_BYTES
 from distilforge.bulk.formats.parquet import GROUP_ROWS
 from distilforge.bulk.rows import UnreadableRow
@@ -42,6 +42,22 @@ def test_texts_are_read_as_they_were_written(suffix: str) -> None:
     read = reading(suffix, written(suffix, table))
     assert [row["text"] for row in read.rows if not isinstance(row, UnreadableRow)] == list(TEXTS)
     assert read.fraction() == 1
+
+
+def test_few_rows_are_objects_of_python_at_once() -> None:
+    batch = pyarrow.record_batch({"row": list(range(20))})
+    parts = list(rows_of(batch))
+    assert [row["row"] for rows in parts for row in rows] == list(range(20))
+    assert max(map(len, parts)) == 8
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_batch_is_written_as_its_rows_are(suffix: str) -> None:
+    table = pyarrow.table({"row": list(range(20)), "text": [str(number) for number in range(20)]})
+    file = io.BytesIO()
+    with format_of(f"a.{suffix}").writer(file, table.schema) as write:
+        write(table.combine_chunks().to_batches()[0])
+    assert file.getvalue() == written(suffix, table)
 
 
 @pytest.mark.parametrize("suffix", formats.names())
