@@ -30,8 +30,7 @@ def check(recipe: Recipe, source: Source) -> None:
     a driver that is not installed, ConfigurationError and CheckpointError for config.json and the tokenizer, and
     DataError for texts, if the recipe names the head.
     """
-    # Where the head is not known yet, any head shows whether the plan can be read
-    check_plans(recipe, recipe.head or heads.names()[0])
+    check_plans(recipe, recipe.head)
     engines_stage.check(recipe, source)
     _check_modules(recipe, source.checkpoint)
     _check_tokenizer(source.checkpoint)
@@ -39,10 +38,16 @@ def check(recipe: Recipe, source: Source) -> None:
         check_texts(recipe, source, recipe.head)
 
 
-def check_plans(recipe: Recipe, head: str) -> None:
-    """UsageError where the recipe's own plans for `head` cannot be read, or have what their schemes do not take."""
+def check_plans(recipe: Recipe, head: str | None) -> None:
+    """UsageError where the recipe's own plans for `head` cannot be read, or have what their schemes do not take.
+
+    Where the head is not known yet, only whether they can be read.
+    """
     for variant in recipe.variants if recipe.plans is not None else ():
-        plan = preset(variant.target, variant.precision, head, recipe.plans)
+        # Any head shows whether they can be read
+        plan = preset(variant.target, variant.precision, head or heads.names()[0], recipe.plans)
+        if head is None:
+            continue
         try:
             check_plan(plan)
         except OptionError as error:
