@@ -68,6 +68,7 @@ class FakeCuda:
     devices: int = 1
     memory: dict[int, Memory] = field(default_factory=dict)
     streams: dict[int, list[Work]] = field(default_factory=dict)
+    """The work of each stream that nobody has waited for."""
     graphs: dict[int, list[Work]] = field(default_factory=dict)
     descriptions: dict[int, list[Work]] = field(default_factory=dict)
     launches: int = 0
@@ -82,6 +83,7 @@ class FakeCuda:
     _capturing: dict[int, list[Work]] = field(default_factory=dict)
     _freed: dict[int, Memory] = field(default_factory=dict)
     _device_of_stream: dict[int, int] = field(default_factory=dict)
+    _lock_of_stream: dict[int, threading.RLock] = field(default_factory=dict)
     _current: threading.local = field(default_factory=threading.local)
     _handles: int = 1000
 
@@ -137,6 +139,7 @@ class FakeCuda:
         handle = self._handle()
         self.streams[handle] = []
         self._device_of_stream[handle] = self.device
+        self._lock_of_stream[handle] = threading.RLock()
         return Error.cudaSuccess, handle
 
     def cudaStreamSynchronize(self, stream: int) -> tuple[Error]:
@@ -144,16 +147,26 @@ class FakeCuda:
             # What a failed device was to do is not done
             self.streams.get(stream, []).clear()
             return (self.error,)
-        if stream == DEFAULT_STREAM:
-            return (Error.cudaSuccess,)
-        work, self.streams[stream] = self.streams[stream], []
-        for step in work:
-            step()
+        if stream != DEFAULT_STREAM:
+            self._finish(stream)
+        return (Error.cudaSuccess,)
+
+    def cudaDeviceSynchronize(self) -> tuple[Error]:
+        if self.refuses("cudaDeviceSynchronize"):
+            return (self.error,)
+        own = [stream for stream, device in list(self._device_of_stream.items()) if device == self.device]
+        if any(stream in self._capturing for stream in own):
+            return (Error.cudaErrorStreamCaptureUnsupported,)
+        for stream in own:
+            with self._lock_of_stream[stream]:
+                if stream in self.streams:
+                    self._finish(stream)
         return (Error.cudaSuccess,)
 
     def cudaStreamDestroy(self, stream: int) -> tuple[Error]:
         refused = self.refuses("cudaStreamDestroy")
-        del self.streams[stream]
+        with self._lock_of_stream[stream]:
+            del self.streams[stream], self._device_of_stream[stream]
         return (self.error if refused else Error.cudaSuccess,)
 
     def cudaStreamBeginCapture(self, stream: int, mode: int) -> tuple[Error]:
@@ -188,7 +201,8 @@ class FakeCuda:
         if self.refuses("cudaGraphLaunch"):
             return (self.error,)
         self.launches += 1
-        self.streams[stream].extend(self.graphs[graph])
+        with self._lock_of_stream[stream]:
+            self.streams[stream].extend(self.graphs[graph])
         return (Error.cudaSuccess,)
 
     def cudaGraphExecDestroy(self, graph: int) -> tuple[Error]:
@@ -248,7 +262,8 @@ class FakeCuda:
             return address
 
     def enqueue(self, stream: int, work: Work) -> None:
-        (self._capturing[stream] if stream in self._capturing else self.streams[stream]).append(work)
+        with self._lock_of_stream[stream]:
+            (self._capturing[stream] if stream in self._capturing else self.streams[stream]).append(work)
 
     def check_device(self, address: int, stream: int) -> None:
         """Fail where a stream of one device is given memory of another."""
@@ -268,6 +283,13 @@ class FakeCuda:
             self._freed[address] = memory
         assert (memory.device is None) == (function == "cudaFreeHost")
         return (self.error if refused else Error.cudaSuccess,)
+
+    def _finish(self, stream: int) -> None:
+        """Do the work of a stream; whoever waits for it while another thread does it, waits for that thread."""
+        with self._lock_of_stream[stream]:
+            work, self.streams[stream] = self.streams[stream], []
+            for step in work:
+                step()
 
     def _handle(self) -> int:
         with self._lock:

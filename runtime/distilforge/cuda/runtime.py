@@ -1,12 +1,16 @@
 """CUDA's memory, streams and graphs, through cuda-python."""
 
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, Protocol
 
 from distilforge.errors import EngineError, UnavailableError
 
 PACKAGE, MODULE = "cuda-bindings", "cuda.bindings.runtime"
+# A device belongs to the whole process
+_capturing = threading.Lock()
 
 
 class Cuda(Protocol):
@@ -35,7 +39,14 @@ class Cuda(Protocol):
 
     def create_stream(self) -> int: ...
     def wait(self, stream: int) -> None: ...
+
+    def wait_for_device(self) -> None:
+        """Wait for all work on this thread's device, also that of other libraries."""
+
     def destroy_stream(self, stream: int) -> None: ...
+
+    def capturing(self) -> AbstractContextManager[object]:
+        """Let no thread wait for its device meanwhile, which CUDA refuses while a stream is captured."""
 
     def capture(self, stream: int, enqueue: Callable[[], None]) -> int:
         """Record the work that `enqueue` puts on `stream` as a graph, without running it."""
@@ -94,22 +105,30 @@ class CudaPython:
     def wait(self, stream: int) -> None:
         self._call("cudaStreamSynchronize", stream)
 
+    def wait_for_device(self) -> None:
+        with self.capturing():
+            self._call("cudaDeviceSynchronize")
+
     def destroy_stream(self, stream: int) -> None:
         self._call("cudaStreamDestroy", stream)
+
+    def capturing(self) -> AbstractContextManager[object]:
+        return _capturing
 
     def capture(self, stream: int, enqueue: Callable[[], None]) -> int:
         # Thread-local: calls of other threads, such as allocations, neither enter the graph nor break it
         mode = self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
-        self._call("cudaStreamBeginCapture", stream, mode)
-        try:
-            enqueue()
-        except BaseException:
-            # Otherwise the stream would stay in capture mode
-            error, graph = self._runtime.cudaStreamEndCapture(stream)
-            if int(error) == 0:
-                self._runtime.cudaGraphDestroy(graph)
-            raise
-        (graph,) = self._call("cudaStreamEndCapture", stream)
+        with self.capturing():
+            self._call("cudaStreamBeginCapture", stream, mode)
+            try:
+                enqueue()
+            except BaseException:
+                # Otherwise the stream would stay in capture mode
+                error, graph = self._runtime.cudaStreamEndCapture(stream)
+                if int(error) == 0:
+                    self._runtime.cudaGraphDestroy(graph)
+                raise
+            (graph,) = self._call("cudaStreamEndCapture", stream)
         try:
             return self._number("cudaGraphInstantiate", graph, 0)
         finally:

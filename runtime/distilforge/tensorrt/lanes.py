@@ -3,7 +3,7 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from math import prod
 
@@ -166,7 +166,9 @@ class Lane:
         self._require(done, f"its profile {profile.index}")
 
     def _enqueue(self, context: Context) -> None:
-        self._require(context.execute_async_v3(self._stream), "this batch")
+        with self._cuda.capturing() if self._loaded.captures_graphs else nullcontext():
+            done = context.execute_async_v3(self._stream)
+        self._require(done, "this batch")
 
     def _require(self, done: bool, what: str) -> None:
         if not done:

@@ -17,7 +17,7 @@ class _Holder:
 
 
 class OutputMemory:
-    """Allocates arrays on `device`, from memory of earlier arrays where that is large enough."""
+    """Allocates arrays on `device`, the current one, from memory of earlier arrays where that is large enough."""
 
     def __init__(self, cuda: Cuda, device: int) -> None:
         self._cuda = cuda
@@ -45,13 +45,26 @@ class OutputMemory:
             self._free(buffer)
 
     def _take(self, size: int) -> Buffer:
+        buffer = self._idle_buffer(size)
+        if buffer is None:
+            buffer = Buffer(self._cuda.allocate, self._cuda.free)
+            buffer.hold(size)
+            return buffer
+        try:
+            # Whoever had the array may still have work that reads it, on a stream that only they know
+            self._cuda.wait_for_device()
+        except BaseException:
+            self._put_back(buffer)
+            raise
+        return buffer
+
+    def _idle_buffer(self, size: int) -> Buffer | None:
+        """Take out an idle buffer of at least `size` bytes, if there is one."""
         with self._lock:
             for index, buffer in enumerate(self._idle):
                 if buffer.size >= size:
                     return self._idle.pop(index)
-        buffer = Buffer(self._cuda.allocate, self._cuda.free)
-        buffer.hold(size)
-        return buffer
+        return None
 
     def _put_back(self, buffer: Buffer) -> None:
         with self._lock:

@@ -18,6 +18,7 @@ CALLS = (
     ("device_of", (16,)),
     ("create_stream", ()),
     ("wait", (64,)),
+    ("wait_for_device", ()),
     ("destroy_stream", (64,)),
     ("capture", (64, lambda: None)),
     ("launch", (64, 64)),

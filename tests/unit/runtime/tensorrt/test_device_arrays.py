@@ -2,20 +2,21 @@
 
 import ctypes
 import gc
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from distilforge import InputError
+from distilforge import EngineError, InputError
 from distilforge.cuda import dlpack
 from distilforge.cuda.arrays import DeviceArray, is_on_device
 from distilforge.cuda.runtime import CudaPython
 from distilforge.tensorrt.engine import TensorRTEngine
 from distilforge.tensorrt.settings import EngineSettings
 
-from tests.fake_gpu.cuda import FakeCuda
-from tests.fake_gpu.toolkit import GPU, fake_engine
+from tests.fake_gpu.cuda import CopyKind, FakeCuda
+from tests.fake_gpu.toolkit import GPU, FakeContext, fake_engine
 
 IDS = np.arange(16, dtype=np.int64).reshape(2, 8)
 MASK = np.ones_like(IDS)
@@ -81,6 +82,70 @@ def test_outputs_stay_valid_and_their_memory_is_used_again(engine: TensorRTEngin
     engine.close()
     gc.collect()
     assert cuda.leaks == {}
+
+
+def test_memory_is_used_again_only_when_whoever_had_it_has_read_it(
+    engine: TensorRTEngine, cuda: FakeCuda
+) -> None:
+    first, second = (
+        {"input_ids": engine.to_device(ids), "attention_mask": engine.to_device(MASK)}
+        for ids in (IDS, IDS + 1)
+    )
+    copy = np.zeros_like(EXPECTED)
+    output = engine.run_on_device(first)["logits"]
+    _, stream = cuda.cudaStreamCreateWithFlags(cuda.cudaStreamNonBlocking)
+    cuda.cudaMemcpyAsync(
+        copy.ctypes.data, output.address, copy.nbytes, CopyKind.cudaMemcpyDeviceToHost, stream
+    )
+    address = output.address
+    del output
+    gc.collect()
+    assert engine.run_on_device(second)["logits"].address == address
+    cuda.cudaStreamSynchronize(stream)
+    np.testing.assert_array_equal(copy, EXPECTED)
+
+
+def test_memory_that_cannot_be_waited_for_is_not_lost(engine: TensorRTEngine, cuda: FakeCuda) -> None:
+    address = engine.to_device(IDS).address
+    gc.collect()
+    cuda.fails = lambda function, number: function == "cudaDeviceSynchronize"
+    with pytest.raises(EngineError, match="cudaDeviceSynchronize failed"):
+        engine.to_device(IDS)
+    cuda.fails = lambda function, number: False
+    assert engine.to_device(IDS).address == address
+
+
+def test_the_device_is_not_waited_for_while_another_thread_captures_a_graph(cuda: FakeCuda) -> None:
+    runtime = CudaPython()
+    stream = runtime.create_stream()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waits: list[Future[None]] = []
+
+        def enqueue() -> None:
+            waits.append(pool.submit(runtime.wait_for_device))
+            # Time for a call that does not wait, which CUDA refuses now
+            wait(waits, timeout=0.2)
+
+        runtime.capture(stream, enqueue)
+        waits[0].result(timeout=30)
+
+
+def test_nor_while_the_toolkit_captures_one(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    execute = FakeContext.execute_async_v3
+    engine = TensorRTEngine(fake_engine(cuda, captures_graphs=True), CudaPython(), GPU, EngineSettings())
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waits: list[Future[None]] = []
+
+        def capturing(context: FakeContext, stream: int) -> bool:
+            cuda.cudaStreamBeginCapture(stream, mode=1)
+            waits.append(pool.submit(CudaPython().wait_for_device))
+            wait(waits, timeout=0.2)
+            cuda.cudaStreamEndCapture(stream)
+            return execute(context, stream)
+
+        monkeypatch.setattr(FakeContext, "execute_async_v3", capturing)
+        engine.run({"input_ids": IDS, "attention_mask": MASK})
+        waits[0].result(timeout=30)
 
 
 def test_an_array_outlives_its_engine(engine: TensorRTEngine, cuda: FakeCuda) -> None:
