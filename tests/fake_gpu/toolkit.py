@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 from distilforge.cuda.driver import Device
+from distilforge.errors import UnavailableError
 from distilforge.tensorrt.profiles import Profile
 from distilforge.tensorrt.toolkit import LoadedEngine
 
@@ -28,7 +29,10 @@ PROFILES = (profile(0, (1, 2), (8, 16)), profile(1, (1, 17), (8, 64)))
 
 
 class FakeContext:
-    """Computes logits[row] = (sum of the row's unmasked ids, number of tokens, profile), as float16."""
+    """Computes logits[row] = (sum of the row's unmasked ids, number of tokens, profile), as float16.
+
+    The constructor raises what a loaded engine's `new_context` does.
+    """
 
     def __init__(self, cuda: FakeCuda, profiles: tuple[Profile, ...], *, owns_memory: bool) -> None:
         self._cuda = cuda
@@ -39,10 +43,13 @@ class FakeContext:
         self._scratch: int | None = None
         self._owned: int | None = None
         self.busy = False
+        refusal = UnavailableError(f"A toolkit 1.0 cannot make an execution context: {cuda.error.name}")
+        if cuda.refuses("createContext"):
+            raise refusal
         if owns_memory:
             self._owned = self._scratch = cuda.take(SCRATCH_BYTES, cuda.device)
             if self._owned is None:
-                raise MemoryError
+                raise refusal
 
     def __del__(self) -> None:
         if self._owned is not None:
@@ -239,10 +246,9 @@ class Toolkit:
         )
 
     def _context(self, how: object = None) -> FakeContext | None:
-        if self.cuda.refuses("createContext"):
+        try:
+            context = FakeContext(self.cuda, PROFILES, owns_memory=how is not Strategy.USER_MANAGED)
+        except UnavailableError:
             return None
         self.contexts.append(how)
-        try:
-            return FakeContext(self.cuda, PROFILES, owns_memory=how is not Strategy.USER_MANAGED)
-        except MemoryError:
-            return None
+        return context

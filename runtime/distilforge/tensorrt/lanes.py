@@ -12,7 +12,7 @@ import numpy as np
 from distilforge.cuda.arrays import DeviceArray
 from distilforge.cuda.runtime import Cuda
 from distilforge.engine import Array
-from distilforge.errors import EngineError
+from distilforge.errors import DistilforgeError, EngineError, UnavailableError
 from distilforge.tensorrt.buffers import Buffer, Staging
 from distilforge.tensorrt.pool import Closable
 from distilforge.tensorrt.profiles import Profile
@@ -100,8 +100,9 @@ class Lane:
             self._graphs.move_to_end(key)
             self._cuda.launch(graph.handle, self._stream)
             return graph.shapes
-        if self._is_repeated(key):
-            return self._capture(key, fed, profile)
+        context = self._context_of_a_graph() if self._is_repeated(key) else None
+        if context is not None:
+            return self._capture(context, key, fed, profile)
         assert self._context is not None, "a closed lane is not run"
         if self._profile != profile.index:
             self._set_profile(self._context, profile)
@@ -185,16 +186,23 @@ class Lane:
             self._recent_keys.popitem(last=False)
         return False
 
-    def _capture(
-        self, key: Key, fed: Mapping[str, tuple[int, ...]], profile: Profile
-    ) -> dict[str, tuple[int, ...]]:
-        """Run the batch in a new context, and keep a graph of the run for the next batch of these shapes.
+    def _context_of_a_graph(self) -> Context | None:
+        """A context for one more graph, or None where there cannot be one, as on a full device.
 
         Changing a context makes its graphs undefined (NVIDIA, "CUDA Graphs"), so each graph has its own context.
         """
         while len(self._graphs) >= self._limit:
             self._forget(self._graphs.popitem(last=False)[1])
-        context = self._new_context()
+        try:
+            return self._new_context()
+        except (EngineError, UnavailableError) as error:
+            self._stop_capturing("a context for one failed", error)
+            return None
+
+    def _capture(
+        self, context: Context, key: Key, fed: Mapping[str, tuple[int, ...]], profile: Profile
+    ) -> dict[str, tuple[int, ...]]:
+        """Run the batch in its own `context`, and keep a graph of the run for the next batch of these shapes."""
         self._set_profile(context, profile)
         shapes = self._bind(context, fed)
         # The first run with a shape does work that must not be in the graph
@@ -203,15 +211,16 @@ class Lane:
         try:
             handle = self._cuda.capture(self._stream, lambda: self._enqueue(context))
         except EngineError as error:
-            _logger.warning(
-                "%s: there will be no CUDA graphs, since capturing one failed: %s",
-                self._loaded.name,
-                error.message,
-            )
-            self._limit = 0
+            self._stop_capturing("capturing one failed", error)
             return shapes
         self._graphs[key] = CudaGraph(handle=handle, shapes=shapes, context=context)
         return shapes
+
+    def _stop_capturing(self, what: str, error: DistilforgeError) -> None:
+        _logger.warning(
+            "%s: there will be no more CUDA graphs, since %s: %s", self._loaded.name, what, error.message
+        )
+        self._limit = 0
 
     def _forget_graphs(self) -> None:
         while self._graphs:

@@ -188,7 +188,19 @@ class TestGraphs:
         with caplog.at_level(logging.WARNING, logger="distilforge"):
             for _ in range(4):
                 check(subject, feeds(2, 8))
-        assert caplog.text.count("there will be no CUDA graphs") == 1
+        assert caplog.text.count("there will be no more CUDA graphs") == 1
+
+    def test_without_a_context_for_a_graph_batches_run_in_the_first_one(
+        self, cuda: FakeCuda, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        subject = engine(cuda, contexts=1, cuda_graphs=4)
+        check(subject, feeds(2, 8))
+        cuda.fails = lambda function, number: function == "createContext"
+        with caplog.at_level(logging.WARNING, logger="distilforge"):
+            for tokens in (8, 9, 8, 9):
+                check(subject, feeds(2, tokens))
+        assert caplog.text.count("there will be no more CUDA graphs, since a context for one failed") == 1
+        assert not cuda.graphs
 
 
 class TestFailures:
