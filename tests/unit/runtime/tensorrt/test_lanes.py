@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -212,6 +213,19 @@ class TestFailures:
             subject.run(feeds(8, 640))
         assert cuda.taken == 0
         check(subject, feeds(1, 8))
+
+    def test_a_run_waits_where_the_device_has_no_room_for_one_more_at_once(self, cuda: FakeCuda) -> None:
+        subject = engine(cuda, contexts=2)
+        check(subject, feeds(2, 8))
+        cuda.most = cuda.taken
+        with ThreadPoolExecutor(max_workers=1) as threads:
+            with subject._lanes.borrow():
+                second = threads.submit(check, subject, feeds(2, 8))
+                # A lane begins with its stream, and gives it back where there is no room for it
+                while cuda.calls.count("cudaStreamDestroy") == 0:
+                    time.sleep(0.01)
+                assert not second.done()
+            second.result(timeout=30)
 
     def test_a_context_that_refuses(self, cuda: FakeCuda) -> None:
         loaded = fake_engine(cuda)
