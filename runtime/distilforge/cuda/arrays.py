@@ -101,7 +101,7 @@ def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
         cuda.wait(_DEFAULT_STREAM)
     else:
         imported = _from_interface(name, array, cuda, device)
-    if imported.strides not in (None, _contiguous(imported.shape)):
+    if imported.strides is not None and not _is_contiguous(imported.shape, imported.strides):
         raise InputError(
             f"the input {name!r} has the strides {imported.strides} with the shape {imported.shape}; it must be "
             "contiguous",
@@ -146,6 +146,12 @@ def _from_interface(name: str, array: object, cuda: Cuda, device: int) -> dlpack
     )
 
 
-def _contiguous(shape: Sequence[int]) -> tuple[int, ...]:
-    """The strides, in elements, of a contiguous array of `shape`."""
-    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+def _is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether an array of `shape` with `strides`, in elements, has its elements one after the other.
+
+    The stride of an axis of size 1 means nothing; libraries keep that of the array that it was sliced from.
+    """
+    return all(
+        size == 1 or stride == math.prod(shape[axis + 1 :])
+        for axis, (size, stride) in enumerate(zip(shape, strides, strict=True))
+    )

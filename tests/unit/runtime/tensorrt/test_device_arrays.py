@@ -209,6 +209,14 @@ def test_arrays_that_do_not_fit(engine: TensorRTEngine, changes: dict[str, objec
         engine.run_on_device({"input_ids": only_interface(ids, **changes), "attention_mask": mask})
 
 
+def test_a_row_of_a_larger_array_is_contiguous(engine: TensorRTEngine) -> None:
+    row = engine.to_device(IDS[:1])
+    # As torch.zeros(8, 128)[:1, :8] has them, in bytes
+    sliced = only_interface(row, strides=(128 * 8, 8))
+    outputs = engine.run_on_device({"input_ids": sliced, "attention_mask": engine.to_device(MASK[:1])})
+    np.testing.assert_array_equal(engine.to_host(outputs["logits"]), EXPECTED[:1])
+
+
 def test_an_array_on_another_device(engine: TensorRTEngine) -> None:
     ids, mask = engine.to_device(IDS), engine.to_device(MASK)
     with pytest.raises(InputError, match="is on cuda:3, and the engine runs on cuda:0"):
