@@ -37,5 +37,11 @@ class Engine(Protocol):
 class DeviceEngine(Engine, Protocol):
     """An engine that also takes arrays on its device."""
 
+    def take(self, feeds: Mapping[str, object]) -> "dict[str, DeviceArray]":
+        """The inputs by name, of whatever library, when their work has ended; InputError for arrays that do not fit."""
+
     def run_on_device(self, feeds: Mapping[str, object]) -> "dict[str, DeviceArray]":
-        """Every output by name, on the device; raises InputError for arrays that do not fit, and EngineError."""
+        """Every output by name, on the device, for feeds whose shapes were checked.
+
+        Raises InputError for arrays that `take` refuses, and EngineError.
+        """

@@ -8,13 +8,12 @@ import numpy as np
 
 from distilforge.batching.options import MAX_DELAY_SECONDS, MAX_PADDING, MAX_WAITING
 from distilforge.checks.arguments import Truncation, check_option, check_texts
-from distilforge.checks.feeds import check_feeds
+from distilforge.checks.feeds import check_feeds, check_names, check_shapes
 from distilforge.checks.interface import check_outputs
 from distilforge.engine import Array, DeviceEngine, Engine
 from distilforge.errors import InputError, UnavailableError
 from distilforge.logits.probabilities import Floats
 from distilforge.manifest import Manifest, Span, Variant
-from distilforge.registry import nearest
 from distilforge.text.batching import Batch, batches, pad
 from distilforge.tokenizer import Encoding, Text, Tokenizer
 
@@ -136,7 +135,7 @@ class Session:
         Values are not looked at: an id outside the vocabulary gives a meaningless answer, and NaN is passed on.
 
         Raises UnavailableError if the variant is not an engine that this package runs itself, InputError if the engine
-        cannot take the arrays, and EngineError if it fails.
+        cannot take the arrays (name, device, dtype, shape, size or strides), and EngineError if it fails.
         """
         engine = self._loaded.engine
         if not isinstance(engine, DeviceEngine):
@@ -144,11 +143,10 @@ class Session:
                 f"the variant {self.variant.name!r} does not take arrays on a device",
                 hint="open a variant of tensorrt or tensorrt-rtx, or pass arrays in host memory to run",
             )
-        names = tuple(tensor.name for tensor in self.manifest.inputs)
-        for name in feeds:
-            if name not in names:
-                raise InputError(f"there is no input {name!r}", hint=nearest(name, names))
-        return engine.run_on_device(feeds)
+        check_names(feeds, self.manifest)
+        arrays = engine.take(feeds)
+        check_shapes({name: array.shape for name, array in arrays.items()}, self.manifest)
+        return engine.run_on_device(arrays)
 
     def batched(
         self: S,

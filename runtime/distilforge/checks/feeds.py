@@ -19,6 +19,22 @@ def check_feeds(feeds: Mapping[str, Array], manifest: Manifest, vocabulary: int)
     Raises InputError with the input, the value and its bound: for a name that is missing or unknown, a wrong dtype or
     number of axes, a size outside the manifest's spans, sizes that differ between inputs, and values out of range.
     """
+    check_names(feeds, manifest)
+    sizes: dict[str, tuple[int, str]] = {}
+    checked: dict[str, Array] = {}
+    for tensor in manifest.inputs:
+        array = _of_a_type_that_converts(feeds[tensor.name], tensor)
+        _check_shape(array.shape, tensor, manifest.spans, sizes)
+        checked[tensor.name] = np.ascontiguousarray(array, dtype=tensor.dtype)
+    if "input_ids" in checked:
+        _check_range("input_ids", checked["input_ids"], vocabulary - 1, "the vocabulary's last id")
+    if "attention_mask" in checked:
+        _check_range("attention_mask", checked["attention_mask"], 1, "1 for a token; 0 is padding")
+    return checked
+
+
+def check_names(feeds: Mapping[str, object], manifest: Manifest) -> None:
+    """Raise InputError if `feeds` is no mapping, or has not exactly the names of the manifest's inputs."""
     names = tuple(tensor.name for tensor in manifest.inputs)
     if not isinstance(feeds, Mapping):
         raise InputError(
@@ -32,47 +48,43 @@ def check_feeds(feeds: Mapping[str, Array], manifest: Manifest, vocabulary: int)
                     "there is no input 'token_type_ids'", hint="leave it out: DistilBERT has no token types"
                 )
             raise InputError(f"there is no input {name!r}", hint=nearest(name, names))
+    for name in names:
+        if name not in feeds:
+            raise InputError(f"the input {name!r} is missing", hint=f"feed all of {', '.join(names)}")
+
+
+def check_shapes(shapes: Mapping[str, tuple[int, ...]], manifest: Manifest) -> None:
+    """Raise InputError unless the manifest allows inputs of the `shapes`, by name."""
     sizes: dict[str, tuple[int, str]] = {}
-    checked: dict[str, Array] = {}
     for tensor in manifest.inputs:
-        if tensor.name not in feeds:
-            raise InputError(f"the input {tensor.name!r} is missing", hint=f"feed all of {', '.join(names)}")
-        array = _converted(feeds[tensor.name], tensor)
-        _check_sizes(array, tensor, manifest.spans, sizes)
-        checked[tensor.name] = array
-    if "input_ids" in checked:
-        _check_range("input_ids", checked["input_ids"], vocabulary - 1, "the vocabulary's last id")
-    if "attention_mask" in checked:
-        _check_range("attention_mask", checked["attention_mask"], 1, "1 for a token; 0 is padding")
-    return checked
+        _check_shape(shapes[tensor.name], tensor, manifest.spans, sizes)
 
 
-def _converted(array: object, tensor: Tensor) -> Array:
+def _of_a_type_that_converts(array: object, tensor: Tensor) -> Array:
     if not isinstance(array, np.ndarray):
         raise InputError(
             f"the input {tensor.name!r} must be a numpy array, found {type(array).__name__}",
             hint=f"numpy.asarray(..., dtype={tensor.dtype!r})",
         )
-    declared = np.dtype(tensor.dtype)
-    if not np.can_cast(array.dtype, declared, "safe"):
+    if not np.can_cast(array.dtype, np.dtype(tensor.dtype), "safe"):
         raise InputError(
             f"the input {tensor.name!r} has dtype {array.dtype}; it must convert to {tensor.dtype} without loss",
             hint=f"array.astype({tensor.dtype!r})",
         )
-    if array.ndim != len(tensor.shape):
+    return array
+
+
+def _check_shape(
+    shape: tuple[int, ...], tensor: Tensor, spans: Mapping[str, Span], sizes: dict[str, tuple[int, str]]
+) -> None:
+    """Check the shape of one input; `sizes` collects each dynamic axis's size, with the input that had it first."""
+    if len(shape) != len(tensor.shape):
         axes = ", ".join(map(str, tensor.shape))
         raise InputError(
-            f"the input {tensor.name!r} has {array.ndim} axes; it must have {len(tensor.shape)} ({axes})",
+            f"the input {tensor.name!r} has {len(shape)} axes; it must have {len(tensor.shape)} ({axes})",
             hint=f"reshape it to ({axes})",
         )
-    return np.ascontiguousarray(array, dtype=declared)
-
-
-def _check_sizes(
-    array: Array, tensor: Tensor, spans: Mapping[str, Span], sizes: dict[str, tuple[int, str]]
-) -> None:
-    """Check the array's axes; `sizes` collects each dynamic axis's size, with the input that had it first."""
-    for axis, size in zip(tensor.shape, array.shape, strict=True):
+    for axis, size in zip(tensor.shape, shape, strict=True):
         if isinstance(axis, int):
             if size != axis:
                 raise InputError(

@@ -81,8 +81,14 @@ def is_on_device(array: object) -> bool:
 def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
     """The input `name` of another library, on the `device` of the engine, after the work that computes it has ended.
 
-    Raises InputError for an array that is not contiguous or is on another device.
+    Raises InputError for what is not an array on a CUDA device, is not contiguous or is on another device.
     """
+    if not is_on_device(array):
+        raise InputError(
+            f"the input {name!r} must be an array on a CUDA device, and the {type(array).__name__} that was passed is "
+            "not on one",
+            hint=f"copy it to cuda:{device}, or pass numpy arrays to `run`",
+        )
     if isinstance(array, DeviceArray):
         imported = dlpack.ForeignArray(
             address=array.address,

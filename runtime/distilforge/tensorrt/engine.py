@@ -72,15 +72,23 @@ class TensorRTEngine:
         check_finite(outputs, self._loaded.name)
         return outputs
 
+    def take(self, feeds: Mapping[str, object]) -> dict[str, DeviceArray]:
+        """The inputs by name, when the work that computes them has ended.
+
+        Raises InputError for an input that is missing, is not a contiguous array on the engine's device, or has another
+        type than the engine's.
+        """
+        self._cuda.use(self._device.index)
+        return {name: self._taken(name, feeds) for name in self._loaded.inputs}
+
     def run_on_device(self, feeds: Mapping[str, object]) -> dict[str, DeviceArray]:
         """Every output by name, on the device, in the engine's own types; `feeds` are arrays on the device.
 
         They are arrays of any library that speaks DLPack or has `__cuda_array_interface__`, of the types and shapes
         of the inputs. Values are not checked: an id outside the vocabulary gives a meaningless answer, and NaN is
-        passed on. Raises InputError for arrays that do not fit, and EngineError where the engine fails.
+        passed on. Raises InputError as `take` does, and EngineError where the engine fails or has no such shapes.
         """
-        self._cuda.use(self._device.index)
-        arrays = {name: self._taken(name, feeds) for name in self._loaded.inputs}
+        arrays = self.take(feeds)
         profile = smallest(self._loaded.profiles, {name: array.shape for name, array in arrays.items()})
         with self._lanes.borrow() as lane:
             outputs = lane.run_on_device(arrays, profile, self._memory.array)

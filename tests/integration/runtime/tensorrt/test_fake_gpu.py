@@ -214,6 +214,30 @@ def test_arrays_on_the_device_stay_there(release: Path, cuda: FakeCuda) -> None:
         distilforge.open(release, variant=CPU).run_on_device(feeds)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input_ids": (2, 9)}, "the axis 'sequence' has size 8 in 'attention_mask' and 9 in 'input_ids'"),
+        ({"attention_mask": (3, 8)}, "the axis 'batch' has size 3 in 'attention_mask' and 2 in 'input_ids'"),
+        ({"input_ids": (16,)}, "'input_ids' has 1 axes; it must have 2 (batch, sequence)"),
+        (
+            {"input_ids": (2, 65), "attention_mask": (2, 65)},
+            "the axis 'sequence' of the input 'input_ids' has size 65; this release takes 2 to 64",
+        ),
+    ],
+)
+def test_shapes_on_the_device_that_the_release_does_not_take(
+    release: Path, changes: dict[str, tuple[int, ...]], message: str
+) -> None:
+    session = distilforge.open(release)
+    engine = session._loaded.engine
+    assert isinstance(engine, TensorRTEngine)
+    shapes = {"input_ids": (2, 8), "attention_mask": (2, 8), **changes}
+    feeds = {name: engine.to_device(np.ones(shape, dtype=np.int64)) for name, shape in shapes.items()}
+    with pytest.raises(InputError, match=re.escape(message)):
+        session.run_on_device(feeds)
+
+
 def test_a_device_that_is_lost_midway(release: Path, cuda: FakeCuda) -> None:
     session = distilforge.open(release)
     check(session)

@@ -223,6 +223,23 @@ def test_an_array_on_another_device(engine: TensorRTEngine) -> None:
         engine.run_on_device({"input_ids": replace(ids, device=3), "attention_mask": mask})
 
 
+@pytest.mark.parametrize(
+    ("ids", "kind"),
+    [
+        (IDS, "ndarray"),
+        (IDS.tolist(), "list"),
+        # As PyTorch's tensors on the CPU
+        (SimpleNamespace(__dlpack_device__=lambda: (1, 0), __dlpack__=None), "SimpleNamespace"),
+    ],
+)
+def test_what_is_not_on_a_device(engine: TensorRTEngine, ids: object, kind: str) -> None:
+    mask = engine.to_device(MASK)
+    with pytest.raises(
+        InputError, match=f"'input_ids' must be an array on a CUDA device, and the {kind} that"
+    ):
+        engine.run_on_device({"input_ids": ids, "attention_mask": mask})
+
+
 def test_a_missing_input(engine: TensorRTEngine) -> None:
     with pytest.raises(InputError, match="'attention_mask' is missing"):
         engine.run_on_device({"input_ids": engine.to_device(IDS)})
