@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import numpy as np
 
@@ -150,10 +150,11 @@ class TensorRTEngine:
 def _close(
     lanes: Pool[Lane], memory: OutputMemory, cuda: Cuda, device: Device, kernels: KernelCache | None
 ) -> None:
-    # A device that is lost refuses everything, but host memory and handles are still freed
-    with suppress(EngineError):
-        cuda.use(device.index)
-    if kernels is not None:
-        kernels.save()
-    lanes.close()
-    memory.close()
+    with ExitStack() as stack:
+        stack.callback(memory.close)
+        stack.callback(lanes.close)
+        # A device that is lost refuses everything, but host memory and handles are still freed
+        with suppress(EngineError):
+            cuda.use(device.index)
+        if kernels is not None:
+            kernels.save()

@@ -20,7 +20,7 @@ class RuntimeCache(Protocol):
     """TensorRT-RTX's IRuntimeCache."""
 
     def deserialize(self, blob: bytes) -> bool: ...
-    def serialize(self) -> "memoryview | bytes": ...
+    def serialize(self) -> "memoryview | bytes | None": ...
 
 
 def path_for(folder: Path, engine: Path, made_by: str, device: str) -> Path:
@@ -82,7 +82,7 @@ class KernelCache:
     def save(self) -> bool:
         """Write the file if there are new kernels, and return whether it was written. It is replaced atomically."""
         with self._lock:
-            blob = bytes(self._cache.serialize())
+            blob = self._serialized()
             digest = hashlib.sha256(blob).digest()
             if not blob or digest == self._saved:
                 return False
@@ -93,3 +93,16 @@ class KernelCache:
                 return False
             self._saved = digest
             return True
+
+    def _serialized(self) -> bytes:
+        """The kernels as the toolkit writes them; nothing where it fails."""
+        try:
+            blob = self._cache.serialize()
+        # The answer is there already, and no failure of the toolkit here is worth losing it
+        except Exception as cause:  # noqa: BLE001
+            _logger.warning("kernels cannot be kept in %s: %s", self._path, cause)
+            return b""
+        if blob is None:
+            _logger.warning("kernels cannot be kept in %s: TensorRT-RTX gives none", self._path)
+            return b""
+        return bytes(blob)

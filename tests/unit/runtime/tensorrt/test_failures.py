@@ -1,17 +1,19 @@
 """Every call of CUDA and TensorRT that fails ends in one of our errors, and what was taken is freed."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import DistilforgeError, EngineError, UnavailableError
 from distilforge.tensorrt.engine import TensorRTEngine
+from distilforge.tensorrt.kernels import KernelCache
 from distilforge.tensorrt.settings import EngineSettings
 from distilforge.tensorrt.toolkit import Context
 
 from tests.fake_gpu.cuda import ALLOCATING, FREEING, Error, FakeCuda
-from tests.fake_gpu.toolkit import GPU, fake_engine
+from tests.fake_gpu.toolkit import GPU, Cache, fake_engine
 
 # Two shapes, each run once, captured and launched; the second needs larger memory
 SHAPES = ((2, 8), (2, 8), (2, 8), (8, 64), (8, 64), (8, 64))
@@ -97,6 +99,28 @@ def test_every_allocation_fails(monkeypatch: pytest.MonkeyPatch, function: str) 
     errors = run_all(cuda, captures_graphs=False).errors
     assert len(errors) == (0 if function == "cudaGraphInstantiate" else len(SHAPES))
     assert all("MemoryAllocation" in error.message for error in errors)
+    assert cuda.leaks == {}
+
+
+def test_everything_is_freed_where_keeping_kernels_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cuda = FakeCuda()
+    cuda.installed(monkeypatch)
+    kernels = KernelCache(Cache(), tmp_path / "x.cache")
+    engine = TensorRTEngine(
+        fake_engine(cuda, captures_graphs=True), CudaPython(), GPU, EngineSettings(), kernels
+    )
+    engine.prepare()
+    engine.to_device(np.ones(8))
+    assert set(cuda.leaks) == {"memory", "streams"}
+
+    def fail() -> bool:
+        raise MemoryError
+
+    monkeypatch.setattr(kernels, "save", fail)
+    with pytest.raises(MemoryError):
+        engine.close()
     assert cuda.leaks == {}
 
 

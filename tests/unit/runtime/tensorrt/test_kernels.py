@@ -60,6 +60,21 @@ def test_nothing_is_not_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("answer", [None, RuntimeError("it is broken")])
+def test_a_toolkit_that_gives_no_kernels(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: Exception | None
+) -> None:
+    class Broken(Cache):
+        def serialize(self) -> bytes:
+            if answer is not None:
+                raise answer
+            return None  # type: ignore[return-value]
+
+    assert not KernelCache(Broken(), tmp_path / "x.cache").save()
+    assert "cannot be kept" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_does_not_fit_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "x.cache"
     path.write_bytes(b"rubbish")
