@@ -102,6 +102,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "machine": {"openvino", "records", "versions"},
         "onnxruntime": {
             "checks",
+            "contents",
             "cuda",
             "engine",
             "machine",

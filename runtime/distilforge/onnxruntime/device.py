@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import hashlib
 import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilforge import machine, user_cache
+from distilforge import contents, machine, user_cache
 from distilforge.cuda.capabilities import described, runs_on
 from distilforge.cuda.driver import Device, Driver, survey
 from distilforge.errors import ReleaseError, UnavailableError
@@ -56,7 +57,7 @@ class OnnxRuntimeDevice:
     profile_options: tuple[str, str, str] | None = None
     """The provider's options for the smallest, the usual and the largest shapes of ONNX graphs."""
     cache_options: tuple[str, ...] = ()
-    """The provider's options that name a folder for what it compiles from ONNX graphs."""
+    """The provider's options that name a folder for what it compiles from ONNX graphs; each graph has its own."""
     capabilities: tuple[str, ...] = ()
     """The compute capabilities that the provider supports, as manifests write them; empty for all."""
 
@@ -131,7 +132,7 @@ class OnnxRuntimeDevice:
         allowed = settings.cpu_fallback or CPU in asked
         if not allowed:
             placement.watch(options)
-        own = {**self._own_options(variant, manifest), **settings.provider_options}
+        own = {**self._own_options(variant, folder, manifest), **settings.provider_options}
         listed: list[onnxruntime_engine.Provider] | None = [
             (name, own) if name == self.provider else name for name in asked
         ]
@@ -237,16 +238,28 @@ class OnnxRuntimeDevice:
             f"release with {version}"
         )
 
-    def _own_options(self, variant: Variant, manifest: Manifest | None) -> dict[str, str]:
+    def _own_options(self, variant: Variant, folder: Path, manifest: Manifest | None) -> dict[str, str]:
         is_graph = variant.compiled is None
         own = dict(self.options) if is_graph else {}
-        for name in (*self.kernel_options, *(self.cache_options if is_graph else ())):
+        cache_options = self.cache_options if is_graph else ()
+        if self.kernel_options or cache_options:
             cache_folder = user_cache.folder("onnxruntime")
             _make_private(cache_folder)
-            own[name] = str(cache_folder)
+            own |= dict.fromkeys(self.kernel_options, str(cache_folder))
+        if cache_options:
+            # Providers name engines by the graph's names alone: another model's could have the same one
+            own_folder = cache_folder / _digest(variant, folder)[:32]
+            _make_private(own_folder)
+            own |= dict.fromkeys(cache_options, str(own_folder))
         if is_graph and self.profile_options is not None and manifest is not None:
             own |= zip_shapes(self.profile_options, manifest)
         return own
+
+
+def _digest(variant: Variant, folder: Path) -> str:
+    """A SHA-256 of the variant's files, which hold its graph and its weights."""
+    digests = (contents.sha256(folder / name) for name in variant.files)
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _make_private(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """ONNX Runtime's providers for devices: what they need, and which nodes fall back to the CPU."""
 
 import ctypes
+import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -297,12 +298,41 @@ def test_options_of_a_provider(release: Path, monkeypatch: pytest.MonkeyPatch, t
     assert besides == {"enable_fallback": 0}
     ((name, options),) = providers
     assert name == CPU
+    folder = Path(options.pop("trt_engine_cache_path"))
+    assert folder.parent == tmp_path / "cache" / "distilforge" / "onnxruntime"
     assert options == {
         "trt_engine_cache_enable": "True",
         "use_tf32": "1",
-        "trt_engine_cache_path": str(tmp_path / "cache" / "distilforge" / "onnxruntime"),
         **zip_shapes(("low", "usual", "high"), read_manifest(release)),
     }
+
+
+def test_every_graph_has_a_folder_of_its_own_for_what_is_compiled_from_it(
+    release: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folders: list[Path] = []
+
+    def record(path: Path, options: object, providers: list[tuple[str, dict[str, str]]], **_: object) -> None:
+        folders.append(Path(providers[0][1]["trt_engine_cache_path"]))
+        raise RuntimeError("no TensorRT here")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", record)
+    backend = OnnxRuntimeDevice(provider=CPU, preference=1, cache_options=("trt_engine_cache_path",))
+    # A model that was trained again has the file names of the first one
+    retrained = copied(HEAD, tmp_path / "retrained")
+    graph = retrained / read_manifest(retrained).variants[0].files[0]
+    model = onnx_ir.load(graph)
+    model.doc_string = "other weights"
+    onnx_ir.save(model, graph)
+    for opened in (release, release, retrained):
+        with pytest.raises(UnavailableError):
+            load(opened, backend)
+    first, again, other = folders
+    assert first == again != other
+    for folder in folders:
+        assert folder.parent == tmp_path / "cache" / "distilforge" / "onnxruntime"
+        assert stat.S_IMODE(folder.stat().st_mode) == stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
 
 
 class TestFinite:
