@@ -32,6 +32,7 @@ class Pool(Generic[T]):
         # Those that were created, or are being created, and are not closed
         self._count = 0
         self._closed = False
+        self._has_warned = False
 
     @contextmanager
     def borrow(self) -> Iterator[T]:
@@ -77,9 +78,12 @@ class Pool(Generic[T]):
                     self._free.release()
                     raise
                 # `_free` is not released, so that nobody tries again what failed, and this thread waits for the others
-                _logger.warning(
-                    "batches wait for each other, since one more at once fails: %s", error.message
-                )
+                with self._lock:
+                    has_warned, self._has_warned = self._has_warned, True
+                if not has_warned:
+                    _logger.warning(
+                        "batches wait for each other, since one more at once fails: %s", error.message
+                    )
 
     def _drop(self, entry: T) -> None:
         try:
