@@ -11,6 +11,7 @@ import pytest
 import torch
 from distilforge.backends import backends
 from distilforge.cuda.driver import survey
+from distilforge.manifest import Variant
 from distilforge.onnxruntime.cuda_graphs import CudaGraphs
 from distilforge.onnxruntime.engine import OnnxRuntimeEngine
 
@@ -22,19 +23,28 @@ DRIVER = survey()
 pytestmark = pytest.mark.skipif(isinstance(DRIVER, str), reason=f"{DRIVER}")
 
 
-@pytest.mark.parametrize("target", ["onnxruntime-cuda", "onnxruntime-tensorrt", "onnxruntime-rtx"])
-def test_answers(tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    release = copied(HEAD, tmp_path / "release")
+GRAPHS = {"provider.enable_cuda_graph": "1"}
+
+
+def with_device_variant(folder: Path, target: str, **changes: object) -> tuple[Path, Variant]:
+    """A release whose first variant is for `target`, and its variant for the CPU; skips where `target` cannot run."""
+    release = copied(HEAD, folder / "release")
     manifest = read_manifest(release)
     cpu = manifest.variants[0]
-    device = replace(cpu, target=target)
+    device = replace(cpu, target=target, **changes)  # type: ignore[arg-type]
     write_manifest(release, replace(manifest, variants=(device, cpu)))
     backend = backends.get(target)
     assert backend is not None
     obstacle = backend.obstacle(device)
     if obstacle is not None:
         pytest.skip(f"onnxruntime {onnxruntime.__version__}: {obstacle}")
+    return release, cpu
+
+
+@pytest.mark.parametrize("target", ["onnxruntime-cuda", "onnxruntime-tensorrt", "onnxruntime-rtx"])
+def test_answers(tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    release, cpu = with_device_variant(tmp_path, target)
     session = distilforge.open(release)
     assert session.variant.target == target
     assert session.providers[0] != "CPUExecutionProvider"
@@ -49,16 +59,7 @@ def test_answers(tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch) -
 
 def test_cuda_graphs(tmp_path: Path) -> None:
     """Batches of seven shapes in turns, so that graphs are captured and replayed between others."""
-    release = copied(HEAD, tmp_path / "release")
-    manifest = read_manifest(release)
-    cpu = manifest.variants[0]
-    device = replace(cpu, target="onnxruntime-cuda", session={"provider.enable_cuda_graph": "1"})
-    write_manifest(release, replace(manifest, variants=(device, cpu)))
-    backend = backends.get("onnxruntime-cuda")
-    assert backend is not None
-    obstacle = backend.obstacle(device)
-    if obstacle is not None:
-        pytest.skip(f"onnxruntime {onnxruntime.__version__}: {obstacle}")
+    release, cpu = with_device_variant(tmp_path, "onnxruntime-cuda", session=GRAPHS)
     session, expected = distilforge.open(release), distilforge.open(release, variant=cpu.name)
     assert session.variant.target == "onnxruntime-cuda"
     words = "the hotel room was not very good and the food was slow".split()
@@ -84,16 +85,7 @@ def test_cuda_graphs(tmp_path: Path) -> None:
 
 def test_two_sessions_capture_beside_each_other(tmp_path: Path) -> None:
     """While one captures, the other may not allocate on the device: it has to wait."""
-    release = copied(HEAD, tmp_path / "release")
-    manifest = read_manifest(release)
-    cpu = manifest.variants[0]
-    device = replace(cpu, target="onnxruntime-cuda", session={"provider.enable_cuda_graph": "1"})
-    write_manifest(release, replace(manifest, variants=(device, cpu)))
-    backend = backends.get("onnxruntime-cuda")
-    assert backend is not None
-    obstacle = backend.obstacle(device)
-    if obstacle is not None:
-        pytest.skip(f"onnxruntime {onnxruntime.__version__}: {obstacle}")
+    release, cpu = with_device_variant(tmp_path, "onnxruntime-cuda", session=GRAPHS)
     sessions, expected = (
         [distilforge.open(release) for _ in range(2)],
         distilforge.open(release, variant=cpu.name),
