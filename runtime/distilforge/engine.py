@@ -1,6 +1,6 @@
 """What a session needs of a loaded variant; every engine that a backend loads is one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from distilforge.cuda.arrays import DeviceArray
 
 Array = NDArray[np.generic]
+Shapes = Mapping[str, tuple[int, ...]]
+"""The shapes of inputs, by name."""
 
 
 class Engine(Protocol):
@@ -37,11 +39,11 @@ class Engine(Protocol):
 class DeviceEngine(Engine, Protocol):
     """An engine that also takes arrays on its device."""
 
-    def take(self, feeds: Mapping[str, object]) -> "dict[str, DeviceArray]":
-        """The inputs by name, of whatever library, when their work has ended; InputError for arrays that do not fit."""
+    def run_on_device(
+        self, feeds: Mapping[str, object], check: Callable[[Shapes], None] | None = None
+    ) -> "dict[str, DeviceArray]":
+        """Every output by name, on the device, for arrays of whatever library.
 
-    def run_on_device(self, feeds: Mapping[str, object]) -> "dict[str, DeviceArray]":
-        """Every output by name, on the device, for feeds whose shapes were checked.
-
-        Raises InputError for arrays that `take` refuses, and EngineError.
+        `check` looks at the inputs' shapes before they are used. Raises InputError for arrays that do not fit, what
+        `check` raises, and EngineError.
         """

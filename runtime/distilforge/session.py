@@ -144,9 +144,7 @@ class Session:
                 hint="open a variant of tensorrt or tensorrt-rtx, or pass arrays in host memory to run",
             )
         check_names(feeds, self.manifest)
-        arrays = engine.take(feeds)
-        check_shapes({name: array.shape for name, array in arrays.items()}, self.manifest)
-        return engine.run_on_device(arrays)
+        return engine.run_on_device(feeds, lambda shapes: check_shapes(shapes, self.manifest))
 
     def batched(
         self: S,

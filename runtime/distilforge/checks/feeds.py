@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from distilforge.engine import Array
+from distilforge.engine import Array, Shapes
 from distilforge.errors import InputError
 from distilforge.manifest import Manifest, Span, Tensor
 from distilforge.registry import nearest
@@ -53,8 +53,8 @@ def check_names(feeds: Mapping[str, object], manifest: Manifest) -> None:
             raise InputError(f"the input {name!r} is missing", hint=f"feed all of {', '.join(names)}")
 
 
-def check_shapes(shapes: Mapping[str, tuple[int, ...]], manifest: Manifest) -> None:
-    """Raise InputError unless the manifest allows inputs of the `shapes`, by name."""
+def check_shapes(shapes: Shapes, manifest: Manifest) -> None:
+    """Raise InputError unless the manifest allows inputs of the `shapes`."""
     sizes: dict[str, tuple[int, str]] = {}
     for tensor in manifest.inputs:
         _check_shape(shapes[tensor.name], tensor, manifest.spans, sizes)

@@ -10,7 +10,7 @@ from distilforge.checks.outputs import check_finite
 from distilforge.cuda.arrays import DeviceArray, taken
 from distilforge.cuda.driver import Device
 from distilforge.cuda.runtime import Cuda
-from distilforge.engine import Array
+from distilforge.engine import Array, Shapes
 from distilforge.errors import EngineError, InputError
 from distilforge.manifest import Tensor
 from distilforge.tensorrt.kernels import KernelCache
@@ -72,24 +72,23 @@ class TensorRTEngine:
         check_finite(outputs, self._loaded.name)
         return outputs
 
-    def take(self, feeds: Mapping[str, object]) -> dict[str, DeviceArray]:
-        """The inputs by name, when the work that computes them has ended.
-
-        Raises InputError for an input that is missing, is not a contiguous array on the engine's device, or has another
-        type than the engine's.
-        """
-        self._cuda.use(self._device.index)
-        return {name: self._taken(name, feeds) for name in self._loaded.inputs}
-
-    def run_on_device(self, feeds: Mapping[str, object]) -> dict[str, DeviceArray]:
+    def run_on_device(
+        self, feeds: Mapping[str, object], check: Callable[[Shapes], None] | None = None
+    ) -> dict[str, DeviceArray]:
         """Every output by name, on the device, in the engine's own types; `feeds` are arrays on the device.
 
         They are arrays of any library that speaks DLPack or has `__cuda_array_interface__`, of the types and shapes
         of the inputs. Values are not checked: an id outside the vocabulary gives a meaningless answer, and NaN is
-        passed on. Raises InputError as `take` does, and EngineError where the engine fails or has no such shapes.
+        passed on. `check` looks at the shapes before the inputs are used. Raises InputError for an input that is
+        missing, is not a contiguous array on the engine's device, or has another type than the engine's; what `check`
+        raises; and EngineError where the engine fails or has no such shapes.
         """
-        arrays = self.take(feeds)
-        profile = smallest(self._loaded.profiles, {name: array.shape for name, array in arrays.items()})
+        self._cuda.use(self._device.index)
+        arrays = {name: self._taken(name, feeds) for name in self._loaded.inputs}
+        shapes = {name: array.shape for name, array in arrays.items()}
+        if check is not None:
+            check(shapes)
+        profile = smallest(self._loaded.profiles, shapes)
         with self._lanes.borrow() as lane:
             outputs = lane.run_on_device(arrays, profile, self._memory.array)
         self._keep_kernels()
