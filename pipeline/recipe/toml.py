@@ -53,7 +53,9 @@ def read(path: Path) -> Recipe:
         completed["checkpoint"] = _checkpoint(values["checkpoint"], path.parent)
     if "gates" in values:
         completed["gates"] = _with_usual_limits(values["gates"], path)
-    recipe = _reader(path.parent, hint="recipes/*.toml are examples").read(Recipe, completed, str(path))
+    recipe = _reader(
+        path.parent, hint="recipes/README.md has every name, and recipes/*.toml are examples"
+    ).read(Recipe, completed, str(path))
     for variant in recipe.optional:
         if variant not in recipe.variants:
             raise UsageError(

@@ -117,7 +117,7 @@ def test_a_folder_beside_the_recipe_is_not_a_hub_id(folder: Path) -> None:
     ("text", "message"),
     [
         ('chekpoint = "x"', r"given.toml has the unknown field 'chekpoint'.*did you mean 'checkpoint'"),
-        ("", r"given.toml lacks the field 'checkpoint'\n  hint: recipes/\*.toml are examples"),
+        ("", r"given.toml lacks the field 'checkpoint'\n  hint: recipes/README.md has every name"),
         ("checkpoint = 3", r"given.toml: checkpoint must be text, found 3"),
         ('checkpoint = ""', r"given.toml: a recipe needs a checkpoint, found ''\n  hint: "),
         ('checkpoint = "x"\nname = ""', r"a release cannot be called ''"),
