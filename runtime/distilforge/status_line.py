@@ -1,28 +1,35 @@
-"""One line on a terminal that says how far something is."""
+"""How far something is, on the standard error."""
 
 import sys
 import time
 
 _PAUSE_SECONDS = 0.2
+_LOG_PAUSE_SECONDS = 30.0
 _ERASE = "\r\x1b[K"
 
 
 class StatusLine:
-    """The last line of the standard error, written over and over; nothing is written unless that is a terminal."""
+    """The last line of a terminal, written over and over; in a log, a new line every 30 seconds."""
 
     def __init__(self) -> None:
-        self._shows = sys.stderr is not None and sys.stderr.isatty()
-        self._next = 0.0
+        self._on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        # What ends sooner needs no line in a log
+        self._next = 0.0 if self._on_terminal else time.monotonic() + _LOG_PAUSE_SECONDS
 
     def show(self, text: object) -> None:
-        """Show `text` in place of what was shown before; a few times a second is enough."""
-        if self._shows and time.monotonic() >= self._next:
+        """Show `text` in place of what was shown before, unless that was a moment ago."""
+        if sys.stderr is None or time.monotonic() < self._next:
+            return
+        if self._on_terminal:
             self._next = time.monotonic() + _PAUSE_SECONDS
             sys.stderr.write(f"{_ERASE}{text}")
-            sys.stderr.flush()
+        else:
+            self._next = time.monotonic() + _LOG_PAUSE_SECONDS
+            sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
     def clear(self) -> None:
-        """Remove the line."""
-        if self._shows:
+        """Remove the line from a terminal."""
+        if self._on_terminal:
             sys.stderr.write(_ERASE)
             sys.stderr.flush()

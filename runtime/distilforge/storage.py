@@ -57,6 +57,16 @@ class Place:
         self.name = _QUERY.sub(r"\1", self._path).rstrip("?").rsplit("/", 1)[-1]
         """The file's name, whose suffix says its format."""
 
+    def resolved(self) -> str:
+        """The URL without credentials, and on this machine without links and dots in the path of its folder.
+
+        Two spellings of the path of one file have the same one. A file that is a link is another file than its target.
+        """
+        if not self.is_local:
+            return self.url
+        path = Path(self._path)
+        return str(self._files.unstrip_protocol(str(Path(os.path.realpath(path.parent)) / path.name)))
+
     def inside(self, name: str) -> "Place":
         """The file `name` in this folder."""
         return self._neighbour(f"/{name}")

@@ -56,13 +56,13 @@ class Answerer:
             try:
                 inputs[index] = self._input(row)
             except InputError as error:
-                records[index] = _error(index, error.message)
+                records[index] = _error(index, _reason(error))
         positions = list(inputs)
         for index, outcome in zip(
             positions, outcomes(list(inputs.values()), self._answer, positions), strict=True
         ):
             records[index] = (
-                _error(index, outcome.message)
+                _error(index, _reason(outcome))
                 if isinstance(outcome, DistilforgeError)
                 else {ROW: index, **self._columns.record(outcome, self._settings.options)}
             )
@@ -92,6 +92,11 @@ def _columns(head: str) -> HeadColumns:
     columns = heads.columns.get(head)
     assert columns is not None
     return columns()
+
+
+def _reason(error: DistilforgeError) -> str:
+    """What is wrong, and what to do."""
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 def _error(row: int, message: str) -> dict[str, object]:

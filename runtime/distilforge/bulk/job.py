@@ -1,7 +1,7 @@
 """What decides the answers of a run: only a run of the same job continues what another one left."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 SCHEMA = 2
 """Version of the folder's files and of the output's columns."""
@@ -32,11 +32,31 @@ class Job:
     schema: int = SCHEMA
     """Version of the folder's files."""
 
-    def __str__(self) -> str:
-        columns = ", ".join(f"{name}={column}" for name, column in self.columns.items())
-        changed = f", changed {self.input_modified}" if self.input_modified else ""
-        return (
-            f"{self.input} ({self.input_bytes:,} bytes{changed}; {columns}), answered by "
-            f"{self.release} {self.version}, {self.variant}, {self.threads} threads a worker, options {self.options}, "
-            f"files of version {self.schema}"
+    def differences(self, before: "Job") -> str:
+        """What is another one than in the job `before`, with both values."""
+        phrases = (
+            f"{_PHRASES[entry.name]} {_text(getattr(before, entry.name))}, and now {_text(getattr(self, entry.name))}"
+            for entry in fields(self)
+            if getattr(before, entry.name) != getattr(self, entry.name)
         )
+        return "; ".join(phrases)
+
+
+_PHRASES = {
+    "input": "its input was",
+    "input_bytes": "its input had this many bytes:",
+    "input_modified": "its input was last changed at",
+    "columns": "it read the columns",
+    "release": "its release was",
+    "version": "its release had the version",
+    "variant": "its variant was",
+    "threads": "its workers had this many threads:",
+    "options": "its options were",
+    "schema": "its files had the version",
+}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={column}" for name, column in value.items())
+    return f"{value:,}" if isinstance(value, int) else str(value) or "an unknown time"

@@ -58,7 +58,7 @@ def _alone(output: Place) -> Iterator[None]:
     """Raise InputError if another process of this user writes `output`: each would remove what the other finished."""
     with ExitStack() as stack:
         try:
-            name = hashlib.sha256(output.address.encode(errors="surrogatepass")).hexdigest()
+            name = hashlib.sha256(output.resolved().encode(errors="surrogatepass")).hexdigest()
             is_alone = stack.enter_context(at_once(user_cache.folder(_CACHE) / f"{name}.lock"))
         # Without a cache, the count at the end has to do
         except (OSError, UnavailableError):
@@ -80,9 +80,7 @@ def _run(release: str, options: RunOptions, report: Report, source: Place, outpu
     names = _names(columns, options.columns)
     job = _job(session, options, source, names)
     if before is not None and before != job:
-        raise InputError(
-            f"{journal.url!r} belongs to another job.\n  It has: {before}.\n  This is: {job}.", hint=_FORCE
-        )
+        raise InputError(f"{journal.url!r} belongs to another job: {job.differences(before)}", hint=_FORCE)
     finish = journal.finish() if before is not None else None
     if finish is not None and output.size_bytes() is not None:
         _check_finished(output, finish)
@@ -198,7 +196,7 @@ def _job(session: Session, options: RunOptions, source: Place, names: Mapping[st
     if size_bytes is None:
         raise _no_input(source)
     return Job(
-        input=source.url,
+        input=source.resolved(),
         input_bytes=size_bytes,
         input_modified=source.modified(),
         columns=names,

@@ -69,6 +69,13 @@ def test_every_head_has_columns() -> None:
     assert set(heads.columns.names()) <= set(session_heads.names())
 
 
+def test_an_error_row_says_what_to_do() -> None:
+    row, _ = BAD["sequence_classification"]
+    answers = answerer(opened("sequence_classification"))(Batch(first=0, rows=(row,), fraction=1.0))
+    (record,) = table_of(answers.table).to_pylist()
+    assert record["error"].endswith("; shorten it, or pass truncation='truncate'")
+
+
 @pytest.mark.parametrize("head", ROWS)
 def test_good_rows_are_answered_beside_bad_ones(head: str) -> None:
     bad, problem = BAD[head]
