@@ -10,11 +10,12 @@ from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, dtype_of, node_of, shape_of
 from pipeline.passes import graph_pass
 from pipeline.passes.base import PassResult
+from pipeline.passes.matching.elementwise import BROADCASTING, UNARY
 from pipeline.passes.matching.rewriting import tidy
 from pipeline.passes.refusal import RefusalError, rewrite_each
 
-# Operators that compute each position of any axis from that position alone, and that broadcast
-_BY_ELEMENT = frozenset(("Add", "Sub", "Mul", "Div", "Gelu", "Relu", "Tanh", "Erf", "Sigmoid"))
+# Operators that compute each position of any axis from that position alone
+_BY_ELEMENT = UNARY | BROADCASTING
 _ALONG_LAST = frozenset(("LayerNormalization", "Softmax"))
 
 TokenAxes = Mapping[onnx_ir.Value, int]
@@ -133,7 +134,9 @@ def _broadcast_axes(node: onnx_ir.Node, axis: int, rank: int) -> dict[int, int]:
     """For each input that has more than one position along the output's `axis`, its own axis."""
     axes = {}
     for index, value in enumerate(node.inputs):
-        assert value is not None
+        # Clip may have one limit only
+        if value is None:
+            continue
         # Broadcasting aligns axes at the end
         own = axis - (rank - _rank(value))
         if own >= 0 and shape_of(value)[own] != 1:

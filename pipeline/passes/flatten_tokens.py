@@ -7,13 +7,13 @@ from pipeline.graph.file import Graph
 from pipeline.graph.values import dtype_of, node_of, shape_of
 from pipeline.passes import graph_pass
 from pipeline.passes.base import PassResult
+from pipeline.passes.matching.elementwise import BROADCASTING, UNARY
 from pipeline.passes.matching.rewriting import MICROSOFT, tidy
 from pipeline.passes.refusal import RefusalError
 
 _NORMS = {"LayerNormalization", "SkipLayerNormalization"}
 # Operators that compute each element, or each row of the last axis, from that element or row alone
-_BY_ELEMENT = {"Gelu", "Relu", "Tanh", "Erf", "Sigmoid", "BiasGelu", "FastGelu", "SkipLayerNormalization"}
-_BROADCASTING = {"Add", "Sub", "Mul", "Div"}
+_BY_ELEMENT = UNARY | {"BiasGelu", "FastGelu", "SkipLayerNormalization"}
 _PRODUCTS = {"MatMul", "FusedMatMul"}
 _LAST = -1
 
@@ -176,7 +176,7 @@ def _keeps_tokens_apart(
         return node.attributes.get_int("axis", _LAST) == _LAST and activations == [node.inputs[0]]
     if node.op_type == "Split":
         return node.attributes.get_int("axis", 0) == _LAST
-    if node.op_type in _BROADCASTING:
+    if node.op_type in BROADCASTING:
         return all((_rank(value) or 0) <= 1 for value in others)
     return node.op_type in _BY_ELEMENT and node.domain in ("", MICROSOFT)
 
