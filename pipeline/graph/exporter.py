@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import onnx_ir
 import onnxscript.optimizer
@@ -139,7 +140,9 @@ def _simplify(graph: Graph, parameters: frozenset[str]) -> None:
     common.InlinePass()(graph)
     _store_transposed(graph, parameters)
     for _ in range(ROUNDS):
-        onnxscript.optimizer.fold_constants(graph, onnx_shape_inference=True, should_fold=_may_fold)
+        onnxscript.optimizer.fold_constants(
+            graph, onnx_shape_inference=True, should_fold=partial(_may_fold, parameters)
+        )
         onnxscript.rewriter.rewrite(graph, pattern_rewrite_rules=_RULES)
         common.RemoveUnusedNodesPass()(graph)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(graph)
@@ -164,9 +167,13 @@ def _store_transposed(graph: Graph, parameters: frozenset[str]) -> None:
         graph.graph.remove(node, safe=True)
 
 
-def _may_fold(node: onnx_ir.Node) -> bool | None:
-    """False for a Transpose, since those left read a tied weight, which would be stored twice; None for the others."""
-    return False if node.op_type == "Transpose" else None
+def _may_fold(parameters: frozenset[str], node: onnx_ir.Node) -> bool | None:
+    """False for what would store a weight twice, or take its name away; None for the others.
+
+    A Transpose that is left reads a tied weight. Where all texts have one length, their positions could be looked up.
+    """
+    is_lookup = node.op_type == "Gather" and node.inputs[0] is not None and node.inputs[0].name in parameters
+    return False if is_lookup or node.op_type == "Transpose" else None
 
 
 def _share_constants(graph: Graph, parameters: frozenset[str]) -> None:

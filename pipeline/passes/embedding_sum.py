@@ -6,7 +6,7 @@ import onnx_ir
 
 from pipeline.graph.builder import Builder
 from pipeline.graph.file import Graph
-from pipeline.graph.values import shape_of
+from pipeline.graph.values import array_of, is_operator, shape_of
 from pipeline.passes import graph_pass
 from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import MICROSOFT, Operators, epsilon_of, rewrite
@@ -53,6 +53,10 @@ def _pattern(
 
 def _check(match: _EmbeddingSum) -> None:
     words, places, output = match.words, match.places, match.output
+    lookup = words.producer()
+    # With a batch of one text, residual sums have the same shapes
+    if lookup is None or not is_operator(lookup, "Gather") or array_of(lookup.inputs[0]) is None:
+        raise RefusalError(f"{words.name} is not looked up in a table", output)
     if words.shape is None or len(words.shape) != _BATCH_TOKENS_CHANNELS:
         raise RefusalError(f"words have shape {words.shape}, must be (batch, tokens, channels)", output)
     if places.shape != onnx_ir.Shape([1, *words.shape[1:]]):

@@ -4,15 +4,18 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnx_ir
 import pytest
+from distilforge.manifest import Span
 
 from model_src import heads
 from pipeline import targets
 from pipeline.graph.file import Graph, check, domains
 from pipeline.recipe.plan import preset
 from pipeline.stages.transform import transform
-from tests.graphs import LAYERS, answer, calibration, exported, feeds, relative_error
+from tests import exports
+from tests.graphs import LAYERS, answer, axes, calibration, exported, feeds, make_model, relative_error
 
 CUDA, RTX, TRT = "onnxruntime-cuda", "tensorrt-rtx", "tensorrt"
 PROVIDERS = ("onnxruntime-rtx", "onnxruntime-tensorrt")
@@ -43,6 +46,26 @@ def test_a_plan_applies_to_every_head_and_its_graph_answers_on_the_cpu(
     for given, wanted in zip(answer(graph, inputs), expected, strict=True):
         assert given.dtype == np.float32
         assert relative_error(given, wanted) < NEAR[precision]
+
+
+@pytest.mark.parametrize("given", [("batch",), ("sequence",), ("batch", "sequence")], ids="-".join)
+@pytest.mark.parametrize(
+    ("target", "precision"), [("onnxruntime-cpu", "int8"), ("openvino", "int8"), (CUDA, "fp16")]
+)
+def test_a_plan_applies_where_an_axis_has_one_size(
+    target: str, precision: str, given: tuple[str, ...]
+) -> None:
+    head, sizes = "sequence_classification", {"batch": 1, "sequence": 9}
+    fixed = {axis: Span(low=sizes[axis], usual=sizes[axis], high=sizes[axis]) for axis in given}
+    model = make_model(head)
+    graph = onnx_ir.from_proto(onnx.load_from_string(exports.exported(model, axes(head, **fixed))))
+    batches = [feeds(head, 1, 9, seed=seed) for seed in range(20)]
+    (expected,) = answer(graph, batches[0])
+    transform(graph, preset(target, precision, head), lambda: batches)
+    check(graph)
+    (given_answer,) = answer(graph, batches[0])
+    assert relative_error(given_answer, expected) < NEAR[precision]
+    assert operators(graph)["SkipLayerNormalization"] == (1 + 2 * LAYERS if target == CUDA else 0)
 
 
 @pytest.mark.parametrize("head", heads.names())
