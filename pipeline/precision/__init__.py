@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from distilforge.manifest import PassRecord, Verdict
 
-from pipeline.errors import OptionError
+from pipeline.errors import OptionError, UsageError
 from pipeline.registry import Registry
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ class Scheme:
     """Whether the graph stays in fp32, and the engine rounds while it runs because the plan's settings ask for it."""
     refuses: tuple[str, ...] = ()
     """The options of a plan that it does not take."""
+    opset: int = 1
+    """The first opset of ONNX that has all the operators that it writes."""
 
 
 schemes: Registry[Scheme] = Registry("scheme", __name__)
@@ -98,18 +100,24 @@ PRODUCT_OPTIONS = ("calibration", "smoothing")
 
 
 def scheme(
-    name: str, *, reads_evaluation: bool = False, by_engine: bool = False, refuses: Sequence[str] = ()
+    name: str,
+    *,
+    reads_evaluation: bool = False,
+    by_engine: bool = False,
+    refuses: Sequence[str] = (),
+    opset: int = 1,
 ) -> Callable[[SchemeFunction], SchemeFunction]:
     """Register the decorated function as the scheme `name`; the first line of its docstring is the summary.
 
-    A plan that sets an option in `refuses`, which are fields of Plan, ends in OptionError. `reads_evaluation`,
-    `by_engine` and `refuses` are fields of `Scheme`.
+    A plan that sets an option in `refuses`, which are fields of Plan, ends in OptionError, and a graph of an older
+    opset than `opset` in UsageError. The arguments are fields of `Scheme`.
     """
 
     def register(run: SchemeFunction) -> SchemeFunction:
         @wraps(run)
         def checked(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
             _check_options(name, plan, refuses)
+            _check_opset(name, graph, opset)
             return run(graph, plan, calibration)
 
         summary = (run.__doc__ or "").strip().partition("\n")[0]
@@ -121,6 +129,7 @@ def scheme(
                 reads_evaluation=reads_evaluation,
                 by_engine=by_engine,
                 refuses=tuple(refuses),
+                opset=opset,
             )
         )
         return run
@@ -135,6 +144,16 @@ def check_plan(plan: "Plan") -> None:
         # The scheme itself cannot refuse it, since what a recipe excludes is in the plan of every variant
         refused = (*entry.refuses, "exclude") if entry.by_engine else entry.refuses
         _check_options(entry.name, plan, refused)
+
+
+def _check_opset(name: str, graph: "Graph", opset: int) -> None:
+    """Raise UsageError where `graph` has an opset that does not have the operators of the scheme `name`."""
+    found = graph.opset_imports.get("", opset)
+    if found < opset:
+        raise UsageError(
+            f"the scheme {name} writes operators of ONNX's opset {opset}, and the graph has opset {found}",
+            hint=f"export the model again, with opset {opset} or a later one: `distilforge export` does",
+        )
 
 
 def _check_options(name: str, plan: "Plan", refuses: Sequence[str]) -> None:

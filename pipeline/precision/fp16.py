@@ -33,6 +33,7 @@ def fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformRes
     """
     from pipeline.precision.half_precision import conversion, magnitudes
 
+    conversion.prepare(graph)
     float32_nodes = conversion.float32_nodes(graph, plan.exclude, plan.session)
     activations = conversion.half_activations(graph, float32_nodes)
     evaluation = evaluation_of(calibration)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NAME = "fp8_static_fp16"
 
 
-@scheme(NAME, reads_evaluation=True, refuses=INTEGER_OPTIONS)
+@scheme(NAME, reads_evaluation=True, refuses=INTEGER_OPTIONS, opset=19)
 def fp8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """Linear layers in fp8 (e4m3), embeddings in 8-bit integers, the rest and what `exclude` names in fp16.
 

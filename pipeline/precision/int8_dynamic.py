@@ -18,7 +18,7 @@ NOTE = (
 )
 
 
-@scheme(NAME, refuses=("calibration", "quantize_attention", "signed_activations"))
+@scheme(NAME, refuses=("calibration", "quantize_attention", "signed_activations"), opset=13)
 def int8_dynamic(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """Linear layers and embeddings in 8 bits, activations on scales of each batch; the rest stays in fp32."""
     from pipeline.precision.layers import choose, dynamic, smoothing

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NAME = "int8_static"
 
 
-@scheme(NAME)
+@scheme(NAME, opset=13)
 def int8_static(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """Linear layers and embeddings in 8 bits, activations on scales fixed by calibration; the rest stays in fp32.
 

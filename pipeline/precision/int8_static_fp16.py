@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 NAME = "int8_static_fp16"
 
 
-@scheme(NAME, reads_evaluation=True)
+@scheme(NAME, reads_evaluation=True, opset=19)
 def int8_static_fp16(graph: "Graph", plan: "Plan", calibration: Calibration) -> TransformResult:
     """As int8_static, with the rest in fp16 as in the scheme fp16; modules that `exclude` names are in fp16.
 

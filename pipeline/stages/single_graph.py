@@ -205,7 +205,19 @@ def _load(path: Path, output: Path) -> "Graph":
         raise UsageError(
             f"{path} does not hold a graph with an output", hint="copy it again, or export it again"
         )
+    _keep_weights_constant(loaded)
     return loaded
+
+
+def _keep_weights_constant(graph: "Graph") -> None:
+    """Take weights out of the inputs of `graph`, where some exporters list them too: what is written depends on them.
+
+    Before version 4 of ONNX's IR, a weight had to be an input.
+    """
+    from onnx_ir.passes import common
+
+    common.RemoveInitializersFromInputsPass()(graph)
+    graph.ir_version = max(graph.ir_version, 4)
 
 
 def _check_writable(output: Path) -> None:

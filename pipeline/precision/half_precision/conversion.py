@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 import onnx_ir
+from onnx_ir.passes import common
 
 from pipeline.errors import StageError
 from pipeline.graph.builder import constant, drop_if_unused
@@ -45,6 +46,21 @@ class Counts:
     def note(self) -> str:
         """The note about weights that became zero."""
         return f"{self.underflowed} of {self.weights} weights are smaller than fp16 can hold (3e-8) and count as 0."
+
+
+def prepare(graph: Graph) -> None:
+    """Make initializers of constants that are nodes, as other exporters write them, so that they are converted.
+
+    Raises StageError for a node with branches, which read values that are not among its inputs.
+    """
+    for node in graph.graph:
+        if any(attribute.type == onnx_ir.AttributeType.GRAPH for attribute in node.attributes.values()):
+            raise StageError(
+                "quantize",
+                f"{node.name} has branches ({node.op_type}), which are not converted to fp16",
+                hint="leave out the pass that writes it, as mask_where_needed does, or give a graph without branches",
+            )
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(graph)
 
 
 def float32_nodes(
@@ -145,7 +161,7 @@ class _Conversion:
             raise StageError(
                 "quantize",
                 f"{value.name} holds {largest}, and the largest fp16 number is {LARGEST:.0f}",
-                hint=f"keep its module in float32: exclude {str(value.name).rpartition('.')[0]!r}",
+                hint=_way_out(str(value.name)),
             )
         halves = array.astype(np.float16)
         self.weights += array.size
@@ -158,11 +174,22 @@ class _Conversion:
         return _cast(self._graph, value, dtype, name=name.replace("_output_0", "/Cast"), output=name)
 
 
+def _way_out(name: str) -> str:
+    """What to do about the weight or constant `name`, which is too large for fp16."""
+    module, _, parameter = name.rpartition(".")
+    if parameter in ("weight", "bias"):
+        return f"keep its module in float32: exclude {module!r}"
+    return "give the graph that `distilforge export` writes: its constants, such as the score of a masked token, fit"
+
+
 def _convert_outputs(node: onnx_ir.Node) -> bool:
     """Mark the float outputs of `node` as fp16, and return whether there are any."""
     if is_operator(node, "Cast") and node.attributes.get_int("to", 0) == _FLOAT:
         node.attributes["to"] = onnx_ir.AttrInt64("to", int(_HALF))
     floats = [value for value in node.outputs if value.dtype == _FLOAT]
+    if floats and is_operator(node, "ConstantOfShape"):
+        content = node.attributes["value"].as_tensor().numpy() if "value" in node.attributes else np.zeros(1)
+        node.attributes["value"] = onnx_ir.AttrTensor("value", onnx_ir.tensor(content.astype(np.float16)))
     for value in floats:
         value.dtype = _HALF
     return bool(floats)

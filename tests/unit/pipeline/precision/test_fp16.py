@@ -11,7 +11,8 @@ from pipeline.errors import StageError, UsageError
 from pipeline.graph.file import Graph, check
 from pipeline.precision import Calibration, CalibrationAndEvaluation, schemes
 from pipeline.recipe.plan import Plan
-from tests.graphs import LAYERS, answer, exported, feeds
+from pipeline.stages.transform import transform
+from tests.graphs import LAYERS, answer, calibration, exported, feeds, operators, relative_error, torchscript
 from tests.unit.pipeline.precision.quantized import (
     TIED,
     change_weight,
@@ -176,3 +177,44 @@ def test_the_check_leaves_nothing_in_the_graph() -> None:
     graph = quantized(FP16).graph
     assert not {"Abs", "ReduceMax"} & {node.op_type for node in graph.graph}
     assert [value.name for value in graph.graph.outputs] == ["logits"]
+
+
+def test_a_graph_of_torchscript_stays_valid() -> None:
+    """Its constants are nodes."""
+    before, after = torchscript(), torchscript()
+    assert operators(after)["Constant"]
+    quantize(after, FP16)
+    inputs = feeds("sequence_classification", 3, 9, seed=4)
+    for actual, expected in zip(answer(after, inputs), answer(before, inputs), strict=True):
+        assert relative_error(actual, expected) < 0.01
+
+
+def test_a_constant_beyond_the_range_has_another_way_out() -> None:
+    graph = torchscript()
+    constant = next(node for node in graph.graph if node.op_type == "Constant" and is_masked_score(node))
+    lowest = onnx_ir.tensor(np.array(np.finfo(np.float32).min))
+    constant.attributes["value"] = onnx_ir.AttrTensor("value", lowest)
+    with pytest.raises(StageError, match=r"holds 3\.4.*the largest fp16 number is 65504") as caught:
+        quantize(graph, FP16)
+    assert "the score of a masked token" in caught.value.hint
+
+
+def is_masked_score(constant: onnx_ir.Node) -> bool:
+    value = constant.attributes["value"].as_tensor().numpy()
+    return bool(value.ndim == 0 and value == -10000)
+
+
+def test_the_column_of_ones_of_flash_attention_is_converted() -> None:
+    before, after = exported(n_heads=16), exported(n_heads=16)
+    transform(after, Plan(passes=("attention_mha_flash",), scheme=FP16), calibration())
+    check(after)
+    assert operators(after)["ConstantOfShape"] == 1
+    inputs = feeds("sequence_classification", 3, 9, seed=4)
+    assert relative_error(answer(after, inputs)[0], answer(before, inputs)[0]) < 0.01
+
+
+def test_branches_are_refused() -> None:
+    plan = Plan(passes=("mask_where_needed",), scheme=FP16)
+    with pytest.raises(StageError, match=r"has branches \(If\), which are not converted") as caught:
+        transform(exported(), plan, calibration())
+    assert "leave out the pass that writes it, as mask_where_needed does" in caught.value.hint

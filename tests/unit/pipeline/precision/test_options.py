@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.errors import OptionError
+from pipeline.errors import OptionError, UsageError
 from pipeline.precision import check_plan, schemes
 from pipeline.recipe.plan import Plan
 from tests.graphs import calibration, exported
@@ -48,3 +48,16 @@ def test_a_plan_excludes_nothing_where_the_engine_rounds() -> None:
         else:
             check_plan(plan)
     check_plan(Plan(exclude=("classifier",)))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "opset"),
+    [("int8_static", 13), ("int8_dynamic", 13), ("int8_static_fp16", 19), ("fp8_static_fp16", 19)],
+)
+def test_a_graph_of_an_older_opset_than_the_scheme_writes_is_refused(scheme: str, opset: int) -> None:
+    graph = exported()
+    graph.opset_imports[""] = opset - 1
+    with pytest.raises(
+        UsageError, match=f"operators of ONNX's opset {opset}, and the graph has opset {opset - 1}"
+    ):
+        schemes.find(scheme).run(graph, Plan(scheme=scheme), calibration())

@@ -97,3 +97,14 @@ def test_a_pass_that_another_one_needs_is_the_hint(tmp_path: Path) -> None:
 def test_a_graph_of_another_tool_is_the_hint(tmp_path: Path) -> None:
     graph_file.save(torchscript(), tmp_path / "model.onnx")
     assert "another tool wrote the graph" in contract(tmp_path / "model.onnx", "attention_mha")
+
+
+def test_weights_that_are_inputs_too_become_constants(tmp_path: Path) -> None:
+    graph = exported()
+    graph.graph.inputs.extend(graph.graph.initializers.values())
+    graph.ir_version = 3
+    graph_file.save(graph, tmp_path / "model.onnx")
+    single_graph.fuse(tmp_path / "model.onnx", ("attention_mha",), tmp_path / "output.onnx")
+    written = graph_file.load(tmp_path / "output.onnx")
+    assert [value.name for value in written.graph.inputs] == ["input_ids", "attention_mask"]
+    assert written.ir_version == 4
