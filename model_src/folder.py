@@ -168,10 +168,12 @@ def find(
         raise CheckpointError(f"{path} is not a folder", hint="give the folder that holds config.json")
     root = path
     has_modules = is_file(root, MODULES)
-    if has_modules and not is_file(root, CONFIG):
+    # Versions 0.2 to 0.4 of sentence-transformers wrote a config.json of their own beside modules.json
+    if has_modules and (head in (None, SENTENCE_HEAD) or not _has_model(root)):
         path = listing.encoder_folder(root)
-        # A folder that is a link could lead out of the checkpoint
-        is_file(root, f"{path.name}/{CONFIG}")
+        if path != root:
+            # A folder that is a link could lead out of the checkpoint
+            is_file(root, f"{path.name}/{CONFIG}")
     present = [
         name for name in (CONFIG, *TOKENIZER_FILES, *SINGLE_FILES, *INDEX_FILES) if is_file(path, name)
     ]
@@ -207,6 +209,11 @@ def find(
     return CheckpointFolder(
         path=path, weights=weights, parent=parent, sentence=sentence, settings=sentence.files
     )
+
+
+def _has_model(path: Path) -> bool:
+    """Whether the folder `path` has config.json and weights."""
+    return is_file(path, CONFIG) and any(is_file(path, name) for name in SINGLE_FILES + INDEX_FILES)
 
 
 def _no_config(path: Path) -> CheckpointError:

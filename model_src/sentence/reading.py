@@ -59,7 +59,7 @@ def read(root: Path) -> SentenceModules:
     a link that leads out of the folder.
     """
     settings = listing.settings(root)
-    model_type = settings.get("model_type", "SentenceTransformer")
+    model_type = settings.get("model_type") or "SentenceTransformer"
     entries = listing.entries(root)
     if model_type != "SentenceTransformer":
         raise CheckpointError(

@@ -5,6 +5,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from distilforge.text.prompts import Prompts
+
+from model_src.errors import CheckpointError
 from model_src.json_file import read_json
 from model_src.sentence.listing import SETTINGS
 from model_src.sentence.modules import SentenceModules
@@ -17,7 +20,8 @@ def follow(sentence: SentenceModules, folder: Path) -> None:
     """Write the settings of `sentence` into the tokenizer's files in `folder`, as sentence-transformers applies them.
 
     max_seq_length becomes the tokenizer's model_max_length, do_lower_case a normalizer ahead of the others, and the
-    prompts are copied. Source: sentence-transformers 5.7, Transformer.__init__.
+    prompts are copied. Raises CheckpointError for prompts that are not texts, or a default that is not one of them.
+    Source: sentence-transformers 5.7, Transformer.__init__.
     """
     if sentence.max_seq_length is not None:
         values = {**read_json(folder / _CONFIG), "model_max_length": sentence.max_seq_length}
@@ -30,7 +34,17 @@ def follow(sentence: SentenceModules, folder: Path) -> None:
             values["normalizer"] = {"type": "Sequence", "normalizers": normalizers}
             _write_json(folder / _TOKENIZER, values)
     if SETTINGS in sentence.copies:
+        _check_prompts(sentence.copies[SETTINGS])
         shutil.copyfile(sentence.copies[SETTINGS], folder / SETTINGS)
+
+
+def _check_prompts(path: Path) -> None:
+    try:
+        Prompts.from_settings(read_json(path))
+    except ValueError as cause:
+        raise CheckpointError(
+            f"{path} cannot be used: {cause}", hint="correct the prompts in this file, or remove them"
+        ) from cause
 
 
 def _normalizers(normalizer: object) -> list[object]:

@@ -96,12 +96,42 @@ def test_a_limit_beyond_the_positions_does_not_count(folder: Path) -> None:
     assert find(folder).longest() == 64
 
 
-def test_the_encoder_may_have_a_folder_of_its_own(folder: Path) -> None:
+def test_a_model_type_of_null_is_the_usual_one(folder: Path) -> None:
+    add_modules(folder, settings={"model_type": None})
+    assert [str(module) for module in modules(folder).modules] == ["Pooling (mean)"]
+
+
+def move_encoder(folder: Path) -> Path:
+    """Move the encoder in `folder` into 0_DistilBERT of a folder with modules.json, and return that."""
     root = add_modules(folder.parent / "root", "Dense")
     entries = json.loads((root / "modules.json").read_text())
     entries[0] = {"idx": 0, "name": "0", "path": "0_DistilBERT", "type": MODELS + "DistilBERT"}
     write(root / "modules.json", entries)
     folder.rename(root / "0_DistilBERT")
+    return root
+
+
+@pytest.mark.parametrize("head", [None, "features", "sequence_classification"])
+def test_a_config_of_the_librarys_own_beside_modules_json_is_not_the_encoders(
+    folder: Path, head: str | None
+) -> None:
+    root = move_encoder(folder)
+    # As versions 0.2 to 0.4 of the library wrote it
+    write(root / "config.json", {"__version__": "0.4.1"})
+    assert find(root, head=head).path == root / "0_DistilBERT"
+
+
+def test_another_model_beside_modules_json_is_not_the_encoder(folder: Path) -> None:
+    other = folder.parent / "other"
+    shutil.copytree(folder, other)
+    root = move_encoder(folder)
+    shutil.copytree(other, root, dirs_exist_ok=True)
+    assert find(root).path == root / "0_DistilBERT"
+    assert find(root, head="sequence_classification").path == root
+
+
+def test_the_encoder_may_have_a_folder_of_its_own(folder: Path) -> None:
+    root = move_encoder(folder)
     write(root / "0_DistilBERT" / "sentence_distilbert_config.json", {"max_seq_length": 20})
     files = find(root)
     assert (files.path, files.root, files.longest()) == (root / "0_DistilBERT", root, 20)

@@ -55,5 +55,7 @@ def test_without_settings_the_tokenizer_stays_as_it_is(folder: Path, tmp_path: P
 
 def test_damaged_prompts_are_refused(folder: Path, tmp_path: Path) -> None:
     add_modules(folder, settings={"prompts": {"query": "find: "}, "default_prompt_name": "qery"})
-    with pytest.raises(CheckpointError, match="default_prompt_name is 'qery'"):
+    with pytest.raises(CheckpointError, match="default_prompt_name is 'qery'") as refusal:
         published(folder, tmp_path / "release")
+    assert str(folder / "config_sentence_transformers.json") in refusal.value.message
+    assert "correct the prompts" in refusal.value.hint
