@@ -30,13 +30,9 @@ _CLEAN_UP = "clean_up_tokenization_spaces"
 # A word that is in no vocabulary, one that is too long for WordPiece, a pair and an empty text
 _TRIALS: tuple[Text, ...] = ("a word, \u2603 and \U000e0001", "a" * 60_000, ("one text", "another"), "")
 
-_SPECIAL_TOKENS = {
-    "unk_token": "[UNK]",
-    "sep_token": "[SEP]",
-    "pad_token": "[PAD]",
-    "cls_token": "[CLS]",
-    "mask_token": "[MASK]",
-}
+_ROLES = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+# A model that was trained without a mask has "mask_token": null
+_MAY_BE_ABSENT = "mask_token"
 
 _NORMALIZER: Mapping[str, tuple[str, bool | None]] = {
     "do_lower_case": ("lowercase", True),
@@ -75,7 +71,7 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
                 f"{checkpoint.path} has no {TOKENIZER}, and its class of tokenizers is not made from {VOCABULARY}",
                 hint="save the tokenizer again: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
             )
-        _from_vocabulary(destination, checkpoint.path, vocab_size)
+        _from_vocabulary(destination, checkpoint.path, vocab_size, tokenizer_class)
 
     def damaged(problem: str) -> CheckpointError:
         return CheckpointError(
@@ -85,11 +81,12 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
     tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
     if _align(destination, checkpoint.path, tokenizer_class):
         tokenizer = load_tokenizer(destination / TOKENIZER, damaged)
-    settings = added_tokens.read(destination, _SPECIAL_TOKENS if tokenizer_class.from_vocabulary else {})
+    defaults = {**_saved_padding(tokenizer), **tokenizer_class.special}
+    settings = added_tokens.read(destination, defaults)
     _add_tokens(destination / TOKENIZER, tokenizer, settings, damaged, is_made=is_made)
     entries = tokenizer.get_vocab(with_added_tokens=True).values()
     _check_size(1 + max(entries, default=-1), checkpoint.path, vocab_size)
-    _complete(destination, tokenizer, longest)
+    _complete(destination, tokenizer, longest, defaults)
     if is_made:
         _clean_up_by_default(destination)
     if checkpoint.sentence is not None:
@@ -117,15 +114,16 @@ class _Settings:
     add_prefix_space: object
     """Whether a tokenizer of bytes puts a space before a text; transformers disregards a value that is no boolean."""
     special: Mapping[str, str]
-    """The text of each special token, by transformers' name for it."""
+    """The text of each special token that there is, by transformers' name for it."""
 
     @classmethod
-    def read(cls, folder: Path) -> "_Settings":
-        values = added_tokens.read(folder, {}).values
+    def read(cls, folder: Path, defaults: Mapping[str, str]) -> "_Settings":
+        """The settings in `folder`; `defaults` are the special tokens that count if no file says otherwise."""
+        values = added_tokens.read(folder, defaults).values
         return cls(
             normalizer={name: values.get(name, default) for name, (_, default) in _NORMALIZER.items()},
             add_prefix_space=values.get("add_prefix_space", False),
-            special={name: _content(values.get(name), default) for name, default in _SPECIAL_TOKENS.items()},
+            special={name: text for name in _ROLES if (text := _content(values.get(name)))},
         )
 
     def flags(self, checkpoint: Path, own: Mapping[str, object]) -> dict[str, object]:
@@ -149,16 +147,26 @@ class _Settings:
         return flags
 
 
-def _content(value: object, default: str) -> str:
-    """The text of a special token, which is stored as a string or as an object."""
+def _content(value: object) -> str:
+    """The text of a special token, which is stored as a string or as an object; empty if there is none."""
     if isinstance(value, dict):
         value = value.get("content")
-    return value if isinstance(value, str) else default
+    return value if isinstance(value, str) else ""
 
 
-def _from_vocabulary(folder: Path, checkpoint: Path, vocab_size: int) -> None:
+def _saved_padding(tokenizer: tokenizers.Tokenizer) -> Mapping[str, str]:
+    """The pad token of the padding that is saved in tokenizer.json, which PreTrainedTokenizerFast takes by default."""
+    padding = tokenizer.padding
+    return {} if padding is None else {"pad_token": str(padding["pad_token"])}
+
+
+def _from_vocabulary(
+    folder: Path, checkpoint: Path, vocab_size: int, tokenizer_class: TokenizerClass
+) -> None:
     """Write tokenizer.json for vocab.txt in `folder`, a copy of that of `checkpoint`."""
-    settings = _Settings.read(folder)
+    settings = _Settings.read(folder, tokenizer_class.special)
+    needed = {name: text for name, text in tokenizer_class.special.items() if name != _MAY_BE_ABSENT}
+    special = {**needed, **settings.special}
     flags = settings.flags(checkpoint, {})
     vocabulary = checkpoint / VOCABULARY
     if (folder / VOCABULARY).stat().st_size > MOST_TOKENIZER_BYTES:
@@ -177,11 +185,15 @@ def _from_vocabulary(folder: Path, checkpoint: Path, vocab_size: int) -> None:
     }
     # A tokenizer of more entries than the model has would be refused after seconds of work
     _check_size(1 + max(pieces.values(), default=-1), checkpoint, vocab_size)
-    missing = [token for token in settings.special.values() if token not in pieces]
+    missing = {name: token for name, token in special.items() if token not in pieces}
     if missing:
+        hint = (
+            f"if the vocabulary is right, {CONFIG} must name its tokens: write {', '.join(missing)} into it"
+        )
+        if _MAY_BE_ABSENT in missing:
+            hint += f'; a model that was trained without a mask has "{_MAY_BE_ABSENT}": null'
         raise CheckpointError(
-            f"{vocabulary} lacks the special tokens {', '.join(missing)}",
-            hint="copy tokenizer.json into the checkpoint: save the tokenizer with save_pretrained",
+            f"{vocabulary} lacks the special tokens {', '.join(missing.values())}", hint=hint
         )
 
     def unusable(problem: str) -> CheckpointError:
@@ -193,11 +205,12 @@ def _from_vocabulary(folder: Path, checkpoint: Path, vocab_size: int) -> None:
     with library_errors(unusable):
         tokenizer = BertWordPieceTokenizer(
             vocab=pieces,
-            unk_token=settings.special["unk_token"],
-            sep_token=settings.special["sep_token"],
-            cls_token=settings.special["cls_token"],
-            pad_token=settings.special["pad_token"],
-            mask_token=settings.special["mask_token"],
+            unk_token=special["unk_token"],
+            sep_token=special["sep_token"],
+            cls_token=special["cls_token"],
+            pad_token=special["pad_token"],
+            # The library makes a special token of this one, if the vocabulary has it
+            mask_token=special.get("mask_token", special["unk_token"]),
             clean_text=True,
             **flags,
         )
@@ -210,7 +223,7 @@ def _align(folder: Path, checkpoint: Path, tokenizer_class: TokenizerClass) -> b
     `folder` has a copy of the files of `checkpoint`. Returns whether it differed. Source: DistilBertTokenizerFast and
     PreTrainedTokenizerFast of transformers 4.57.
     """
-    settings = _Settings.read(folder)
+    settings = _Settings.read(folder, tokenizer_class.special)
     values = read_json(folder / TOKENIZER, most_bytes=MOST_TOKENIZER_BYTES)
     adjusted = dict(values)
     normalizer, pre_tokenizer = values.get("normalizer"), values.get("pre_tokenizer")
@@ -253,9 +266,19 @@ def _add_tokens(
 
 
 def _try(folder: Path, checkpoint: Path) -> None:
-    """Encode a few texts; CheckpointError if the tokenizer in `folder` fails on one of them."""
+    """Encode a few texts; CheckpointError if the tokenizer in `folder` fails on one of them, or cannot pad them."""
     try:
         tokenizer = Tokenizer(folder)
+        tokenizer.special_id("pad")
+    except DistilforgeError as cause:
+        # The files in `folder` are copies
+        problem = cause.message.replace(str(folder), str(checkpoint))
+        raise CheckpointError(
+            f"the tokenizer of {checkpoint} cannot be published: {problem}",
+            hint=f"correct {CONFIG} in the checkpoint; a tokenizer without a pad token needs it there, as "
+            '"pad_token": "[PAD]"',
+        ) from cause
+    try:
         for text in _TRIALS:
             encoding = tokenizer.encode([text])[0]
             tokenizer.decode(encoding.ids[:64], skip_special_tokens=True)
@@ -274,10 +297,15 @@ def _check_size(entries: int, checkpoint: Path, vocab_size: int) -> None:
         )
 
 
-def _complete(folder: Path, tokenizer: tokenizers.Tokenizer, longest: int) -> None:
-    """Write the files that transformers expects besides tokenizer.json, if the checkpoint does not have them."""
+def _complete(
+    folder: Path, tokenizer: tokenizers.Tokenizer, longest: int, defaults: Mapping[str, str]
+) -> None:
+    """Write the files that transformers expects besides tokenizer.json, if the checkpoint does not have them.
+
+    `defaults` are the special tokens that count if no file says otherwise.
+    """
     entries = tokenizer.get_vocab(with_added_tokens=False)
-    settings = _Settings.read(folder)
+    settings = _Settings.read(folder, defaults)
     special = {
         name: token for name, token in settings.special.items() if tokenizer.token_to_id(token) is not None
     }
@@ -309,7 +337,7 @@ def _clean_up_by_default(folder: Path) -> None:
 def _correct_special(path: Path, special: Mapping[str, str]) -> None:
     """Change special_tokens_map.json, which the runtime reads first, to the tokens that transformers uses."""
     values = read_json(path)
-    wrong = {name: token for name, token in special.items() if _content(values.get(name), token) != token}
+    wrong = {name: token for name, token in special.items() if _content(values.get(name)) != token}
     if wrong:
         _write_json(path, {**values, **wrong})
 

@@ -1,7 +1,7 @@
 """The tokenizer classes of transformers, and how each of them becomes tokenizer.json."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model_src.errors import CheckpointError
 from model_src.folder import CheckpointFolder
@@ -21,10 +21,28 @@ class TokenizerClass:
     """Whether it makes a WordPiece tokenizer from vocab.txt if there is no tokenizer.json."""
     sets_normalizer: bool
     """Whether it changes tokenizer.json's normalizer to do_lower_case, strip_accents and tokenize_chinese_chars."""
+    special: Mapping[str, str]
+    """Its special tokens where no file names others, by transformers' names for them."""
 
 
-_WORD_PIECE = TokenizerClass(from_vocabulary=True, sets_normalizer=True)
-_TOKENIZER_JSON = TokenizerClass(from_vocabulary=False, sets_normalizer=False)
+_BERT = {
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+_ROBERTA = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "sep_token": "</s>",
+    "pad_token": "<pad>",
+    "cls_token": "<s>",
+    "mask_token": "<mask>",
+}
+_WORD_PIECE = TokenizerClass(from_vocabulary=True, sets_normalizer=True, special=_BERT)
+_TOKENIZER_JSON = TokenizerClass(from_vocabulary=False, sets_normalizer=False, special={})
 
 # The names are those of transformers 4.57 and 5, without the ending Fast. Classes that are not here need Python code
 # (BertJapaneseTokenizer, tokenizers of a checkpoint's own), or nobody has compared them with tokenizer.json
@@ -39,7 +57,7 @@ _CLASSES = {
     "SqueezeBertTokenizer": _WORD_PIECE,
     "PreTrainedTokenizer": _TOKENIZER_JSON,
     "TokenizersBackend": _TOKENIZER_JSON,
-    "XLMRobertaTokenizer": _TOKENIZER_JSON,
+    "XLMRobertaTokenizer": replace(_TOKENIZER_JSON, special=_ROBERTA),
 }
 
 

@@ -270,6 +270,24 @@ def test_a_vocabulary_without_special_tokens_is_refused(write: Write, tmp_path: 
         released(checkpoint, tmp_path)
 
 
+def test_a_vocabulary_without_a_mask_is_enough_if_the_configuration_says_so(
+    write: Write, tmp_path: Path
+) -> None:
+    checkpoint = write()
+    remove(checkpoint, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+    pieces = [piece for piece in PIECES if piece != "[MASK]"]
+    (checkpoint.path / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"lacks the special tokens \[MASK\]") as refusal:
+        released(checkpoint, tmp_path, len(pieces))
+    assert '"mask_token": null' in refusal.value.hint
+    (checkpoint.path / "tokenizer_config.json").write_text('{"mask_token": null}')
+    (checkpoint.path / "config.json").write_text('{"model_type": "distilbert"}')
+    (tmp_path / "release").rename(tmp_path / "refused")
+    release = released(checkpoint, tmp_path, len(pieces))
+    (release / "config.json").write_text('{"model_type": "distilbert"}')
+    assert ids(release) == ids(checkpoint.path)
+
+
 def changed(checkpoint: CheckpointFolder, **values: object) -> None:
     path = checkpoint.path / "tokenizer.json"
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")

@@ -109,6 +109,80 @@ def test_the_class_of_transformers_5_takes_tokenizer_json_as_it_is(
     assert (release / "tokenizer.json").read_bytes() == (checkpoint.path / "tokenizer.json").read_bytes()
 
 
+def write_words(checkpoint: CheckpointFolder, *pieces: str, **settings: object) -> tokenizers.Tokenizer:
+    """Make tokenizer.json of whole words the only tokenizer file besides tokenizer_config.json, with `settings`."""
+    made = tokenizers.Tokenizer(
+        models.WordLevel({piece: index for index, piece in enumerate(pieces)}, unk_token=pieces[0])
+    )
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    made.save(str(checkpoint.path / "tokenizer.json"))
+    for path in checkpoint.tokenizer:
+        if path.name != "tokenizer.json":
+            path.unlink()
+    change(checkpoint.path / "tokenizer_config.json", **settings)
+    return made
+
+
+@pytest.mark.parametrize("special", [None, {}, {"pad_token": "<pad>"}], ids=str)
+def test_xlm_robertas_special_tokens_need_not_be_named(
+    special: dict[str, object] | None, checkpoint: CheckpointFolder, tmp_path: Path
+) -> None:
+    pieces = ("<unk>", "<s>", "<pad>", "</s>", "<mask>", "cat,")
+    write_words(checkpoint, *pieces, tokenizer_class="XLMRobertaTokenizer")
+    if special is not None:
+        change(checkpoint.path / "special_tokens_map.json", **special)
+    check_as_transformers(checkpoint, tmp_path)
+
+
+@pytest.mark.parametrize("special", [None, {"unk_token": "<unk>"}], ids=str)
+def test_the_pad_token_may_be_that_of_the_padding_in_tokenizer_json(
+    special: dict[str, object] | None, checkpoint: CheckpointFolder, tmp_path: Path
+) -> None:
+    named = {"unk_token": "<unk>", "sep_token": "</s>", "cls_token": "<s>", "mask_token": "<m>"}
+    made = write_words(
+        checkpoint, *named.values(), "<nil>", tokenizer_class="PreTrainedTokenizerFast", **named
+    )
+    made.enable_padding(pad_id=4, pad_token="<nil>", length=32)
+    made.save(str(checkpoint.path / "tokenizer.json"))
+    if special is not None:
+        change(checkpoint.path / "special_tokens_map.json", **special)
+    check_as_transformers(checkpoint, tmp_path)
+
+
+def test_a_class_without_special_tokens_is_not_given_some(
+    checkpoint: CheckpointFolder, tmp_path: Path
+) -> None:
+    write_words(
+        checkpoint, "[UNK]", "[PAD]", "[MASK]", tokenizer_class="PreTrainedTokenizerFast", pad_token="[PAD]"
+    )
+    release = tmp_path / "release"
+    release.mkdir()
+    tokenizer.write(checkpoint, release, vocab_size=SIZE, longest=64)
+    (release / "config.json").write_bytes(checkpoint.config.read_bytes())
+    again = transformers.AutoTokenizer.from_pretrained(release)
+    assert again.special_tokens_map == {"pad_token": "[PAD]"}
+    # One word, since [MASK] is no special token
+    assert again("x[MASK]y")["input_ids"] == Tokenizer(release).encode(["x[MASK]y"])[0].ids == [0]
+
+
+def test_a_tokenizer_that_cannot_pad_is_refused(checkpoint: CheckpointFolder, tmp_path: Path) -> None:
+    write_words(checkpoint, "<unk>", tokenizer_class="PreTrainedTokenizerFast")
+    with pytest.raises(CheckpointError, match="has no pad token") as refusal:
+        tokenizer.write(checkpoint, tmp_path, vocab_size=SIZE, longest=64)
+    assert "pad_token" in refusal.value.hint
+
+
+def test_a_side_that_is_none_is_refused_by_the_checkpoints_file(
+    checkpoint: CheckpointFolder, tmp_path: Path
+) -> None:
+    settings = checkpoint.path / "tokenizer_config.json"
+    change(settings, truncation_side="Left")
+    with pytest.raises(CheckpointError, match="truncation_side 'Left'") as refusal:
+        tokenizer.write(checkpoint, tmp_path, vocab_size=SIZE, longest=64)
+    assert str(settings) in refusal.value.message
+    assert "correct tokenizer_config.json" in refusal.value.hint
+
+
 @pytest.mark.parametrize("has_tokenizer_json", [True, False])
 @pytest.mark.parametrize(
     "tokens",
