@@ -156,7 +156,11 @@ def rename(state: Mapping[str, Tensor], model: Head) -> dict[str, Tensor]:
         others = _head_layers(model.config)
         renamed = {name: tensor for name, tensor in renamed.items() if name.partition(".")[0] not in others}
     if _is_tied(model):
-        renamed[f"{model.tied_layer}.weight"] = renamed.get(WORD_EMBEDDINGS, torch.empty(0))
+        # A file needs the tied weight only once, under either name
+        tied = f"{model.tied_layer}.weight"
+        weight = renamed.get(WORD_EMBEDDINGS, renamed.get(tied))
+        if weight is not None:
+            renamed |= {WORD_EMBEDDINGS: weight, tied: weight}
     return renamed
 
 

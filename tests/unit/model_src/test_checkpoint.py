@@ -42,6 +42,25 @@ def test_missing_tensor_is_named(folder: Path) -> None:
         load_checkpoint(folder)
 
 
+TIED = ("distilbert.embeddings.word_embeddings.weight", "vocab_projector.weight")
+
+
+def test_a_tied_weight_may_have_either_name(make_checkpoint: MakeCheckpoint) -> None:
+    folder = make_checkpoint("masked_lm", tokenizer=False)
+    values = tensors(folder)
+    embeddings = values.pop(TIED[0])
+    rewrite(folder, {**values, TIED[1]: embeddings})
+    state = load_checkpoint(folder).model.state_dict()
+    assert all(torch.equal(state[name], embeddings) for name in TIED)
+
+
+def test_a_tied_weight_that_is_missing_is_not_called_misshapen(make_checkpoint: MakeCheckpoint) -> None:
+    folder = make_checkpoint("masked_lm", tokenizer=False)
+    rewrite(folder, {name: tensor for name, tensor in tensors(folder).items() if name not in TIED})
+    with pytest.raises(CheckpointError, match=f"2 missing: {', '.join(TIED)}\n"):
+        load_checkpoint(folder)
+
+
 def test_unexpected_tensor_is_named(folder: Path) -> None:
     rewrite(folder, {**tensors(folder), "adapter.weight": torch.zeros(2)})
     with pytest.raises(CheckpointError, match=r"1 unexpected: adapter\.weight"):
