@@ -3,9 +3,22 @@
 import os
 from pathlib import Path, PurePosixPath
 
-_STRAY_NAMES = (".DS_Store", "Thumbs.db", "desktop.ini", "Zone.Identifier")
+# In any folder: macOS and netatalk, Windows, KDE, Synology, file systems with snapshots, and Jupyter
+_STRAY_NAMES = (
+    *(
+        ".DS_Store",
+        ".localized",
+        ".AppleDouble",
+        "Thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "Zone.Identifier",
+    ),
+    *(".directory", "@eaDir", ".snapshot", ".ipynb_checkpoints"),
+)
 _LOST_AND_FOUND = "lost+found"
-_STRAY_PREFIXES = ("._", ".nfs")
+# What NFS, FUSE and Samba keep of a file that was deleted while it was open
+_STRAY_PREFIXES = ("._", ".nfs", ".fuse_hidden", ".smbdelete")
 _STRAY_SUFFIXES = (":Zone.Identifier",)
 _HUB_METADATA = (".cache", "huggingface")
 _VOLUME = "..data"
@@ -15,7 +28,8 @@ def is_stray(name: PurePosixPath) -> bool:
     """Whether the file or folder `name`, relative to the release, is left there by an operating system or a download.
 
     Examples are .DS_Store and ._model.onnx of macOS, Zone.Identifier of Windows, .nfs0001 of NFS, lost+found in the
-    root of a volume, and the metadata that huggingface_hub writes into .cache/huggingface beside a download.
+    root of a volume, @eaDir of a NAS, and the metadata that huggingface_hub writes into .cache/huggingface beside a
+    download.
     """
     return (
         name.name in _STRAY_NAMES
