@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from distilforge.manifest import Outcome, Variant, Verdict
 
+from validation.reports.numbers import apart
+
 WORST_FIRST: tuple[Outcome, ...] = ("not met", "not settled", "met")
 _INDENT = "  "
 _MARK = max(map(len, WORST_FIRST)) + len(_INDENT)
@@ -34,12 +36,19 @@ def ordered(variant: Variant) -> list[Verdict]:
 
 def observed(verdict: Verdict) -> str:
     """The observed number of `verdict`; a dash if it is not settled, since it then claims nothing."""
-    return f"{verdict.observed:.4g}" if verdict.settled else "-"
+    return _numbers(verdict)[0]
 
 
 def limit(verdict: Verdict) -> str:
     """The limit of `verdict`, with its unit."""
-    return f"{verdict.comparison} {verdict.limit:.4g} {verdict.unit}"
+    return f"{verdict.comparison} {_numbers(verdict)[1]} {verdict.unit}"
+
+
+def _numbers(verdict: Verdict) -> tuple[str, str]:
+    """The observed number and the limit."""
+    if not verdict.settled:
+        return "-", f"{verdict.limit:.4g}"
+    return apart(verdict.observed, verdict.limit, digits=4)
 
 
 def _worst(variant: Variant) -> int:

@@ -3,6 +3,7 @@
 from distilforge.manifest import Manifest, Verdict
 
 from pipeline.errors import GateError
+from validation.reports.numbers import apart
 
 
 def enforce(manifest: Manifest) -> None:
@@ -41,4 +42,5 @@ def withheld_lines(manifest: Manifest) -> list[str]:
 
 def sentence(verdict: Verdict) -> str:
     """The observed value of `verdict` and its limit, as a sentence."""
-    return f"{verdict.check} is {verdict.observed:.4g}, must be {verdict.comparison} {verdict.limit:.4g} {verdict.unit}"
+    observed, limit = apart(verdict.observed, verdict.limit, digits=4)
+    return f"{verdict.check} is {observed}, must be {verdict.comparison} {limit} {verdict.unit}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import jinja2
 from distilforge.heads import heads
-from distilforge.manifest import Manifest, Metric, Outcome, Variant
+from distilforge.manifest import Manifest, Metric, Outcome, Variant, Verdict
 from distilforge.onnxruntime.engine import OLDEST
 from distilforge.openvino.settings import settings
 from distilforge.printable import one_line
@@ -17,6 +17,7 @@ from model_src.sentence.modules import SentenceModules
 from pipeline.release import markdown
 from validation import tasks
 from validation.judgement.verdicts import TOKEN_IDS, listed, open_questions
+from validation.reports.numbers import apart
 from validation.reports.report import AGREEMENT, EAGER, headroom
 
 # The folder that plain onnxruntime and Optimum read
@@ -89,8 +90,7 @@ No labelled data were given, so only agreement with eager PyTorch was judged.
 |---|---|---|---|---|---|
 {% for variant, verdict in verdicts -%}
 | {{ variant }} | {{ verdict.check }} \
-| {{ "%.3g" | format(verdict.observed) if verdict.settled else "-" }} \
-| {{ verdict.comparison }} {{ "%.3g" | format(verdict.limit) }} {{ verdict.unit }} \
+| {{ verdict | observed }} | {{ verdict.comparison }} {{ verdict | limit }} {{ verdict.unit }} \
 | {{ "%.3g" | format(verdict | headroom) if verdict.settled else "-" }} | {{ outcomes[verdict.outcome] | as_is }} |
 {% endfor %}
 Headroom is the distance from the observed value to the limit; it is negative if the check failed. A check that is not
@@ -227,7 +227,14 @@ def render(
         keep_trailing_newline=True,
         finalize=_escaped,
     )
-    environment.filters |= {"headroom": headroom, "as_is": _AsIs, "code": _code, "quoted": _quoted}
+    environment.filters |= {
+        "headroom": headroom,
+        "observed": lambda verdict: _numbers(verdict)[0],
+        "limit": lambda verdict: _numbers(verdict)[1],
+        "as_is": _AsIs,
+        "code": _code,
+        "quoted": _quoted,
+    }
     task = architecture.removeprefix("DistilBertFor")
     return environment.from_string(_TEMPLATE).render(
         manifest=manifest,
@@ -264,6 +271,13 @@ def _unsettled_answers(manifest: Manifest) -> str:
         if questions := open_questions(variant.verdicts):
             variants.setdefault(questions, []).append(variant.name)
     return "; ".join(f"{listed(questions)} ({', '.join(names)})" for questions, names in variants.items())
+
+
+def _numbers(verdict: Verdict) -> tuple[str, str]:
+    """The observed number of `verdict` and its limit as text; a dash for a number that is not settled."""
+    if not verdict.settled:
+        return "-", f"{verdict.limit:.3g}"
+    return apart(verdict.observed, verdict.limit, digits=3)
 
 
 class _AsIs(str):

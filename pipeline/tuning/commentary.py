@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from distilforge.manifest import Manifest
+from distilforge.manifest import Manifest, Verdict
 
 from pipeline.recipe.plan import Plan
 from pipeline.tuning import duel
@@ -10,6 +10,7 @@ from pipeline.tuning.differences import differences
 from pipeline.tuning.evidence import Evidence, Trial
 from pipeline.tuning.search import Search
 from validation.judgement.verdicts import AGREEMENT, CALIBRATION, LOSS, NOISE
+from validation.reports.numbers import apart
 
 _LOSSES: Collection[str] = (AGREEMENT, CALIBRATION, LOSS, NOISE)
 
@@ -29,10 +30,7 @@ def comments(
     search: Search, trial: Trial, *, default: Plan, manifest: Manifest, evidence: Evidence, judged: str
 ) -> list[str]:
     """The lines of comments above the saved plan of `trial`; `judged` names the data behind its verdicts."""
-    checks = [
-        f"{verdict.check}: {verdict.observed:.4g} ({verdict.comparison} {verdict.limit:g})"
-        for verdict in trial.verdicts
-    ]
+    checks = [_check(verdict) for verdict in trial.verdicts]
     return [
         f"Found by `distilforge tune` for {manifest.name} (head {manifest.head}) after "
         f"{len(evidence.trials)} trials;",
@@ -55,6 +53,11 @@ def progress_message(search: Search, trial: Trial, default: Plan) -> str:
         f"trial {trial.number} [{differences(trial.plan, default)}]: {trial.outcome}, {trial.reason}{ratio}"
         f"{_accuracy(trial)}; {trial.seconds:.1f} s; best so far [{best}]"
     )
+
+
+def _check(verdict: Verdict) -> str:
+    observed, limit = apart(verdict.observed, verdict.limit, digits=4)
+    return f"{verdict.check}: {observed} ({verdict.comparison} {limit})"
 
 
 def _accuracy(trial: Trial) -> str:

@@ -7,6 +7,7 @@ from distilforge.manifest import Verdict
 from validation.answers.accuracy import Comparison
 from validation.gates import Gates, Limits
 from validation.judgement.verdicts import CALIBRATION, CHANCE, LABELS, RARE_CLASSES, Kind, verdict_of
+from validation.reports.numbers import percent
 from validation.statistics.chance import above_chance
 from validation.statistics.classes import ClassLoss, ClassVerdicts, class_verdicts
 from validation.statistics.metrics import Score
@@ -63,7 +64,7 @@ def _judge_chance(eager: Score, chance: Score, look: Look, gates: Gates) -> Verd
     """Does eager PyTorch beat chance? Not settled where its score is shown to be neither above nor below."""
     low, high = above_chance(eager, chance, look.critical)
     return verdict_of(
-        check=f"eager's {eager.name} above chance, lower end at {gates.confidence:.0%}",
+        check=f"eager's {eager.name} above chance, lower end at {percent(gates.confidence)}",
         observed=low,
         comparison="at least",
         limit=0.0,
@@ -81,7 +82,7 @@ def judge_calibration(comparison: Comparison, limits: Limits, gates: Gates) -> I
         return
     low, high = loss_interval(*comparison.calibration, critical=comparison.look.critical)
     yield verdict_of(
-        check=f"loss of the Brier score, upper end at {gates.confidence:.0%}",
+        check=f"loss of the Brier score, upper end at {percent(gates.confidence)}",
         observed=high,
         comparison="at most",
         limit=limits.calibration,
@@ -120,7 +121,8 @@ def _judge_share(
     low, high = worst.interval(shown.tail)
     beyond = shown.is_beyond(worst)
     yield verdict_of(
-        check=f"{change} of the worst of {len(classes)} classes, {worst.label}, upper end at {gates.confidence:.0%}",
+        check=f"{change} of the worst of {len(classes)} classes, {worst.label}, "
+        f"upper end at {percent(gates.confidence)}",
         observed=high,
         comparison="at most",
         limit=limit,

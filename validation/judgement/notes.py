@@ -6,6 +6,7 @@ from pathlib import Path
 
 from validation.answers.accuracy import Evaluation
 from validation.gates import Gates
+from validation.reports.numbers import apart, percent
 from validation.statistics.noninferiority import smallest_upper_end
 from validation.statistics.sequential import single_look
 
@@ -48,17 +49,22 @@ def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tupl
         least = smallest_provable_loss(examples, gates.confidence)
         if least > gates.margin:
             needed = math.ceil(least * examples / gates.margin)
+            excluded, margin = apart(100 * min(least, 1), 100 * gates.margin, digits=1, write=_decimal)
             sentences.append(
                 f"{examples} examples are too few: even if no answer differs, they cannot exclude a loss of "
-                f"{min(least, 1):.1%} at {gates.confidence:.0%} confidence, and the margin is {gates.margin:.1%}. So "
+                f"{excluded}% at {percent(gates.confidence)} confidence, and the margin is {margin}%. So "
                 f"the loss is not settled: give {needed:,} examples or more."
             )
         else:
             sentences.append(
                 f"All {examples:,} different examples together could at best show a loss of {least:.2%} or more, at "
-                f"{gates.confidence:.0%} confidence."
+                f"{percent(gates.confidence)} confidence."
             )
     return tuple(sentences)
+
+
+def _decimal(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}"
 
 
 def smallest_provable_loss(examples: int, confidence: float) -> float:

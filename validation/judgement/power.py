@@ -8,13 +8,12 @@ from validation.answers.accuracy import Comparison
 from validation.gates import Gates, Limits
 from validation.judgement.label_verdicts import judge_labels_fit, rare_classes
 from validation.judgement.verdicts import LABELS
+from validation.reports.numbers import apart, percent
 from validation.statistics.classes import ClassLoss
 from validation.statistics.noninferiority import counting_examples, smallest_upper_end
 
 MOST_NAMES = 8
 """How many classes a sentence names."""
-# These tell any two floats apart
-_MOST_DIGITS = 17
 _HUGE = 1000
 
 
@@ -41,13 +40,13 @@ def _power(comparison: Comparison, gates: Gates) -> str:
     if least <= gates.margin:
         return (
             f"{examples:,} different examples were judged.{counted} They could show a loss of {metric} of "
-            f"{_short(100 * least)} points or more, at {gates.confidence:.0%} confidence in all looks together."
+            f"{_short(100 * least)} points or more, at {percent(gates.confidence)} confidence in all looks together."
         )
     needed = math.ceil(least * examples / gates.margin)
-    excluded, margin = _apart(100 * min(least, 1), 100 * gates.margin)
+    excluded, margin = apart(100 * min(least, 1), 100 * gates.margin, digits=2, write=_short)
     return (
         f"The loss of {metric} is not settled: {examples:,} different examples are too few.{counted} Even if no answer "
-        f"differs, they cannot exclude a loss of {excluded} points at {gates.confidence:.0%} confidence, and the "
+        f"differs, they cannot exclude a loss of {excluded} points at {percent(gates.confidence)} confidence, and the "
         f"margin is {margin}; {needed:,} could."
     )
 
@@ -86,15 +85,6 @@ def _rare(rare: Sequence[ClassLoss], examples: int) -> str:
 def _listed(names: Sequence[str]) -> str:
     rest = len(names) - MOST_NAMES
     return ", ".join(names[:MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _apart(first: float, second: float) -> tuple[str, str]:
-    """Two different numbers, with so many digits that they differ in print."""
-    for digits in range(2, _MOST_DIGITS + 1):
-        texts = _short(first, digits), _short(second, digits)
-        if texts[0] != texts[1]:
-            break
-    return texts
 
 
 def _short(number: float, digits: int = 2) -> str:

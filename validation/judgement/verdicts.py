@@ -12,6 +12,7 @@ from distilforge.manifest import Comparison, Verdict
 from distilforge.timing.ratios import Estimate
 
 from validation.gates import Gates
+from validation.reports.numbers import percent
 from validation.reports.report import EAGER, Stability
 from validation.statistics.metrics import Score
 from validation.statistics.noninferiority import counting_examples, loss_interval, smallest_upper_end
@@ -253,7 +254,7 @@ def judge_loss(eager: Score, variant: Score, look: Look, gates: Gates, *, fittin
     enough = smallest_upper_end(counting_examples(eager, variant), look.critical) <= gates.margin
     something_to_lose = not eager.higher_is_better or eager.value > gates.margin
     return verdict_of(
-        check=f"loss of {eager.name}, upper end at {gates.confidence:.0%}",
+        check=f"loss of {eager.name}, upper end at {percent(gates.confidence)}",
         observed=high,
         comparison="at most",
         limit=gates.margin,
@@ -301,7 +302,7 @@ def _speedup(
     """Met if the whole interval is at or above the limit, not met if all of it is below, else not settled."""
     low, high = ratio.interval or (0.0, ratio.value)
     return verdict_of(
-        check=f"speed-up over {over}, lower end at {confidence:.0%}",
+        check=f"speed-up over {over}, lower end at {percent(confidence)}",
         observed=low,
         comparison="at least",
         limit=limit,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from distilforge.manifest import Outcome, Verdict
 
+from validation.reports.numbers import apart
 from validation.reports.report import Report, headroom
 
 _MARKS: Mapping[Outcome, str] = {"met": "✓ pass", "not met": "✗ FAIL", "not settled": "? not settled"}
@@ -47,11 +48,12 @@ def verdict_rows(report: Report) -> tuple[VerdictRow, ...]:
 def _row(variant: str, verdict: Verdict) -> VerdictRow:
     # A check that is not settled claims nothing, so its numbers are in the JSON only.
     interval = verdict.interval if verdict.settled else None
+    observed, limit = apart(verdict.observed, verdict.limit, digits=3, write=short)
     return VerdictRow(
         variant=variant,
         check=verdict.check,
-        observed=short(verdict.observed) if verdict.settled else "-",
-        limit=f"{verdict.comparison} {short(verdict.limit)}",
+        observed=observed if verdict.settled else "-",
+        limit=f"{verdict.comparison} {limit if verdict.settled else short(verdict.limit)}",
         unit=verdict.unit,
         interval="" if interval is None else f"{short(interval[0])} to {short(interval[1])}",
         headroom=short(headroom(verdict)) if verdict.settled else "-",
@@ -60,8 +62,8 @@ def _row(variant: str, verdict: Verdict) -> VerdictRow:
     )
 
 
-def short(value: float) -> str:
-    """`value` in three significant digits; whole numbers and numbers from 1000 have no fraction."""
-    if value == int(value) or 1000 <= abs(value) < 1e6:
+def short(value: float, digits: int = 3) -> str:
+    """`value` in `digits` significant digits; of three, whole numbers and numbers from 1000 have no fraction."""
+    if value == int(value) or (1000 <= abs(value) < 1e6 and digits == 3):
         return f"{value:.0f}"
-    return f"{value:.2e}" if abs(value) < 1e-3 or abs(value) >= 1e6 else f"{value:.3g}"
+    return f"{value:.{digits - 1}e}" if abs(value) < 1e-3 or abs(value) >= 1e6 else f"{value:.{digits}g}"

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from pipeline.cli import display, verdict_blocks
 from pipeline.cli.display import Display
+from pipeline.release import gate
 
 COLUMNS = 80
 NAME = "onnxruntime-tensorrt:int8"
@@ -121,3 +122,9 @@ def test_a_message_has_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
     with display.Display() as listener:
         listener.error("evaluation.jsonl:100: not JSON [bold]")
     assert capsys.readouterr().err == "error: evaluation.jsonl:100: not JSON [bold]\n"
+
+
+def test_a_number_just_beyond_its_limit_does_not_look_equal_to_it() -> None:
+    near = verdict("noise", 0.01000004)
+    assert (verdict_blocks.observed(near), verdict_blocks.limit(near)) == ("0.01000004", "at most 0.01 score")
+    assert "noise is 0.01000004, must be at most 0.01 score" in gate.sentence(near)

@@ -130,6 +130,15 @@ def test_the_card_says_first_what_the_data_do_not_settle() -> None:
     )
 
 
+def test_a_number_just_beyond_its_limit_does_not_look_equal_to_it() -> None:
+    made = manifest()
+    near = replace(verdict("loss", settled=True), observed=0.010004)
+    card = model_card.render(
+        replace(made, variants=(replace(made.variants[0], verdicts=(near,)),)), "DistilBertModel"
+    )
+    assert "| 0.010004 | at most 0.01 accuracy |" in card
+
+
 def test_the_table_of_releases_says_what_the_data_do_not_settle() -> None:
     made = manifest()
     variant = replace(made.variants[0], verdicts=(verdict("loss", settled=False),))

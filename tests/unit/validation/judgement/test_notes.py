@@ -57,6 +57,18 @@ def test_the_note_says_what_loss_enough_examples_could_show(tmp_path: Path) -> N
     )
 
 
+def test_the_note_tells_what_is_excluded_from_the_margin(tmp_path: Path) -> None:
+    data = evaluation(HEAD, tmp_path, examples=20)
+    (note,) = notes(data, evaluated(data), Gates(margin=0.1497))
+    assert "they cannot exclude a loss of 14.98% at 95% confidence, and the margin is 14.97%" in note
+
+
+def test_a_confidence_is_not_rounded_to_certainty(tmp_path: Path) -> None:
+    data = evaluation(HEAD, tmp_path, examples=20)
+    (note,) = notes(data, evaluated(data), Gates(confidence=0.999))
+    assert "at 99.9% confidence" in note
+
+
 def test_without_data_the_notes_say_that_accuracy_was_not_judged() -> None:
     unlabelled = evaluated(None)
     first, *others = notes(None, unlabelled, Gates())

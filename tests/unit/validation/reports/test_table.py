@@ -41,6 +41,14 @@ def test_rows_hold_observed_beside_limit_in_the_order_judged() -> None:
     assert (met.headroom, failed.headroom) == ("0.01", "-0.024")
 
 
+def test_a_number_just_beyond_its_limit_does_not_look_equal_to_it() -> None:
+    near = replace(
+        REPORT, variants=(VariantReport(name="a:fp32", verdicts=(replace(LOSS, observed=0.010004),)),)
+    )
+    (row,) = verdict_rows(near)
+    assert (row.observed, row.limit) == ("0.010004", "at most 0.01")
+
+
 def test_what_is_not_settled_shows_its_limit_and_no_numbers() -> None:
     row = verdict_rows(REPORT)[-1]
     assert (row.mark, row.outcome) == ("? not settled", "not settled")
