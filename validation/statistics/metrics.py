@@ -15,6 +15,9 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
+LARGEST_PERPLEXITY = 1e9
+"""No vocabulary has so many tokens: beyond it a model is worse than one that guesses."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
@@ -66,12 +69,15 @@ def brier(probabilities_NL: Array, actual_NL: Array) -> Array:
 
 
 def perplexity(name: str, negative_log_likelihoods_N: Array, counts_N: Array) -> Score:
-    """exp of the mean negative log-likelihood (natural logarithm) of a predicted token; lower is better."""
+    """exp of the mean negative log-likelihood (natural logarithm) of a predicted token; lower is better.
+
+    At most LARGEST_PERPLEXITY: a model that is very sure of other tokens would have more than a float64 can hold.
+    """
     columns_NK = np.stack([negative_log_likelihoods_N, counts_N], axis=1).astype(np.float64)
     return Score(
         name=name,
         columns=columns_NK,
-        of_sums=lambda sums: np.exp(_ratio(sums)),
+        of_sums=lambda sums: np.exp(np.minimum(_ratio(sums), np.log(LARGEST_PERPLEXITY))),
         parts=columns_NK[:, 1],
         higher_is_better=False,
     )

@@ -62,6 +62,11 @@ def test_macro_f1_leaves_out_labels_that_do_not_occur() -> None:
     assert on(many, 0) == 1.0
 
 
+def test_the_perplexity_of_a_model_that_is_sure_of_wrong_tokens_is_finite() -> None:
+    score = metrics.perplexity("pseudo-perplexity", np.asarray([5000.0, 3.0]), np.ones(2))
+    assert score.value == pytest.approx(metrics.LARGEST_PERPLEXITY)
+
+
 def test_perplexity_is_two_where_every_token_has_an_even_chance() -> None:
     score = metrics.perplexity("pseudo-perplexity", np.log([2.0, 4.0, 8.0]), np.asarray([1.0, 2, 3]))
     assert score.value == pytest.approx(2.0)
