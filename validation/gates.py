@@ -228,4 +228,7 @@ class Gates:
             )
             if wider
         ]
+        unusual = [name for name in self.batch_dependent if name not in usual.batch_dependent]
+        if unusual:
+            phrases.append(f"answers of {' and '.join(unusual)} may depend on the batch")
         return (*phrases, *self.of(precision).widened(usual.of(precision)))

@@ -24,7 +24,7 @@ agreement = 0.98
 noise = "off"                               # reported and not judged
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -133,5 +133,20 @@ def _with_usual_limits(value: object, path: Path) -> object:
     for precision, table in value["limits"].items():
         if precision not in known:
             raise unknown(f"precision in {path}: gates.limits", precision, sorted(known))
+        if isinstance(table, dict):
+            _check_siblings(table.get("faster_than"), precision, sorted(known), path)
         limits[precision] = {**asdict(usual.of(precision)), **table} if isinstance(table, dict) else table
     return {**value, "limits": limits}
+
+
+def _check_siblings(value: object, precision: str, known: Sequence[str], path: Path) -> None:
+    """UsageError for a name in the list `value` that is not another precision; other types are refused later."""
+    place = f"gates.limits.{precision}.faster_than"
+    for name in value if isinstance(value, list) else ():
+        if isinstance(name, str) and name not in known:
+            raise unknown(f"precision in {path}: {place}", name, known)
+        if name == precision:
+            raise UsageError(
+                f"{path}: {place} names {precision} itself",
+                hint="name the precisions that it must be faster than",
+            )

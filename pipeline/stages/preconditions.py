@@ -11,9 +11,10 @@ from distilforge.heads import heads
 
 from model_src.folder import CheckpointFolder
 from pipeline.errors import OptionError, UsageError
-from pipeline.precision import check_plan
+from pipeline.precision import check_plan, schemes
 from pipeline.recipe.plan import preset
 from pipeline.recipe.recipe import Recipe
+from pipeline.registry import unknown
 from pipeline.release import tokenizer
 from pipeline.stages import engines as engines_stage
 from pipeline.stages.load import Source
@@ -31,6 +32,7 @@ def check(recipe: Recipe, source: Source) -> None:
     DataError for texts, if the recipe names the head.
     """
     check_plans(recipe, recipe.head)
+    _check_batch_dependent(recipe)
     engines_stage.check(recipe, source)
     _check_modules(recipe, source.checkpoint)
     _check_tokenizer(source.checkpoint)
@@ -54,6 +56,13 @@ def check_plans(recipe: Recipe, head: str | None) -> None:
             raise UsageError(
                 f"{recipe.plans}: {variant.precision}: {error.message}", hint=error.hint
             ) from error
+
+
+def _check_batch_dependent(recipe: Recipe) -> None:
+    """UsageError where the gates let something else than a scheme depend on the batch: no pass on graphs does."""
+    for name in recipe.gates.batch_dependent:
+        if name not in schemes.names():
+            raise unknown("scheme in gates.batch_dependent", name, schemes.names())
 
 
 def check_texts(recipe: Recipe, source: Source, head: str) -> None:

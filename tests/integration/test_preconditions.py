@@ -47,6 +47,15 @@ def test_an_exclude_that_names_no_module(exclude: str, hint: str, tiny: Recipe, 
     assert "distilbert.transformer.layer.*.ffn.lin1" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"), [("attention_mha", ""), ("int8_dynamc", "did you mean 'int8_dynamic'?")]
+)
+def test_what_may_depend_on_the_batch_is_a_scheme(name: str, hint: str, tiny: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"unknown scheme in gates.batch_dependent '{name}'") as caught:
+        built(replace(tiny, gates=replace(tiny.gates, batch_dependent=(name,))), tmp_path)
+    assert caught.value.hint == hint
+
+
 def test_an_unknown_head(tiny: Recipe, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown head 'bogus'"):
         build(replace(tiny, head="bogus"), tmp_path / "artifacts", Listener())

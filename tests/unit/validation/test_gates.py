@@ -48,6 +48,13 @@ def test_settings_that_make_no_sense_are_refused(build: Callable[[], Gates | Lim
     assert message in str(caught.value)
 
 
+def test_another_scheme_whose_answers_may_depend_on_the_batch_is_wider_than_usual() -> None:
+    assert Gates(batch_dependent=("int8_static",)).widened("int8") == (
+        "answers of int8_static may depend on the batch",
+    )
+    assert Gates(batch_dependent=()).widened("int8") == ()
+
+
 @pytest.mark.parametrize(
     "build",
     [

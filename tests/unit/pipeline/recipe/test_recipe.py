@@ -174,6 +174,18 @@ def test_a_folder_beside_the_recipe_is_not_a_hub_id(folder: Path) -> None:
             r"gates.limits.int8: agreement must lie between 0 and 1, found 98",
         ),
         ('checkpoint = "x"\n[gates.limits.in8]\nagreement = 1', r"gates.limits 'in8'.*did you mean 'int8'"),
+        (
+            'checkpoint = "x"\n[gates.limits.int8]\nfaster_than = ["fp23"]',
+            r"gates.limits.int8.faster_than 'fp23'; known: .*did you mean 'fp32'",
+        ),
+        (
+            'checkpoint = "x"\n[gates.limits.int8]\nfaster_than = ["int8"]',
+            r"gates.limits.int8.faster_than names int8 itself",
+        ),
+        (
+            'checkpoint = "x"\n[gates.limits.int8]\nfaster_than = [3]',
+            r"faster_than\[0\] must be text, found 3",
+        ),
         ('checkpoint = "x"\n[gates.limits]\nint8 = 1', r"gates.limits.int8 must be a table, found 1"),
         ('checkpoint = "x"\n[gates]\nlimits = 1', r"gates.limits must be a table, found 1"),
         ('checkpoint = "x"\ngates = 3', r"gates must be a table, found 3"),
