@@ -12,7 +12,7 @@ from scipy import special
 from validation.statistics import normal
 from validation.statistics.classes import ClassAnswers
 from validation.statistics.metrics import Score
-from validation.statistics.noninferiority import loss_interval
+from validation.statistics.noninferiority import loss_interval, pseudo_values
 
 SEED = 0
 """The seed of the order in which truths are exchanged."""
@@ -64,8 +64,14 @@ def above_chance(eager: Score, chance: Score, critical: float) -> tuple[float, f
 
     If the truths have nothing to do with the answers, it makes no difference whose truth an answer stands beside: the
     null hypothesis of a permutation test (Fisher 1935; for classifiers, Ojala and Garriga 2010).
+
+    The upper end is at least that of the jackknife's normal interval (Tukey 1958): one example that decides the metric
+    alone, such as an outlier of a regression, does not show that eager PyTorch scores less than chance.
     """
-    return loss_interval(eager, chance, critical=critical)
+    low, high = loss_interval(eager, chance, critical=critical)
+    contributions_N = pseudo_values(eager, chance)
+    standard_error = float(contributions_N.std(ddof=1)) / math.sqrt(len(contributions_N))
+    return low, max(high, float(contributions_N.mean()) + critical * standard_error)
 
 
 def renaming(answers: ClassAnswers) -> Renaming:

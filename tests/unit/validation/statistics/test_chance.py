@@ -125,3 +125,27 @@ def test_every_truth_is_used_once() -> None:
     assert sorted(exchanged(50)) == list(range(50))
     assert (exchanged(50) == exchanged(50)).all()
     assert (exchanged(50) != np.arange(50)).sum() > 40
+
+
+@pytest.mark.parametrize(("examples", "outlier"), [(3, None), (600, 1e6)])
+def test_a_regression_is_not_below_chance_where_one_example_decides(
+    examples: int, outlier: float | None
+) -> None:
+    random = np.random.default_rng(4)
+    predicted = random.normal(size=examples)
+    actual = predicted + random.normal(scale=0.1, size=examples)
+    if outlier is not None:
+        actual[0] = outlier
+    # `exchanged` may leave three examples in their order
+    others = np.roll(actual, 1)
+    eager, chance = (metrics.r2("R2", predicted, truth) for truth in (actual, others))
+    _, high = above_chance(eager, chance, ONE_LOOK)
+    assert high > 0
+
+
+def test_a_regression_with_the_wrong_sign_is_below_chance() -> None:
+    random = np.random.default_rng(0)
+    predicted = random.normal(size=600)
+    actual = -predicted + random.normal(scale=0.1, size=600)
+    eager, chance = (metrics.r2("R2", predicted, truth) for truth in (actual, actual[exchanged(600)]))
+    assert above_chance(eager, chance, ONE_LOOK)[1] < 0
