@@ -4,6 +4,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from distilforge.manifest import Span
@@ -17,14 +18,16 @@ from validation import tasks
 from validation.answers.batches import batches
 from validation.data import demo_texts, read
 from validation.errors import DataError
-from validation.tasks.base import CheckpointReader, Example, Row
+from validation.tasks.base import CheckpointReader, Row
 
 # More texts hardly change the ranges, and each one takes time in a build.
 MOST_TEXTS = 128
 # Of the evaluation data, on which bounds are proven: what one text in a hundred exceeds shows with 99% probability.
 MOST_PROVEN = 512
-# A short model reads a long text in windows; the first ones are enough.
+# A short model reads a long text in windows; some of them are enough.
 MOST_WINDOWS = 4
+
+T = TypeVar("T")
 
 
 def feeds(
@@ -38,7 +41,8 @@ def feeds(
 ) -> Batches:
     """Batches of up to `most` texts, spread over `data`; each call of the result starts again at the first batch.
 
-    The texts are evenly spread, or drawn at random with `seed`, so that no pattern in the data can hide any.
+    The texts are evenly spread, or drawn at random with `seed`, so that no pattern in the data can hide any. With
+    `seed`, so are the windows of a long text.
 
     Texts are encoded and padded as the runtime and validation do it; labels are not read. Without `data`, the texts
     that validation carries for the head are used. Raises UsageError where there is no text, or none fits the model,
@@ -58,7 +62,7 @@ def feeds(
     for index, example in enumerate(chosen):
         # A text may be too long for this model, or offer more choices than it takes.
         with contextlib.suppress(DataError):
-            rows += task.rows(example, index, reader)[:MOST_WINDOWS]
+            rows += _some(task.rows(example, index, reader), seed if seed is None else seed + index)
     if not rows:
         raise UsageError(
             f"none of the {len(examples)} texts in {path} fits the model",
@@ -71,10 +75,15 @@ def feeds(
     return calibration
 
 
-def _drawn(examples: tuple[Example, ...], most: int, seed: int) -> tuple[Example, ...]:
-    """At most `most` of the examples, drawn at random, in their order."""
-    order = np.random.default_rng(seed).permutation(len(examples))[:most]
-    return tuple(examples[place] for place in sorted(order.tolist()))
+def _some(windows: tuple[Row, ...], seed: int | None) -> tuple[Row, ...]:
+    """At most MOST_WINDOWS of the windows of a text, the first ones, or drawn at random with `seed`."""
+    return windows[:MOST_WINDOWS] if seed is None else _drawn(windows, MOST_WINDOWS, seed)
+
+
+def _drawn(entries: tuple[T, ...], most: int, seed: int) -> tuple[T, ...]:
+    """At most `most` of the entries, drawn at random, in their order."""
+    order = np.random.default_rng(seed).permutation(len(entries))[:most]
+    return tuple(entries[place] for place in sorted(order.tolist()))
 
 
 def _checkpoint_reader(checkpoint: Path, head: str, spans: Mapping[str, Span]) -> CheckpointReader:

@@ -12,6 +12,8 @@ from validation.statistics.metrics import Indices
 SEED = 0
 SLOTS = 1024
 """Token slots in the largest case."""
+EMPTY_TEXT = 2
+"""The tokens of a text without words, [CLS] and [SEP]: data have no such text, and applications do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class Case:
 
 
 def cases(spans: Mapping[str, Span], vocabulary: int) -> Iterator[Case]:
-    """One token, full length, padding of many lengths, batches of one and of many, and a fully masked row.
+    """One token, an empty text, full length, padding of many lengths, batches of one and of many, a fully masked row.
 
     A fully masked row asks for an average over nothing. No answer to it is right or wrong, but NaN there means NaN
     wherever a batch is filled up with empty rows. So its outputs must be finite and are not compared.
@@ -64,6 +66,8 @@ def cases(spans: Mapping[str, Span], vocabulary: int) -> Iterator[Case]:
         masked = full(rows, usual_choices, tokens)
         masked["attention_mask"][-1] = 0
         yield Case(name="a fully masked row", feeds=masked, compared=False)
+    if sequence.low <= EMPTY_TEXT <= sequence.high:
+        yield Case(name="an empty text", feeds=full(batch.low, fewest_choices, EMPTY_TEXT))
 
 
 def random_feeds(shape: tuple[int, ...], vocabulary: int, random: np.random.Generator) -> dict[str, Indices]:

@@ -92,3 +92,25 @@ def test_texts_that_are_drawn_do_not_follow_a_pattern_in_the_data(
     lengths = [int(length) for batch in make_batches() for length in batch["attention_mask"].sum(axis=1)]
     assert len(lengths) == 50
     assert 10 <= sum(length > 5 for length in lengths) <= 40
+
+
+def test_windows_that_are_drawn_reach_the_end_of_long_texts(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    head = "question_answering"
+    context = " ".join(["good"] * 600 + ["movie"] * 20)
+    data = texts(
+        tmp_path / "t.jsonl", *({"question": f"who {n}", "context": f"{context} {n}"} for n in range(40))
+    )
+    checkpoint = make_checkpoint(head)
+    first, drawn = (
+        [
+            frozenset(row[mask == 1].tolist())
+            for batch in calibration.feeds(checkpoint, head, SPANS, data, seed=seed)()
+            for row, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
+        ]
+        for seed in (None, 0)
+    )
+    assert len(first) == len(drawn) == 40 * calibration.MOST_WINDOWS
+    words = frozenset.union(*first)
+    assert frozenset.union(*drawn) - words, "no window with the last words of a context was drawn"

@@ -30,6 +30,16 @@ def test_both_ends_of_every_span_are_there_and_the_cost_is_bounded(axes: tuple[s
     assert all((length > 0).all() for case, length in zip(generated, lengths, strict=True) if case.compared)
 
 
+@pytest.mark.parametrize("axes", [("batch", "sequence"), ("batch", "choices", "sequence")])
+def test_the_length_of_an_empty_text_is_compared(axes: tuple[str, ...]) -> None:
+    shapes = [
+        case.feeds["input_ids"].shape
+        for case in cases({axis: SPANS[axis] for axis in axes}, 100)
+        if case.compared
+    ]
+    assert any(shape[-1] == 2 for shape in shapes)
+
+
 def test_a_release_that_takes_one_shape_only_is_still_covered() -> None:
     fixed = {"batch": Span(low=1, usual=1, high=1), "sequence": Span(low=16, usual=16, high=16)}
     assert {case.feeds["input_ids"].shape for case in cases(fixed, 100)} == {(1, 16)}
