@@ -31,7 +31,7 @@ class Features(Task[MatchedText]):
     """Retrieval accuracy: how often a text's own match is the nearest of all matches, by the cosine of embeddings.
 
     Matches that the model reads as the same tokens are one match, whatever their case or accents: it cannot tell them
-    apart, and rounding would choose among them.
+    apart, and rounding would choose among them. A text is not asked for a match of its own tokens: any model finds it.
 
     An embedding is the one that a sentence-transformers model declares, with its default prompt, or else the mean over
     the tokens: what an application gets by default. Without matches, the metric is the cosine of a text's embedding
@@ -82,16 +82,27 @@ class Features(Task[MatchedText]):
     ) -> tuple[Score, ...]:
         pairs = (np.stack(answers.of_part(TEXT)), np.stack(eager.of_part(TEXT)))
         cosine = metrics.mean("embedding cosine", _cosines(*pairs))
-        own_Q, candidates_MC = _candidates(answers)
-        if len(candidates_MC) < 2:
+        if not _is_retrieval(answers.rows):
             return (cosine,)
+        own_Q, _ = _candidates(answers)
         correct_Q = self.decisions(examples, answers, reader) == own_Q
         return metrics.mean("retrieval accuracy", correct_Q.astype(np.float64)), cosine
 
     def unjudged(self, rows: Sequence[Row]) -> str:
         matches = [row for row in rows if row.part == MATCH]
-        if not matches or len(set(_numbers(matches))) > 1:
-            return ""
+        alone = len(matches) - len(_asked(rows))
+        if not matches or _is_retrieval(rows):
+            return (
+                f"{alone:,} of {len(matches):,} texts were not asked for their match, in which the model reads the "
+                "same tokens: any model finds it."
+                if alone
+                else ""
+            )
+        if len(set(_numbers(matches))) > 1:
+            return (
+                f"Retrieval was not judged, only the embeddings: the model reads the same tokens in all {alone:,} "
+                "texts as in their matches, so any model finds these. Give matches in other words."
+            )
         cut = ", as they are cut off" if any(row.truncated for row in matches) else ""
         alike = f"the model reads the same tokens in all {len(matches):,} matches{cut}"
         return (
@@ -103,7 +114,7 @@ class Features(Task[MatchedText]):
         self, examples: Sequence[MatchedText], answers: Answers
     ) -> tuple[Sequence[MatchedText], Answers] | None:
         """Every match beside the embedding of another text."""
-        if len(_candidates(answers)[1]) < 2:
+        if not _is_retrieval(answers.rows):
             return None
         places = [place for place, row in enumerate(answers.rows) if row.part == TEXT]
         arrays = list(answers.arrays)
@@ -112,13 +123,11 @@ class Features(Task[MatchedText]):
         return examples, replace(answers, arrays=tuple(arrays))
 
     def decisions(self, examples: Sequence[MatchedText], answers: Answers, reader: ReleaseReader) -> Indices:
-        _, candidates_MC = _candidates(answers)
-        if len(candidates_MC) < 2:
+        if not _is_retrieval(answers.rows):
             return np.zeros(0, dtype=np.int64)
+        _, candidates_MC = _candidates(answers)
         texts = answers.of_part(TEXT)
-        queries_QC = np.stack(
-            [text for text, example in zip(texts, examples, strict=True) if example.match is not None]
-        )
+        queries_QC = np.stack([texts[example] for example in _asked(answers.rows)])
         nearest_Q: Indices = (queries_QC @ candidates_MC.T).argmax(axis=1)
         return nearest_Q
 
@@ -131,12 +140,34 @@ def _cosines(vectors_NC: Array, others_NC: Array) -> Array:
 
 
 def _candidates(answers: Answers) -> tuple[Indices, Array]:
-    """The number of each text's own match, and the embeddings of the matches of different token ids, by number."""
-    own_Q = _numbers([row for row in answers.rows if row.part == MATCH])
-    if not own_Q.size:
-        return own_Q, np.zeros((0, 0))
-    _, first_M = np.unique(own_Q, return_index=True)
+    """The number of the own match of each text that is asked, and the embeddings of all different matches by number.
+
+    Matches of the same token ids are one.
+    """
+    matches = [row for row in answers.rows if row.part == MATCH]
+    numbers = _numbers(matches)
+    _, first_M = np.unique(numbers, return_index=True)
+    asked = set(_asked(answers.rows))
+    examples = sorted(row.example for row in matches)
+    own_Q = numbers[[place for place, example in enumerate(examples) if example in asked]]
     return own_Q, np.stack(answers.of_part(MATCH))[first_M]
+
+
+def _is_retrieval(rows: Sequence[Row]) -> bool:
+    """Whether some text is asked for its match, and there are different matches to choose from."""
+    return bool(_asked(rows)) and len(set(_numbers([row for row in rows if row.part == MATCH]))) > 1
+
+
+def _asked(rows: Sequence[Row]) -> list[int]:
+    """The examples with a match of other token ids than the text's, in rising order."""
+    matches = {row.example: row for row in rows if row.part == MATCH}
+    return sorted(
+        row.example
+        for row in rows
+        if row.part == TEXT
+        and row.example in matches
+        and row.encodings[0].ids != matches[row.example].encodings[0].ids
+    )
 
 
 def _numbers(matches: Sequence[Row]) -> Indices:

@@ -274,6 +274,27 @@ def test_matches_that_cannot_be_told_apart_are_said_not_to_be_judged(
     assert bool(sentences) == bool(reason)
 
 
+def test_a_text_is_not_asked_for_a_match_of_its_own_tokens() -> None:
+    task, reader = Features(labels=()), reader_of("features")
+    pairs = (("one", "One"), ("two", "dog"), ("cat", None), ("three", "cat"))
+    examples = tuple(MatchedText(place="", text=text, match=match) for text, match in pairs)
+    # The second text is nearest to its match, and the fourth to that of the first
+    given = embedded(task, examples, [1, 0], [1, 0], [0, 1], [0, 1], [1, 0], [1, 0], [0.6, 0.8])
+    assert values(task.scores(examples, given, given, reader))["retrieval accuracy"] == 0.5
+    assert task.decisions(examples, given, reader).tolist() == [1, 0]
+    assert task.unjudged(given.rows).startswith("1 of 3 texts were not asked for their match")
+
+
+def test_where_every_match_has_the_tokens_of_its_text_nothing_is_retrieved() -> None:
+    task, reader = Features(labels=()), reader_of("features")
+    examples = tuple(MatchedText(place="", text=text, match=text.upper()) for text in ("cat", "dog"))
+    given = embedded(task, examples, [1, 0], [1, 0], [0, 1], [0, 1])
+    assert list(values(task.scores(examples, given, given, reader))) == ["embedding cosine"]
+    assert task.decisions(examples, given, reader).size == 0
+    assert task.beside_other_truths(examples, given) is None
+    assert "the model reads the same tokens in all 2 texts as in their matches" in task.unjudged(given.rows)
+
+
 def test_without_matches_the_cosine_with_eager_is_the_metric() -> None:
     task = Features(labels=())
     examples = tuple(MatchedText(place="", text="", match=None) for _ in range(2))
