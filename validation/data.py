@@ -103,7 +103,7 @@ def _records(path: Path) -> Iterator[Record]:
         except json.JSONDecodeError as cause:
             raise DataError(
                 f"{path}:{line}: not JSON: {cause.msg} at character {cause.pos + 1} of {text!r:.80}",
-                hint=SCHEMAS if seen else _hint_for(text),
+                hint=SCHEMAS if seen else _hint_for(text, cause),
             ) from cause
         except ValueError as cause:
             raise DataError(f"{path}:{line}: not JSON that can be read: {cause}", hint=SCHEMAS) from cause
@@ -121,13 +121,19 @@ def _records(path: Path) -> Iterator[Record]:
         yield Record(value, path, line)
 
 
-def _hint_for(text: str) -> str:
-    """What to do with a file whose first line, `text`, is not one JSON object."""
+def _hint_for(text: str, cause: json.JSONDecodeError | None = None) -> str:
+    """What to do with a file whose first line, `text`, is not one JSON object; `cause` says why it is not JSON."""
     start = text.strip()[:1]
     if start == "[":
         return f"if the file is a JSON array: jq -c '.[]' data.json > data.jsonl writes JSON Lines; {SCHEMAS}"
+    if start == "{" and cause and cause.pos < len(text.rstrip()) and cause.msg != "Extra data":
+        # jq could not read it either
+        return f"write it with a JSON library, such as Python's json.dumps(example); {SCHEMAS}"
     if start == "{":
-        return f"if an object has several lines: jq -c . data.json > data.jsonl writes JSON Lines; {SCHEMAS}"
+        return (
+            "if an object has several lines, or a line several objects: jq -c . data.json > data.jsonl writes JSON "
+            f"Lines; {SCHEMAS}"
+        )
     return (
         "data must be JSON Lines, one JSON object on each line; if it is CSV: "
         f"pandas.read_csv(path).to_json('data.jsonl', orient='records', lines=True); {SCHEMAS}"

@@ -288,9 +288,24 @@ def test_a_file_that_is_not_jsonl_is_refused(content: bytes, message: str, tmp_p
         (b'[{"text": "a", "label": 1}]', ":1: must be a JSON object", "jq -c '.[]' data.json > data.jsonl"),
         (b'[\n{"text": "a", "label": 1}\n]', ":1: not JSON", "jq -c '.[]' data.json > data.jsonl"),
         (b'{\n"text": "a"\n}', ":1: not JSON", "jq -c . data.json > data.jsonl"),
+        (b'{"text": "a", "label": 1} {"text": "b"}', ":1: not JSON", "jq -c . data.json > data.jsonl"),
+        (b"{'text': 'a', 'label': 1}", ":1: not JSON", "json.dumps(example)"),
+        (b'{"text": "a", "label": 1,}', ":1: not JSON", "json.dumps(example)"),
         (b'{"text": "a", "label": 1}\n[1]', ":2: must be a JSON object", "the schemas of all heads"),
     ],
-    ids=["Parquet", "zip", "zstd", "CSV", "array", "array on lines", "object on lines", "a later line"],
+    ids=[
+        "Parquet",
+        "zip",
+        "zstd",
+        "CSV",
+        "array",
+        "array on lines",
+        "object on lines",
+        "objects on a line",
+        "single quotes",
+        "trailing comma",
+        "a later line",
+    ],
 )
 def test_another_format_is_refused_with_the_way_to_json_lines(
     content: bytes, says: str, hint: str, tmp_path: Path
