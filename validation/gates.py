@@ -41,7 +41,7 @@ class Limits:
     """
 
     error: float | None = None
-    """The largest difference of any output from eager PyTorch's; of values beyond 1, relative to the largest."""
+    """The largest difference of any output from eager PyTorch's; of large and small values, relative to the largest."""
     noise: float | None = None
     """The root mean square of the differences, divided by the standard deviation of eager PyTorch's output."""
     class_loss: float | None = None

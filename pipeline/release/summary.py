@@ -63,7 +63,7 @@ class VariantLine:
     agreement: float | None = None
     """The share of decisions that equal those of eager PyTorch."""
     error: float | None = None
-    """The largest difference from the outputs of eager PyTorch, relative to values beyond 1; None if not judged."""
+    """The largest difference from eager PyTorch's outputs, relative to large and small values; None if not judged."""
     eager_seconds: float | None = None
     """The median seconds of eager PyTorch at the largest timed shape; None if no speed is claimed."""
     variant_seconds: float | None = None

@@ -9,6 +9,8 @@ from validation.statistics.metrics import Array
 
 NOT_CHANNELS = frozenset({"batch", "sequence", "choices"})
 """Axes over which values are repeated measurements; every other axis of an output counts its channels."""
+SMALL = 0.01
+"""An output in which no magnitude reaches this has units of its own, such as a regression on small numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +66,14 @@ class Channels:
 
     @property
     def scaled_error(self) -> float:
-        """The largest difference, in channels with values beyond 1 divided by the largest magnitude there."""
-        return float((self.errors / np.maximum(1.0, self.largest)).max())
+        """The largest difference, in channels with values beyond 1 divided by the largest magnitude there.
+
+        Where the whole output stays below SMALL, it is multiplied by what scales the largest magnitude up to that:
+        beside such an output, an error that is usual elsewhere is no small one.
+        """
+        largest = float(self.largest.max())
+        small = SMALL / largest if 0 < largest < SMALL else 1.0
+        return small * float((self.errors / np.maximum(1.0, self.largest)).max())
 
 
 def _array(values: torch.Tensor) -> Array:

@@ -68,7 +68,8 @@ ROUNDING = 1e-9
 REASON_ERROR = (
     "float32 keeps 24 bits; kernels that add the same products in another order differ by about 3e-5 on real encoders, "
     "and a wrong mask, weight or epsilon changes outputs by 1e-3 and more: 1e-4 separates the two; rounding grows with "
-    "the values, so an error in a channel with values beyond 1 is divided by the largest of them"
+    "the values, so an error in a channel with values beyond 1 is divided by the largest of them, and an output that "
+    "stays below 0.01 is scaled up to it"
 )
 REASON_NOISE = (
     "rounding adds noise in proportion to the signal: fp16 rounds by 0.05% of a value and ends near 0.1%; bf16 rounds "

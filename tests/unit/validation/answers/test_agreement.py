@@ -165,6 +165,14 @@ def test_an_error_is_relative_to_the_largest_value_of_its_own_channel_beyond_one
     assert scaled(eager, off, ("batch", "sequence")) == pytest.approx(0.25 / 2800, rel=1e-3)
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1e-5, 1e-7])
+def test_an_output_of_small_numbers_cannot_be_lost_within_the_limit(scale: float) -> None:
+    eager = np.float32(scale) * np.random.default_rng(9).uniform(-1, 1, size=(50, 1)).astype(np.float32)
+    assert scaled(eager, np.zeros_like(eager)) == pytest.approx(0.01)
+    assert scaled(eager, eager * np.float32(1 + 1e-6)) < 1e-7
+    assert scaled(np.zeros_like(eager), np.zeros_like(eager)) == 0
+
+
 @pytest.mark.parametrize(("scale", "offset"), [(1e-3, 0.0), (1e3, 0.0), (1.0, 10.0)])
 def test_noise_depends_neither_on_the_outputs_scale_nor_on_its_offset(scale: float, offset: float) -> None:
     random = np.random.default_rng(4)
