@@ -1,11 +1,12 @@
 """The report as one HTML file that needs no other file."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import jinja2
-from distilforge.manifest import Manifest, Steadiness
+from distilforge.manifest import Manifest, Steadiness, Verdict
 from distilforge.printable import printable
 from distilforge.timing import ratios
 from markupsafe import Markup
@@ -51,13 +52,25 @@ def render(report: Report, manifest: Manifest) -> str:
         judged=len(published),
         unsettled=sum(not verdict.settled for verdict in published),
         machine=_machine(report.timing),
-        reasons={verdict.check: verdict.reason for _, verdict in judged},
+        reasons=_reasons(judged),
         short=short,
         milliseconds=partial(_milliseconds, report),
         intervals=Markup(figures.intervals(judged, "Intervals and limits")) if has_intervals else "",  # noqa: S704
         latency={variant.name: _latency(report, variant) for variant in report.variants},
     )
     return printable(html)
+
+
+def _reasons(judged: Sequence[tuple[str, Verdict]]) -> list[tuple[str, str]]:
+    """Each check with the reason for its limit; with the variants' names where these have different reasons."""
+    variants: dict[tuple[str, str], list[str]] = {}
+    for name, verdict in judged:
+        variants.setdefault((verdict.check, verdict.reason), []).append(name)
+    counts = Counter(check for check, _ in variants)
+    return [
+        (f"{check} ({', '.join(names)})" if counts[check] > 1 else check, reason)
+        for (check, reason), names in variants.items()
+    ]
 
 
 def _overview(variant: VariantReport, manifest: Manifest) -> Mapping[str, str]:

@@ -318,3 +318,18 @@ def test_the_page_shows_every_verdict_and_loads_nothing(tmp_path: Path) -> None:
     assert page.count("<svg") == 2
     ids = [part.split('"')[0] for part in page.split(' id="')[1:]]
     assert len(ids) == len(set(ids))
+
+
+def test_the_page_keeps_the_reasons_of_variants_apart(tmp_path: Path) -> None:
+    (first,) = REPORT.variants
+    later = replace(VERDICTS[1], reason="so it is (after 1,500 of 1,500 examples)")
+    int8 = replace(
+        first, name="onnxruntime-cpu:int8", verdicts=(VERDICTS[0], later), measurements=(), speedups=()
+    )
+    write(replace(REPORT, variants=(first, int8)), MANIFEST, tmp_path)
+    texts = Texts()
+    texts.feed((tmp_path / "report.html").read_text())
+    words = " ".join(" ".join(texts.words).split())
+    assert "loss of <accuracy> (onnxruntime-cpu:fp32) so it is." in words
+    assert "loss of <accuracy> (onnxruntime-cpu:int8) so it is (after 1,500 of 1,500 examples)." in words
+    assert words.count("because.") == 1, "a reason that all share is there once"
