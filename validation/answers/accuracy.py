@@ -46,9 +46,9 @@ class Comparison:
     chance: Score | None = None
     """Eager PyTorch's primary metric beside the truths of other examples; None where there are none."""
     renaming: Renaming | None = None
-    """The names of labels under which eager PyTorch is right most often; None without two labels."""
+    """The names of labels under which eager PyTorch is right most often; None without two labels of the model."""
     class_losses: tuple[ClassLoss, ...] = ()
-    """What the variant loses of each class; empty for heads that do not classify."""
+    """What the variant loses of each class; empty where answers have no classes."""
     calibration: tuple[Score, Score] | None = None
     """The proper scores of eager PyTorch's probabilities and of the variant's; None where they are not judged."""
     cosines: tuple[float, ...] = ()
@@ -233,7 +233,9 @@ class Evaluation:
                 decisions=len(expected),
                 classifies=self.task.classifies,
                 chance=chance,
-                renaming=renaming(by_class) if by_class is not None and len(by_class.labels) > 1 else None,
+                renaming=renaming(by_class)
+                if by_class is not None and self.task.classifies and len(by_class.labels) > 1
+                else None,
                 class_losses=self._class_losses(by_class, variant),
                 calibration=self._calibration(eager, variant),
                 cosines=tuple(map(float, self.task.cosines(variant, eager))),
@@ -260,7 +262,7 @@ class Evaluation:
         return self.task.scores(examples, answers, answers, self.reader)[0]
 
     def _class_answers(self, answers: Answers) -> ClassAnswers | None:
-        return self.task.class_answers(self.examples, answers) if self.task.labelled else None
+        return self.task.class_answers(self.examples, answers, self.reader) if self.task.labelled else None
 
     def _class_losses(self, eager: ClassAnswers | None, variant: Answers) -> tuple[ClassLoss, ...]:
         by_class = self._class_answers(variant)

@@ -206,8 +206,10 @@ class Task(ABC, Generic[E]):
         """The same answers beside the truths of other examples, whose score is that of chance; None without truths."""
         return None
 
-    def class_answers(self, examples: Sequence[E], answers: Answers) -> ClassAnswers | None:
-        """The answers by class; None for heads that do not classify."""
+    def class_answers(
+        self, examples: Sequence[E], answers: Answers, reader: ReleaseReader
+    ) -> ClassAnswers | None:
+        """The answers by class; None where they have no classes."""
         return None
 
     def calibration(self, examples: Sequence[E], answers: Answers) -> Score | None:

@@ -13,6 +13,7 @@ from distilforge.session import SessionParts
 from validation.errors import DataError
 from validation.statistics import metrics
 from validation.statistics.chance import exchanged
+from validation.statistics.classes import ClassAnswers
 from validation.statistics.metrics import Array, Indices, Score
 from validation.tasks.base import (
     Answers,
@@ -28,6 +29,8 @@ from validation.tasks.record import Record
 
 WINDOW_TOKENS = 384
 """The window of the runtime's session where the caller does not give one; transformers has the same."""
+ANSWERABLE = ("an answer", "no answer")
+"""The two classes of questions, where some have no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +111,20 @@ class QuestionAnswering(Task[Question]):
     ) -> tuple[Sequence[Question], Answers]:
         pairs = zip(examples, exchanged(len(examples)).tolist(), strict=True)
         return tuple(replace(example, answers=examples[other].answers) for example, other in pairs), answers
+
+    def class_answers(
+        self, examples: Sequence[Question], answers: Answers, reader: ReleaseReader
+    ) -> ClassAnswers | None:
+        """Whether each question has an answer; None where all have one."""
+        if all(example.answers for example in examples):
+            return None
+        found = [not answer.text for answer in _session_answers(examples, answers, reader)]
+        return ClassAnswers.of_one_label(
+            ANSWERABLE,
+            np.arange(len(examples)),
+            np.asarray(found, dtype=np.int64),
+            np.asarray([not example.answers for example in examples], dtype=np.int64),
+        )
 
     def decisions(self, examples: Sequence[Question], answers: Answers, reader: ReleaseReader) -> Indices:
         """The first and last character of each answer, in the upper and lower 32 bits."""

@@ -130,7 +130,9 @@ class SequenceClassification(Task[ClassifiedText]):
         pairs = zip(examples, exchanged(len(examples)).tolist(), strict=True)
         return tuple(replace(example, truth=examples[other].truth) for example, other in pairs), answers
 
-    def class_answers(self, examples: Sequence[ClassifiedText], answers: Answers) -> ClassAnswers | None:
+    def class_answers(
+        self, examples: Sequence[ClassifiedText], answers: Answers, reader: ReleaseReader
+    ) -> ClassAnswers | None:
         if self.kind == "regression":
             return None
         logits_NL, texts_N = np.stack(answers.of_part(0)), np.arange(len(examples))

@@ -147,7 +147,12 @@ class TokenClassification(Task[LabelledWords]):
         pairs = zip(examples, parts, strict=True)
         return tuple(replace(example, labels=tuple(part.tolist())) for example, part in pairs), answers
 
-    def class_answers(self, examples: Sequence[LabelledWords], answers: Answers) -> ClassAnswers:
+    def class_answers(
+        self, examples: Sequence[LabelledWords], answers: Answers, reader: ReleaseReader
+    ) -> ClassAnswers:
+        return self._by_class(examples, answers)
+
+    def _by_class(self, examples: Sequence[LabelledWords], answers: Answers) -> ClassAnswers:
         return ClassAnswers.of_one_label(
             self.labels,
             np.repeat([row.example for row in answers.rows], list(map(len, answers.arrays))),
@@ -156,7 +161,7 @@ class TokenClassification(Task[LabelledWords]):
         )
 
     def calibration(self, examples: Sequence[LabelledWords], answers: Answers) -> Score:
-        by_class = self.class_answers(examples, answers)
+        by_class = self._by_class(examples, answers)
         probabilities_UL = probabilities(np.concatenate(answers.arrays).astype(np.float32))
         scores_U = metrics.brier(probabilities_UL, by_class.actual.astype(np.float64))
         sums_N, words_N = (

@@ -380,6 +380,21 @@ def test_no_answer_is_right_where_there_is_none() -> None:
     assert values(task.scores(questions, none, none, reader))["exact match"] == 1
 
 
+def test_questions_without_an_answer_are_a_class() -> None:
+    task, reader = QuestionAnswering(labels=()), reader_of("question_answering")
+    questions = asked(
+        ("who", "the dog won", ("dog",)), ("what", "the dog won", ()), ("when", "the dog won", ())
+    )
+    given = pointing(task, questions, (1, 1), (1, 1), (1, 1))
+    given.arrays[1][:, 0] = 40  # [CLS], which stands for no answer
+    by_class = task.class_answers(questions, given, reader)
+    assert by_class is not None
+    assert by_class.labels == ("an answer", "no answer")
+    assert by_class.predicted.argmax(axis=1).tolist() == [0, 1, 0]
+    assert by_class.actual.argmax(axis=1).tolist() == [0, 1, 1]
+    assert task.class_answers(questions[:1], given, reader) is None, "all have an answer"
+
+
 def test_answers_need_no_variant_in_the_manifest() -> None:
     task = QuestionAnswering(labels=())
     whole = reader_of("question_answering")
@@ -407,22 +422,31 @@ def test_every_word_of_a_long_context_is_in_a_window(words_of_context: int) -> N
 
 def test_answers_by_class_are_those_of_texts_words_and_labels() -> None:
     one = SequenceClassification(labels=("a", "b")).class_answers(
-        classified((1, 0), (0, 1)), answers([2, 1], [3, 1])
+        classified((1, 0), (0, 1)), answers([2, 1], [3, 1]), reader_of("sequence_classification")
     )
     assert one is not None
     assert one.predicted.tolist() == [[True, False], [True, False]]
     assert one.actual.tolist() == [[True, False], [False, True]]
     several = SequenceClassification(
         labels=("a", "b"), problem_type="multi_label_classification"
-    ).class_answers(classified((1, 1), (0, 0)), answers([2, -1], [3, 1]))
+    ).class_answers(
+        classified((1, 1), (0, 0)), answers([2, -1], [3, 1]), reader_of("sequence_classification")
+    )
     assert several is not None
     assert several.predicted.tolist() == [[True, False], [True, True]]
     given = answers(one_hot(3, 1, 0), one_hot(3, 2), targets=((0, 2), (0,)))
-    tokens = TokenClassification(labels=("O", "X", "Y")).class_answers(words((1, 2, 2), (0,)), given)
+    tokens = TokenClassification(labels=("O", "X", "Y")).class_answers(
+        words((1, 2, 2), (0,)), given, reader_of("token_classification")
+    )
     assert tokens.texts.tolist() == [0, 0, 1]
     assert tokens.predicted.argmax(axis=1).tolist() == [1, 0, 2]
     assert tokens.actual.argmax(axis=1).tolist() == [1, 2, 0]
-    assert SequenceClassification(labels=("grade",)).class_answers(classified(1.0), answers([2])) is None
+    assert (
+        SequenceClassification(labels=("grade",)).class_answers(
+            classified(1.0), answers([2]), reader_of("sequence_classification")
+        )
+        is None
+    )
 
 
 def test_briers_score_is_half_the_squared_distance_of_the_probabilities() -> None:
