@@ -29,7 +29,7 @@ from validation.tasks.record import Record
 
 WINDOW_TOKENS = 384
 """The window of the runtime's session where the caller does not give one; transformers has the same."""
-ANSWERABLE = ("an answer", "no answer")
+ANSWERABLE = ("questions with an answer", "questions without an answer")
 """The two classes of questions, where some have no answer."""
 
 

@@ -389,7 +389,7 @@ def test_questions_without_an_answer_are_a_class() -> None:
     given.arrays[1][:, 0] = 40  # [CLS], which stands for no answer
     by_class = task.class_answers(questions, given, reader)
     assert by_class is not None
-    assert by_class.labels == ("an answer", "no answer")
+    assert by_class.labels == ("questions with an answer", "questions without an answer")
     assert by_class.predicted.argmax(axis=1).tolist() == [0, 1, 0]
     assert by_class.actual.argmax(axis=1).tolist() == [0, 1, 1]
     assert task.class_answers(questions[:1], given, reader) is None, "all have an answer"
