@@ -40,7 +40,10 @@ def write_node(request: PackageRequest, folder: Path) -> PackageContents:
     return PackageContents(
         usage=_usage(request, name),
         self_test=("node", "self_test.mjs"),
-        needs=("Node.js 20 or newer", "the dependencies: `npm install --omit=dev` in this folder"),
+        needs=(
+            "Node.js 20 or newer",
+            "the dependencies: `ONNXRUNTIME_NODE_INSTALL=skip npm install --omit=dev` in this folder",
+        ),
         limits=("A call takes one input; the engine runs it on all cores.",),
     )
 

@@ -12,6 +12,7 @@ from pipeline.packages.assembly.build import Package
 from tests.conftest import DEMO_HEADS
 from tests.integration.javascript.clients import MODULES, needs_browser, needs_clients, node, run
 from tests.integration.pipeline.packages.packaging import make, random_release
+from tests.runtime_release import copied, record_again
 
 pytestmark = needs_clients
 
@@ -150,3 +151,50 @@ def test_texts_that_are_hard_to_tokenize_have_the_runtimes_entities(tmp_path: Pa
     for text, entities, answers in zip(texts, expected, observed, strict=True):
         spans = [(entity.label, entity.start, entity.end) for entity in entities]
         assert [(answer["label"], answer["start"], answer["end"]) for answer in answers] == spans, text
+
+
+def test_texts_in_other_scripts_have_the_runtimes_tokens(tmp_path: Path) -> None:
+    release = copied("token_classification", tmp_path / "release")
+    tokenizer = json.loads((release / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    letters = ("σ", "ς", "##σ", "##ς")
+    for letter, word in zip(letters, sorted(vocabulary, key=vocabulary.get)[-4:], strict=True):
+        vocabulary[letter] = vocabulary.pop(word)
+    (release / "tokenizer.json").write_text(json.dumps(tokenizer))
+    record_again(release)
+    package = make("node", release, tmp_path / "package")
+    (package.folder / "node_modules").symlink_to(MODULES)
+    # A capital sigma at the end of a word, and ideographs outside the basic plane
+    texts = ["ΣΣ", "Σ the ΣΣ.", "the𠮷king", "é\U0002f800the"]
+    (package.folder / "tokens.mjs").write_text(
+        'import { open } from "./index.js";\nconst model = await open();\nconst all = [];\n'
+        f"for (const text of {json.dumps(texts)}) {{\n"
+        "  const { answer, calls: [{ feeds }] } = await model.trace(text);\n"
+        "  all.push([Array.from(feeds.input_ids.data, Number), answer.map(({ start, end }) => [start, end])]);\n}\n"
+        "process.stdout.write(JSON.stringify(all));\n"
+    )
+    observed = json.loads(run("node", "tokens.mjs", folder=package.folder))
+    session = distilforge.open(release, threads=1)
+    assert callable(session)
+    for text, (ids, spans), entities in zip(texts, observed, session(texts), strict=True):
+        assert ids == session.encode([text])["input_ids"][0].tolist(), text
+        # JavaScript counts UTF-16 units
+        units = [
+            [len(text[:place].encode("utf-16-le")) // 2 for place in (entity.start, entity.end)]
+            for entity in entities
+        ]
+        assert spans == units, text
+
+
+def test_the_node_package_answers_after_a_load_that_failed(tmp_path: Path) -> None:
+    package = make("node", random_release("sequence_classification"), tmp_path / "package")
+    (package.folder / "node_modules").symlink_to(MODULES)
+    (package.folder / "twice.mjs").write_text(
+        'import { renameSync } from "node:fs";\nimport answer from "./index.js";\n'
+        'renameSync("model", "away");\n'
+        'const { code } = await answer("good movie").catch((error) => error);\n'
+        'renameSync("away", "model");\n'
+        'const { labels } = await answer("good movie");\n'
+        "console.log(JSON.stringify([code, labels.length > 0]));\n"
+    )
+    assert json.loads(run("node", "twice.mjs", folder=package.folder)) == ["ENOENT", True]

@@ -1,6 +1,7 @@
 // From texts to the graph's inputs.
 
 import { offsets } from "./offsets.js";
+import { prepared } from "./text.js";
 
 /** An input that the model cannot take. */
 export class InputError extends Error {
@@ -24,7 +25,7 @@ export function encode(tokenizer, text, pair = null) {
 
 /** `text` in tokens, without special tokens. */
 function plain(tokenizer, text) {
-  const { ids, tokens } = tokenizer.encode(text, { add_special_tokens: false });
+  const { ids, tokens } = tokenizer.encode(prepared(tokenizer, text), { add_special_tokens: false });
   return { ids, tokens, offsets: offsets(tokenizer, text, tokens) };
 }
 

@@ -1,4 +1,6 @@
-// Which characters of a text each token covers. The tokenizer of Hugging Face for JavaScript does not tell.
+// Which characters of a text each token covers, which the tokenizer of Hugging Face for JavaScript does not tell.
+
+import { pieces, readable } from "./text.js";
 
 const PUNCTUATION = /[\p{P}\u0021-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007e]/u;
 
@@ -42,7 +44,7 @@ function normalized(tokenizer, text) {
     let position = start;
     for (const character of piece) {
       const end = position + character.length;
-      for (const part of tokenizer.normalizer?.normalize(character) ?? character) {
+      for (const part of tokenizer.normalizer?.normalize(readable(tokenizer, character)) ?? character) {
         characters.push(part);
         stretches.push([position, end]);
       }
@@ -50,21 +52,6 @@ function normalized(tokenizer, text) {
     }
   }
   return { characters, stretches };
-}
-
-/** `text` in pieces: added tokens, such as [MASK], and what is between them. */
-function* pieces(tokenizer, text) {
-  const added = [...tokenizer.get_added_tokens_decoder().values()].map((token) => token.content);
-  let start = 0;
-  for (let index = 0; index < text.length; index += 1) {
-    const token = added.find((content) => text.startsWith(content, index));
-    if (token === undefined) continue;
-    if (index > start) yield [start, text.slice(start, index), false];
-    yield [index, token, true];
-    start = index + token.length;
-    index = start - 1;
-  }
-  if (start < text.length) yield [start, text.slice(start), false];
 }
 
 /** How many characters from `position` spell `surface`. */

@@ -83,5 +83,5 @@ export interface Model {
 /** Load the model; the options are those of ONNX Runtime. */
 export function open(options?: InferenceSession.SessionOptions): Promise<Model>;
 
-/** The answer to one input; the first call loads the model. */
+/** The answer to one input; the first call loads the model, and the next one tries again if that failed. */
 export default function answer(input: Input): Promise<Output>;

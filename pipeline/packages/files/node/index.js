@@ -36,9 +36,12 @@ export async function open(options = {}) {
 
 let opened = null;
 
-/** The answer to one input; the first call loads the model. */
+/** The answer to one input; the first call loads the model, and the next one tries again if that failed. */
 export default async function answer(input) {
-  opened ??= open();
+  opened ??= open().catch((error) => {
+    opened = null;
+    throw error;
+  });
   return (await opened).answer(input);
 }
 

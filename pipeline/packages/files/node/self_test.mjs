@@ -11,7 +11,7 @@ async function client() {
     return await import("./index.js");
   } catch (error) {
     if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
-    process.stderr.write(`${error.message}\nInstall the dependencies first: npm install\n`);
+    process.stderr.write(`${error.message}\nInstall the dependencies first: ONNXRUNTIME_NODE_INSTALL=skip npm install --omit=dev\n`);
     return process.exit(3);
   }
 }
