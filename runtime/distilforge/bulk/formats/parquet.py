@@ -84,13 +84,25 @@ def _check_columns(kinds: Sequence[tuple[str, pyarrow.DataType]], columns: Seque
                 hint="name another column with --column",
             )
         names.add(name)
-        is_list = pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind)
-        if not _is_text(kind.value_type if is_list else kind):
+        if not _is_text(kind.value_type if _is_list(kind) else kind):
             raise InputError(
                 f"the column {name!r:.80} of the Parquet file has the type {kind!s:.80}; it must have texts or lists "
                 "of texts",
                 hint="name another column with --column",
             )
+
+
+def _is_list(kind: pyarrow.DataType) -> bool:
+    """Whether a column of this type holds lists, such as the options of multiple choice."""
+    return any(
+        check(kind)
+        for check in (
+            pyarrow.types.is_list,
+            pyarrow.types.is_large_list,
+            # `datasets` writes it where every row has as many entries
+            pyarrow.types.is_fixed_size_list,
+        )
+    )
 
 
 def _is_text(kind: pyarrow.DataType) -> bool:

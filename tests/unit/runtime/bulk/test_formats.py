@@ -284,6 +284,10 @@ LISTS = [["a", None], [], None]
         (pyarrow.nulls(2), [None, None]),
         (pyarrow.array(LISTS), LISTS),
         (pyarrow.array(LISTS, pyarrow.large_list(pyarrow.string())), LISTS),
+        (
+            pyarrow.array([["a", None], ["b", "c"]], pyarrow.list_(pyarrow.string(), 2)),
+            [["a", None], ["b", "c"]],
+        ),
     ],
 )
 def test_parquet_has_several_types_for_texts(column: pyarrow.Array, values: list[object]) -> None:
