@@ -17,6 +17,7 @@ from distilforge.remote.retries import DELAYS_SECONDS, Pause, Tell, is_final, wi
 from distilforge.remote.store import no_releases
 from distilforge.storage import Place
 
+from pipeline.errors import UsageError
 from pipeline.remote import edits
 from pipeline.remote.files import Shipment, changed
 from pipeline.remote.pointer import find_pointer
@@ -57,8 +58,18 @@ class FolderPublisher:
         if present is not None:
             check_name(present.name, name, self.url)
 
+    def _check_apart(self, release: Path) -> None:
+        """Raise UsageError for a store in the folder of a release, where every file must be listed."""
+        if self._root.is_local and Path(self._root.path).resolve().is_relative_to(release.resolve()):
+            raise UsageError(
+                f"the store {self.url!r:.200} is inside the release {str(release)!r:.200}, where every file must be "
+                "listed",
+                hint="push to another folder",
+            )
+
     def push(self, release: Shipment) -> Push:
         """Write the release's files to a new folder, and then list that; nobody sees it before."""
+        self._check_apart(release.folder)
         manifest = release.manifest
         present, _ = self._read()
         if present is not None:

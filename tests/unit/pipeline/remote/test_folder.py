@@ -55,6 +55,15 @@ def test_a_signature_makes_a_new_push_of_the_version(shop: Shop, tmp_path: Path)
     assert len(folders(shop)) == 2
 
 
+@pytest.mark.parametrize("inside", ["", "store"])
+def test_a_store_inside_the_release_is_refused(inside: str, tmp_path: Path) -> None:
+    release = small_release(tmp_path, 1)
+    before = sorted(release.rglob("*"))
+    with pytest.raises(UsageError, match="is inside the release"):
+        push(release, str(release / inside), print)
+    assert sorted(release.rglob("*")) == before
+
+
 def test_nothing_is_brought_to_the_web() -> None:
     with pytest.raises(InputError, match="only be pulled from the web"):
         find_publisher("https://example.org/sentiment", print)
