@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +28,8 @@ SIGNATURE = "model.sig"
 """Name of the signature, which signs every other file; OpenSSF's model signing calls it so."""
 
 _logger = logging.getLogger("distilforge")
+# A path has one slash of those that a URL has; one letter is a drive of Windows
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
 
 
 def resolve(release: str | os.PathLike[str]) -> Path:
@@ -43,6 +46,11 @@ def resolve(release: str | os.PathLike[str]) -> Path:
             f"a release must be the path of a folder, found {release!r:.80}", hint="pass a str or a Path"
         ) from cause
     with contents.reading(folder):
+        if _URL.match(str(folder)) and not folder.is_dir():
+            raise ReleaseError(
+                f"no release at {str(release)!r}: it is a URL, and a release is opened from a folder",
+                hint="`python -m distilforge pull URL --output FOLDER` first, then pass that folder",
+            )
         return _version_folder(folder)
 
 

@@ -55,6 +55,12 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
         resolve(tmp_path / "absent")
 
 
+@pytest.mark.parametrize("url", ["s3://models/sentiment", Path("s3://models/sentiment")])
+def test_a_url_is_told_to_be_pulled_first(url: str | Path) -> None:
+    with pytest.raises(ReleaseError, match=r"it is a URL.*\n.*pull URL --output FOLDER"):
+        resolve(url)
+
+
 def test_a_folder_without_a_release_names_those_below(release: Path) -> None:
     with pytest.raises(ReleaseError, match=r"neither manifest\.json nor latest\n  hint: .*v1"):
         resolve(release.parent)
