@@ -36,8 +36,8 @@ class Adapter(ABC):
         """The options of the session's call for the `parameters` of the Hugging Face task; by default the same."""
         return dict(parameters)
 
-    def task_answers(self, answers: list[object], *, single: bool) -> Json:
-        """The result of the Hugging Face task; `single` tells one input from a list of them."""
+    def task_answers(self, answers: list[object], options: Mapping[str, Json], *, single: bool) -> Json:
+        """The result of the Hugging Face task, for the `options` of the call; `single` tells one input from a list."""
         raise InputError(
             "this head has no task on the Hugging Face hub", hint="POST /answer answers every head"
         )
@@ -63,6 +63,15 @@ def text_or_pair(value: Json, where: str) -> object:
     return value
 
 
+def check_direction(value: Json) -> None:
+    """Raise InputError if the `truncation_direction` of a request is another than the release's."""
+    if str(value or "right").lower() != "right":
+        raise InputError(
+            f"truncation_direction cannot be {value!r:.80}",
+            hint="the release's tokenizer decides; leave it out",
+        )
+
+
 def fields_of(
     value: Json, where: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> Mapping[str, Json]:
@@ -75,7 +84,8 @@ def fields_of(
         )
     for name in required:
         if name not in value:
-            raise InputError(f"{where} has no {name!r}", hint=f"it has {', '.join(value)!r:.80}")
+            found = f"it has {', '.join(value)!r:.80}" if value else "it is empty"
+            raise InputError(f"{where} has no {name!r}", hint=found)
     for name in value:
         if name not in known:
             raise InputError(

@@ -49,6 +49,11 @@ class ServeOptions:
             raise InputError(
                 f"the port must be from 0 to 65535, found {self.port}", hint="0 takes any free one"
             )
+        if not self.host:
+            raise InputError(
+                "the address to listen on (--host) is empty",
+                hint=f"{HOST} is this machine alone, and 0.0.0.0 is every address that it has",
+            )
         for name, value in (
             ("the largest body (--max-body)", self.limits.body_bytes),
             ("the most inputs of a request (--max-texts)", self.limits.texts),

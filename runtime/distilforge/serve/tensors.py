@@ -154,12 +154,15 @@ def _binary_array(raw: memoryview, dtype: "np.dtype[np.generic]", name: str) -> 
 
 
 def _texts(data: Json, name: str) -> tuple[str, ...]:
-    if not isinstance(data, list) or not all(isinstance(text, str) for text in data):
+    """The texts in the flat or nested list `data`."""
+    # As objects: numpy's own texts all take the room of the longest
+    values = np.array(data, dtype=object).ravel().tolist() if isinstance(data, list) else None
+    if values is None or not all(isinstance(text, str) for text in values):
         raise InputError(
             f"the data of the input {name!r:.80} must be a list of texts, found {data!r:.80}",
             hint='["A text."]',
         )
-    return tuple(data)
+    return tuple(values)
 
 
 def _binary_texts(raw: memoryview, name: str) -> tuple[str, ...]:

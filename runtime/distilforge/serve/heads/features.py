@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distilforge.serve.adapter import Adapter, Json, text_or_pair, to_json
+from distilforge.serve.adapter import Adapter, Json, check_direction, text_or_pair, to_json
 from distilforge.serve.heads import adapters
 
 
@@ -19,10 +19,11 @@ class FeaturesAdapter(Adapter):
 
     def task_options(self, parameters: Mapping[str, Json]) -> dict[str, Json]:
         options = dict(parameters)
+        check_direction(options.pop("truncation_direction", None))
         truncate = options.pop("truncate", None)
         if truncate is not None:
             options["truncation"] = "truncate" if truncate else "error"
         return options
 
-    def task_answers(self, answers: list[object], *, single: bool) -> Json:
+    def task_answers(self, answers: list[object], options: Mapping[str, Json], *, single: bool) -> Json:
         return to_json(answers)

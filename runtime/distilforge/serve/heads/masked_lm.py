@@ -1,5 +1,6 @@
 """Texts with the tokens that fit their masks."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distilforge.heads.masked_lm import FilledMask
@@ -17,7 +18,7 @@ class MaskedLanguageModelAdapter(Adapter):
     def input(self, value: Json, where: str) -> object:
         return value
 
-    def task_answers(self, answers: list[object], *, single: bool) -> Json:
+    def task_answers(self, answers: list[object], options: Mapping[str, Json], *, single: bool) -> Json:
         texts = [_one_text(answer) for answer in answers if isinstance(answer, tuple)]
         return texts[0] if single else texts
 

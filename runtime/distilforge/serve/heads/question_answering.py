@@ -1,5 +1,6 @@
 """Questions with the stretch of a context that answers them."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distilforge.heads.question_answering import Answer, Answers
@@ -18,7 +19,7 @@ class QuestionAnsweringAdapter(Adapter):
         entries = fields_of(value, where, required=("question", "context"))
         return entries["question"], entries["context"]
 
-    def task_answers(self, answers: list[object], *, single: bool) -> Json:
+    def task_answers(self, answers: list[object], options: Mapping[str, Json], *, single: bool) -> Json:
         best: list[Json] = [_task_answer(answer) for answer in answers if isinstance(answer, Answers)]
         return best[0] if single else best
 

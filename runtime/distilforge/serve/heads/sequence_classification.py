@@ -22,7 +22,7 @@ class SequenceClassificationAdapter(Adapter):
         # The hub answers with all labels unless it is told how many
         return {"top_k": None, **parameters}
 
-    def task_answers(self, answers: list[object], *, single: bool) -> Json:
+    def task_answers(self, answers: list[object], options: Mapping[str, Json], *, single: bool) -> Json:
         return [label_scores(answer) for answer in answers]
 
 

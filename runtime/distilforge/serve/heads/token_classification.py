@@ -24,14 +24,18 @@ class TokenClassificationAdapter(Adapter):
             options["aggregation"] = options.pop("aggregation_strategy")
         return options
 
-    def task_answers(self, answers: list[object], *, single: bool) -> Json:
-        entities = [[_entity(entity) for entity in answer] for answer in answers if isinstance(answer, tuple)]
+    def task_answers(self, answers: list[object], options: Mapping[str, Json], *, single: bool) -> Json:
+        # As transformers calls the label of a token, and that of a group of tokens
+        name = "entity" if options.get("aggregation") == "none" else "entity_group"
+        entities = [
+            [_entity(entity, name) for entity in answer] for answer in answers if isinstance(answer, tuple)
+        ]
         return entities[0] if single else entities
 
 
-def _entity(entity: Entity) -> dict[str, Json]:
+def _entity(entity: Entity, name: str) -> dict[str, Json]:
     return {
-        "entity_group": entity.label,
+        name: entity.label,
         "score": entity.score,
         "word": entity.word,
         "start": entity.start,

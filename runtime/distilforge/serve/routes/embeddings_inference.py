@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from distilforge.errors import InputError
 from distilforge.heads.features import SENTENCE
 from distilforge.serve import body
-from distilforge.serve.adapter import Json, to_json
+from distilforge.serve.adapter import Json, check_direction, to_json
 from distilforge.serve.endpoint import Endpoint
 from distilforge.serve.heads.sequence_classification import label_scores
 from distilforge.serve.service import Service
@@ -81,7 +81,7 @@ class EmbeddingsInference:
             content, "inputs", "normalize", "truncate", "truncation_direction", "prompt_name", "dimensions"
         )
         _refuse(content, "dimensions")
-        _check_direction(content)
+        check_direction(content.get("truncation_direction"))
         values = content.get("inputs")
         texts: list[object] = list(values) if isinstance(values, list) else [values]
         options: dict[str, Json] = {
@@ -101,7 +101,7 @@ class EmbeddingsInference:
             raise InputError(
                 "raw_scores is not supported", hint="/v2/models/NAME/infer answers the logits themselves"
             )
-        _check_direction(content)
+        check_direction(content.get("truncation_direction"))
         values = content.get("inputs")
         single = isinstance(values, str) or (
             isinstance(values, list) and bool(values) and all(isinstance(value, str) for value in values)
@@ -131,15 +131,6 @@ class EmbeddingsInference:
 def _truncation(content: dict[str, Json] | object) -> str:
     assert isinstance(content, dict)
     return "truncate" if body.flag(content, "truncate", default=False) else "error"
-
-
-def _check_direction(content: object) -> None:
-    assert isinstance(content, dict)
-    if str(content.get("truncation_direction") or "right").lower() != "right":
-        raise InputError(
-            f"truncation_direction cannot be {content['truncation_direction']!r:.80}",
-            hint="the release's tokenizer decides; leave it out",
-        )
 
 
 def _refuse(content: object, name: str) -> None:

@@ -45,4 +45,4 @@ class HuggingFaceTask:
         service.limits.check_count(len(entries))
         inputs = [adapter.input(value, f"input {index}") for index, value in enumerate(entries)]
         answers = await service.in_thread(request, service.answers, inputs, options)
-        return JSONResponse(adapter.task_answers(answers, single=single))
+        return JSONResponse(adapter.task_answers(answers, options, single=single))

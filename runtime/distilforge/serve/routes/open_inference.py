@@ -22,6 +22,8 @@ TEXT_PAIR = "text_pair"
 """The second texts of pairs, beside TEXT."""
 _HEADER_LENGTH = "inference-header-content-length"
 _BINARY = "binary_data"
+# They change what an output is, so that a client would misread it
+_NOT_OFFERED = ("classification", "shared_memory_region")
 
 
 class UnknownModelError(InputError):
@@ -156,10 +158,11 @@ class OpenInference:
             if isinstance(value, tuple):
                 raise InputError(
                     f"the input {name!r:.80} has the datatype {BYTES}",
-                    hint=f"only {TEXT} and {TEXT_PAIR} have it, and multiple choice takes neither",
+                    hint=f"only {TEXT} has it, and beside it {TEXT_PAIR}; multiple choice takes neither",
                 )
             arrays[name] = value
-            service.limits.check_count(len(value) if value.ndim else 0)
+            # Of an array without axes, the session says what it must be
+            service.limits.check_count(len(value) if value.ndim else 1)
         return session.run(arrays)
 
     def _outputs(self, document: Mapping[str, Json]) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -175,7 +178,14 @@ class OpenInference:
             name = entry.get("name") if isinstance(entry, dict) else None
             if not isinstance(entry, dict) or name not in known:
                 raise InputError(f"there is no output {name!r:.80}", hint=nearest(str(name), known))
-            binary[str(name)] = body.flag(body.options_in(entry, "parameters"), _BINARY, default=everything)
+            asked = body.options_in(entry, "parameters")
+            for parameter in _NOT_OFFERED:
+                if parameter in asked:
+                    raise InputError(
+                        f"the output {name!r:.80} cannot have the parameter {parameter!r}",
+                        hint="leave it out: the service answers the whole output",
+                    )
+            binary[str(name)] = body.flag(asked, _BINARY, default=everything)
         return tuple(binary), frozenset(name for name in binary if binary[name])
 
     def _response(

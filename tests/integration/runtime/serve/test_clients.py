@@ -68,6 +68,19 @@ def test_tritonclient_with_texts(place: tuple[str, str], binary: bool) -> None:
             np.testing.assert_allclose(result.as_numpy(key), array, rtol=TOLERANCE, atol=TOLERANCE)
 
 
+def test_tritonclient_is_told_what_an_output_cannot_be(place: tuple[str, str]) -> None:
+    head, url = place
+    session = open_session(head)
+    feeds = {tensor.name: np.ones([2] * len(tensor.shape), np.int64) for tensor in session.manifest.inputs}
+    inputs = [tensor(key, array, "INT64", binary=True) for key, array in feeds.items()]
+    asked = triton.InferRequestedOutput(session.manifest.outputs[0].name, class_count=2)
+    with (
+        triton.InferenceServerClient(urlsplit(url).netloc) as client,
+        pytest.raises(triton.InferenceServerException, match="cannot have the parameter 'classification'"),
+    ):
+        client.infer(session.manifest.name, inputs, outputs=[asked])
+
+
 def test_tritonclient_reads_the_errors(place: tuple[str, str]) -> None:
     head, url = place
     name = open_session(head).manifest.name
@@ -87,7 +100,10 @@ def test_inference_client(place: tuple[str, str]) -> None:
     answer = session(value)
     if head == "features":
         np.testing.assert_allclose(
-            client.feature_extraction(value)[0], answer, rtol=TOLERANCE, atol=TOLERANCE
+            client.feature_extraction(value, truncate=True, truncation_direction="right")[0],
+            answer,
+            rtol=TOLERANCE,
+            atol=TOLERANCE,
         )
     elif head == "sequence_classification":
         labels = client.text_classification(value)
@@ -99,6 +115,11 @@ def test_inference_client(place: tuple[str, str]) -> None:
         expected = session("the doctor and the king")
         assert [(entity.entity_group, entity.start, entity.end) for entity in entities] == [
             (entity.label, entity.start, entity.end) for entity in expected
+        ]
+        tokens = client.token_classification("the doctor and the king", aggregation_strategy="none")
+        expected = session("the doctor and the king", aggregation="none")
+        assert [(token.entity, token.entity_group) for token in tokens] == [
+            (entity.label, None) for entity in expected
         ]
     elif head == "question_answering":
         found = client.question_answering(question=value[0], context=value[1])

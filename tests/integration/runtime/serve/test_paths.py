@@ -205,6 +205,18 @@ def test_text_as_numbers_is_told_its_datatype(classifier: str) -> None:
     assert "'text' has the datatype of numbers, and must have BYTES" in reply.error
 
 
+def test_an_array_without_axes_is_told_the_shape_that_it_must_have(classifier: str) -> None:
+    name = get(f"{classifier}/info").body
+    assert isinstance(name, dict)
+    inputs = [
+        {"name": tensor, "shape": [], "datatype": "INT64", "data": [1]}
+        for tensor in ("input_ids", "attention_mask")
+    ]
+    reply = post(f"{classifier}/v2/models/{name['model_id']}/infer", {"inputs": inputs})
+    assert reply.status == 422
+    assert "'input_ids' has 0 axes; it must have 2" in reply.error
+
+
 def test_embed_has_the_shapes_of_text_embeddings_inference() -> None:
     with served(open_session("features")) as url:
         single = post(f"{url}/embed", {"inputs": "the film"}).body

@@ -60,6 +60,7 @@ def test_every_option_arrives() -> None:
         (("--max-texts", "0"), r"\(--max-texts\) must be a whole number of at least 1, found 0"),
         (("--max-body", "-5"), r"\(--max-body\) must be a whole number of at least 1, found -5"),
         (("--max-characters", "0"), "found 0"),
+        (("--host", ""), r"\(--host\) is empty"),
     ],
 )
 def test_what_is_out_of_bounds_is_refused(arguments: tuple[str, ...], message: str) -> None:

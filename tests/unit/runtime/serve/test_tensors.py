@@ -30,6 +30,8 @@ def test_texts() -> None:
     texts = ("a", "", "naïve")
     listed = entry(datatype="BYTES", shape=[3], data=list(texts))
     assert read_tensor(listed, None).values == texts
+    nested = entry(datatype="BYTES", shape=[3, 1], data=[[text] for text in texts])
+    assert read_tensor(nested, None).values == texts
     raw = b"".join(len(text.encode()).to_bytes(4, "little") + text.encode() for text in texts)
     assert read_tensor(listed, memoryview(raw)).values == texts
 
@@ -52,6 +54,8 @@ def test_texts() -> None:
         (entry(data=[1, 2, float("nan")]), "must be a list of int64|are not numbers"),
         (entry(data=[[1], [2, 3]]), "must be a list of int64|are not numbers"),
         (entry(datatype="BYTES", shape=[1], data=[1]), "must be a list of texts"),
+        (entry(datatype="BYTES", shape=[2], data=[["a"], "b"]), "must be a list of texts"),
+        (entry(datatype="BYTES", shape=[1], data="a"), "must be a list of texts, found 'a'"),
         (entry(datatype="BYTES", shape=[2], data=["a"]), "has 1 texts and the shape"),
     ],
 )
