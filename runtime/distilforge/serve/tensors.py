@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distilforge import limits
 from distilforge.engine import Array
 from distilforge.errors import InputError
 from distilforge.manifest import Tensor
@@ -29,8 +30,9 @@ DATATYPES = {
 """numpy's dtypes by the protocol's names; BYTES, which has none, is a list of texts."""
 BYTES = "BYTES"
 BINARY_SIZE = "binary_data_size"
-# An input of more axes does not exist
+# An input of more axes does not exist, and no release allows a larger size. A size of 0 lets the others be any
 _MOST_AXES = 8
+_MOST_SIZE = limits.MOST_SIZE
 # Every text has its size in front, in four bytes
 _SIZE_BYTES = 4
 
@@ -61,7 +63,7 @@ def read_tensor(entry: Json, raw: memoryview | None) -> InputTensor:
         texts = _texts(entry.get("data"), name) if raw is None else _binary_texts(raw, name)
         if math.prod(shape) != len(texts):
             raise InputError(
-                f"the input {name!r:.80} has {len(texts)} texts and the shape {list(shape)}",
+                f"the input {name!r:.80} has {len(texts)} texts and the shape {list(shape)!s:.80}",
                 hint="the shape must be the number of texts",
             )
         return InputTensor(name=name, values=texts)
@@ -74,7 +76,7 @@ def read_tensor(entry: Json, raw: memoryview | None) -> InputTensor:
     array = _array(entry.get("data"), dtype, name) if raw is None else _binary_array(raw, dtype, name)
     if array.size != math.prod(shape):
         raise InputError(
-            f"the input {name!r:.80} has {array.size} values and the shape {list(shape)}",
+            f"the input {name!r:.80} has {array.size} values and the shape {list(shape)!s:.80}",
             hint="the shape's product must be the number of values",
         )
     return InputTensor(name=name, values=array.reshape(shape))
@@ -116,10 +118,12 @@ def _shape(value: Json, name: str) -> tuple[int, ...]:
     if (
         not isinstance(value, list)
         or len(value) > _MOST_AXES
-        or not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in value)
+        or not all(isinstance(size, int) and not isinstance(size, bool) for size in value)
+        or not all(0 <= size <= _MOST_SIZE for size in value)
     ):
         raise InputError(
-            f"the shape of the input {name!r:.80} must be a list of sizes, found {value!r:.80}",
+            f"the shape of the input {name!r:.80} must be a list of at most {_MOST_AXES} sizes from 0 to "
+            f"{_MOST_SIZE:,}, found {value!r:.80}",
             hint='for example "shape": [1, 16]',
         )
     return tuple(value)
@@ -127,6 +131,8 @@ def _shape(value: Json, name: str) -> tuple[int, ...]:
 
 def _array(data: Json, dtype: "np.dtype[np.generic]", name: str) -> Array:
     """The flat or nested list `data` as a flat array."""
+    if not isinstance(data, list) or not _are_numbers(data):
+        raise _no_numbers(data, dtype, name)
     try:
         array = np.array(data)
     except (ValueError, OverflowError) as cause:
@@ -136,12 +142,31 @@ def _array(data: Json, dtype: "np.dtype[np.generic]", name: str) -> Array:
     # A value that the datatype does not hold changes; NaN becomes any integer
     with np.errstate(invalid="ignore"):
         exact = array.astype(dtype) if array.dtype.kind in "biuf" else array
-    if not isinstance(data, list) or array.dtype.kind not in "biuf" or not np.array_equal(array, exact):
-        raise InputError(
-            f"the data of the input {name!r:.80} must be a list of {dtype.name}, found {data!r:.80}",
-            hint="pass a number that the datatype holds for each value",
-        )
+    if array.dtype.kind not in "biuf" or not np.array_equal(array, exact):
+        raise _no_numbers(data, dtype, name)
     return exact.ravel()
+
+
+def _no_numbers(data: Json, dtype: "np.dtype[np.generic]", name: str) -> InputError:
+    return InputError(
+        f"the data of the input {name!r:.80} must be a list of {dtype.name}, found {data!r:.80}",
+        hint="pass a number that the datatype holds for each value",
+    )
+
+
+def _are_numbers(data: list[Json]) -> bool:
+    """Whether a flat or nested list holds only numbers, true and false.
+
+    Among texts, numpy would give every value the size of the longest text.
+    """
+    lists = [data]
+    while lists:
+        for value in lists.pop():
+            if isinstance(value, list):
+                lists.append(value)
+            elif not isinstance(value, (int, float)):
+                return False
+    return True
 
 
 def _binary_array(raw: memoryview, dtype: "np.dtype[np.generic]", name: str) -> Array:

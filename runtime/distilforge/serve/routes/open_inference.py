@@ -7,6 +7,7 @@ from importlib.metadata import version
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from distilforge.checks.arguments import check_string
 from distilforge.engine import Array
 from distilforge.errors import InputError, UnavailableError
 from distilforge.registry import nearest
@@ -122,8 +123,9 @@ class OpenInference:
         document = body.parse_object(header)
         inputs = _inputs(document, raw)
         names, binary = self._outputs(document)
+        identity = _identity(document)
         outputs = await service.in_thread(request, self._run, inputs)
-        return self._response(document, {name: outputs[name] for name in names}, binary)
+        return self._response(identity, {name: outputs[name] for name in names}, binary)
 
     @property
     def _takes_texts(self) -> bool:
@@ -189,7 +191,7 @@ class OpenInference:
         return tuple(binary), frozenset(name for name in binary if binary[name])
 
     def _response(
-        self, document: Mapping[str, Json], outputs: Mapping[str, Array], binary: frozenset[str]
+        self, identity: str | None, outputs: Mapping[str, Array], binary: frozenset[str]
     ) -> Response:
         manifest = self._service.manifest
         entries: list[dict[str, Json]] = []
@@ -208,8 +210,8 @@ class OpenInference:
             "model_version": manifest.version,
             "outputs": entries,
         }
-        if isinstance(document.get("id"), str):
-            answer["id"] = document["id"]
+        if identity is not None:
+            answer["id"] = identity
         if not binary:
             return JSONResponse(answer)
         header = json.dumps(answer).encode()
@@ -236,6 +238,12 @@ class OpenInference:
     def _check_ready(self) -> None:
         if self._service.stopping:
             raise UnavailableError("the service stops", hint="ask another one")
+
+
+def _identity(document: Mapping[str, Json]) -> str | None:
+    """What the client calls its request, which the answer repeats; InputError if no answer can hold it."""
+    value = document.get("id")
+    return check_string(value, "id") if isinstance(value, str) else None
 
 
 def _parts(content: bytes, header_length: str | None) -> tuple[bytes, memoryview]:

@@ -217,6 +217,17 @@ def test_an_array_without_axes_is_told_the_shape_that_it_must_have(classifier: s
     assert "'input_ids' has 0 axes; it must have 2" in reply.error
 
 
+def test_a_request_is_repeated_by_its_id_if_an_answer_can_hold_it(classifier: str) -> None:
+    url = f"{classifier}/v2/models/random-sequence_classification/infer"
+    inputs = [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["the film"]}]
+    answer = post(url, {"id": "naïve", "inputs": inputs}).body
+    assert isinstance(answer, dict)
+    assert answer["id"] == "naïve"
+    refused = post(url, {"id": "\ud800", "inputs": inputs})
+    assert refused.status == 422
+    assert "id holds half a surrogate pair" in refused.error
+
+
 def test_embed_has_the_shapes_of_text_embeddings_inference() -> None:
     with served(open_session("features")) as url:
         single = post(f"{url}/embed", {"inputs": "the film"}).body

@@ -1,5 +1,7 @@
 """Tensors of the Open Inference Protocol, and what is refused."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from distilforge.errors import InputError
@@ -42,9 +44,10 @@ def test_texts() -> None:
         (3, "an input must be an object with a name, found 3"),
         ({}, "an input must be an object with a name"),
         (entry(shape=[2, 3]), r"has 3 values and the shape \[2, 3\]"),
-        (entry(shape=[-1, 3]), "must be a list of sizes"),
-        (entry(shape=[1] * 9), "must be a list of sizes"),
-        (entry(shape=None), "must be a list of sizes, found None"),
+        (entry(shape=[-1, 3]), "must be a list of at most 8 sizes"),
+        (entry(shape=[1] * 9), "must be a list of at most 8 sizes"),
+        (entry(shape=None), "must be a list of at most 8 sizes from 0 to 1,000,000, found None"),
+        (entry(shape=[0, 1_000_001], data=[]), r"sizes from 0 to 1,000,000, found \[0, 1000001\]"),
         (entry(datatype="INT65"), "has the datatype 'INT65'"),
         (entry(datatype=["x"]), "has the datatype"),
         (entry(data=None), "must be a list of int64, found None|are not numbers"),
@@ -63,6 +66,17 @@ def test_texts() -> None:
 def test_what_does_not_fit_is_refused(value: Json, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_tensor(value, None)
+
+
+def test_texts_among_numbers_do_not_fill_the_memory() -> None:
+    """numpy gives every value of an array the size of the longest text: 4 GB for this one, of 1 MB."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"must be a list of int64, found \['xxx"):
+            read_tensor(entry(data=["x" * 1_000_000, *range(1000)]), None)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
