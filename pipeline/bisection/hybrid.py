@@ -84,7 +84,6 @@ def load(reference: Graph, variant: Graph, boundaries: Sequence[Boundary], setti
     merge(reference, variant, boundaries)
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     known = {name: value for name, value in settings.session.items() if name in NAMES}
     given = Settings.of(replace(settings, session=known))
     session = graph_session.session(reference, options, given.apply(options))

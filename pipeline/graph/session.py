@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir
+from distilforge.onnxruntime.engine import SILENT
 
 from pipeline.graph.file import Graph
 from pipeline.graph.onnx_writer import substituted_weights
@@ -21,7 +22,9 @@ _LOCATION = "in memory"
 def session(
     graph: Graph, options: "onnxruntime.SessionOptions", settings: Mapping[str, list[str]] | None = None
 ) -> "onnxruntime.InferenceSession":
-    """`graph` on the CPU provider with `options` and other arguments of InferenceSession; `graph` stays as it is.
+    """`graph` on the CPU provider with `options`, silent, and other arguments of InferenceSession.
+
+    `graph` stays as it is.
 
     Raises the errors of ONNX Runtime for a graph that it cannot load.
     """
@@ -38,6 +41,7 @@ def session(
 
     with substituted_weights(graph, substitute):
         model = onnx_ir.to_proto(graph).SerializeToString()
+    options.log_severity_level = SILENT
     options.add_external_initializers(list(separate), list(separate.values()))
     return onnxruntime.InferenceSession(
         model, options, providers=["CPUExecutionProvider"], **(settings or {})

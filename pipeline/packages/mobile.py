@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from distilforge.engine import Array
+from distilforge.onnxruntime.engine import SILENT
 
 from pipeline.errors import StageError
 from pipeline.packages import package_kind, release_files, static_files
@@ -124,6 +125,7 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
+    options.log_severity_level = SILENT
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

@@ -13,12 +13,14 @@ def write(graph: "Graph", file: str, folder: Path) -> tuple[str, ...]:
     Raises ONNX Runtime's own error where its CPU provider cannot load the graph.
     """
     import onnxruntime
+    from distilforge.onnxruntime.engine import SILENT
 
     from pipeline.graph.file import save
 
     path = folder / file
     names = save(graph, path)
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = SILENT
     # The session is not run. Repacking weights or folding constants would keep them in memory twice.
     options.add_session_config_entry("session.disable_prepacking", "1")
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

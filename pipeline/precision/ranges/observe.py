@@ -70,7 +70,6 @@ def run_batches(
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     # In the graph's own order, a value is freed as soon as the nodes that read it have run.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
-    options.log_severity_level = 3
     with _as_outputs(graph, values):
         session = graph_session.session(graph, options)
     names = [str(value.name) for value in values]

@@ -25,6 +25,12 @@ INSTALL = f"pip install 'onnxruntime>={OLDEST}'"
 # ONNX's names of the types that have another name in numpy
 _DTYPES = {"float": "float32", "double": "float64"}
 
+SILENT = 4
+"""The severity of ONNX Runtime's messages that a session prints: only what ends the process.
+
+It prints the names of nodes and weights as a graph has them, and a terminal would obey them. Errors are raised anyway.
+"""
+
 Provider = str | tuple[str, dict[str, str]]
 """A provider's name, or a name and options."""
 
@@ -110,6 +116,7 @@ def new_options(threads: int | None) -> "onnxruntime.SessionOptions":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = SILENT
     options.inter_op_num_threads = (
         1  # the graph is one chain of layers, so its operators cannot run in parallel
     )
