@@ -1,18 +1,22 @@
 """Limits of tokenizer.json, so that no text can keep the tokenizer busy for long or fill the memory.
 
 The `tokenizers` library matches regular expressions by backtracking, and some patterns take time that grows with the
-square of a text, or doubles with every character. WordPiece takes time with the square of a word, Unigram with the
-length of its longest piece, and an added token of white space that takes the white space around it with the square of a
-text.
+square of a text, or doubles with every character. WordPiece takes time with the square of a word, and with the prefix
+of pieces inside words. Unigram takes time with the length of its longest piece, and an added token of white space that
+takes the white space around it with the square of a text. A normalizer can make a text longer, and the next one again.
 """
 
+import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import prod
 
 MOST_WORD_CHARACTERS = 256
 """The most characters of a word that WordPiece may split; a longer word is unknown. BERT has 100."""
 MOST_PIECE_CHARACTERS = 256
 """The most characters of a piece of a Unigram model. SentencePiece makes pieces of at most 16."""
+MOST_AFFIX_CHARACTERS = 32
+"""The most characters of what marks pieces inside words, or at their ends. BERT has ##, and others have </w>."""
 MOST_PARTS = 256
 """The most JSON objects in the normalizer, the pre-tokenizer, the post-processor and the decoder together."""
 MOST_ADDED_TOKENS = 50_000
@@ -22,8 +26,14 @@ MOST_ADDED_CHARACTERS = 1_000_000
 MOST_STEPS = 1_000
 """The most steps that a regular expression may take at one position, before its unlimited repetitions."""
 MOST_GROWTH = 64
-"""How many times as long all replacements together may make a text."""
+"""How many times as long all normalizers and replacements together may make a text."""
 
+# Each makes a text at most so many times as long: bytes become characters, and white space is put around characters
+_GROWTH: Mapping[str, int] = {"ByteLevel": 2, "BertNormalizer": 3}
+# The forms of Unicode do so too, but a second one does not make the text longer again
+_FORMS: Mapping[str, int] = {"NFC": 3, "NFD": 4, "NFKC": 18, "NFKD": 18}
+_LENGTHENING = ("normalizer", "pre_tokenizer")
+_AFFIXES = ("continuing_subword_prefix", "end_of_word_suffix")
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 # The one pattern with groups that is common: GPT-2's, which tokenizers' ByteLevel has built in. Its alternatives
 # that could go back are followed by one that takes the same characters
@@ -53,11 +63,11 @@ def problem(document: object) -> str:
         longest = model.get("max_input_chars_per_word")
         if isinstance(longest, int) and longest > MOST_WORD_CHARACTERS:
             return f"max_input_chars_per_word must be at most {MOST_WORD_CHARACTERS}, found {longest!r:.80}"
-        if reason := _pieces_problem(model):
+        if reason := _affix_problem(model) or _pieces_problem(model):
             return reason
     if reason := _added_problem(document.get("added_tokens")):
         return reason
-    growth = 1
+    growth = _growth(list(_objects([document.get(name) for name in _LENGTHENING])))
     parts = list(_objects([document.get(name) for name in _PARTS]))
     if len(parts) > MOST_PARTS:
         return f"it has {len(parts)} parts; at most {MOST_PARTS} are allowed"
@@ -71,7 +81,44 @@ def problem(document: object) -> str:
         for added in (part.get("content"), part.get("prepend")):
             growth *= max(1, len(added)) if isinstance(added, str) else 1
         if growth > MOST_GROWTH:
-            return f"its replacements can make a text more than {MOST_GROWTH} times as long"
+            return f"its normalizers can make a text more than {MOST_GROWTH} times as long"
+    return ""
+
+
+def _growth(parts: list[dict[str, object]]) -> int:
+    """How many times as long the normalizers in `parts` that replace characters by rules or tables make a text."""
+    kinds = [str(part.get("type")) for part in parts]
+    tables = [part.get("precompiled_charsmap") for part in parts]
+    replacements = sorted(
+        (_longest_replacement(table) for table in tables if isinstance(table, str)), reverse=True
+    )
+    # SentencePiece's own table is a form of Unicode, too
+    forms = [1, *(_FORMS.get(kind, 1) for kind in kinds), *replacements[:1]]
+    return max(forms) * prod(replacements[1:]) * prod(_GROWTH.get(kind, 1) for kind in kinds)
+
+
+def _longest_replacement(table: str) -> int:
+    """The most characters of a replacement in SentencePiece's table: the size of an index, the index, and texts.
+
+    1 for a table that is damaged, which the library refuses.
+    """
+    try:
+        content = base64.b64decode(table)
+    except ValueError:
+        return 1
+    texts = content[4 + int.from_bytes(content[:4], "little") :].split(b"\0")
+    return max(1, *(len(text.decode(errors="replace")) for text in texts))
+
+
+def _affix_problem(model: dict[str, object]) -> str:
+    """Why a model's mark of pieces inside words is refused, which is copied for every piece; empty if it is not."""
+    for name in _AFFIXES:
+        affix = model.get(name)
+        if isinstance(affix, str) and len(affix) > MOST_AFFIX_CHARACTERS:
+            return (
+                f"the {name} {affix!r:.80} has {len(affix):,} characters; "
+                f"at most {MOST_AFFIX_CHARACTERS} are allowed"
+            )
     return ""
 
 

@@ -1,5 +1,6 @@
 """Tokenizers that a text could keep busy for long are refused, and those of published models are not."""
 
+import base64
 import re
 
 import pytest
@@ -61,6 +62,58 @@ def test_replacements_that_double_a_text_again_and_again() -> None:
     assert "more than 64 times as long" in tokenizer_limits.problem(
         {"normalizer": {"normalizers": [step] * 7}}
     )
+
+
+def charsmap(*replacements: str) -> dict[str, str]:
+    """SentencePiece's normalizer with these replacements, and an index of four bytes, which is not read here."""
+    texts = b"".join(text.encode() + b"\0" for text in replacements)
+    content = (4).to_bytes(4, "little") + b"\0" * 4 + texts
+    return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(content).decode()}
+
+
+@pytest.mark.parametrize(
+    "normalizers",
+    [
+        [{"type": "ByteLevel"}] * 7,
+        [{"type": "BertNormalizer"}] * 4,
+        [charsmap("a", "b" * 65)],
+        [charsmap("aa")] * 8,
+        [{"type": "NFKD"}, {"type": "Replace", "pattern": {"String": "a"}, "content": "\ufdfa" * 4}],
+    ],
+)
+def test_normalizers_that_make_a_text_much_longer(normalizers: list[object]) -> None:
+    document = {"normalizer": {"type": "Sequence", "normalizers": normalizers}}
+    assert "its normalizers can make a text more than 64 times as long" in tokenizer_limits.problem(document)
+
+
+def test_bytes_that_become_characters_again_and_again_before_words_are_split() -> None:
+    document = {"pre_tokenizer": {"pretokenizers": [{"type": "ByteLevel"}] * 7}}
+    assert "more than 64 times as long" in tokenizer_limits.problem(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"normalizer": {"type": "BertNormalizer"}},
+        {
+            "normalizer": {"type": "NFC"},
+            **{part: {"type": "ByteLevel"} for part in ("pre_tokenizer", "decoder")},
+        },
+        # ALBERT's and XLNet's
+        {"normalizer": {"normalizers": [{"type": "NFKD"}, {"type": "Lowercase"}, charsmap("\u0635" * 18)]}},
+        {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "no base64"}},
+        {"normalizer": {"type": "Precompiled", "precompiled_charsmap": ""}},
+    ],
+)
+def test_normalizers_of_published_models_and_damaged_tables(document: object) -> None:
+    assert tokenizer_limits.problem(document) == ""
+
+
+@pytest.mark.parametrize("name", ["continuing_subword_prefix", "end_of_word_suffix"])
+def test_what_marks_pieces_of_words(name: str) -> None:
+    assert tokenizer_limits.problem({"model": {name: "##"}}) == ""
+    assert tokenizer_limits.problem({"model": {name: None}}) == ""
+    assert f"the {name} '####" in tokenizer_limits.problem({"model": {name: "#" * 33}})
 
 
 def test_too_many_parts_and_a_document_that_is_no_object() -> None:
