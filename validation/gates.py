@@ -22,6 +22,10 @@ Latency = Literal["judge", "report", "skip"]
 
 # With more looks, too few examples lie between two of them for a variant to be decided much earlier
 MOST_LOOKS = 10
+MOST_THREADS = 1024
+"""The most threads, which are those that `distilforge.open` takes."""
+MOST_SECONDS_PER_SHAPE = 3600
+"""The longest that a shape is timed, without warm-up."""
 
 Use = Literal["answers", "timing", "speed"]
 """What a field of Gates changes: the verdicts on answers, the samples of a timing, or the verdicts on speed."""
@@ -200,8 +204,12 @@ class Gates:
                 f"looks must lie between 1 and {MOST_LOOKS}, found {self.looks!r}",
                 hint="1 judges accuracy once, on all examples",
             )
-        if self.threads is not None and self.threads < 1:
-            raise GatesError(f"threads must be at least 1, found {self.threads!r}")
+        if self.seconds_per_shape > MOST_SECONDS_PER_SHAPE:
+            raise GatesError(
+                f"seconds_per_shape must be at most {MOST_SECONDS_PER_SHAPE}, found {self.seconds_per_shape!r}"
+            )
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise GatesError(f"threads must lie between 1 and {MOST_THREADS}, found {self.threads!r:.40}")
 
     def used_for(self, *uses: Use) -> dict[str, object]:
         """The fields that change one of `uses`, by name, as JSON."""

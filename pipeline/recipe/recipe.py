@@ -1,5 +1,6 @@
 """Recipe: the only configuration object of a build."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,8 +91,8 @@ class Recipe:
             check_head(self.head)
         if not self.variants:
             raise UsageError("a recipe needs at least one variant", hint=f"for example {DEFAULT_VARIANTS[0]}")
-        for variant in self.variants:
-            if self.variants.count(variant) > 1:
+        for variant, times in Counter(self.variants).items():
+            if times > 1:
                 raise UsageError(f"the variant {variant} is asked for twice", hint="name it once")
         for axis, span in self.spans.items():
             if not 1 <= span.low <= span.usual <= span.high:
