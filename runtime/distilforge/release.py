@@ -28,6 +28,10 @@ SIGNATURE = "model.sig"
 """Name of the signature, which signs every other file; OpenSSF's model signing calls it so."""
 
 _logger = logging.getLogger("distilforge")
+_PASS = "pass artifacts/<name>, or a version folder inside it; `distilforge build` publishes one"
+_NONE = "none"
+# Every checkpoint has it, and of a release only a version folder, beside the manifest
+_CHECKPOINT = "config.json"
 # A path has one slash of those that a URL has; one letter is a drive of Windows
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
 
@@ -56,10 +60,8 @@ def resolve(release: str | os.PathLike[str]) -> Path:
 
 def _version_folder(folder: Path) -> Path:
     if not folder.is_dir():
-        raise ReleaseError(
-            f"no release at {str(folder)!r}: there is no such folder",
-            hint="pass artifacts/<name>, or a version folder inside it; `distilforge build` publishes one",
-        )
+        problem = "it is a file" if folder.exists() else "there is no such folder"
+        raise ReleaseError(f"no release at {str(folder)!r}: {problem}", hint=_PASS)
     if (folder / MANIFEST).is_file():
         return without_volume(folder / MANIFEST)
     latest = folder / LATEST
@@ -72,9 +74,16 @@ def _version_folder(folder: Path) -> Path:
             hint=f"open one of the versions beside it: {_having_manifest(folder)}",
         )
     raise ReleaseError(
-        f"{str(folder)!r} is not a release: it has neither {MANIFEST} nor {LATEST}",
-        hint=f"releases in it: {_having_manifest(folder)}",
+        f"{str(folder)!r} is not a release: it has neither {MANIFEST} nor {LATEST}", hint=_instead(folder)
     )
+
+
+def _instead(folder: Path) -> str:
+    """What to do about a folder that is not a release."""
+    if (folder / _CHECKPOINT).is_file():
+        return "it looks like a checkpoint, of which `distilforge build` makes a release"
+    found = _having_manifest(folder)
+    return f"releases in it: {found}" if found != _NONE else _PASS
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -162,7 +171,7 @@ def _having_manifest(folder: Path) -> str:
     """Names of the releases and versions in `folder`, for a hint."""
     names = sorted(path.name for path in folder.iterdir() if (path / MANIFEST).is_file())
     below = sorted(path.name for path in folder.iterdir() if (path / LATEST / MANIFEST).is_file())
-    return ", ".join(names + below) or "none"
+    return ", ".join(names + below) or _NONE
 
 
 def _check_file(root: Path, name: str, record: FileRecord) -> Path:

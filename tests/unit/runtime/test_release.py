@@ -55,6 +55,27 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
         resolve(tmp_path / "absent")
 
 
+def test_a_file_is_not_called_an_absent_folder(tmp_path: Path) -> None:
+    (tmp_path / "README.md").touch()
+    with pytest.raises(
+        ReleaseError, match=r"no release at .*README.md': it is a file\n  hint: pass artifacts/"
+    ):
+        resolve(tmp_path / "README.md")
+
+
+def test_a_checkpoint_must_be_built_first(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(
+        ReleaseError, match=r"is not a release: .*\n  hint: it looks like a checkpoint, .*build"
+    ):
+        resolve(tmp_path)
+
+
+def test_a_folder_without_any_release_says_what_to_pass(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=r"is not a release: .*\n  hint: pass artifacts/<name>"):
+        resolve(tmp_path)
+
+
 @pytest.mark.parametrize("url", ["s3://models/sentiment", Path("s3://models/sentiment")])
 def test_a_url_is_told_to_be_pulled_first(url: str | Path) -> None:
     with pytest.raises(ReleaseError, match=r"it is a URL.*\n.*pull URL --output FOLDER"):
