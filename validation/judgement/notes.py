@@ -2,6 +2,8 @@
 
 import hashlib
 import math
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from validation.answers.accuracy import Evaluation
@@ -21,7 +23,7 @@ def describe(path: Path | None, evaluated: Evaluation | None) -> str:
 
 
 def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tuple[str, ...]:
-    """Sentences on what was not judged, truncated or left out, and on what loss the examples could show."""
+    """Sentences on labels, on what was not judged, truncated or left out, and on what loss the examples could show."""
     sentences = []
     if path is None:
         sentences.append(
@@ -32,6 +34,10 @@ def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tupl
             "The demo does not have texts that this model can read: only generated inputs were compared."
         )
         return tuple(sentences)
+    if evaluated.task.classifies and (shared := _shared(evaluated.reader.manifest.labels)):
+        sentences.append(
+            f"Several labels have the name {' or '.join(map(repr, shared))}: an application cannot tell them apart."
+        )
     if evaluated.left_out:
         sentences.append(f"{evaluated.left_out} of the demo's texts do not fit this model and were left out.")
     if evaluated.truncated:
@@ -61,6 +67,11 @@ def notes(path: Path | None, evaluated: Evaluation | None, gates: Gates) -> tupl
                 f"{percent(gates.confidence)} confidence."
             )
     return tuple(sentences)
+
+
+def _shared(labels: Sequence[str]) -> list[str]:
+    """The names that more than one of `labels` has."""
+    return [label for label, count in Counter(labels).items() if count > 1]
 
 
 def _decimal(value: float, decimals: int) -> str:

@@ -69,6 +69,14 @@ def test_a_confidence_is_not_rounded_to_certainty(tmp_path: Path) -> None:
     assert "at 99.9% confidence" in note
 
 
+def test_labels_with_one_name_are_told() -> None:
+    unlabelled = evaluated(None)
+    assert unlabelled.reader.manifest.labels == LABELS[HEAD]
+    doubled = replace(unlabelled.reader, manifest=replace(unlabelled.reader.manifest, labels=("a", "b", "a")))
+    _, sentence = notes(None, replace(unlabelled, reader=doubled), Gates())[:2]
+    assert sentence == "Several labels have the name 'a': an application cannot tell them apart."
+
+
 def test_without_data_the_notes_say_that_accuracy_was_not_judged() -> None:
     unlabelled = evaluated(None)
     first, *others = notes(None, unlabelled, Gates())
