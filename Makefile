@@ -22,8 +22,10 @@ WORKERS ?= 2
 MINUTES ?= 30
 SEED ?= 0
 
-# What `python -m bench run` is told besides, such as --enforce or --ours FILE; BENCH_GPU for `python -m bench.gpu`
+# What `python -m bench run` is told besides, such as --enforce or --ours FILE; BENCH_TEXTS for `python -m bench texts`,
+# and BENCH_GPU for `python -m bench.gpu`
 BENCH ?=
+BENCH_TEXTS ?=
 BENCH_GPU ?=
 
 # An index that has a build of torch for CUDA, where the usual one does not; files or targets of which `make test-gpu`
@@ -83,8 +85,9 @@ releases: demo
 results: releases ## write the tables of the demo's releases into README.md and docs/measurements/releases.md
 	"$(BIN)/distilforge" summary $(RELEASES) --markdown | "$(BIN)/python" -m demo.release_tables
 
-bench: setup-bench releases ## measure against PyTorch, Optimum, CTranslate2 and OpenVINO, and cold starts
+bench: setup-bench releases ## measure against PyTorch, Optimum, CTranslate2 and OpenVINO, on real texts too, and cold starts
 	"$(BIN)/python" -m bench run --output "$(ARTIFACTS)/bench" --cache "$(ARTIFACTS)/bench/.subjects" $(BENCH)
+	"$(BIN)/python" -m bench texts --output "$(ARTIFACTS)/bench" --cache "$(ARTIFACTS)/bench/.subjects" $(BENCH_TEXTS)
 	"$(BIN)/python" -m bench.cold_start "$(ARTIFACTS)/sentiment" --raw "$(ARTIFACTS)/bench/cold_start.json"
 
 bench-gpu: setup-bench ## measure on an NVIDIA GPU against eager, SDPA, torch.compile and ONNX Runtime CUDA

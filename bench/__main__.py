@@ -23,10 +23,12 @@ from bench.subjects import subjects
 from bench.subjects.onnx_file import given_file
 from bench.tables import plot, steadiness
 from bench.tables.contest_table import refusals
+from bench.texts import limits as texts_limits
+from bench.texts import record as texts_record
 from bench.texts import run as texts_run
 from bench.texts import table as texts_table
 from bench.texts.batches import HEADS
-from pipeline.errors import EXPECTED, UsageError, exit_code
+from pipeline.errors import EXPECTED, exit_code
 
 app = typer.Typer(
     help="Time what this project publishes against its peers, in turns within one run.",
@@ -129,38 +131,52 @@ def quick_command(
 @app.command("texts")
 def texts_command(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE.onnx", help="PATH or PATH@key=value,key=value.")
+        list[str] | None,
+        typer.Argument(metavar="FILE.onnx", help="Judged first; PATH or PATH@key=value,key=value."),
     ] = None,
-    peers: Cache = DEFAULT_CACHE,
-    against: Annotated[
-        str, typer.Option(help="Subjects that an earlier run prepared, separated by commas.")
-    ] = "ours-int8,openvino-int8,optimum-int8,pytorch-sdpa",
-    heads: Annotated[str, typer.Option(help="Heads whose evaluation texts are answered.")] = ",".join(HEADS),
-    tokenizer: Annotated[Path, typer.Option(help="A folder with tokenizer.json.")] = Path(
-        "demo/checkpoints/sentiment"
+    output: Annotated[Path, typer.Option(help="Folder for texts.md and texts.json.")] = Path(
+        "artifacts/bench"
     ),
-    texts: Annotated[int, typer.Option(min=1, help="At most so many texts of each head.")] = 256,
-    seconds: Annotated[float, typer.Option(min=0, help="Time for each head.")] = 60.0,
+    cache: Cache = DEFAULT_CACHE,
+    named: Annotated[
+        str, typer.Option("--subjects", help="What is timed, separated by commas; the first one is judged.")
+    ] = "ours-int8,openvino-int8,optimum-int8",
+    heads: Annotated[str, typer.Option(help="Heads whose evaluation texts are answered.")] = ",".join(HEADS),
+    checkpoint: Annotated[
+        Path, typer.Option(help="The sequence classifier of which subjects are made; with tokenizer.json.")
+    ] = Path("demo/checkpoints/sentiment"),
+    texts: Annotated[int, typer.Option(min=1, help="At most so many texts of each head.")] = 96,
+    seconds: Annotated[float, typer.Option(min=0, help="Time for each head.")] = 45.0,
     threads: Threads = 2,
+    enforced: Annotated[
+        bool, typer.Option("--enforce", help="Exit 1 if a limit is missed or a timing is not steady.")
+    ] = False,
 ) -> None:
-    """Time subjects on real texts, in batches of 32 as they come and sorted by length; print texts a second."""
-    rows = [given_file(file) for file in files or ()]
-    rows += [row_of(subjects.find(name), peers / name) for name in against.split(",") if name]
-    if not rows:
-        raise UsageError("there is nothing to time", hint="name a FILE.onnx, or subjects with --against")
-    for head in heads.split(","):
-        result = texts_run.measure(
-            rows,
-            head=head,
-            tokenizer=tokenizer,
-            most=texts,
-            threads=threads,
-            seconds=seconds,
-            progress=print_progress,
-        )
-        typer.echo(f"{texts_table.markdown(result)}\n\n{steadiness.markdown(result.timing.steadiness)}\n")
-        for omission in result.omissions:
-            typer.echo(f"left out: {omission.name}: {omission.reason}", err=True)
+    """Time subjects on real texts of every head; write texts.md and texts.json.
+
+    A peer gets batches of 32, as the texts come and sorted by length; ours also gets the batches of session(list).
+    """
+    report = texts_run.run(
+        [given_file(file) for file in files or ()],
+        [name for name in named.split(",") if name],
+        heads=heads.split(","),
+        checkpoint=checkpoint,
+        cache=cache / "texts",
+        install=run.INSTALL,
+        most=texts,
+        threads=threads,
+        seconds=seconds,
+        progress=print_progress,
+    )
+    judged = texts_limits.limits(report)
+    write_and_print(
+        output,
+        texts_table.markdown(report, judged),
+        texts_record.to_json(report, judged),
+        names=("texts.md", "texts.json"),
+    )
+    if enforced and not (report.steady and all(judged)):
+        raise typer.Exit(1)
 
 
 def main() -> None:

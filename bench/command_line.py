@@ -25,11 +25,14 @@ def print_progress(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def write_and_print(output: Path, table: str, samples: str) -> None:
-    """Write table.md and samples.json into the folder `output`, and print the table."""
+def write_and_print(
+    output: Path, table: str, samples: str, *, names: tuple[str, str] = ("table.md", "samples.json")
+) -> None:
+    """Write the table and the samples into the folder `output`, as files of these names, and print the table."""
     output.mkdir(parents=True, exist_ok=True)
-    (output / "table.md").write_text(markdown.wrapped(table), encoding="utf-8")
-    (output / "samples.json").write_text(samples, encoding="utf-8")
+    table_file, samples_file = names
+    (output / table_file).write_text(markdown.wrapped(table), encoding="utf-8")
+    (output / samples_file).write_text(samples, encoding="utf-8")
     typer.echo(table)
 
 

@@ -14,6 +14,8 @@ from distilforge.timing.feeds import Ids
 from bench.contest.base_subject import Answer, Logits
 from bench.contest.preparation_process import PreparationError
 
+OURS = "ours"
+"""How the names of subjects begin that are files of this project."""
 COMPILED = "compiled"
 """The folder, inside a prepared folder, that holds the files of the variant."""
 COMMAND = (

@@ -16,7 +16,7 @@ def dump(contest: Contest, limits: Sequence[Limit], measurements: Mapping[str, o
     values = {
         "conditions": dict(contest.conditions),
         "settings": dict(contest.settings),
-        **_timing(contest.timing),
+        **timing(contest.timing),
         "largest_difference_from_eager": dict(contest.differences),
         "absent": [asdict(omission) for omission in contest.omissions],
         "ours": contest.judged,
@@ -28,7 +28,7 @@ def dump(contest: Contest, limits: Sequence[Limit], measurements: Mapping[str, o
     return json.dumps(values, indent=1) + "\n"
 
 
-def _timing(timing: Timing) -> dict[str, object]:
+def timing(timing: Timing) -> dict[str, object]:
     """Every sample, every refusal, and what the timing engine saw of the machine."""
     return {
         "steadiness": asdict(timing.steadiness),

@@ -1,29 +1,35 @@
-"""The texts that validation carries, as token ids in batches of 32, in the order of the file or sorted by length."""
+"""The texts that validation carries, as token ids in batches: of 32, or as a session of a release makes them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from distilforge.manifest import Span
-from distilforge.text.batching import pad
+from distilforge.text import batching
+from distilforge.text.batching import TokenIds, pad
 from distilforge.timing.feeds import Ids
 from distilforge.tokenizer import Encoding, Tokenizer
 
 from bench.models.sizes import CONFIG
+from pipeline.recipe import spans
 from pipeline.registry import unknown
 from validation import data, tasks
 from validation.tasks.base import CheckpointReader
 
-Order = Literal["arrival", "sorted"]
-ORDERS: tuple[Order, ...] = ("arrival", "sorted")
-"""As the texts come, or sorted by length over the whole list."""
+Order = Literal["session", "arrival", "sorted"]
+ORDERS: tuple[Order, ...] = ("session", "arrival", "sorted")
+"""As `session(list)` groups the texts, or 32 at a time: as they come, or sorted by length over the whole list."""
 HEADS = tuple(head for head in tasks.names() if data.demo_texts(head, "evaluation") is not None)
 """The heads that validation carries texts for."""
 PAD_ID = 0
 """The id at padding, which nobody reads."""
 BATCH = 32
-"""Texts in a batch."""
+"""Texts in a batch of those that are as they come or sorted."""
+SPANS = spans.complete({}, spans.ALWAYS, CONFIG.max_position_embeddings)
+"""The spans of a release whose recipe gives none."""
+CHOICES = Span(low=1, usual=4, high=64)
+"""More choices than any example has, since each is a text here."""
 
 
 def encodings(head: str, tokenizer: Path, most: int) -> tuple[Encoding, ...]:
@@ -35,13 +41,7 @@ def encodings(head: str, tokenizer: Path, most: int) -> tuple[Encoding, ...]:
     path = data.demo_texts(head, "evaluation")
     if path is None:
         raise unknown("head", head, HEADS)
-    longest = CONFIG.max_position_embeddings
-    spans = {
-        "batch": Span(low=1, usual=BATCH, high=BATCH),
-        "choices": Span(low=1, usual=4, high=64),
-        "sequence": Span(low=1, usual=128, high=longest),
-    }
-    reader = CheckpointReader(tokenizer=Tokenizer(tokenizer), spans=spans)
+    reader = CheckpointReader(tokenizer=Tokenizer(tokenizer), spans={**SPANS, "choices": CHOICES})
     task = tasks.find(head)(labels=(), problem_type=None, labelled=False)
     texts: list[Encoding] = []
     for index, example in enumerate(data.read(path, task, head)):
@@ -52,13 +52,22 @@ def encodings(head: str, tokenizer: Path, most: int) -> tuple[Encoding, ...]:
     return tuple(texts[:most])
 
 
-def batches(texts: Sequence[Encoding], order: Order) -> tuple[tuple[Ids, Ids], ...]:
+def batches(texts: Sequence[TokenIds], order: Order) -> tuple[tuple[Ids, Ids], ...]:
     """input_ids and attention_mask of each batch, padded to its longest text."""
-    ordered = sorted(texts, key=len) if order == "sorted" else texts
     padded = (
-        pad(ordered[start : start + BATCH], pad_id=PAD_ID, at_least=1)
-        for start in range(0, len(ordered), BATCH)
+        pad([texts[row] for row in rows], pad_id=PAD_ID, at_least=1)
+        for rows in _groups([len(text.ids) for text in texts], order)
     )
     return tuple(
         (feeds["input_ids"].astype(np.int64), feeds["attention_mask"].astype(np.int64)) for feeds in padded
     )
+
+
+def _groups(lengths: Sequence[int], order: Order) -> Iterator[Sequence[int]]:
+    """The rows of each batch."""
+    if order == "session":
+        yield from batching.batches(lengths, SPANS["batch"], SPANS["sequence"])
+        return
+    rows = sorted(range(len(lengths)), key=lengths.__getitem__) if order == "sorted" else range(len(lengths))
+    for start in range(0, len(rows), BATCH):
+        yield rows[start : start + BATCH]

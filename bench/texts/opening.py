@@ -1,27 +1,34 @@
-"""Make a row a subject of the timing engine that answers real texts, in a process of its own."""
+"""Make a row a subject of the timing engine that answers texts in batches, in a process of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from distilforge.timing.feeds import Ids
 from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Runner, Subject
 
 from bench.contest.base_subject import Answer
 from bench.contest.rows import Row
+from bench.models.shapes import feeds
 from bench.subjects import subjects
 from bench.texts.batches import Order, batches, encodings
 
+Batches = Sequence[tuple[Ids, Ids]]
+"""input_ids and attention_mask of each batch."""
+
 
 class TextRunner(Runner):
-    """Answers all batches in one run."""
+    """Answers all batches of a shape in one run."""
 
-    def __init__(self, answer: Answer, fed: Sequence[tuple[Ids, Ids]]) -> None:
+    def __init__(self, answer: Answer, batches_of: Callable[[Shape], Batches]) -> None:
         self._answer = answer
-        self._batches = fed
+        self._batches_of = batches_of
+        self._batches: Batches = ()
 
     def feed(self, shape: Shape) -> None:
-        """Do nothing: the batches have the shapes of their texts."""
+        self._batches = self._batches_of(shape)
 
     def run(self) -> None:
         for ids, mask in self._batches:
@@ -52,4 +59,30 @@ def open_subject(
 ) -> TextRunner:
     """The opener of `timing_subject`, for its own process; raises what the subject's `open` raises."""
     answer = subjects.find(subject).open(Path(source), threads)
-    return TextRunner(answer, batches(encodings(head, Path(tokenizer), most), order))
+    read = batches(encodings(head, Path(tokenizer), most), order)
+    return TextRunner(answer, lambda _: read)
+
+
+def length_subject(row: Row, threads: int) -> Subject:
+    """The subject of `row` that answers the texts of a shape, all of one length, as a session groups them."""
+    return Subject(
+        name=row.name,
+        opener="bench.texts.opening:open_length_subject",
+        arguments={"subject": row.subject, "source": row.source, "threads": threads},
+    )
+
+
+def open_length_subject(subject: str, source: str, threads: int) -> TextRunner:
+    """The opener of `length_subject`, for its own process; raises what the subject's `open` raises."""
+    return TextRunner(subjects.find(subject).open(Path(source), threads), _texts_of_one_length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Text:
+    ids: list[int]
+    """The token ids."""
+
+
+def _texts_of_one_length(shape: Shape) -> Batches:
+    ids, _ = feeds(shape)
+    return batches([_Text(ids=row) for row in np.asarray(ids).tolist()], "session")

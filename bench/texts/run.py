@@ -1,15 +1,33 @@
-"""Time subjects on real texts: each answers them in batches as they come, and in batches sorted by length."""
+"""Time subjects on real texts, and ours on texts of one length after another."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from distilforge.timing.rounds import Timing
 from distilforge.timing.shape import Shape
+from distilforge.timing.subject import Subject
+from distilforge.tokenizer import Encoding
 
+from bench.contest import preparation, preparation_process
+from bench.contest.conditions import conditions
 from bench.contest.rows import Omission, Row, time_rows
+from bench.models.release_folder import OURS
+from bench.subjects import subjects
+from bench.subjects.onnx_file import NAME as FILE
 from bench.texts.batches import ORDERS, Order, batches, encodings
-from bench.texts.opening import timing_subject
+from bench.texts.opening import length_subject, timing_subject
+from pipeline.errors import UsageError
+from validation.latency.conditions import physical_cores
+
+LENGTHS = (8, 16, 32, 64, 128, 256)
+"""Tokens of a text, of which all texts of a shape have as many."""
+TOKENS = 2048
+"""Tokens of all texts of a length together."""
+PEER_ORDERS: tuple[Order, ...] = ("arrival", "sorted")
+"""How a peer's users make batches."""
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,35 +40,115 @@ class Throughput:
     """How many texts there are, and the number of tokens of the longest."""
     tokens: int
     """All tokens."""
-    slots: dict[Order, int]
+    slots: Mapping[Order, int]
     """Tokens and padding, by the order of the texts."""
-    names: dict[str, tuple[str, Order]]
-    """The row and the order of each subject, by the subject's name."""
+    names: Mapping[str, tuple[str, Order]]
+    """The row and the order of each subject, by the subject's name; the first is what the others are compared with."""
     timing: Timing
     """Every run over all texts."""
     omissions: tuple[Omission, ...]
     """Subjects that did not open, or died."""
 
 
-def measure(
-    rows: Sequence[Row],
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextReport:
+    """The result of a run."""
+
+    heads: tuple[Throughput, ...]
+    """Real texts of each head."""
+    lengths: Timing
+    """The first row on texts of each of `LENGTHS`."""
+    settings: Mapping[str, str]
+    """How each row is set up."""
+    conditions: Mapping[str, str]
+    """The machine, the versions and the date, by name."""
+    omissions: tuple[Omission, ...]
+    """Rows that could not be prepared."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether the machine was steady all the time."""
+        return all(
+            timing.steadiness.steady for timing in (self.lengths, *(head.timing for head in self.heads))
+        )
+
+
+def run(
+    files: Sequence[Row],
+    names: Sequence[str],
     *,
-    head: str,
-    tokenizer: Path,
+    heads: Sequence[str],
+    checkpoint: Path,
+    cache: Path,
+    install: str,
     most: int,
     threads: int,
     seconds: float,
-    progress: Callable[[str], None],
+    progress: Progress,
+) -> TextReport:
+    """Time `files` and then the subjects `names` on at most `most` texts of each of `heads`, for `seconds` each.
+
+    Subjects are prepared from `checkpoint`, a folder with tokenizer.json, in `cache`. Raises UsageError for an unknown
+    head or subject and where nothing can be timed, and DataError or ReleaseError if the data or the tokenizer cannot be
+    read.
+    """
+    wanted = [subjects.find(name) for name in names]
+    texts = {head: encodings(head, checkpoint, most) for head in heads}
+    cache.mkdir(parents=True, exist_ok=True)
+    once = partial(
+        preparation.prepare_once,
+        registry=preparation_process.CPU,
+        checkpoint=checkpoint,
+        cache=cache,
+        progress=progress,
+    )
+    prepared, omissions = preparation.prepare_all(wanted, once, install=install, progress=progress)
+    rows = (*files, *prepared)
+    if not rows:
+        raise UsageError("there is nothing to time", hint="name a FILE.onnx, or subjects with --subjects")
+    measured = []
+    for head, read in texts.items():
+        progress(f"texts of {head}")
+        subject = partial(timing_subject, threads=threads, head=head, tokenizer=checkpoint, most=most)
+        measured.append(measure(rows, head, read, subject=subject, seconds=seconds, progress=progress))
+    progress(f"texts of {LENGTHS[0]} to {LENGTHS[-1]} tokens")
+    lengths, dead = time_rows(
+        [length_subject(rows[0], threads)],
+        [Shape(batch=TOKENS // length, tokens=length) for length in LENGTHS],
+        seconds / len(LENGTHS),
+        progress=progress,
+    )
+    return TextReport(
+        heads=tuple(measured),
+        lengths=lengths,
+        settings={row.name: row.settings for row in rows},
+        conditions=conditions(
+            [subjects.find(row.subject) for row in rows],
+            {
+                "cores": str(physical_cores()),
+                "threads": str(threads),
+                "model": f"sequence classification, from {checkpoint}",
+                "texts": f"the first {most} of each head's evaluation data, or all where there are fewer",
+            },
+        ),
+        omissions=(*omissions, *dead),
+    )
+
+
+def measure(
+    rows: Sequence[Row],
+    head: str,
+    texts: Sequence[Encoding],
+    *,
+    subject: Callable[..., Subject],
+    seconds: float,
+    progress: Progress,
 ) -> Throughput:
-    """Time `rows` on at most `most` texts of `head` for `seconds`, in turns."""
-    texts = encodings(head, tokenizer, most)
+    """Time `rows` on `texts`; `subject(row, name, order=...)` makes a row ready for the timing engine."""
+    named = {f"{row.name}, {order}": (row, order) for row in rows for order in _orders(row)}
     shape = Shape(batch=len(texts), tokens=max(map(len, texts)))
-    named = {f"{row.name}, {order}": (row, order) for row in rows for order in ORDERS}
     timing, omissions = time_rows(
-        [
-            timing_subject(row, name, threads, head=head, tokenizer=tokenizer, most=most, order=order)
-            for name, (row, order) in named.items()
-        ],
+        [subject(row, name, order=order) for name, (row, order) in named.items()],
         (shape,),
         seconds,
         progress=progress,
@@ -64,3 +162,9 @@ def measure(
         timing=timing,
         omissions=omissions,
     )
+
+
+def _orders(row: Row) -> tuple[Order, ...]:
+    """A session of this project groups texts itself; the users of a peer do not have it."""
+    ours = row.subject == FILE or row.subject.startswith(OURS)
+    return ORDERS if ours else PEER_ORDERS

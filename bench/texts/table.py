@@ -1,18 +1,59 @@
-"""Texts and tokens a second, as a table."""
+"""Texts and tokens a second, as tables."""
 
+from collections.abc import Sequence
+
+from bench.contest.limit import Limit
 from bench.contest.ratios import CONFIDENCE
-from bench.tables.markdown import cell, grid
-from bench.texts.run import Throughput
+from bench.tables import steadiness
+from bench.tables.contest_table import limit_table
+from bench.tables.markdown import NOTHING, cell, grid
+from bench.texts.limits import seconds_per_token
+from bench.texts.run import TextReport, Throughput
+
+MICROSECONDS = 1e6
+NOTE = (
+    "Texts are answered in batches of 32 as they come (arrival), in batches of 32 sorted by length over the whole list "
+    "(sorted), or in the batches that session(list) makes (session). Tokenizing is not counted. Every subject runs in "
+    "a process of its own, in turns with the others, on the same number of threads."
+)
 
 
-def markdown(result: Throughput) -> str:
-    """One line for each subject: its texts and tokens a second, and how many times as fast as the first it is."""
+def markdown(report: TextReport, limits: Sequence[Limit]) -> str:
+    """The whole report."""
+    sections = [NOTE]
+    for result in report.heads:
+        size = f"{result.shape.batch} texts, {result.tokens} tokens, the longest has {result.shape.tokens}"
+        sections += [
+            f"## {result.head}: {size}",
+            head_table(result),
+            steadiness.markdown(result.timing.steadiness),
+        ]
+    sections += [
+        "## Time a token, by the length of texts",
+        length_table(report),
+        steadiness.markdown(report.lengths.steadiness),
+        "## Limits",
+        limit_table(limits),
+        "## Conditions",
+        "\n".join(f"- {name}: {text}" for name, text in {**report.settings, **report.conditions}.items()),
+    ]
+    omissions = [*report.omissions, *(omission for result in report.heads for omission in result.omissions)]
+    if omissions:
+        sections += [
+            "Left out:",
+            "\n".join(f"- {omission.name}: {omission.reason}" for omission in omissions),
+        ]
+    return "\n\n".join(sections) + "\n"
+
+
+def head_table(result: Throughput) -> str:
+    """One line for each subject: its texts and tokens a second, and how many times as fast as it the first one is."""
     timing, shape = result.timing, result.shape
     first = next(iter(result.names))
     lines = []
     for name, (row, order) in result.names.items():
         seconds = timing.seconds(name, shape, confidence=CONFIDENCE)
-        ratio = timing.ratio(name, first, confidence=CONFIDENCE)
+        ratio = timing.ratio(first, name, confidence=CONFIDENCE)
         lines.append(
             (
                 row,
@@ -20,9 +61,24 @@ def markdown(result: Throughput) -> str:
                 f"{result.slots[order] / result.tokens:.2f}",
                 cell(None if seconds is None else shape.batch / seconds.value, ".0f"),
                 cell(None if seconds is None else result.tokens / seconds.value, ".0f"),
-                cell(None if ratio is None else ratio.value, ".2f"),
+                NOTHING if ratio is None else str(ratio),
             )
         )
-    title = f"{result.head}: {shape.batch} texts, {result.tokens} tokens, the longest has {shape.tokens}"
-    header = ("subject", "order", "slots / tokens", "texts a second", "tokens a second", f"x {first}")
-    return f"{title}\n\n{grid(header, lines)}"
+    header = (
+        "subject",
+        "order",
+        "slots / tokens",
+        "texts a second",
+        "tokens a second",
+        "the first is faster by",
+    )
+    return grid(header, lines)
+
+
+def length_table(report: TextReport) -> str:
+    """Microseconds a token at each length."""
+    times = seconds_per_token(report.lengths)
+    return grid(
+        ("tokens of a text", *map(str, times)),
+        [("microseconds a token", *(f"{MICROSECONDS * seconds:.1f}" for seconds in times.values()))],
+    )

@@ -6,10 +6,12 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("command", [("texts",), ("quick", "absent.onnx")])
+@pytest.mark.parametrize(
+    "command", [("texts", "--subjects", "nobody"), ("quick", "absent.onnx", "--against", "nobody")]
+)
 def test_an_unknown_subject_is_one_line_that_names_the_others(command: tuple[str, ...]) -> None:
     finished = subprocess.run(
-        (sys.executable, "-m", "bench", *command, "--against", "nobody"),
+        (sys.executable, "-m", "bench", *command),
         capture_output=True,
         text=True,
         check=False,
@@ -21,7 +23,7 @@ def test_an_unknown_subject_is_one_line_that_names_the_others(command: tuple[str
 
 def test_a_head_without_texts_is_one_line_that_names_the_others() -> None:
     finished = subprocess.run(
-        (sys.executable, "-m", "bench", "texts", "any.onnx", "--against", "", "--heads", "nobody"),
+        (sys.executable, "-m", "bench", "texts", "any.onnx", "--subjects", "", "--heads", "nobody"),
         capture_output=True,
         text=True,
         check=False,
@@ -33,7 +35,7 @@ def test_a_head_without_texts_is_one_line_that_names_the_others() -> None:
 
 def test_nothing_to_time_is_refused() -> None:
     finished = subprocess.run(
-        (sys.executable, "-m", "bench", "texts", "--against", ""),
+        (sys.executable, "-m", "bench", "texts", "--subjects", ""),
         capture_output=True,
         text=True,
         check=False,

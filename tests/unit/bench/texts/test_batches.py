@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from distilforge.tokenizer import Encoding, Tokenizer
 
-from bench.texts.batches import BATCH, HEADS, ORDERS, Order, batches, encodings
+from bench.texts.batches import BATCH, HEADS, ORDERS, SPANS, Order, batches, encodings
 from tests.conftest import write_tokenizer
 from validation import data
 
-LENGTHS = tuple(2 + number * 7 % 40 for number in range(70))
+LENGTHS = tuple(2 + number * 7 % 90 for number in range(70))
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,20 @@ def test_every_head_with_texts_is_listed() -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_each_text_is_in_one_batch(order: Order, texts: tuple[Encoding, ...]) -> None:
-    cut = batches(texts, order)
-    assert [len(ids) for ids, _ in cut] == [BATCH, BATCH, len(LENGTHS) - 2 * BATCH]
-    lengths = [int(length) for _, mask in cut for length in mask.sum(axis=1)]
-    assert lengths == (sorted(LENGTHS) if order == "sorted" else list(LENGTHS))
+    lengths = [int(length) for _, mask in batches(texts, order) for length in mask.sum(axis=1)]
+    assert lengths == (list(LENGTHS) if order == "arrival" else sorted(LENGTHS))
+
+
+@pytest.mark.parametrize("order", ["arrival", "sorted"])
+def test_a_peer_gets_batches_of_32(order: Order, texts: tuple[Encoding, ...]) -> None:
+    assert [len(ids) for ids, _ in batches(texts, order)] == [BATCH, BATCH, len(LENGTHS) - 2 * BATCH]
+
+
+def test_a_session_gets_the_batches_that_it_makes(texts: tuple[Encoding, ...]) -> None:
+    slots = SPANS["batch"].usual * SPANS["sequence"].usual
+    cut = batches(texts, "session")
+    assert all(ids.size <= slots and len(ids) <= SPANS["batch"].high for ids, _ in cut)
+    assert len(cut) > len(batches(texts, "sorted"))
 
 
 def test_a_batch_is_as_long_as_its_longest_text(texts: tuple[Encoding, ...]) -> None:
