@@ -261,9 +261,18 @@ def _weights(folder: Path, present: Sequence[str], *, needed: bool) -> tuple[Pat
             return _shards(folder / index)
     if not needed:
         return ()
+    others = sorted(
+        path.name
+        for name in map(Path, SINGLE_FILES)
+        for path in folder.glob(f"{name.stem}.*{name.suffix}")
+        if path.is_file()
+    )
+    hint = "save the model with save_pretrained, or give the path of its folder"
+    if others:
+        # Such as model.fp16.safetensors, which transformers loads with variant="fp16" only
+        hint = f"it has {', '.join(map(repr, others))!s:.200}: give the one to read one of these names, or {hint}"
     raise CheckpointError(
-        f"{folder} has no weights; it may contain {', '.join(SINGLE_FILES + INDEX_FILES)}",
-        hint="save the model with save_pretrained, or give the path of its folder",
+        f"{folder} has no weights; it may contain {', '.join(SINGLE_FILES + INDEX_FILES)}", hint=hint
     )
 
 

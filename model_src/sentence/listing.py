@@ -4,6 +4,7 @@ modules.json names the modules in order: the encoder, the pooling of its hidden 
 embedding. The files are those of the sentence-transformers library, versions 0.2 to 5.7.
 """
 
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,11 +54,13 @@ def entries(root: Path) -> tuple[Entry, ...]:
         place = value.get("path") if isinstance(value, dict) else None
         if not isinstance(kind, str) or not isinstance(place, str):
             raise CheckpointError(f"a module in {path} must have a type and a path, found {value!r:.80}")
-        if place and (re.fullmatch(r"[\w.-]+", place) is None or place in (".", "..")):
+        # Written by hand, a path may be ".", or end in a slash
+        folder = posixpath.normpath(place) if place else "."
+        if folder == ".." or re.fullmatch(r"[\w.-]+", folder) is None:
             raise CheckpointError(
                 f"{path} names the folder {place!r:.80}; it must be one inside the checkpoint"
             )
-        entry = Entry(type=kind, path=place)
+        entry = Entry(type=kind, path="" if folder == "." else folder)
         known = LAYERS if position else ENCODERS
         is_library = kind.startswith("sentence_transformers.") and ".sparse_encoder." not in kind
         if not is_library or entry.name not in known:

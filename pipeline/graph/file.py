@@ -56,7 +56,15 @@ def load(path: Path) -> Graph:
     check_functions(path)
     inline_data.check(inline_data.within(graph), path)
     external_data.check(graph, path)
+    _name_standard_domain(graph)
     return graph
+
+
+def _name_standard_domain(graph: Graph) -> None:
+    """Give the standard operators' domain the name "", which some files spell "ai.onnx"."""
+    version = graph.opset_imports.pop("ai.onnx", None)
+    if version is not None:
+        graph.opset_imports.setdefault("", version)
 
 
 def check_functions(path: Path) -> None:

@@ -89,7 +89,7 @@ def check_positive(name: str, value: object) -> None:
     """Raise InputError if the argument `name` is not a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InputError(
-            f"{name} must be a whole number of at least 1, found {value!r}", hint=f"for example {name}=1"
+            f"{name} must be a whole number of at least 1, found {value!r}", hint="pass 1 or more"
         )
 
 

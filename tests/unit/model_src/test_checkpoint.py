@@ -344,8 +344,13 @@ def test_unknown_architecture_says_how_to_choose(folder: Path) -> None:
 def test_no_folder_no_config_no_weights(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no folder"):
         load_checkpoint(tmp_path / "absent")
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="no weights"):
+    (folder / "model.safetensors").rename(folder / "model.fp16.safetensors")
+    with pytest.raises(
+        CheckpointError, match=r"no weights.*\n  hint: it has 'model\.fp16\.safetensors': give"
+    ):
+        load_checkpoint(folder)
+    (folder / "model.fp16.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"no weights.*\n  hint: save the model"):
         load_checkpoint(folder)
     (folder / "config.json").unlink()
     with pytest.raises(CheckpointError, match=r"no config\.json"):

@@ -138,6 +138,28 @@ def test_the_encoder_may_have_a_folder_of_its_own(folder: Path) -> None:
     assert load_checkpoint(root).model.outputs == ("last_hidden_state", "sentence_embedding")
 
 
+@pytest.mark.parametrize(("encoder", "pooling"), [(".", "1_Pooling/"), ("./", "./1_Pooling")])
+def test_folders_of_modules_are_paths(encoder: str, pooling: str, folder: Path) -> None:
+    add_modules(folder)
+    listed = folder / "modules.json"
+    entries = json.loads(listed.read_text(encoding="utf-8"))
+    expected = modules(folder)
+    for entry, path in zip(entries, (encoder, pooling), strict=True):
+        entry["path"] = path
+    listed.write_text(json.dumps(entries), encoding="utf-8")
+    assert modules(folder) == expected
+
+
+@pytest.mark.parametrize("path", ["..", "../other", "/etc", "1_Pooling/../..", "a/b"])
+def test_folders_of_modules_elsewhere_are_refused(path: str, folder: Path) -> None:
+    add_modules(folder)
+    listed = folder / "modules.json"
+    entries = json.loads(listed.read_text(encoding="utf-8"))
+    entries[1]["path"] = path
+    listed.write_text(json.dumps(entries), encoding="utf-8")
+    assert f"names the folder {path!r}; it must be one inside the checkpoint" in refusal(folder).message
+
+
 def test_what_is_written_reads_the_same(folder: Path, tmp_path: Path) -> None:
     settings = {"prompts": {"query": "find: "}, "default_prompt_name": "query"}
     add_modules(folder, "LayerNorm", "Dense", "Normalize", encoder={"max_seq_length": 16}, settings=settings)

@@ -23,6 +23,18 @@ def test_functions_that_cannot_be_expanded(tmp_path: Path, own: list[FunctionPro
         check(path, TENSORRT_RTX)
 
 
+def test_the_standard_domain_has_one_name(tmp_path: Path) -> None:
+    value, output = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
+    node = helper.make_node("Identity", ["x"], ["y"], domain="ai.onnx")
+    graph = helper.make_graph([node], "g", [value], [output])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("ai.onnx", 17)])
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    loaded = file.load(path)
+    assert dict(loaded.opset_imports) == {"": 17}
+    assert [node.domain for node in loaded.graph] == [""]
+
+
 def model_with(folder: Path, tensor: TensorProto, place: str) -> Path:
     """A model with `tensor` as an initializer or as the value of a Constant, perhaps in a branch or a function."""
     value, output = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
