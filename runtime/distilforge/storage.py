@@ -129,6 +129,12 @@ class Place:
 
     def read_at_most(self, most_bytes: int) -> bytes | None:
         """The file's content, or its first `most_bytes` + 1 bytes if it has more; None if there is no file."""
+        if self.is_on_web:
+            # A server that does not know ranges sends all that it has, and `cat_file` keeps all that is sent
+            if self._info() is None:
+                return None
+            with self.reader(from_start_to_end=True) as file:
+                return file.read(most_bytes + 1)
         with storage_errors(self.url, "read"):
             self._files.invalidate_cache()
             try:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from distilforge import limits
 from distilforge.errors import InputError, ReleaseError
 from distilforge.manifest import FileRecord
+from distilforge.manifest.consistency import name_problem
 from distilforge.reader import Reader
 from distilforge.release import SIGNATURE, STATEMENT
 
@@ -32,6 +33,8 @@ VERSION = re.compile(r"[0-9a-f]{12}")
 
 SCHEMA = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_REVISION = re.compile(r"[0-9a-f]{1,64}")
+_DATE = re.compile(r"[0-9A-Za-z+:. -]*")
 _LOCATION = re.compile(r"[0-9a-z]([0-9a-zA-Z:_-]{0,199})")
 _HINT = "ask its publisher to push the release to a new place"
 
@@ -173,11 +176,16 @@ def _problems(index: Index) -> Iterator[str]:
     ):
         if count > most:
             yield f"it has {count:,} {what}; at most {most:,} are allowed"
-    if not 0 < len(index.name) <= limits.MOST_NAME_CHARACTERS:
-        yield f"its name {index.name!r:.80} has {len(index.name):,} characters"
+    if problem := name_problem(index.name):
+        yield f"its name is {index.name!r:.80}: {problem}"
+    for revision in index.revisions:
+        if not _REVISION.fullmatch(revision):
+            yield f"the revision {revision!r:.80} is not a hexadecimal number of at most 64 digits"
     versions = {release.version for release in index.releases}
     if len(versions) < len(index.releases):
         yield "it lists a version twice"
+    if len({release.location for release in index.releases}) < len(index.releases):
+        yield "it lists two versions in one folder"
     for release in index.releases:
         if release.name != index.name:
             yield f"it lists a release of {release.name!r:.80}, and is that of {index.name!r:.80}"
@@ -196,8 +204,8 @@ def _problems(index: Index) -> Iterator[str]:
 
 def problems_of_release(release: StoredRelease) -> Iterator[str]:
     """What the entry of no release may have, as clauses."""
-    if not 0 < len(release.name) <= limits.MOST_NAME_CHARACTERS:
-        yield f"the name {release.name!r:.80} has {len(release.name):,} characters"
+    if problem := name_problem(release.name):
+        yield f"the name of the release is {release.name!r:.80}: {problem}"
     if not VERSION.fullmatch(release.version):
         yield f"{release.version!r:.80} is not a version"
     if not _LOCATION.fullmatch(release.location):
@@ -215,6 +223,8 @@ def problems_of_release(release: StoredRelease) -> Iterator[str]:
     for date in (release.created, release.pushed):
         if len(date) > limits.MOST_NAME_CHARACTERS:
             yield f"the date {date!r:.80} has {len(date):,} characters"
+        elif not _DATE.fullmatch(date):
+            yield f"{date!r:.80} is not a date"
 
 
 def _some(names: list[str]) -> str:

@@ -5,6 +5,7 @@ import socket
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -198,16 +199,26 @@ def test_a_large_file_of_a_server_that_sends_whole_files_only() -> None:
     assert "download the file" in raised.value.hint
 
 
+def test_no_more_is_read_of_a_server_that_sends_whole_files_only() -> None:
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Whole) as web:
+        Thread(target=web.serve_forever, daemon=True).start()
+        place = Place(f"http://127.0.0.1:{web.server_address[1]}/index.json")
+        assert place.read_at_most(1 << 20) == bytes((1 << 20) + 1)
+        web.shutdown()
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_web_server_says_what_is_absent(status: int, server: str) -> None:
     place = Place(f"{server}/{status}.jsonl")
     assert (place.size_bytes(), place.kind(), place.read()) == (None, "", None)
+    assert place.read_at_most(10) is None
 
 
 @pytest.mark.parametrize("status", [401, 403, 500, 503])
 def test_a_web_server_that_refuses_is_not_an_absent_file(status: int, server: str) -> None:
     place = Place(f"{server}/{status}.jsonl")
-    for ask in (place.size_bytes, place.kind, place.read):
+    for ask in (place.size_bytes, place.kind, place.read, partial(place.read_at_most, 10)):
         with pytest.raises(InputError, match=f"cannot be read: {status}"):
             ask()
 

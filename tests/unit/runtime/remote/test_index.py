@@ -69,6 +69,14 @@ def _release(**changes: object) -> Callable[[dict[str, Any]], None]:
         (_release(signature={"../x": {"sha256": "0" * 64, "bytes": 1}}), "not the files of a signature"),
         (_release(bytes=-1), "-1 bytes"),
         (_release(created="x" * 201), "201 characters"),
+        (_release(created="\nfake line"), r"'\\nfake line' is not a date"),
+        (_release(pushed="\ud800"), "is not a date"),
+        (lambda values: values.update(revisions=["\ud800"]), "the revision .* is not a hexadecimal number"),
+        (lambda values: values.update(name="small\nfake line"), "its name is .*: letters, digits"),
+        (
+            lambda values: values["releases"].append({**RELEASE, "version": "f" * 12}),
+            "lists two versions in one folder",
+        ),
         (_release(bytes="many"), "must be a whole number"),
         (lambda values: values["releases"].append(RELEASE), "lists a version twice"),
         (
@@ -91,7 +99,7 @@ def _release(**changes: object) -> Callable[[dict[str, Any]], None]:
             lambda values: values.update(channels={f"c{n}": {"version": VERSION} for n in range(101)}),
             "101 channels",
         ),
-        (lambda values: values.update(name=""), "0 characters"),
+        (lambda values: values.update(name=""), "its name is ''"),
         (_release(name="other"), "lists a release of 'other', and is that of 'small'"),
         (lambda values: values.update(schema=2), "reads schemas up to 1"),
         (lambda values: values.pop("name"), "lacks the field 'name'"),
@@ -123,7 +131,9 @@ def test_too_many_releases_are_refused() -> None:
 
 
 def test_names_for_a_hint_are_few() -> None:
-    releases = [{**RELEASE, "version": f"{number:012x}"} for number in range(20)]
+    releases = [
+        {**RELEASE, "version": f"{number:012x}", "location": f"{number:012x}"} for number in range(20)
+    ]
     with pytest.raises(InputError, match="does not have the version 'x'") as raised:
         parse({"name": "small", "releases": releases}).find("u", channel=None, version="x")
     assert raised.value.hint.endswith(f"{12:012x}, and 12 more")
