@@ -18,6 +18,8 @@ GROUP_ROWS = 64 * BATCH_ROWS
 GROUP_BYTES = 64 << 20
 """... unless they have more bytes than this."""
 _BATCH_BYTES = 16 << 20
+# A thousand bytes of a file can say that one entry is there a billion times, and each takes about 20 bytes of memory
+_MOST_ENTRIES = 50_000_000
 # By their names, since older versions of pyarrow do not have all of them
 _TEXTS = ("string", "large_string", "string_view", "null")
 
@@ -33,7 +35,9 @@ class Parquet:
             wanted = [name for name, _ in kinds if name in columns]
             # Texts that repeat are not copied: a few bytes of a file can say that one is there a million times
             leaves = [opened.schema.column(index).path for index in range(len(opened.schema))]
-            repeated = [leaf for leaf in leaves if leaf.partition(".")[0] in wanted]
+            indices = [index for index, leaf in enumerate(leaves) if _is_of(leaf, wanted)]
+            _check_entries(opened.metadata, indices)
+            repeated = [leaves[index] for index in indices]
             opened = pyarrow.parquet.ParquetFile(file, metadata=opened.metadata, read_dictionary=repeated)
         except StorageReadError:
             raise
@@ -90,6 +94,26 @@ def _check_columns(kinds: Sequence[tuple[str, pyarrow.DataType]], columns: Seque
                 "of texts",
                 hint="name another column with --column",
             )
+
+
+def _is_of(leaf: str, columns: Sequence[str]) -> bool:
+    """Whether the path `leaf`, as of the entries of a list, belongs to one of `columns`, whose names may have dots."""
+    return any(leaf == name or leaf.startswith(f"{name}.") for name in columns)
+
+
+def _check_entries(metadata: pyarrow.parquet.FileMetaData, leaves: Sequence[int]) -> None:
+    """Raise InputError if the lists of a row group, whose memory may be needed at once, have too many entries."""
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group)
+        for leaf in leaves:
+            column = rows.column(leaf)
+            # A text of each row is read a batch at a time
+            if column.num_values > max(rows.num_rows, _MOST_ENTRIES):
+                raise InputError(
+                    f"the lists of the column {column.path_in_schema!r:.80} have {column.num_values:,} entries in one "
+                    f"row group of the Parquet file; at most {_MOST_ENTRIES:,} are read",
+                    hint="write the file with fewer rows in a row group",
+                )
 
 
 def _is_list(kind: pyarrow.DataType) -> bool:
@@ -177,6 +201,8 @@ def _value(value: pyarrow.Scalar) -> object:
 
 
 def _list(entries: pyarrow.Array) -> list[object] | UnreadableRow:
+    if len(entries) > MOST_LINE_BYTES:
+        return UnreadableRow(reason=TOO_LONG)
     values: list[object] = []
     characters = 0
     for value in _values(entries):

@@ -7,6 +7,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from distilforge.bulk.formats import Reading, format_of, formats, rows_of
+from distilforge.bulk.formats import parquet as parquet_module
 from distilforge.bulk.formats.lines import MOST_LINE_BYTES
 from distilforge.bulk.formats.parquet import GROUP_ROWS
 from distilforge.bulk.rows import UnreadableRow
@@ -337,6 +338,30 @@ def test_a_huge_text_in_parquet_is_a_bad_row() -> None:
         bad,
         {"text": ["b"]},
     ]
+
+
+def test_lists_of_parquet_with_too_many_entries_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    column = pyarrow.ListArray.from_arrays([0, 5], pyarrow.nulls(5, pyarrow.string()))
+    monkeypatch.setattr(parquet_module, "_MOST_ENTRIES", 5)
+    (row,) = reading("parquet", parquet(column)).rows
+    assert row == {"text": [None] * 5}
+    monkeypatch.setattr(parquet_module, "_MOST_ENTRIES", 4)
+    with pytest.raises(
+        InputError, match=r"column 'text\.list\.element' have 5 entries in one row group .* at most 4"
+    ):
+        reading("parquet", parquet(column))
+    # Texts are not entries, however many rows a row group has
+    assert len(list(reading("parquet", parquet(pyarrow.array(["a"] * 5))).rows)) == 5
+
+
+def test_a_text_that_parquet_repeats_in_a_column_with_a_dot() -> None:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"text.b": ["a text"] * 2, "text": ["x", "y"]}), file)
+    rows = [
+        dict(row) for row in reading("parquet", file.getvalue(), ["text.b"]).rows if isinstance(row, dict)
+    ]
+    assert rows == [{"text.b": "a text"}] * 2
+    assert rows[0]["text.b"] is rows[1]["text.b"]
 
 
 def test_a_text_that_parquet_repeats_is_one_text_in_memory() -> None:
