@@ -29,7 +29,9 @@ class LocalPointer:
                 present = self._path.read_bytes() if self._path.exists() else None
                 if _token(present) != token:
                     return False
-                with temporary.open("wb") as file:
+                # Somebody may have put a link there, to a file that must not be written
+                temporary.unlink(missing_ok=True)
+                with temporary.open("xb") as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())

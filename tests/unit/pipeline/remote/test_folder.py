@@ -189,6 +189,17 @@ def test_of_two_writers_one_wins(shop: Shop) -> None:
     assert pointer.read(100)[0] == b"second"
 
 
+def test_a_link_that_somebody_put_into_the_store_is_not_followed(tmp_path: Path) -> None:
+    shop = Shop(url=str(tmp_path / "store"), folder=tmp_path)
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"content")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / ".index.json.new").symlink_to(precious)
+    version = shop.push_new(1)
+    assert shop.index().channels["latest"].version == version
+    assert precious.read_bytes() == b"content"
+
+
 def test_a_damaged_index_is_not_replaced(shop: Shop) -> None:
     place = Place(shop.url).inside("index.json")
     place.write(b'{"name": 7}')
