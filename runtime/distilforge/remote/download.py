@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -88,8 +89,13 @@ class Downloads:
     def _fetch(self, name: str, record: FileRecord) -> Path:
         """The file in the cache, downloaded if it is not there."""
         path = self._path(record)
-        if self._is_whole(record):
-            return path
+        with writing(self._folder):
+            if not self._is_whole(record):
+                self._download(name, record).replace(path)
+        return path
+
+    def _download(self, name: str, record: FileRecord) -> Path:
+        """The whole file, under the name of a part; ReleaseError if the store has another content."""
         part = self._part(record)
         resumed = _size(part)
         if resumed:
@@ -107,8 +113,7 @@ class Downloads:
                 f"{record.sha256}, found {sha256}",
                 hint="ask its publisher to push it again; nothing of it was kept",
             )
-        part.replace(path)
-        return path
+        return part
 
     def _complete(self, name: str, record: FileRecord, part: Path) -> str:
         """Download what `part` lacks, and return the SHA-256 of all of it; the network's errors are tried again."""
@@ -166,6 +171,18 @@ class Downloads:
 
     def _is_whole(self, record: FileRecord) -> bool:
         return self._path(record).is_file() and _size(self._path(record)) == record.bytes
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Raise whatever the operating system refuses as InputError, which names `folder`."""
+    try:
+        yield
+    except OSError as cause:
+        raise InputError(
+            f"{str(folder)!r:.300} cannot be written: {cause!s:.300}",
+            hint="look at its permissions and the space left",
+        ) from cause
 
 
 def cache_folder() -> Path:

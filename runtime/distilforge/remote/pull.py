@@ -17,7 +17,7 @@ from distilforge.errors import InputError, ReleaseError
 from distilforge.limits import MOST_MANIFEST_BYTES
 from distilforge.lock import only_one
 from distilforge.release import LATEST, MANIFEST, SIGNATURE, check_files, parse_manifest
-from distilforge.remote.download import Downloads, cache_folder
+from distilforge.remote.download import Downloads, cache_folder, writing
 from distilforge.remote.find import find_store
 from distilforge.remote.index import Index, StoredRelease
 from distilforge.remote.retries import Pause, Tell, with_retries
@@ -78,19 +78,19 @@ def pull(
             hint="leave one of them out",
         )
     store = find_store(url)
-    if (latest := output / LATEST).is_dir() and not latest.is_symlink():
+    if (latest := output / LATEST).exists() and not latest.is_symlink():
         raise InputError(
-            f"{str(latest)!r} is a folder, and has to be a link",
+            f"{str(latest)!r} is a {'folder' if latest.is_dir() else 'file'}, and has to be a link",
             hint="move it away, or pull to another folder",
         )
     for _ in range(_TRIES):
         stored = _find(store, tell, channel=channel, version=version, pause=pause)
         _check_name(output, stored.name)
-        with _writing(output):
+        with writing(output):
             output.mkdir(parents=True, exist_ok=True)
         try:
             cache = cache_folder()
-            with _writing(cache), only_one(cache / "lock"):
+            with writing(cache), only_one(cache / "lock"):
                 result = _take(store, stored, output, tell, key=key, pause=pause)
         except InputError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
@@ -158,7 +158,7 @@ def _take(
     if _is_there(final, stored):
         signer = _check(final, key)
     else:
-        with _writing(output), _staging(output) as room:
+        with writing(output), _staging(output) as room:
             # A signature has the folder's name, so that it is the final one
             folder = room / stored.version
             folder.mkdir()
@@ -250,15 +250,3 @@ def _make_latest(output: Path, version: str, tell: Tell) -> None:
         # Windows lets only some users make links
         temporary.unlink(missing_ok=True)
         tell(f"{latest} cannot be made a link to {version}: {cause}; open the version's folder")
-
-
-@contextmanager
-def _writing(output: Path) -> Iterator[None]:
-    """Raise whatever the operating system refuses as InputError, which names `output`."""
-    try:
-        yield
-    except OSError as cause:
-        raise InputError(
-            f"{str(output)!r:.300} cannot be written: {cause!s:.300}",
-            hint="look at its permissions and the space left",
-        ) from cause

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -278,6 +279,11 @@ def test_what_is_in_the_way(shop: Shop) -> None:
     (shop.folder / "pulled" / "latest").mkdir(parents=True)
     with pytest.raises(InputError, match="is a folder, and has to be a link"):
         shop.pull()
+    (shop.folder / "pulled" / "latest").rmdir()
+    (shop.folder / "pulled" / "latest").write_bytes(b"notes")
+    with pytest.raises(InputError, match="is a file, and has to be a link"):
+        shop.pull()
+    assert (shop.folder / "pulled" / "latest").read_bytes() == b"notes"
     shutil.rmtree(shop.folder / "pulled")
     (shop.folder / "pulled").write_bytes(b"")
     with pytest.raises(InputError, match="cannot be written"):
@@ -292,6 +298,19 @@ def test_a_full_disk_is_said_before(shop: Shop, monkeypatch: pytest.MonkeyPatch)
         UnavailableError, match=r"bytes to download, and the disk of .* has 1,048,576 bytes left"
     ):
         shop.pull()
+
+
+def test_a_disk_that_becomes_full_is_named(shop: Shop) -> None:
+    """The cache may be on another disk than the output."""
+    shop.push_new(1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"cannot be written: .*File too large") as raised:
+            shop.pull()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert raised.value.message.startswith(repr(str(cache_folder())))
 
 
 def test_leftovers_of_killed_pulls_go(shop: Shop) -> None:
