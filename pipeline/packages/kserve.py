@@ -6,6 +6,7 @@ import yaml
 
 from pipeline.packages import package_kind, release_files, static_files, triton_config
 from pipeline.packages.base import PackageContents, PackageRequest
+from pipeline.packages.server_names import dns_label
 
 
 @package_kind(
@@ -16,19 +17,17 @@ from pipeline.packages.base import PackageContents, PackageRequest
 )
 def write_kserve(request: PackageRequest, folder: Path) -> PackageContents:
     """Write models/NAME/ as Triton reads it, inferenceservice.yaml and a self-test."""
-    name = request.manifest.name
+    name, service = request.manifest.name, dns_label(request.manifest.name)
     release_files.copy_graph(request, folder / "models" / name / "1", "model.onnx")
     config = triton_config.graph_model(name, request.manifest, platform="onnxruntime_onnx", file="model.onnx")
     (folder / "models" / name / "config.pbtxt").write_text(config, encoding="utf-8")
     (folder / "inferenceservice.yaml").write_text(
-        yaml.safe_dump(_service(name), sort_keys=False), encoding="utf-8"
+        yaml.safe_dump(_service(service), sort_keys=False), encoding="utf-8"
     )
     release_files.copy_tokenizer(request, folder / "tokenizer")
     static_files.copy("server", folder)
     return PackageContents(
-        usage="Copy `models/` to the storage that `storageUri` in `inferenceservice.yaml` names (a volume, `s3://` or "
-        "`gs://`), and deploy it:\n\n```sh\nkubectl apply -f inferenceservice.yaml\n"
-        f"kubectl wait --for=condition=Ready inferenceservice/{name}\npython self_test.py --url http://{name}.example.com\n```",
+        usage=_usage(name, service),
         self_test=("python", "self_test.py", "--engine", "onnxruntime"),
         needs=("Python with `onnxruntime` and `numpy`",),
         limits=(
@@ -37,6 +36,21 @@ def write_kserve(request: PackageRequest, folder: Path) -> PackageContents:
             "KServe and Triton were not run; `self_test.py --url` asks a service that runs.",
         ),
     )
+
+
+def _usage(name: str, service: str) -> str:
+    renamed = "" if service == name else f" The service is `{service}`, and the model in it is `{name}`."
+    return f"""\
+Copy `models/` to the storage that `storageUri` in `inferenceservice.yaml` names (a volume, `s3://` or `gs://`), and \
+deploy it:
+
+```sh
+kubectl apply -f inferenceservice.yaml
+kubectl wait --for=condition=Ready inferenceservice/{service}
+python self_test.py --url http://{service}.example.com
+```
+
+In place of the last address, give that of your service.{renamed}"""
 
 
 def _service(name: str) -> dict[str, object]:

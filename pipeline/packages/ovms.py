@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 from pipeline.packages import package_kind, release_files, static_files
 from pipeline.packages.base import PackageContents, PackageRequest
@@ -50,7 +51,7 @@ def _usage(name: str) -> str:
 ```sh
 docker run --rm -p {_PORT}:{_PORT} -v "$PWD:/workspace" openvino/model_server:latest \\
   --config_path /workspace/config.json --rest_port {_PORT}
-curl http://localhost:{_PORT}/v2/models/{name}/ready
+curl http://localhost:{_PORT}/v2/models/{quote(name, safe="")}/ready
 python self_test.py --url http://localhost:{_PORT}
 ```
 

@@ -2,6 +2,7 @@
 
 import gzip
 import platform
+import shlex
 import sys
 import tarfile
 import tempfile
@@ -56,7 +57,7 @@ def write_tar(request: PackageRequest, folder: Path) -> PackageContents:
         write_archive(root, archive)
     static_files.copy("tar", folder, ("self_test.py",))
     return PackageContents(
-        usage=_usage(request, stem, machine, python, pins),
+        usage=usage(request, stem, machine, python, pins),
         self_test=("python", "self_test.py"),
         needs=(f"Linux on {machine} with Python {python} and its module `venv`",),
         limits=_limits(request, machine),
@@ -121,12 +122,13 @@ def _limits(request: PackageRequest, machine: str) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _usage(request: PackageRequest, stem: str, machine: str, python: str, pins: tuple[str, ...]) -> str:
+def usage(request: PackageRequest, stem: str, machine: str, python: str, pins: tuple[str, ...]) -> str:
+    """How to install the archive `stem`.tar.gz on a device, as Markdown; `pins` are requirements that it brings."""
     return f"""\
 On the device, Linux on {machine} with Python {python} and glibc 2.28 or newer, without a network:
 
 ```sh
-tar -xzf {stem}.tar.gz && cd {stem}
+tar -xzf {shlex.quote(f"{stem}.tar.gz")} && cd {shlex.quote(stem)}
 python{python} install.py
 ./environment/bin/python
 ```

@@ -8,6 +8,7 @@ from distilforge.manifest import Tensor
 
 from pipeline.packages import package_kind, release_files, static_files, triton_config
 from pipeline.packages.base import PackageContents, PackageRequest
+from pipeline.packages.server_names import dns_label
 
 _PORT = 8000
 _TENSORRT = "tensorrt"
@@ -78,10 +79,11 @@ def _write_config(folder: Path, text: str) -> None:
 
 
 def _usage(name: str) -> str:
+    image = f"{dns_label(name)}-triton"
     return f"""\
 ```sh
-docker build --tag {name}-triton .
-docker run --rm -p {_PORT}:{_PORT} {name}-triton
+docker build --tag {image} .
+docker run --rm -p {_PORT}:{_PORT} {image}
 python self_test.py --url http://localhost:{_PORT}
 ```
 

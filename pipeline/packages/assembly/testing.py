@@ -1,6 +1,7 @@
 """Runs the self-test of a package."""
 
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def run(record: PackageRecord, folder: Path) -> SelfTest:
         raise StageError(
             "self-test",
             f"exit code {done.returncode}: {done.stderr[-_SHOWN_CHARACTERS:].strip()}",
-            hint=f"run it by hand: cd {folder} && {' '.join(record.self_test)}",
+            hint=f"run it by hand: cd {shlex.quote(str(folder))} && {' '.join(record.self_test)}",
         )
     return _result(_last_line(done.stdout), record)
 

@@ -11,11 +11,13 @@ import hashlib
 import json
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
+from urllib.parse import quote
 
 import numpy as np
 
@@ -125,7 +127,7 @@ def server(url: str, model: str) -> tuple[str, Callable[[Arrays], Arrays]]:
             }
             for name, array in feeds.items()
         ]
-        response = request(f"{url}/v2/models/{model}/infer", {"inputs": inputs})
+        response = request(f"{url}/v2/models/{quote(model, safe='')}/infer", {"inputs": inputs})
         return {
             output["name"]: np.array(output["data"], np.float32).reshape(output["shape"])
             for output in response["outputs"]
@@ -139,8 +141,13 @@ def request(url: str, body: object) -> Response:
     posted = urllib.request.Request(
         url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(posted, timeout=60) as response:
-        values: Response = json.loads(response.read())
+    try:
+        with urllib.request.urlopen(posted, timeout=60) as response:
+            values: Response = json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{url} answers {error.code}: {error.read(1000).decode(errors='replace')}")
+    except OSError as error:
+        sys.exit(f"{url} does not answer: {error}")
     return values
 
 

@@ -12,9 +12,11 @@ import json
 import sys
 import time
 import types
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -125,9 +127,7 @@ def ask(url: str, model: str, examples: Sequence[Mapping[str, object]]) -> float
     for example in examples:
         row = texts(example["input"])
         body = {"inputs": [{"name": "text", "shape": [1, len(row)], "datatype": "BYTES", "data": row}]}
-        posted = urllib.request.Request(f"{url}/v2/models/{model}/infer", data=json.dumps(body).encode())
-        with urllib.request.urlopen(posted, timeout=60) as response:
-            answered = {output["name"]: output for output in json.loads(response.read())["outputs"]}
+        answered = request(f"{url}/v2/models/{quote(model, safe='')}/infer", body)
         expected_outputs = example["outputs"]
         assert isinstance(expected_outputs, dict)
         for name, expected in expected_outputs.items():
@@ -140,6 +140,18 @@ def ask(url: str, model: str, examples: Sequence[Mapping[str, object]]) -> float
                 sys.exit(f"{name} differs by {error:g}; at most {expected['tolerance']:g} is allowed")
             largest = max(largest, error)
     return largest
+
+
+def request(url: str, body: object) -> dict[str, Mapping[str, object]]:
+    """The outputs that the server answers, by name."""
+    posted = urllib.request.Request(url, data=json.dumps(body).encode())
+    try:
+        with urllib.request.urlopen(posted, timeout=60) as response:
+            return {output["name"]: output for output in json.loads(response.read())["outputs"]}
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{url} answers {error.code}: {error.read(1000).decode(errors='replace')}")
+    except OSError as error:
+        sys.exit(f"{url} does not answer: {error}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Downloads take too long here: `make packages-offline` installs an archive withou
 """
 
 import hashlib
+import shlex
 import tarfile
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.packages import tar
-from pipeline.packages.base import PackageOptions
+from pipeline.packages.base import PackageOptions, PackageRequest
 from pipeline.packages.wheels import download, runtime
 from tests.integration.pipeline.packages.packaging import make, random_release
+from tests.runtime_release import read_manifest
 
 
 def test_the_bytes_of_an_archive_depend_on_names_and_contents_alone(tmp_path: Path) -> None:
@@ -63,3 +65,16 @@ def test_the_runtime_is_a_wheel_without_a_build(tmp_path: Path) -> None:
     path = runtime.write(tmp_path)
     assert path.name == f"distilforge-{runtime.version()}-py3-none-any.whl"
     assert any(line.startswith("onnxruntime") for line in runtime.requirements())
+
+
+def test_the_readme_quotes_an_archive_whose_name_has_spaces() -> None:
+    release = random_release("features")
+    manifest = read_manifest(release)
+    (variant,) = manifest.variants
+    request = PackageRequest(
+        release=release, manifest=manifest, variant=variant, reason="", options=PackageOptions()
+    )
+    stem = "My Model (v2)-0123456789ab-linux-x86_64-py3.11"
+    text = tar.usage(request, stem, "x86_64", "3.11", ())
+    (command,) = (line for line in text.splitlines() if line.startswith("tar "))
+    assert shlex.split(command) == ["tar", "-xzf", f"{stem}.tar.gz", "&&", "cd", stem]
