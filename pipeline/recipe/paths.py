@@ -6,6 +6,8 @@
 import os
 from pathlib import Path
 
+from pipeline.errors import UsageError
+
 
 def is_file(path: Path) -> bool:
     """Whether there is a file at `path`; False for a path that no file can have."""
@@ -23,3 +25,18 @@ def is_file_inside(folder: Path, name: str) -> bool:
         return False
     root, target = (Path(os.path.realpath(path)) for path in (folder, folder / name))
     return target.is_relative_to(root) and is_file(target)
+
+
+def check_writable(output: Path) -> None:
+    """Raise UsageError where `output` cannot be written, before any work; its folder is made where it is missing."""
+    obstacle = ""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists() and not output.is_file():
+            obstacle = "it exists and is not a file"
+        elif not os.access(output.parent, os.W_OK):
+            obstacle = f"the folder {output.parent} is not writable"
+    except OSError as cause:
+        obstacle = str(cause)
+    if obstacle:
+        raise UsageError(f"{output} cannot be written: {obstacle}", hint="choose another --output")

@@ -1,6 +1,5 @@
 """One stage on one ONNX file, without the rest of a build: passes, or a plan with its quantization scheme."""
 
-import os
 import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -192,7 +191,7 @@ def _load(path: Path, output: Path) -> "Graph":
         raise UsageError(f"there is no ONNX file {path}", hint="`distilforge export` writes one")
     if output.resolve() == path.resolve():
         raise UsageError(f"{output} is the file that is read", hint="choose another --output")
-    _check_writable(output)
+    paths.check_writable(output)
     try:
         loaded = graph_file.load(path)
     except UsageError:
@@ -218,21 +217,6 @@ def _keep_weights_constant(graph: "Graph") -> None:
 
     common.RemoveInitializersFromInputsPass()(graph)
     graph.ir_version = max(graph.ir_version, 4)
-
-
-def _check_writable(output: Path) -> None:
-    """Raise UsageError where `output` cannot be written, before any work; its folder is made where it is missing."""
-    obstacle = ""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        if output.exists() and not output.is_file():
-            obstacle = "it exists and is not a file"
-        elif not os.access(output.parent, os.W_OK):
-            obstacle = f"the folder {output.parent} is not writable"
-    except OSError as cause:
-        obstacle = str(cause)
-    if obstacle:
-        raise UsageError(f"{output} cannot be written: {obstacle}", hint="choose another --output")
 
 
 def _save(graph: "Graph", output: Path) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from pipeline import targets
 from pipeline.errors import StageError, UsageError
+from pipeline.recipe import paths
 from pipeline.recipe.plan import Plan, preset
 from pipeline.recipe.recipe import Recipe, VariantName, limits
 from pipeline.stages.export import export
@@ -80,16 +81,17 @@ def tune(
     """Search for `minutes` for the plan of `variant` that is fastest here and meets the gates, and save the best.
 
     The best plan so far is always in `output`, and the evidence is beside it. A search that is started again with the
-    same data on the same machine goes on from there. Raises UsageError, MissingError without Optuna, StageError if no
-    plan meets the gates, and the errors of a build for checkpoints and data.
+    same data on the same machine goes on from there. Raises UsageError, also where `output` cannot be written,
+    MissingError without Optuna, StageError if no plan meets the gates, and the errors of a build for checkpoints and
+    data.
     """
     if not (math.isfinite(minutes) and minutes > 0):
         raise UsageError(f"minutes must be above 0, found {minutes:g}", hint="try --minutes 20")
     check_installed()
     target = targets.find(variant.target, variant.precision)
+    paths.check_writable(output)
     source = load(recipe)
     evidence_path = output.with_name(f"{output.stem}.{variant.target}.{variant.precision}.trials.jsonl")
-    evidence_path.parent.mkdir(parents=True, exist_ok=True)
     with (
         in_use(artifacts / WORK),
         _locked(evidence_path),

@@ -14,14 +14,16 @@ from tests.integration.conftest import Listener
 RECIPE = Recipe(name="absent", checkpoint="there is no such folder")
 
 
-def search(folder: Path, *, minutes: float = 1.0, target: str = "onnxruntime-cpu") -> TuneResult:
+def search(
+    folder: Path, *, minutes: float = 1.0, target: str = "onnxruntime-cpu", output: Path | None = None
+) -> TuneResult:
     listener = Listener()
     try:
         return tune(
             RECIPE,
             VariantName(target=target, precision="int8"),
             minutes=minutes,
-            output=folder / "plans.toml",
+            output=output or folder / "plans.toml",
             artifacts=folder / "artifacts",
             seed=0,
             listener=listener,
@@ -46,6 +48,13 @@ def test_without_optuna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_unknown_target(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'onnxruntime-cpu'"):
         search(tmp_path, target="onnxruntime-cpi")
+
+
+@pytest.mark.parametrize("output", ["", "/", "..", "/proc/nothing/plans.toml", "/dev/null/plans.toml"])
+def test_an_output_that_cannot_be_written(output: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"{Path(output)} cannot be written") as caught:
+        search(tmp_path, output=Path(output))
+    assert "--output" in caught.value.hint
 
 
 def test_the_result_says_how_to_use_the_plan() -> None:
