@@ -24,10 +24,11 @@ REFERENCE = "fp32"
 TOKENS = 1024
 MOST_EXAMPLES = 256
 FEWEST_EXAMPLES = 8
-# Passes that change which tokens the outputs of modules hold, or their shapes: both graphs must have them. Texts are
-# answered alone, where drop_padding drops nothing.
+# Passes that change which tokens the outputs of modules hold, or their shapes: both graphs must have them
 _COMPARED = ("first_token", "flatten_tokens")
-SHAPING = (*_COMPARED, "drop_padding")
+# Comes last, so a reference that was fused without it can have it too
+_DROPPING = "drop_padding"
+SHAPING = (*_COMPARED, _DROPPING)
 # Divides queries elsewhere, so that they are the same in both graphs if both have it
 _SCALING = "attention_scale"
 
@@ -95,7 +96,10 @@ def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen:
     ]
     for variant in floats:
         if _compared(variant) == _compared(chosen):
-            return load_graph(folder / variant.files[0])
+            graph = load_graph(folder / variant.files[0])
+            if _drops_padding(chosen) and not _drops_padding(variant):
+                base.apply(graph, [registry.find(_DROPPING)])
+            return graph
     if floats:
         raise UsageError(
             f"{chosen.name} and {floats[0].name} differ in the pass "
@@ -112,6 +116,11 @@ def reference(folder: Path, manifest: Manifest, checkpoint: Path | None, chosen:
 def _is_rounded_by_engine(variant: Variant) -> bool:
     """Whether the precision of `variant` is not in its graph, which stays in fp32."""
     return variant.session.get(SETTING) == ROUNDED
+
+
+def _drops_padding(variant: Variant) -> bool:
+    """Whether modules of `variant` hold real tokens only."""
+    return any(record.name == _DROPPING for record in variant.passes)
 
 
 def _compared(variant: Variant) -> frozenset[str]:

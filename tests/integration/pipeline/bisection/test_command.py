@@ -23,15 +23,26 @@ FUSED = "onnx/model_fused.onnx"
 def release_with_a_fault(folder: Path) -> Path:
     """A release whose second variant has packed projections and one weight that is wrong."""
     release = Path(shutil.copytree(published("sequence_classification").release, folder))
+    return with_a_fault(release, "packed_qkv")
+
+
+def with_a_fault(release: Path, name: str) -> Path:
+    """`release` with a second variant, to which the pass `name` was applied, and one weight of which is wrong."""
     graph = graphs.load(release / GRAPH)
-    apply(graph, [registry.find("packed_qkv")])
+    rewrites = apply(graph, [registry.find(name)])
     value = graph.graph.initializers[f"{LIN2}.weight"]
     assert value.const_value is not None
     value.const_value = onnx_ir.tensor(value.const_value.numpy() * 2, name=value.name)
     graphs.save(graph, release / FUSED)
     manifest = read_manifest(release)
+    reference = manifest.variants[0]
     added = Variant(
-        target="onnxruntime-cpu", precision="fused", files=(FUSED,), validated=True, verdicts=PASSED
+        target="onnxruntime-cpu",
+        precision="fused",
+        files=(FUSED,),
+        validated=True,
+        verdicts=PASSED,
+        passes=(*reference.passes, *rewrites),
     )
     write_manifest(
         release, replace(manifest, variants=(*manifest.variants, added), files=record_files(release))
@@ -59,6 +70,24 @@ def test_json_has_the_same(tmp_path: Path) -> None:
     assert printed["variant"] == "onnxruntime-cpu:fused"
     assert [module["name"] for module in printed["modules"]] == [LIN2]
     assert printed["modules"][0]["own_decibels"] < 10
+
+
+def test_padding_that_only_the_variant_drops(tmp_path: Path) -> None:
+    release = Path(shutil.copytree(published("sequence_classification").release, tmp_path / "release"))
+    graph = graphs.load(release / GRAPH)
+    flattened = apply(graph, [registry.find("flatten_tokens")])
+    graphs.save(graph, release / GRAPH)
+    manifest = read_manifest(release)
+    reference = replace(manifest.variants[0], passes=flattened)
+    write_manifest(release, replace(manifest, variants=(reference,), files=record_files(release)))
+    data = tmp_path / "ragged.jsonl"
+    # Batches of texts of different lengths have padding
+    lines = [json.dumps({"text": "good film " * count, "label": count % 2}) for count in range(1, 9)]
+    data.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    code, stdout, stderr = invoke(with_a_fault(release, "drop_padding"), "--data", data, "--json")
+    assert code == 0, stderr
+    assert [module["name"] for module in json.loads(stdout)["modules"]] == [LIN2]
 
 
 def test_errors_have_an_exit_code_and_print_no_result(tmp_path: Path) -> None:
