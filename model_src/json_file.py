@@ -1,5 +1,7 @@
 """JSON files of a checkpoint, which may be damaged or hostile. Does not need PyTorch."""
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +13,9 @@ MOST_JSON_BYTES = 16 << 20
 """The largest JSON file that is read; the config.json of 100,000 labels has 8 MB."""
 MOST_TOKENIZER_BYTES = 64 << 20
 """The largest tokenizer.json; that of a vocabulary of 250,000 entries has 17 MB."""
+
+# UTF-8 cannot hold them
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def read_json(path: Path, *, most_bytes: int = MOST_JSON_BYTES) -> Mapping[str, object]:
@@ -40,3 +45,10 @@ def read_value(path: Path, *, most_bytes: int = MOST_JSON_BYTES) -> object:
         raise CheckpointError(
             f"{path} is not valid JSON: {cause}", hint="copy the checkpoint again"
         ) from cause
+
+
+def write_json(path: Path, value: object, *, indent: int = 1) -> None:
+    """Write `value` as JSON in UTF-8, in which only halves of surrogate pairs are escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    escaped = _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+    path.write_text(escaped + "\n", encoding="utf-8")

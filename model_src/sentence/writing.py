@@ -1,9 +1,9 @@
 """Writes the files of sentence-transformers' modules, in the library's present layout. Does not need PyTorch."""
 
-import json
 import shutil
 from pathlib import Path
 
+from model_src.json_file import write_json
 from model_src.sentence.listing import MODULES
 from model_src.sentence.modules import SentenceModules
 
@@ -28,10 +28,6 @@ def write(sentence: SentenceModules, folder: Path) -> None:
         }
         for position, (name, kind) in enumerate(zip(names, sentence.types, strict=True))
     ]
-    _write_json(folder / MODULES, entries)
+    write_json(folder / MODULES, entries, indent=2)
     encoder = {"max_seq_length": sentence.max_seq_length, "do_lower_case": sentence.do_lower_case}
-    _write_json(folder / _ENCODER_SETTINGS, encoder)
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / _ENCODER_SETTINGS, encoder, indent=2)

@@ -1,14 +1,12 @@
 """Settings of sentence-transformers that change what the tokenizer does."""
 
-import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 from distilforge.text.prompts import Prompts
 
 from model_src.errors import CheckpointError
-from model_src.json_file import read_json
+from model_src.json_file import MOST_TOKENIZER_BYTES, read_json, write_json
 from model_src.sentence.listing import SETTINGS
 from model_src.sentence.modules import SentenceModules
 
@@ -25,14 +23,14 @@ def follow(sentence: SentenceModules, folder: Path) -> None:
     """
     if sentence.max_seq_length is not None:
         values = {**read_json(folder / _CONFIG), "model_max_length": sentence.max_seq_length}
-        _write_json(folder / _CONFIG, values)
+        write_json(folder / _CONFIG, values)
     if sentence.do_lower_case:
-        values = dict(read_json(folder / _TOKENIZER))
+        values = dict(read_json(folder / _TOKENIZER, most_bytes=MOST_TOKENIZER_BYTES))
         normalizers = _normalizers(values.get("normalizer"))
         if not any(map(_is_lowercase, normalizers)):
             normalizers = [{"type": "Lowercase"}, *normalizers]
             values["normalizer"] = {"type": "Sequence", "normalizers": normalizers}
-            _write_json(folder / _TOKENIZER, values)
+            write_json(folder / _TOKENIZER, values)
     if SETTINGS in sentence.copies:
         _check_prompts(sentence.copies[SETTINGS])
         shutil.copyfile(sentence.copies[SETTINGS], folder / SETTINGS)
@@ -57,7 +55,3 @@ def _normalizers(normalizer: object) -> list[object]:
 
 def _is_lowercase(normalizer: object) -> bool:
     return isinstance(normalizer, dict) and normalizer.get("type") == "Lowercase"
-
-
-def _write_json(path: Path, values: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

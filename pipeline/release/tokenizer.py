@@ -16,7 +16,7 @@ from tokenizers.implementations import BertWordPieceTokenizer
 from model_src.errors import CheckpointError
 from model_src.file_kind import check_is_not_a_stand_in
 from model_src.folder import CheckpointFolder
-from model_src.json_file import read_json
+from model_src.json_file import read_json, write_json
 from pipeline.release import added_tokens, sentence_settings
 from pipeline.release.added_tokens import TokenSettings
 from pipeline.release.tokenizer_class import TokenizerClass
@@ -233,7 +233,7 @@ def _align(folder: Path, checkpoint: Path, tokenizer_class: TokenizerClass) -> b
         adjusted["pre_tokenizer"] = {**pre_tokenizer, "add_prefix_space": settings.add_prefix_space}
     if adjusted == values:
         return False
-    _write_json(folder / TOKENIZER, adjusted)
+    write_json(folder / TOKENIZER, adjusted)
     return True
 
 
@@ -310,12 +310,12 @@ def _complete(
         name: token for name, token in settings.special.items() if tokenizer.token_to_id(token) is not None
     }
     if not (folder / SPECIAL).exists():
-        _write_json(folder / SPECIAL, special)
+        write_json(folder / SPECIAL, special)
     else:
         _correct_special(folder / SPECIAL, special)
     if not (folder / CONFIG).exists():
         lowercase = {"do_lower_case": settings.normalizer["do_lower_case"]}
-        _write_json(
+        write_json(
             folder / CONFIG,
             {"tokenizer_class": "DistilBertTokenizer", "model_max_length": longest, **lowercase, **special},
         )
@@ -331,7 +331,7 @@ def _clean_up_by_default(folder: Path) -> None:
     """
     values = read_json(folder / CONFIG)
     if _CLEAN_UP not in values:
-        _write_json(folder / CONFIG, {**values, _CLEAN_UP: True})
+        write_json(folder / CONFIG, {**values, _CLEAN_UP: True})
 
 
 def _correct_special(path: Path, special: Mapping[str, str]) -> None:
@@ -339,8 +339,4 @@ def _correct_special(path: Path, special: Mapping[str, str]) -> None:
     values = read_json(path)
     wrong = {name: token for name, token in special.items() if _content(values.get(name)) != token}
     if wrong:
-        _write_json(path, {**values, **wrong})
-
-
-def _write_json(path: Path, values: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(path, {**values, **wrong})
