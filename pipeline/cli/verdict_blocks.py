@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from distilforge.manifest import Outcome, Variant, Verdict
 
-from validation.reports.numbers import apart
+from validation.reports.numbers import of_verdict
 
 WORST_FIRST: tuple[Outcome, ...] = ("not met", "not settled", "met")
+_DIGITS = 4
 _INDENT = "  "
 _MARK = max(map(len, WORST_FIRST)) + len(_INDENT)
 
@@ -36,19 +37,12 @@ def ordered(variant: Variant) -> list[Verdict]:
 
 def observed(verdict: Verdict) -> str:
     """The observed number of `verdict`; a dash if it is not settled, since it then claims nothing."""
-    return _numbers(verdict)[0]
+    return of_verdict(verdict, digits=_DIGITS)[0]
 
 
 def limit(verdict: Verdict) -> str:
     """The limit of `verdict`, with its unit."""
-    return f"{verdict.comparison} {_numbers(verdict)[1]} {verdict.unit}"
-
-
-def _numbers(verdict: Verdict) -> tuple[str, str]:
-    """The observed number and the limit."""
-    if not verdict.settled:
-        return "-", f"{verdict.limit:.4g}"
-    return apart(verdict.observed, verdict.limit, digits=4)
+    return f"{verdict.comparison} {of_verdict(verdict, digits=_DIGITS)[1]} {verdict.unit}"
 
 
 def _worst(variant: Variant) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import jinja2
 from distilforge.heads import heads
-from distilforge.manifest import Manifest, Metric, Outcome, Variant, Verdict
+from distilforge.manifest import Manifest, Metric, Outcome, Variant
 from distilforge.onnxruntime.engine import OLDEST
 from distilforge.openvino.settings import settings
 from distilforge.printable import one_line
@@ -17,9 +17,10 @@ from model_src.sentence.modules import SentenceModules
 from pipeline.release import markdown
 from validation import tasks
 from validation.judgement.verdicts import TOKEN_IDS, listed, open_questions
-from validation.reports.numbers import apart
+from validation.reports.numbers import of_verdict
 from validation.reports.report import AGREEMENT, EAGER, headroom
 
+_DIGITS = 3
 # The folder that plain onnxruntime and Optimum read
 _ONNX = "onnx/"
 # The precision that the others of a release are compared with
@@ -229,8 +230,8 @@ def render(
     )
     environment.filters |= {
         "headroom": headroom,
-        "observed": lambda verdict: _numbers(verdict)[0],
-        "limit": lambda verdict: _numbers(verdict)[1],
+        "observed": lambda verdict: of_verdict(verdict, digits=_DIGITS)[0],
+        "limit": lambda verdict: of_verdict(verdict, digits=_DIGITS)[1],
         "as_is": _AsIs,
         "code": _code,
         "quoted": _quoted,
@@ -271,13 +272,6 @@ def _unsettled_answers(manifest: Manifest) -> str:
         if questions := open_questions(variant.verdicts):
             variants.setdefault(questions, []).append(variant.name)
     return "; ".join(f"{listed(questions)} ({', '.join(names)})" for questions, names in variants.items())
-
-
-def _numbers(verdict: Verdict) -> tuple[str, str]:
-    """The observed number of `verdict` and its limit as text; a dash for a number that is not settled."""
-    if not verdict.settled:
-        return "-", f"{verdict.limit:.3g}"
-    return apart(verdict.observed, verdict.limit, digits=3)
 
 
 class _AsIs(str):

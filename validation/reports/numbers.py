@@ -3,8 +3,12 @@
 import math
 from collections.abc import Callable
 
+from distilforge.manifest import Verdict
+
 ROUNDING = 1e-9
 """What a float cannot hold of a limit that people write."""
+NOTHING = "-"
+"""What stands in place of a number that is not claimed."""
 MOST_DIGITS = 17
 """So many significant digits tell any two floats apart."""
 
@@ -27,6 +31,18 @@ def apart(
         if differ and math.isclose(float(texts[1]), limit, rel_tol=ROUNDING):
             break
     return texts
+
+
+def of_verdict(
+    verdict: Verdict, *, digits: int, write: Callable[[float, int], str] = significant
+) -> tuple[str, str]:
+    """The observed number of `verdict` and its limit, as `apart` has them.
+
+    A check that is not settled claims nothing, so its observed number is a dash.
+    """
+    if not verdict.settled:
+        return NOTHING, write(verdict.limit, digits)
+    return apart(verdict.observed, verdict.limit, digits=digits, write=write)
 
 
 def percent(share: float) -> str:

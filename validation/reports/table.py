@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from distilforge.manifest import Outcome, Verdict
 
-from validation.reports.numbers import apart
+from validation.reports.numbers import NOTHING, of_verdict
 from validation.reports.report import Report, headroom
 
 _MARKS: Mapping[Outcome, str] = {"met": "✓ pass", "not met": "✗ FAIL", "not settled": "? not settled"}
@@ -48,15 +48,15 @@ def verdict_rows(report: Report) -> tuple[VerdictRow, ...]:
 def _row(variant: str, verdict: Verdict) -> VerdictRow:
     # A check that is not settled claims nothing, so its numbers are in the JSON only.
     interval = verdict.interval if verdict.settled else None
-    observed, limit = apart(verdict.observed, verdict.limit, digits=3, write=short)
+    observed, limit = of_verdict(verdict, digits=3, write=short)
     return VerdictRow(
         variant=variant,
         check=verdict.check,
-        observed=observed if verdict.settled else "-",
-        limit=f"{verdict.comparison} {limit if verdict.settled else short(verdict.limit)}",
+        observed=observed,
+        limit=f"{verdict.comparison} {limit}",
         unit=verdict.unit,
         interval="" if interval is None else f"{short(interval[0])} to {short(interval[1])}",
-        headroom=short(headroom(verdict)) if verdict.settled else "-",
+        headroom=short(headroom(verdict)) if verdict.settled else NOTHING,
         outcome=verdict.outcome,
         reason=verdict.reason,
     )
