@@ -81,7 +81,7 @@ def _has_other_activation(node: onnx_ir.Node) -> bool:
 def _is_other_activation(node: onnx_ir.Node) -> bool:
     if is_operator(node, "Gelu"):
         return node.attributes.get_string("approximate", "none") != "none"
-    reader = sole_reader(node.outputs[0]) if is_operator(node, "Mul") else node
-    return reader is not None and is_operator(
-        reader, *(_OTHER_ACTIVATIONS if reader is node else ("Sigmoid",))
-    )
+    if is_operator(node, "Mul"):
+        reader = sole_reader(node.outputs[0])
+        return reader is not None and is_operator(reader, "Sigmoid")
+    return is_operator(node, *_OTHER_ACTIVATIONS)

@@ -5,16 +5,17 @@ from pathlib import Path, PurePosixPath
 
 # In any folder: macOS and netatalk, Windows, KDE, Synology, file systems with snapshots, and Jupyter
 _STRAY_NAMES = (
-    *(
-        ".DS_Store",
-        ".localized",
-        ".AppleDouble",
-        "Thumbs.db",
-        "ehthumbs.db",
-        "desktop.ini",
-        "Zone.Identifier",
-    ),
-    *(".directory", "@eaDir", ".snapshot", ".ipynb_checkpoints"),
+    ".DS_Store",
+    ".localized",
+    ".AppleDouble",
+    "Thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "Zone.Identifier",
+    ".directory",
+    "@eaDir",
+    ".snapshot",
+    ".ipynb_checkpoints",
 )
 _LOST_AND_FOUND = "lost+found"
 # What NFS, FUSE and Samba keep of a file that was deleted while it was open
