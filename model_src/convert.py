@@ -4,7 +4,6 @@ DistilBERT is BERT without token types and without a pooler (Sanh et al. 2019, s
 the embedding of that type is a constant. It is added to the position embeddings, so the hidden states are the same.
 """
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -210,4 +209,4 @@ def _rewrite_tokenizer_config(path: Path, model_class: object) -> None:
     is_bert = tokenizer_class in (None, "BertTokenizer", "BertTokenizerFast")
     values["tokenizer_class"] = "DistilBertTokenizer" if is_bert else tokenizer_class
     values["model_input_names"] = ["input_ids", "attention_mask"]
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    json_file.write_json(path, values, indent=2)

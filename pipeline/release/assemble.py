@@ -1,6 +1,5 @@
 """Assembles a candidate, which is a release folder that is not validated yet, and reads and writes manifests."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from distilforge.release import MANIFEST
 
 from model_src.config import SYNONYMS, DistilBertConfig
 from model_src.folder import CheckpointFolder
+from model_src.json_file import write_json
 from model_src.sentence import writing
 from pipeline.graph.interface import Interface
 from pipeline.release import tokenizer
@@ -146,4 +146,4 @@ def _write_config(
         **config.to_hugging_face(architecture),
         **{synonym: getattr(config, name) for synonym, name in SYNONYMS.items()},
     }
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, values, indent=2)

@@ -48,6 +48,14 @@ def test_the_class_of_the_tokenizer(
     assert settings["tokenizer_class"] == converted
 
 
+def test_settings_of_the_tokenizer_may_hold_half_of_a_character(bert: Path, tmp_path: Path) -> None:
+    path = bert / "tokenizer_config.json"
+    path.write_text(json.dumps({"note": "half \ud800"}), encoding="utf-8")
+    convert_bert(bert, tmp_path / "distilbert")
+    written = json.loads((tmp_path / "distilbert" / path.name).read_text(encoding="utf-8"))
+    assert (written["note"], written["tokenizer_class"]) == ("half \ud800", "DistilBertTokenizer")
+
+
 def test_names_of_a_wrapped_model(bert: Path, tmp_path: Path) -> None:
     expected = load_checkpoint(convert_bert(bert, tmp_path / "first")).model.state_dict()
     weights = {f"module.bert.{name}": value for name, value in load_file(bert / "model.safetensors").items()}
