@@ -22,7 +22,7 @@ from bench.contest import fresh_process, preparation, preparation_process
 from bench.contest.base_subject import Answer, Logits
 from bench.cpu.run import INSTALL, REFERENCE_SUBJECT, prepared_subjects
 from bench.subjects import subjects
-from bench.texts.batches import batches, encodings
+from bench.texts.batches import batches, read_texts
 
 HEAD = "sequence_classification"
 LIMIT = 0.96
@@ -36,7 +36,7 @@ def answer_all(open_answer: Answer, texts: tuple[tuple[Ids, Ids], ...]) -> Logit
 
 def in_this_process(name: str, folder: Path, checkpoint: Path, most: int, output: Path) -> None:
     """Write the logits of the subject `name`, which opens `folder`, to `output`."""
-    texts = batches(encodings(HEAD, checkpoint, most), "arrival")
+    texts = batches(read_texts(HEAD, checkpoint, most).encodings(), "arrival")
     np.save(output, answer_all(subjects.find(name).open(folder, 1), texts))
 
 

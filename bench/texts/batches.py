@@ -1,6 +1,8 @@
 """The texts that validation carries, as token ids in batches: of 32, or as a session of a release makes them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +17,7 @@ from bench.models.sizes import CONFIG
 from pipeline.recipe import spans
 from pipeline.registry import unknown
 from validation import data, tasks
-from validation.tasks.base import CheckpointReader
+from validation.tasks.base import CheckpointReader, Example, Task
 
 Order = Literal["session", "arrival", "sorted"]
 ORDERS: tuple[Order, ...] = ("session", "arrival", "sorted")
@@ -32,24 +34,45 @@ CHOICES = Span(low=1, usual=4, high=64)
 """More choices than any example has, since each is a text here."""
 
 
-def encodings(head: str, tokenizer: Path, most: int) -> tuple[Encoding, ...]:
-    """At most `most` texts of the head's evaluation data, encoded as a release encodes them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """Texts of a head's evaluation data, and what encodes them as a release does."""
 
-    Texts that are too long are cut, and each choice of a multiple choice is a text. Raises DataError or ReleaseError
-    if the data or the tokenizer in the folder `tokenizer` cannot be read, and UsageError for a head without such texts.
+    task: Task[Example]
+    """Knows which texts an example has."""
+    examples: tuple[Example, ...]
+    """The lines of the data."""
+    reader: CheckpointReader
+    """The tokenizer, and the sizes that the graph takes."""
+    most: int
+    """How many texts are encoded at most."""
+
+    def encodings(self) -> tuple[Encoding, ...]:
+        """The tokens of each text; a text that is too long is cut, and each choice of a multiple choice is a text."""
+        rows = (
+            row
+            for index, example in enumerate(self.examples)
+            for row in self.task.rows(example, index, self.reader)
+        )
+        return tuple(islice((encoding for row in rows for encoding in row.encodings), self.most))
+
+
+def read_texts(head: str, tokenizer: Path, most: int) -> Texts:
+    """At most `most` texts of the head's evaluation data, with the tokenizer in the folder `tokenizer`.
+
+    Raises DataError or ReleaseError if the data or the tokenizer cannot be read, and UsageError for a head without such
+    texts.
     """
     path = data.demo_texts(head, "evaluation")
     if path is None:
         raise unknown("head", head, HEADS)
-    reader = CheckpointReader(tokenizer=Tokenizer(tokenizer), spans={**SPANS, "choices": CHOICES})
     task = tasks.find(head)(labels=(), problem_type=None, labelled=False)
-    texts: list[Encoding] = []
-    for index, example in enumerate(data.read(path, task, head)):
-        for row in task.rows(example, index, reader):
-            texts += row.encodings
-        if len(texts) >= most:
-            break
-    return tuple(texts[:most])
+    return Texts(
+        task=task,
+        examples=tuple(data.read(path, task, head)[:most]),
+        reader=CheckpointReader(tokenizer=Tokenizer(tokenizer), spans={**SPANS, "choices": CHOICES}),
+        most=most,
+    )
 
 
 def batches(texts: Sequence[TokenIds], order: Order) -> tuple[tuple[Ids, Ids], ...]:

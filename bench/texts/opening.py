@@ -1,6 +1,6 @@
 """Make a row a subject of the timing engine that answers texts in batches, in a process of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,32 +13,51 @@ from bench.contest.base_subject import Answer
 from bench.contest.rows import Row
 from bench.models.shapes import feeds
 from bench.subjects import subjects
-from bench.texts.batches import Order, batches, encodings
-
-Batches = Sequence[tuple[Ids, Ids]]
-"""input_ids and attention_mask of each batch."""
+from bench.texts.batches import Order, Texts, batches, read_texts
 
 
 class TextRunner(Runner):
-    """Answers all batches of a shape in one run."""
+    """Encodes all texts and answers them, in one run."""
 
-    def __init__(self, answer: Answer, batches_of: Callable[[Shape], Batches]) -> None:
+    def __init__(self, answer: Answer, texts: Texts, order: Order) -> None:
         self._answer = answer
-        self._batches_of = batches_of
-        self._batches: Batches = ()
+        self._texts = texts
+        self._order = order
 
     def feed(self, shape: Shape) -> None:
-        self._batches = self._batches_of(shape)
+        """The texts are the same for every shape."""
+
+    def run(self) -> None:
+        for ids, mask in batches(self._texts.encodings(), self._order):
+            self._answer(ids, mask)
+
+
+class LengthRunner(Runner):
+    """Answers token ids of one length, in the batches of a session, in one run."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._batches: Sequence[tuple[Ids, Ids]] = ()
+
+    def feed(self, shape: Shape) -> None:
+        ids, _ = feeds(shape)
+        self._batches = batches([_TokenIds(ids=row) for row in np.asarray(ids).tolist()], "session")
 
     def run(self) -> None:
         for ids, mask in self._batches:
             self._answer(ids, mask)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TokenIds:
+    ids: list[int]
+    """The token ids of one text."""
+
+
 def timing_subject(
     row: Row, name: str, threads: int, *, head: str, tokenizer: Path, most: int, order: Order
 ) -> Subject:
-    """The subject `name`: `row` answers at most `most` texts of `head` in `order`, on `threads` threads."""
+    """The subject `name`: `row` encodes and answers at most `most` texts of `head` in `order`, on `threads` threads."""
     return Subject(
         name=name,
         opener="bench.texts.opening:open_subject",
@@ -58,9 +77,9 @@ def open_subject(
     subject: str, source: str, threads: int, head: str, tokenizer: str, most: int, order: Order
 ) -> TextRunner:
     """The opener of `timing_subject`, for its own process; raises what the subject's `open` raises."""
-    answer = subjects.find(subject).open(Path(source), threads)
-    read = batches(encodings(head, Path(tokenizer), most), order)
-    return TextRunner(answer, lambda _: read)
+    return TextRunner(
+        subjects.find(subject).open(Path(source), threads), read_texts(head, Path(tokenizer), most), order
+    )
 
 
 def length_subject(row: Row, threads: int) -> Subject:
@@ -72,17 +91,6 @@ def length_subject(row: Row, threads: int) -> Subject:
     )
 
 
-def open_length_subject(subject: str, source: str, threads: int) -> TextRunner:
+def open_length_subject(subject: str, source: str, threads: int) -> LengthRunner:
     """The opener of `length_subject`, for its own process; raises what the subject's `open` raises."""
-    return TextRunner(subjects.find(subject).open(Path(source), threads), _texts_of_one_length)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Text:
-    ids: list[int]
-    """The token ids."""
-
-
-def _texts_of_one_length(shape: Shape) -> Batches:
-    ids, _ = feeds(shape)
-    return batches([_Text(ids=row) for row in np.asarray(ids).tolist()], "session")
+    return LengthRunner(subjects.find(subject).open(Path(source), threads))

@@ -16,7 +16,7 @@ from bench.contest.rows import Omission, Row, time_rows
 from bench.models.release_folder import OURS
 from bench.subjects import subjects
 from bench.subjects.onnx_file import NAME as FILE
-from bench.texts.batches import ORDERS, Order, batches, encodings
+from bench.texts.batches import ORDERS, Order, batches, read_texts
 from bench.texts.opening import length_subject, timing_subject
 from pipeline.errors import UsageError
 from validation.latency.conditions import physical_cores
@@ -93,7 +93,7 @@ def run(
     read.
     """
     wanted = [subjects.find(name) for name in names]
-    texts = {head: encodings(head, checkpoint, most) for head in heads}
+    texts = {head: read_texts(head, checkpoint, most).encodings() for head in heads}
     cache.mkdir(parents=True, exist_ok=True)
     once = partial(
         preparation.prepare_once,

@@ -13,8 +13,9 @@ from bench.texts.run import TextReport, Throughput
 MICROSECONDS = 1e6
 NOTE = (
     "Texts are answered in batches of 32 as they come (arrival), in batches of 32 sorted by length over the whole list "
-    "(sorted), or in the batches that session(list) makes (session). Tokenizing is not counted. Every subject runs in "
-    "a process of its own, in turns with the others, on the same number of threads."
+    "(sorted), or in the batches that session(list) makes (session). Tokenizing is counted, with the same tokenizer "
+    "for every subject; it is not counted in the time of a token by length. Every subject runs in a process of its "
+    "own, in turns with the others, on the same number of threads."
 )
 
 

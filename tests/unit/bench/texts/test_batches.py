@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from distilforge.tokenizer import Encoding, Tokenizer
 
-from bench.texts.batches import BATCH, HEADS, ORDERS, SPANS, Order, batches, encodings
+from bench.texts.batches import BATCH, HEADS, ORDERS, SPANS, Order, batches, read_texts
 from tests.conftest import write_tokenizer
 from validation import data
 
@@ -26,7 +26,7 @@ def texts(folder: Path) -> tuple[Encoding, ...]:
 
 @pytest.mark.parametrize("head", HEADS)
 def test_the_texts_of_every_head_are_read(head: str, folder: Path) -> None:
-    read = encodings(head, folder, 9)
+    read = read_texts(head, folder, 9).encodings()
     assert len(read) == 9
     assert len({tuple(text.ids) for text in read}) > 1
 
