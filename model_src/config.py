@@ -109,7 +109,7 @@ class DistilBertConfig:
                 f"unknown problem_type {self.problem_type!r:.80}; known: {', '.join(PROBLEM_TYPES)}"
             )
         if not self.labels:
-            raise ConfigurationError("id2label is empty; a DistilBERT needs at least one label")
+            raise ConfigurationError("there are no labels; a DistilBERT needs at least one")
         _check_label_count(len(self.labels))
 
     @property
@@ -169,9 +169,11 @@ def remarks(values: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _plain(name: str, value: object) -> object:
-    """`value`, or what it stands for: no dropout for null, and no padding token for -1."""
+    """`value`, or what it stands for: no dropout for null, no padding token for -1, and labels without names for {}."""
     if name in _PROBABILITIES and value is None:
         return 0.0
+    if name == "id2label" and value == {}:
+        return None
     if name == "pad_token_id" and value == -1:
         return None
     return value
@@ -215,7 +217,7 @@ def _check_unchanged(values: Mapping[str, object]) -> None:
 
 
 def _labels(values: Mapping[str, object]) -> tuple[str, ...]:
-    named = values.get("id2label")
+    named = _plain("id2label", values.get("id2label"))
     if named is None:
         count = values.get("num_labels", 2)
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:

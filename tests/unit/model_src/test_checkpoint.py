@@ -297,6 +297,13 @@ def test_no_dropout_and_no_padding_token(folder: Path) -> None:
     assert len(loaded.remarks) == 3
 
 
+def test_an_empty_id2label_stands_for_labels_without_names(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps(read_config(folder) | {"id2label": {}, "label2id": {}}))
+    loaded = load_checkpoint(folder, head="features")
+    assert loaded.config.labels == ("LABEL_0", "LABEL_1")
+    assert "id2label of config.json is {}; it is read as null" in loaded.remarks
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_are_those_of_transformers(name: str) -> None:
     x = torch.linspace(-12, 12, 4801)
