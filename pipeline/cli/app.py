@@ -82,9 +82,9 @@ def inspect(release: options.Release, as_json: options.Json = False) -> None:
             display.manifest(manifest, folder)
 
 
-app.command(epilog="Example: `distilforge verify artifacts/sentiment --key publisher.pem`")(
-    trust_commands.verify
-)
+app.command(
+    epilog="Examples: `distilforge verify artifacts/sentiment --key publisher.pem`; `distilforge verify artifacts/*/`"
+)(trust_commands.verify)
 app.command(epilog="Example: `distilforge sign artifacts/sentiment --key key.pem --order 7`")(
     trust_commands.sign
 )
@@ -108,7 +108,7 @@ app.command(epilog="Example: `distilforge prune s3://models/sentiment --keep 5`"
 
 @app.command(name="summary", epilog="Example: `distilforge summary artifacts/*/ --markdown`")
 def summarize(
-    release: Releases,
+    release: options.Releases,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     as_json: options.Json = False,
 ) -> None:

@@ -10,6 +10,9 @@ ARTIFACTS = Path("artifacts")
 Release = Annotated[
     Path, typer.Argument(metavar="RELEASE", help="artifacts/<name>, or a version folder inside it.")
 ]
+Releases = Annotated[
+    list[Path], typer.Argument(metavar="RELEASE", help="artifacts/<name>, or version folders inside it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, one object on each line.")]
 Verbose = Annotated[
     bool,

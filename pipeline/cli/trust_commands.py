@@ -4,14 +4,15 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import typer
 from distilforge import release as releases
 from distilforge.release import MANIFEST
 from distilforge.trust.opening import verify_trusted
 
 from pipeline.cli import build_options, display, options
 from pipeline.cli.build_options import BuildArguments
-from pipeline.cli.reporting import report_errors
-from pipeline.errors import UsageError
+from pipeline.cli.reporting import report_errors, show_error
+from pipeline.errors import EXPECTED, UsageError, exit_code, worst
 from pipeline.recipe.recipe import Recipe
 from pipeline.release import signing
 from pipeline.release.signing import Signer
@@ -32,17 +33,33 @@ def sign(
         display.result(str(folder / releases.SIGNATURE))
 
 
-def verify(release: options.Release, key: options.TrustedKey = None) -> None:
-    """Check every file of a release against its SHA-256, and its signature with --key; exit 4 if one differs."""
-    with report_errors():
-        folder = releases.resolve(release)
-        if key is None:
-            manifest, signer = releases.verify(folder), ""
-        else:
-            trusted = verify_trusted(folder, key)
-            manifest, signer = trusted.manifest, f", signed by {trusted.signer}"
-        display.result(f"{folder}: {len(manifest.files)} files, all as published{signer}")
-        display.result(f"{MANIFEST}: SHA-256 {digests.of_file(folder / MANIFEST)}")
+def verify(release: options.Releases, key: options.TrustedKey = None) -> None:
+    """Check every file of releases against its SHA-256, and their signatures with --key; exit 4 if one differs.
+
+    A release that is damaged or not trusted does not keep the others from being checked.
+    """
+    with report_errors() as listener:
+        failures = []
+        for path in release:
+            try:
+                _verify(path, key)
+            except EXPECTED as error:
+                # An error names its file, which may have the same name in every release
+                show_error(error, listener, verbose=False, about=str(path) if len(release) > 1 else "")
+                failures.append(exit_code(error))
+    if failures:
+        raise typer.Exit(worst(failures))
+
+
+def _verify(path: Path, key: Path | None) -> None:
+    folder = releases.resolve(path)
+    if key is None:
+        manifest, signer = releases.verify(folder), ""
+    else:
+        trusted = verify_trusted(folder, key)
+        manifest, signer = trusted.manifest, f", signed by {trusted.signer}"
+    display.result(f"{folder}: {len(manifest.files)} files, all as published{signer}")
+    display.result(f"{MANIFEST}: SHA-256 {digests.of_file(folder / MANIFEST)}")
 
 
 def rebuild(

@@ -204,6 +204,14 @@ def test_a_damaged_release_does_not_verify(release_of: ReleaseOf, tmp_path: Path
     ran = CliRunner().invoke(app, ["verify", str(artifacts / "damaged")])
     assert ran.exit_code == 4
     assert "vocab.txt" in ran.stderr
+    # A damaged one does not hide those after it
+    ran = CliRunner().invoke(
+        app, ["verify", *map(str, [tmp_path / "absent", artifacts / "damaged", release.folder])]
+    )
+    assert ran.exit_code == 4
+    assert f"error: {tmp_path / 'absent'}: " in ran.stderr
+    assert f"error: {artifacts / 'damaged'}: " in ran.stderr
+    assert f"{release.folder}: " in ran.stdout
     # Another build repairs it
     run(*build)
     run("verify", artifacts / "damaged")
