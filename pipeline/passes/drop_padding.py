@@ -1,6 +1,6 @@
 """Computing real tokens only: padding is dropped between attentions, where each token is computed separately."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import onnx_ir
 
@@ -42,6 +42,8 @@ def drop_padding(graph: Graph) -> PassResult:
     kept = set(region.values)
     for leaf in region.leaves:
         kept -= set(_leave(graph, rows, leaf, kept))
+    for node in region.weightings:
+        _put_back(graph, rows, node, kept)
     for entry in region.entries:
         _enter(graph, rows, entry)
     for value in kept:
@@ -59,7 +61,8 @@ def _leave(
     if output.is_graph_output():
         wide = _wide_values(value, kept)
         if wide:
-            _put_back_before(graph, rows, wide, kept)
+            # The first of them in the graph's order is the last in `wide`
+            _put_back(graph, rows, node_of(wide[-1]), kept)
             return wide
     at = Insertion.before(graph, leaf, dtype=dtype_of(output))
     if len(shape_of(output)) == 3:
@@ -123,17 +126,14 @@ def _wide_values(value: onnx_ir.Value, kept: set[onnx_ir.Value]) -> list[onnx_ir
     return chain[:narrowest]
 
 
-def _put_back_before(
-    graph: Graph, rows: TokenRows, wide: Sequence[onnx_ir.Value], kept: set[onnx_ir.Value]
-) -> None:
-    """Let the first node of `wide` in the graph's order, which is the last in `wide`, read a row for each slot."""
-    node = node_of(wide[-1])
-    (index,) = (index for index, value in enumerate(node.inputs) if value in kept)
-    read = node.inputs[index]
-    assert read is not None
-    at = Insertion.before(graph, node, dtype=dtype_of(read))
-    shape = [SLOTS, *shape_of(read)[1:]]
-    node.replace_input_with(index, at.add("Gather", [read, rows.flat_slots()], label=LABEL, shape=shape))
+def _put_back(graph: Graph, rows: TokenRows, node: onnx_ir.Node, kept: Container[onnx_ir.Value]) -> None:
+    """Let `node` read a row for each slot instead of each input that is in `kept`."""
+    for index, read in enumerate(node.inputs):
+        if read is None or read not in kept:
+            continue
+        at = Insertion.before(graph, node, dtype=dtype_of(read))
+        shape = [SLOTS, *shape_of(read)[1:]]
+        node.replace_input_with(index, at.add("Gather", [read, rows.flat_slots()], label=LABEL, shape=shape))
 
 
 def _enter(graph: Graph, rows: TokenRows, entry: onnx_ir.Node) -> None:

@@ -1,6 +1,6 @@
 """The part of a graph that computes each token separately, on rows of two axes, and where attention interrupts it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -30,33 +30,56 @@ class TokenRegion:
     values: tuple[onnx_ir.Value, ...]
     """Everything with a row for each token, in the order of the graph."""
 
+    weightings: tuple[onnx_ir.Node, ...]
+    """What reads such rows together with rows that the mask alone gives, as a mean over the tokens of a text does."""
+
 
 def token_region(graph: Graph) -> TokenRegion:
     """The region of `graph`; RefusalError, with its place, where there is none or tokens are combined in it."""
     mask = _mask(graph)
     tokens = tuple(shape_of(mask))
-    entries = tuple(node for node in graph.graph if _makes_rows(node, tokens))
-    if not entries:
+    if not any(_makes_rows(node, tokens) for node in graph.graph):
         raise RefusalError("no hidden states have two axes", before="flatten_tokens")
-    row_axis = shape_of(entries[0].outputs[0])[0]
-    values: dict[onnx_ir.Value, None] = {}
+    entries: list[onnx_ir.Node] = []
     leaves: list[onnx_ir.Node] = []
+    weightings: list[onnx_ir.Node] = []
+    values: dict[onnx_ir.Value, None] = {}
+    # What is computed from rows that the mask alone gives: padding has rows there too
+    weighted: dict[onnx_ir.Value, None] = {}
     for node in graph.graph:
-        if node not in entries and not any(value in values for value in node.inputs):
+        reads_rows = any(value in values for value in node.inputs)
+        if _makes_rows(node, tokens):
+            if not _come_from_tokens(node, mask, values):
+                weighted |= dict.fromkeys(node.outputs)
+                continue
+            entries.append(node)
+        elif any(value in weighted for value in node.inputs):
+            if reads_rows:
+                weightings.append(node)
+            weighted |= dict.fromkeys(node.outputs)
             continue
-        if is_operator(node, "Reshape") and node not in entries and _begins_with(node.outputs[0], tokens):
+        elif not reads_rows:
+            continue
+        elif is_operator(node, "Reshape") and _begins_with(node.outputs[0], tokens):
             _check_sizes(node.outputs[0])
             leaves.append(node)
             continue
+        row_axis = shape_of(entries[0].outputs[0])[0]
         for output in node.outputs:
             _check_rows(node, output, row_axis)
             values[output] = None
     for value in values:
         if value.is_graph_output() or any(use.node.graph is not graph.graph for use in value.uses()):
             raise RefusalError("a branch or an output of the graph reads rows of all tokens", value)
-    for entry in entries:
-        _check_mask(entry, mask, values)
-    return TokenRegion(mask=mask, entries=entries, leaves=tuple(leaves), values=tuple(values))
+    if not entries:
+        raise RefusalError("the mask enters into its rows ahead of attention", next(iter(weighted)))
+    return TokenRegion(
+        mask=mask,
+        entries=tuple(entries),
+        leaves=tuple(leaves),
+        values=tuple(values),
+        weightings=tuple(weightings),
+    )
 
 
 def _mask(graph: Graph) -> onnx_ir.Value:
@@ -101,11 +124,10 @@ def _check_sizes(value: onnx_ir.Value) -> None:
         raise RefusalError(f"its shape is {value.shape}, must end with known channels", value)
 
 
-def _check_mask(entry: onnx_ir.Node, mask: onnx_ir.Value, values: dict[onnx_ir.Value, None]) -> None:
-    """Raise RefusalError where other tokens enter into what `entry` reads without a mask.
+def _come_from_tokens(entry: onnx_ir.Node, mask: onnx_ir.Value, values: Mapping[onnx_ir.Value, None]) -> bool:
+    """Whether `entry` makes rows of tokens, and not of the mask alone, such as a weight of 0 at padding.
 
-    Also where rows are computed from the mask alone: a weight of 0 at padding, as for a mean over tokens, would be lost
-    when padding gets the row of another token.
+    Raises RefusalError where other tokens enter into what it reads without a mask.
     """
     from_rows = False
     seen: set[onnx_ir.Value] = set()
@@ -121,8 +143,7 @@ def _check_mask(entry: onnx_ir.Node, mask: onnx_ir.Value, values: dict[onnx_ir.V
             waiting += _read_by(node)
     if from_rows and mask not in seen:
         raise RefusalError("tokens are combined without the mask", entry.outputs[0])
-    if not from_rows and mask in seen:
-        raise RefusalError("rows are computed from the mask alone", entry.outputs[0])
+    return from_rows or mask not in seen
 
 
 def _read_by(node: onnx_ir.Node) -> Iterator[onnx_ir.Value]:

@@ -11,9 +11,10 @@ from distilforge.manifest import Span
 from model_src import heads
 from model_src.heads.features import Features
 from model_src.initialize import initialize
-from model_src.sentence.modules import Pooling, SentenceModules
+from model_src.sentence.modules import POOLING_MODES, Pooling, SentenceModules
 from pipeline.errors import ContractError
 from pipeline.graph import file as graph_file
+from pipeline.graph.builder import Insertion
 from pipeline.graph.file import Graph
 from pipeline.passes import base, registry
 from pipeline.passes.matching.token_rows import KEPT, LABEL
@@ -259,6 +260,20 @@ def a_sum_over_tokens(graph: Graph) -> None:
     graph.graph.outputs.append(total.outputs[0])
 
 
+def embeddings_that_are_masked(graph: Graph) -> None:
+    run(graph, "flatten_tokens")
+    entry = node(graph, "distilbert.embeddings/Reshape_flat")
+    mask = graph.graph.inputs[1]
+    at = Insertion.before(graph, entry, dtype=onnx_ir.DataType.FLOAT)
+    shape = [*mask.shape, 1]
+    weights = at.add(
+        "Unsqueeze", [mask, at.sizes(2)], label="weights", shape=shape, dtype=onnx_ir.DataType.INT64
+    )
+    weights = at.add("Cast", [weights], label="weights", shape=shape, attributes={"to": 1})
+    summed = entry.inputs[0]
+    entry.replace_input_with(0, at.add("Mul", [summed, weights], label="weights", shape=summed.shape))
+
+
 def a_mask_of_another_name(graph: Graph) -> None:
     run(graph, "flatten_tokens")
     graph.graph.inputs[1].name = "mask"
@@ -269,6 +284,7 @@ FAULTS: dict[Callable[[Graph], None], str] = {
     an_attention_without_a_mask: r"layer\.1\.attention/Reshape_flat_output_0: tokens are combined without the mask",
     another_reader_of_all_tokens: "an output of the graph reads rows",
     a_sum_over_tokens: "ReduceSum does not compute each token separately",
+    embeddings_that_are_masked: "Reshape_flat_output_0: the mask enters into its rows ahead of attention",
     a_mask_of_another_name: "no int64 input attention_mask",
 }
 
@@ -288,9 +304,10 @@ def test_refuses_with_the_reason_and_changes_nothing(fault: Callable[[Graph], No
     assert after == before
 
 
-def test_weights_that_are_zero_at_padding_are_refused() -> None:
+def sentence_encoders(modes: tuple[str, ...]) -> tuple[Graph, Graph]:
+    """The same graph twice."""
     modules = SentenceModules(
-        modules=(Pooling(modes=("mean",)),),
+        modules=(Pooling(modes=modes),),
         layer_names=(),
         max_seq_length=None,
         do_lower_case=False,
@@ -301,10 +318,16 @@ def test_weights_that_are_zero_at_padding_are_refused() -> None:
     config = replace(CONFIG, n_layers=1)
     model = Features(config, "eager", modules).eval()
     initialize(model, config)
-    graph = exports.export(model, axes("features"))
-    run(graph, "flatten_tokens")
-    with pytest.raises(ContractError, match="rows are computed from the mask alone"):
-        run(graph, NAME)
+    before, after = (exports.export(model, axes("features")) for _ in range(2))
+    return before, after
+
+
+@pytest.mark.parametrize("modes", [*((mode,) for mode in POOLING_MODES), POOLING_MODES], ids="-".join)
+def test_weights_that_are_zero_at_padding_stay_zero_there(modes: tuple[str, ...]) -> None:
+    before, after = sentence_encoders(modes)
+    run(before, "flatten_tokens")
+    assert run(after, "flatten_tokens", NAME)[-1] == 2
+    assert_equal_where_read(before, after, "features")
 
 
 def test_pairwise_masks_are_refused() -> None:
