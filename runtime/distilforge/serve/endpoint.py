@@ -12,6 +12,7 @@ from distilforge.serve.adapter import Json
 
 Handler = Callable[[Request], Awaitable[Response]]
 _ERRORS = {
+    "408": "The body did not come in time.",
     "413": "The body or the list of inputs is too large.",
     "415": "The body is compressed.",
     "422": "The request cannot be used; the message has the value, its bound and a hint.",
@@ -19,6 +20,7 @@ _ERRORS = {
     "500": "The engine failed on an input that passed the checks.",
     "503": "The service stops; Retry-After says when to ask again.",
 }
+_UNKNOWN_MODEL = {"404": "The path names another model or version than the one that is served."}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +88,10 @@ def _operation(endpoint: Endpoint) -> Json:
             }
         },
     }
+    errors: dict[str, str] = {}
     names = [part.strip("{}") for part in endpoint.path.split("/") if part.startswith("{")]
     if names:
+        errors |= _UNKNOWN_MODEL
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
         ]
@@ -96,7 +100,8 @@ def _operation(endpoint: Endpoint) -> Json:
             "required": True,
             "content": {"application/json": {"schema": {"type": "object"}, "example": endpoint.example}},
         }
-        responses = operation["responses"]
-        assert isinstance(responses, dict)
-        responses |= {status: {"description": text, "content": error} for status, text in _ERRORS.items()}
+        errors |= _ERRORS
+    responses = operation["responses"]
+    assert isinstance(responses, dict)
+    responses |= {status: {"description": text, "content": error} for status, text in errors.items()}
     return operation

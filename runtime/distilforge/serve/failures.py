@@ -16,8 +16,7 @@ from distilforge.serve.routes.open_inference import UnknownModelError
 RETRY_SECONDS = 1
 """When to ask again; a queue of requests takes about as long."""
 _logger = logging.getLogger("distilforge")
-# The first class that fits counts
-_STATUS: tuple[tuple[type[DistilforgeError], int, str], ...] = (
+STATUSES: tuple[tuple[type[DistilforgeError], int, str], ...] = (
     (TooLargeError, 413, "validation"),
     (TooSlowError, 408, "validation"),
     (EncodedError, 415, "validation"),
@@ -27,6 +26,7 @@ _STATUS: tuple[tuple[type[DistilforgeError], int, str], ...] = (
     (UnavailableError, 503, "unhealthy"),
     (DistilforgeError, 500, "backend"),
 )
+"""The status and the `error_type` of each class of errors; the first class that fits counts."""
 _RETRIED = (429, 503)
 # nginx's status for a client that went away; nobody reads it
 _CLOSED = 499
@@ -35,7 +35,7 @@ _CLOSED = 499
 async def answer_error(request: Request, error: Exception) -> Response:
     """The response to a request that raised one of this package's errors."""
     assert isinstance(error, DistilforgeError)
-    status, kind = next((status, kind) for base, status, kind in _STATUS if isinstance(error, base))
+    status, kind = next((status, kind) for base, status, kind in STATUSES if isinstance(error, base))
     if status >= 500:
         _logger.error("%s %s: %s", request.method, request.url.path, error.message)
     hint = f" ({error.hint})" if error.hint else ""
