@@ -104,12 +104,11 @@ class BatchingEngine:
 
     def _work(self) -> None:
         while requests := self._queue.take():
-            if len(requests) > 1 and self._answer(requests) is not None:
-                # Only the caller of the request that is the cause fails
-                for request in requests:
-                    self._answer_alone(request)
-            elif len(requests) == 1:
-                self._answer_alone(requests[0])
+            if len(requests) > 1 and self._answer(requests) is None:
+                continue
+            # After a run that failed, only the caller of the request that is the cause fails
+            for request in requests:
+                self._answer_alone(request)
 
     def _answer_alone(self, request: Request) -> None:
         failure = self._answer([request])
