@@ -23,9 +23,7 @@ class Progress:
     def __str__(self) -> str:
         left = "" if self.seconds_left is None else f", {_clock(self.seconds_left)} left"
         errors = f", {self.errors:,} of them errors" if self.errors else ""
-        return (
-            f"{self.fraction:4.0%}  {self.rows:,} texts{errors}, {self.rows_per_second:,.0f} a second{left}"
-        )
+        return f"{self.fraction:4.0%}  {self.rows:,} rows{errors}, {self.rows_per_second:,.0f} a second{left}"
 
 
 Report = Callable[[Progress], None]

@@ -50,4 +50,4 @@ def test_progress_counts_what_earlier_runs_did_but_not_their_time() -> None:
 
 def test_progress_says_how_long_it_takes() -> None:
     progress = Progress(rows=12_345, errors=3, rows_per_second=1234.4, fraction=0.5, seconds_left=3_725.2)
-    assert str(progress) == " 50%  12,345 texts, 3 of them errors, 1,234 a second, 1:02:05 left"
+    assert str(progress) == " 50%  12,345 rows, 3 of them errors, 1,234 a second, 1:02:05 left"
