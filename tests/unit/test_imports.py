@@ -53,6 +53,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         },
     },
     "distilforge": {
+        "affinity": set(),
         "json_text": set(),
         "layouts": set(),
         "logits": set(),
@@ -69,7 +70,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "cuda": set(),
         "reader": {"json_text"},
         "manifest": {"reader"},
-        "timing": {"manifest"},
+        "timing": {"affinity", "manifest"},
         "engine": {"cuda", "manifest"},
         "text": {"engine", "manifest"},
         "tokenizer": {"json_text", "text"},
@@ -97,10 +98,11 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "user_cache",
         },
         "tensorrt": {"checks", "cuda", "engine", "manifest", "user_cache"},
-        "records": {"cuda", "manifest", "reader", "user_cache"},
-        "openvino": {"checks", "engine", "manifest", "plugin", "user_cache", "versions"},
+        "records": {"affinity", "cuda", "manifest", "reader", "user_cache"},
+        "openvino": {"affinity", "checks", "engine", "manifest", "plugin", "user_cache", "versions"},
         "machine": {"openvino", "records", "versions"},
         "onnxruntime": {
+            "affinity",
             "checks",
             "contents",
             "cuda",
@@ -131,6 +133,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         },
         "benchmark": {"checks", "manifest", "opening", "records", "release", "session", "timing"},
         "bulk": {
+            "affinity",
             "checks",
             "heads",
             "json_text",

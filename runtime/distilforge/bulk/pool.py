@@ -1,24 +1,17 @@
 """Worker processes on this machine, each with its own cores."""
 
-import os
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
+from distilforge.affinity import available_cores
 from distilforge.bulk.rows import Answers, Batch
 from distilforge.bulk.slot import WorkerSlot
 from distilforge.bulk.worker import OpensAnswerer
 
 AHEAD = 2
 """How many batches a worker may be ahead of the output: bounds the memory."""
-
-
-def available_cores() -> tuple[int, ...]:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
 
 
 def answer_in_processes(

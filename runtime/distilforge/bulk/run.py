@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import BinaryIO, cast
 
 from distilforge import user_cache
+from distilforge.affinity import available_cores
 from distilforge.bulk import heads
 from distilforge.bulk.answering import AnswererSettings
 from distilforge.bulk.columns import HeadColumns, check_options, schema
@@ -17,7 +18,7 @@ from distilforge.bulk.formats import format_of
 from distilforge.bulk.job import Job
 from distilforge.bulk.journal import Finish, Journal, Part
 from distilforge.bulk.options import SAVE_SECONDS, RunOptions, RunResult
-from distilforge.bulk.pool import answer_in_processes, available_cores
+from distilforge.bulk.pool import answer_in_processes
 from distilforge.bulk.progress import Meter, Report
 from distilforge.bulk.rows import Answers, batches
 from distilforge.bulk.source import check_columns, reading

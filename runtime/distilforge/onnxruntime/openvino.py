@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distilforge import machine
+from distilforge.affinity import available_cores
 from distilforge.errors import UnavailableError
 from distilforge.manifest import Manifest, Variant
 from distilforge.onnxruntime import contexts, placement
@@ -11,7 +12,7 @@ from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime.engine import OnnxRuntimeEngine
 from distilforge.openvino.provider import PROVIDER, processor_devices, provider_options
 from distilforge.openvino.settings import settings
-from distilforge.openvino.streams import Streams, processors
+from distilforge.openvino.streams import Streams
 from distilforge.plugin import Plugin
 
 PLUGIN = Plugin(
@@ -66,7 +67,7 @@ class OnnxRuntimeOpenVino:
                 hint=f"pass providers=[{PROVIDER!r}], or leave it out",
             )
         contexts.check_absent(folder, variant)
-        properties = {**settings(variant), **Streams.of(threads, processors()).properties()}
+        properties = {**settings(variant), **Streams.of(threads, len(available_cores())).properties()}
         # OpenVINO has its own threads
         options = onnxruntime_engine.new_options(1)
         placement.watch(options)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distilforge.affinity import available_cores
 from distilforge.checks import onnx_file
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Tensor, Variant
@@ -14,7 +15,7 @@ from distilforge.openvino.compiled_models import CompiledModelFile
 from distilforge.openvino.engine import OpenVinoEngine
 from distilforge.openvino.package import DEVICE
 from distilforge.openvino.settings import PRECISION, settings
-from distilforge.openvino.streams import Streams, processors
+from distilforge.openvino.streams import Streams
 
 if TYPE_CHECKING:
     import openvino
@@ -33,7 +34,7 @@ def load_engine(variant: Variant, folder: Path, *, threads: int | None) -> OpenV
     validated = settings(variant)
     _check_format(variant)
     onnx_file.check(folder, variant, variant.files[0])
-    properties = {**validated, **Streams.of(threads, processors()).properties()}
+    properties = {**validated, **Streams.of(threads, len(available_cores())).properties()}
     compiled = _compile(variant, folder, properties)
     _check_precision(variant, compiled, validated[PRECISION])
     return OpenVinoEngine(

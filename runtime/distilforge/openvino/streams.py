@@ -1,6 +1,5 @@
 """How many threads OpenVINO gets, and how many runs can go on at once."""
 
-import os
 from dataclasses import dataclass
 
 MOST_STREAMS = 4
@@ -17,14 +16,14 @@ class Streams:
     """The threads of all streams together; 0 for as many as the machine has."""
 
     @classmethod
-    def of(cls, threads: int | None, processors: int) -> "Streams":
-        """As many streams of `threads` threads as there are `processors` for, at most MOST_STREAMS.
+    def of(cls, threads: int | None, cores: int) -> "Streams":
+        """As many streams of `threads` threads as there are `cores` for, at most MOST_STREAMS.
 
         Without `threads`, there is one stream with every thread of the machine.
         """
         if threads is None:
             return cls(count=1, threads=0)
-        count = max(1, min(processors // threads, MOST_STREAMS))
+        count = max(1, min(cores // threads, MOST_STREAMS))
         return cls(count=count, threads=count * threads)
 
     def properties(self) -> dict[str, str]:
@@ -37,8 +36,3 @@ class Streams:
             # Two processes that pin their threads share the first core, and leave the others idle
             "ENABLE_CPU_PINNING": "NO",
         }
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

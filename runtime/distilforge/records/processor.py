@@ -1,8 +1,9 @@
 """The processor of this machine, as the system describes it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from distilforge.affinity import available_cores
 
 # As Linux spells them. Engines select their kernels for matrix products by these; others change the speed little
 INSTRUCTION_SETS = (
@@ -35,7 +36,7 @@ def this_processor(cpuinfo: Path = _CPUINFO) -> Processor:
     return Processor(
         model=fields.get("model name") or ", ".join(numbers) or _architecture(),
         instruction_sets=tuple(name for name in INSTRUCTION_SETS if name in sets),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=len(available_cores()),
     )
 
 

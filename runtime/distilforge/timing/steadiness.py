@@ -1,10 +1,10 @@
 """Judge whether a timing is steady: compare what the watch recorded with the limits of a quiet machine."""
 
-import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from distilforge.affinity import available_cores
 from distilforge.manifest import Measurement, Steadiness
 from distilforge.timing.cores import is_near
 from distilforge.timing.ratios import fewest_rounds, round_medians
@@ -51,7 +51,7 @@ def judge(
         *_disturbed(
             windows,
             lambda window: window.others_cores,
-            max(OTHERS_CORES_LIMIT, OTHERS_SHARE_LIMIT * _cores()),
+            max(OTHERS_CORES_LIMIT, OTHERS_SHARE_LIMIT * len(available_cores())),
             "other processes took {:.1f} cores",
         ),
         *_disturbed(
@@ -153,7 +153,3 @@ def _mean(windows: Sequence[Window], figure: Callable[[Window], float | None]) -
     if not figures:
         return None
     return sum(value * seconds for value, seconds in figures) / sum(seconds for _, seconds in figures)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

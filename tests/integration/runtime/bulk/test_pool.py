@@ -8,7 +8,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from distilforge.bulk.pool import AHEAD, answer_in_processes, available_cores
+from distilforge.affinity import available_cores
+from distilforge.bulk.pool import AHEAD, answer_in_processes
 from distilforge.bulk.rows import Batch
 from distilforge.bulk.slot import ATTEMPTS
 from distilforge.errors import ReleaseError

@@ -5,7 +5,7 @@ from distilforge.openvino.streams import MOST_STREAMS, Streams
 
 
 @pytest.mark.parametrize(
-    ("threads", "processors", "count", "total"),
+    ("threads", "cores", "count", "total"),
     [
         (None, 64, 1, 0),
         (1, 2, 2, 2),
@@ -16,9 +16,9 @@ from distilforge.openvino.streams import MOST_STREAMS, Streams
     ],
 )
 def test_each_stream_has_the_threads_of_one_run(
-    threads: int | None, processors: int, count: int, total: int
+    threads: int | None, cores: int, count: int, total: int
 ) -> None:
-    streams = Streams.of(threads, processors)
+    streams = Streams.of(threads, cores)
     assert (streams.count, streams.threads) == (count, total)
     assert streams.properties()["NUM_STREAMS"] == str(count)
     assert streams.properties()["INFERENCE_NUM_THREADS"] == str(total)
