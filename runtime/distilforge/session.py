@@ -8,7 +8,7 @@ import numpy as np
 
 from distilforge.batching.options import MAX_DELAY_SECONDS, MAX_PADDING, MAX_WAITING
 from distilforge.checks.arguments import Truncation, check_option, check_texts
-from distilforge.checks.feeds import check_feeds, check_names, check_shapes
+from distilforge.checks.feeds import check_feeds, check_input_names, check_shapes
 from distilforge.checks.interface import check_outputs
 from distilforge.engine import Array, DeviceEngine, Engine
 from distilforge.errors import InputError, UnavailableError
@@ -143,7 +143,7 @@ class Session:
                 f"the variant {self.variant.name!r} does not take arrays on a device",
                 hint="open a variant of tensorrt or tensorrt-rtx, or pass arrays in host memory to run",
             )
-        check_names(feeds, self.manifest)
+        check_input_names(feeds, self.manifest)
         return engine.run_on_device(feeds, lambda shapes: check_shapes(shapes, self.manifest))
 
     def batched(

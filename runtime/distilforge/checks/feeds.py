@@ -19,7 +19,7 @@ def check_feeds(feeds: Mapping[str, Array], manifest: Manifest, vocabulary: int)
     Raises InputError with the input, the value and its bound: for a name that is missing or unknown, a wrong dtype or
     number of axes, a size outside the manifest's spans, sizes that differ between inputs, and values out of range.
     """
-    check_names(feeds, manifest)
+    check_input_names(feeds, manifest)
     sizes: dict[str, tuple[int, str]] = {}
     checked: dict[str, Array] = {}
     for tensor in manifest.inputs:
@@ -33,7 +33,7 @@ def check_feeds(feeds: Mapping[str, Array], manifest: Manifest, vocabulary: int)
     return checked
 
 
-def check_names(feeds: Mapping[str, object], manifest: Manifest) -> None:
+def check_input_names(feeds: Mapping[str, object], manifest: Manifest) -> None:
     """Raise InputError if `feeds` is no mapping, or has not exactly the names of the manifest's inputs."""
     names = tuple(tensor.name for tensor in manifest.inputs)
     if not isinstance(feeds, Mapping):
