@@ -20,7 +20,8 @@ def check(path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError(
-            f"a picture is {' or '.join(FORMATS)}, found {str(path)!r}", hint="for example speed.svg"
+            f"the name of a picture must end in {' or '.join(FORMATS)}, found {str(path)!r}",
+            hint="for example speed.svg",
         )
     if not path.parent.is_dir():
         raise InputError(

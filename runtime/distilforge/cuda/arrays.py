@@ -102,7 +102,10 @@ def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
         try:
             imported = dlpack.take(array.__dlpack__(stream=_DEFAULT_STREAM))
         except (ValueError, BufferError) as cause:
-            raise InputError(f"the input {name!r} cannot be read: {cause}") from cause
+            raise InputError(
+                f"the input {name!r} cannot be read: {cause}",
+                hint=f"pass a contiguous array of numbers on cuda:{device}",
+            ) from cause
         # The library has let this stream wait for its own
         cuda.wait(_DEFAULT_STREAM)
     else:

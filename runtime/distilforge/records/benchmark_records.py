@@ -75,7 +75,7 @@ class BenchmarkRecord:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
-            raise ReleaseError(f"{str(path)!r} has more than {_MOST_BYTES} bytes")
+            raise ReleaseError(f"{str(path)!r} has more than {_MOST_BYTES:,} bytes")
         return _READER.read_json(cls, content.decode(), str(path))
 
 

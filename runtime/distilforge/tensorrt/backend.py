@@ -87,7 +87,10 @@ def _device(variant: Variant, providers: Sequence[str] | None) -> Device:
     capabilities = compiled(variant).capabilities
     driver = survey()
     if isinstance(driver, str):
-        raise UnavailableError(f"the variant {variant.name!r} needs an NVIDIA GPU, and {driver}")
+        raise UnavailableError(
+            f"the variant {variant.name!r} needs an NVIDIA GPU, and {driver}",
+            hint="open a variant for the CPU, or use a machine with a GPU",
+        )
     fitting = suitable(driver.devices, compiled(variant))
     if providers is None:
         if not fitting:

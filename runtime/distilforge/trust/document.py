@@ -22,7 +22,7 @@ def read(path: Path) -> bytes:
         raise ReleaseError(f"{str(path)!r} cannot be read: {cause}", hint=SIGN_AGAIN) from cause
     if len(content) > MOST_BYTES:
         raise ReleaseError(
-            f"{str(path)!r} has more than {MOST_BYTES} bytes, the most that is read", hint=SIGN_AGAIN
+            f"{str(path)!r} has more than {MOST_BYTES:,} bytes, the most that is read", hint=SIGN_AGAIN
         )
     return content
 

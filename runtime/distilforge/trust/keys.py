@@ -76,7 +76,8 @@ def read_trusted_keys(path: str | os.PathLike[str]) -> TrustedKeys:
         ) from cause
     if len(content) > MOST_BYTES:
         raise InputError(
-            f"{name!r} has more than {MOST_BYTES} bytes, the most that a file of trusted keys may have"
+            f"{name!r} has more than {MOST_BYTES:,} bytes, the most that a file of trusted keys may have",
+            hint="pass a PEM file with the publisher's public key or certificate alone",
         )
     blocks = [(kind, _der(body, name)) for kind, body in _BLOCK.findall(text)]
     for kind, _ in blocks:

@@ -174,7 +174,7 @@ def test_pictures_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
             InputError,
             "no variant 'onnxruntime-cpu:int4'",
         ),
-        (BenchmarkOptions(plot=Path("speed.pdf")), InputError, "a picture is"),
+        (BenchmarkOptions(plot=Path("speed.pdf")), InputError, "must end in .svg or .png"),
     ],
 )
 def test_options_that_cannot_be_timed(

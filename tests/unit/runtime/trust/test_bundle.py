@@ -78,7 +78,7 @@ def test_bytes_that_are_not_a_bundle(signed: Path, key: Key, content: bytes) -> 
 
 def test_a_file_that_is_too_large(signed: Path, key: Key) -> None:
     (signed / "model.sig").write_bytes(b" " * (document.MOST_BYTES + 1))
-    assert f"more than {document.MOST_BYTES} bytes" in refused(signed, key)
+    assert f"more than {document.MOST_BYTES:,} bytes" in refused(signed, key)
 
 
 def test_a_signature_that_is_a_folder(signed: Path, key: Key) -> None:
