@@ -42,19 +42,18 @@ class Place:
         can be opened there.
         """
         url = in_lower_case(url)
-        self._files, self._path = place or _file_system(url)
-        self.file_system, self.path = self._files, self._path
-        """The file system, and the path on it, for what only some file systems can do."""
-        self.is_local = isinstance(self._files, LocalFileSystem)
+        self.file_system, self.path = place or _file_system(url)
+        """The file system, and the path on it."""
+        self.is_local = isinstance(self.file_system, LocalFileSystem)
         """Whether it is on a file system of this machine, where a rename is atomic."""
-        self.is_on_web = "https" in self._files.protocol
+        self.is_on_web = "https" in self.file_system.protocol
         """Whether it is on a web server."""
-        self.address: str = self._files.unstrip_protocol(self._path) if self.is_local else url
+        self.address: str = self.file_system.unstrip_protocol(self.path) if self.is_local else url
         """The URL with its credentials, for another process; it is not to be shown or kept."""
         self.url = without_secrets(self.address)
         """The URL without credentials."""
         # Of an archive's file the name inside the archive, and of a web address the part before the question mark
-        self.name = _QUERY.sub(r"\1", self._path).rstrip("?").rsplit("/", 1)[-1]
+        self.name = _QUERY.sub(r"\1", self.path).rstrip("?").rsplit("/", 1)[-1]
         """The file's name, whose suffix says its format."""
 
     def resolved(self) -> str:
@@ -64,8 +63,8 @@ class Place:
         """
         if not self.is_local:
             return self.url
-        path = Path(self._path)
-        return str(self._files.unstrip_protocol(str(Path(os.path.realpath(path.parent)) / path.name)))
+        path = Path(self.path)
+        return str(self.file_system.unstrip_protocol(str(Path(os.path.realpath(path.parent)) / path.name)))
 
     def inside(self, name: str) -> "Place":
         """The file `name` in this folder."""
@@ -78,7 +77,7 @@ class Place:
     def is_link(self) -> bool:
         """Whether it is a link on a file system of this machine."""
         with storage_errors(self.url, "read"):
-            return self.is_local and Path(self._path).is_symlink()
+            return self.is_local and Path(self.path).is_symlink()
 
     def kind(self) -> str:
         """What is there: "file", "directory", "other" for a pipe or a device, or "" for nothing."""
@@ -90,7 +89,7 @@ class Place:
             return True
         # OSError: one of them does not exist
         with suppress(OSError):
-            return self.is_local and other.is_local and Path(self._path).samefile(other._path)
+            return self.is_local and other.is_local and Path(self.path).samefile(other.path)
         return False
 
     def size_bytes(self) -> int | None:
@@ -103,9 +102,9 @@ class Place:
         """When the file was changed, or a tag of its content; empty if the file system says neither."""
         with storage_errors(self.url, "read"):
             try:
-                return str(self._files.modified(self._path).isoformat())
+                return str(self.file_system.modified(self.path).isoformat())
             except NotImplementedError:
-                return str(self._files.info(self._path).get("ETag", ""))
+                return str(self.file_system.info(self.path).get("ETag", ""))
 
     @contextmanager
     def reader(self, *, from_start_to_end: bool = False) -> Iterator[BinaryIO]:
@@ -116,7 +115,7 @@ class Place:
         # To other file systems the option means something else
         options = {"block_size": 0} if from_start_to_end and self.is_on_web else {}
         with storage_errors(self.url, "read"):
-            opened: BinaryIO = self._files.open(self._path, "rb", **options)
+            opened: BinaryIO = self.file_system.open(self.path, "rb", **options)
         with storage_errors(self.url, "read", OSError), opened:
             yield opened if self.is_local else cast("BinaryIO", io.BufferedReader(_StorageFile(opened)))
 
@@ -136,9 +135,9 @@ class Place:
             with self.reader(from_start_to_end=True) as file:
                 return file.read(most_bytes + 1)
         with storage_errors(self.url, "read"):
-            self._files.invalidate_cache()
+            self.file_system.invalidate_cache()
             try:
-                content: bytes = self._files.cat_file(self._path, start=0, end=most_bytes + 1)
+                content: bytes = self.file_system.cat_file(self.path, start=0, end=most_bytes + 1)
             except FileNotFoundError:
                 return None
         return content
@@ -150,16 +149,16 @@ class Place:
             self.make_parent()
             if self.is_local:
                 # Somebody may have put a link there, to a file that must not be written
-                Path(self._path).unlink(missing_ok=True)
-            opened: BinaryIO = self._files.open(self._path, "xb" if self.is_local else "wb")
+                Path(self.path).unlink(missing_ok=True)
+            opened: BinaryIO = self.file_system.open(self.path, "xb" if self.is_local else "wb")
         with storage_errors(self.url, "written", OSError), opened:
             yield opened
 
     def make_parent(self) -> None:
         """Make the folder that the file is in; object stores have none, and would get a bucket of a mistyped name."""
-        protocols = self._files.protocol
+        protocols = self.file_system.protocol
         if not _OBJECT_STORES & set((protocols,) if isinstance(protocols, str) else protocols):
-            self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
+            self.file_system.makedirs(self.path.rpartition("/")[0], exist_ok=True)
 
     def write(self, content: bytes) -> None:
         """Write the whole file."""
@@ -169,14 +168,14 @@ class Place:
     def replace(self, new: "Place") -> None:
         """Give this file the content of `new`, at once and by a rename; both must be local."""
         with storage_errors(self.url, "written"):
-            Path(new._path).replace(self._path)
+            Path(new.path).replace(self.path)
 
     def names(self) -> tuple[str, ...]:
         """The names of the files in this folder, sorted; none if there is no folder."""
         with storage_errors(self.url, "read"):
-            self._files.invalidate_cache()
+            self.file_system.invalidate_cache()
             try:
-                paths: list[str] = self._files.ls(self._path, detail=False)
+                paths: list[str] = self.file_system.ls(self.path, detail=False)
             except FileNotFoundError:
                 return ()
         return tuple(sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in paths))
@@ -185,22 +184,22 @@ class Place:
         """Remove the file, if there is one."""
         if self.size_bytes() is not None:
             with storage_errors(self.url, "removed"):
-                self._files.rm_file(self._path)
+                self.file_system.rm_file(self.path)
 
     def remove_folder(self) -> None:
         """Remove the folder and everything in it, if there is one."""
         with storage_errors(self.url, "removed"):
-            self._files.invalidate_cache()
-            if self._files.exists(self._path):
-                self._files.rm(self._path, recursive=True)
+            self.file_system.invalidate_cache()
+            if self.file_system.exists(self.path):
+                self.file_system.rm(self.path, recursive=True)
 
     def _info(self) -> dict[str, object] | None:
         """What the file system says of it; None if nothing is there."""
         with storage_errors(self.url, "read"):
             # Another process or machine may have changed what fsspec has listed
-            self._files.invalidate_cache()
+            self.file_system.invalidate_cache()
             try:
-                info: dict[str, object] = self._files.info(self._path)
+                info: dict[str, object] = self.file_system.info(self.path)
             except FileNotFoundError as absent:
                 cause = absent.__cause__
                 # fsspec says that a file is absent whatever a web server answers, and if it does not answer
@@ -210,7 +209,7 @@ class Place:
         return info
 
     def _neighbour(self, suffix: str) -> "Place":
-        return Place(f"{self.address}{suffix}", (self._files, f"{self._path}{suffix}"))
+        return Place(f"{self.address}{suffix}", (self.file_system, f"{self.path}{suffix}"))
 
 
 class StorageReadError(OSError):
