@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pyarrow
 
-from distilforge.bulk import heads
-from distilforge.bulk.columns import ERROR, ROW, HeadColumns, schema
+from distilforge.bulk.columns import ERROR, ROW, schema
+from distilforge.bulk.heads import columns_of
 from distilforge.bulk.rows import Answers, Batch, Row, UnreadableRow
 from distilforge.errors import DistilforgeError, InputError
 from distilforge.printable import one_line
@@ -36,7 +36,7 @@ class AnswererSettings:
     def failed(self, batch: Batch, reason: str) -> Answers:
         """The answers to `batch` if all of its rows have to become error rows, for the same `reason`."""
         records = [_error(row, reason) for row in range(batch.first, batch.first + len(batch.rows))]
-        return _answers(batch, records, schema(_columns(self.head), self.options))
+        return _answers(batch, records, schema(columns_of(self.head), self.options))
 
 
 class Answerer:
@@ -45,7 +45,7 @@ class Answerer:
     def __init__(self, session: Session, settings: AnswererSettings) -> None:
         self._session = session
         self._settings = settings
-        self._columns = _columns(settings.head)
+        self._columns = columns_of(settings.head)
         self._schema = schema(self._columns, settings.options)
 
     def __call__(self, batch: Batch) -> Answers:
@@ -86,12 +86,6 @@ class Answerer:
                     f"the row has no column {column!r:.80}; it has {', '.join(map(repr, row))!s:.200}"
                 )
         return self._columns.input(values)
-
-
-def _columns(head: str) -> HeadColumns:
-    columns = heads.columns.get(head)
-    assert columns is not None
-    return columns()
 
 
 def _reason(error: DistilforgeError) -> str:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pyarrow
 
-from distilforge.bulk import heads
 from distilforge.bulk.answering import AnswererSettings
+from distilforge.bulk.heads import columns_of
 from distilforge.bulk.rows import Answers, Batch, batches
 from distilforge.bulk.slot import WorkerSlot
 from distilforge.bulk.source import reading
@@ -92,9 +92,7 @@ def _pipeline(
 
 
 def _read(url: str, settings: AnswererSettings, skip: int) -> Iterator[Batch]:
-    kind = heads.columns.get(settings.head)
-    assert kind is not None
-    with reading(Place(url), kind(), settings.names) as read:
+    with reading(Place(url), columns_of(settings.head), settings.names) as read:
         yield from batches(read.rows, read.fraction, skip)
 
 

@@ -10,11 +10,11 @@ from typing import BinaryIO, cast
 
 from distilforge import user_cache
 from distilforge.affinity import available_cores
-from distilforge.bulk import heads
 from distilforge.bulk.answering import AnswererSettings
 from distilforge.bulk.columns import HeadColumns, check_options, schema
 from distilforge.bulk.digest import HashingFile, sha256
 from distilforge.bulk.formats import format_of
+from distilforge.bulk.heads import columns_of
 from distilforge.bulk.job import Job
 from distilforge.bulk.journal import Finish, Journal, Part
 from distilforge.bulk.options import SAVE_SECONDS, RunOptions, RunResult
@@ -76,7 +76,7 @@ def _run(release: str, options: RunOptions, report: Report, source: Place, outpu
     journal = Journal(output)
     before = None if options.force else journal.job()
     session = _open(release, options, journal, before)
-    columns = _columns(session)
+    columns = columns_of(session.head)
     call_options = check_options(session, options.options)
     names = _names(columns, options.columns)
     job = _job(session, options, source, names)
@@ -171,16 +171,6 @@ def _check_finished(output: Place, finish: Finish) -> None:
             return
         problem = f"its SHA-256 is {found}, not {finish.sha256}"
     raise InputError(f"{output.url!r} was changed since it was finished: {problem}", hint=_FORCE)
-
-
-def _columns(session: Session) -> HeadColumns:
-    kind = heads.columns.get(session.head)
-    if kind is None:
-        raise InputError(
-            f"the head {session.head!r} cannot answer files",
-            hint=f"write distilforge/bulk/heads/{session.head}.py; {nearest(session.head, heads.columns.names())}",
-        )
-    return kind()
 
 
 def _names(columns: HeadColumns, given: Mapping[str, str]) -> dict[str, str]:
