@@ -71,10 +71,8 @@ def command(
     ] = False,
 ) -> None:
     """Time fp16 DistilBERT on an NVIDIA GPU: eager, SDPA, torch.compile, ONNX Runtime CUDA and our engines."""
-    chosen_shapes, left_out = (
-        parse_shapes(shapes),
-        _left_out(_parse_names(without or []), _parse_names(only or [])),
-    )
+    chosen_shapes = parse_shapes(shapes)
+    left_out = _left_out(_parse_names(without or []), _parse_names(only or []))
     obstacle = device.obstacle()
     if obstacle is not None:
         typer.echo(f"nothing to time here: {obstacle}", err=True)
