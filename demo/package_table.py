@@ -18,7 +18,7 @@ from pathlib import Path
 from distilforge.errors import DistilforgeError
 from distilforge.records.processor import this_processor
 
-from demo.results import write_table
+from demo import tables
 from pipeline.errors import MissingError, PipelineError, StageError, UsageError
 from pipeline.packages import kinds
 from pipeline.packages.assembly import build, testing
@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("releases", nargs="+", type=Path)
     arguments = parser.parse_args()
     rows = [row(release, kind) for release in arguments.releases for kind in arguments.kinds.split(",")]
-    write_table(DOCUMENT, table(rows))
+    tables.write_table(DOCUMENT, table(rows))
     return int(any(cells[-1].startswith("failed") for cells in rows))
 
 
@@ -90,9 +90,7 @@ def _install_dependencies(package: Path) -> None:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """The rows as Markdown, with the date and the conditions."""
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *rows]
-    text = "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
-    return f"{datetime.now(UTC):%Y-%m-%d}, {this_processor().model}.\n\n{text}"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {this_processor().model}.\n\n{tables.table(COLUMNS, rows)}"
 
 
 def _first_line(error: Exception) -> str:

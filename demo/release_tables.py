@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from demo.results import write_table
+from demo import tables
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -42,8 +42,7 @@ def rows(table: str) -> list[Row]:
 def by_release(table: str) -> str:
     """A table with a row per release, from `table`, which has a row per variant."""
     grouped = groupby(rows(table), key=lambda row: row["release"])
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *(_row(name, list(variants)) for name, variants in grouped)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return tables.table(COLUMNS, (_row(name, list(variants)) for name, variants in grouped))
 
 
 def _row(release: str, variants: Sequence[Row]) -> tuple[str, ...]:
@@ -93,5 +92,5 @@ def _engines(variants: Sequence[Row]) -> str:
 
 if __name__ == "__main__":
     variant_table = sys.stdin.read()
-    write_table(EVERY_VARIANT, variant_table)
-    write_table(README, by_release(variant_table))
+    tables.write_table(EVERY_VARIANT, variant_table)
+    tables.write_table(README, by_release(variant_table))

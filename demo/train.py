@@ -13,7 +13,7 @@ import transformers
 from torch import nn
 
 from demo import delta as deltas
-from demo import encoder, results
+from demo import encoder, tables, training_table
 from demo.assemble import DELTAS, ENCODER_ALONE
 from demo.checkpoint import Base
 from demo.prepare import COMMITTED, SCRATCH
@@ -94,7 +94,7 @@ def measure_again(head: str) -> None:
     evaluation = read_records(COMMITTED / head / "evaluation.jsonl.gz")
     metrics = evaluate(task, assembled_model(task, delta), evaluation)
     replace(delta, description=replace(delta.description, metric=metrics)).write(path)
-    entry = json.loads(results.TRAINING.read_text(encoding="utf-8"))[head]
+    entry = json.loads(training_table.TRAINING.read_text(encoding="utf-8"))[head]
     baselines = task.baselines(read_records(SCRATCH / head / "train.jsonl.gz"), evaluation)
     report(head, {**entry, "evaluation": metrics, "baselines": baselines})
 
@@ -117,10 +117,14 @@ def measure_encoder() -> None:
 
 def report(head: str, entry: Mapping[str, object]) -> None:
     """Write the results of `head` into training.json and the README; those of other heads stay."""
-    entries = json.loads(results.TRAINING.read_text(encoding="utf-8")) if results.TRAINING.exists() else {}
+    entries = (
+        json.loads(training_table.TRAINING.read_text(encoding="utf-8"))
+        if training_table.TRAINING.exists()
+        else {}
+    )
     entries[head] = entry
-    results.TRAINING.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    results.write_table(results.README, results.table())
+    training_table.TRAINING.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    tables.write_table(training_table.README, training_table.table())
     sys.stderr.write(f"{head}: {entry['evaluation']} against {entry['baselines']}\n")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from demo import release_tables
-from demo.results import BEGIN, END, write_table
+from demo.tables import BEGIN, END, write_table
 
 TABLE = """\
 | release | variant | MB | metric | eager | variant's | x eager | engine for | verdict |
