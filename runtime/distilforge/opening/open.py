@@ -129,20 +129,7 @@ def open_release(
         UnavailableError: the variant, provider, package or device is not available on this machine.
         InputError: an argument is not valid, or the release has no such variant.
     """
-    if threads is not None:
-        check_threads(threads)
-    if variant is not None and not isinstance(variant, str):
-        raise InputError(
-            f"variant must be a string such as 'onnxruntime-cpu:int8', found {variant!r:.80}",
-            hint="leave it out to have the best one for this machine selected",
-        )
-    if providers is not None:
-        check_names("providers", providers)
-    if not isinstance(head, type) or not issubclass(head, Session):
-        raise InputError(
-            f"head must be a session class, found {head!r:.80}",
-            hint="for example head=distilforge.SequenceClassification; leave it out to get the release's own head",
-        )
+    _check_arguments(head, variant, providers, threads)
     folder = resolve(release)
     manifest = _read_manifest(folder, trust, manifest_sha256, at_least)
     session_class = _session_class(manifest, folder, head)
@@ -200,6 +187,24 @@ def open_release(
             ),
         )
     )
+
+
+def _check_arguments(head: object, variant: object, providers: object, threads: object) -> None:
+    """Raise InputError for an argument of `open_release` that no release can take."""
+    if threads is not None:
+        check_threads(threads)
+    if variant is not None and not isinstance(variant, str):
+        raise InputError(
+            f"variant must be a string such as 'onnxruntime-cpu:int8', found {variant!r:.80}",
+            hint="leave it out to have the best one for this machine selected",
+        )
+    if providers is not None:
+        check_names("providers", providers)
+    if not isinstance(head, type) or not issubclass(head, Session):
+        raise InputError(
+            f"head must be a session class, found {head!r:.80}",
+            hint="for example head=distilforge.SequenceClassification; leave it out to get the release's own head",
+        )
 
 
 def _prepare(selection: Selection) -> UnavailableError | None:
