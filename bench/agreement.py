@@ -4,24 +4,25 @@
 
 Speed is timed on random weights, whose labels say little. This prepares the subjects from a trained classifier
 instead, and prints for each the share of labels that equal eager's, and the largest difference of a logit. The exit
-code is 1 if a share is below the limit, 2 if a subject is left out that is not optional and that
-this machine can run.
+code is 1 if a share is below the limit, and else 2 if a subject is left out that is not optional and that this machine
+can run.
 """
 
 import argparse
 import json
-import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from distilforge.timing.feeds import Ids
 
+from bench.command_line import print_progress
 from bench.contest import fresh_process, preparation, preparation_process
-from bench.contest.base_subject import Answer, Logits
+from bench.contest.base_subject import Logits
+from bench.contest.rows import Omission
 from bench.cpu.run import INSTALL, REFERENCE_SUBJECT, prepared_subjects
-from bench.subjects import subjects
+from bench.subjects import Subject, subjects
 from bench.texts.batches import batches, read_texts
 
 HEAD = "sequence_classification"
@@ -29,15 +30,47 @@ LIMIT = 0.96
 """A share of labels: INT8 may differ where two labels are near, and the demo's model was trained for minutes."""
 
 
-def answer_all(open_answer: Answer, texts: tuple[tuple[Ids, Ids], ...]) -> Logits:
-    """The logits of all texts, (texts, labels)."""
-    return np.concatenate([open_answer(ids, mask).copy() for ids, mask in texts])
-
-
 def in_this_process(name: str, folder: Path, checkpoint: Path, most: int, output: Path) -> None:
-    """Write the logits of the subject `name`, which opens `folder`, to `output`."""
+    """Write the logits of the subject `name`, which opens `folder`, to `output`: (texts, labels)."""
+    answer = subjects.find(name).open(folder, 1)
     texts = batches(read_texts(HEAD, checkpoint, most).encodings(), "arrival")
-    np.save(output, answer_all(subjects.find(name).open(folder, 1), texts))
+    np.save(output, np.concatenate([answer(ids, mask).copy() for ids, mask in texts]))
+
+
+def logits_of_all(
+    chosen: Sequence[Subject], checkpoint: Path, most: int
+) -> tuple[dict[str, Logits], list[Omission]]:
+    """The logits of each of `chosen` that can be prepared, by its name, and those that are left out."""
+    with tempfile.TemporaryDirectory() as scratch:
+        prepare = partial(
+            preparation.prepare,
+            registry=preparation_process.CPU,
+            checkpoint=checkpoint,
+            cache=Path(scratch),
+            progress=print_progress,
+        )
+        rows, omissions = preparation.prepare_all(chosen, prepare, install=INSTALL, progress=print_progress)
+        logits: dict[str, Logits] = {}
+        for row in rows:
+            output = Path(scratch) / f"{row.subject}.npy"
+            options = ("--checkpoint", str(checkpoint), "--texts", str(most))
+            fresh_process.last_line(
+                "bench.agreement", *options, "--answer", row.subject, row.source, str(output)
+            )
+            logits[row.subject] = np.load(output)
+    return logits, omissions
+
+
+def print_shares(logits: Mapping[str, Logits]) -> float:
+    """Print how each subject agrees with eager PyTorch, and return the lowest share of equal labels."""
+    reference = logits[REFERENCE_SUBJECT]
+    shares = []
+    for name, values in logits.items():
+        share = float((values.argmax(axis=1) == reference.argmax(axis=1)).mean())
+        shares.append(share)
+        difference = float(np.abs(values - reference).max())
+        print(f"{name:20} {share:7.2%} of {len(values)} labels, largest difference {difference:.3f}")  # noqa: T201
+    return min(shares)
 
 
 def main() -> int:
@@ -55,36 +88,10 @@ def main() -> int:
         return 0
     wanted = {REFERENCE_SUBJECT, *filter(None, arguments.subjects.split(","))}
     chosen = [subject for subject in prepared_subjects() if not arguments.subjects or subject.name in wanted]
-    with tempfile.TemporaryDirectory() as scratch:
-        prepare = partial(
-            preparation.prepare,
-            registry=preparation_process.CPU,
-            checkpoint=arguments.checkpoint,
-            cache=Path(scratch),
-            progress=lambda line: print(line, file=sys.stderr),  # noqa: T201 - progress
-        )
-        rows, omissions = preparation.prepare_all(
-            chosen,
-            prepare,
-            install=INSTALL,
-            progress=lambda line: print(line, file=sys.stderr),  # noqa: T201
-        )
-        logits: dict[str, Logits] = {}
-        for row in rows:
-            output = Path(scratch) / f"{row.subject}.npy"
-            options = ("--checkpoint", str(arguments.checkpoint), "--texts", str(arguments.texts))
-            fresh_process.last_line(
-                "bench.agreement", *options, "--answer", row.subject, row.source, str(output)
-            )
-            logits[row.subject] = np.load(output)
-    reference, lowest = logits[REFERENCE_SUBJECT], 1.0
-    for name, values in logits.items():
-        share = float((values.argmax(axis=1) == reference.argmax(axis=1)).mean())
-        lowest = min(lowest, share)
-        difference = float(np.abs(values - reference).max())
-        print(f"{name:20} {share:7.2%} of {len(values)} labels, largest difference {difference:.3f}")  # noqa: T201
-    absent = [omission for omission in omissions if not omission.tolerated]
-    return 1 if lowest < LIMIT else 2 * bool(absent)
+    logits, omissions = logits_of_all(chosen, arguments.checkpoint, arguments.texts)
+    if print_shares(logits) < LIMIT:
+        return 1
+    return 0 if all(omission.tolerated for omission in omissions) else 2
 
 
 if __name__ == "__main__":

@@ -188,7 +188,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "texts": {"contest", "models", "subjects", "tables"},
         "cpu": {"build_cost", "contest", "models", "subjects", "tables"},
         "gpu": {"command_line", "contest", "models", "tables"},
-        "agreement": {"contest", "cpu", "subjects", "texts"},
+        "agreement": {"command_line", "contest", "cpu", "subjects", "texts"},
         "__main__": {"command_line", "contest", "cpu", "models", "subjects", "tables", "texts"},
     },
 }
