@@ -153,16 +153,36 @@ class _Flattening:
 def _check(node: onnx_ir.Node) -> None:
     """Raise RefusalError where `node` does not compute each token of (batch, tokens, channels) separately."""
     output = node.outputs[0]
-    last_axes = [value.shape[_LAST] for value in node.outputs if value.shape]
-    if output.shape is None or _rank(output) != 3 or not all(isinstance(size, int) for size in last_axes):
+    if output.shape is None or _rank(output) != 3:
         raise RefusalError(f"its output has shape {output.shape}, must be (batch, tokens, channels)")
+    for value in node.outputs:
+        if value.shape:
+            _check_known(value)
     inputs = [value for value in node.inputs if value is not None]
+    for value in inputs:
+        _check_known(value)
     activations = [value for value in inputs if _rank(value) == 3]
     tokens = tuple(output.shape[:2])
     if not activations or any(tuple(shape_of(value)[:2]) != tokens for value in activations):
         raise RefusalError(f"its inputs do not have the axes {output.shape[:2]}")
     if not _keeps_tokens_apart(node, activations, [value for value in inputs if _rank(value) != 3]):
         raise RefusalError(f"{node.op_type} combines tokens here, or is not known not to")
+
+
+def _check_known(value: onnx_ir.Value) -> None:
+    """Raise RefusalError unless the shape of `value`, or its absence, says which axes are tokens and channels.
+
+    Other exporters leave shapes out, and write axes without a name, of which no two need have the same size.
+    """
+    if value.shape is None:
+        raise RefusalError(f"the shape of {value.name} is not known")
+    if len(value.shape) != 3:
+        return
+    batch, tokens, channels = value.shape
+    if not isinstance(channels, int) or any(
+        isinstance(size, onnx_ir.SymbolicDim) and size.value is None for size in (batch, tokens)
+    ):
+        raise RefusalError(f"{value.name} has shape {value.shape}, must be (batch, tokens, channels)")
 
 
 def _keeps_tokens_apart(
@@ -176,9 +196,9 @@ def _keeps_tokens_apart(
         return node.attributes.get_int("axis", _LAST) == _LAST and activations == [node.inputs[0]]
     if node.op_type == "Split":
         return node.attributes.get_int("axis", 0) == _LAST
-    if node.op_type in BROADCASTING:
-        return all((_rank(value) or 0) <= 1 for value in others)
-    return node.op_type in _BY_ELEMENT and node.domain in ("", MICROSOFT)
+    if node.op_type in BROADCASTING | _BY_ELEMENT and node.domain in ("", MICROSOFT):
+        return all(len(shape_of(value)) <= 1 for value in others)
+    return False
 
 
 def _names_every_size(user: onnx_ir.Node, index: int) -> bool:

@@ -132,7 +132,8 @@ def _hints_about_the_file(graph: "Graph") -> "Iterator[None]":
             reason = "another tool wrote the graph, or a pass changed it before"
         else:
             reason = (
-                f"{error.name}, or a pass that rewrites the same operators, was applied to the graph before"
+                f"{error.name}, or a pass that rewrites the same operators, was applied to the graph before, "
+                "or another tool wrote the graph"
             )
         raise error.hinting(f"{reason}; {_START_FROM_EXPORT}") from error
 
@@ -205,6 +206,7 @@ def _load(path: Path, output: Path) -> "Graph":
             f"{path} does not hold a graph with an output", hint="copy it again, or export it again"
         )
     _keep_weights_constant(loaded)
+    _complete_types(loaded)
     return loaded
 
 
@@ -217,6 +219,15 @@ def _keep_weights_constant(graph: "Graph") -> None:
 
     common.RemoveInitializersFromInputsPass()(graph)
     graph.ir_version = max(graph.ir_version, 4)
+
+
+def _complete_types(graph: "Graph") -> None:
+    """Infer the types and shapes of values where the file leaves some out: other tools need not write them."""
+    from onnx_ir.passes import common
+
+    outputs = (value for node in graph.graph.all_nodes() for value in node.outputs if value.name)
+    if any(value.dtype is None or value.shape is None for value in outputs):
+        common.ShapeInferencePass()(graph)
 
 
 def _save(graph: "Graph", output: Path) -> tuple[str, ...]:

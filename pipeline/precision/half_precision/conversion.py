@@ -51,7 +51,8 @@ class Counts:
 def prepare(graph: Graph) -> None:
     """Make initializers of constants that are nodes, as other exporters write them, so that they are converted.
 
-    Raises StageError for a node with branches, which read values that are not among its inputs.
+    Raises StageError for a node with branches, which read values that are not among its inputs, and for a value whose
+    type is not known.
     """
     for node in graph.graph:
         if any(attribute.type == onnx_ir.AttributeType.GRAPH for attribute in node.attributes.values()):
@@ -60,6 +61,14 @@ def prepare(graph: Graph) -> None:
                 f"{node.name} has branches ({node.op_type}), which are not converted to fp16",
                 hint="leave out the pass that writes it, as mask_where_needed does, or give a graph without branches",
             )
+        for value in node.outputs:
+            if value.name and value.dtype is None:
+                raise StageError(
+                    "quantize",
+                    f"the type of {value.name} is not known, because ONNX cannot infer what {node.name} "
+                    f"({node.domain or 'ai.onnx'}.{node.op_type}) computes",
+                    hint="give the graph as it was before a tool wrote that operator: `distilforge export` writes one",
+                )
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(graph)
 
 

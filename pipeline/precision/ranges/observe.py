@@ -84,13 +84,34 @@ def run_batches(
                 f"the graph needs the inputs {', '.join(inputs)}, but the calibration data has {', '.join(batch)}",
                 hint="give a graph of a DistilBERT, with the head that --head or the checkpoint names",
             )
-        yield batch, session.run(names, dict(batch), run_options)
+        fed = {str(value.name): _as_input(value, batch[str(value.name)]) for value in graph.graph.inputs}
+        yield batch, session.run(names, fed, run_options)
     if batch is None:
         raise StageError(
             "quantize",
             "there is no calibration data: not one batch",
             hint="give texts like those the model will read: --calibration texts.jsonl",
         )
+
+
+def _as_input(value: onnx_ir.Value, array: npt.NDArray[np.int64]) -> npt.NDArray[np.generic]:
+    """`array` in the type of the graph's input `value`, such as int32; StageError where `value` has other sizes."""
+    sizes = tuple(array.shape) if value.shape is None else tuple(value.shape)
+    fits = len(sizes) == array.ndim and all(
+        size == found for size, found in zip(sizes, array.shape, strict=True) if isinstance(size, int)
+    )
+    if not fits:
+        raise StageError(
+            "quantize",
+            f"the graph's input {value.name} has the shape {_shape(sizes)}, and a batch of the calibration data has "
+            f"{_shape(array.shape)}",
+            hint="give a graph whose axes have no fixed size: `distilforge export` writes one",
+        )
+    return array if value.dtype is None else array.astype(value.dtype.numpy(), copy=False)
+
+
+def _shape(sizes: Sequence[int | onnx_ir.SymbolicDim]) -> str:
+    return f"({', '.join(str(size) for size in sizes)})"
 
 
 @contextmanager

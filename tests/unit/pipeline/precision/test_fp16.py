@@ -189,6 +189,19 @@ def test_a_graph_of_torchscript_stays_valid() -> None:
         assert relative_error(actual, expected) < 0.01
 
 
+def test_a_value_of_unknown_type_is_refused() -> None:
+    """As in files of other tools, whose fused operators ONNX does not know: a part would be converted."""
+    graph = exported()
+    transform(graph, Plan(passes=("skip_layer_norm",)), calibration())
+    fused = next(node for node in graph.graph if node.op_type == "SkipLayerNormalization")
+    fused.outputs[0].type = None
+    with pytest.raises(
+        StageError, match=r"the type of .* is not known.*\(com\.microsoft\.SkipLayerNorm"
+    ) as caught:
+        quantize(graph, FP16)
+    assert "`distilforge export` writes one" in caught.value.hint
+
+
 def test_a_constant_beyond_the_range_has_another_way_out() -> None:
     graph = torchscript()
     constant = next(node for node in graph.graph if node.op_type == "Constant" and is_masked_score(node))

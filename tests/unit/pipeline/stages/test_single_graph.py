@@ -10,7 +10,7 @@ from pipeline.errors import ContractError, UsageError
 from pipeline.graph import file as graph_file
 from pipeline.recipe.plan import Plan
 from pipeline.stages import single_graph
-from tests.graphs import exported, torchscript
+from tests.graphs import answer, exported, feeds, torchscript
 
 
 def write(folder: Path, location: str, *, in_node: bool) -> Path:
@@ -97,6 +97,23 @@ def test_a_pass_that_another_one_needs_is_the_hint(tmp_path: Path) -> None:
 def test_a_graph_of_another_tool_is_the_hint(tmp_path: Path) -> None:
     graph_file.save(torchscript(), tmp_path / "model.onnx")
     assert "another tool wrote the graph" in contract(tmp_path / "model.onnx", "attention_mha")
+    assert "was applied to the graph before, or another tool wrote the graph;" in contract(
+        tmp_path / "model.onnx", "first_token"
+    )
+
+
+def test_types_that_the_file_leaves_out_are_inferred(tmp_path: Path) -> None:
+    graph = exported()
+    for node in graph.graph:
+        for value in node.outputs:
+            if not value.is_graph_output():
+                value.type = value.shape = None
+    graph_file.save(graph, tmp_path / "model.onnx")
+    single_graph.fuse(tmp_path / "model.onnx", ("packed_qkv",), tmp_path / "output.onnx")
+    inputs = feeds("sequence_classification", 3, 9)
+    fused = answer(graph_file.load(tmp_path / "output.onnx"), inputs)
+    # Sums in another order
+    np.testing.assert_allclose(fused[0], answer(exported(), inputs)[0], rtol=0, atol=1e-5)
 
 
 def test_weights_that_are_inputs_too_become_constants(tmp_path: Path) -> None:

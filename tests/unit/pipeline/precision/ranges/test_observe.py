@@ -1,9 +1,11 @@
 """Values inside a graph on calibration data, against what ONNX Runtime computes for each batch alone."""
 
 import numpy as np
+import onnx_ir
 import pytest
 
 from pipeline.errors import StageError
+from pipeline.graph.file import Graph
 from pipeline.precision.ranges import observe
 from tests.graphs import answer, exported, feeds
 from tests.unit.pipeline.precision.quantized import node_named
@@ -56,3 +58,30 @@ def test_batches_of_another_graph_are_an_error() -> None:
         StageError, match=r"needs the inputs input_ids, attention_mask, but the calibration data has pixels"
     ):
         observe.statistics(graph, [node_named(graph, INNER).outputs[0]], lambda: [strange], histogram=False)
+
+
+def test_a_graph_may_read_ids_of_another_type() -> None:
+    """Other exporters write int32."""
+    graph, expected = exported(), exported()
+    for given in tuple(graph.graph.inputs):
+        cast = onnx_ir.node("Cast", [given], {"to": int(onnx_ir.DataType.INT64)}, name=f"{given.name}/Cast")
+        given.replace_all_uses_with(cast.outputs[0])
+        cast.replace_input_with(0, given)
+        given.dtype = onnx_ir.DataType.INT32
+        graph.graph.insert_before(graph.graph[0], cast)
+
+    def low(of: Graph) -> float:
+        value = node_named(of, INNER).outputs[0]
+        return observe.statistics(of, [value], batches, histogram=False)[str(value.name)].low
+
+    assert low(graph) == low(expected)
+
+
+def test_a_graph_of_a_fixed_size_is_an_error() -> None:
+    graph = exported()
+    graph.graph.inputs[0].shape = onnx_ir.Shape([2, 9])
+    with pytest.raises(
+        StageError,
+        match=r"input input_ids has the shape \(2, 9\), and a batch .* has \(2, 4\)\n.*no fixed size",
+    ):
+        observe.statistics(graph, [node_named(graph, INNER).outputs[0]], batches, histogram=False)
