@@ -6,6 +6,8 @@ from pathlib import Path
 
 _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
 _MOST_TAG = 1 << 32
+# The largest number that is one byte
+_MOST_BYTE = 0x7F
 
 Bytes = memoryview
 
@@ -29,7 +31,10 @@ def fields(message: Bytes) -> Iterator[tuple[int, int | Bytes]]:
     """
     place, end = 0, len(message)
     while place < end:
-        tag, place = varint(message, place)
+        # Most tags and sizes are one byte, and a call for each would take most of the time
+        tag, place = message[place], place + 1
+        if tag > _MOST_BYTE:
+            tag, place = varint(message, place - 1)
         if tag >= _MOST_TAG:
             # Other readers drop the higher bits, and would see another field
             raise ValueError(f"field {tag >> 3} has too large a number")
@@ -39,7 +44,10 @@ def fields(message: Bytes) -> Iterator[tuple[int, int | Bytes]]:
             yield tag >> 3, value
             continue
         if kind == _LENGTH:
-            size, place = varint(message, place)
+            if place < end and (size := message[place]) <= _MOST_BYTE:
+                place += 1
+            else:
+                size, place = varint(message, place)
         elif kind in (_EIGHT, _FOUR):
             size = 8 if kind == _EIGHT else 4
         else:

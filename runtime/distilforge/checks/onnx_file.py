@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from distilforge.checks import external_data, functions
+from distilforge.checks import external_data, folding, functions
 from distilforge.errors import ReleaseError
 from distilforge.manifest import Variant
 
@@ -14,7 +14,8 @@ _HINT = "do not use this release unless you trust where it came from"
 def check(folder: Path, variant: Variant, name: str) -> None:
     """Raise ReleaseError if an engine must not read the ONNX file `name` of `variant`.
 
-    It must not keep weights in a file that is not the variant's, or have functions that cannot be expanded.
+    It must not keep weights in a file that is not the variant's, have functions that cannot be expanded, have a loop,
+    or compute too much from its constants.
     """
     if not name.endswith(SUFFIX):
         raise ReleaseError(
@@ -35,3 +36,11 @@ def check(folder: Path, variant: Variant, name: str) -> None:
                 f"{variant.name!r:.200}",
                 hint=_HINT,
             )
+    files = (folder / name, *((folder / name).parent / location for location in outside))
+    try:
+        folding.check(folder / name, sum(file.stat().st_size for file in files if file.is_file()))
+    except (OSError, ValueError) as cause:
+        raise ReleaseError(
+            f"{name!r:.200} is not read, because it may fill the memory or never end: {cause}",
+            hint="publish a graph without it: store what constants give as a weight; " + _HINT,
+        ) from cause
