@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir
 
+from pipeline.errors import StageError
+
 Float32 = npt.NDArray[np.float32]
 # Smaller fp16 numbers are subnormal: rounding a scale there may change it by as much as its own size
 SMALLEST_HALF = float(np.finfo(np.float16).smallest_normal)
@@ -42,13 +44,20 @@ def rounded_up_to_half(scales: npt.ArrayLike) -> Float32:
     They are rounded up, so that the largest value still fits, and to 6.1e-5 at least, fp16's smallest normal number.
     That raised scale changes a value by at most 3.1e-5, half of the scale; fp16 itself is as coarse at 0.06.
 
-    Raises OverflowError for a scale beyond fp16.
+    Raises StageError for a scale beyond fp16.
     """
-    wanted = np.maximum(np.asarray(scales, dtype=np.float32), np.float32(SMALLEST_HALF))
+    given = np.asarray(scales)
     with np.errstate(over="ignore"):
+        wanted = np.maximum(given.astype(np.float32), np.float32(SMALLEST_HALF))
         halves = wanted.astype(np.float16)
+        next_halves = np.nextafter(halves, np.float16(np.inf))
     short = halves.astype(np.float32) < wanted
-    raised: Float32 = np.where(short, np.nextafter(halves, np.float16(np.inf)), halves).astype(np.float32)
+    raised: Float32 = np.where(short, next_halves, halves).astype(np.float32)
     if not np.isfinite(raised).all():
-        raise OverflowError(f"a scale of {wanted.max()} is beyond fp16, which ends at 65504")
+        raise StageError(
+            "quantize",
+            f"a scale of {given.max():.6g} is beyond fp16, which ends at 65504",
+            hint="exclude the layers with the largest weights or activations, or take a scheme whose scales are fp32, "
+            "such as int8_static",
+        )
     return raised

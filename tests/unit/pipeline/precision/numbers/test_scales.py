@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.errors import StageError
 from pipeline.precision.numbers.scales import SMALLEST_HALF, nonzero, rounded_up_to_half
 
 
@@ -21,6 +22,13 @@ def test_scales_are_rounded_up_to_normal_numbers_of_fp16() -> None:
     np.testing.assert_allclose(rounded[1:], scales[1:], rtol=2**-10)
 
 
-def test_a_scale_beyond_fp16_is_an_error() -> None:
-    with pytest.raises(OverflowError, match=r"1000000\.0 is beyond fp16, which ends at 65504"):
-        rounded_up_to_half(np.float32(1e6))
+@pytest.mark.parametrize(
+    ("scale", "shown"), [(65505.0, "65505"), (1e6, r"1e\+06"), (1e300, r"1e\+300"), (np.inf, "inf")]
+)
+@pytest.mark.filterwarnings("error")
+def test_a_scale_beyond_fp16_is_an_error(scale: float, shown: str) -> None:
+    with pytest.raises(
+        StageError, match=rf"a scale of {shown} is beyond fp16, which ends at 65504"
+    ) as raised:
+        rounded_up_to_half([1.0, scale])
+    assert "int8_static" in raised.value.hint
