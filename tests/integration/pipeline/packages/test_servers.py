@@ -21,6 +21,7 @@ from tests.runtime_release import copied, read_manifest, write_manifest
 from tests.served_release import served
 
 NAME = "My Model (v2)"
+LABEL = "my-model-v2-8e9ee76f"
 """A name that a release may have, and that no service of Kubernetes, image of Docker or URL has."""
 
 
@@ -78,22 +79,34 @@ def test_every_name_has_a_label_that_kserve_takes(name: str) -> None:
 
 def test_a_label_keeps_a_name_that_is_one() -> None:
     assert dns_label("sentence-embedding-2") == "sentence-embedding-2"
-    assert dns_label(NAME) == "my-model-v2"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (NAME, "my-model-v2", "My model v2"),
+        ("模型", "模特", "-", "release"),
+        (f"{'x' * 39}a", f"{'x' * 39}b", "x" * 39),
+    ],
+)
+def test_two_names_do_not_become_one_label(names: tuple[str, ...]) -> None:
+    """Deploying one release would replace the other."""
+    assert len({dns_label(name) for name in names}) == len(names)
 
 
 def test_a_service_has_a_name_that_kubernetes_takes_and_the_model_its_own(tmp_path: Path) -> None:
     package = make("kserve", named_release(tmp_path), tmp_path / "package")
     service = yaml.safe_load((package.folder / "inferenceservice.yaml").read_text())
-    assert service["metadata"]["name"] == "my-model-v2"
+    assert service["metadata"]["name"] == LABEL
     assert f'name: "{NAME}"' in config(package, "")
     readme = (package.folder / "README.md").read_text()
-    assert "inferenceservice/my-model-v2\n" in readme
-    assert f"The service is `my-model-v2`, and the model in it is `{NAME}`." in readme
+    assert f"inferenceservice/{LABEL}\n" in readme
+    assert f"The service is `{LABEL}`, and the model in it is `{NAME}`." in readme
 
 
 def test_an_image_has_a_name_that_docker_takes(tmp_path: Path) -> None:
     package = make("triton", named_release(tmp_path), tmp_path / "package")
-    assert ["docker", "build", "--tag", "my-model-v2-triton", "."] in commands(package)
+    assert ["docker", "build", "--tag", f"{LABEL}-triton", "."] in commands(package)
 
 
 def test_the_readme_names_a_url_without_spaces(tmp_path: Path) -> None:
