@@ -17,6 +17,8 @@ Text = str | tuple[str, str]
 """A text, or a pair of texts that is encoded together."""
 ROLES = ("pad", "unk", "cls", "sep", "mask")
 """The special tokens of DistilBERT, by the names that tokenizer_config.json has for them."""
+MOST_NORMALIZED_CHARACTERS = 4_000_000
+"""The most characters of a text after the tokenizer's normalizer; BERT's makes a text at most three times as long."""
 _NO_LIMIT = 1 << 30
 
 
@@ -93,11 +95,17 @@ class _Decoder(Protocol):
     def decode(self, tokens: list[str]) -> str: ...
 
 
+class _Normalizer(Protocol):
+    def normalize_str(self, sequence: str) -> str: ...
+
+
 class _Tokenizer(Protocol):
     @property
     def decoder(self) -> _Decoder | None: ...
     @property
     def model(self) -> object: ...
+    @property
+    def normalizer(self) -> "_Normalizer | None": ...
     @property
     def truncation(self) -> Mapping[str, object] | None: ...
 
@@ -207,8 +215,12 @@ class Tokenizer:
     def encode(self, texts: Sequence[Text]) -> list[Encoding]:
         """Encode each text or pair with its special tokens, without truncation or padding.
 
-        This method and those below raise ReleaseError if the tokenizer fails on a text.
+        This method and those below raise ReleaseError if the tokenizer fails on a text, and InputError for one that the
+        tokenizer's normalizer makes too long.
         """
+        for text in texts:
+            for part in (text,) if isinstance(text, str) else text:
+                self._check_normalized(part)
         with library_errors(_failed):
             if len(texts) == 1:
                 # A single text does not need the library's thread pool, which takes time to start
@@ -218,6 +230,7 @@ class Tokenizer:
 
     def encode_plain(self, text: str) -> Encoding:
         """Encode one text without special tokens."""
+        self._check_normalized(text)
         with library_errors(_failed):
             return self._tokenizer.encode(text, add_special_tokens=False)
 
@@ -269,6 +282,21 @@ class Tokenizer:
         with library_errors(_failed):
             whole = self._tokenizer.post_process(first_tokens, second_tokens)
             return [whole, *whole.overflowing]
+
+    def _check_normalized(self, text: str) -> None:
+        """Raise InputError for a text that has more than MOST_NORMALIZED_CHARACTERS after it is normalized."""
+        # A shorter text cannot become so long, and is not normalized twice
+        if len(text) * tokenizer_limits.MOST_GROWTH <= MOST_NORMALIZED_CHARACTERS:
+            return
+        with library_errors(_failed):
+            normalizer = self._tokenizer.normalizer
+            length = len(text) if normalizer is None else len(normalizer.normalize_str(text))
+        if length > MOST_NORMALIZED_CHARACTERS:
+            raise InputError(
+                f"a text of {len(text):,} characters has {length:,} after the tokenizer has normalized it; at most "
+                f"{MOST_NORMALIZED_CHARACTERS:,} are taken: {text!r:.60}",
+                hint="split it, or pass its beginning",
+            )
 
     def _room(self, max_tokens: int, *, is_pair: bool) -> int:
         """How many of `max_tokens` are left besides the special tokens."""

@@ -222,3 +222,23 @@ def test_an_unknown_word_without_a_token_for_it_is_a_release_error(copied: Path)
 def test_interruptions_pass(interruption: type[BaseException]) -> None:
     with pytest.raises(interruption), library_errors(ValueError):
         raise interruption
+
+
+GROWING = {"type": "Replace", "pattern": {"String": "a"}, "content": "b " * 32}
+
+
+@pytest.mark.parametrize("normalizer", [GROWING, {"type": "NFKC"}])
+def test_a_text_that_the_normalizer_makes_too_long_is_refused(copied: Path, normalizer: object) -> None:
+    """A character becomes 64 here, and U+FDFA, a greeting, becomes 18 in NFKC."""
+    change(copied / "tokenizer.json", normalizer=normalizer)
+    tokenizer, text = Tokenizer(copied), ("a" if normalizer == GROWING else "\ufdfa") * 230_000
+    says = r"a text of 230,000 characters has (14,720|4,140),000 after .*; at most 4,000,000 are taken"
+    for encode in (
+        lambda: tokenizer.encode([text]),
+        lambda: tokenizer.encode(["cat", ("dog", text)]),
+        lambda: tokenizer.truncated(text, 8),
+        lambda: tokenizer.windows("cat", text, max_tokens=16, overlap=None),
+    ):
+        with pytest.raises(InputError, match=says):
+            encode()
+    assert len(tokenizer.encode(["dog " * 20_000])[0].ids) == 20_002
