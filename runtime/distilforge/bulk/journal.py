@@ -27,6 +27,11 @@ from distilforge.errors import InputError
 from distilforge.reader import Reader
 from distilforge.storage import Place
 
+MOST_NOTE_BYTES = 16 << 20
+"""The largest job.json, and the largest note about a part or an output."""
+MOST_PART_BYTES = 1 << 31
+"""The largest part. A run begins another one after 64 MiB, and what one batch answers is far smaller than this."""
+
 T = TypeVar("T")
 _JOB = "job.json"
 _FINISHED = "finished.json"
@@ -140,7 +145,13 @@ class Journal:
     def batches(self, part: Part, kind: pyarrow.Schema) -> tuple[pyarrow.RecordBatch, ...]:
         """The record batches of a finished part, of the schema `kind`; InputError if a run would not write its file."""
         place = self._folder.inside(f"{_name(part.first)}.arrow")
-        content = place.read()
+        if part.bytes > MOST_PART_BYTES:
+            raise InputError(
+                f"{place.url!r:.200} is not what a run writes: it has {part.bytes:,} bytes; at most "
+                f"{MOST_PART_BYTES:,} are read",
+                hint=_AGAIN,
+            )
+        content = place.read_at_most(part.bytes)
         if content is None or hashlib.sha256(content).hexdigest() != part.sha256:
             raise InputError(
                 f"{place.url!r} is not what the run wrote: its SHA-256 must be {part.sha256}", hint=_AGAIN
@@ -183,9 +194,14 @@ class Journal:
 
     def _read(self, kind: type[T], name: str) -> T | None:
         place = self._folder.inside(name)
-        content = place.read()
-        if content is None:
+        # Of a folder, a pipe or a device, there is no size
+        if place.size_bytes() is None or (content := place.read_at_most(MOST_NOTE_BYTES)) is None:
             return None
+        if len(content) > MOST_NOTE_BYTES:
+            raise InputError(
+                f"{place.url!r:.200} is not what a run writes: it has more than {MOST_NOTE_BYTES:,} bytes, the limit",
+                hint=_AGAIN,
+            )
         try:
             value = json_text.parse(content.decode())
         except ValueError:  # cut short

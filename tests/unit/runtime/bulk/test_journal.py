@@ -160,6 +160,29 @@ def test_a_note_that_no_reader_takes_counts_as_absent(output: Place, content: by
     assert journal.finish() is None
 
 
+@pytest.mark.parametrize("name", ["job.json", "finished.json", "part-000000000000.json"])
+def test_a_note_that_would_fill_the_memory_is_refused(tmp_path: Path, name: str) -> None:
+    journal = started(Place(str(tmp_path / "answers.jsonl")))
+    path = tmp_path / "answers.jsonl.run" / name
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputError, match=r"it has more than 16,777,216 bytes, the limit") as raised:
+        (journal.job(), journal.finish(), journal.parts())
+    assert "--force" in raised.value.hint
+
+
+def test_a_part_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    journal = started(Place(str(tmp_path / "answers.jsonl")))
+    with (tmp_path / "answers.jsonl.run" / "part-000000000000.arrow").open("wb") as file:
+        file.truncate(1 << 40)
+    part = Part(first=0, rows=2, errors=0, bytes=1 << 40, sha256="0" * 64)
+    with pytest.raises(InputError, match=r"it has 1,099,511,627,776 bytes; at most 2,147,483,648 are read"):
+        journal.batches(part, KIND)
+    # The file grew after it was measured
+    with pytest.raises(InputError, match=r"its SHA-256 must be"):
+        journal.batches(replace(part, bytes=100), KIND)
+
+
 def test_a_name_that_is_not_utf_8_comes_back(output: Place) -> None:
     job = replace(JOB, input="file:///te\udcffts.jsonl")
     journal = Journal(output)
