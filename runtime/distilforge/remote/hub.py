@@ -16,7 +16,15 @@ from distilforge.errors import InputError, ReleaseError
 from distilforge.limits import MOST_MANIFEST_BYTES
 from distilforge.manifest import FileRecord, Manifest
 from distilforge.release import MANIFEST, SIGNATURE, STATEMENT, parse_manifest
-from distilforge.remote.index import LATEST, MOST_RELEASES, VERSION, Channel, Index, StoredRelease
+from distilforge.remote.index import (
+    LATEST,
+    MOST_RELEASES,
+    VERSION,
+    Channel,
+    Index,
+    StoredRelease,
+    problems_of_release,
+)
 from distilforge.storage import Place, without_secrets
 
 PREFIX = "hf://"
@@ -139,7 +147,7 @@ class HubStore:
             return None
         record = records.pop(MANIFEST)
         files = (record, *records.values(), *manifest.files.values())
-        return StoredRelease(
+        release = StoredRelease(
             name=manifest.name,
             version=manifest.version,
             location=commit,
@@ -150,6 +158,12 @@ class HubStore:
             manifest=record,
             signature=records,
         )
+        for problem in problems_of_release(release):
+            raise ReleaseError(
+                f"{MANIFEST!r} of {self.url!r:.200} is damaged: {problem}",
+                hint="ask its publisher to push it again",
+            )
+        return release
 
     def _place(self, commit: str, name: str) -> Place:
         return Place(f"{PREFIX}{self._repository}@{commit}/{name}")

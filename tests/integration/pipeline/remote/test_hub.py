@@ -3,6 +3,7 @@
 Every command is a process of its own, since huggingface_hub reads its environment when it is imported.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -77,3 +78,22 @@ def test_a_publisher_that_was_overtaken_is_told(hub: Hub, tmp_path: Path) -> Non
     hub.overtaken = True
     error = run(hub, tmp_path, "tests.store_kills.publisher", small_release(tmp_path, 0), URL, code=1)
     assert "another publisher pushed to 'hf://team/small' at the same time" in error
+
+
+@pytest.mark.parametrize(
+    ("created", "problem"),
+    [
+        ("2026\x1b[2J", r"'2026\x1b[2J' is not a date"),
+        ("9" * 300, "has 300 characters"),
+    ],
+)
+def test_a_time_that_is_none_is_refused(hub: Hub, tmp_path: Path, created: str, problem: str) -> None:
+    """Lists of releases are sorted by it and show it."""
+    run(hub, tmp_path, "tests.store_kills.publisher", small_release(tmp_path, 0), URL)
+    main = hub.commits[hub.revisions["main"]]
+    manifest = json.loads(main["manifest.json"])
+    manifest["provenance"]["created"] = created
+    main["manifest.json"] = json.dumps(manifest).encode()
+    error = run(hub, tmp_path, "distilforge", "pull", URL, "--output", tmp_path / "pulled", code=4)
+    assert "'manifest.json' of 'hf://team/small' is damaged" in error
+    assert problem in error
