@@ -47,7 +47,7 @@ def tensor(message: Bytes) -> tuple[str, Constant]:
     name, kind, raw = "", 0, None
     for number, value in fields(message):
         if number == 1:
-            shape += _numbers(value)
+            shape += _axes(value)
         elif number == 2 and isinstance(value, int):
             kind = value
         elif number in (5, 7) and _is_short(value):
@@ -77,7 +77,7 @@ def sparse_tensor(message: Bytes) -> tuple[str, Constant]:
     name = ""
     for number, value in fields(message):
         if number == 3:
-            shape += _numbers(value)
+            shape += _axes(value)
         elif number == 1 and not isinstance(value, int):
             name = tensor(value)[0]
     return name, _of_shape(shape)
@@ -315,6 +315,13 @@ def _numbers(value: int | Bytes) -> list[int]:
         number, place = varint(value, place)
         found.append(number)
     return found
+
+
+def _axes(value: int | Bytes) -> list[int]:
+    """The sizes in a field of a shape; ValueError for more than any engine takes, which would take long to read."""
+    if not isinstance(value, int) and not _is_short(value):
+        raise ValueError(f"a weight has a shape of {len(value):,} bytes; at most {_MOST_SIZES} axes are read")
+    return _numbers(value)
 
 
 def _is_short(value: int | Bytes) -> bool:

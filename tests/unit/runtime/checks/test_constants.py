@@ -106,6 +106,15 @@ def test_the_sizes_in_a_tensor(values: list[int], raw: bool, kind: int) -> None:
     assert constant.sizes == (tuple(map(abs, values)) if kind == TensorProto.INT64 else None)
 
 
+def test_a_shape_that_takes_long_to_read_is_refused() -> None:
+    tensor = onnx.TensorProto(name="w", dims=[1] * 641, data_type=TensorProto.INT64)
+    # The same shape in one field
+    packed = b"\x0a\x81\x05" + b"\x01" * 641
+    assert constants.tensor(memoryview(tensor.SerializeToString()))[1].elements == 1
+    with pytest.raises(ValueError, match="a weight has a shape of 641 bytes; at most 64 axes are read"):
+        constants.tensor(memoryview(packed))
+
+
 @pytest.mark.parametrize(
     ("attribute", "elements", "sizes"),
     [
