@@ -10,7 +10,8 @@ from pathlib import Path
 from distilforge.heads import heads
 
 from model_src.folder import CheckpointFolder
-from pipeline.errors import OptionError, UsageError
+from pipeline.errors import UsageError
+from pipeline.passes import registry
 from pipeline.precision import check_plan, schemes
 from pipeline.recipe.plan import preset
 from pipeline.recipe.recipe import Recipe
@@ -41,18 +42,19 @@ def check(recipe: Recipe, source: Source) -> None:
 
 
 def check_plans(recipe: Recipe, head: str | None) -> None:
-    """UsageError where the recipe's own plans for `head` cannot be read, or have what their schemes do not take.
+    """UsageError where the recipe's own plans for `head` cannot be read, name no pass, or have unusable options.
 
-    Where the head is not known yet, only whether they can be read.
+    Where the head is not known yet, options are not checked.
     """
     for variant in recipe.variants if recipe.plans is not None else ():
         # Any head shows whether they can be read
         plan = preset(variant.target, variant.precision, head or heads.names()[0], recipe.plans)
-        if head is None:
-            continue
         try:
-            check_plan(plan)
-        except OptionError as error:
+            for name in (*plan.passes, *plan.final_passes):
+                registry.find(name)
+            if head is not None:
+                check_plan(plan)
+        except UsageError as error:
             raise UsageError(
                 f"{recipe.plans}: {variant.precision}: {error.message}", hint=error.hint
             ) from error

@@ -64,13 +64,31 @@ def test_an_unknown_head(tiny: Recipe, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("[int8\n", "not a readable TOML file"), ("[fp32]\n[int8]\npass = []\n", "unknown field 'pass'")],
+    [
+        ("[int8\n", "not a readable TOML file"),
+        ("[fp32]\n[int8]\npass = []\n", "unknown field 'pass'"),
+        ('[fp32]\npasses = ["attention_scal"]\n', "plans.toml: fp32: unknown pass 'attention_scal'"),
+        (
+            '[fp32]\n[int8]\nscheme = "int8_static"\nfinal_passes = ["integer_matmull"]\n',
+            "plans.toml: int8: unknown pass 'integer_matmull'",
+        ),
+    ],
 )
 def test_plans(content: str, says: str, tiny: Recipe, tmp_path: Path) -> None:
     plans = tmp_path / "plans.toml"
     plans.write_text(content)
     with pytest.raises(UsageError, match=says):
         built(replace(tiny, plans=plans), tmp_path)
+
+
+def test_a_pass_that_does_not_exist_is_found_before_the_head_is_known(tiny: Recipe, tmp_path: Path) -> None:
+    plans = tmp_path / "plans.toml"
+    plans.write_text('[fp32]\npasses = ["attention_scal"]\n')
+    listener = Listener()
+    with pytest.raises(UsageError, match="unknown pass 'attention_scal'") as caught:
+        build(replace(tiny, head=None, plans=plans), tmp_path / "artifacts", listener)
+    assert caught.value.hint == "did you mean 'attention_scale'?"
+    assert listener.worked == []
 
 
 @pytest.mark.parametrize(
