@@ -129,14 +129,16 @@ def plans_of(name: str) -> str:
 def compile_graph(chosen: Target, graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
     """Compile `graph` for the target `chosen` into `folder`; the files, relative to it, the one to load first.
 
-    Raises ValueError for operators of a domain that the target does not run.
+    Raises UsageError for operators of a domain that the target does not run.
     """
     from pipeline.graph.file import domains
 
     foreign = domains(graph) - chosen.domains
     if foreign:
-        raise ValueError(
-            f"{chosen.name} has no operators of the domains {', '.join(sorted(foreign))}; "
-            f"it accepts {', '.join(sorted(chosen.domains)) or 'ONNX only'}"
+        nodes = (node for node in graph.graph.all_nodes() if node.domain in foreign)
+        operators = sorted({f"{node.domain}.{node.op_type}" for node in nodes})
+        raise UsageError(
+            f"the target {chosen.name} does not run {', '.join(operators)}, which the plan's passes write",
+            hint="leave these passes out of the plan; `distilforge list passes` says what each one writes",
         )
     return chosen.compile(graph, precision, folder)
