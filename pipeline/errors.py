@@ -82,6 +82,10 @@ class StageError(PipelineError):
         return f"stage {self.stage} failed"
 
 
+# The same operators in every layer are refused for the same reason
+_MOST_REASONS = 3
+
+
 class ContractError(StageError):
     """The pass `name` made fewer rewrites than it must, so that the graph is not one that it was written for."""
 
@@ -93,14 +97,17 @@ class ContractError(StageError):
         refusals: Sequence[str],
         *,
         before: Sequence[str] = (),
+        stage: str = "fuse",
         hint: str = "",
     ) -> None:
-        """`refusals` are the reasons for which the pass left similar operators as they are.
+        """`refusals` are the reasons for which the pass left similar operators as they are; the message has a few.
 
         The hint names the passes that these ask for, `before`. Where there are none, it is `hint`, or else suspects the
-        exporter.
+        exporter. A scheme names its own `stage`.
         """
-        reason = "; ".join(dict.fromkeys(refusals)) or "nothing looked like its pattern"
+        reasons = list(dict.fromkeys(refusals)) or ["nothing looked like its pattern"]
+        if len(reasons) > _MOST_REASONS:
+            reasons[_MOST_REASONS:] = [f"and {len(reasons) - _MOST_REASONS} more"]
         self.name = name
         self.rewrites = rewrites
         self.expected = expected
@@ -109,8 +116,8 @@ class ContractError(StageError):
         if self.before:
             hint = f"name {', '.join(self.before)} too: among the passes of the plan, or with --pass"
         super().__init__(
-            "fuse",
-            f"{name} matched {rewrites} times, must match at least {expected} times: {reason}",
+            stage,
+            f"{name} matched {rewrites} times, must match at least {expected} times: {'; '.join(reasons)}",
             hint=hint
             or f"if the exporter writes other operators now, the pass {name} needs another pattern; "
             "`distilforge list passes` prints all passes",
@@ -119,7 +126,13 @@ class ContractError(StageError):
     def hinting(self, hint: str) -> "ContractError":
         """The same error with `hint`, unless it names passes that must be applied before."""
         return ContractError(
-            self.name, self.rewrites, self.expected, self.refusals, before=self.before, hint=hint
+            self.name,
+            self.rewrites,
+            self.expected,
+            self.refusals,
+            before=self.before,
+            stage=self.stage,
+            hint=hint,
         )
 
 

@@ -13,6 +13,7 @@ from pipeline.passes.refusal import RefusalError
 _MOVES = ("Reshape", "Transpose")
 # One operator for a whole attention: its products are inside
 _FUSED = ("MultiHeadAttention", "Attention")
+_HINT = "leave quantize_attention out of the plan, or the passes that write attention as one operator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +71,7 @@ def find(graph: Graph, layers: int) -> tuple[Attention, ...]:
     expected = max(layers, 1)
     for node in graph.graph:
         if node.op_type in _FUSED:
-            refusals.append(
-                f"{node.name} is one {node.op_type}; take the graph that `distilforge export` writes"
-            )
+            refusals.append(f"{node.name} is one {node.op_type}, whose products cannot be quantized")
         if not is_operator(node, "Softmax"):
             continue
         if _averages_hidden_states(node):
@@ -84,7 +83,9 @@ def find(graph: Graph, layers: int) -> tuple[Attention, ...]:
             refusals.append(f"{node.name}: {refusal}")
             before += refusal.before
     if len(attentions) < expected:
-        raise ContractError("int8_attention", len(attentions), expected, refusals, before=before)
+        raise ContractError(
+            "int8_attention", len(attentions), expected, refusals, before=before, stage="quantize", hint=_HINT
+        )
     return tuple(attentions)
 
 

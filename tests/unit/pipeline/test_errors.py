@@ -98,6 +98,16 @@ def test_an_option_has_its_own_name_or_another_one_and_values_stay_as_they_are()
     assert str(error.called({"found": "--found"})) == str(error)
 
 
+def test_a_reason_that_every_layer_has_is_not_repeated_for_each() -> None:
+    error = ContractError("one", 0, 6, [f"layer.{index}: too wide" for index in range(6)])
+    assert error.message.endswith("layer.0: too wide; layer.1: too wide; layer.2: too wide; and 3 more")
+    assert len(error.refusals) == 6
+    assert error.hinting("give another file").message == error.message
+    few = ContractError("one", 0, 3, ["a", "b", "b", "c"], stage="quantize")
+    assert few.message.startswith("stage quantize failed")
+    assert few.message.endswith("a; b; c")
+
+
 def test_only_the_passes_that_a_refusal_asks_for_are_the_hint() -> None:
     # The name of a node is the graph's author's
     refusals = ["apply nothing before/Softmax: too wide"]
