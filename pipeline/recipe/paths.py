@@ -19,14 +19,6 @@ def exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110 - see above
 
 
-def is_file_inside(folder: Path, name: str) -> bool:
-    """Whether the path `name`, relative to `folder`, is a file that lies inside, after all links."""
-    if "\0" in name:
-        return False
-    root, target = (Path(os.path.realpath(path)) for path in (folder, folder / name))
-    return target.is_relative_to(root) and is_file(target)
-
-
 def check_writable(output: Path) -> None:
     """Raise UsageError where `output` cannot be written, before any work; its folder is made where it is missing."""
     obstacle = ""

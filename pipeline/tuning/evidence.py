@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from distilforge.manifest import Measurement, Steadiness, Verdict
 from distilforge.reader import Reader
@@ -23,7 +23,6 @@ from pipeline.store.work import ProgressListener
 from pipeline.tuning.space import Params, plan_key
 
 Outcome = Literal["better", "not faster", "less accurate", "not settled", "impossible"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 FORMAT = 1
 """The version of the file. A file of another version is renamed, as one of other conditions is."""
 _EVENT_FIELDS = ("event", "key", "date")

@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from distilforge.manifest import Measurement, Steadiness, Verdict
 
 from pipeline.errors import UsageError
 from pipeline.recipe.plan import Plan
-from pipeline.tuning.evidence import OUTCOMES, Evidence, Trial
+from pipeline.tuning.evidence import Evidence, Outcome, Trial
 from tests.integration.conftest import Listener
 
 CONDITIONS = {"machine": "abacus", "model": {"config.json": "1"}}
@@ -120,9 +121,9 @@ def test_other_conditions_start_afresh(tmp_path: Path) -> None:
 def test_every_outcome_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "trials.jsonl"
     evidence, _ = reopened(path)
-    for number, outcome in enumerate(OUTCOMES):
+    for number, outcome in enumerate(get_args(Outcome)):
         evidence.finish(replace(TRIAL, number=number, outcome=outcome, plan=Plan(passes=(outcome,))))
-    assert [trial.outcome for trial in reopened(path)[0].trials] == list(OUTCOMES)
+    assert [trial.outcome for trial in reopened(path)[0].trials] == list(get_args(Outcome))
 
 
 def test_whether_a_trial_was_accurate() -> None:
