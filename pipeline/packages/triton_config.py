@@ -21,7 +21,7 @@ class TextInput:
         return f'{{ name: "{self.name}" data_type: TYPE_STRING dims: [ -1 ] }}'
 
 
-def graph_model(name: str, manifest: Manifest, *, platform: str, file: str, warm_up: bool = True) -> str:
+def graph_model(name: str, manifest: Manifest, *, platform: str, file: str) -> str:
     """The configuration of the model that computes; its batches have at most the release's number of texts."""
     blocks = [
         f'name: "{name}"',
@@ -31,9 +31,8 @@ def graph_model(name: str, manifest: Manifest, *, platform: str, file: str, warm
         _field("input", [tensor(entry) for entry in manifest.inputs]),
         _field("output", [tensor(entry) for entry in manifest.outputs]),
         f"dynamic_batching {{ max_queue_delay_microseconds: {_QUEUE_DELAY_MICROSECONDS} }}",
+        _warm_up(manifest),
     ]
-    if warm_up:
-        blocks.append(_warm_up(manifest))
     return "\n".join(blocks) + "\n"
 
 

@@ -63,7 +63,7 @@ def write_wheel(request: PackageRequest, folder: Path) -> PackageContents:
     static_files.copy("runtime", folder)
     return PackageContents(
         usage=f"```sh\npip install --find-links . ./{wheel.name}\n```\n\n```python\nimport {module}\n"
-        f"print({module}.open()({_example(request)}))\n```\n\nIt needs `{needed}`, whose wheel is "
+        f"print({module}.open()({request.example_inputs}))\n```\n\nIt needs `{needed}`, whose wheel is "
         "beside it: `--find-links` names this folder, and an index brings the rest.",
         self_test=("python", "self_test.py"),
         needs=("`distilforge` and `pip`",),
@@ -91,7 +91,3 @@ def _version(created: str, digest: str) -> str:
 def _engine(request: PackageRequest) -> tuple[str, ...]:
     """The engine that distilforge does not install."""
     return ("openvino>=2026.4",) if request.variant.target == "openvino" else ()
-
-
-def _example(request: PackageRequest) -> str:
-    return request.example_inputs

@@ -64,11 +64,11 @@ def _integers(node: onnx_ir.Node, value: Value, what: str) -> list[int]:
     return [int(number) for number in value.reshape(-1)]
 
 
-def _axes(node: onnx_ir.Node, inputs: Inputs, index: int) -> list[int]:
-    """The axes that input `index` names."""
-    if len(inputs) <= index or inputs[index] is None:
+def _axes(node: onnx_ir.Node, inputs: Inputs) -> list[int]:
+    """The axes that the second input names."""
+    if len(inputs) < 2 or inputs[1] is None:
         raise refuse(node, "it names no axes")
-    return _integers(node, inputs[index], "the input with the axes")
+    return _integers(node, inputs[1], "the input with the axes")
 
 
 def _of_two(build: Callable[..., Var]) -> Operator:
@@ -181,14 +181,14 @@ def _range(_node: onnx_ir.Node, inputs: Inputs) -> Var:
 
 
 @operator("Squeeze")
-def _squeeze(_node: onnx_ir.Node, inputs: Inputs) -> Var:
-    axes = _axes(_node, inputs, 1) if len(inputs) > 1 else None
+def _squeeze(node: onnx_ir.Node, inputs: Inputs) -> Var:
+    axes = _axes(node, inputs) if len(inputs) > 1 else None
     return Builder.squeeze(x=inputs[0], axes=axes)
 
 
 @operator("Unsqueeze")
 def _unsqueeze(node: onnx_ir.Node, inputs: Inputs) -> Var:
-    return Builder.expand_dims(x=inputs[0], axes=_axes(node, inputs, 1))
+    return Builder.expand_dims(x=inputs[0], axes=_axes(node, inputs))
 
 
 @operator("Concat")
@@ -219,13 +219,13 @@ def _expand(_node: onnx_ir.Node, inputs: Inputs) -> Var:
 @operator("ReduceSum")
 def _reduce_sum(node: onnx_ir.Node, inputs: Inputs) -> Var:
     keep = bool(node.attributes.get_int("keepdims", 1))
-    return Builder.reduce_sum(x=inputs[0], axes=_axes(node, inputs, 1), keep_dims=keep)
+    return Builder.reduce_sum(x=inputs[0], axes=_axes(node, inputs), keep_dims=keep)
 
 
 @operator("ReduceL2")
 def _reduce_l2(node: onnx_ir.Node, inputs: Inputs) -> Var:
     keep = bool(node.attributes.get_int("keepdims", 1))
-    return Builder.reduce_l2_norm(x=inputs[0], axes=_axes(node, inputs, 1), keep_dims=keep)
+    return Builder.reduce_l2_norm(x=inputs[0], axes=_axes(node, inputs), keep_dims=keep)
 
 
 @operator("Clip")
