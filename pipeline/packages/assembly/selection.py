@@ -36,9 +36,8 @@ def select(manifest: Manifest, kind: PackageKind, name: str | None) -> tuple[Var
     best = min(_preference(kind, variant) or 0 for variant in validated)
     candidates = [variant for variant in validated if _preference(kind, variant) == best]
     if len(candidates) == 1:
-        return candidates[
-            0
-        ], f"the first of {', '.join(kind.holds)} that the release has and that passed validation"
+        reason = f"the first of {', '.join(kind.holds)} that the release has and that passed validation"
+        return candidates[0], reason
     return _fastest(manifest, candidates, fits=kind.holds[best])
 
 
