@@ -20,14 +20,12 @@ import numpy.typing as npt
 import onnx_ir
 
 from pipeline.graph.file import Graph
-from pipeline.graph.names import module_of, unique_name
+from pipeline.graph.names import CONSTANT, module_of, unique_name
 from pipeline.graph.values import array_of, module_of_value, node_of
 
 Attributes = Mapping[str, int | float | str | Sequence[int] | onnx_ir.TensorProtocol | onnx_ir.Graph]
 Size = int | onnx_ir.SymbolicDim
 Shape = Iterable[Size]
-
-_SHARED_PREFIX = "constant_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,14 +198,13 @@ def insert(
     dtype: onnx_ir.DataType,
     shape: onnx_ir.Shape | None,
     attributes: Attributes | None = None,
-    domain: str = "",
 ) -> onnx_ir.Value:
     """The output of one new node `name` ahead of `before`; `name` is `<module>/<op_type>`, and a number may follow.
 
     Several nodes are shorter with `Insertion.before`.
     """
     insertion = Insertion.before(graph, before, module=name.removesuffix(f"/{op_type}"))
-    return insertion.add(op_type, inputs, shape=shape, dtype=dtype, attributes=attributes, domain=domain)
+    return insertion.add(op_type, inputs, shape=shape, dtype=dtype, attributes=attributes)
 
 
 def constant(graph: Graph, name: str, array: npt.NDArray[np.generic]) -> onnx_ir.Value:
@@ -220,15 +217,15 @@ def shared_constant(graph: Graph, array: npt.NDArray[np.generic]) -> onnx_ir.Val
     """The numbered initializer that equals `array`, added under the next number where there is none yet."""
     initializers = graph.graph.initializers
     for name, value in initializers.items():
-        existing = array_of(value) if name.startswith(_SHARED_PREFIX) else None
+        existing = array_of(value) if name.startswith(CONSTANT) else None
         if existing is None or existing.dtype != array.dtype or existing.shape != array.shape:
             continue
         if np.array_equal(existing, array):
             return value
     number = 0
-    while f"{_SHARED_PREFIX}{number}" in initializers:
+    while f"{CONSTANT}{number}" in initializers:
         number += 1
-    return initializer(graph, f"{_SHARED_PREFIX}{number}", array)
+    return initializer(graph, f"{CONSTANT}{number}", array)
 
 
 def initializer(graph: Graph, name: str, array: npt.NDArray[np.generic]) -> onnx_ir.Value:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.graph.file import Graph
 
+CONSTANT = "constant_"
+"""How the names of initializers begin that are not parameters of the model; a number follows."""
 _SCOPES = "pkg.torch.onnx.name_scopes"
 # The scope that torch writes for nodes that belong to no module
 _NO_MODULE = "_empty_nn_module_stack_from_metadata_hook"
@@ -56,8 +58,8 @@ def name_constants(graph: "Graph", parameters: frozenset[str]) -> None:
         for value in node.inputs:
             if value is None or not value.is_initializer() or value.name in parameters:
                 continue
-            if value.name is None or not value.name.startswith("constant_"):
-                value.name = f"constant_{number}"
+            if value.name is None or not value.name.startswith(CONSTANT):
+                value.name = f"{CONSTANT}{number}"
                 number += 1
 
 

@@ -5,6 +5,7 @@ from onnx_ir.passes import common
 
 from pipeline.graph.builder import shared_constant
 from pipeline.graph.file import Graph
+from pipeline.graph.names import CONSTANT
 from pipeline.passes import graph_pass
 from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import tidy
@@ -38,7 +39,7 @@ def constants(graph: Graph) -> PassResult:
 
 def _is_unnamed(name: str) -> bool:
     """Whether an initializer does not have a name of the checkpoint, but a number or that of a folded node."""
-    return name.startswith("constant_") or "/" in name
+    return name.startswith(CONSTANT) or "/" in name
 
 
 def _size(graph: Graph) -> int:
