@@ -14,7 +14,7 @@ from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import MICROSOFT, Operators, rewrite
 from pipeline.passes.refusal import RefusalError
 
-_TOGETHER = 3
+_QUERIES_KEYS_VALUES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def _pattern(
 ) -> onnx_ir.Value:
     packed = op.Add(op.MatMul(x, weight), bias)
     # With several outputs it returns them all
-    q, k, v = cast("Sequence[onnx_ir.Value]", op.Split(packed, sizes, axis=-1, _outputs=_TOGETHER))
+    q, k, v = cast("Sequence[onnx_ir.Value]", op.Split(packed, sizes, axis=-1, _outputs=_QUERIES_KEYS_VALUES))
     return op.MultiHeadAttention(q, k, v, None, None, mask, _domain=MICROSOFT, _outputs=["output"])
 
 

@@ -22,7 +22,7 @@ class _EmbeddingSum:
     words: onnx_ir.Value
     """The words' embeddings, (batch, tokens, channels)."""
 
-    places: onnx_ir.Value
+    positions: onnx_ir.Value
     """The positions' embeddings, (1, tokens, channels)."""
 
     weight: onnx_ir.Value
@@ -46,22 +46,23 @@ def embedding_sum(graph: Graph) -> PassResult:
 
 
 def _pattern(
-    op: Operators, words: onnx_ir.Value, places: onnx_ir.Value, weight: onnx_ir.Value, bias: onnx_ir.Value
+    op: Operators, words: onnx_ir.Value, positions: onnx_ir.Value, weight: onnx_ir.Value, bias: onnx_ir.Value
 ) -> onnx_ir.Value:
-    return op.LayerNormalization(op.Add(words, places), weight, bias, axis=-1, _outputs=["output"])
+    return op.LayerNormalization(op.Add(words, positions), weight, bias, axis=-1, _outputs=["output"])
 
 
 def _check(match: _EmbeddingSum) -> None:
-    words, places, output = match.words, match.places, match.output
+    words, positions, output = match.words, match.positions, match.output
     lookup = words.producer()
     # With a batch of one text, residual sums have the same shapes
     if lookup is None or not is_operator(lookup, "Gather") or array_of(lookup.inputs[0]) is None:
         raise RefusalError(f"{words.name} is not looked up in a table", output)
     if words.shape is None or len(words.shape) != _BATCH_TOKENS_CHANNELS:
         raise RefusalError(f"words have shape {words.shape}, must be (batch, tokens, channels)", output)
-    if places.shape != onnx_ir.Shape([1, *words.shape[1:]]):
+    if positions.shape != onnx_ir.Shape([1, *words.shape[1:]]):
         raise RefusalError(
-            f"positions have shape {places.shape}, must be that of one text, {(1, *words.shape[1:])}", output
+            f"positions have shape {positions.shape}, must be that of one text, {(1, *words.shape[1:])}",
+            output,
         )
     for vector in (match.weight, match.bias):
         if vector.shape is None or vector.shape != words.shape[-1:]:
@@ -71,7 +72,7 @@ def _check(match: _EmbeddingSum) -> None:
 def _build(match: _EmbeddingSum, builder: Builder) -> onnx_ir.Value:
     return builder.add(
         "SkipLayerNormalization",
-        [match.words, match.places, match.weight, match.bias],
+        [match.words, match.positions, match.weight, match.bias],
         attributes={"epsilon": epsilon_of(match.output)},
         shape=shape_of(match.output),
         domain=MICROSOFT,

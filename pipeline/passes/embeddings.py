@@ -19,13 +19,13 @@ _INT32 = onnx_ir.DataType.INT32
 class _Embeddings:
     """One match of the pattern."""
 
-    words: onnx_ir.Value
+    word_table: onnx_ir.Value
     """The table of word embeddings, (vocabulary, channels)."""
 
     ids: onnx_ir.Value
     """The words' ids, (batch, tokens)."""
 
-    places: onnx_ir.Value
+    position_table: onnx_ir.Value
     """The table of position embeddings, (positions, channels)."""
 
     positions: onnx_ir.Value
@@ -53,20 +53,20 @@ def embeddings(graph: Graph) -> PassResult:
 
 def _pattern(
     op: Operators,
-    words: onnx_ir.Value,
+    word_table: onnx_ir.Value,
     ids: onnx_ir.Value,
-    places: onnx_ir.Value,
+    position_table: onnx_ir.Value,
     positions: onnx_ir.Value,
     weight: onnx_ir.Value,
     bias: onnx_ir.Value,
 ) -> onnx_ir.Value:
-    word = op.Gather(words, ids, axis=0)
-    place = op.Gather(places, positions, axis=0)
+    word = op.Gather(word_table, ids, axis=0)
+    place = op.Gather(position_table, positions, axis=0)
     return op.LayerNormalization(op.Add(word, place), weight, bias, axis=-1, _outputs=["output"])
 
 
 def _check(match: _Embeddings) -> None:
-    for table in (match.words, match.places):
+    for table in (match.word_table, match.position_table):
         array = array_of(table)
         if array is None or array.ndim != 2 or array.shape[1:] != tuple(match.weight.shape or ()):
             raise RefusalError(
@@ -93,8 +93,8 @@ def _build(match: _Embeddings, builder: Builder) -> onnx_ir.Value:
         [
             _int32(builder, ids),
             no_token_types,
-            match.words,
-            match.places,
+            match.word_table,
+            match.position_table,
             no_token_types,
             match.weight,
             match.bias,

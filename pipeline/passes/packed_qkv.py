@@ -17,9 +17,9 @@ from pipeline.passes.base import PassResult
 from pipeline.passes.matching.rewriting import Operators, tidy
 from pipeline.passes.refusal import RefusalError, rewrite_each
 
-_TOGETHER = 3
+_QUERIES_KEYS_VALUES = 3
 # After first_token, the queries of the last layer read the first token alone
-_WITHOUT_QUERIES = 2
+_KEYS_VALUES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ def _linears(graph: Graph) -> list[_Linear]:
 def _check(linears: Sequence[_Linear]) -> None:
     """Raise RefusalError where `linears`, which read the same value, cannot be packed."""
     gives_first_token = any(node.op_type == "Gather" for node, _ in linears[0].x.uses())
-    together = _WITHOUT_QUERIES if gives_first_token else _TOGETHER
+    together = _KEYS_VALUES if gives_first_token else _QUERIES_KEYS_VALUES
     if len(linears) != together:
         raise RefusalError(
             f"{len(linears)} linear layers (a MatMul that only an Add reads) read {linears[0].x.name}, "
