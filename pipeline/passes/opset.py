@@ -1,6 +1,5 @@
 """Raising a graph's opset, if none of its operators means something else afterwards."""
 
-import onnx
 from onnx import defs
 
 from pipeline.graph.file import Graph
@@ -26,7 +25,7 @@ def _signature(name: str, opset: int) -> tuple[object, ...] | None:
     """Names of an operator's inputs and outputs, and its attributes with their defaults; None for an unknown one."""
     try:
         schema = defs.get_schema(name, opset)
-    except onnx.defs.SchemaError:
+    except defs.SchemaError:
         return None
     return (
         tuple(value.name for value in schema.inputs),

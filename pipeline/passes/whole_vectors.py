@@ -169,14 +169,13 @@ def _pad(graph: Graph, tokens: onnx_ir.Value, pads: onnx_ir.Value) -> onnx_ir.Va
     batch, _, hidden = shape_of(tokens)
     shape: list[Size] = [batch, KEYS, hidden]
     dequantize = tokens.producer()
+    insertion = Insertion.after(graph, tokens, dtype=dtype_of(tokens))
     if dequantize is None or not is_operator(dequantize, "DequantizeLinear"):
-        insertion = Insertion.after(graph, tokens, dtype=dtype_of(tokens))
         zero = insertion.constant(np.zeros((), dtype=dtype_of(tokens).numpy()))
         return insertion.add("Pad", [tokens, pads, zero, insertion.sizes(1)], label=_LABEL, shape=shape)
-    quantized, scale, *zero_points = dequantize.inputs
+    quantized, scale = dequantize.inputs[:2]
     assert quantized is not None
-    insertion = Insertion.after(graph, tokens, dtype=dtype_of(tokens))
-    zero_point = next(iter(zero_points), None)
+    zero_point = dequantize.inputs[2] if len(dequantize.inputs) > 2 else None
     if zero_point is None:
         zero_point = insertion.constant(np.zeros((), dtype=dtype_of(quantized).numpy()))
     whole = insertion.add(
