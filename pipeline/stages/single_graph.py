@@ -78,9 +78,9 @@ def quantize(
     """Apply the passes and the scheme of `plan` to the graph in `path`, and write it to `output`.
 
     The scheme is calibrated on `data`, or on the demo's texts, encoded by the tokenizer of `checkpoint`, which needs no
-    weights; the notes say what could not be checked without them. Raises the
-    errors of `fuse` and of pipeline.stages.transform, those of model_src for the checkpoint, and UsageError where the
-    graph is known to come from another one, or to have another head.
+    weights; the notes say what could not be checked without them. Raises the errors of `fuse` and of
+    pipeline.stages.transform, those of model_src for the checkpoint, and UsageError where the graph is known to come
+    from another one, or to have another head.
     """
     if head is not None:
         check_head(head)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import onnx_ir
@@ -25,8 +24,6 @@ _FLOAT32_OPERATORS = frozenset(
     "LayerNormalization SkipLayerNormalization EmbedLayerNormalization Softmax LogSoftmax "
     "ReduceSum ReduceMean ReduceL2 Pow Sqrt".split()
 )
-
-
 STRICT_SUMS = "provider.enable_skip_layer_norm_strict_mode"
 """The setting with which the CUDA provider's SkipLayerNormalization in fp16 sums in float32."""
 
@@ -73,7 +70,7 @@ def prepare(graph: Graph) -> None:
 
 
 def float32_nodes(
-    graph: Graph, exclude: Sequence[str], session: Mapping[str, str] = MappingProxyType({})
+    graph: Graph, exclude: Sequence[str], session: Mapping[str, str]
 ) -> frozenset[onnx_ir.Node]:
     """Nodes that stay in float32: those that sum many values, and those of the modules that `exclude` names.
 

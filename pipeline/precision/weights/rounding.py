@@ -18,9 +18,9 @@ def quantize(
 
     A weight is off by at most half a scale where numbers are integers, by a sixteenth of itself where they are e4m3.
     The scale is the largest magnitude of the channel over the largest number of the grid; where pairs of numbers are
-    bounded, it is a little larger, and a few weights are off by more. With `half_scales` it is
-    rounded to one that fp16 holds, before the numbers are, so that they fit it. A channel whose scale would be zero or
-    subnormal becomes zeros. Raises StageError, naming `name`, for NaN or infinity.
+    bounded, it is a little larger, and a few weights are off by more. With `half_scales`, it is first rounded to one
+    that fp16 holds, so that the numbers fit it. A channel whose scale would be zero or subnormal becomes zeros. Raises
+    StageError, naming `name`, for NaN or infinity.
     """
     largest = np.abs(array).max(axis=1 - axis)
     if not np.isfinite(largest).all():
