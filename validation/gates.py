@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from validation.errors import GatesError
 
 BATCH_DEPENDENT = ("int8_dynamic",)
-"""Passes that scale activations by what is in the batch."""
+"""Schemes that scale activations by what is in the batch."""
 
 # Limits that an observed number must not exceed, and limits that it must reach
 _UPPER_LIMITS = ("error", "noise", "class_loss", "calibration", "shift")
@@ -158,7 +158,7 @@ class Gates:
     sibling_speedup: float = field(default=1.0, metadata=_SPEED)
     """The least speed-up over the fastest of the precisions that the limits name in `faster_than`."""
     batch_dependent: tuple[str, ...] = BATCH_DEPENDENT
-    """Passes that make answers depend on the batch; how much they do is reported and not judged."""
+    """Schemes that make answers depend on the batch; how much they do is reported and not judged."""
     mode: Literal["enforce", "report"] = field(default="enforce", metadata=_PUBLISHING)
     """Whether a release that fails is refused ("enforce"), or published and marked ("report")."""
     shapes: tuple[tuple[int, int], ...] = field(default=((1, 16), (1, 128), (8, 128)), metadata=_TIMING)

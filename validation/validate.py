@@ -203,14 +203,14 @@ def compare_generated(
     eager: EagerRun,
     runs: Mapping[str, Run],
     reader: ReleaseReader,
-    empty_tallies: Mapping[str, Sequence[Tally]],
+    tallies: Mapping[str, Sequence[Tally]],
 ) -> None:
-    """Feed the generated inputs to eager PyTorch and to each of `runs`, and add the differences to its tallies."""
+    """Feed the generated inputs to eager PyTorch and to each of `runs`, and add the differences to its `tallies`."""
     for case in generated.cases(reader.spans, reader.vocabulary):
         expected = eager(case.feeds, None)
         for name, run in runs.items():
             outputs = run(case.feeds)
-            for tally in empty_tallies[name]:
+            for tally in tallies[name]:
                 pair = expected[tally.output], outputs[tally.output]
                 tally.add(difference(*pair, case.feeds, tally.axes, compared=case.compared))
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilforge.manifest import Manifest, proves_validity
+from distilforge.manifest import Manifest, Variant, proves_validity
 
 from pipeline import targets
 from pipeline.recipe.recipe import Recipe, answer_limits, limits, timing_limits
@@ -187,21 +187,24 @@ def with_results(manifest: Manifest, report: "Report") -> Manifest:
     complete = replace(
         manifest,
         timing=report.timing,
-        variants=tuple(
-            replace(
-                variant,
-                notes=(*variant.notes, *reports[variant.name].notes),
-                widened=reports[variant.name].widened,
-                validated=proves_validity((*variant.verdicts, *reports[variant.name].verdicts)),
-                metrics=reports[variant.name].metrics,
-                verdicts=(*variant.verdicts, *reports[variant.name].verdicts),
-                measurements=reports[variant.name].measurements,
-            )
-            for variant in manifest.variants
-        ),
+        variants=tuple(_with_result(variant, reports[variant.name]) for variant in manifest.variants),
     )
     withheld = {result.name: result.withheld for result in report.variants if result.withheld}
     return assemble.withhold(complete, withheld)
+
+
+def _with_result(variant: Variant, result: "VariantReport") -> Variant:
+    """`variant` with the results of its validation beside what its compilation found."""
+    verdicts = (*variant.verdicts, *result.verdicts)
+    return replace(
+        variant,
+        notes=(*variant.notes, *result.notes),
+        widened=result.widened,
+        validated=proves_validity(verdicts),
+        metrics=result.metrics,
+        verdicts=verdicts,
+        measurements=result.measurements,
+    )
 
 
 def _content(manifest: Manifest) -> str:
