@@ -24,9 +24,8 @@ from pipeline.stages import (
     validate,
 )
 from pipeline.store.usage import in_use
-from pipeline.store.work import ProgressListener, Stage, WorkFolder
+from pipeline.store.work import WORK, ProgressListener, Stage, WorkFolder
 
-WORK = ".work"
 StageName = Literal["export", "compile", "assemble", "validate", "publish"]
 
 
@@ -86,10 +85,7 @@ def _build(
     exported = export.export(work, recipe, source)
     if until == "export":
         return _result(recipe, until, exported)
-    if recipe.head is None:  # the head that config.json names is known after the export
-        head = Interface.read(exported.folder / export.INTERFACE).head
-        preconditions.check_plans(recipe, head)
-        preconditions.check_texts(recipe, source, head)
+    preconditions.check_with_head(recipe, source, Interface.read(exported.folder / export.INTERFACE).head)
 
     graphs = {
         variant: compile.compile_variant(work, recipe, source, variant, exported)

@@ -12,7 +12,7 @@ import typer
 from distilforge import release as releases
 from distilforge.errors import ReleaseError
 
-from pipeline.build import WORK, StageName
+from pipeline.build import StageName
 from pipeline.cli import (
     build_command,
     build_options,
@@ -30,6 +30,7 @@ from pipeline.cli.signature import with_options
 from pipeline.errors import exit_code
 from pipeline.release import summary
 from pipeline.release.summary import ReleaseLines
+from pipeline.store.work import WORK
 from pipeline.store.work import clean as clean_work
 
 app = typer.Typer(

@@ -32,16 +32,26 @@ def check(recipe: Recipe, source: Source) -> None:
     a driver that is not installed, ConfigurationError and CheckpointError for config.json and the tokenizer, and
     DataError for texts, if the recipe names the head.
     """
-    check_plans(recipe, recipe.head)
+    _check_plans(recipe, recipe.head)
     _check_batch_dependent(recipe)
     engines_stage.check(recipe, source)
     _check_modules(recipe, source.checkpoint)
     _check_tokenizer(source.checkpoint)
     if recipe.head:
-        check_texts(recipe, source, recipe.head)
+        _check_texts(recipe, source, recipe.head)
 
 
-def check_plans(recipe: Recipe, head: str | None) -> None:
+def check_with_head(recipe: Recipe, source: Source, head: str) -> None:
+    """Make the checks that need the head, which the export knows, where the recipe does not name it; `check` has not.
+
+    Raises UsageError for plans, and DataError for texts.
+    """
+    if recipe.head is None:
+        _check_plans(recipe, head)
+        _check_texts(recipe, source, head)
+
+
+def _check_plans(recipe: Recipe, head: str | None) -> None:
     """UsageError where the recipe's own plans for `head` cannot be read, name no pass, or have unusable options.
 
     Where the head is not known yet, options are not checked.
@@ -67,7 +77,7 @@ def _check_batch_dependent(recipe: Recipe) -> None:
             raise unknown("scheme in gates.batch_dependent", name, schemes.names())
 
 
-def check_texts(recipe: Recipe, source: Source, head: str) -> None:
+def _check_texts(recipe: Recipe, source: Source, head: str) -> None:
     """DataError where the recipe's evaluation or calibration data cannot be read as texts of `head`."""
     config = source.checkpoint.configuration()
     if recipe.evaluation is not None:

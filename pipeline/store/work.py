@@ -22,6 +22,8 @@ from filelock import FileLock, Timeout
 from pipeline.errors import in_stage
 from pipeline.store import digests, storage, usage
 
+WORK = ".work"
+"""The work folder below the folder of the releases."""
 RECORD = "stage.json"
 ASIDE = ".aside"
 KEY_DIGITS = 16

@@ -14,14 +14,16 @@ from filelock import FileLock, Timeout
 
 from pipeline import targets
 from pipeline.errors import StageError, UsageError
+from pipeline.graph.interface import Interface
 from pipeline.recipe import paths
 from pipeline.recipe.plan import Plan, preset
 from pipeline.recipe.recipe import Recipe, VariantName, limits
-from pipeline.stages.export import export
+from pipeline.stages import preconditions
+from pipeline.stages.export import INTERFACE, export
 from pipeline.stages.load import Source, load
 from pipeline.store import digests, versions
 from pipeline.store.usage import in_use
-from pipeline.store.work import ProgressListener, WorkFolder
+from pipeline.store.work import WORK, ProgressListener, WorkFolder
 from pipeline.targets import Target
 from pipeline.tuning import plan_file
 from pipeline.tuning.differences import differences
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from pipeline.tuning.accuracy import AccuracyGate
     from pipeline.tuning.builder import PlanBuilder
     from pipeline.tuning.search import Search
-
-WORK = ".work"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +91,8 @@ def tune(
     target = targets.find(variant.target, variant.precision)
     paths.check_writable(output)
     source = load(recipe)
+    searched = replace(recipe, variants=(variant,))
+    preconditions.check(searched, source)
     evidence_path = output.with_name(f"{output.stem}.{variant.target}.{variant.precision}.trials.jsonl")
     with (
         in_use(artifacts / WORK),
@@ -102,12 +104,14 @@ def tune(
         from validation.latency.conditions import physical_cores
 
         exported = export(WorkFolder(artifacts / WORK, listener), recipe, source)
+        head = Interface.read(exported.folder / INTERFACE).head
+        preconditions.check_with_head(searched, source, head)
         deadline = time.monotonic() + 60 * minutes
         count = recipe.gates.threads or physical_cores()
         builder = PlanBuilder(
             recipe, source, exported, target, variant.precision, threads=count, folder=Path(folder)
         )
-        default = canonical(recipe.plan(variant, builder.interface.head))
+        default = canonical(recipe.plan(variant, head))
         if default.scheme:
             _ = builder.calibration  # unusable data is an error now rather than in every trial
         evidence = Evidence(

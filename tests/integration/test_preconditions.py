@@ -12,6 +12,7 @@ from model_src.folder import find
 from pipeline.build import build
 from pipeline.errors import UsageError
 from pipeline.recipe.recipe import Recipe, VariantName
+from pipeline.tuning.tune import tune
 from tests.conftest import MakeCheckpoint
 from tests.integration.conftest import Listener
 from validation.errors import DataError
@@ -123,6 +124,35 @@ def test_a_checkpoint_that_links_to_a_file_of_the_system(name: str, tiny: Recipe
 def test_an_exclude_that_names_everything(tiny: Recipe, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"excluding embeddings\*, \*_lin\*, \* leaves nothing to quantize"):
         built(replace(tiny, exclude=("embeddings*", "*_lin*", "*")), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("head", "field", "stages", "says"),
+    [
+        (HEAD, "exclude", [], "unknown module 'data.jsonl'"),
+        (HEAD, "evaluation", [], r"data\.jsonl:1: not JSON"),
+        (None, "calibration", ["export"], r"data\.jsonl:1: not JSON"),
+    ],
+)
+def test_a_search_makes_the_same_checks(
+    head: str | None, field: str, stages: list[str], says: str, tiny: Recipe, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text("text\n", encoding="utf-8")
+    changes: dict[str, object] = {field: (data.name,) if field == "exclude" else data}
+    listener = Listener()
+    with pytest.raises((UsageError, DataError), match=says):
+        tune(
+            replace(tiny, head=head, **changes),  # type: ignore[arg-type]
+            INT8,
+            minutes=1,
+            output=tmp_path / "plans.toml",
+            artifacts=tmp_path / "artifacts",
+            seed=0,
+            listener=listener,
+        )
+    assert listener.worked == stages
+    assert not list(tmp_path.glob("plans*.jsonl"))
 
 
 @pytest.mark.parametrize(
