@@ -38,7 +38,11 @@ class Choice(Example):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultipleChoice(Task[Choice]):
-    """Accuracy of the choice with the highest score."""
+    """Accuracy of the choice with the highest score.
+
+    Choices that the model reads as the same tokens are one choice: it gives them the same score, so the order in which
+    they stand, or rounding, would choose among them, and not what the model knows.
+    """
 
     required = frozenset({"context", "choices", "label"})
     truths = frozenset({"label"})
@@ -75,9 +79,20 @@ class MultipleChoice(Task[Choice]):
     def scores(
         self, examples: Sequence[Choice], answers: Answers, eager: Answers, reader: ReleaseReader
     ) -> tuple[Score, ...]:
-        labels_N = np.asarray([example.label for example in examples], dtype=np.int64)
+        pairs = zip(examples, _in_order(answers), strict=True)
+        labels_N = np.asarray([_different(row)[example.label] for example, row in pairs], dtype=np.int64)
         correct_N = (self.decisions(examples, answers, reader) == labels_N).astype(np.float64)
         return (metrics.mean("accuracy", correct_N),)
+
+    def unjudged(self, rows: Sequence[Row]) -> str:
+        alike = sum(len(set(_different(row))) == 1 for row in rows)
+        cut = ", as they are cut off" if any(row.truncated for row in rows) else ""
+        return (
+            f"{alike:,} of {len(rows):,} questions count as answered right by any model: it reads the same tokens in "
+            f"all their choices{cut}."
+            if alike
+            else ""
+        )
 
     def beside_other_truths(
         self, examples: Sequence[Choice], answers: Answers
@@ -90,13 +105,30 @@ class MultipleChoice(Task[Choice]):
 
     def calibration(self, examples: Sequence[Choice], answers: Answers) -> Score:
         scores = [
-            metrics.brier(
-                probabilities(array.astype(np.float32))[None], np.eye(len(array))[None, example.label]
-            )
-            for example, array in zip(examples, answers.of_part(0), strict=True)
+            metrics.brier(*_of_different(probabilities(array.astype(np.float32)), row, example.label))
+            for example, row, array in zip(examples, _in_order(answers), answers.of_part(0), strict=True)
         ]
         return metrics.mean(BRIER, np.concatenate(scores), higher_is_better=False)
 
     def decisions(self, examples: Sequence[Choice], answers: Answers, reader: ReleaseReader) -> Indices:
         # One row at a time, because examples may have different numbers of choices.
-        return np.asarray([array.argmax() for array in answers.of_part(0)], dtype=np.int64)
+        pairs = zip(_in_order(answers), answers.of_part(0), strict=True)
+        return np.asarray([_different(row)[array.argmax()] for row, array in pairs], dtype=np.int64)
+
+
+def _in_order(answers: Answers) -> list[Row]:
+    """The rows in the examples' order, as the arrays of `Answers.of_part`."""
+    return sorted(answers.rows, key=lambda row: row.example)
+
+
+def _different(row: Row) -> list[int]:
+    """For each choice, the index of the first one of the same tokens."""
+    tokens = [encoding.ids for encoding in row.encodings]
+    return [tokens.index(ids) for ids in tokens]
+
+
+def _of_different(probabilities_K: Array, row: Row, label: int) -> tuple[Array, Array]:
+    """The probabilities and the truth, (1, K), where choices of the same tokens have theirs together at the first."""
+    first = _different(row)
+    together_K = np.bincount(first, weights=probabilities_K, minlength=len(first)).astype(np.float64)
+    return together_K[None], np.eye(len(first))[None, first[label]]

@@ -192,15 +192,51 @@ def test_the_masks_and_every_eighth_token_are_compared() -> None:
 
 
 def test_the_highest_choice_is_taken_of_as_many_as_there_are() -> None:
-    task = MultipleChoice(labels=())
-    examples = tuple(
-        Choice(place="", context="", choices=("x",) * count, label=label)
-        for count, label in ((2, 1), (4, 3), (3, 0))
-    )
-    given = answers([1, 2], [0, 1, 2, 3], [1, 2, 1.5])
-    scores = values(task.scores(examples, given, given, reader_of("multiple_choice")))
+    task, reader = MultipleChoice(labels=()), reader_of("multiple_choice")
+    examples = tuple(chosen_of(count, label) for count, label in ((2, 1), (4, 3), (3, 0)))
+    given = by_choice(examples, [1, 2], [0, 1, 2, 3], [1, 2, 1.5])
+    scores = values(task.scores(examples, given, given, reader))
     assert scores == pytest.approx({"accuracy": 2 / 3})
-    assert task.decisions(examples, given, reader_of("multiple_choice")).tolist() == [1, 3, 1]
+    assert task.decisions(examples, given, reader).tolist() == [1, 3, 1]
+
+
+def chosen_of(count: int, label: int) -> Choice:
+    """A question with `count` different choices."""
+    return Choice(
+        place="", context="a", choices=("good", "bad", "great", "movie", "film")[:count], label=label
+    )
+
+
+def by_choice(examples: tuple[Choice, ...], *arrays: object) -> Answers:
+    """One score for each choice of each question."""
+    task, reader = MultipleChoice(labels=()), reader_of("multiple_choice")
+    rows = tuple(row for index, example in enumerate(examples) for row in task.rows(example, index, reader))
+    return replace(answers(*arrays), rows=rows)
+
+
+def test_choices_of_the_same_tokens_are_one() -> None:
+    task, reader = MultipleChoice(labels=()), reader_of("multiple_choice")
+    examples = tuple(
+        Choice(place="", context="a", choices=("good", "Bad", "b\u00e0d"), label=label) for label in (1, 2, 0)
+    )
+    # Rounding makes the copies differ; the label names the first or the second of them
+    given = by_choice(examples, [0, 1, 1 + 1e-9], [0, 1, 1], [0, 1 + 1e-9, 1])
+    assert task.scores(examples, given, given, reader)[0].columns[:, 0].tolist() == [1, 1, 0]
+    assert task.decisions(examples, given, reader).tolist() == [1, 1, 1]
+    assert task.unjudged(given.rows) == ""
+    # Two thirds of the probability are at the copies: the Brier score of a right answer is that of two choices
+    even = task.calibration(examples[:2], by_choice(examples[:2], [0, 0, 0], [0, 0, 0]))
+    assert even.value == pytest.approx((1 / 3**2 + 1 / 3**2) / 2)
+
+
+def test_questions_whose_choices_all_read_the_same_are_named() -> None:
+    task, reader = MultipleChoice(labels=()), reader_of("multiple_choice")
+    long = Choice(place="", context="a", choices=("cat " * 99 + "good", "cat " * 99 + "bad"), label=1)
+    rows = [row for example in (long, chosen_of(2, 0)) for row in task.rows(example, 0, reader)]
+    assert task.unjudged(rows) == (
+        "1 of 2 questions count as answered right by any model: it reads the same tokens in all their choices, as they "
+        "are cut off."
+    )
 
 
 def embedded(task: Features, examples: tuple[MatchedText, ...], *arrays: object) -> Answers:
@@ -466,8 +502,8 @@ def test_briers_score_is_half_the_squared_distance_of_the_probabilities() -> Non
     given = answers([half, sure], [sure], targets=((0, 1), (0,)))
     tokens = TokenClassification(labels=("O", "X")).calibration(words((0, 0), (1,)), given)
     assert tokens.value == pytest.approx((0.25 + 0 + 1) / 3)
-    choices = tuple(Choice(place="", context="", choices=("x",) * 4, label=1) for _ in range(2))
-    even = MultipleChoice(labels=()).calibration(choices, answers([0] * 4, [0, 50, 0, 0]))
+    choices = (chosen_of(4, 1),) * 2
+    even = MultipleChoice(labels=()).calibration(choices, by_choice(choices, [0] * 4, [0, 50, 0, 0]))
     assert even.value == pytest.approx((0.75**2 + 3 * 0.25**2) / 2 / 2)
 
 
@@ -485,12 +521,13 @@ def test_beside_other_truths_answers_are_right_by_chance() -> None:
     # A third, and three standard errors of 300
     assert task.scores(others, given, given, reader_of(head))[0].value == pytest.approx(1 / 3, abs=0.082)
 
-    chosen = tuple(Choice(place="", context="", choices=("x",) * 3, label=int(truth)) for truth in truths)
+    chosen = tuple(chosen_of(3, int(truth)) for truth in truths)
     choice = MultipleChoice(labels=())
     moved, _ = choice.beside_other_truths(chosen, given)
-    assert choice.scores(moved, given, given, reader_of("multiple_choice"))[0].value == pytest.approx(
-        1 / 3, abs=0.082
-    )
+    by_question = by_choice(chosen, *logits)
+    assert choice.scores(moved, by_question, by_question, reader_of("multiple_choice"))[
+        0
+    ].value == pytest.approx(1 / 3, abs=0.082)
 
     tokens = TokenClassification(labels=("A", "B", "C"))
     by_word = answers(*logits.reshape(100, 3, 3), targets=((0, 1, 2),) * 100)
