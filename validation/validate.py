@@ -11,7 +11,7 @@ from distilforge.session import Session
 from distilforge.tokenizer import Tokenizer
 
 from validation import data, tasks
-from validation.answers import generated, invariance, oracle
+from validation.answers import generated, invariance, long_texts, oracle
 from validation.answers.accuracy import Comparison, Evaluation
 from validation.answers.agreement import Tally, difference
 from validation.answers.batches import EagerRun, Feeds, Run
@@ -27,6 +27,7 @@ from validation.reports.report import Report, Stability, VariantReport
 from validation.tasks.base import Floats, ReleaseReader
 
 GENERATED = "generated inputs"
+LONG = "long texts"
 EVALUATED = "evaluation texts"
 DEMO = "the demo's texts"
 DEMO_TEXTS = 300
@@ -84,6 +85,8 @@ def validate(
         on_generated = {name: empty_tallies(eager, GENERATED) for name in runs}
         on_texts = {name: empty_tallies(eager, DEMO if evaluation is None else EVALUATED) for name in runs}
         compare_generated(eager.run, runs, reader, on_generated)
+        on_long = {name: empty_tallies(eager, LONG) for name in runs}
+        compare_long(eager.run, runs, evaluated, on_long)
         progress(f"compared {', '.join(runs)} with eager PyTorch on {GENERATED}")
         comparisons: Mapping[str, Comparison] = {}
         stability: Mapping[str, tuple[Stability, ...]] = {}
@@ -91,7 +94,7 @@ def validate(
         def observations(variant: Variant, comparison: Comparison | None) -> Observations:
             return Observations(
                 variant=variant,
-                tallies=[*on_generated[variant.name], *on_texts[variant.name]],
+                tallies=[*on_generated[variant.name], *on_long[variant.name], *on_texts[variant.name]],
                 compared=comparison,
                 stability=stability.get(variant.name, ()),
                 obstacle=obstacles.get(variant.name, ""),
@@ -207,12 +210,35 @@ def compare_generated(
 ) -> None:
     """Feed the generated inputs to eager PyTorch and to each of `runs`, and add the differences to its `tallies`."""
     for case in generated.cases(reader.spans, reader.vocabulary):
-        expected = eager(case.feeds, None)
-        for name, run in runs.items():
-            outputs = run(case.feeds)
-            for tally in tallies[name]:
-                pair = expected[tally.output], outputs[tally.output]
-                tally.add(difference(*pair, case.feeds, tally.axes, compared=case.compared))
+        _compare(eager, runs, case.feeds, tallies, compared=case.compared)
+
+
+def compare_long(
+    eager: EagerRun,
+    runs: Mapping[str, Run],
+    evaluated: Evaluation | None,
+    tallies: Mapping[str, Sequence[Tally]],
+) -> None:
+    """The same as `compare_generated`, for long texts made of the `evaluated` ones; nothing without any."""
+    for feeds in () if evaluated is None else long_texts.batches(evaluated):
+        _compare(eager, runs, feeds, tallies)
+
+
+def _compare(
+    eager: EagerRun,
+    runs: Mapping[str, Run],
+    feeds: Feeds,
+    tallies: Mapping[str, Sequence[Tally]],
+    *,
+    compared: bool = True,
+) -> None:
+    """Feed one batch to eager PyTorch and to each of `runs`, and add the differences to its tallies."""
+    expected = eager(feeds, None)
+    for name, run in runs.items():
+        outputs = run(feeds)
+        for tally in tallies[name]:
+            pair = expected[tally.output], outputs[tally.output]
+            tally.add(difference(*pair, feeds, tally.axes, compared=compared))
 
 
 def _quarters(progress: Progress) -> Callable[[int, int], None]:

@@ -23,7 +23,9 @@ from validation.validate import (
     DEMO,
     EVALUATED,
     GENERATED,
+    LONG,
     compare_generated,
+    compare_long,
     empty_tallies,
     encode_evaluation,
     float32_run,
@@ -108,6 +110,7 @@ class AccuracyGate:
         name, run = session.variant.name, float32_run(session.session)
         on_texts = empty_tallies(self._eager.eager, self._inputs)
         on_generated = empty_tallies(self._eager.eager, GENERATED)
+        on_long = empty_tallies(self._eager.eager, LONG)
         compared = None
         if texts is not None:
             compared = texts.compare(
@@ -120,11 +123,13 @@ class AccuracyGate:
             )[name]
         if complete or texts is None:
             compare_generated(self._eager.run, {name: run}, self._reader, {name: on_generated})
+        if complete:
+            compare_long(self._eager.run, {name: run}, texts, {name: on_long})
         sample = self._invariance_sample
         stability = invariance.measure(sample, run, workers=1) if complete and sample else ()
         answers = Observations(
             variant=session.variant,
-            tallies=[*on_generated, *on_texts],
+            tallies=[*on_generated, *on_long, *on_texts],
             compared=compared,
             stability=stability,
         )
