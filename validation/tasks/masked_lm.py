@@ -137,11 +137,14 @@ def _words(example: MaskedText, whole: Encoding, mask: int) -> dict[tuple[int, i
 
 
 def _target(target: str, example: MaskedText, tokenizer: Tokenizer) -> int:
+    """The token id of `target`: a wordpiece, or a word that the tokenizer reads as one, such as with a capital."""
     token = tokenizer.token_id(target)
-    if token is None:
-        pieces = tokenizer.encode_plain(target).tokens
-        raise DataError(
-            f"{example.place}: field 'targets' has {target!r}, which is not one wordpiece of the model's vocabulary",
-            hint=f"the tokenizer splits it into {', '.join(pieces)}; mask words that are one wordpiece",
-        )
-    return token
+    if token is not None:
+        return token
+    read = tokenizer.encode_plain(target)
+    if len(read) == 1 and read.ids[0] != tokenizer.unknown_id:
+        return read.ids[0]
+    raise DataError(
+        f"{example.place}: field 'targets' has {target!r}, which is not one wordpiece of the model's vocabulary",
+        hint=f"the tokenizer splits it into {', '.join(read.tokens)}; mask words that are one wordpiece",
+    )

@@ -1,6 +1,7 @@
 """How the examples of each head are encoded: scored positions, targets, what is cut off and what is refused."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,23 @@ def test_masks_are_scored_and_their_words_are_the_targets(reader: CheckpointRead
     (row,) = MaskedLM(labels=()).rows(example, 0, reader)
     assert tokens(reader, row, row.scored_positions) == ["[MASK]", "[MASK]"]
     assert [reader.tokenizer.token(target) for target in row.targets] == ["good", "won"]
+
+
+@pytest.mark.parametrize("target", ["good", "Good", "g\u00f2od"])
+def test_a_target_may_have_what_the_tokenizer_does_not_read(target: str, reader: CheckpointReader) -> None:
+    example = MaskedText(place="", text="a [MASK] film", targets=(target,))
+    (row,) = MaskedLM(labels=()).rows(example, 0, reader)
+    assert row.targets == (reader.tokenizer.token_id("good"),)
+
+
+@pytest.mark.parametrize(("target", "read"), [("\u4e2d", r"\[UNK\]"), ("good film", "good, film")])
+def test_a_target_that_is_unknown_or_several_wordpieces_is_refused(
+    target: str, read: str, reader: CheckpointReader
+) -> None:
+    example = MaskedText(place="data.jsonl:7", text="a [MASK] film", targets=(target,))
+    with pytest.raises(DataError, match=r"data\.jsonl:7: .* not one wordpiece") as caught:
+        MaskedLM(labels=()).rows(example, 0, reader)
+    assert re.search(f"splits it into {read};", caught.value.hint)
 
 
 def test_masks_that_were_cut_off_have_no_target(reader: CheckpointReader) -> None:
