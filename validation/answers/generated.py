@@ -53,9 +53,9 @@ def cases(spans: Mapping[str, Span], vocabulary: int) -> Iterator[Case]:
         feeds=_ragged(full(large_batch, usual_choices, tokens), sequence.low, random),
     )
     if choices is not None and choices.high != usual_choices:
-        yield Case(
-            name="most choices", feeds=_ragged(full(batch.low, choices.high, tokens), sequence.low, random)
-        )
+        # As many as of the usual choices, among which a fault of these alone would hardly show
+        rows = max(batch.low, min(batch.high, SLOTS // (choices.high * tokens)))
+        yield Case(name="most choices", feeds=_ragged(full(rows, choices.high, tokens), sequence.low, random))
     if batch.high > 1:
         rows = max(2, batch.low)
         long = max(sequence.low, min(sequence.high, 2 * sequence.usual))

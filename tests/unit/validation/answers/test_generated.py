@@ -40,6 +40,15 @@ def test_the_length_of_an_empty_text_is_compared(axes: tuple[str, ...]) -> None:
     assert any(shape[-1] == 2 for shape in shapes)
 
 
+def test_there_are_as_many_texts_in_rows_of_the_most_choices_as_in_the_largest_batch() -> None:
+    texts: dict[int, int] = {}
+    for case in cases(SPANS, 100):
+        _, choices, tokens = case.feeds["input_ids"].shape
+        if case.compared and tokens > 2:
+            texts[choices] = max(texts.get(choices, 0), case.feeds["input_ids"].size // tokens)
+    assert texts[SPANS["choices"].high] >= texts[SPANS["choices"].usual]
+
+
 def test_a_release_that_takes_one_shape_only_is_still_covered() -> None:
     fixed = {"batch": Span(low=1, usual=1, high=1), "sequence": Span(low=16, usual=16, high=16)}
     assert {case.feeds["input_ids"].shape for case in cases(fixed, 100)} == {(1, 16)}
