@@ -286,10 +286,18 @@ def storage_errors(url: str, verb: str, errors: type[Exception] = Exception) -> 
     try:
         yield
     except errors as cause:
-        raise InputError(
-            # Some errors, such as that of a time that is over, have no text
-            f"{url!r:.200} cannot be {verb}: {without_secrets(str(cause)) or type(cause).__name__}",
-            hint="look at the address and the server, or download the file"
-            if url.startswith(("http://", "https://"))
-            else "look at its name, its permissions and the space left",
-        ) from cause
+        # Some errors, such as that of a time that is over, have no text
+        text = without_secrets(str(cause)) or type(cause).__name__
+        # Such as NoCredentialsError of botocore, which is no PermissionError
+        denied = PermissionError(text) if "Credential" in type(cause).__name__ else None
+        raise InputError(f"{url!r:.200} cannot be {verb}: {text}", hint=_hint(url, denied)) from (
+            denied or cause
+        )
+
+
+def _hint(url: str, denied: PermissionError | None) -> str:
+    if denied is not None:
+        return "log in, or set the credentials that the store wants, as with `aws configure` for s3://"
+    if url.startswith(("http://", "https://")):
+        return "look at the address and the server, or download the file"
+    return "look at its name, its permissions and the space left"

@@ -13,6 +13,7 @@ from threading import Thread
 import fsspec
 import pytest
 from distilforge.errors import InputError, UnavailableError
+from distilforge.remote.retries import is_final
 from distilforge.storage import Place, storage_errors, without_secrets
 
 
@@ -240,6 +241,19 @@ def test_a_connection_that_is_refused_is_not_an_absent_file() -> None:
 def test_an_error_without_words_has_its_name() -> None:
     with pytest.raises(InputError, match="cannot be read: TimeoutError"), storage_errors("a.jsonl", "read"):
         raise TimeoutError
+
+
+def test_credentials_that_are_absent_are_not_asked_for_again() -> None:
+    class NoCredentialsError(Exception):
+        """As that of botocore."""
+
+    with (
+        pytest.raises(InputError, match="Unable to locate credentials") as raised,
+        storage_errors("s3://a/b", "read"),
+    ):
+        raise NoCredentialsError("Unable to locate credentials")
+    assert is_final(raised.value)
+    assert "credentials that the store wants" in raised.value.hint
 
 
 @pytest.mark.parametrize("content", [b"", b"PK not a zip archive"])
