@@ -1,8 +1,8 @@
 """The publisher for a URL, by its protocol."""
 
 from distilforge.errors import UnavailableError
-from distilforge.protocols import in_lower_case
-from distilforge.remote.find import PACKAGES, check_slashes, extra_of
+from distilforge.protocols import check_slashes, in_lower_case
+from distilforge.remote.find import PACKAGES, extra_of
 from distilforge.remote.retries import Tell
 
 from pipeline.errors import MissingError, UsageError

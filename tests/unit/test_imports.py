@@ -140,6 +140,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "lock",
             "opening",
             "printable",
+            "protocols",
             "reader",
             "session",
             "status_line",

@@ -26,6 +26,7 @@ from distilforge.checks.arguments import check_positive, check_threads
 from distilforge.errors import InputError, UnavailableError
 from distilforge.lock import at_once
 from distilforge.opening.open import open_release
+from distilforge.protocols import check_slashes
 from distilforge.registry import nearest
 from distilforge.session import Session
 from distilforge.storage import Place
@@ -46,6 +47,8 @@ def run(release: str, options: RunOptions, report: Report) -> RunResult:
     process ends before it is open.
     """
     _check(options)
+    for url in (options.input, options.output):
+        check_slashes(url)
     source, output = Place(options.input), Place(options.output)
     for place in (source, output):
         format_of(place.name)

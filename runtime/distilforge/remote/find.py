@@ -1,31 +1,16 @@
 """The store at a URL, by its protocol."""
 
-import re
-
 from distilforge.errors import InputError, UnavailableError
-from distilforge.protocols import in_lower_case
+from distilforge.protocols import check_slashes, in_lower_case
 from distilforge.remote.store import Store
 
 PACKAGES = ("fsspec", "huggingface_hub", "oras", "requests")
 """The packages that are needed by one kind of store or the other."""
 
-# Two letters and more: one is a drive of Windows
-_ONE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")
-
 
 def extra_of(url: str) -> str:
     """The extra of this package that the protocol of `url` needs."""
     return {"oci": "oci", "hf": "hub"}.get(url.partition("://")[0], "remote")
-
-
-def check_slashes(url: str) -> None:
-    """Raise InputError for a protocol with one slash after it, which would be a folder of this machine."""
-    if _ONE_SLASH.match(url):
-        protocol, _, rest = url.partition(":/")
-        raise InputError(
-            f"{url!r:.200} has one slash after its protocol",
-            hint=f"{protocol}://{rest}; or ./{url} for a folder that is really called so",
-        )
 
 
 def find_store(url: str) -> Store:

@@ -419,6 +419,18 @@ def test_a_pipe_is_refused_by_what_it_is(place: str, texts: Path, tmp_path: Path
     assert pipe.is_fifo()
 
 
+@pytest.mark.parametrize("option", ["--input", "--output"])
+def test_a_url_with_one_slash_is_not_a_path_of_this_machine(
+    option: str, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wrong = "s3:/bucket/texts.jsonl"
+    source, output = (wrong, "answers.jsonl") if option == "--input" else (texts, wrong)
+    with pytest.raises(InputError, match="one slash after its protocol"):
+        answer(HEAD, source, output)
+    assert not (tmp_path / "s3:").exists()
+
+
 def test_an_output_on_a_web_server_is_refused(texts: Path) -> None:
     pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
     with pytest.raises(InputError, match=r"the output 'http://127\.0\.0\.1:9/a\.csv' is on a web server"):
