@@ -3,7 +3,9 @@
 import logging
 import os
 import pickle
-from collections.abc import Generator, Iterator
+import re
+import socket
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 
 import pyarrow
@@ -30,13 +32,19 @@ _ANSWERS = "answers"
 _NODE_LABEL = "ray.io/node-id"
 # Every block is larger, so that each has one row, which is one batch: actors get them one by one
 _BLOCK_BYTES = 1
+_ADDRESS = re.compile(r"\[?(?P<host>[^/\[\]]+)\]?:(?P<port>\d{1,5})")
+_CONNECT_SECONDS = 10.0
+_ERROR_LINE = re.compile(r"(?!ray\.)[\w.]*(Error|Exception)\b")
+# What Ray tells its own processes
+_OWN_VARIABLES = "RAY_"
 
 
 class _Actor:
     """Answers batches in a worker process.
 
     Ray starts an actor again whenever it ends, without a limit. If a batch ends the worker process, the actor survives,
-    and the batch's rows become error rows, as on one machine.
+    and the batch's rows become error rows, as on one machine. Our own errors are answers too: Ray would try the batch
+    again, and would hand over only a text with its own advice.
     """
 
     def __init__(self, settings: AnswererSettings, threads: int) -> None:
@@ -44,8 +52,15 @@ class _Actor:
 
     def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
         contents: list[bytes] = table.column(_BATCH).to_pylist()
-        answers = [self._slot.answer(_batch(content)) for content in contents]
-        return _table(_ANSWERS, [pickle.dumps(entry) for entry in answers])
+        return _table(_ANSWERS, [pickle.dumps(self._answer(_batch(content))) for content in contents])
+
+    def _answer(self, batch: Batch | DistilforgeError) -> Answers | DistilforgeError:
+        if isinstance(batch, DistilforgeError):
+            return batch
+        try:
+            return self._slot.answer(batch)
+        except DistilforgeError as error:
+            return error
 
 
 def answer_on_ray(
@@ -53,10 +68,12 @@ def answer_on_ray(
 ) -> Generator[Answers, None, None]:
     """The answers to the rows of the input at `url` after the first `skip` ones, in order.
 
-    The cluster is the one of RAY_ADDRESS; without it, Ray starts one on this machine. This machine reads the input; the
-    release must be at the same path on every machine. `workers` actors answer, or as many as the cluster has cores for.
+    The cluster is the one of RAY_ADDRESS; without it, that of `ray start` on this machine, or else one that Ray starts.
+    This machine reads the input, with this process's environment; the release must be at the same path on every
+    machine. `workers` actors answer, or as many as the cluster has cores for.
 
-    Raises UnavailableError if there is no such cluster, and EngineError if the pipeline fails.
+    Raises UnavailableError if there is no such cluster, what reading the input and opening the release raise, and
+    EngineError if the pipeline fails.
     """
     with _cluster() as cores:
         size = workers or max(1, int(cores) // threads)
@@ -66,9 +83,16 @@ def answer_on_ray(
 def _pipeline(
     url: str, settings: AnswererSettings, *, size: int, threads: int, skip: int
 ) -> "ray.data.Dataset":
+    # The cluster may have been started where no credentials of the input, or others, are set
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_VARIABLES)}
+
     def read(table: pyarrow.Table) -> Iterator[pyarrow.Table]:
-        for batch in _read(url, settings, skip):
-            yield _table(_BATCH, [pickle.dumps(batch)])
+        with _variables(environment):
+            try:
+                for batch in _read(url, settings, skip):
+                    yield _table(_BATCH, [pickle.dumps(batch)])
+            except DistilforgeError as error:
+                yield _table(_BATCH, [pickle.dumps(error)])
 
     dataset = ray.data.from_items([{"input": url}])
     dataset.context.execution_options.preserve_order = True
@@ -96,24 +120,36 @@ def _read(url: str, settings: AnswererSettings, skip: int) -> Iterator[Batch]:
         yield from batches(read.rows, read.fraction, skip)
 
 
+@contextmanager
+def _variables(environment: Mapping[str, str]) -> Iterator[None]:
+    """Have the variables of `environment`, and none besides but Ray's own."""
+    before = dict(os.environ)
+    try:
+        for name in before.keys() - environment.keys():
+            if not name.startswith(_OWN_VARIABLES):
+                del os.environ[name]
+        os.environ.update(environment)
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def _stream(dataset: "ray.data.Dataset") -> Iterator[Answers]:
     try:
         for row in dataset.iter_rows():
-            answers: Answers = pickle.loads(row[_ANSWERS])  # noqa: S301 - from our own actors
+            answers: Answers | DistilforgeError = pickle.loads(row[_ANSWERS])  # noqa: S301 - from our own actors
+            if isinstance(answers, DistilforgeError):
+                raise answers
             yield answers
     except (ray.exceptions.RayError, ray.data.exceptions.RayDataUserCodeException) as error:
-        raise _failure(error) from error
+        raise EngineError(f"the Ray pipeline failed: {_reason(error)}") from error
 
 
-def _failure(error: BaseException) -> DistilforgeError:
-    """Our own error that an actor raised, or else that the pipeline failed."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, DistilforgeError):
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    if isinstance(cause, DistilforgeError):
-        return type(cause)(cause.message, hint=cause.hint)
-    lines = str(error).strip().splitlines()
-    return EngineError(f"the Ray pipeline failed: {lines[-1] if lines else type(error).__name__}")
+def _reason(error: BaseException) -> str:
+    """The last error in the text of Ray's `error`, which may be a whole traceback with advice about Ray after it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return next(filter(_ERROR_LINE.match, reversed(lines)), lines[-1])
 
 
 @contextmanager
@@ -123,6 +159,7 @@ def _cluster() -> Iterator[float]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     connected = ray.is_initialized()
     if not connected:
+        _check_address(os.environ.get("RAY_ADDRESS", ""))
         try:
             ray.init(log_to_driver=False, logging_level="ERROR")
         except Exception as cause:
@@ -142,8 +179,24 @@ def _cluster() -> Iterator[float]:
             ray.shutdown()
 
 
-def _batch(content: bytes) -> Batch:
-    batch: Batch = pickle.loads(content)  # noqa: S301 - from our own reader
+def _check_address(address: str) -> None:
+    """Raise UnavailableError if nothing listens at `address`: Ray would try for many minutes."""
+    parts = _ADDRESS.fullmatch(address)
+    # Ray finds what `auto` is, and has errors for what is not an address
+    if parts is None:
+        return
+    try:
+        socket.create_connection((parts["host"], int(parts["port"])), _CONNECT_SECONDS).close()
+    except (OSError, OverflowError, UnicodeError) as cause:
+        raise UnavailableError(
+            f"there is no Ray cluster at RAY_ADDRESS={address!r:.200}: {cause}",
+            hint="look at the address, and start the cluster with `ray start --head`; or unset RAY_ADDRESS to use one "
+            "of this machine",
+        ) from cause
+
+
+def _batch(content: bytes) -> Batch | DistilforgeError:
+    batch: Batch | DistilforgeError = pickle.loads(content)  # noqa: S301 - from our own reader
     return batch
 
 

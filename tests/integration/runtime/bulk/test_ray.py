@@ -6,7 +6,9 @@ Ray is not one of the packages for development: `make test-ray` installs it and 
 import json
 import os
 import secrets
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ import pytest
 from tests.bulk_workers import is_running, wait_for_end
 from tests.integration.runtime.bulk.conftest import BAD, ROWS, command, run, write_texts
 from tests.runtime_release import LABELS, published
+from tests.store_servers import BUCKET, s3_server, why_no_s3
 
 ACTORS = 2
 # Ray refuses less than 75 MiB
@@ -46,6 +49,25 @@ ray.init(
 print(ray.get_runtime_context().gcs_address, flush=True)
 sys.stdin.read()
 ray.shutdown()
+"""
+# The release is there for the command, and absent for the actors
+ABSENT = """
+import pickle, shutil, sys
+import distilforge
+from distilforge.bulk.answering import AnswererSettings
+from distilforge.bulk.ray_pool import answer_on_ray
+
+if __name__ == "__main__":
+    release, texts = sys.argv[1:]
+    session = distilforge.open(release)
+    settings = AnswererSettings(
+        session=pickle.dumps(session), head=session.head, options={}, names={"text": "text", "text_pair": "text_pair"}
+    )
+    shutil.rmtree(release)
+    try:
+        list(answer_on_ray(texts, settings, workers=1, threads=1, skip=0))
+    except distilforge.ReleaseError as error:
+        print(error.message, error.hint, sep="\\n")
 """
 
 
@@ -99,7 +121,9 @@ def lines(path: Path) -> list[bytes]:
     return sorted(path.read_bytes().splitlines())
 
 
-def start(release: Path, texts: Path, output: Path, environment: dict[str, str]) -> "subprocess.Popen[str]":
+def start(
+    release: Path, texts: Path | str, output: Path, environment: dict[str, str]
+) -> "subprocess.Popen[str]":
     with log(output).open("w") as stderr:
         return subprocess.Popen(
             [
@@ -211,4 +235,51 @@ def test_a_run_on_ray_that_is_killed_continues(
     result = json.loads(stdout)
     assert (result["rows"], result["errors"]) == (ROWS, len(BAD))
     assert 0 < result["reused"] < ROWS
+    assert lines(output) == undisturbed
+
+
+def test_an_address_without_a_cluster_is_refused_at_once(release: Path, texts: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    output = tmp_path / "answers.jsonl"
+    process = start(release, texts, output, {"RAY_ADDRESS": f"127.0.0.1:{port}"})
+    # Ray itself would try for more than ten minutes
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 3, messages(output)
+    assert f"there is no Ray cluster at RAY_ADDRESS='127.0.0.1:{port}'" in messages(output)
+
+
+def test_an_error_of_an_actor_is_the_error_of_the_run(
+    release: Path, texts: Path, cluster: dict[str, str], tmp_path: Path
+) -> None:
+    copy = shutil.copytree(release, tmp_path / "release")
+    done = subprocess.run(
+        [sys.executable, "-c", ABSENT, copy, texts],
+        env={**os.environ, **cluster},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    # Ray prints there too
+    assert f"no release at '{copy}" in done.stdout, done.stderr[-1_000:]
+    assert "\npass artifacts/<name>" in done.stdout
+
+
+@pytest.mark.skipif(bool(why_no_s3()), reason=why_no_s3())
+def test_the_input_is_read_with_the_credentials_of_the_command(
+    release: Path, texts: Path, undisturbed: list[bytes], cluster: dict[str, str], tmp_path: Path
+) -> None:
+    import s3fs
+
+    output = tmp_path / "answers.jsonl"
+    with s3_server(tmp_path) as environment:
+        store = s3fs.S3FileSystem(
+            key="test", secret="test", endpoint_url=environment["AWS_ENDPOINT_URL"], skip_instance_cache=True
+        )
+        store.put_file(str(texts), f"{BUCKET}/texts.jsonl")
+        # The cluster was started without this environment
+        process = start(release, f"s3://{BUCKET}/texts.jsonl", output, {**cluster, **environment})
+        process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, messages(output)
     assert lines(output) == undisturbed
