@@ -4,12 +4,12 @@ import re
 
 from distilforge.errors import InputError
 
-# Of each URL of a chain, too
 # Two letters and more: one is a drive of Windows. Files of this machine may have any number of slashes
 _ONE_SLASH = re.compile(
     r"(?!(?i:file|local):)(?P<protocol>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>[^/].*)", re.DOTALL
 )
 _NO_NAME = re.compile(r"(?!(?i:file|local):)[A-Za-z][A-Za-z0-9+.-]+:/*")
+# Of each URL of a chain, too
 _PROTOCOL = re.compile(r"(?:^|(?<=::))[A-Za-z][A-Za-z0-9+.-]*(?=://)")
 
 
