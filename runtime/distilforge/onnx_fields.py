@@ -24,6 +24,17 @@ def text(value: Bytes) -> str:
     return bytes(value).decode(errors="replace")
 
 
+def name(value: Bytes) -> str:
+    """The name in the bytes of a field.
+
+    Raises ValueError where it is not UTF-8: engines tell such names apart, and `text` may not.
+    """
+    try:
+        return bytes(value).decode()
+    except UnicodeDecodeError as cause:
+        raise ValueError(f"the name {bytes(value)!r:.200} in it is not UTF-8") from cause
+
+
 def fields(message: Bytes) -> Iterator[tuple[int, int | Bytes]]:
     """The number and the value of every field: a whole number, or the bytes of a text, a message or packed numbers.
 

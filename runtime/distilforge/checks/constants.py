@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from distilforge.onnx_fields import Bytes, fields, text, varint
+from distilforge.checks.attributes import INT, INTS, REFERENCE, SPARSE, TENSOR, field_of
+from distilforge.onnx_fields import Bytes, fields, name, varint
 
 UNKNOWN = 1 << 80
 """A number of values, or a size, of which nothing is known: more than any machine holds."""
@@ -44,21 +45,21 @@ def tensor(message: Bytes) -> tuple[str, Constant]:
     """The name and the content of a TensorProto."""
     shape: list[int] = []
     entries: list[int] = []
-    name, kind, raw = "", 0, None
+    own, kind, raw = "", 0, None
     for number, value in fields(message):
         if number == 1:
-            shape += _axes(value)
+            _add_axes(shape, value)
         elif number == 2 and isinstance(value, int):
             kind = value
-        elif number in (5, 7) and _is_short(value):
+        elif number in (5, 7) and _is_short(value) and len(entries) <= _MOST_SIZES:
             entries += map(_signed, _numbers(value))
         elif number == 8 and not isinstance(value, int):
-            name = text(value)
+            own = name(value)
         elif number == 9 and not isinstance(value, int):
             raw = value
     constant = _of_shape(shape)
     if kind not in _BYTES or constant.elements > _MOST_SIZES:
-        return name, constant
+        return own, constant
     if raw is not None and _is_short(raw):
         width = _BYTES[kind]
         entries = [
@@ -67,40 +68,48 @@ def tensor(message: Bytes) -> tuple[str, Constant]:
         ]
     # Outside of the file, or contradictory, which an engine refuses
     if len(entries) != math.prod(shape):
-        return name, constant
-    return name, Constant(constant.elements, constant.shape, tuple(map(abs, entries)))
+        return own, constant
+    return own, Constant(constant.elements, constant.shape, tuple(map(abs, entries)))
 
 
 def sparse_tensor(message: Bytes) -> tuple[str, Constant]:
     """The name and the shape of a SparseTensorProto, with the zeros that it leaves out."""
     shape: list[int] = []
-    name = ""
+    own = None
     for number, value in fields(message):
         if number == 3:
-            shape += _axes(value)
+            _add_axes(shape, value)
         elif number == 1 and not isinstance(value, int):
-            name = tensor(value)[0]
-    return name, _of_shape(shape)
+            if own is not None:
+                raise ValueError(f"the sparse weight {own!r:.200} has its values twice")
+            own = tensor(value)[0]
+    return own or "", _of_shape(shape)
 
 
-def of_attributes(attributes: Iterable[Bytes]) -> tuple[Constant, bool]:
-    """The value of a node `Constant` with these attributes, and whether it is sparse."""
-    for number, value in chain.from_iterable(map(fields, attributes)):
-        if number == 5 and not isinstance(value, int):
+def of_attributes(attributes: Sequence[Bytes], passed: int) -> tuple[Constant, bool]:
+    """The value of a node `Constant` with these attributes, and whether it is sparse.
+
+    `passed` is at most how many values an attribute has that a function is called with. Raises ValueError for more
+    than one attribute, of which engines take one or the other.
+    """
+    if len(attributes) > 1:
+        raise ValueError("a constant in it has more than one attribute")
+    kind = field_of(attributes[0]) if attributes else 0
+    values = [value for number, value in chain.from_iterable(map(fields, attributes)) if number == kind]
+    for value in values:
+        if kind == TENSOR and not isinstance(value, int):
             return tensor(value)[1], False
-        if number == 22 and not isinstance(value, int):
+        if kind == SPARSE and not isinstance(value, int):
             return sparse_tensor(value)[1], True
-        if number == 3 and isinstance(value, int):
+        if kind == INT and isinstance(value, int):
             return Constant(1, (), (abs(_signed(value)),)), False
-    whole = [
-        number
-        for field, value in chain.from_iterable(map(fields, attributes))
-        if field == 8 and _is_short(value)
-        for number in map(_signed, _numbers(value))
-    ]
-    if 0 < len(whole) <= _MOST_SIZES:
-        return Constant(len(whole), (len(whole),), tuple(map(abs, whole))), False
-    # A number, texts, or what a function is called with: an attribute has fewer values than bytes
+    if kind == REFERENCE:
+        return Constant(passed), False
+    if kind == INTS and all(map(_is_short, values)):
+        whole = [_signed(number) for value in values for number in _numbers(value)]
+        if 0 < len(whole) <= _MOST_SIZES:
+            return Constant(len(whole), (len(whole),), tuple(map(abs, whole))), False
+    # A number, or texts: an attribute has fewer values than bytes
     return Constant(max(1, sum(map(len, attributes)))), False
 
 
@@ -228,6 +237,9 @@ def _padded(inputs: Sequence[Constant]) -> Constant:
     if shape is None or pads is None or len(pads) != 2 * len(shape):
         return Constant(UNKNOWN)
     half = len(shape)
+    if len(inputs) > 2:
+        # The last may say which axis each of `pads` is for
+        return _of_shape([size + sum(pads) for size in shape])
     return _of_shape([size + pads[axis] + pads[half + axis] for axis, size in enumerate(shape)])
 
 
@@ -317,11 +329,13 @@ def _numbers(value: int | Bytes) -> list[int]:
     return found
 
 
-def _axes(value: int | Bytes) -> list[int]:
-    """The sizes in a field of a shape; ValueError for more than any engine takes, which would take long to read."""
+def _add_axes(shape: list[int], value: int | Bytes) -> None:
+    """Add the sizes in a field of a shape; ValueError for more than engines take, which would take long to read."""
     if not isinstance(value, int) and not _is_short(value):
         raise ValueError(f"a weight has a shape of {len(value):,} bytes; at most {_MOST_SIZES} axes are read")
-    return _numbers(value)
+    shape += _numbers(value)
+    if len(shape) > _MOST_SIZES:
+        raise ValueError(f"a weight has a shape of more than {_MOST_SIZES} axes, the most that are read")
 
 
 def _is_short(value: int | Bytes) -> bool:

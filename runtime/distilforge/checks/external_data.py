@@ -7,7 +7,7 @@ ONNX files are protocol buffers; the numbers here are the fields of onnx/onnx.pr
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from distilforge.onnx_fields import Bytes, fields, mapped, text
+from distilforge.onnx_fields import Bytes, fields, mapped, name
 
 _LOCATION = b"location"
 _TENSOR, _ENTRY = "tensor", "entry"
@@ -51,6 +51,6 @@ def _locations(message: Bytes, kind: str, levels: int) -> Iterator[str]:
 
 def _location(entry: Bytes) -> Iterator[str]:
     """The value of an entry of external_data whose key is "location"."""
-    parts = {number: text(value) for number, value in fields(entry) if not isinstance(value, int)}
+    parts = {number: name(value) for number, value in fields(entry) if not isinstance(value, int)}
     if parts.get(1) == _LOCATION.decode():
         yield parts.get(2, "")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from distilforge.checks import constants
+from distilforge.checks import attributes, constants
 from distilforge.checks.constants import Constant
-from distilforge.onnx_fields import Bytes, fields, mapped, text
+from distilforge.onnx_fields import Bytes, fields, mapped, name
 
 MOST_VALUES = 1 << 26
 """The most values that constants may compute, besides MOST_PER_BYTE for each byte of weights."""
@@ -22,6 +22,8 @@ MOST_PER_BYTE = 4
 """INT8 weights are dequantized and transposed: two values for each byte."""
 
 _ENDLESS = frozenset(("Loop", "Scan", "SequenceMap"))
+_GRAPHS = frozenset((attributes.GRAPH, attributes.GRAPHS))
+_SPARSE = frozenset((attributes.SPARSE, attributes.SPARSES))
 _OWN_DOMAINS = frozenset(("", "com.microsoft"))
 _MOST_LEVELS = 64
 
@@ -37,22 +39,24 @@ def check(path: Path, stored_bytes: int) -> None:
     `stored_bytes` is the size of the file and of those with its weights. `checks.functions` must have counted the
     functions, since each call is followed. Raises OSError if the file cannot be read.
     """
-    graphs: list[Bytes] = []
+    graph: Bytes | None = None
     functions: dict[_Key, _Function] = {}
     for number, value in fields(memoryview(mapped(path))):
         if isinstance(value, int):
             continue
         if number == 7:
-            graphs.append(value)
+            if graph is not None:
+                # Some readers merge them
+                raise ValueError("it has two graphs")
+            graph = value
         elif number == 25:
             function = _function(value)
             if function.key in functions or function.key[0] in _OWN_DOMAINS:
                 raise ValueError(f"a function of it defines the operator {function.key[1]!r:.200} again")
             functions[function.key] = function
     folding = _Folding(functions, MOST_VALUES + MOST_PER_BYTE * stored_bytes)
-    scope: _Scope = ChainMap()
-    for graph in graphs:
-        folding.graph(graph, scope, _MOST_LEVELS)
+    if graph is not None:
+        folding.graph(graph, ChainMap(), _MOST_LEVELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class _Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: tuple[Bytes, ...]
+    fields: frozenset[int]
+    """The fields that have their values, as in `attributes.field_of`."""
 
     @property
     def operator(self) -> str:
@@ -77,6 +83,8 @@ class _Function:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     nodes: tuple[_Node, ...]
+    defaults: tuple[Bytes, ...]
+    """The attributes that it has where a call leaves them out."""
 
 
 @dataclass
@@ -89,6 +97,8 @@ class _Folding:
     """The most values that constants may compute."""
     computed: int = 0
     """How many they compute so far."""
+    passed: int = 1
+    """At most how many values an attribute has that a function is called with: fewer than bytes."""
 
     def graph(self, graph: Bytes, scope: _Scope, levels: int) -> list[Constant | None]:
         """Add the values of a graph to `scope`, and return its outputs."""
@@ -96,30 +106,34 @@ class _Folding:
             raise ValueError(f"its graphs are nested more than {_MOST_LEVELS} deep")
         nodes: list[_Node] = []
         outputs: list[str] = []
+        weights: dict[str, Constant] = {}
         for number, value in fields(graph):
             if isinstance(value, int):
                 continue
             if number == 1:
                 nodes.append(_node(value))
             elif number == 5:
-                name, constant = constants.tensor(value)
-                scope[name] = constant
+                _store(weights, *constants.tensor(value))
             elif number == 11:
                 scope.setdefault(_name(value), None)
             elif number == 12:
                 outputs.append(_name(value))
             elif number == 15:
-                name, constant = constants.sparse_tensor(value)
-                self._count(constant.elements, f"the sparse weight {name!r:.200}")
-                scope[name] = constant
+                weight, constant = constants.sparse_tensor(value)
+                self._count(constant.elements, f"the sparse weight {weight!r:.200}")
+                _store(weights, weight, constant)
+        scope.update(weights)
         self._follow(nodes, scope, levels)
-        return [scope.get(name) for name in outputs]
+        return [scope.get(output) for output in outputs]
 
     def _follow(self, nodes: Sequence[_Node], scope: _Scope, levels: int) -> None:
         for node in nodes:
-            for name in node.inputs:
-                if name and name not in scope:
-                    raise ValueError(f"{node} reads {name!r:.200}, which is nowhere before it")
+            for read in node.inputs:
+                if read and read not in scope:
+                    raise ValueError(f"{node} reads {read!r:.200}, which is nowhere before it")
+            for output in node.outputs:
+                if output and output in scope.maps[0]:
+                    raise ValueError(f"{node} gives {output!r:.200}, which is there before it")
             found = self._outputs(node, scope, levels)
             missing = [None] * (len(node.outputs) - len(found))
             scope.update(zip(node.outputs, (*found, *missing), strict=False))
@@ -128,14 +142,17 @@ class _Folding:
         """The outputs of a node; those that are left out are not constants."""
         if node.operator in _ENDLESS:
             raise ValueError(f"{node} is a loop, which may run without end")
-        inputs = [scope[name] for name in node.inputs if name]
-        if node.key in self.functions:
-            return self._call(self.functions[node.key], [scope.get(name) for name in node.inputs], levels)
+        is_call = node.key in self.functions
+        if node.fields & _GRAPHS and (is_call or node.operator != "If"):
+            raise ValueError(f"{node} has a graph in it, which only the operator If may have")
+        inputs = [scope[read] for read in node.inputs if read]
+        if is_call:
+            return self._call(node, [scope.get(read) for read in node.inputs], levels)
         if node.operator == "If":
             branches = self._branches(node, scope, levels)
             return branches if inputs and inputs[0] is not None else ()
         if node.operator == "Constant":
-            constant, is_sparse = constants.of_attributes(node.attributes)
+            constant, is_sparse = constants.of_attributes(node.attributes, self.passed)
             if is_sparse:
                 self._count(constant.elements, str(node))
             return (constant,)
@@ -148,13 +165,17 @@ class _Folding:
         self._count(result.elements * len(node.outputs), str(node))
         return [result] * len(node.outputs)
 
-    def _call(
-        self, function: _Function, inputs: Sequence[Constant | None], levels: int
-    ) -> list[Constant | None]:
+    def _call(self, node: _Node, inputs: Sequence[Constant | None], levels: int) -> list[Constant | None]:
+        function = self.functions[node.key]
+        if node.fields & _SPARSE or any(attributes.field_of(value) in _SPARSE for value in function.defaults):
+            raise ValueError(f"{node} passes a sparse constant to a function, which is not followed")
+        self.passed = max(
+            self.passed, *(sum(map(len, given)) for given in (node.attributes, function.defaults))
+        )
         scope: _Scope = ChainMap(dict.fromkeys(function.inputs))
         scope.update(zip(function.inputs, inputs, strict=False))
         self._follow(function.nodes, scope, levels)
-        return [scope.get(name) for name in function.outputs]
+        return [scope.get(output) for output in function.outputs]
 
     def _branches(self, node: _Node, scope: _Scope, levels: int) -> list[Constant | None]:
         """The larger output of both branches each, of those that are constants."""
@@ -181,40 +202,50 @@ class _Folding:
             )
 
 
+def _store(weights: dict[str, Constant], weight: str, constant: Constant) -> None:
+    """Add a weight; ValueError where there is one of its name, of which engines take one or the other."""
+    if weight in weights:
+        raise ValueError(f"it has two weights of the name {weight!r:.200}")
+    weights[weight] = constant
+
+
 def _node(message: Bytes) -> _Node:
-    inputs, outputs, attributes = [], [], []
+    inputs, outputs, given = [], [], []
     texts: dict[int, str] = {}
     for number, value in fields(message):
         if isinstance(value, int):
             continue
         if number == 1:
-            inputs.append(text(value))
+            inputs.append(name(value))
         elif number == 2:
-            outputs.append(text(value))
+            outputs.append(name(value))
         elif number == 5:
-            attributes.append(value)
+            given.append(value)
         elif number in (3, 4, 7, 8):
-            texts[number] = text(value)
+            texts[number] = name(value)
     key = _key(texts.get(7, ""), texts.get(4, ""), texts.get(8, ""))
-    return _Node(key, texts.get(3, ""), tuple(inputs), tuple(outputs), tuple(attributes))
+    kinds = frozenset(map(attributes.field_of, given))
+    return _Node(key, texts.get(3, ""), tuple(inputs), tuple(outputs), tuple(given), kinds)
 
 
 def _function(message: Bytes) -> _Function:
-    inputs, outputs, nodes = [], [], []
+    inputs, outputs, nodes, defaults = [], [], [], []
     texts: dict[int, str] = {}
     for number, value in fields(message):
         if isinstance(value, int):
             continue
         if number == 4:
-            inputs.append(text(value))
+            inputs.append(name(value))
         elif number == 5:
-            outputs.append(text(value))
+            outputs.append(name(value))
         elif number == 7:
             nodes.append(_node(value))
+        elif number == 11:
+            defaults.append(value)
         elif number in (1, 10, 13):
-            texts[number] = text(value)
+            texts[number] = name(value)
     key = _key(texts.get(10, ""), texts.get(1, ""), texts.get(13, ""))
-    return _Function(key, tuple(inputs), tuple(outputs), tuple(nodes))
+    return _Function(key, tuple(inputs), tuple(outputs), tuple(nodes), tuple(defaults))
 
 
 def _key(domain: str, operator: str, overload: str) -> _Key:
@@ -222,7 +253,6 @@ def _key(domain: str, operator: str, overload: str) -> _Key:
 
 
 def _name(message: Bytes) -> str:
-    """The name of an input or output."""
-    return next(
-        (text(value) for number, value in fields(message) if number == 1 and not isinstance(value, int)), ""
-    )
+    """The name of an input or output: the last, where it is written twice."""
+    names = [name(value) for number, value in fields(message) if number == 1 and not isinstance(value, int)]
+    return names[-1] if names else ""

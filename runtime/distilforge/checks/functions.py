@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from distilforge.onnx_fields import Bytes, fields, mapped, text
+from distilforge.onnx_fields import Bytes, fields, mapped, name
 
 MOST_NODES = 100_000
 """The most nodes of a model whose functions are expanded. A DistilBERT has some hundreds."""
@@ -174,9 +174,9 @@ def _check_defaults(function: Bytes) -> None:
 def _key(message: Bytes, numbers: tuple[int, int, int]) -> _Key:
     """The texts in the fields `numbers` of a function or a node."""
     found = {
-        number: text(value)
+        number: name(value)
         for number, value in fields(message)
         if not isinstance(value, int) and number in numbers
     }
-    domain, name, overload = (found.get(number, "") for number in numbers)
-    return "" if domain == "ai.onnx" else domain, name, overload
+    domain, operator, overload = (found.get(number, "") for number in numbers)
+    return "" if domain == "ai.onnx" else domain, operator, overload

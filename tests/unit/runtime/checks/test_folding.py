@@ -36,7 +36,10 @@ WEIGHTS = (
     weight("bounds", [0, 1], np.float32),
     weight("zeros", np.zeros(LARGE >> 3)),
     weight("few", [2, 3]),
+    weight("moved", [0, LARGE, 0, 0]),
+    weight("swapped", [1, 0]),
     weight("axis", [1]),
+    weight("zero_float", 0, np.float32),
     weight("rows", np.zeros((0, LARGE * LARGE)), np.float32),
     weight("true", True, np.bool_),
 )
@@ -104,6 +107,43 @@ def loop() -> NodeProto:
     return helper.make_node("Loop", ["", "true"], [], name="the Loop", body=body)
 
 
+def two_values(**attribute: object) -> ModelProto:
+    """A Constant of one attribute with a second, small value, which other readers take."""
+    constant = node("Constant", output="shape", **attribute)
+    constant.attribute[0].t.CopyFrom(weight("", [1]))
+    return model(constant, node("ConstantOfShape", "shape"))
+
+
+def of_another_type() -> ModelProto:
+    found = model(node("Constant", value=weight("", [1]), output="shape"), node("ConstantOfShape", "shape"))
+    found.graph.node[0].attribute[0].type = onnx.AttributeProto.FLOAT
+    return found
+
+
+def passed(**given: object) -> ModelProto:
+    """A function whose constant is an attribute that its call gives."""
+    (name,) = given
+    constant = helper.make_node("Constant", [], ["c"])
+    kind = helper.make_attribute(name, given[name]).type
+    constant.attribute.append(onnx.AttributeProto(name=name, ref_attr_name="given", type=kind))
+    body = [constant, *(node("MatMul", a, a, output=b) for a, b in pairwise("cde"))]
+    function = helper.make_function("own", "Give", [], ["e"], body, OPSETS[:1], ["given"])
+    return model(helper.make_node("Give", [], ["big"], domain="own", given=given[name]), functions=[function])
+
+
+def greedy_search() -> NodeProto:
+    decoder = graph([node("ConstantOfShape", "large")], weights=())
+    return helper.make_node(
+        "GreedySearch", ["x"], ["big"], name="the GreedySearch", domain="com.microsoft", decoder=decoder
+    )
+
+
+def stored_twice() -> ModelProto:
+    found = model()
+    found.graph.initializer.append(weight("large", [1, 1]))
+    return found
+
+
 MANY = r"its constants compute more than 6[789],\d\d\d,\d\d\d values, the limit for its size; the "
 HOSTILE = pytest.mark.parametrize(
     ("hostile", "message"),
@@ -136,6 +176,18 @@ HOSTILE = pytest.mark.parametrize(
         (model(branches(node("ConstantOfShape", "large"))), MANY),
         (model(branches(branches(node("ConstantOfShape", "large")), node("Identity", "zero"))), MANY),
         (own_function(), MANY),
+        (model(node("Pad", "row", "moved", "", "swapped")), MANY),
+        (passed(value=weight("", np.zeros((32, 32)), np.int8)), MANY),
+        (passed(sparse_value=sparse()), r"the node '' \(Give\) passes a sparse constant to a function"),
+        (two_values(value_ints=[LARGE, LARGE]), "an attribute in it has two values"),
+        (two_values(sparse_value=sparse()), "an attribute in it has two values"),
+        (of_another_type(), "an attribute in it has a value of another type than it says"),
+        (model(greedy_search()), r"the node 'the GreedySearch' \(GreedySearch\) has a graph in it, which only"),
+        (stored_twice(), "it has two weights of the name 'large'"),
+        (
+            model(node("Constant", value_ints=[1, 1], output="large"), node("ConstantOfShape", "large")),
+            r"the node 'large' \(Constant\) gives 'large', which is there before it",
+        ),
         (
             model(node("Resize", "row", "", "", "large")),
             r"the node 'the Resize' \(Resize\) computes a result of unknown size from constants alone",
@@ -159,6 +211,23 @@ def test_a_graph_that_an_engine_must_not_load(tmp_path: Path, hostile: ModelProt
         engine.new_session(VARIANT, tmp_path, engine.new_options(1), (engine.CPU,))
 
 
+def test_messages_that_readers_merge(tmp_path: Path) -> None:
+    more = ModelProto(graph=GraphProto(initializer=[weight("later", [LARGE, LARGE])]))
+    path = tmp_path / NAME
+    path.write_bytes(model().SerializeToString() + more.SerializeToString())
+    with pytest.raises(ValueError, match="it has two graphs"):
+        folding.check(path, path.stat().st_size)
+
+
+def test_names_that_differ_in_bytes_that_are_no_text(tmp_path: Path) -> None:
+    """Both would read as the same replacement characters."""
+    found = model(node("ConstantOfShape", "large")).SerializeToString()
+    path = tmp_path / NAME
+    path.write_bytes(found.replace(b"large", b"larg\xfe").replace(b"minus", b"larg\xff"))
+    with pytest.raises(ReleaseError, match=r"the name b'larg\\xfe' in it is not UTF-8"):
+        engine.new_session(VARIANT, tmp_path, engine.new_options(1), (engine.CPU,))
+
+
 @pytest.mark.parametrize(
     "harmless",
     [
@@ -171,6 +240,8 @@ def test_a_graph_that_an_engine_must_not_load(tmp_path: Path, hostile: ModelProt
         model(node("Shape", "x", output="shape"), node("ConstantOfShape", "shape")),
         model(branches(node("ConstantOfShape", "few"))),
         model(node("Constant", value_ints=[3, 4], output="shape"), node("ConstantOfShape", "shape")),
+        model(node("Pad", "vector", "few", "zero_float")),
+        passed(value=weight("", [[2.0]], np.float32)),
     ],
 )
 def test_a_graph_that_an_engine_loads(tmp_path: Path, harmless: ModelProto) -> None:
