@@ -232,6 +232,11 @@ def answer(
     return outputs
 
 
+def what_is_read(output: npt.NDArray[np.float32], mask: Array) -> npt.NDArray[np.float32]:
+    """Of an output with numbers for each token, those of tokens that `mask` keeps; any other output as a whole."""
+    return output[mask != 0] if output.shape[: mask.ndim] == mask.shape else output
+
+
 def relative_error(observed: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
     """Root mean square of the difference over that of `expected`."""
     return float(np.sqrt(np.square(observed - expected).mean() / np.square(expected).mean()))

@@ -93,6 +93,7 @@ def run(
     read.
     """
     wanted = [subjects.find(name) for name in names]
+    _check_any((*files, *wanted))
     texts = {head: read_texts(head, checkpoint, most).encodings() for head in heads}
     cache.mkdir(parents=True, exist_ok=True)
     once = partial(
@@ -104,8 +105,7 @@ def run(
     )
     prepared, omissions = preparation.prepare_all(wanted, once, install=install, progress=progress)
     rows = (*files, *prepared)
-    if not rows:
-        raise UsageError("there is nothing to time", hint="name a FILE.onnx, or subjects with --subjects")
+    _check_any(rows)
     measured = []
     for head, read in texts.items():
         progress(f"texts of {head}")
@@ -133,6 +133,11 @@ def run(
         ),
         omissions=(*omissions, *dead),
     )
+
+
+def _check_any(subjects_or_rows: Sequence[object]) -> None:
+    if not subjects_or_rows:
+        raise UsageError("there is nothing to time", hint="name a FILE.onnx, or subjects with --subjects")
 
 
 def measure(
