@@ -28,6 +28,15 @@ log:
   accesslog:
     disabled: true
 """
+_WITH_LOGIN = """
+auth:
+  htpasswd:
+    realm: Registry Realm
+    path: {path}
+"""
+LOGIN = ("me", "s3cret")
+"""The name and the password of a registry that wants them."""
+_HTPASSWD = "me:$2b$12$lYFWFff3yaxiy4YzywpGoOVor9R9qGq.nVIzeS5uKbTU3yf/dSnXq"
 _START_SECONDS = 60.0
 
 
@@ -65,13 +74,18 @@ def s3_server(folder: Path) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def registry_server(folder: Path) -> Iterator[str]:
-    """An empty registry with its files in `folder`, and the URL of its root."""
+def registry_server(folder: Path, *, login: bool = False) -> Iterator[str]:
+    """An empty registry with its files in `folder`, and the URL of its root; with `login` it wants LOGIN."""
     port = _free_port()
     configuration = folder / "registry.yml"
-    configuration.write_text(_REGISTRY.format(root=folder / "registry", port=port))
+    text = _REGISTRY.format(root=folder / "registry", port=port)
+    if login:
+        (folder / "htpasswd").write_text(f"{_HTPASSWD}\n")
+        text += _WITH_LOGIN.format(path=folder / "htpasswd")
+    configuration.write_text(text)
     command = ["docker-registry", "serve", str(configuration)]
-    with _server(command, f"http://127.0.0.1:{port}/v2/", folder / "registry.log"):
+    # Without a login, its root too is refused
+    with _server(command, f"http://127.0.0.1:{port}/{'' if login else 'v2/'}", folder / "registry.log"):
         yield f"oci://127.0.0.1:{port}"
 
 

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
-import oras.auth
 import oras.container
 import oras.provider
 import requests
 
 from distilforge.errors import InputError, ReleaseError
 from distilforge.remote.index import MOST_CHANNELS, MOST_RELEASES
+from distilforge.remote.login import Login
 
 MOST_IMAGE_BYTES = 4 << 20
 """The largest manifest of an image, as the specification of the registries recommends."""
@@ -59,6 +59,7 @@ class Registry:
         self._client = oras.provider.Registry(hostname=host, insecure=plain)
         # Without it, a registry that does not answer would be waited for without end
         self._client.session.request = functools.partial(self._client.session.request, timeout=_SECONDS)
+        self._client.auth = Login(self._client.session, plain=plain)
         with self._errors("read"):
             self._client.auth.load_configs(self._container)
 
@@ -196,13 +197,11 @@ class Registry:
         """Raise what requests and oras raise as InputError. Errors of requests are OSErrors."""
         try:
             yield
-        except (OSError, ValueError, oras.auth.AuthenticationException) as cause:
-            # What oras says where there are no credentials, or wrong ones
-            denied = PermissionError(str(cause)) if "authentication" in str(cause) else None
+        except (OSError, ValueError) as cause:
             raise InputError(
                 f"{self.url!r:.200} cannot be {verb}: {cause!s:.300}",
                 hint="look at the address, the network and `docker login`",
-            ) from (denied or cause)
+            ) from cause
 
 
 def digest(content: bytes) -> str:
