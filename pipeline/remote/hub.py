@@ -48,6 +48,9 @@ class HubPublisher:
         try:
             if new:
                 self._commit(release)
+            elif newest is not None and self._store.commit(manifest.version) != newest.location:
+                # A push was ended between its commit and its tag
+                self._tag(manifest.version, newest.location)
         except requests.HTTPError as cause:
             if cause.response is not None and cause.response.status_code == _CONFLICT:
                 raise UnavailableError(
@@ -85,10 +88,13 @@ class HubPublisher:
             # The hub refuses the commit if another one came in between
             parent_commit=self._store.commit(MAIN),
         )
+        self._tag(version, commit.oid)
+
+    def _tag(self, version: str, commit: str) -> None:
         # A version that was signed again has its tag at another commit
         with suppress(RevisionNotFoundError):
             self._api.delete_tag(self._repository, tag=version)
-        self._api.create_tag(self._repository, tag=version, revision=commit.oid)
+        self._api.create_tag(self._repository, tag=version, revision=commit)
 
     def _newest(self, name: str) -> StoredRelease | None:
         """The newest release of the repository, which must be one of `name`."""

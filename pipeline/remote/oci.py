@@ -74,8 +74,7 @@ class OciPublisher:
         assert present is not None
         after = edits.with_release(before, present)
         for name, channel in after.channels.items():
-            # Of a version that has another signature now, the channels get it too
-            if channel != before.channels.get(name) or (new and channel.version == manifest.version):
+            if channel != before.channels.get(name) or self._is_behind(name, channel, release):
                 self._write(name, channel)
         return Push(
             url=self.url,
@@ -140,6 +139,16 @@ class OciPublisher:
                 f"{version}",
                 hint="look at `distilforge releases URL`, and run the same command again if it is still wanted",
             )
+
+    def _is_behind(self, name: str, channel: Channel, release: Shipment) -> bool:
+        """Whether the channel `name` has the version of `release` with another signature.
+
+        The channels get the new one too; a push that was killed before it wrote them is continued by the next one.
+        """
+        if channel.version != release.manifest.version:
+            return False
+        tagged = self._retried(lambda: self._store.tagged(name))
+        return tagged is None or not release.is_in(tagged.release)
 
     def _upload(self, release: Shipment) -> None:
         for name, record in release.records.items():

@@ -74,6 +74,14 @@ def test_push_and_pull(hub: Hub, tmp_path: Path) -> None:
     assert "SHA-256 should be" in run(hub, tmp_path, *again, code=4)
 
 
+def test_a_push_that_was_ended_before_its_tag_is_continued(hub: Hub, tmp_path: Path) -> None:
+    release = small_release(tmp_path, 0)
+    run(hub, tmp_path, "tests.store_kills.publisher", release, URL)
+    del hub.revisions[release.name]
+    run(hub, tmp_path, "tests.store_kills.publisher", release, URL)
+    assert hub.revisions[release.name] == hub.revisions["main"]
+
+
 def test_a_publisher_that_was_overtaken_is_told(hub: Hub, tmp_path: Path) -> None:
     hub.overtaken = True
     error = run(hub, tmp_path, "tests.store_kills.publisher", small_release(tmp_path, 0), URL, code=1)

@@ -54,6 +54,27 @@ def test_the_same_again_and_a_signature(shop: Shop, tmp_path: Path) -> None:
         shop.publisher().check("other")
 
 
+def test_a_signature_reaches_the_channels_after_a_push_that_was_ended(
+    oci_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.remote.oci import OciPublisher
+
+    release = small_release(oci_shop.folder, 1)
+    oci_shop.push(release)
+    key = write_key(tmp_path / "keys")
+    sign(release, key)
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as ended:
+        ended.setattr(OciPublisher, "_write", end)
+        with pytest.raises(KeyboardInterrupt):
+            oci_shop.push(release)
+    oci_shop.push(release)
+    assert oci_shop.pull(key=key.public).signer.startswith("the key ")
+
+
 def test_a_place_without_releases(shop: Shop) -> None:
     assert find_store(shop.url).index() is None
     with pytest.raises(InputError, match=r"there are no releases|does not have the channel 'latest'"):
