@@ -28,5 +28,5 @@ def check_slashes(url: str) -> None:
     if _NO_NAME.fullmatch(url):
         raise InputError(
             f"{url!r:.200} names nothing after its protocol",
-            hint=f"for example s3://bucket/name; or ./{url} for a path that is really called so",
+            hint=f"for example s3://bucket/name or oci://host/name; or ./{url} for a path that is really called so",
         )

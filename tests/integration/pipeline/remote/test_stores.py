@@ -194,9 +194,7 @@ def test_oras_pulls_a_channel_with_its_folders(oci_shop: Shop, tmp_path: Path) -
     assert verify(tmp_path / "by-oras").version == version
 
 
-@pytest.mark.parametrize(
-    "url", ["oci://", "oci://host", "oci://host/Upper", "oci://host/a:tag", "oci://h/../x"]
-)
+@pytest.mark.parametrize("url", ["oci://host", "oci://host/Upper", "oci://host/a:tag", "oci://h/../x"])
 def test_what_is_not_a_repository(url: str) -> None:
     if reason := why_no_oras():
         pytest.skip(reason)
