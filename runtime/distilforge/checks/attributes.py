@@ -30,10 +30,14 @@ def field_of(attribute: Bytes) -> int:
     for number, value in fields(attribute):
         if number == _TYPE and isinstance(value, int):
             kind = value
-        elif number in _VALUES and not (number == REFERENCE and value == b""):
+        elif number in _VALUES and not (number == REFERENCE and _is_empty(value)):
             if found not in (0, number) or (found and number in _SINGLE):
                 raise ValueError("an attribute in it has two values")
             found = number
     if kind and found not in (0, REFERENCE, _OF_TYPE.get(kind)):
         raise ValueError("an attribute in it has a value of another type than it says")
     return found
+
+
+def _is_empty(value: int | Bytes) -> bool:
+    return not isinstance(value, int) and len(value) == 0
