@@ -82,3 +82,14 @@ def varint(message: Bytes, place: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, place
         shift += 7
+
+
+def numbers(value: int | Bytes) -> Iterator[int]:
+    """The whole numbers of a repeated field: one, or many that are packed. ValueError where one is cut short."""
+    if isinstance(value, int):
+        yield value
+        return
+    place = 0
+    while place < len(value):
+        number, place = varint(value, place)
+        yield number

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 from distilforge.checks.attributes import INT, INTS, REFERENCE, SPARSE, TENSOR, field_of
-from distilforge.onnx_fields import Bytes, fields, name, varint
+from distilforge.onnx_fields import Bytes, fields, name, numbers
 
 UNKNOWN = 1 << 80
 """A number of values, or a size, of which nothing is known: more than any machine holds."""
@@ -52,7 +52,7 @@ def tensor(message: Bytes) -> tuple[str, Constant]:
         elif number == 2 and isinstance(value, int):
             kind = value
         elif number in (5, 7) and _is_short(value) and len(entries) <= _MOST_SIZES:
-            entries += map(_signed, _numbers(value))
+            entries += map(_signed, numbers(value))
         elif number == 8 and not isinstance(value, int):
             own = name(value)
         elif number == 9 and not isinstance(value, int):
@@ -106,7 +106,7 @@ def of_attributes(attributes: Sequence[Bytes], passed: int) -> tuple[Constant, b
     if kind == REFERENCE:
         return Constant(passed), False
     if kind == INTS and all(map(_is_short, values)):
-        whole = [_signed(number) for value in values for number in _numbers(value)]
+        whole = [_signed(number) for value in values for number in numbers(value)]
         if 0 < len(whole) <= _MOST_SIZES:
             return Constant(len(whole), (len(whole),), tuple(map(abs, whole))), False
     # A number, or texts: an attribute has fewer values than bytes
@@ -259,8 +259,8 @@ _OPERATORS: Mapping[Rule, str] = {
     _same: (
         "BiasGelu CastLike Ceil Clip Cos CumSum DequantizeLinear DynamicQuantizeLinear Elu Erf Exp FastGelu Floor Gelu "
         "HardSigmoid IsInf IsNaN LayerNormalization LeakyRelu Log LogSoftmax Not QuantizeLinear QuickGelu "
-        "RMSNormalization Reciprocal Relu "
-        "Round Sigmoid Sign SimplifiedLayerNormalization Sin Softmax Softplus Sqrt Tanh Trilu"
+        "RMSNormalization Reciprocal Relu Round Sigmoid Sign SimplifiedLayerNormalization Sin Softmax Softplus Sqrt "
+        "Tanh Trilu"
     ),
     _reshaped: (
         "ArgMax ArgMin Compress Flatten ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin "
@@ -318,22 +318,11 @@ def _anywhere(constant: Constant) -> Constant:
     return Constant(constant.elements, constant.shape, (max(constant.sizes),) * len(constant.sizes))
 
 
-def _numbers(value: int | Bytes) -> list[int]:
-    """The whole numbers of a repeated field: one, or many that are packed."""
-    if isinstance(value, int):
-        return [value]
-    found, place = [], 0
-    while place < len(value):
-        number, place = varint(value, place)
-        found.append(number)
-    return found
-
-
 def _add_axes(shape: list[int], value: int | Bytes) -> None:
     """Add the sizes in a field of a shape; ValueError for more than engines take, which would take long to read."""
     if not isinstance(value, int) and not _is_short(value):
         raise ValueError(f"a weight has a shape of {len(value):,} bytes; at most {_MOST_SIZES} axes are read")
-    shape += _numbers(value)
+    shape += numbers(value)
     if len(shape) > _MOST_SIZES:
         raise ValueError(f"a weight has a shape of more than {_MOST_SIZES} axes, the most that are read")
 

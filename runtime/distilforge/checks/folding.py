@@ -14,6 +14,7 @@ from pathlib import Path
 
 from distilforge.checks import attributes, constants
 from distilforge.checks.constants import Constant
+from distilforge.checks.functions import KEY_OF_FUNCTION, KEY_OF_NODE, MOST_BRANCHES, Key, key_of
 from distilforge.onnx_fields import Bytes, fields, mapped, name
 
 MOST_VALUES = 1 << 26
@@ -25,10 +26,7 @@ _ENDLESS = frozenset(("Loop", "Scan", "SequenceMap"))
 _GRAPHS = frozenset((attributes.GRAPH, attributes.GRAPHS))
 _SPARSE = frozenset((attributes.SPARSE, attributes.SPARSES))
 _OWN_DOMAINS = frozenset(("", "com.microsoft"))
-_MOST_LEVELS = 64
 
-# Domain, name and overload
-_Key = tuple[str, str, str]
 # The constants among the values of a graph and of those around it; None for other values
 _Scope = ChainMap[str, Constant | None]
 
@@ -40,7 +38,7 @@ def check(path: Path, stored_bytes: int) -> None:
     functions, since each call is followed. Raises OSError if the file cannot be read.
     """
     graph: Bytes | None = None
-    functions: dict[_Key, _Function] = {}
+    functions: dict[Key, _Function] = {}
     for number, value in fields(memoryview(mapped(path))):
         if isinstance(value, int):
             continue
@@ -56,12 +54,12 @@ def check(path: Path, stored_bytes: int) -> None:
             functions[function.key] = function
     folding = _Folding(functions, MOST_VALUES + MOST_PER_BYTE * stored_bytes)
     if graph is not None:
-        folding.graph(graph, ChainMap(), _MOST_LEVELS)
+        folding.graph(graph, ChainMap(), MOST_BRANCHES)
 
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    key: _Key
+    key: Key
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -79,7 +77,7 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class _Function:
-    key: _Key
+    key: Key
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     nodes: tuple[_Node, ...]
@@ -91,7 +89,7 @@ class _Function:
 class _Folding:
     """Follows the constants of a model through its nodes."""
 
-    functions: Mapping[_Key, _Function]
+    functions: Mapping[Key, _Function]
     """The functions of the model."""
     most: int
     """The most values that constants may compute."""
@@ -103,7 +101,7 @@ class _Folding:
     def graph(self, graph: Bytes, scope: _Scope, levels: int) -> list[Constant | None]:
         """Add the values of a graph to `scope`, and return its outputs."""
         if levels == 0:
-            raise ValueError(f"its graphs are nested more than {_MOST_LEVELS} deep")
+            raise ValueError(f"its graphs are nested more than {MOST_BRANCHES} deep")
         nodes: list[_Node] = []
         outputs: list[str] = []
         weights: dict[str, Constant] = {}
@@ -182,7 +180,7 @@ class _Folding:
         graphs = [
             value
             for number, value in chain.from_iterable(map(fields, node.attributes))
-            if number == 6 and not isinstance(value, int)
+            if number == attributes.GRAPH and not isinstance(value, int)
         ]
         outputs = [self.graph(graph, scope.new_child(), levels - 1) for graph in graphs]
         return [
@@ -221,11 +219,12 @@ def _node(message: Bytes) -> _Node:
             outputs.append(name(value))
         elif number == 5:
             given.append(value)
-        elif number in (3, 4, 7, 8):
+        elif number == 3 or number in KEY_OF_NODE:
             texts[number] = name(value)
-    key = _key(texts.get(7, ""), texts.get(4, ""), texts.get(8, ""))
     kinds = frozenset(map(attributes.field_of, given))
-    return _Node(key, texts.get(3, ""), tuple(inputs), tuple(outputs), tuple(given), kinds)
+    return _Node(
+        key_of(texts, KEY_OF_NODE), texts.get(3, ""), tuple(inputs), tuple(outputs), tuple(given), kinds
+    )
 
 
 def _function(message: Bytes) -> _Function:
@@ -242,14 +241,11 @@ def _function(message: Bytes) -> _Function:
             nodes.append(_node(value))
         elif number == 11:
             defaults.append(value)
-        elif number in (1, 10, 13):
+        elif number in KEY_OF_FUNCTION:
             texts[number] = name(value)
-    key = _key(texts.get(10, ""), texts.get(1, ""), texts.get(13, ""))
-    return _Function(key, tuple(inputs), tuple(outputs), tuple(nodes), tuple(defaults))
-
-
-def _key(domain: str, operator: str, overload: str) -> _Key:
-    return "" if domain == "ai.onnx" else domain, operator, overload
+    return _Function(
+        key_of(texts, KEY_OF_FUNCTION), tuple(inputs), tuple(outputs), tuple(nodes), tuple(defaults)
+    )
 
 
 def _name(message: Bytes) -> str:

@@ -21,15 +21,17 @@ MOST_CALL_BYTES = 4096
 MOST_LEVELS = 32
 """The most functions that call one another."""
 
-# Domain, name and overload, of a function and of a node that calls it
-_Key = tuple[str, str, str]
+Key = tuple[str, str, str]
+"""Domain, name and overload, of a function and of a node that calls it."""
+KEY_OF_FUNCTION, KEY_OF_NODE = (10, 1, 13), (7, 4, 8)
+"""The fields that have them."""
+MOST_BRANCHES = 64
+"""The most graphs that are nested in one another."""
 _GRAPH, _FUNCTION = 7, 25
 _NODE_OF_GRAPH, _NODE_OF_FUNCTION = 1, 7
-_KEY_OF_FUNCTION, _KEY_OF_NODE = (10, 1, 13), (7, 4, 8)
 _ATTRIBUTE, _DEFAULT = 5, 11
 _GRAPHS, _TYPE, _REFERENCE = (6, 11), 20, 21
 _TYPES_OF_GRAPHS = (5, 10)
-_MOST_BRANCHES = 64
 
 
 def check(path: Path) -> None:
@@ -40,11 +42,11 @@ def check(path: Path) -> None:
     model = [
         (number, value) for number, value in fields(memoryview(mapped(path))) if not isinstance(value, int)
     ]
-    functions: dict[_Key, _Nodes] = {}
+    functions: dict[Key, _Nodes] = {}
     for number, value in model:
         if number == _FUNCTION:
-            found = functions.setdefault(_key(value, _KEY_OF_FUNCTION), _Nodes())
-            found.add(value, _NODE_OF_FUNCTION, _MOST_BRANCHES)
+            found = functions.setdefault(_key(value, KEY_OF_FUNCTION), _Nodes())
+            found.add(value, _NODE_OF_FUNCTION, MOST_BRANCHES)
             found.bytes += len(value)
             _check_defaults(value)
     if not functions:
@@ -52,7 +54,7 @@ def check(path: Path) -> None:
     graph = _Nodes()
     for number, value in model:
         if number == _GRAPH:
-            graph.add(value, _NODE_OF_GRAPH, _MOST_BRANCHES)
+            graph.add(value, _NODE_OF_GRAPH, MOST_BRANCHES)
     for nodes in (graph, *functions.values()):
         nodes.check_calls(functions)
     expansion = _Expansion(functions)
@@ -64,9 +66,9 @@ def check(path: Path) -> None:
 class _Nodes:
     """The nodes of a graph or a function, and of the branches in it."""
 
-    operators: Counter[_Key] = field(default_factory=Counter)
+    operators: Counter[Key] = field(default_factory=Counter)
     """How often each operator occurs."""
-    longest: dict[_Key, int] = field(default_factory=dict)
+    longest: dict[Key, int] = field(default_factory=dict)
     """The bytes of the largest node of each operator."""
     bytes: int = 0
     """What counts for each expansion."""
@@ -74,11 +76,11 @@ class _Nodes:
     def add(self, graph: Bytes, nodes: int, levels: int) -> None:
         """Add the nodes of a graph or a function, whose field `nodes` has them."""
         if levels == 0:
-            raise ValueError(f"its graphs are nested more than {_MOST_BRANCHES} deep")
+            raise ValueError(f"its graphs are nested more than {MOST_BRANCHES} deep")
         for number, node in fields(graph):
             if isinstance(node, int) or number != nodes:
                 continue
-            key = _key(node, _KEY_OF_NODE)
+            key = _key(node, KEY_OF_NODE)
             self.operators[key] += 1
             self.longest[key] = max(len(node), self.longest.get(key, 0))
             for kind, attribute in fields(node):
@@ -88,7 +90,7 @@ class _Nodes:
                         if not isinstance(branch, int) and part in _GRAPHS:
                             self.add(branch, _NODE_OF_GRAPH, levels - 1)
 
-    def check_calls(self, functions: Mapping[_Key, "_Nodes"]) -> None:
+    def check_calls(self, functions: Mapping[Key, "_Nodes"]) -> None:
         """Raise ValueError where a function is called with attributes that are too large to be repeated."""
         largest = max((size for key, size in self.longest.items() if key in functions), default=0)
         if largest > MOST_CALL_BYTES:
@@ -119,12 +121,12 @@ class _Size:
 class _Expansion:
     """What functions stand for once all calls in them are expanded."""
 
-    functions: Mapping[_Key, _Nodes]
+    functions: Mapping[Key, _Nodes]
     """The nodes of each function."""
-    known: dict[_Key, tuple[_Size, int]] = field(default_factory=dict)
+    known: dict[Key, tuple[_Size, int]] = field(default_factory=dict)
     """The size of functions that were expanded before, and how deep their calls go."""
 
-    def size(self, function: _Key) -> _Size:
+    def size(self, function: Key) -> _Size:
         """What `function` stands for. ValueError where that is too much, or calls go too deep."""
         return self._expand(function, MOST_LEVELS)[0]
 
@@ -136,7 +138,7 @@ class _Expansion:
             total += _Size(count * size.nodes, count * size.bytes)
         return total
 
-    def _expand(self, function: _Key, levels: int) -> tuple[_Size, int]:
+    def _expand(self, function: Key, levels: int) -> tuple[_Size, int]:
         if levels > 0 and function not in self.known:
             nodes = self.functions[function]
             size = self.sum(nodes, levels - 1)
@@ -171,12 +173,16 @@ def _check_defaults(function: Bytes) -> None:
         raise ValueError("an attribute of a function has a graph as its default, which is not expanded")
 
 
-def _key(message: Bytes, numbers: tuple[int, int, int]) -> _Key:
-    """The texts in the fields `numbers` of a function or a node."""
-    found = {
+def key_of(texts: Mapping[int, str], numbers: tuple[int, int, int]) -> Key:
+    """The key whose parts are in the fields `numbers` of a function or a node, of which `texts` has the content."""
+    domain, operator, overload = (texts.get(number, "") for number in numbers)
+    return "" if domain == "ai.onnx" else domain, operator, overload
+
+
+def _key(message: Bytes, numbers: tuple[int, int, int]) -> Key:
+    texts = {
         number: name(value)
         for number, value in fields(message)
         if not isinstance(value, int) and number in numbers
     }
-    domain, operator, overload = (found.get(number, "") for number in numbers)
-    return "" if domain == "ai.onnx" else domain, operator, overload
+    return key_of(texts, numbers)

@@ -6,7 +6,7 @@ ONNX files are protocol buffers; the numbers here are the fields of onnx/onnx.pr
 from dataclasses import dataclass
 from pathlib import Path
 
-from distilforge.onnx_fields import Bytes, fields, mapped, text, varint
+from distilforge.onnx_fields import Bytes, fields, mapped, numbers, text
 
 _SOURCES = frozenset(("Shape", "Size"))
 _SMALL = 64
@@ -87,12 +87,8 @@ def _small_constant(tensor: Bytes) -> str | None:
     """The name of a TensorProto with few elements; None for a larger one."""
     elements, name = 1, ""
     for number, value in fields(tensor):
-        if number == 1 and isinstance(value, int):
-            elements = min(elements * value, _SMALL + 1)
-        elif number == 1 and not isinstance(value, int):
-            place = 0
-            while place < len(value):
-                size, place = varint(value, place)
+        if number == 1:
+            for size in numbers(value):
                 elements = min(elements * size, _SMALL + 1)
         elif number == 8 and not isinstance(value, int):
             name = text(value)
