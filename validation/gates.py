@@ -131,6 +131,7 @@ LIMITS: Mapping[str, Limits] = {
     "fp16": _FP16,
     "bf16": _BF16,
     "int8": _EIGHT_BITS,
+    "int8_bf16": _EIGHT_BITS,
     "int8_7bit": _EIGHT_BITS,
     "fp8": _EIGHT_BITS,
 }

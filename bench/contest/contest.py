@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import geometric_mean
 
 from distilforge.timing.rounds import Timing
 from distilforge.timing.shape import Shape
 from distilforge.timing.subject import Subject
 
 from bench.contest import differences
-from bench.contest.ratios import Ratio, ratios
+from bench.contest.ratios import CONFIDENCE, Ratio, ratios
 from bench.contest.rows import Omission, Row, time_rows
+
+Choose = Callable[[Timing, Sequence[str]], str | None]
+"""Which of the candidates that were timed is judged; None if there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +43,32 @@ class Contest:
         return tuple(self.settings)
 
 
+def first(timing: Timing, names: Sequence[str]) -> str | None:
+    """The first of `names`, however fast it is."""
+    del timing
+    return next(iter(names), None)
+
+
+def fastest(timing: Timing, names: Sequence[str]) -> str | None:
+    """The one of `names` with the lowest geometric mean over all shapes, as `distilforge.open` chooses a variant.
+
+    Names that did not take a shape come last, in their order.
+    """
+
+    def mean(name: str) -> float:
+        seconds = [timing.seconds(name, shape, confidence=CONFIDENCE) for shape in timing.shapes]
+        measured = [estimate.value for estimate in seconds if estimate is not None]
+        return geometric_mean(measured) if measured and len(measured) == len(seconds) else float("inf")
+
+    return min(names, key=mean, default=None)
+
+
 def hold(
     rows: Sequence[Row],
     omissions: Sequence[Omission],
     *,
     candidates: Sequence[str],
+    choose: Choose = first,
     reference: str,
     subject: Callable[[Row], Subject],
     shapes: Sequence[Shape],
@@ -52,19 +77,21 @@ def hold(
     conditions: Mapping[str, str],
     progress: Callable[[str], None],
 ) -> Contest:
-    """Time `rows` at `shapes` for `seconds` each, and compare the first of `candidates` that ran with the others.
+    """Time `rows` at `shapes` for `seconds` each, and compare one of `candidates` that ran with the others.
+
+    It is the one that `choose` names, by default the first.
 
     `omissions` are the rows that were left out before. The logits of all rows are compared with those of the row
     `reference`. `subject` makes a row ready for the timing engine. The ceiling is the highest of a measurement before
     the timing and one after it.
     """
     before = measure_ceiling()
-    expected = _first(candidates, rows)
+    expected = next((name for name in candidates if name in {row.name for row in rows}), None)
     # The timing goes on until the ratios to its first subject are known
     judged_first = sorted(rows, key=lambda row: row.name != expected)
     timing, dead = time_rows([subject(row) for row in judged_first], shapes, seconds, progress=progress)
     survivors = [row for row in rows if row.name not in {omission.name for omission in dead}]
-    judged, to_opponents = compare(timing, survivors, candidates)
+    judged, to_opponents = compare(timing, survivors, candidates, choose=choose)
     return Contest(
         conditions=conditions,
         settings={row.name: row.settings for row in survivors},
@@ -78,10 +105,11 @@ def hold(
 
 
 def compare(
-    timing: Timing, rows: Sequence[Row], candidates: Sequence[str]
+    timing: Timing, rows: Sequence[Row], candidates: Sequence[str], *, choose: Choose = first
 ) -> tuple[str | None, dict[str, tuple[Ratio, ...]]]:
-    """The first of `candidates` among `rows`, and its ratios by opponent; presets of one peer are one opponent."""
-    judged = _first(candidates, rows)
+    """One of `candidates` among `rows`, and its ratios by opponent; presets of one peer are one opponent."""
+    names = {row.name for row in rows}
+    judged = choose(timing, [candidate for candidate in candidates if candidate in names])
     if judged is None:
         return None, {}
     families: dict[str, list[str]] = {}
@@ -89,8 +117,3 @@ def compare(
         if row.name != judged:
             families.setdefault(row.family, []).append(row.name)
     return judged, {title: ratios(timing, judged, names, title=title) for title, names in families.items()}
-
-
-def _first(candidates: Sequence[str], rows: Sequence[Row]) -> str | None:
-    names = {row.name for row in rows}
-    return next((candidate for candidate in candidates if candidate in names), None)

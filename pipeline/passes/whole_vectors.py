@@ -7,7 +7,7 @@ import onnx_ir
 
 from pipeline.graph.builder import Insertion, Size, shared_constant
 from pipeline.graph.file import Graph
-from pipeline.graph.values import dtype_of, is_operator, shape_of, sole_reader
+from pipeline.graph.values import dtype_of, is_operator, producer, shape_of, sole_reader
 from pipeline.passes import graph_pass
 from pipeline.passes.base import PassResult
 from pipeline.passes.matching.masked_scores import MaskedScores, masked_scores
@@ -22,23 +22,26 @@ _LABEL = "whole"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Projection:
-    """Keys or values, from the hidden states to attention's product."""
+class _Operand:
+    """Keys or values, from the hidden states to attention's softmax, or from there."""
 
     tokens: onnx_ir.Value
-    """What the projection reads, (batch, tokens, hidden)."""
+    """The hidden states, (batch, tokens, hidden)."""
 
     product: onnx_ir.Node
-    """The projection's MatMul, whose first input is `tokens`."""
+    """The MatMul that reads `tokens`."""
 
-    reshape: onnx_ir.Node
-    """The Reshape to (batch, tokens, heads, width)."""
-
-    widths: tuple[int, ...]
-    """Heads, and the width of a head."""
+    index: int
+    """Which input of `product` is `tokens`."""
 
     changed: tuple[tuple[onnx_ir.Value, int], ...]
     """The values whose size grows, each with its axis of the keys."""
+
+    reshape: onnx_ir.Node | None = None
+    """The Reshape of a projection to (batch, tokens, heads, width); None where tokens are not projected."""
+
+    widths: tuple[int, ...] = ()
+    """Heads, and the width of a head, of a projection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ class _Padding:
 
 @graph_pass(
     "whole_vectors",
-    after=("attention_scale", "first_token", "flatten_tokens", "constants", "integer_matmul"),
+    after=("attention_scale", "first_token", "single_query", "flatten_tokens", "constants", "integer_matmul"),
     per_layer=1,
 )
 def whole_vectors(graph: Graph) -> PassResult:
@@ -69,20 +72,21 @@ def whole_vectors(graph: Graph) -> PassResult:
 
     def rewrite(softmax: onnx_ir.Node) -> None:
         masked = masked_scores(softmax)
-        keys, values = _operands(softmax, masked)
+        operands = _operands(softmax, masked)
         if masked.mask not in paddings:
             paddings[masked.mask] = _padding(graph, masked.mask)
         padding = paddings[masked.mask]
-        for projection in (keys, values):
-            key = projection.tokens, padding.pads
+        for operand in operands:
+            key = operand.tokens, padding.pads
             if key not in padded:
                 padded[key] = _pad(graph, *key)
-            projection.product.replace_input_with(0, padded[key])
-            # 0 keeps the batch, -1 is what remains
-            sizes = np.array([0, -1, *projection.widths], dtype=np.int64)
-            projection.reshape.replace_input_with(1, shared_constant(graph, sizes))
-            projection.reshape.attributes.pop("allowzero", None)
-            for value, axis in projection.changed:
+            operand.product.replace_input_with(operand.index, padded[key])
+            if operand.reshape is not None:
+                # 0 keeps the batch, -1 is what remains
+                sizes = np.array([0, -1, *operand.widths], dtype=np.int64)
+                operand.reshape.replace_input_with(1, shared_constant(graph, sizes))
+                operand.reshape.attributes.pop("allowzero", None)
+            for value, axis in operand.changed:
                 _grow(value, axis)
         masked.add.replace_input_with(1, padding.mask)
         for value in (masked.scores, masked.add.outputs[0], softmax.outputs[0]):
@@ -94,29 +98,74 @@ def whole_vectors(graph: Graph) -> PassResult:
     return result
 
 
-def _operands(softmax: onnx_ir.Node, masked: MaskedScores) -> tuple[_Projection, _Projection]:
+def _operands(softmax: onnx_ir.Node, masked: MaskedScores) -> tuple[_Operand, _Operand]:
     """Keys and values of the attention around `softmax`; RefusalError where they cannot be padded."""
     mask = masked.mask.producer()
     assert mask is not None
     if is_operator(mask, "Pad"):
         raise RefusalError("its mask is padded already")
     scores, context = masked.scores.producer(), sole_reader(softmax.outputs[0])
-    if scores is None or not is_operator(scores, "MatMul") or sole_reader(masked.scores) is None:
+    if scores is None or sole_reader(masked.scores) is None:
         raise RefusalError("its scores are not those of a matrix product, or something else reads them")
-    if context is None or not is_operator(context, "MatMul") or context.inputs[0] is not softmax.outputs[0]:
+    if context is None:
         raise RefusalError("a matrix product must be the only reader of its output")
-    keys, values = _projection(scores, 3), _projection(context, 2)
+    if is_operator(scores, "Unsqueeze") and is_operator(context, "Squeeze"):
+        operands = _hidden_keys(scores), _hidden_values(context)
+    else:
+        operands = _projected_keys(scores), _projected_values(softmax, context)
     tokens = shape_of(masked.mask)[3]
-    for projection in (keys, values):
-        shape = projection.tokens.shape
+    for operand in operands:
+        shape = operand.tokens.shape
         if shape is None or len(shape) != 3 or shape[1] != tokens:
-            raise RefusalError(
-                f"{projection.tokens.name} has shape {shape}, must be (batch, {tokens}, hidden)"
-            )
-    return keys, values
+            raise RefusalError(f"{operand.tokens.name} has shape {shape}, must be (batch, {tokens}, hidden)")
+    return operands
 
 
-def _projection(product: onnx_ir.Node, axis: int) -> _Projection:
+def _hidden_keys(unsqueeze: onnx_ir.Node) -> _Operand:
+    """The hidden states that `single_query` multiplies by a query of each head: the product is (batch, keys, heads)."""
+    transpose = producer(unsqueeze, 0)
+    product = None if transpose is None else producer(transpose, 0)
+    if (
+        transpose is None
+        or product is None
+        or not is_operator(transpose, "Transpose")
+        or not is_operator(product, "MatMul")
+        or tuple(transpose.attributes.get_ints("perm", ())) != (0, 2, 1)
+        or any(sole_reader(node.outputs[0]) is None for node in (transpose, product))
+    ):
+        raise RefusalError(f"{unsqueeze.name} does not have the scores of hidden states, read once")
+    return _hidden(product, 0, ((product.outputs[0], 1), (transpose.outputs[0], 2)))
+
+
+def _hidden_values(squeeze: onnx_ir.Node) -> _Operand:
+    """The hidden states of which `single_query` takes an average for each head."""
+    weights = squeeze.outputs[0]
+    product = sole_reader(weights)
+    if product is None or not is_operator(product, "MatMul") or product.inputs[0] is not weights:
+        raise RefusalError("a matrix product must be the only reader of its output")
+    return _hidden(product, 1, ((weights, 2),))
+
+
+def _hidden(product: onnx_ir.Node, index: int, changed: tuple[tuple[onnx_ir.Value, int], ...]) -> _Operand:
+    tokens = product.inputs[index]
+    if tokens is None or any(value.shape is None or len(value.shape) != 3 for value, _ in changed):
+        raise RefusalError(f"the shapes around {product.name} are not known")
+    return _Operand(tokens=tokens, product=product, index=index, changed=changed)
+
+
+def _projected_keys(scores: onnx_ir.Node) -> _Operand:
+    if not is_operator(scores, "MatMul"):
+        raise RefusalError("its scores are not those of a matrix product, or something else reads them")
+    return _projection(scores, 3)
+
+
+def _projected_values(softmax: onnx_ir.Node, context: onnx_ir.Node) -> _Operand:
+    if not is_operator(context, "MatMul") or context.inputs[0] is not softmax.outputs[0]:
+        raise RefusalError("a matrix product must be the only reader of its output")
+    return _projection(context, 2)
+
+
+def _projection(product: onnx_ir.Node, axis: int) -> _Operand:
     """The second operand of `product`, which has its keys at `axis`."""
     changed: list[tuple[onnx_ir.Value, int]] = []
     nodes: list[onnx_ir.Node] = []
@@ -142,7 +191,9 @@ def _projection(product: onnx_ir.Node, axis: int) -> _Projection:
             f"{reshape.outputs[0].name} has shape {sizes}, must be (batch, tokens, heads, width)"
         )
     assert value is not None
-    return _Projection(tokens=value, product=matmul, reshape=reshape, widths=widths, changed=tuple(changed))
+    return _Operand(
+        tokens=value, product=matmul, index=0, reshape=reshape, widths=widths, changed=tuple(changed)
+    )
 
 
 def _padding(graph: Graph, mask: onnx_ir.Value) -> _Padding:

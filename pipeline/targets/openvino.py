@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @target(
     "openvino",
-    precisions=("fp32", "bf16", "int8", "int8_7bit"),
+    precisions=("fp32", "bf16", "int8", "int8_bf16", "int8_7bit"),
     domains=frozenset({""}),
     packages=("openvino",),
 )

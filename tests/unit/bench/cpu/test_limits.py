@@ -19,18 +19,28 @@ def ratio(opponent: str, value: float, shape: Shape | None) -> Ratio:
 @pytest.mark.parametrize(
     ("title", "mean", "worst", "met"),
     [
-        (EAGER, 7.5, 1.0, [True]),
-        (EAGER, 7.4, 7.0, [False]),
+        (EAGER, 7.5, 1.0, [True, True]),
+        (EAGER, 7.4, 0.99, [False, False]),
         (OPTIMUM, 1.25, 1.0, [True, True]),
         (OPTIMUM, 1.24, 0.99, [False, False]),
-        (OPENVINO, 1 / 1.08, 1 / 1.2, [True, True]),
-        (OPENVINO, 1 / 1.09, 1 / 1.21, [False, False]),
+        (OPENVINO, 1 / 0.9, 1.0, [True, True, True]),
+        (OPENVINO, 1 / 0.91, 1 / 1.01, [False, False, False]),
+        ("another", 9.0, 1.0, [True]),
+        ("another", 9.0, 0.99, [False]),
     ],
 )
 def test_the_limits_of_each_peer(title: str, mean: float, worst: float, met: list[bool]) -> None:
     ratios = (ratio(title, worst, SMALL), ratio(title, 2 * mean, LARGE), ratio(title, mean, None))
     observed = [limit for limit in latency_limits({title: ratios}) if limit.observed is not None]
     assert [bool(limit) for limit in observed] == met
+
+
+def test_the_slowest_shape_of_all_peers_counts() -> None:
+    peers = {
+        title: (ratio(title, value, SMALL), ratio(title, 2.0, None))
+        for title, value in {"one": 1.5, "another": 0.9}.items()
+    }
+    assert latency_limits(peers)[-1].observed == 0.9
 
 
 def test_without_a_mean_nothing_is_observed() -> None:

@@ -78,7 +78,9 @@ def test_pairwise_masks() -> None:
     assert_same_for_pairwise_masks(NAME)
 
 
-@pytest.mark.parametrize("others", [(), ("attention_scale", "first_token")])
+@pytest.mark.parametrize(
+    "others", [(), ("attention_scale", "first_token"), ("attention_scale", "first_token", "single_query")]
+)
 def test_after_the_others(others: tuple[str, ...]) -> None:
     before, after = exported(), exported()
     assert run(after, NAME, *others)[-1] == LAYERS

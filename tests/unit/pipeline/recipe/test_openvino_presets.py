@@ -14,9 +14,15 @@ from tests.graphs import answer, calibration, exported, feeds, relative_error
 
 TARGET, PLUGIN = "openvino", "onnxruntime-openvino"
 # Of the answers' root mean square, on models of two layers with random weights; the graph of bf16 is that of fp32
-NEAR = {"fp32": 1e-5, "bf16": 1e-5, "int8": 0.1, "int8_7bit": 0.15}
-NEEDS = {"fp32": (), "bf16": ("openvino-bf16",), "int8": ("openvino-exact-int8-pairs",), "int8_7bit": ()}
-HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32", "int8_7bit": "f32"}
+NEAR = {"fp32": 1e-5, "bf16": 1e-5, "int8": 0.1, "int8_bf16": 0.1, "int8_7bit": 0.15}
+NEEDS = {
+    "fp32": (),
+    "bf16": ("openvino-bf16",),
+    "int8": ("openvino-exact-int8-pairs",),
+    "int8_bf16": ("openvino-bf16", "openvino-exact-int8"),
+    "int8_7bit": (),
+}
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32", "int8_bf16": "bf16", "int8_7bit": "f32"}
 
 
 @pytest.mark.parametrize("head", heads.names())

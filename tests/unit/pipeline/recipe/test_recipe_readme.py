@@ -54,7 +54,7 @@ def test_every_axis_has_a_row_with_its_default() -> None:
 
 @pytest.mark.parametrize(
     ("column", "precision"),
-    [(1, "fp32"), (2, "fp16"), (3, "bf16"), (4, "int8"), (4, "int8_7bit"), (4, "fp8")],
+    [(1, "fp32"), (2, "fp16"), (3, "bf16"), (4, "int8"), (4, "int8_bf16"), (4, "int8_7bit"), (4, "fp8")],
 )
 def test_the_usual_limits_are_as_they_are(column: int, precision: str) -> None:
     for name, cells in rows(section("`[gates.limits.PRECISION]`")).items():
