@@ -241,16 +241,17 @@ def _project_average(graph: Graph, attention: _Attention) -> None:
     value = at.add("Reshape", [value, at.sizes(-1, width)], label="average", shape=[rows, width])
     value = at.add("MatMul", [value, values.weight], label="values", shape=[rows, inner])
     value = at.add("Add", [value, values.bias], label="values", shape=[rows, inner])
-    square = at.sizes(-1, heads, heads, channels)
-    value = at.add("Reshape", [value, square], label="values", shape=attention.square)
-    value = at.add("Mul", [value, _own_head(at, attention)], label="values", shape=attention.square)
     value = at.add(
-        "ReduceSum",
-        [value, at.sizes(2)],
-        attributes={"keepdims": 1},
+        "Reshape",
+        [value, at.sizes(-1, heads * heads, channels)],
         label="values",
-        shape=[batch, heads, 1, channels],
+        shape=[batch, heads * heads, channels],
     )
+    own = [row * heads + row for row in range(heads)]
+    value = at.add(
+        "Gather", [value, at.sizes(*own)], attributes={"axis": 1}, label="own", shape=[batch, heads, channels]
+    )
+    value = at.add("Unsqueeze", [value, at.sizes(2)], label="values", shape=[batch, heads, 1, channels])
     attention.context.outputs[0].replace_all_uses_with(value)
 
 

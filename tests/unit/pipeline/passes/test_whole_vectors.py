@@ -6,6 +6,8 @@ import pytest
 
 from pipeline.graph.builder import Insertion
 from pipeline.graph.file import Graph, check
+from pipeline.graph.values import sole_reader
+from pipeline.passes.matching.masked_scores import masked_scores
 from pipeline.passes.whole_vectors import NUMBERS
 from tests.graphs import (
     LAYERS,
@@ -134,3 +136,46 @@ FAULTS: dict[Fault, str] = {
 def test_refuses_with_the_reason_and_keeps_the_answers(fault: Fault) -> None:
     before, after = assert_refused_in_one_layer(NAME, fault, FAULTS[fault])
     assert_same(before, after, ragged((3, 7)))
+
+
+def weights_of_hidden_states_that_another_node_reads(graph: Graph) -> None:
+    squeeze = sole_reader(node(graph, f"{ATTENTION}/Softmax").outputs[0])
+    assert squeeze is not None
+    add_reader(graph, squeeze.outputs[0])
+
+
+def scores_of_hidden_states_that_another_node_reads(graph: Graph) -> None:
+    softmax = node(graph, f"{ATTENTION}/Softmax")
+    unsqueeze = masked_scores(softmax).scores.producer()
+    assert unsqueeze is not None
+    transposed = unsqueeze.inputs[0]
+    assert transposed is not None
+    add_reader(graph, transposed)
+
+
+HIDDEN_FAULTS: dict[Fault, str] = {
+    weights_of_hidden_states_that_another_node_reads: "must be the only reader of its output",
+    scores_of_hidden_states_that_another_node_reads: "the scores of hidden states, read once",
+}
+
+
+@pytest.mark.parametrize("fault", HIDDEN_FAULTS, ids=lambda fault: fault.__name__)
+def test_hidden_states_that_are_read_twice_are_left_alone(fault: Fault) -> None:
+    graph = exported()
+    run(graph, "attention_scale", "first_token", "single_query")
+    fault(graph)
+    before = graph.clone()
+    result = apply_freely(graph, NAME)
+    assert result.rewrites == LAYERS - 1
+    assert any(HIDDEN_FAULTS[fault] in refusal for refusal in result.refusals)
+    assert_same(before, graph, ragged((3, 7)))
+
+
+def test_hidden_states_are_padded_once_for_both_products() -> None:
+    graph = exported()
+    run(graph, NAME, "attention_scale", "first_token", "single_query")
+    # One for the mask, and one for each layer
+    assert operators(graph)["Pad"] == 1 + LAYERS
+    weights = weights_of(graph, ragged((3, 7)))
+    assert weights.shape[2:] == (1, 16)
+    assert not weights[..., 7:].any()
