@@ -31,6 +31,7 @@ COUNTS = {
     "mask_where_needed": LAYERS,
     "whole_vectors": LAYERS,
     "transposes": 0,
+    "dequantize_first": 0,
     "constants": 0,
 }
 MASKED_LM = {"bias_gelu": LAYERS + 1, "flatten_tokens": 2 * LAYERS + 2, "transposes": 1}
