@@ -86,7 +86,7 @@ def hold(
     the timing and one after it.
     """
     before = measure_ceiling()
-    expected = next((name for name in candidates if name in {row.name for row in rows}), None)
+    expected = next(iter(_present(candidates, rows)), None)
     # The timing goes on until the ratios to its first subject are known
     judged_first = sorted(rows, key=lambda row: row.name != expected)
     timing, dead = time_rows([subject(row) for row in judged_first], shapes, seconds, progress=progress)
@@ -108,8 +108,7 @@ def compare(
     timing: Timing, rows: Sequence[Row], candidates: Sequence[str], *, choose: Choose = first
 ) -> tuple[str | None, dict[str, tuple[Ratio, ...]]]:
     """One of `candidates` among `rows`, and its ratios by opponent; presets of one peer are one opponent."""
-    names = {row.name for row in rows}
-    judged = choose(timing, [candidate for candidate in candidates if candidate in names])
+    judged = choose(timing, _present(candidates, rows))
     if judged is None:
         return None, {}
     families: dict[str, list[str]] = {}
@@ -117,3 +116,9 @@ def compare(
         if row.name != judged:
             families.setdefault(row.family, []).append(row.name)
     return judged, {title: ratios(timing, judged, names, title=title) for title, names in families.items()}
+
+
+def _present(candidates: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """Those of `candidates` that are among `rows`, in their order."""
+    names = {row.name for row in rows}
+    return [candidate for candidate in candidates if candidate in names]

@@ -7,7 +7,7 @@ import onnx_ir
 
 from pipeline.graph.builder import Insertion, Size, shared_constant
 from pipeline.graph.file import Graph
-from pipeline.graph.values import dtype_of, is_operator, producer, shape_of, sole_reader
+from pipeline.graph.values import dtype_of, is_operator, shape_of, sole_reader
 from pipeline.passes import graph_pass
 from pipeline.passes.base import PassResult
 from pipeline.passes.matching.masked_scores import MaskedScores, masked_scores
@@ -19,6 +19,8 @@ NUMBERS = 16
 KEYS = onnx_ir.SymbolicDim("padded_keys")
 """The axis of the keys, padding included."""
 _LABEL = "whole"
+_OTHER_SCORES = "its scores are not those of a matrix product, or something else reads them"
+_OTHER_READERS = "a matrix product must be the only reader of its output"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +108,17 @@ def _operands(softmax: onnx_ir.Node, masked: MaskedScores) -> tuple[_Operand, _O
         raise RefusalError("its mask is padded already")
     scores, context = masked.scores.producer(), sole_reader(softmax.outputs[0])
     if scores is None or sole_reader(masked.scores) is None:
-        raise RefusalError("its scores are not those of a matrix product, or something else reads them")
+        raise RefusalError(_OTHER_SCORES)
     if context is None:
-        raise RefusalError("a matrix product must be the only reader of its output")
+        raise RefusalError(_OTHER_READERS)
     if is_operator(scores, "Unsqueeze") and is_operator(context, "Squeeze"):
         operands = _hidden_keys(scores), _hidden_values(context)
+    elif not is_operator(scores, "MatMul"):
+        raise RefusalError(_OTHER_SCORES)
+    elif not is_operator(context, "MatMul") or context.inputs[0] is not softmax.outputs[0]:
+        raise RefusalError(_OTHER_READERS)
     else:
-        operands = _projected_keys(scores), _projected_values(softmax, context)
+        operands = _projection(scores, 3), _projection(context, 2)
     tokens = shape_of(masked.mask)[3]
     for operand in operands:
         shape = operand.tokens.shape
@@ -123,17 +129,10 @@ def _operands(softmax: onnx_ir.Node, masked: MaskedScores) -> tuple[_Operand, _O
 
 def _hidden_keys(unsqueeze: onnx_ir.Node) -> _Operand:
     """The hidden states that `single_query` multiplies by a query of each head: the product is (batch, keys, heads)."""
-    transpose = producer(unsqueeze, 0)
-    product = None if transpose is None else producer(transpose, 0)
-    if (
-        transpose is None
-        or product is None
-        or not is_operator(transpose, "Transpose")
-        or not is_operator(product, "MatMul")
-        or tuple(transpose.attributes.get_ints("perm", ())) != (0, 2, 1)
-        or any(sole_reader(node.outputs[0]) is None for node in (transpose, product))
-    ):
+    nodes = _chain(unsqueeze.inputs[0], "Transpose", "MatMul")
+    if not nodes or tuple(nodes[0].attributes.get_ints("perm", ())) != (0, 2, 1):
         raise RefusalError(f"{unsqueeze.name} does not have the scores of hidden states, read once")
+    transpose, product = nodes
     return _hidden(product, 0, ((product.outputs[0], 1), (transpose.outputs[0], 2)))
 
 
@@ -142,7 +141,7 @@ def _hidden_values(squeeze: onnx_ir.Node) -> _Operand:
     weights = squeeze.outputs[0]
     product = sole_reader(weights)
     if product is None or not is_operator(product, "MatMul") or product.inputs[0] is not weights:
-        raise RefusalError("a matrix product must be the only reader of its output")
+        raise RefusalError(_OTHER_READERS)
     return _hidden(product, 1, ((weights, 2),))
 
 
@@ -153,36 +152,21 @@ def _hidden(product: onnx_ir.Node, index: int, changed: tuple[tuple[onnx_ir.Valu
     return _Operand(tokens=tokens, product=product, index=index, changed=changed)
 
 
-def _projected_keys(scores: onnx_ir.Node) -> _Operand:
-    if not is_operator(scores, "MatMul"):
-        raise RefusalError("its scores are not those of a matrix product, or something else reads them")
-    return _projection(scores, 3)
-
-
-def _projected_values(softmax: onnx_ir.Node, context: onnx_ir.Node) -> _Operand:
-    if not is_operator(context, "MatMul") or context.inputs[0] is not softmax.outputs[0]:
-        raise RefusalError("a matrix product must be the only reader of its output")
-    return _projection(context, 2)
-
-
 def _projection(product: onnx_ir.Node, axis: int) -> _Operand:
     """The second operand of `product`, which has its keys at `axis`."""
+    nodes = _chain(product.inputs[1], "Transpose", "Reshape", "Add", "MatMul")
+    if not nodes:
+        raise RefusalError(
+            f"input 1 of {product.name} is not a projection with a bias, reshaped and transposed, that is read once"
+        )
     changed: list[tuple[onnx_ir.Value, int]] = []
-    nodes: list[onnx_ir.Node] = []
-    value = product.inputs[1]
-    for op_type in ("Transpose", "Reshape", "Add", "MatMul"):
-        node = None if value is None else value.producer()
-        if value is None or node is None or not is_operator(node, op_type) or sole_reader(value) is None:
-            raise RefusalError(
-                f"input 1 of {product.name} is not a projection with a bias, reshaped and transposed, that is read once"
-            )
+    for node in nodes:
+        value = node.outputs[0]
         if value.shape is None:
             raise RefusalError(f"the shape of {value.name} is not known")
         changed.append((value, axis))
-        if op_type == "Transpose":
+        if is_operator(node, "Transpose"):
             axis = node.attributes["perm"].as_ints()[axis]
-        nodes.append(node)
-        value = node.inputs[0]
     _, reshape, _, matmul = nodes
     sizes = shape_of(reshape.outputs[0])
     widths = tuple(size for size in sizes[2:] if isinstance(size, int))
@@ -190,10 +174,23 @@ def _projection(product: onnx_ir.Node, axis: int) -> _Operand:
         raise RefusalError(
             f"{reshape.outputs[0].name} has shape {sizes}, must be (batch, tokens, heads, width)"
         )
-    assert value is not None
+    tokens = matmul.inputs[0]
+    assert tokens is not None
     return _Operand(
-        tokens=value, product=matmul, index=0, reshape=reshape, widths=widths, changed=tuple(changed)
+        tokens=tokens, product=matmul, index=0, reshape=reshape, widths=widths, changed=tuple(changed)
     )
+
+
+def _chain(value: onnx_ir.Value | None, *operators: str) -> list[onnx_ir.Node]:
+    """The nodes that compute `value`, the last first; empty if they are not `operators`, each read once."""
+    nodes: list[onnx_ir.Node] = []
+    for operator in operators:
+        node = None if value is None else value.producer()
+        if value is None or node is None or not is_operator(node, operator) or sole_reader(value) is None:
+            return []
+        nodes.append(node)
+        value = node.inputs[0]
+    return nodes
 
 
 def _padding(graph: Graph, mask: onnx_ir.Value) -> _Padding:
