@@ -12,6 +12,7 @@ from distilforge.checks.feeds import check_feeds, check_input_names, check_shape
 from distilforge.checks.interface import check_outputs
 from distilforge.engine import Array, DeviceEngine, Engine
 from distilforge.errors import InputError, UnavailableError
+from distilforge.forks import keep_in_children
 from distilforge.logits.probabilities import Floats
 from distilforge.manifest import Manifest, Span, Variant
 from distilforge.text.batching import Batch, batches, pad
@@ -67,6 +68,7 @@ class Session:
     def __init__(self, loaded: SessionParts) -> None:
         """Applications call `distilforge.open` instead."""
         self._loaded = loaded
+        keep_in_children(self)
 
     def __reduce__(self) -> tuple[Callable[[], "Session"], tuple[()]]:
         """Pickle the arguments of `distilforge.open`, since an engine cannot be pickled.

@@ -1,13 +1,18 @@
 """A process that was forked with an open session, as by gunicorn's --preload and Celery's prefork pool, ends."""
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
+import distilforge
+import pytest
 from distilforge import telemetry
 
-from tests.runtime_release import published
+from tests.runtime_release import copied, published, read_manifest, write_manifest
 
 SCRIPT = """
 import os, sys
@@ -37,3 +42,56 @@ def test_a_forked_process_answers_and_ends_and_the_home_stays_empty(tmp_path: Pa
     )
     assert ran.returncode == 3, ran.stderr
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+IDLE = """
+import os, sys, time
+import distilforge
+session = distilforge.open(sys.argv[1], variant=sys.argv[2], threads=2)
+before = session.run(session.encode(["good movie"] * 8))
+# The engine's threads stop waiting actively, and sleep
+time.sleep(1)
+child = os.fork()
+if child == 0:
+    after = session.run(session.encode(["good movie"] * 8))
+    sys.exit(3 if all((after[name] == before[name]).all() for name in before) else 4)
+deadline = time.monotonic() + 30
+while True:
+    ended, status = os.waitpid(child, os.WNOHANG)
+    if ended:
+        sys.exit(os.waitstatus_to_exitcode(status))
+    if time.monotonic() > deadline:
+        os.kill(child, 9)
+        sys.exit("the child did not end")
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("target", ["onnxruntime-cpu", "openvino"])
+def test_a_process_that_is_forked_from_an_idle_one_ends(tmp_path: Path, target: str) -> None:
+    release = copied("sequence_classification", tmp_path / "release")
+    if target == "openvino":
+        pytest.importorskip("openvino")
+        manifest = read_manifest(release)
+        (cpu,) = manifest.variants
+        settings = {"INFERENCE_PRECISION_HINT": "f32"}
+        write_manifest(
+            release, replace(manifest, variants=(cpu, replace(cpu, target=target, session=settings)))
+        )
+    ran = subprocess.run(
+        [sys.executable, "-c", IDLE, str(release), f"{target}:fp32"],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        timeout=SECONDS,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 3, ran.stderr
+
+
+def test_a_session_goes_in_its_own_process() -> None:
+    session = distilforge.open(published("sequence_classification").release)
+    reference = weakref.ref(session)
+    del session
+    gc.collect()
+    assert reference() is None
