@@ -194,7 +194,8 @@ def _with_labels(config: DistilBertConfig, adapter: Mapping[str, Tensor]) -> Dis
         return config
     if count > MOST_LABELS:
         raise CheckpointError(
-            f"the classifier of the adapter has {count:,} labels; a checkpoint may have at most {MOST_LABELS:,}"
+            f"the classifier of the adapter has {count:,} labels; a checkpoint may have at most {MOST_LABELS:,}",
+            hint="name an adapter of a classifier with fewer labels",
         )
     return replace(config, labels=tuple(f"LABEL_{index}" for index in range(count)))
 
@@ -214,7 +215,8 @@ def _scale(settings: Mapping[str, object], module: str, rank: int, source: Path)
         or not -_MOST_ALPHA <= alpha <= _MOST_ALPHA
     ):
         raise CheckpointError(
-            f"the lora_alpha in {source / ADAPTER} must be a number of at most {_MOST_ALPHA:g}, found {alpha!r:.80}"
+            f"the lora_alpha in {source / ADAPTER} must be a number of at most {_MOST_ALPHA:g}, found {alpha!r:.80}",
+            hint="copy the adapter again",
         )
     return alpha / (math.sqrt(rank) if settings.get("use_rslora") is True else rank)
 

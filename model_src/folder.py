@@ -284,7 +284,8 @@ def _shards(index: Path) -> tuple[Path, ...]:
     for name in names:
         if Path(name).name != name:
             raise CheckpointError(
-                f"{index} names the file {name!r:.80}, which is outside the folder of the checkpoint"
+                f"{index} names the file {name!r:.80}, which is outside the folder of the checkpoint",
+                hint="save the checkpoint again, with all files in one folder",
             )
         if not is_file(index.parent, name):
             raise CheckpointError(

@@ -22,7 +22,10 @@ def read_json(path: Path, *, most_bytes: int = MOST_JSON_BYTES) -> Mapping[str, 
     """The JSON object in `path`; raises CheckpointError if the file contains anything else, or is larger."""
     value = read_value(path, most_bytes=most_bytes)
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path} must contain a JSON object, found {type(value).__name__}")
+        raise CheckpointError(
+            f"{path} must contain a JSON object, found {type(value).__name__}",
+            hint="copy the checkpoint again",
+        )
     return value
 
 

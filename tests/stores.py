@@ -40,6 +40,8 @@ class Shop:
     """A folder for what the test writes."""
     said: list[str] = field(default_factory=list)
     """What pushes and pulls said."""
+    shown: list[str] = field(default_factory=list)
+    """How far pulls were."""
 
     def publisher(self) -> Publisher:
         return find_publisher(self.url, self.said.append)
@@ -61,6 +63,7 @@ class Shop:
             channel=channel,
             version=version,
             key=key,
+            show=lambda text: self.shown.append(str(text)),
             pause=lambda _: None,
         )
 

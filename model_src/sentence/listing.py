@@ -47,18 +47,25 @@ def entries(root: Path) -> tuple[Entry, ...]:
     path = root / MODULES
     values = json_file.read_value(path)
     if not isinstance(values, list) or not values:
-        raise CheckpointError(f"{path} must contain a list of modules, found {values!r:.80}")
+        raise CheckpointError(
+            f"{path} must contain a list of modules, found {values!r:.80}",
+            hint="save the model again with sentence-transformers",
+        )
     listed = []
     for position, value in enumerate(values):
         kind = value.get("type") if isinstance(value, dict) else None
         place = value.get("path") if isinstance(value, dict) else None
         if not isinstance(kind, str) or not isinstance(place, str):
-            raise CheckpointError(f"a module in {path} must have a type and a path, found {value!r:.80}")
+            raise CheckpointError(
+                f"a module in {path} must have a type and a path, found {value!r:.80}",
+                hint="save the model again with sentence-transformers",
+            )
         # Written by hand, a path may be ".", or end in a slash
         folder = posixpath.normpath(place) if place else "."
         if folder == ".." or re.fullmatch(r"[\w.-]+", folder) is None:
             raise CheckpointError(
-                f"{path} names the folder {place!r:.80}; it must be one inside the checkpoint"
+                f"{path} names the folder {place!r:.80}; it must be one inside the checkpoint",
+                hint="save the model again with sentence-transformers",
             )
         entry = Entry(type=kind, path="" if folder == "." else folder)
         known = LAYERS if position else ENCODERS

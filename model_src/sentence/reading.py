@@ -150,7 +150,8 @@ def _truncate_dim(settings: Mapping[str, object], root: Path) -> int | None:
     kept = settings.get("truncate_dim")
     if kept is not None and (not isinstance(kept, int) or isinstance(kept, bool) or kept < 1):
         raise CheckpointError(
-            f"the truncate_dim in {root / SETTINGS} must be a whole number of at least 1 or null, found {kept!r:.80}"
+            f"the truncate_dim in {root / SETTINGS} must be a whole number of at least 1 or null, found {kept!r:.80}",
+            hint="null keeps every number of an embedding",
         )
     return kept
 
@@ -164,7 +165,8 @@ def _max_seq_length(settings: Mapping[str, object], folder: Path) -> int | None:
         return limit if isinstance(limit, int) and 1 <= limit < _NO_LIMIT else None
     if length is not None and (not isinstance(length, int) or isinstance(length, bool) or length < 1):
         raise CheckpointError(
-            f"the max_seq_length in {folder} must be a whole number of at least 1 or null, found {length!r:.80}"
+            f"the max_seq_length in {folder} must be a whole number of at least 1 or null, found {length!r:.80}",
+            hint="null takes the limit of the tokenizer",
         )
     return length
 
@@ -230,7 +232,10 @@ def _size(path: Path, values: Mapping[str, object], field: str) -> int:
     """A width in the configuration of a module."""
     size = values.get(field)
     if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= 65_536:
-        raise CheckpointError(f"{path}: {field} must be a whole number from 1 to 65536, found {size!r:.80}")
+        raise CheckpointError(
+            f"{path}: {field} must be a whole number from 1 to 65536, found {size!r:.80}",
+            hint="save the model again with sentence-transformers",
+        )
     return size
 
 

@@ -92,6 +92,7 @@ class Plan:
                 "{weight_bits} must be {widths}, found {found}",
                 widths=" or ".join(map(str, _WIDTHS)),
                 found=self.weight_bits,
+                hint="leave it out for 8",
             )
         if self.exact_pairs and self.weight_bits != BITS:
             raise OptionError(
@@ -101,7 +102,11 @@ class Plan:
                 hint="leave one of them out: products of 7-bit weights are exact anyway",
             )
         if not 0 <= self.smoothing <= 1:
-            raise OptionError("{smoothing} must lie between 0 and 1, found {found}", found=self.smoothing)
+            raise OptionError(
+                "{smoothing} must lie between 0 and 1, found {found}",
+                found=self.smoothing,
+                hint="0 is none of it, and 0.5 to 0.8 are usual",
+            )
         if self.signed_activations and self.quantize_attention:
             raise OptionError(
                 "{quantize_attention} makes queries and softmax unsigned, and {signed_activations} forbids it",
@@ -177,7 +182,10 @@ def plan_tables(path: Path) -> Mapping[str, object]:
 
 def _mapping(value: object, where: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise UsageError(f"{where} must be a table, found {value!r:.80}")
+        raise UsageError(
+            f"{where} must be a table, found {value!r:.80}",
+            hint="pipeline/recipe/presets/*.toml are examples",
+        )
     return value
 
 

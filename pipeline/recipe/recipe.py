@@ -97,7 +97,8 @@ class Recipe:
         for axis, span in self.spans.items():
             if not 1 <= span.low <= span.usual <= span.high:
                 raise UsageError(
-                    f"the span of {axis} must rise from at least 1, found {span.low}, {span.usual}, {span.high}"
+                    f"the span of {axis} must rise from at least 1, found {span.low}, {span.usual}, {span.high}",
+                    hint=f"for example {axis} = [1, 8, 32]: the least, the usual and the most",
                 )
         for kind, path in (("evaluation", self.evaluation), ("calibration", self.calibration)):
             if path is not None and exists(path) and not is_file(path):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from distilforge.manifest import Span
 
 from pipeline.errors import UsageError
+from pipeline.registry import suggestion
 
 USUAL_TOKENS = 128
 ALWAYS = ("batch", "sequence")
@@ -22,7 +23,10 @@ def complete(given: Mapping[str, Span], axes: Sequence[str], longest: int) -> di
     """
     for axis in given:
         if axis not in axes:
-            raise UsageError(f"a span is given for {axis!r}; the head's axes are {', '.join(axes)}")
+            raise UsageError(
+                f"a span is given for {axis!r}; the head's axes are {', '.join(axes)}",
+                hint=suggestion(axis, axes) or "leave it out",
+            )
     tokens = Span(low=1, usual=min(USUAL_TOKENS, longest), high=longest)
     spans = {axis: given.get(axis, _DEFAULTS.get(axis, tokens)) for axis in axes}
     if spans["sequence"].high > longest:

@@ -21,19 +21,28 @@ def read_tables(path: Path, *, absent: UsageError) -> dict[str, object]:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES} bytes")
+            raise UsageError(
+                f"{path} has more than {MOST_BYTES:,} bytes", hint="it has to be a recipe, or a file of plans"
+            )
         text = content.decode("utf-8")
         if any(line.count(".") > MOST_DOTS for line in text.split("\n")):
-            raise ValueError(f"it has a line with more than {MOST_DOTS} dots")
+            raise UsageError(
+                f"{path} has a line with more than {MOST_DOTS:,} dots",
+                hint="write [tables] in place of long keys",
+            )
         tables: dict[str, object] = tomllib.loads(text)
         json_text.check_levels(tables)
     except FileNotFoundError as cause:
         raise absent from cause
     except RecursionError as cause:
         raise UsageError(
-            f"{path} is not a readable TOML file: it is nested deeper than {json_text.MOST_LEVELS} levels"
+            f"{path} is nested deeper than {json_text.MOST_LEVELS} levels",
+            hint="no recipe and no plan needs more than three",
         ) from cause
     # Python raises ValueError for malformed TOML and for a number of more than 4,300 digits
     except (OSError, ValueError) as cause:
-        raise UsageError(f"{path} is not a readable TOML file: {cause}") from cause
+        raise UsageError(
+            f"{path} is not a readable TOML file: {cause}",
+            hint="recipes/*.toml are examples, and `distilforge tune` writes plans",
+        ) from cause
     return tables

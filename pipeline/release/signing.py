@@ -128,7 +128,10 @@ def _credentials(signer: Signer) -> _Credentials:
             hint="pip install 'distilforge-pipeline[sign]'",
         )
     if signer.order is not None and signer.order < 0:
-        raise UsageError(f"the order must be a whole number of at least 0, found {signer.order}")
+        raise UsageError(
+            f"the order must be a whole number of at least 0, found {signer.order}",
+            hint="count up with each release, or leave it out",
+        )
     key = _key(signer.key)
     certificates = tuple(one for path in signer.certificates for one in _certificates(path))
     if certificates and certificates[0].public_key() != key.public_key():
@@ -179,7 +182,10 @@ def _read(path: Path) -> bytes:
             f"{path} cannot be read: {cause}", hint="check the path and its permissions"
         ) from cause
     if len(content) > MOST_BYTES:
-        raise UsageError(f"{path} has more than {MOST_BYTES} bytes, the most that a PEM file may have")
+        raise UsageError(
+            f"{path} has more than {MOST_BYTES:,} bytes, the most that a PEM file may have",
+            hint="name the file of the key or of the certificates",
+        )
     return content
 
 

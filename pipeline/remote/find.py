@@ -1,9 +1,9 @@
 """The publisher for a URL, by its protocol."""
 
 from distilforge.errors import UnavailableError
-from distilforge.protocols import check_slashes, in_lower_case
 from distilforge.remote.find import PACKAGES, extra_of
 from distilforge.remote.retries import Tell
+from distilforge.urls import check_slashes, in_lower_case
 
 from pipeline.errors import MissingError, UsageError
 from pipeline.remote.publisher import Publisher

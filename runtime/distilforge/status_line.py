@@ -2,10 +2,14 @@
 
 import sys
 import time
+from collections.abc import Callable
 
 _PAUSE_SECONDS = 0.2
 _LOG_PAUSE_SECONDS = 30.0
 _ERASE = "\r\x1b[K"
+
+Show = Callable[[object], None]
+"""Receives how far something is; `StatusLine.show` is one."""
 
 
 class StatusLine:
@@ -33,3 +37,14 @@ class StatusLine:
         if self._on_terminal:
             sys.stderr.write(_ERASE)
             sys.stderr.flush()
+
+
+def no_status(text: object) -> None:
+    """Shows nothing; a `Show` for those who have no terminal."""
+
+
+def clock(seconds: float) -> str:
+    """`seconds` as hours:minutes:seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

@@ -2,7 +2,6 @@
 
 import io
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,24 +11,15 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from distilforge.errors import InputError, UnavailableError
-from distilforge.protocols import in_lower_case
+from distilforge.urls import in_lower_case, name_of, without_secrets
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
-# Signed URLs have their signature behind the question mark
-_QUERY = re.compile(r"(https?://[^\s?'\"]*\?)[^\s'\"]*")
-_HIDDEN = "***"
 # Statuses of web servers that do not have a file
 _ABSENT = (404, 410)
 _WHOLE_FILES = "the server sends whole files only, and a large file is read in pieces"
 _OBJECT_STORES = {"s3", "gs", "abfs", "oci", "oss"}
-
-
-def without_secrets(text: str) -> str:
-    """`text` without the credentials that URLs in it have, so that it may be shown and kept."""
-    return _QUERY.sub(rf"\1{_HIDDEN}", _CREDENTIALS.sub(f"{_HIDDEN}@", text))
 
 
 class Place:
@@ -52,8 +42,7 @@ class Place:
         """The URL with its credentials, for another process; it is not to be shown or kept."""
         self.url = without_secrets(self.address)
         """The URL without credentials."""
-        # Of an archive's file the name inside the archive, and of a web address the part before the question mark
-        self.name = _QUERY.sub(r"\1", self.path).rstrip("?").rsplit("/", 1)[-1]
+        self.name = name_of(self.path)
         """The file's name, whose suffix says its format."""
 
     def resolved(self) -> str:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from distilforge.status_line import clock
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -21,7 +23,7 @@ class Progress:
     """Seconds to the end at this speed; None if nothing was answered yet."""
 
     def __str__(self) -> str:
-        left = "" if self.seconds_left is None else f", {_clock(self.seconds_left)} left"
+        left = "" if self.seconds_left is None else f", {clock(self.seconds_left)} left"
         errors = f", {self.errors:,} of them errors" if self.errors else ""
         return f"{self.fraction:4.0%}  {self.rows:,} rows{errors}, {self.rows_per_second:,.0f} a second{left}"
 
@@ -64,9 +66,3 @@ class Meter:
                 seconds_left=seconds * (1 - fraction) / done if done > 0 else None,
             )
         )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"

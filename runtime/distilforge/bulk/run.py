@@ -26,10 +26,10 @@ from distilforge.checks.arguments import check_positive, check_threads
 from distilforge.errors import InputError, UnavailableError
 from distilforge.lock import at_once
 from distilforge.opening.open import open_release
-from distilforge.protocols import check_slashes
 from distilforge.registry import nearest
 from distilforge.session import Session
 from distilforge.storage import Place
+from distilforge.urls import check_slashes
 
 # A part is read into memory as a whole when the output is put together
 _PART_BYTES = 64 << 20

@@ -10,6 +10,7 @@ from distilforge.remote.find import find_store
 from distilforge.remote.index import Index
 from distilforge.remote.pull import Pull, current_index, pull
 from distilforge.remote.retries import Tell
+from distilforge.status_line import StatusLine
 
 _URL = (
     "where the releases are: a folder, s3://, https:// or another that fsspec opens, oci://REGISTRY/REPOSITORY, or "
@@ -73,10 +74,25 @@ def add_parsers(
 
 
 def pull_here(parsed: argparse.Namespace, tell: Tell) -> Pull:
-    """The release that the arguments name."""
-    return pull(
-        parsed.url, parsed.output, tell, channel=parsed.channel, version=parsed.version, key=parsed.key
-    )
+    """The release that the arguments name, with a status line on the terminal."""
+    line = StatusLine()
+
+    def tell_above(text: str) -> None:
+        line.clear()
+        tell(text)
+
+    try:
+        return pull(
+            parsed.url,
+            parsed.output,
+            tell_above,
+            channel=parsed.channel,
+            version=parsed.version,
+            key=parsed.key,
+            show=line.show,
+        )
+    finally:
+        line.clear()
 
 
 def index_of(url: str, tell: Tell) -> Index:

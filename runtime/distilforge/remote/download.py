@@ -13,8 +13,10 @@ from distilforge import user_cache
 from distilforge.errors import InputError, ReleaseError, UnavailableError
 from distilforge.manifest import FileRecord
 from distilforge.remote.index import StoredRelease
+from distilforge.remote.progress import Meter
 from distilforge.remote.retries import DELAYS_SECONDS, Pause, Tell, is_final
 from distilforge.remote.store import Store
+from distilforge.status_line import Show
 
 _FOLDER = "releases"
 _PART = ".part"
@@ -30,16 +32,20 @@ class Downloads:
     """
 
     def __init__(
-        self, store: Store, release: StoredRelease, tell: Tell, *, pause: Pause = time.sleep
+        self, store: Store, release: StoredRelease, tell: Tell, show: Show, *, pause: Pause = time.sleep
     ) -> None:
-        """Raises UnavailableError if the cache cannot be trusted."""
+        """`show` receives how far the download is; raises UnavailableError if the cache cannot be trusted."""
         self._store = store
         self._release = release
         self._tell = tell
         self._pause = pause
         self._folder = cache_folder()
-        self.bytes = 0
+        self._meter = Meter(show)
+
+    @property
+    def downloaded_bytes(self) -> int:
         """How much was downloaded."""
+        return self._meter.bytes
 
     def check_space(self, records: Iterator[FileRecord]) -> None:
         """Raise UnavailableError unless the files that are absent from the cache fit on its disk."""
@@ -54,6 +60,7 @@ class Downloads:
                 f"{free:,} bytes left",
                 hint="make room, or set XDG_CACHE_HOME to a folder on another disk",
             )
+        self._meter.expect(needed)
 
     def content(self, name: str, record: FileRecord, *, most_bytes: int) -> bytes:
         """The content of the small file `name`; ReleaseError if `record` allows more than `most_bytes`."""
@@ -142,7 +149,7 @@ class Downloads:
             if offset < record.bytes:
                 for piece in self._store.pieces(self._release, name, record, offset):
                     offset += len(piece)
-                    self.bytes += len(piece)
+                    self._meter.add(name, len(piece))
                     if offset > record.bytes:
                         break
                     file.write(piece)

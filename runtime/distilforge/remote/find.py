@@ -1,8 +1,8 @@
 """The store at a URL, by its protocol."""
 
 from distilforge.errors import InputError, UnavailableError
-from distilforge.protocols import check_slashes, in_lower_case
 from distilforge.remote.store import Store
+from distilforge.urls import check_slashes, in_lower_case
 
 PACKAGES = ("fsspec", "huggingface_hub", "oras", "requests")
 """The packages that are needed by one kind of store or the other."""

@@ -25,7 +25,8 @@ from distilforge.remote.index import (
     StoredRelease,
     problems_of_release,
 )
-from distilforge.storage import Place, without_secrets
+from distilforge.storage import Place
+from distilforge.urls import without_secrets
 
 PREFIX = "hf://"
 MAIN = "main"

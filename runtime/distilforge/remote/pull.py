@@ -22,6 +22,7 @@ from distilforge.remote.find import find_store
 from distilforge.remote.index import Index, StoredRelease
 from distilforge.remote.retries import Pause, Tell, with_retries
 from distilforge.remote.store import Store, read_index
+from distilforge.status_line import Show, no_status
 from distilforge.trust.opening import read_trusted
 
 _STAGING = ".pull-"
@@ -62,12 +63,14 @@ def pull(
     channel: str | None = None,
     version: str | None = None,
     key: Path | None = None,
+    show: Show = no_status,
     pause: Pause = time.sleep,
 ) -> Pull:
     """Write the release that `channel` names, or `version`, to OUTPUT/VERSION, and make OUTPUT/latest name it.
 
     Without both it is the channel `latest`. Every file is checked against the manifest, and with `key` the manifest
     against the signature, before the folder appears by a rename. `distilforge.open(output)` opens it.
+    `tell` receives what happens, and `show` how far the download is.
 
     Raises InputError if there is no such store, channel or version; ReleaseError if the release is damaged or not
     signed by `key`; UnavailableError if the store cannot be reached, a package is missing, or the disk is full.
@@ -91,7 +94,7 @@ def pull(
         try:
             cache = cache_folder()
             with writing(cache), only_one(cache / "lock"):
-                result = _take(store, stored, output, tell, key=key, pause=pause)
+                result = _take(store, stored, output, tell, show, key=key, pause=pause)
         except InputError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
@@ -144,12 +147,13 @@ def _take(
     stored: StoredRelease,
     output: Path,
     tell: Tell,
+    show: Show,
     *,
     key: Path | None,
     pause: Pause,
 ) -> Pull:
     final = output / stored.version
-    downloads = Downloads(store, stored, tell, pause=pause)
+    downloads = Downloads(store, stored, tell, show, pause=pause)
     if key is not None and not stored.signed:
         raise ReleaseError(
             f"{stored.version} in {store.url!r:.200} is not signed",
@@ -170,7 +174,7 @@ def _take(
         name=stored.name,
         version=stored.version,
         bytes=stored.bytes,
-        downloaded_bytes=downloads.bytes,
+        downloaded_bytes=downloads.downloaded_bytes,
         signer=signer,
     )
 

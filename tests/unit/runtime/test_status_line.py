@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from distilforge import status_line
-from distilforge.status_line import StatusLine
+from distilforge.status_line import StatusLine, clock
 
 
 class Stream(io.StringIO):
@@ -20,32 +20,30 @@ class Stream(io.StringIO):
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     seconds = [100.0]
     monkeypatch.setattr(status_line.time, "monotonic", lambda: seconds[0])
     return seconds
 
 
-def shown(
-    stream: Stream, clock: list[float], times: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
-) -> str:
+def shown(stream: Stream, now: list[float], times: tuple[float, ...], monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(sys, "stderr", stream)
     line = StatusLine()
-    start = clock[0]
+    start = now[0]
     for after in times:
-        clock[0] = start + after
+        now[0] = start + after
         line.show(f"after {after:g}")
     line.clear()
     return stream.getvalue()
 
 
-def test_a_terminal_has_one_line(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    text = shown(Stream(terminal=True), clock, (0.0, 0.1, 0.3), monkeypatch)
+def test_a_terminal_has_one_line(now: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(Stream(terminal=True), now, (0.0, 0.1, 0.3), monkeypatch)
     assert text == "\r\x1b[Kafter 0\r\x1b[Kafter 0.3\r\x1b[K"
 
 
-def test_a_log_has_a_line_every_half_minute(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    text = shown(Stream(terminal=False), clock, (1.0, 29.0, 31.0, 60.0, 62.0), monkeypatch)
+def test_a_log_has_a_line_every_half_minute(now: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(Stream(terminal=False), now, (1.0, 29.0, 31.0, 60.0, 62.0), monkeypatch)
     assert text == "after 31\nafter 62\n"
 
 
@@ -54,3 +52,10 @@ def test_nothing_is_written_without_a_standard_error(monkeypatch: pytest.MonkeyP
     line = StatusLine()
     line.show("something")
     line.clear()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00:00"), (59.6, "0:01:00"), (3_661, "1:01:01"), (360_000, "100:00:00")]
+)
+def test_seconds_as_a_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text

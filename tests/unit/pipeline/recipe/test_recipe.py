@@ -195,14 +195,14 @@ def test_a_folder_beside_the_recipe_is_not_a_hub_id(folder: Path) -> None:
         ("x = " + "[" * 100_000, "nested deeper than 64 levels"),
         ("checkpoint" + ".a" * 900 + " = 1", "nested deeper than 64 levels"),
         # The time for a key grows with the square of its parts
-        ("checkpoint" + ".a" * 1001 + " = 1", "a line with more than 1000 dots"),
+        ("checkpoint" + ".a" * 1001 + " = 1", "a line with more than 1,000 dots"),
         ("[gates]\nmargin = 1" + "0" * 5000, r"given.toml is not a readable TOML file"),
         ('checkpoint = "x"\n[gates]\nmargin = 1' + "0" * 400, r"margin must be .* that a float can hold"),
         (
             'checkpoint = "x"\n[gates.limits.int8]\nerror = 1' + "0" * 400,
             r"error must be a number that a float can hold, or 'off'",
         ),
-        ("#" * (256 << 10) + "#", "has more than 262144 bytes"),
+        ("#" * (256 << 10) + "#", "has more than 262,144 bytes"),
     ],
 )
 def test_what_does_not_fit_is_named_with_file_and_key(folder: Path, text: str, message: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 from collections.abc import Iterator
@@ -43,6 +44,21 @@ def test_what_is_pulled_is_what_was_pushed(shop: Shop) -> None:
     assert (shop.folder / "pulled" / "latest").readlink() == Path(release.name)
     assert result.downloaded_bytes == result.bytes == shop.index().releases[0].bytes
     assert {path.name for path in (shop.folder / "pulled").iterdir()} == {release.name, "latest"}
+
+
+def test_a_pull_shows_how_far_it_is(shop: Shop) -> None:
+    shop.push_new(1)
+    result = shop.pull()
+    megabytes = f"{result.bytes / 1e6:,.1f}"
+    assert re.fullmatch(
+        rf"100%  {megabytes} of {megabytes} MB, [0-9.,]+ MB a second, 0:00:00 left: .+", shop.shown[-1]
+    )
+    shares = [int(line.partition("%")[0]) for line in shop.shown]
+    assert shares == sorted(shares)
+    assert shares[0] < 100
+    shop.shown.clear()
+    shop.pull()
+    assert shop.shown == []
 
 
 def test_the_folder_of_another_release_is_left_alone(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""The protocols of URLs, whose case does not count (RFC 3986, section 3.1)."""
+"""URLs as text: their protocols, whose case does not count (RFC 3986, section 3.1), and the secrets in them."""
 
 import re
 
@@ -11,6 +11,10 @@ _ONE_SLASH = re.compile(
 _NO_NAME = re.compile(r"(?!(?i:file|local):)[A-Za-z][A-Za-z0-9+.-]+:/*")
 # Of each URL of a chain, too
 _PROTOCOL = re.compile(r"(?:^|(?<=::))[A-Za-z][A-Za-z0-9+.-]*(?=://)")
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+# Signed URLs have their signature behind the question mark
+_QUERY = re.compile(r"(https?://[^\s?'\"]*\?)[^\s'\"]*")
+_HIDDEN = "***"
 
 
 def in_lower_case(url: str) -> str:
@@ -18,12 +22,24 @@ def in_lower_case(url: str) -> str:
     return _PROTOCOL.sub(lambda protocol: protocol[0].lower(), url)
 
 
+def without_secrets(text: str) -> str:
+    """`text` without the credentials that URLs in it have, so that it may be shown and kept."""
+    return _QUERY.sub(rf"\1{_HIDDEN}", _CREDENTIALS.sub(f"{_HIDDEN}@", text))
+
+
+def name_of(path: str) -> str:
+    """The name of the file at a path or URL: of a web address without what follows the question mark."""
+    return _QUERY.sub(r"\1", path).rstrip("?").rsplit("/", 1)[-1]
+
+
 def check_slashes(url: str) -> None:
     """Raise InputError for a protocol with one slash or no name after it, which would be a folder of this machine."""
     if parts := _ONE_SLASH.fullmatch(url):
+        meant = without_secrets(f"{parts['protocol']}://{parts['rest']}")
+        shown = meant.replace("://", ":/", 1)
         raise InputError(
-            f"{url!r:.200} has one slash after its protocol",
-            hint=f"{parts['protocol']}://{parts['rest']}; or ./{url} for a path that is really called so",
+            f"{shown!r:.200} has one slash after its protocol",
+            hint=f"{meant}; or ./{shown} for a path that is really called so",
         )
     if _NO_NAME.fullmatch(url):
         raise InputError(
