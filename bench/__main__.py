@@ -140,7 +140,7 @@ def texts_command(
     cache: Cache = DEFAULT_CACHE,
     named: Annotated[
         str, typer.Option("--subjects", help="What is timed, separated by commas; the first one is judged.")
-    ] = "ours-int8,openvino-int8,optimum-int8",
+    ] = "ours-int8,ours-openvino-int8-bf16,openvino-int8,optimum-int8",
     heads: Annotated[str, typer.Option(help="Heads whose evaluation texts are answered.")] = ",".join(HEADS),
     checkpoint: Annotated[
         Path, typer.Option(help="The sequence classifier of which subjects are made; with tokenizer.json.")
@@ -154,7 +154,8 @@ def texts_command(
 ) -> None:
     """Time subjects on real texts of every head; write texts.md and texts.json.
 
-    A peer gets batches of 32, as the texts come and sorted by length; ours also gets the batches of session(list).
+    A peer gets batches of 32, as the texts come and sorted by length, and single texts; ours also gets the batches of
+    session(list).
     """
     report = texts_run.run(
         [given_file(file) for file in files or ()],

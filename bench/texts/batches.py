@@ -1,4 +1,4 @@
-"""The texts that validation carries, as token ids in batches: of 32, or as a session of a release makes them."""
+"""The texts that validation carries, as token ids: one by one, in batches of 32, or as a session groups them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,9 +19,11 @@ from pipeline.registry import unknown
 from validation import data, tasks
 from validation.tasks.base import CheckpointReader, Example, Task
 
-Order = Literal["session", "arrival", "sorted"]
-ORDERS: tuple[Order, ...] = ("session", "arrival", "sorted")
-"""As `session(list)` groups the texts, or 32 at a time: as they come, or sorted by length over the whole list."""
+Order = Literal["session", "arrival", "sorted", "single"]
+ORDERS: tuple[Order, ...] = ("session", "arrival", "sorted", "single")
+"""As `session(list)` groups the texts; 32 at a time, as they come or sorted by length over the whole list; one by one.
+
+One by one, nearly every run has another length than the run before."""
 HEADS = tuple(head for head in tasks.names() if data.demo_texts(head, "evaluation") is not None)
 """The heads that validation carries texts for."""
 PAD_ID = 0
@@ -92,5 +94,6 @@ def _groups(lengths: Sequence[int], order: Order) -> Iterator[Sequence[int]]:
         yield from batching.batches(lengths, SPANS["batch"], SPANS["sequence"])
         return
     rows = sorted(range(len(lengths)), key=lengths.__getitem__) if order == "sorted" else range(len(lengths))
-    for start in range(0, len(rows), BATCH):
-        yield rows[start : start + BATCH]
+    size = 1 if order == "single" else BATCH
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -25,8 +25,8 @@ LENGTHS = (8, 16, 32, 64, 128, 256)
 """Tokens of a text, of which all texts of a shape have as many."""
 TOKENS = 2048
 """Tokens of all texts of a length together."""
-PEER_ORDERS: tuple[Order, ...] = ("arrival", "sorted")
-"""How a peer's users make batches."""
+PEER_ORDERS: tuple[Order, ...] = ("arrival", "sorted", "single")
+"""How a peer's users feed texts."""
 Progress = Callable[[str], None]
 
 

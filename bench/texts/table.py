@@ -13,9 +13,10 @@ from bench.texts.run import TextReport, Throughput
 MICROSECONDS = 1e6
 NOTE = (
     "Texts are answered in batches of 32 as they come (arrival), in batches of 32 sorted by length over the whole list "
-    "(sorted), or in the batches that session(list) makes (session). Tokenizing is counted, with the same tokenizer "
-    "for every subject; it is not counted in the time of a token by length. Every subject runs in a process of its "
-    "own, in turns with the others, on the same number of threads."
+    "(sorted), in the batches that session(list) makes (session), or one by one as they come (single). Batches are "
+    "compared with the first subject's session, and single texts with its single texts. Tokenizing is counted, with "
+    "the same tokenizer for every subject; it is not counted in the time of a token by length. Every subject runs in a "
+    "process of its own, in turns with the others, on the same number of threads."
 )
 
 
@@ -48,13 +49,17 @@ def markdown(report: TextReport, limits: Sequence[Limit]) -> str:
 
 
 def head_table(result: Throughput) -> str:
-    """One line for each subject: its texts and tokens a second, and how many times as fast as it the first one is."""
+    """One line for each subject: its texts and tokens a second, and how many times as fast as it the first one is.
+
+    For single texts that is the first one with single texts.
+    """
     timing, shape = result.timing, result.shape
     first = next(iter(result.names))
+    first_single = next((name for name, (_, order) in result.names.items() if order == "single"), first)
     lines = []
     for name, (row, order) in result.names.items():
         seconds = timing.seconds(name, shape, confidence=CONFIDENCE)
-        ratio = timing.ratio(first, name, confidence=CONFIDENCE)
+        ratio = timing.ratio(first_single if order == "single" else first, name, confidence=CONFIDENCE)
         lines.append(
             (
                 row,

@@ -38,12 +38,16 @@ def test_every_head_with_texts_is_listed() -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_each_text_is_in_one_batch(order: Order, texts: tuple[Encoding, ...]) -> None:
     lengths = [int(length) for _, mask in batches(texts, order) for length in mask.sum(axis=1)]
-    assert lengths == (list(LENGTHS) if order == "arrival" else sorted(LENGTHS))
+    assert lengths == (list(LENGTHS) if order in ("arrival", "single") else sorted(LENGTHS))
 
 
 @pytest.mark.parametrize("order", ["arrival", "sorted"])
 def test_a_peer_gets_batches_of_32(order: Order, texts: tuple[Encoding, ...]) -> None:
     assert [len(ids) for ids, _ in batches(texts, order)] == [BATCH, BATCH, len(LENGTHS) - 2 * BATCH]
+
+
+def test_single_texts_have_no_padding(texts: tuple[Encoding, ...]) -> None:
+    assert [ids.shape for ids, _ in batches(texts, "single")] == [(1, length) for length in LENGTHS]
 
 
 def test_a_session_gets_the_batches_that_it_makes(texts: tuple[Encoding, ...]) -> None:

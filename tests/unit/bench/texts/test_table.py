@@ -35,7 +35,7 @@ def throughput(seconds: dict[tuple[str, Order], float]) -> Throughput:
         head="features",
         shape=SHAPE,
         tokens=2000,
-        slots={"session": 2050, "arrival": 5000, "sorted": 2100},
+        slots={"session": 2050, "arrival": 5000, "sorted": 2100, "single": 2000},
         names={**names, "dead, sorted": ("dead", "sorted")},
         timing=timing({(f"{row}, {order}", SHAPE): value for (row, order), value in seconds.items()}),
         omissions=(Omission(name="dead, sorted", reason="it died"),),
@@ -64,6 +64,12 @@ def test_texts_and_tokens_a_second_and_how_much_faster_the_first_is() -> None:
         [RIVAL, "arrival", "2.50", "50", "1000", "4.00 (4.00 to 4.00)"],
         ["dead", "sorted", "1.05", "-", "-", "-"],
     ]
+
+
+def test_single_texts_are_compared_with_single_texts() -> None:
+    result = throughput({(OURS, "session"): 0.5, (OURS, "single"): 1.0, (RIVAL, "single"): 1.5})
+    ratios = [line.split("|")[-2].strip() for line in head_table(result).splitlines()[-4:-1]]
+    assert ratios == ["1.00 (1.00 to 1.00)", "1.00 (1.00 to 1.00)", "1.50 (1.50 to 1.50)"]
 
 
 def test_limits_are_of_the_mean_of_the_heads_and_of_the_widest_pair_of_lengths() -> None:
