@@ -149,7 +149,7 @@ class Downloads:
             if offset < record.bytes:
                 for piece in self._store.pieces(self._release, name, record, offset):
                     offset += len(piece)
-                    self._meter.add(name, len(piece))
+                    self._meter.add(len(piece))
                     if offset > record.bytes:
                         break
                     file.write(piece)

@@ -19,8 +19,8 @@ class Meter:
         """So many bytes are still to come."""
         self._expected = self.bytes + size
 
-    def add(self, name: str, size: int) -> None:
-        """Count a piece of the file `name`, and show how far all is, once it is known how much that is."""
+    def add(self, size: int) -> None:
+        """Count a piece, and show how far all is, once it is known how much that is."""
         self.bytes += size
         if not self._expected:
             return
@@ -30,5 +30,5 @@ class Meter:
         left = f", {clock((total - self.bytes) / speed)} left" if speed else ""
         self._show(
             f"{self.bytes / total:4.0%}  {self.bytes / 1e6:,.1f} of {total / 1e6:,.1f} MB, {speed / 1e6:,.1f} MB a "
-            f"second{left}: {name:.80}"
+            f"second{left}"
         )
