@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import typer
 from distilforge.interruption import INTERRUPTED
+from distilforge.urls import without_secrets
 
 from pipeline.cli.display import Display
 from pipeline.errors import EXPECTED, GateError, exit_code
@@ -37,7 +38,7 @@ def report_errors(verbose: bool = False) -> Iterator[Display]:
 def show_error(error: Exception, listener: Display, *, verbose: bool, about: str = "") -> None:
     """Print `error`, and the checks behind it if a gate said no; `about` is the release, if there are several."""
     if verbose:
-        listener.error("".join(traceback.format_exception(error)))
+        listener.error(without_secrets("".join(traceback.format_exception(error))))
     if isinstance(error, GateError) and error.manifest.variants:
         listener.verdicts(error.manifest, everything=verbose)
         listener.error(f"{error.headline}\n  hint: {error.hint}")

@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,7 +44,7 @@ class FolderPublisher:
         self._root = Place(url.rstrip("/"))
         if self._root.is_on_web:
             raise InputError(
-                f"releases can only be pulled from the web, not brought to it, found {url!r:.200}",
+                f"releases can only be pulled from the web, not brought to it, found {self._root.url!r:.200}",
                 hint="push to where the web server has its files, such as s3://bucket/sentiment or a folder",
             )
         self._index_place = self._root.inside(INDEX)
@@ -80,7 +81,13 @@ class FolderPublisher:
         else:
             new, stored = True, release.stored(_new_folder(manifest.version))
             began = datetime.now(UTC)
-            self._upload(release, stored.location)
+            try:
+                self._upload(release, stored.location)
+            except BaseException:
+                # Nobody else knows the folder; what fails here too is left for prune
+                with suppress(InputError, UnavailableError):
+                    self._root.inside(stored.location).remove_folder()
+                raise
             if datetime.now(UTC) - began > _LONGEST_PUSH:
                 raise UnavailableError(
                     f"the push to {self.url!r:.200} took more than {_LONGEST_PUSH}, and is not listed",

@@ -31,11 +31,15 @@ class LocalPointer:
                     return False
                 # Somebody may have put a link there, to a file that must not be written
                 temporary.unlink(missing_ok=True)
-                with temporary.open("xb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(self._path)
+                try:
+                    with temporary.open("xb") as file:
+                        file.write(content)
+                        file.flush()
+                        os.fsync(file.fileno())
+                    temporary.replace(self._path)
+                except OSError:
+                    temporary.unlink(missing_ok=True)
+                    raise
         return True
 
 

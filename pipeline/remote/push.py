@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from distilforge.remote.retries import Tell
+from distilforge.urls import without_secrets
 
 from pipeline.errors import UsageError
 from pipeline.remote.files import shipment
@@ -32,7 +33,7 @@ def address(to: str, name: str) -> str:
     url = to.replace(NAME, name)
     if "{" in url or "}" in url:
         raise UsageError(
-            f"{to!r:.200} has braces besides {NAME}",
+            f"{without_secrets(to)!r:.200} has braces besides {NAME}",
             hint=f"{NAME} stands for the release's name, and nothing else does",
         )
     return url

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from distilforge import messages
 from distilforge.benchmark import table
 from distilforge.benchmark.run import SECONDS, BenchmarkOptions, forget_release, run_benchmark
 from distilforge.bulk import command as bulk_command
@@ -103,7 +104,7 @@ def _serve(parsed: argparse.Namespace) -> str:
 
 
 def _tell(line: str) -> None:
-    print(printable(line), file=sys.stderr, flush=True)  # noqa: T201 - the only place that prints progress and errors
+    messages.write(f"{printable(line)}\n")
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

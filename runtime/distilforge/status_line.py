@@ -1,12 +1,17 @@
 """How far something is, on the standard error."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
 
+from distilforge import messages
+
 _PAUSE_SECONDS = 0.2
 _LOG_PAUSE_SECONDS = 30.0
 _ERASE = "\r\x1b[K"
+# Where a terminal does not say how wide it is
+_COLUMNS = 80
 
 Show = Callable[[object], None]
 """Receives how far something is; `StatusLine.show` is one."""
@@ -22,21 +27,27 @@ class StatusLine:
 
     def show(self, text: object) -> None:
         """Show `text` in place of what was shown before, unless that was a moment ago."""
-        if sys.stderr is None or time.monotonic() < self._next:
+        if time.monotonic() < self._next:
             return
         if self._on_terminal:
             self._next = time.monotonic() + _PAUSE_SECONDS
-            sys.stderr.write(f"{_ERASE}{text}")
+            messages.write(f"{_ERASE}{str(text)[: _columns() - 1]}")
         else:
             self._next = time.monotonic() + _LOG_PAUSE_SECONDS
-            sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+            messages.write(f"{text}\n")
 
     def clear(self) -> None:
         """Remove the line from a terminal."""
         if self._on_terminal:
-            sys.stderr.write(_ERASE)
-            sys.stderr.flush()
+            messages.write(_ERASE)
+
+
+def _columns() -> int:
+    """The width of the terminal: only the last row of a text that is wider could be erased."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+    except (OSError, ValueError):
+        return _COLUMNS
 
 
 def no_status(text: object) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Statuses of web servers that do not have a file
 _ABSENT = (404, 410)
 _WHOLE_FILES = "the server sends whole files only, and a large file is read in pieces"
+# After so long without a byte a web server counts as gone
+_SILENCE_SECONDS = 60.0
 _OBJECT_STORES = {"s3", "gs", "abfs", "oci", "oss"}
 
 
@@ -238,7 +240,8 @@ class _StorageFile(io.RawIOBase):
 def _file_system(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
     shown = without_secrets(url)
     try:
-        files, path = _chain_or_file(url) if "::" in url else fsspec.core.url_to_fs(url)
+        options = _web_options(url)
+        files, path = _chain_or_file(url, options) if "::" in url else fsspec.core.url_to_fs(url, **options)
     except ImportError as cause:
         raise UnavailableError(
             f"{shown!r:.200} needs a package that is not installed: {cause}",
@@ -254,14 +257,26 @@ def _file_system(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
     return files, path
 
 
-def _chain_or_file(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
+def _web_options(url: str) -> dict[str, object]:
+    """What fsspec is told of each protocol of the web in `url`: a request may take long while something arrives."""
+    protocols = [protocol for protocol in ("http", "https") if f"{protocol}://" in url]
+    if not protocols:
+        return {}
+    import aiohttp
+
+    # By default the whole of a file must arrive within five minutes
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_SILENCE_SECONDS, sock_read=_SILENCE_SECONDS)
+    return {protocol: {"client_kwargs": {"timeout": timeout}} for protocol in protocols}
+
+
+def _chain_or_file(url: str, options: dict[str, object]) -> "tuple[fsspec.AbstractFileSystem, str]":
     """What a URL with `::` names: a chain of URLs, or a file of this machine with such a name."""
     local = LocalFileSystem()
     path = local.unstrip_protocol(url).removeprefix("file://")
     # Path.exists raises OSError for a name that is too long, as that of a chain may be
     if os.path.exists(path):  # noqa: PTH110
         return local, path
-    first, first_path = fsspec.core.url_to_fs(url)
+    first, first_path = fsspec.core.url_to_fs(url, **options)
     # No chain begins with a path of this machine: fsspec would open the part before the `::`, and forget the rest
     return (local, path) if isinstance(first, LocalFileSystem) else (first, first_path)
 

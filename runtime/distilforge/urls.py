@@ -13,7 +13,9 @@ _NO_NAME = re.compile(r"(?!(?i:file|local):)[A-Za-z][A-Za-z0-9+.-]+:/*")
 _PROTOCOL = re.compile(r"(?:^|(?<=::))[A-Za-z][A-Za-z0-9+.-]*(?=://)")
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 # Signed URLs have their signature behind the question mark
-_QUERY = re.compile(r"(https?://[^\s?'\"]*\?)[^\s'\"]*")
+_QUERY = re.compile(r"((?i:https?)://[^\s?'\"]*\?)[^\s'\"]*")
+# Of Azure, and of addresses without a protocol in the errors of libraries
+_SIGNATURE = re.compile(r"(?i)\b(X-(?:Amz|Goog)-[\w-]+|sig|signature)=[^&\s'\"]+")
 _HIDDEN = "***"
 
 
@@ -24,7 +26,8 @@ def in_lower_case(url: str) -> str:
 
 def without_secrets(text: str) -> str:
     """`text` without the credentials that URLs in it have, so that it may be shown and kept."""
-    return _QUERY.sub(rf"\1{_HIDDEN}", _CREDENTIALS.sub(f"{_HIDDEN}@", text))
+    shown = _QUERY.sub(rf"\1{_HIDDEN}", _CREDENTIALS.sub(f"{_HIDDEN}@", text))
+    return _SIGNATURE.sub(rf"\1={_HIDDEN}", shown)
 
 
 def name_of(path: str) -> str:
@@ -39,7 +42,7 @@ def check_slashes(url: str) -> None:
         shown = meant.replace("://", ":/", 1)
         raise InputError(
             f"{shown!r:.200} has one slash after its protocol",
-            hint=f"{meant}; or ./{shown} for a path that is really called so",
+            hint=f"{meant:.200}; or ./{shown:.200} for a path that is really called so",
         )
     if _NO_NAME.fullmatch(url):
         raise InputError(

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -47,20 +47,31 @@ class Downloads:
         """How much was downloaded."""
         return self._meter.bytes
 
-    def check_space(self, records: Iterator[FileRecord]) -> None:
-        """Raise UnavailableError unless the files that are absent from the cache fit on its disk."""
+    def check_space(self, records: Collection[FileRecord], output: Path) -> None:
+        """Raise UnavailableError unless the files that are absent from the cache fit on its disk, and all in `output`.
+
+        Both folders may be on one disk.
+        """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         needed = sum(
             record.bytes - _size(self._part(record)) for record in records if not self._is_whole(record)
         )
-        free = shutil.disk_usage(self._folder).free
+        copies = sum(record.bytes for record in records)
+        if self._folder.stat().st_dev == output.stat().st_dev:
+            self._check_disk(self._folder, needed + copies)
+        else:
+            self._check_disk(self._folder, needed)
+            self._check_disk(output, copies)
+        self._meter.expect(needed)
+
+    def _check_disk(self, folder: Path, needed: int) -> None:
+        free = shutil.disk_usage(folder).free
         if needed + _SPARE_BYTES > free:
             raise UnavailableError(
-                f"{self._store.url!r:.200} has {needed:,} bytes to download, and the disk of {str(self._folder)!r} has "
-                f"{free:,} bytes left",
-                hint="make room, or set XDG_CACHE_HOME to a folder on another disk",
+                f"{self._release.version} in {self._store.url!r:.200} needs {needed:,} bytes on the disk of "
+                f"{str(folder)!r:.300}, which has {free:,} bytes left",
+                hint="make room; XDG_CACHE_HOME moves the cache to another disk",
             )
-        self._meter.expect(needed)
 
     def content(self, name: str, record: FileRecord, *, most_bytes: int) -> bytes:
         """The content of the small file `name`; ReleaseError if `record` allows more than `most_bytes`."""
@@ -163,6 +174,13 @@ class Downloads:
                 f"{record.bytes:,} bytes, and has more",
                 hint="ask its publisher to push it again; nothing of it was kept",
             )
+        if offset < record.bytes and self._store.is_local:
+            part.unlink()
+            raise ReleaseError(
+                f"{name!r} of {self._release.version} in {self._store.url!r:.200} is damaged: it should have "
+                f"{record.bytes:,} bytes, and has {offset:,}",
+                hint="ask its publisher to push it again; nothing of it was kept",
+            )
         if offset < record.bytes:
             raise InputError(
                 f"{name!r} of {self._store.url!r:.200} ended after {offset:,} of {record.bytes:,} bytes",
@@ -180,13 +198,17 @@ class Downloads:
         return self._path(record).is_file() and _size(self._path(record)) == record.bytes
 
 
+class FolderError(InputError):
+    """A folder of this machine cannot be written."""
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Raise whatever the operating system refuses as InputError, which names `folder`."""
+    """Raise whatever the operating system refuses as FolderError, which names `folder`."""
     try:
         yield
     except OSError as cause:
-        raise InputError(
+        raise FolderError(
             f"{str(folder)!r:.300} cannot be written: {cause!s:.300}",
             hint="look at its permissions and the space left",
         ) from cause

@@ -118,7 +118,7 @@ class HubStore:
     def error(self, verb: str, cause: Exception) -> InputError:
         """The error for a request that failed because of `cause`."""
         return InputError(
-            f"{self.url!r:.200} cannot be {verb}: {cause!s:.300}",
+            f"{self.url!r:.200} cannot be {verb}: {without_secrets(str(cause)):.300}",
             hint="look at the address, the network and `hf auth login`",
         )
 

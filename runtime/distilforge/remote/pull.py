@@ -17,7 +17,7 @@ from distilforge.errors import InputError, ReleaseError
 from distilforge.limits import MOST_MANIFEST_BYTES
 from distilforge.lock import only_one
 from distilforge.release import LATEST, MANIFEST, SIGNATURE, check_files, parse_manifest
-from distilforge.remote.download import Downloads, cache_folder, writing
+from distilforge.remote.download import Downloads, FolderError, cache_folder, writing
 from distilforge.remote.find import find_store
 from distilforge.remote.index import Index, StoredRelease
 from distilforge.remote.retries import Pause, Tell, with_retries
@@ -96,7 +96,7 @@ def pull(
             with writing(cache), only_one(cache / "lock"):
                 result = _take(store, stored, output, tell, show, key=key, pause=pause)
         except InputError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
+            if isinstance(error, FolderError) or not isinstance(error.__cause__, FileNotFoundError):
                 raise
             if stored == _find(store, tell, channel=channel, version=version, pause=pause):
                 raise ReleaseError(
@@ -190,7 +190,7 @@ def _fill(folder: Path, stored: StoredRelease, downloads: Downloads) -> None:
             hint="ask its publisher to push it again",
         )
     records = {MANIFEST: stored.manifest, **stored.signature, **manifest.files}
-    downloads.check_space(iter(records.values()))
+    downloads.check_space(records.values(), folder)
     for name, record in records.items():
         downloads.copy(name, record, folder / name)
 

@@ -18,6 +18,7 @@ import requests
 from distilforge.errors import InputError, ReleaseError
 from distilforge.remote.index import MOST_CHANNELS, MOST_RELEASES
 from distilforge.remote.login import Login
+from distilforge.urls import without_secrets
 
 MOST_IMAGE_BYTES = 4 << 20
 """The largest manifest of an image, as the specification of the registries recommends."""
@@ -199,7 +200,7 @@ class Registry:
             yield
         except (OSError, ValueError) as cause:
             raise InputError(
-                f"{self.url!r:.200} cannot be {verb}: {cause!s:.300}",
+                f"{self.url!r:.200} cannot be {verb}: {without_secrets(str(cause)):.300}",
                 hint="look at the address, the network and `docker login`",
             ) from cause
 

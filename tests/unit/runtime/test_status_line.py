@@ -42,6 +42,13 @@ def test_a_terminal_has_one_line(now: list[float], monkeypatch: pytest.MonkeyPat
     assert text == "\r\x1b[Kafter 0\r\x1b[Kafter 0.3\r\x1b[K"
 
 
+def test_a_line_is_not_wider_than_the_terminal(now: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream(terminal=True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    StatusLine().show("x" * 200)
+    assert stream.getvalue() == "\r\x1b[K" + "x" * 79
+
+
 def test_a_log_has_a_line_every_half_minute(now: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     text = shown(Stream(terminal=False), now, (1.0, 29.0, 31.0, 60.0, 62.0), monkeypatch)
     assert text == "after 31\nafter 62\n"

@@ -279,3 +279,13 @@ def test_the_same_file(tmp_path: Path) -> None:
 )
 def test_the_name_says_the_format(url: str, path: str, name: str) -> None:
     assert Place(url, (fsspec.filesystem("memory"), path)).name == name
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/a.jsonl", "HTTPS://127.0.0.1:9/a.jsonl"])
+def test_a_large_file_may_take_longer_than_five_minutes(url: str) -> None:
+    pytest.importorskip("aiohttp", reason="needs aiohttp")
+    timeout = Place(url).file_system.client_kwargs["timeout"]
+    assert timeout.total is None
+    assert timeout.sock_read == 60
+    inside = Place(f"simplecache::{url.lower()}").file_system.fs
+    assert inside.client_kwargs["timeout"].total is None

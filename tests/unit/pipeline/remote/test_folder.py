@@ -65,14 +65,21 @@ def test_a_store_inside_the_release_is_refused(inside: str, tmp_path: Path) -> N
 
 
 def test_nothing_is_brought_to_the_web() -> None:
-    with pytest.raises(InputError, match="only be pulled from the web"):
-        find_publisher("https://example.org/sentiment", print)
+    with pytest.raises(InputError, match=r"only be pulled from the web.*://\*\*\*@example") as raised:
+        find_publisher("https://me:secret@example.org/sentiment?sig=secret", print)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("url", ["store/{nam}", "store/{name", "store/{name}/{version}"])
 def test_other_braces_are_refused(url: str) -> None:
     with pytest.raises(UsageError, match=r"braces besides \{name\}"):
         address(url, "sentiment")
+
+
+def test_the_error_of_other_braces_hides_credentials() -> None:
+    with pytest.raises(UsageError, match="braces besides") as raised:
+        address("s3://me:secret@bucket/{nme}", "sentiment")
+    assert "secret" not in str(raised.value)
 
 
 def test_a_release_that_is_not_whole_is_not_pushed(shop: Shop) -> None:
@@ -91,6 +98,8 @@ def test_a_release_that_changes_meanwhile_is_not_listed(shop: Shop) -> None:
     (release / "onnx" / "model.onnx").write_bytes(content)
     with pytest.raises(ReleaseError, match="changed while it was pushed"):
         shop.publisher().push(checked)
+    # What was written of it would fill a disk until a day later
+    assert folders(shop) == set()
     with pytest.raises(InputError, match="there are no releases"):
         shop.pull()
 
