@@ -166,7 +166,7 @@ def _take(
             # A signature has the folder's name, so that it is the final one
             folder = room / stored.version
             folder.mkdir()
-            _fill(folder, stored, downloads)
+            _fill(folder, stored, downloads, output)
             signer = _check(folder, key)
             _replace(folder, final, room / "old")
     return Pull(
@@ -179,8 +179,8 @@ def _take(
     )
 
 
-def _fill(folder: Path, stored: StoredRelease, downloads: Downloads) -> None:
-    """Download every file of the release into `folder`."""
+def _fill(folder: Path, stored: StoredRelease, downloads: Downloads, output: Path) -> None:
+    """Download every file of the release into `folder`, which is inside `output`."""
     content = downloads.content(MANIFEST, stored.manifest, most_bytes=MOST_MANIFEST_BYTES)
     manifest = parse_manifest(content, folder)
     if (manifest.name, manifest.version) != (stored.name, stored.version):
@@ -190,7 +190,7 @@ def _fill(folder: Path, stored: StoredRelease, downloads: Downloads) -> None:
             hint="ask its publisher to push it again",
         )
     records = {MANIFEST: stored.manifest, **stored.signature, **manifest.files}
-    downloads.check_space(records.values(), folder)
+    downloads.check_space(records.values(), output)
     for name, record in records.items():
         downloads.copy(name, record, folder / name)
 
