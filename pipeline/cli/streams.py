@@ -5,6 +5,7 @@ import os
 import sys
 from typing import TextIO
 
+from distilforge.messages import discard
 from distilforge.printable import encodable
 from rich.console import Console
 
@@ -25,7 +26,7 @@ class MessageConsole(Console):
     def on_broken_pipe(self) -> None:
         """Discard all messages from now on."""
         self.quiet = True
-        _discard(sys.stderr)
+        discard(sys.stderr)
 
 
 def prepare() -> None:
@@ -55,9 +56,9 @@ def write(text: str) -> None:
         sys.stdout.write(encodable(text, sys.stdout.encoding or "utf-8"))
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard(sys.stdout)
+        discard(sys.stdout)
     except OSError as cause:
-        _discard(sys.stdout)
+        discard(sys.stdout)
         raise OutputError(
             f"standard output cannot be written: {cause.strerror}",
             hint="a finished build is kept; run the same command again with another output",
@@ -66,10 +67,3 @@ def write(text: str) -> None:
 
 def _null(descriptor: int) -> TextIO:
     return open(descriptor, "w", encoding="utf-8", closefd=False)
-
-
-def _discard(stream: TextIO) -> None:
-    """Lead `stream` to the null device; Python would raise the error again when it flushes at its end."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())
-    os.close(null)

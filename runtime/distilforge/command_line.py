@@ -1,7 +1,6 @@
 """`python -m distilforge`: parse the arguments, call one function, print its result."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -57,8 +56,7 @@ def _show(result: str) -> int:
     try:
         print(encodable(result, encoding), flush=True)  # noqa: T201 - the result
     except OSError as cause:
-        # Python would raise the error again when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        messages.discard(sys.stdout)
         if isinstance(cause, BrokenPipeError):
             return _CLOSED_PIPE
         _tell(f"error: standard output cannot be written: {cause.strerror}")

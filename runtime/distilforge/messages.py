@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 
 def write(text: str) -> None:
@@ -15,8 +16,12 @@ def write(text: str) -> None:
         stream.write(text)
         stream.flush()
     except OSError:
-        # Led to the null device, since Python would raise the error again when it flushes at its end
         with suppress(OSError):
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())
-            os.close(null)
+            discard(stream)
+
+
+def discard(stream: TextIO) -> None:
+    """Lead `stream` to the null device; Python would raise the error of a write again when it flushes at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

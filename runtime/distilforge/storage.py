@@ -4,6 +4,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -11,7 +12,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from distilforge.errors import InputError, UnavailableError
-from distilforge.urls import in_lower_case, name_of, without_secrets
+from distilforge.urls import in_lower_case, name_of, protocols, without_secrets
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -259,14 +260,15 @@ def _file_system(url: str) -> "tuple[fsspec.AbstractFileSystem, str]":
 
 def _web_options(url: str) -> dict[str, object]:
     """What fsspec is told of each protocol of the web in `url`: a request may take long while something arrives."""
-    protocols = [protocol for protocol in ("http", "https") if f"{protocol}://" in url]
-    if not protocols:
+    web = protocols(url) & {"http", "https"}
+    # Without aiohttp, fsspec says what has to be installed
+    if not web or find_spec("aiohttp") is None:
         return {}
     import aiohttp
 
     # By default the whole of a file must arrive within five minutes
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_SILENCE_SECONDS, sock_read=_SILENCE_SECONDS)
-    return {protocol: {"client_kwargs": {"timeout": timeout}} for protocol in protocols}
+    return {protocol: {"client_kwargs": {"timeout": timeout}} for protocol in web}
 
 
 def _chain_or_file(url: str, options: dict[str, object]) -> "tuple[fsspec.AbstractFileSystem, str]":

@@ -24,6 +24,11 @@ def in_lower_case(url: str) -> str:
     return _PROTOCOL.sub(lambda protocol: protocol[0].lower(), url)
 
 
+def protocols(url: str) -> frozenset[str]:
+    """The protocols of `url`, and of each URL of a chain."""
+    return frozenset(_PROTOCOL.findall(url))
+
+
 def without_secrets(text: str) -> str:
     """`text` without the credentials that URLs in it have, so that it may be shown and kept."""
     shown = _QUERY.sub(rf"\1{_HIDDEN}", _CREDENTIALS.sub(f"{_HIDDEN}@", text))

@@ -167,21 +167,16 @@ class Downloads:
                     digest.update(piece)
             file.flush()
             os.fsync(file.fileno())
-        if offset > record.bytes:
+        longer, shorter = offset > record.bytes, offset < record.bytes
+        # Over a network, less than all may be the network's fault
+        if longer or (shorter and self._store.is_local):
             part.unlink()
             raise ReleaseError(
                 f"{name!r} of {self._release.version} in {self._store.url!r:.200} is damaged: it should have "
-                f"{record.bytes:,} bytes, and has more",
+                f"{record.bytes:,} bytes, and has {'more' if longer else f'{offset:,}'}",
                 hint="ask its publisher to push it again; nothing of it was kept",
             )
-        if offset < record.bytes and self._store.is_local:
-            part.unlink()
-            raise ReleaseError(
-                f"{name!r} of {self._release.version} in {self._store.url!r:.200} is damaged: it should have "
-                f"{record.bytes:,} bytes, and has {offset:,}",
-                hint="ask its publisher to push it again; nothing of it was kept",
-            )
-        if offset < record.bytes:
+        if shorter:
             raise InputError(
                 f"{name!r} of {self._store.url!r:.200} ended after {offset:,} of {record.bytes:,} bytes",
                 hint="run the same command again; if it ends there again, its publisher has to push it again",

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ import pytest
 from distilforge.errors import InputError, UnavailableError
 from distilforge.remote.retries import is_final
 from distilforge.storage import Place, storage_errors
+from distilforge.urls import protocols
 
 
 def test_a_path_and_its_url_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,3 +291,10 @@ def test_a_large_file_may_take_longer_than_five_minutes(url: str) -> None:
     assert timeout.sock_read == 60
     inside = Place(f"simplecache::{url.lower()}").file_system.fs
     assert inside.client_kwargs["timeout"].total is None
+
+
+def test_what_looks_like_the_web_inside_a_path_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert protocols("s3://bucket/http://a") == {"s3"}
+    assert protocols("zip://a.jsonl::https://host/b.zip") == {"zip", "https"}
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    assert Place("memory://shop/http://a").address == "memory://shop/http://a"
