@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
-from distilforge.interruption import INTERRUPTED
+from distilforge.interruption import INTERRUPTED, interrupt
 from distilforge.urls import without_secrets
 
 from pipeline.cli.display import Display
@@ -27,12 +27,12 @@ def report_errors(verbose: bool = False) -> Iterator[Display]:
         except EXPECTED as error:
             show_error(error, listener, verbose=verbose)
             raise typer.Exit(exit_code(error)) from error
-        except KeyboardInterrupt as interrupt:
+        except KeyboardInterrupt as cause:
             listener.error(
                 "interrupted; nothing half-done was left, and finished stages are kept\n"
                 "  hint: run the same command again to continue"
             )
-            raise typer.Exit(INTERRUPTED) from interrupt
+            raise typer.Exit(INTERRUPTED) from cause
 
 
 def show_error(error: Exception, listener: Display, *, verbose: bool, about: str = "") -> None:
@@ -55,13 +55,9 @@ def _terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
+    before = {number: signal.signal(number, interrupt) for number in _ENDING}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt

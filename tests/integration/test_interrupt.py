@@ -1,5 +1,6 @@
 """Ctrl-C: in each stage, and as a real signal to a real process."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -46,6 +47,26 @@ atexit.register(signal.raise_signal, signal.SIGINT)
 runpy.run_module(program, run_name="__main__", alter_sys=True)
 """
 PROGRAMS = ("distilforge", "pipeline.cli")
+# Imports `pressing`, during which Ctrl-C is pressed, and prints whether that package was imported
+IMPORTING = """
+import signal, sys
+from distilforge.interruption import run_interruptible
+
+def load():
+    return command
+
+def command():
+    try:
+        {importing}
+        print("went on")
+    except ImportError:
+        print("went on")
+    finally:
+        print(sys.modules.get("pressing") is not None)
+
+sys.exit(run_interruptible(load))
+"""
+PRESS = "import signal\nsignal.raise_signal(signal.SIGINT)\n"
 
 
 class StopBeforeTiming(Listener):
@@ -190,6 +211,64 @@ def test_a_signal_to_a_process(
     assert leftovers(artifacts) == []
     assert not list((artifacts / ".work").glob(f"{stage}/*/stage.json"))
     assert commands_about(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "importing",
+    ["import pressing", "from outer import pressing", "import importlib; importlib.import_module('outer')"],
+)
+@pytest.mark.parametrize(
+    ("body", "is_imported"),
+    [
+        # What is imported meets no exception, whatever it would make of one
+        (
+            "import signal\ntry: signal.raise_signal(signal.SIGINT)\nexcept BaseException: raise ValueError",
+            True,
+        ),
+        # One that fails does not hide it
+        (f"{PRESS}raise ImportError", False),
+        # A second one ends an import that hangs
+        (f"{PRESS}signal.raise_signal(signal.SIGINT)\nwhile True: pass", False),
+    ],
+)
+def test_while_a_package_is_imported(importing: str, body: str, is_imported: bool, tmp_path: Path) -> None:
+    (tmp_path / "pressing.py").write_text(body)
+    (tmp_path / "outer.py").write_text("import pressing")
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORTING.format(importing=importing)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, f"{is_imported}\n", "")
+
+
+def test_while_pytorch_is_imported() -> None:
+    # PyTorch starts its part for several processes in C++, where an exception of Python ends the process
+    program = """
+import signal, sys
+from distilforge.interruption import interrupt
+
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch.distributed":
+            sys.meta_path.remove(self)
+            signal.setitimer(signal.ITIMER_REAL, 0.002)
+
+signal.signal(signal.SIGALRM, interrupt)
+sys.meta_path.insert(0, Press())
+try:
+    import torch
+    print("went on")
+except KeyboardInterrupt:
+    print(torch.ones(1).item())
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "1.0\n", "")
 
 
 def commands_about(folder: Path) -> list[str]:
