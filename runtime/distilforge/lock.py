@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,14 +11,16 @@ _POLL_SECONDS = 0.2
 
 
 @contextmanager
-def only_one(path: Path) -> Iterator[None]:
+def only_one(path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
     """Wait until no other process is in a context of the file `path`, which is made and stays.
 
-    The operating system ends the context of a process that is killed.
+    `waiting` is called once if another process is. The operating system ends the context of a process that is killed.
     """
     with _opened(path) as descriptor:
-        while not _lock(descriptor):
-            time.sleep(_POLL_SECONDS)
+        if not _lock(descriptor):
+            waiting()
+            while not _lock(descriptor):
+                time.sleep(_POLL_SECONDS)
         yield
 
 

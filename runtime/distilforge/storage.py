@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Statuses of web servers that do not have a file
 _ABSENT = (404, 410)
+# Statuses of web servers that want credentials, or that let nobody have a file
+_DENIED = (401, 403)
 _WHOLE_FILES = "the server sends whole files only, and a large file is read in pieces"
 # After so long without a byte a web server counts as gone
 _SILENCE_SECONDS = 60.0
@@ -201,7 +203,13 @@ class Place:
         return info
 
     def _neighbour(self, suffix: str) -> "Place":
-        return Place(f"{self.address}{suffix}", (self.file_system, f"{self.path}{suffix}"))
+        address, path = (self._with_suffix(text, suffix) for text in (self.address, self.path))
+        return Place(address, (self.file_system, path))
+
+    def _with_suffix(self, text: str, suffix: str) -> str:
+        # On the web, what follows the question mark is no part of the path, and may be a signature
+        path, mark, query = text.partition("?") if self.is_on_web else (text, "", "")
+        return f"{path.rstrip('/') if mark else path}{suffix}{mark}{query}"
 
 
 class StorageReadError(OSError):
@@ -295,15 +303,20 @@ def storage_errors(url: str, verb: str, errors: type[Exception] = Exception) -> 
         # Some errors, such as that of a time that is over, have no text
         text = without_secrets(str(cause)) or type(cause).__name__
         # Such as NoCredentialsError of botocore, which is no PermissionError
-        denied = PermissionError(text) if "Credential" in type(cause).__name__ else None
+        is_denied = "Credential" in type(cause).__name__ or getattr(cause, "status", None) in _DENIED
+        denied = PermissionError(text) if is_denied else None
         raise InputError(f"{url!r:.200} cannot be {verb}: {text}", hint=_hint(url, denied)) from (
             denied or cause
         )
 
 
 def _hint(url: str, denied: PermissionError | None) -> str:
-    if denied is not None:
+    if denied is not None and not url.startswith(("http://", "https://")):
         return "log in, or set the credentials that the store wants, as with `aws configure` for s3://"
+    if denied is not None:
+        return (
+            "ask who runs the server for access; https://USER:PASSWORD@HOST/... sends a name and a password"
+        )
     if url.startswith(("http://", "https://")):
         return "look at the address and the server, or download the file"
     return "look at its name, its permissions and the space left"

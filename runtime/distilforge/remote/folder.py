@@ -28,7 +28,7 @@ class FolderStore:
 
     def index(self) -> Index | None:
         """What the store holds now; None if nothing was ever pushed there."""
-        place = self._root.inside(INDEX)
+        place = self._file(INDEX)
         content = place.read_at_most(MOST_INDEX_BYTES)
         return None if content is None else parse_index(content, repr(place.url))
 
@@ -41,7 +41,7 @@ class FolderStore:
 
     def pieces(self, release: StoredRelease, name: str, record: FileRecord, offset: int) -> Iterator[bytes]:
         """The content of the release's file `name` from the byte `offset` on."""
-        place = self._root.inside(f"{release.location}/{name}")
+        place = self._file(f"{release.location}/{name}")
         if not place.is_on_web:
             with place.reader() as file:
                 file.seek(offset)
@@ -65,6 +65,16 @@ class FolderStore:
             while offset and (skipped := file.read(min(offset, PIECE_BYTES))):
                 offset -= len(skipped)
             yield from _rest(file)
+
+    def _file(self, name: str) -> Place:
+        """The file `name`; InputError for a pipe or a device, of which a read may never end."""
+        place = self._root.inside(name)
+        if place.is_local and place.kind() == "other":
+            raise InputError(
+                f"{place.url!r:.300} is a pipe or a device, and has to be a file",
+                hint="look at the folder, or ask its publisher to push again",
+            )
+        return place
 
 
 def _rest(file: BinaryIO) -> Iterator[bytes]:

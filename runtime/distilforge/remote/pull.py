@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from distilforge import leftovers
@@ -93,7 +94,7 @@ def pull(
             output.mkdir(parents=True, exist_ok=True)
         try:
             cache = cache_folder()
-            with writing(cache), only_one(cache / "lock"):
+            with writing(cache), only_one(cache / "lock", waiting=partial(_tell_waiting, cache, tell)):
                 result = _take(store, stored, output, tell, show, key=key, pause=pause)
         except InputError as error:
             if isinstance(error, FolderError) or not isinstance(error.__cause__, FileNotFoundError):
@@ -111,6 +112,10 @@ def pull(
         f"{store.url!r:.200} removed each of the {_TRIES} releases that were pulled from it before they were complete",
         hint="ask its publisher to keep more versions",
     )
+
+
+def _tell_waiting(cache: Path, tell: Tell) -> None:
+    tell(f"another pull uses {str(cache)!r}; waiting until it has ended")
 
 
 def _check_name(output: Path, name: str) -> None:

@@ -195,6 +195,14 @@ def test_no_more_is_read_of_a_server_that_sends_whole_files_only() -> None:
         web.shutdown()
 
 
+@pytest.mark.parametrize("folder", ["shop", "shop/"])
+def test_the_query_of_a_web_address_stays_behind_the_path(folder: str) -> None:
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    place = Place(f"https://host/{folder}?sig=a/b").inside("index.json").beside(".run")
+    assert place.address == place.path == "https://host/shop/index.json.run?sig=a/b"
+    assert Place("memory://shop?/a").inside("b").path == "/shop?/a/b"
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_web_server_says_what_is_absent(status: int, server: str) -> None:
     place = Place(f"{server}/{status}.jsonl")
@@ -206,8 +214,11 @@ def test_a_web_server_says_what_is_absent(status: int, server: str) -> None:
 def test_a_web_server_that_refuses_is_not_an_absent_file(status: int, server: str) -> None:
     place = Place(f"{server}/{status}.jsonl")
     for ask in (place.size_bytes, place.kind, place.read, partial(place.read_at_most, 10)):
-        with pytest.raises(InputError, match=f"cannot be read: {status}"):
+        with pytest.raises(InputError, match=f"cannot be read: {status}") as raised:
             ask()
+        # Asked again, it would answer the same
+        assert is_final(raised.value) is (status in (401, 403))
+        assert ("access" in raised.value.hint) is (status in (401, 403))
 
 
 def test_a_file_whose_size_a_web_server_does_not_tell(server: str) -> None:

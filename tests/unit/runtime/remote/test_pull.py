@@ -15,6 +15,7 @@ from threading import Thread
 import distilforge
 import pytest
 from distilforge.errors import InputError, ReleaseError, UnavailableError
+from distilforge.lock import only_one
 from distilforge.manifest import FileRecord
 from distilforge.release import verify
 from distilforge.remote import pull as pull_module
@@ -44,6 +45,36 @@ def test_what_is_pulled_is_what_was_pushed(shop: Shop) -> None:
     assert (shop.folder / "pulled" / "latest").readlink() == Path(release.name)
     assert result.downloaded_bytes == result.bytes == shop.index().releases[0].bytes
     assert {path.name for path in (shop.folder / "pulled").iterdir()} == {release.name, "latest"}
+
+
+def test_a_pull_says_that_it_waits_for_another_one(shop: Shop) -> None:
+    shop.push_new(1)
+    shop.pull()
+    assert "waiting" not in "".join(shop.said)
+    with only_one(cache_folder() / "lock", waiting=lambda: None):
+        waiting = Thread(target=shop.pull)
+        waiting.start()
+        while not any("waiting until it has ended" in line for line in shop.said):
+            assert waiting.is_alive(), shop.said
+            waiting.join(0.01)
+    waiting.join(60)
+    assert not waiting.is_alive()
+    assert sum("another pull uses" in line for line in shop.said) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["index.json", "config.json"])
+def test_a_pipe_in_a_store_is_not_waited_for(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shop = Shop(url=str(tmp_path / "store"), folder=tmp_path)
+    shop.push_new(1)
+    path = tmp_path / "store" / ("" if name == "index.json" else shop.index().releases[0].location) / name
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises((InputError, ReleaseError), match="is a pipe or a device, and has to be a file"):
+        shop.pull()
 
 
 def test_a_pull_shows_how_far_it_is(shop: Shop) -> None:
