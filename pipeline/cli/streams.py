@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from types import TracebackType
 from typing import TextIO
 
 from distilforge.messages import discard
@@ -17,11 +18,21 @@ class OutputError(PipelineError):
 
 
 class MessageConsole(Console):
-    """The console for messages, on stderr. Once the reader of a pipe ends, messages are lost and work continues."""
+    """The console for messages, on stderr. Once they cannot be written, messages are lost and work continues."""
 
     def __init__(self) -> None:
         # Without markup and emoji, so that brackets and colons in names and paths stay as they are
         super().__init__(stderr=True, highlight=False, markup=False, emoji=False)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what was printed since the context began."""
+        try:
+            super().__exit__(kind, error, trace)
+        # Rich answers a pipe without a reader itself, and raises the error of a full disk
+        except OSError:
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Discard all messages from now on."""

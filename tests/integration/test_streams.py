@@ -72,6 +72,15 @@ def test_a_build_goes_on_when_the_reader_of_its_messages_ends(tiny: Recipe, tmp_
     verify(resolve(artifacts / "tiny"))
 
 
+def test_a_build_goes_on_when_the_disk_of_its_messages_is_full(tiny: Recipe, tmp_path: Path) -> None:
+    artifacts = tmp_path / "artifacts"
+    prepare_export(tiny, artifacts)
+    done = shell('"$@" 2> /dev/full', "build", write_recipe(tiny, tmp_path), "--artifacts", artifacts)
+    assert done.returncode == 0
+    assert done.stdout.startswith(str(artifacts / "tiny"))
+    verify(resolve(artifacts / "tiny"))
+
+
 def test_a_full_disk_behind_stdout_is_one_clear_line() -> None:
     done = shell('"$@" > /dev/full', "list", "heads")
     assert done.returncode == 5
