@@ -32,6 +32,8 @@ COUNTS = {
     "whole_vectors": LAYERS,
     "transposes": 0,
     "dequantize_first": 0,
+    "quantize_first": 0,
+    "split_layer_norm": 0,
     "constants": 0,
 }
 MASKED_LM = {"bias_gelu": LAYERS + 1, "flatten_tokens": 2 * LAYERS + 2, "transposes": 1}

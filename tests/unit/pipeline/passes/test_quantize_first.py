@@ -1,0 +1,42 @@
+"""The output of attention that is quantized before it is transposed: the same numbers, and what is left alone."""
+
+import numpy as np
+import pytest
+
+from model_src import heads
+from pipeline.graph.file import Graph, check
+from pipeline.graph.values import is_operator, producer
+from tests.graphs import LAYERS, answer, operators, ragged
+from tests.unit.pipeline.passes.checks import run, shapes
+from tests.unit.pipeline.precision import quantized
+
+NAME = "quantize_first"
+
+
+def quantized_graph(head: str, scheme: str = "int8_static") -> Graph:
+    graph = quantized.exported(head)
+    quantized.quantize(graph, scheme, head)
+    return graph
+
+
+@pytest.mark.parametrize("head", heads.names())
+def test_the_output_of_attention_is_quantized_first_with_the_same_answers(head: str) -> None:
+    graph = quantized_graph(head)
+    before = graph.clone()
+    assert run(graph, NAME) == [LAYERS]
+    check(graph)
+    assert operators(graph) == operators(before)
+    first = [
+        node
+        for node in graph.graph
+        if is_operator(node, "QuantizeLinear")
+        and (product := producer(node, 0)) is not None
+        and is_operator(product, "MatMul")
+    ]
+    assert len(first) == LAYERS
+    for inputs in map(ragged, shapes(head)):
+        for given, expected in zip(
+            answer(graph, inputs, optimized=False), answer(before, inputs, optimized=False), strict=True
+        ):
+            np.testing.assert_array_equal(given, expected)
+    assert run(graph, NAME) == [0]
