@@ -23,6 +23,9 @@ class _QuantizedLate:
     transposed: onnx_ir.Value
     """(batch, tokens, heads, width)."""
 
+    reshaped: onnx_ir.Value
+    """(batch, tokens, heads * width)."""
+
     sizes: onnx_ir.Value
     """What it is reshaped to, (3)."""
 
@@ -54,7 +57,8 @@ def _pattern(
     zero_point: onnx_ir.Value,
 ) -> onnx_ir.Value:
     transposed = op.Transpose(x, _outputs=["transposed"])
-    return op.QuantizeLinear(op.Reshape(transposed, sizes), scale, zero_point, _outputs=["output"])
+    reshaped = op.Reshape(transposed, sizes, _outputs=["reshaped"])
+    return op.QuantizeLinear(reshaped, scale, zero_point, _outputs=["output"])
 
 
 def _check(match: _QuantizedLate) -> None:
@@ -64,22 +68,20 @@ def _check(match: _QuantizedLate) -> None:
 
 
 def _build(match: _QuantizedLate, builder: Builder) -> onnx_ir.Value:
-    dtype = dtype_of(match.output)
-    quantized = builder.add(
-        "QuantizeLinear",
-        [match.x, match.scale, match.zero_point],
-        label="first",
-        shape=shape_of(match.x),
-        dtype=dtype,
-    )
-    transposed = builder.add(
-        "Transpose",
-        [quantized],
-        attributes={"perm": tuple(node_of(match.transposed).attributes.get_ints("perm"))},
-        label="first",
-        shape=shape_of(match.transposed),
-        dtype=dtype,
-    )
-    return builder.add(
-        "Reshape", [transposed, match.sizes], label="first", shape=shape_of(match.output), dtype=dtype
-    )
+    value = match.x
+    # The same three nodes, the last one first
+    for late, others in (
+        (match.output, [match.scale, match.zero_point]),
+        (match.transposed, []),
+        (match.reshaped, [match.sizes]),
+    ):
+        node = node_of(late)
+        value = builder.add(
+            node.op_type,
+            [value, *others],
+            attributes={name: attribute.value for name, attribute in node.attributes.items()},
+            label="first",
+            shape=shape_of(match.x if late is match.output else late),
+            dtype=dtype_of(match.output),
+        )
+    return value

@@ -69,19 +69,17 @@ def _split(graph: Graph, quantize: onnx_ir.Node, read: _Normalized) -> None:
     if scale.size != 1:
         raise RefusalError("it has more than one scale", quantize.inputs[1])
     factor = np.float32(1.0) if read.factor is None else _floats(read.factor, "its factor")
-    x, weight, bias = read.norm.inputs
-    weight_C, bias_C = (
-        _floats(weight, "a weight of its layer norm"),
-        _floats(bias, "the bias of its layer norm"),
-    )
+    x, *parameters = read.norm.inputs
+    scaled = []
+    for parameter in parameters:
+        array = _floats(parameter, "a parameter of its layer norm")
+        scaled.append(array * factor / scale)
+        if scaled[-1].shape != array.shape:
+            raise RefusalError("its factor is not one for each channel", read.factor)
     insertion = Insertion.before(graph, quantize)
     steps = insertion.add(
         "LayerNormalization",
-        [
-            x,
-            insertion.constant(weight_C * factor / scale),
-            insertion.constant(bias_C * factor / scale),
-        ],
+        [x, *map(insertion.constant, scaled)],
         attributes={name: attribute.value for name, attribute in read.norm.attributes.items()},
         label="steps",
         shape=shape_of(read.norm.outputs[0]),
@@ -92,6 +90,6 @@ def _split(graph: Graph, quantize: onnx_ir.Node, read: _Normalized) -> None:
 
 def _floats(value: onnx_ir.Value | None, what: str) -> Floats:
     array = array_of(value)
-    if array is None:
-        raise RefusalError(f"{what} is not a constant", value)
-    return array.astype(np.float32)
+    if array is None or array.dtype != np.float32:
+        raise RefusalError(f"{what} is not a constant in float32", value)
+    return array.astype(np.float32, copy=False)

@@ -1,11 +1,13 @@
 """The output of attention that is quantized before it is transposed: the same numbers, and what is left alone."""
 
 import numpy as np
+import onnx_ir
 import pytest
 
 from model_src import heads
 from pipeline.graph.file import Graph, check
-from pipeline.graph.values import is_operator, producer
+from pipeline.graph.values import array_of, is_operator, producer
+from pipeline.passes import registry
 from tests.graphs import LAYERS, answer, operators, ragged
 from tests.unit.pipeline.passes.checks import run, shapes
 from tests.unit.pipeline.precision import quantized
@@ -40,3 +42,15 @@ def test_the_output_of_attention_is_quantized_first_with_the_same_answers(head: 
         ):
             np.testing.assert_array_equal(given, expected)
     assert run(graph, NAME) == [0]
+
+
+def test_scales_for_each_channel_are_refused() -> None:
+    graph = quantized_graph("token_classification")
+    scale = next(value for name, value in graph.graph.initializers.items() if "out_lin.input_scale" in name)
+    array = array_of(scale)
+    assert array is not None
+    scale.const_value = onnx_ir.tensor(np.repeat(array, 32), name=scale.name)
+    scale.shape = onnx_ir.Shape([32])
+    result = registry.find(NAME).run(graph)
+    assert result.rewrites == LAYERS - 1
+    assert sum("it has more than one scale" in refusal for refusal in result.refusals) == 1

@@ -93,6 +93,50 @@ def test_scales_for_each_channel_are_refused() -> None:
     assert result.refusals == (f"{quantize.name}: it has more than one scale",)
 
 
+@pytest.mark.parametrize(
+    ("shape", "reason"),
+    [
+        ((1, 1, 32), "its factor is not one for each channel"),
+        ((7, 1), "its factor is not one for each channel"),
+    ],
+)
+def test_other_factors_are_refused(shape: tuple[int, ...], reason: str) -> None:
+    graph = exported("token_classification")
+    quantized.quantize(graph, "int8_static", "token_classification", smoothing=0.8, smoothed=("*.ffn.lin1",))
+    factor = next(value for name, value in graph.graph.initializers.items() if "smoothing" in name)
+    factor.const_value = onnx_ir.tensor(np.ones(shape, dtype=np.float32), name=factor.name)
+    result = registry.find(NAME).run(graph)
+    assert result.rewrites == 2 * LAYERS - 1
+    assert [refusal.partition(": ")[2] for refusal in result.refusals] == [reason]
+
+
+def test_a_layer_norm_without_a_bias_gets_one_without() -> None:
+    graph = exported("token_classification")
+    quantized.quantize(graph, "int8_static", "token_classification")
+    for norm in quantized.nodes(graph, "LayerNormalization"):
+        norm.resize_inputs(2)
+    before = graph.clone()
+    assert run(graph, NAME) == [2 * LAYERS]
+    assert all(len(norm.inputs) == 2 for norm, _ in quantized_norms(graph))
+    inputs = ragged((3, 7))
+    for given, expected in zip(answer(graph, inputs), answer(before, inputs), strict=True):
+        assert_close(given, expected)
+
+
+def test_weights_in_float16_are_refused() -> None:
+    graph = exported("token_classification")
+    quantized.quantize(graph, "int8_static", "token_classification")
+    norm, quantize = next(quantized_norms(graph))
+    array = array_of(norm.inputs[1])
+    assert norm.inputs[1] is not None
+    assert array is not None
+    norm.inputs[1].const_value = onnx_ir.tensor(array.astype(np.float16), name=norm.inputs[1].name)
+    result = registry.find(NAME).run(graph)
+    assert result.refusals == (
+        f"{quantize.name}: a parameter of its layer norm is not a constant in float32",
+    )
+
+
 def assert_close(given: npt.NDArray[np.generic], expected: npt.NDArray[np.generic]) -> None:
     """Equal but for a number that lay between two steps and was rounded the other way."""
     spread = float(np.ptp(expected.astype(np.float64))) or 1.0
