@@ -16,7 +16,8 @@ class Pointer(Protocol):
 
 
 def find_pointer(place: Place) -> Pointer:
-    """The pointer at `place`, by what its file system can do."""
+    """The pointer at `place`, by what its file system can do; InputError for a pipe or a device."""
+    place.refuse_pipe()
     if place.is_local:
         from pipeline.remote.local_pointer import LocalPointer
 

@@ -1,4 +1,4 @@
-"""Ctrl-C while a command or a package is imported, and while Python ends."""
+"""Ctrl-C where Python or a library would lose it or make another error of it, and while Python ends."""
 
 import os
 import signal
@@ -13,6 +13,8 @@ Command = Callable[[], int | None]
 
 # The file that Python names as the source of its own import
 _IMPORT = "<frozen importlib._bootstrap>"
+# They call Python from another language, and say that a file is damaged where that raises
+_LIBRARIES = frozenset({"safetensors.torch", "safetensors.numpy"})
 
 
 def run_interruptible(load: Callable[[], Command]) -> int | None:
@@ -28,6 +30,7 @@ def run_interruptible(load: Callable[[], Command]) -> int | None:
     try:
         if is_heard:
             signal.signal(signal.SIGINT, interrupt)
+        sys.unraisablehook = _raise_again
         try:
             return command()
         finally:
@@ -39,33 +42,50 @@ def run_interruptible(load: Callable[[], Command]) -> int | None:
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """Answer a signal with KeyboardInterrupt, at once or when the package that is being imported has been imported.
+    """Answer a signal with KeyboardInterrupt: at once, or as soon as no library would make another error of it.
 
-    Packages make other errors of an exception while they are imported, and PyTorch ends the process. A second signal
-    is answered at once, so that an import that hangs can be ended.
+    While packages are imported, they do, and PyTorch ends the process. A second signal is answered at once, so that an
+    import that hangs can be ended.
     """
-    importer = _importer(frame)
-    tracer = sys.gettrace()
-    if importer is not None and tracer is None:
-        # Python calls it at the importer's next line, and only if something is traced
-        importer.f_trace = _raise
-        sys.settrace(_trace_nothing)
-        return
-    if tracer is _trace_nothing:
-        sys.settrace(None)
-    raise KeyboardInterrupt
+    outside = _outside_libraries(frame)
+    if outside is None or sys.gettrace() is not None:
+        raise KeyboardInterrupt
+    _raise_in(outside)
 
 
-def _importer(frame: FrameType | None) -> FrameType | None:
-    """What imports the package that is being imported in `frame`, or None if no package is."""
-    importer = None
-    is_import = False
+def _outside_libraries(frame: FrameType | None) -> FrameType | None:
+    """What called the outermost library that `frame` is in and that makes other errors of an exception, if any."""
+    outside = None
+    is_library = False
     while frame is not None:
-        was_import, is_import = is_import, frame.f_code.co_filename == _IMPORT
-        if was_import and not is_import:
-            importer = frame
+        was_library, is_library = is_library, _makes_other_errors(frame)
+        if was_library and not is_library:
+            outside = frame
         frame = frame.f_back
-    return importer
+    return outside
+
+
+def _makes_other_errors(frame: FrameType) -> bool:
+    return frame.f_code.co_filename == _IMPORT or frame.f_globals.get("__name__") in _LIBRARIES
+
+
+def _raise_in(frame: FrameType) -> None:
+    """Raise KeyboardInterrupt at the next line of `frame`, which has called what runs now."""
+    # Python calls it there only if something is traced
+    frame.f_trace = _raise
+    sys.settrace(_trace_nothing)
+
+
+def _raise_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Raise a KeyboardInterrupt again that Python could only report, where what it came in has ended.
+
+    It came while an object was removed, of which Python says "Exception ignored".
+    """
+    caller = sys._getframe().f_back
+    if issubclass(lost.exc_type, KeyboardInterrupt) and caller is not None:
+        _raise_in(_outside_libraries(caller) or caller)
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _raise(frame: FrameType, event: str, argument: object) -> None:

@@ -77,6 +77,14 @@ class Place:
         """What is there: "file", "directory", "other" for a pipe or a device, or "" for nothing."""
         return str((self._info() or {}).get("type", ""))
 
+    def refuse_pipe(self) -> None:
+        """Raise InputError for a pipe or a device of this machine, of which a read may never end."""
+        if self.is_local and self.kind() == "other":
+            raise InputError(
+                f"{self.url!r:.300} is a pipe or a device, and has to be a file",
+                hint="look at the folder, and replace it by the file that it is called after",
+            )
+
     def is_same(self, other: "Place") -> bool:
         """Whether both are the same file, by their URLs, or on this machine by a link too."""
         if self.url == other.url:
@@ -109,7 +117,10 @@ class Place:
         # To other file systems the option means something else
         options = {"block_size": 0} if from_start_to_end and self.is_on_web else {}
         with storage_errors(self.url, "read"):
-            opened: BinaryIO = self.file_system.open(self.path, "rb", **options)
+            try:
+                opened: BinaryIO = self.file_system.open(self.path, "rb", **options)
+            except FileNotFoundError as absent:
+                raise self._reason(absent) from None
         with storage_errors(self.url, "read", OSError), opened:
             yield opened if self.is_local else cast("BinaryIO", io.BufferedReader(_StorageFile(opened)))
 
@@ -195,12 +206,18 @@ class Place:
             try:
                 info: dict[str, object] = self.file_system.info(self.path)
             except FileNotFoundError as absent:
-                cause = absent.__cause__
-                # fsspec says that a file is absent whatever a web server answers, and if it does not answer
-                if self.is_on_web and cause and getattr(cause, "status", None) not in _ABSENT:
-                    raise cause from None
+                reason = self._reason(absent)
+                if reason is not absent:
+                    raise reason from None
                 return None
         return info
+
+    def _reason(self, absent: FileNotFoundError) -> BaseException:
+        """Why a file cannot be read: fsspec calls it absent whatever a web server answers, and if it does not."""
+        cause = absent.__cause__
+        if self.is_on_web and cause and getattr(cause, "status", None) not in _ABSENT:
+            return cause
+        return absent
 
     def _neighbour(self, suffix: str) -> "Place":
         address, path = (self._with_suffix(text, suffix) for text in (self.address, self.path))

@@ -245,6 +245,112 @@ def test_while_a_package_is_imported(importing: str, body: str, is_imported: boo
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, f"{is_imported}\n", "")
 
 
+LOST = {
+    "a reference": "a = C(); reference = weakref.ref(a, press); del a",
+    "a generator": "a = generator(); next(a); del a",
+    "an object in an object": "a = B(); del a",
+}
+
+
+@pytest.mark.parametrize("statements", LOST.values(), ids=LOST)
+def test_while_an_object_is_removed(statements: str) -> None:
+    # Python reports an exception there, and goes on
+    program = f"""
+import signal, sys, weakref
+from distilforge.interruption import run_interruptible
+
+def press(*_):
+    signal.raise_signal(signal.SIGINT)
+
+def generator():
+    try:
+        yield
+    finally:
+        press()
+
+class A:
+    def __del__(self):
+        press()
+
+class B:
+    def __del__(self):
+        a = A()
+        del a
+
+class C:
+    pass
+
+def command():
+    {statements}
+    print("went on")
+
+sys.exit(run_interruptible(lambda: command))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
+
+
+def test_other_errors_of_objects_that_are_removed_are_reported() -> None:
+    program = """
+import sys
+from distilforge.interruption import run_interruptible
+
+class A:
+    def __del__(self):
+        raise ValueError("seven")
+
+def command():
+    a = A()
+    del a
+    print("went on")
+
+sys.exit(run_interruptible(lambda: command))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, "went on\n")
+    assert "ValueError: seven" in ran.stderr
+
+
+def test_while_safetensors_reads_a_file(tmp_path: Path) -> None:
+    # It says that the file is damaged where what it calls of PyTorch raises an exception
+    program = """
+import signal, sys, torch
+from distilforge.interruption import run_interruptible
+from safetensors.torch import load_file, save_file
+
+taken = []
+
+def press(frame, event, argument):
+    if event == "call" and frame.f_code.co_name == "__getitem__":
+        taken.append(frame)
+    # The first one takes the numbers of the tensor out of the file, and the second one looks at their shape
+    if len(taken) == 2:
+        sys.setprofile(None)
+        print("pressed")
+        signal.raise_signal(signal.SIGINT)
+
+def command():
+    save_file({"a": torch.ones(3, 4)}, sys.argv[1])
+    sys.setprofile(press)
+    load_file(sys.argv[1])
+    print("went on")
+
+sys.exit(run_interruptible(lambda: command))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "a.safetensors")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "pressed\n", "")
+
+
 def test_while_pytorch_is_imported() -> None:
     # PyTorch starts its part for several processes in C++, where an exception of Python ends the process
     program = """

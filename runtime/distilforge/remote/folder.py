@@ -67,13 +67,8 @@ class FolderStore:
             yield from _rest(file)
 
     def _file(self, name: str) -> Place:
-        """The file `name`; InputError for a pipe or a device, of which a read may never end."""
         place = self._root.inside(name)
-        if place.is_local and place.kind() == "other":
-            raise InputError(
-                f"{place.url!r:.300} is a pipe or a device, and has to be a file",
-                hint="look at the folder, or ask its publisher to push again",
-            )
+        place.refuse_pipe()
         return place
 
 

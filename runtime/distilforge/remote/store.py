@@ -7,6 +7,11 @@ from distilforge.errors import InputError
 from distilforge.manifest import FileRecord
 from distilforge.remote.index import Index, StoredRelease
 
+PUSH_ELSEWHERE = (
+    "ask its publisher to push it to a new place, since another push leaves what is there as it is"
+)
+"""The hint where a store has a damaged file."""
+
 
 class Store(Protocol):
     """A place with the versions of one release. Its methods raise InputError where a request fails."""

@@ -210,10 +210,22 @@ def test_a_web_server_says_what_is_absent(status: int, server: str) -> None:
     assert place.read_at_most(10) is None
 
 
-@pytest.mark.parametrize("status", [401, 403, 500, 503])
+def opened(place: Place) -> bytes:
+    """What is read of a file whose size nobody asked for before."""
+    with place.reader() as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
 def test_a_web_server_that_refuses_is_not_an_absent_file(status: int, server: str) -> None:
     place = Place(f"{server}/{status}.jsonl")
-    for ask in (place.size_bytes, place.kind, place.read, partial(place.read_at_most, 10)):
+    for ask in (
+        place.size_bytes,
+        place.kind,
+        place.read,
+        partial(place.read_at_most, 10),
+        partial(opened, place),
+    ):
         with pytest.raises(InputError, match=f"cannot be read: {status}") as raised:
             ask()
         # Asked again, it would answer the same

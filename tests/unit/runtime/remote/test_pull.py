@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import distilforge
 import pytest
@@ -75,6 +76,52 @@ def test_a_pipe_in_a_store_is_not_waited_for(
     os.mkfifo(path)
     with pytest.raises((InputError, ReleaseError), match="is a pipe or a device, and has to be a file"):
         shop.pull()
+    if name == "index.json":
+        with pytest.raises(InputError, match="is a pipe or a device, and has to be a file"):
+            shop.publisher()
+
+
+class Refusing(SimpleHTTPRequestHandler):
+    """Answers the first requests for a file with another status."""
+
+    status, times = 503, 0
+
+    def send_head(self) -> Any:
+        if self.path.endswith("/model.onnx") and type(self).times > 0:
+            type(self).times -= 1
+            self.send_error(self.status)
+            return None
+        return super().send_head()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("status", "times"), [(503, 2), (429, 2), (403, 99), (401, 99), (500, 99)])
+def test_a_web_server_that_refuses_a_file(
+    status: int, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shop = Shop(url=str(tmp_path / "store"), folder=tmp_path)
+    version = shop.push_new(1)
+    monkeypatch.setattr(Refusing, "status", status)
+    monkeypatch.setattr(Refusing, "times", times)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Refusing, directory=tmp_path)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        shop.url = f"http://127.0.0.1:{server.server_address[1]}/store"
+        try:
+            if times == 2:
+                assert shop.pull().version == version
+                assert any(f"{status}" in line and "continuing in" in line for line in shop.said)
+                return
+            error = UnavailableError if status == 500 else InputError
+            with pytest.raises(error, match=f"{status}") as raised:
+                shop.pull()
+            assert "damaged" not in str(raised.value)
+            assert any("continuing in" in line for line in shop.said) is (status == 500)
+        finally:
+            server.shutdown()
 
 
 def test_a_pull_shows_how_far_it_is(shop: Shop) -> None:
