@@ -188,6 +188,11 @@ class Insertion(Builder):
         return node
 
 
+def attributes_of(node: onnx_ir.Node) -> Attributes:
+    """The attributes of `node`, to build another node with."""
+    return {name: attribute.value for name, attribute in node.attributes.items()}
+
+
 def insert(
     graph: Graph,
     before: onnx_ir.Node,

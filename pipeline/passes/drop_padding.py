@@ -4,7 +4,7 @@ from collections.abc import Container, Sequence
 
 import onnx_ir
 
-from pipeline.graph.builder import Insertion, Size, replace
+from pipeline.graph.builder import Insertion, Size, attributes_of, replace
 from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, dtype_of, is_operator, node_of, shape_of, sole_reader
 from pipeline.passes import graph_pass
@@ -194,7 +194,7 @@ def _kept(at: Insertion, rows: TokenRows, value: onnx_ir.Value) -> onnx_ir.Value
         label=LABEL,
         shape=[KEPT, *shape],
         dtype=dtype_of(value),
-        attributes={name: attribute.value for name, attribute in node.attributes.items()},
+        attributes=attributes_of(node),
     )
 
 

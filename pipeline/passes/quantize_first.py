@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import onnx_ir
 
-from pipeline.graph.builder import Builder
+from pipeline.graph.builder import Builder, attributes_of
 from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, dtype_of, node_of, shape_of
 from pipeline.passes import graph_pass
@@ -79,7 +79,7 @@ def _build(match: _QuantizedLate, builder: Builder) -> onnx_ir.Value:
         value = builder.add(
             node.op_type,
             [value, *others],
-            attributes={name: attribute.value for name, attribute in node.attributes.items()},
+            attributes=attributes_of(node),
             label="first",
             shape=shape_of(match.x if late is match.output else late),
             dtype=dtype_of(match.output),

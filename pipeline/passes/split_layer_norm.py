@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir
 
-from pipeline.graph.builder import Insertion
+from pipeline.graph.builder import Insertion, attributes_of
 from pipeline.graph.file import Graph
 from pipeline.graph.values import array_of, is_operator, other_input, producer, shape_of, sole_reader
 from pipeline.passes import graph_pass
@@ -80,7 +80,7 @@ def _split(graph: Graph, quantize: onnx_ir.Node, read: _Normalized) -> None:
     steps = insertion.add(
         "LayerNormalization",
         [x, *map(insertion.constant, scaled)],
-        attributes={name: attribute.value for name, attribute in read.norm.attributes.items()},
+        attributes=attributes_of(read.norm),
         label="steps",
         shape=shape_of(read.norm.outputs[0]),
     )

@@ -14,12 +14,6 @@ NAME = "dequantize_first"
 SHAPE = (3, 21)
 
 
-def quantized_graph(head: str) -> Graph:
-    graph = quantized.exported(head)
-    quantized.quantize(graph, "int8_static", head)
-    return graph
-
-
 def logits_weight(graph: Graph) -> onnx_ir.Node:
     """The node that computes the weight of the last product."""
     add = graph.graph.outputs[0].producer()
@@ -33,7 +27,7 @@ def logits_weight(graph: Graph) -> onnx_ir.Node:
 
 
 def test_the_weight_is_dequantized_as_it_is_stored_with_the_same_answers() -> None:
-    graph = quantized_graph(quantized.TIED)
+    graph = quantized.quantized_graph(quantized.TIED)
     before = graph.clone()
     sizes = sum(value.const_value.nbytes for value in graph.graph.initializers.values() if value.const_value)
     assert is_operator(logits_weight(graph), "DequantizeLinear")
@@ -61,7 +55,7 @@ def test_the_weight_is_dequantized_as_it_is_stored_with_the_same_answers() -> No
 
 @pytest.mark.parametrize("head", ["token_classification", "sequence_classification"])
 def test_weights_of_their_own_are_left_alone(head: str) -> None:
-    graph = quantized_graph(head)
+    graph = quantized.quantized_graph(head)
     before = operators(graph)
     assert run(graph, NAME) == [0]
     assert operators(graph) == before

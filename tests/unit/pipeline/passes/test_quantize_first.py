@@ -5,7 +5,7 @@ import onnx_ir
 import pytest
 
 from model_src import heads
-from pipeline.graph.file import Graph, check
+from pipeline.graph.file import check
 from pipeline.graph.values import array_of, is_operator, producer
 from pipeline.passes import registry
 from tests.graphs import LAYERS, answer, operators, ragged
@@ -15,15 +15,9 @@ from tests.unit.pipeline.precision import quantized
 NAME = "quantize_first"
 
 
-def quantized_graph(head: str, scheme: str = "int8_static") -> Graph:
-    graph = quantized.exported(head)
-    quantized.quantize(graph, scheme, head)
-    return graph
-
-
 @pytest.mark.parametrize("head", heads.names())
 def test_the_output_of_attention_is_quantized_first_with_the_same_answers(head: str) -> None:
-    graph = quantized_graph(head)
+    graph = quantized.quantized_graph(head)
     before = graph.clone()
     assert run(graph, NAME) == [LAYERS]
     check(graph)
@@ -45,7 +39,7 @@ def test_the_output_of_attention_is_quantized_first_with_the_same_answers(head: 
 
 
 def test_scales_for_each_channel_are_refused() -> None:
-    graph = quantized_graph("token_classification")
+    graph = quantized.quantized_graph("token_classification")
     scale = next(value for name, value in graph.graph.initializers.items() if "out_lin.input_scale" in name)
     array = array_of(scale)
     assert array is not None

@@ -57,6 +57,13 @@ def quantized(scheme: str, head: str = HEAD, **changes: object) -> QuantizedGrap
     return QuantizedGraph(graph=graph, result=quantize(graph, scheme, head, **changes))
 
 
+def quantized_graph(head: str = HEAD, **changes: object) -> Graph:
+    """The graph of `head` in INT8 with static scales, which a test may change."""
+    graph = exported(head)
+    quantize(graph, "int8_static", head, **changes)
+    return graph
+
+
 def quantize(graph: Graph, scheme: str, head: str = HEAD, **changes: object) -> TransformResult:
     """Apply `scheme` to `graph`, in place."""
     base.apply(graph, [registry.find(name) for name in _PASSES.get(scheme, ())])
