@@ -49,6 +49,9 @@ class Shop:
     def push(self, release: Path) -> Push:
         return self.publisher().push(shipment(release))
 
+    def repair(self, release: Path) -> Push:
+        return self.publisher().repair(shipment(release))
+
     def push_new(self, number: int, *, validated: bool = True) -> str:
         """Push the release `number`, and return its version."""
         return self.push(small_release(self.folder, number, validated=validated)).version

@@ -24,6 +24,14 @@ Keep = Annotated[int, typer.Option(help="How many of the last versions stay.")]
 Version = Annotated[
     str, typer.Argument(metavar="VERSION", help="A version, as `distilforge releases URL` prints it.")
 ]
+Repair = Annotated[
+    bool,
+    typer.Option(
+        "--repair",
+        help="Check every file of this version at the URL, and bring again what is damaged or absent; no channel "
+        "moves.",
+    ),
+]
 Channel = Annotated[str, typer.Option("--channel", metavar="NAME", help="The channel to move back.")]
 NewChannel = Annotated[
     str,
@@ -34,6 +42,7 @@ NewChannel = Annotated[
 def push(
     release: options.Release,
     to: options.RequiredDestination,
+    repair: Repair = False,
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -42,10 +51,10 @@ def push(
     Readers see all of it or nothing. A signature goes with it.
     """
     with report_errors(verbose) as listener:
-        result = remote_push.push(release, to, listener.note)
+        result = remote_push.push(release, to, listener.note, repair=repair)
         if not result.new:
-            listener.note(f"{result.version} was there before")
-        if not result.latest:
+            listener.note(f"{result.version} {'is whole' if repair else 'was there before'}")
+        if not result.latest and not repair:
             listener.note(f"latest stays where it is: it is validated, and {result.version} is not")
         display.result(json.dumps(asdict(result), ensure_ascii=False) if as_json else result.version)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from distilforge.errors import InputError
+from distilforge.errors import InputError, ReleaseError
 from distilforge.remote.index import (
     LATEST,
     MOST_CHANNELS,
@@ -45,6 +45,19 @@ def with_release(index: Index, release: StoredRelease) -> Index:
     if not release.validated and named is not None and named.validated and named.version != release.version:
         return changed
     return promoted(changed, release.version, LATEST)
+
+
+def repaired(index: Index, damaged: StoredRelease, release: StoredRelease) -> Index:
+    """`index` with `release` in the place of `damaged`, which is the same version; no channel moves.
+
+    Raises ReleaseError if `damaged` is not there any more.
+    """
+    if damaged not in index.releases:
+        raise ReleaseError(
+            f"{damaged.version} in the store of {index.name!r} was replaced or removed while it was repaired",
+            hint="run the same command again",
+        )
+    return replace(index, releases=tuple(release if other == damaged else other for other in index.releases))
 
 
 def promoted(index: Index, version: str, channel: str) -> Index:

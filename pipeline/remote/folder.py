@@ -13,13 +13,23 @@ from pathlib import Path
 from typing import TypeVar
 
 from distilforge.errors import InputError, ReleaseError, UnavailableError
-from distilforge.remote.index import INDEX, LATEST, MOST_INDEX_BYTES, MOST_REVISIONS, Index, parse_index
+from distilforge.remote.folder import FolderStore
+from distilforge.remote.index import (
+    INDEX,
+    LATEST,
+    MOST_INDEX_BYTES,
+    MOST_REVISIONS,
+    Index,
+    StoredRelease,
+    parse_index,
+)
 from distilforge.remote.retries import DELAYS_SECONDS, Pause, Tell, is_final, with_retries
 from distilforge.remote.store import no_releases
 from distilforge.storage import Place
 
 from pipeline.errors import UsageError
 from pipeline.remote import edits
+from pipeline.remote.damage import damaged_files
 from pipeline.remote.files import Shipment, changed
 from pipeline.remote.pointer import find_pointer
 from pipeline.remote.publisher import ChannelChange, Prune, Push, check_name
@@ -79,20 +89,7 @@ class FolderPublisher:
             new, stored = False, present.get(manifest.version)
             assert stored is not None
         else:
-            new, stored = True, release.stored(_new_folder(manifest.version))
-            began = datetime.now(UTC)
-            try:
-                self._upload(release, stored.location)
-            except BaseException:
-                # Nobody else knows the folder; what fails here too is left for prune
-                with suppress(InputError, UnavailableError):
-                    self._root.inside(stored.location).remove_folder()
-                raise
-            if datetime.now(UTC) - began > _LONGEST_PUSH:
-                raise UnavailableError(
-                    f"the push to {self.url!r:.200} took more than {_LONGEST_PUSH}, and is not listed",
-                    hint="push over a faster network",
-                )
+            new, stored = True, self._bring(release)
 
         def edit(index: Index | None) -> Index:
             base = index or Index(name=manifest.name)
@@ -112,6 +109,26 @@ class FolderPublisher:
             version=manifest.version,
             new=new,
             latest=index.channels[LATEST].version == manifest.version,
+        )
+
+    def repair(self, release: Shipment) -> Push:
+        """Write all files of a damaged release to a new folder, and list that; `prune` removes the old one."""
+        version = release.manifest.version
+        present, _ = self._read()
+        stored = None if present is None else present.get(version)
+        store = FolderStore(self._root.address)
+        damaged = damaged_files(store, stored, release, self._tell, pause=self._pause)
+        if damaged:
+            assert stored is not None, "damaged_files saw it"
+            whole = self._bring(release)
+            self._change(lambda index: edits.repaired(_existing(index, self.url), stored, whole))
+        index = _existing(self._read()[0], self.url)
+        return Push(
+            url=self.url,
+            name=index.name,
+            version=version,
+            new=bool(damaged),
+            latest=index.channels[LATEST].version == version,
         )
 
     def promote(self, version: str, channel: str) -> ChannelChange:
@@ -163,6 +180,24 @@ class FolderPublisher:
         return ChannelChange(
             url=self.url, channel=channel, version=index.channels[channel].version, before=before[-1]
         )
+
+    def _bring(self, release: Shipment) -> StoredRelease:
+        """Write the release's files to a new folder, and return the entry for it, which is not listed yet."""
+        stored = release.stored(_new_folder(release.manifest.version))
+        began = datetime.now(UTC)
+        try:
+            self._upload(release, stored.location)
+        except BaseException:
+            # Nobody else knows the folder; what fails here too is left for prune
+            with suppress(InputError, UnavailableError):
+                self._root.inside(stored.location).remove_folder()
+            raise
+        if datetime.now(UTC) - began > _LONGEST_PUSH:
+            raise UnavailableError(
+                f"the push to {self.url!r:.200} took more than {_LONGEST_PUSH}, and is not listed",
+                hint="push over a faster network",
+            )
+        return stored
 
     def _upload(self, release: Shipment, location: str) -> None:
         for name, record in release.records.items():

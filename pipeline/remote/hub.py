@@ -62,6 +62,10 @@ class HubPublisher:
             raise self._store.error("written", cause) from cause
         return Push(url=self.url, name=manifest.name, version=manifest.version, new=new, latest=True)
 
+    def repair(self, release: Shipment) -> Push:
+        """UsageError: the hub checks what it keeps."""
+        raise self._unable("repair a version")
+
     def promote(self, version: str, channel: str) -> ChannelChange:
         """UsageError: the hub has no channels."""
         raise self._unable("promote a version")

@@ -28,6 +28,7 @@ from distilforge.remote.retries import Pause, Tell, with_retries
 from distilforge.remote.store import no_releases
 
 from pipeline.remote import edits
+from pipeline.remote.damage import damaged_files
 from pipeline.remote.files import Shipment, changed
 from pipeline.remote.publisher import ChannelChange, Prune, Push, check_name
 from pipeline.store import digests
@@ -46,7 +47,7 @@ class OciPublisher:
     def __init__(self, url: str, tell: Tell, *, pause: Pause = time.sleep) -> None:
         """`tell` receives a line for each file, and for each new try."""
         self._registry = Registry(url)
-        self._store = OciStore(url)
+        self._store = OciStore(url, tell)
         self._tell = tell
         self._pause = pause
         self.url = self._registry.url
@@ -82,6 +83,27 @@ class OciPublisher:
             version=manifest.version,
             new=new,
             latest=after.channels[LATEST].version == manifest.version,
+        )
+
+    def repair(self, release: Shipment) -> Push:
+        """Bring the absent files; ReleaseError for a damaged one, since a registry takes a digest only once."""
+        version = release.manifest.version
+        index = self._index() or Index(name=release.manifest.name)
+        damaged = damaged_files(self._store, index.get(version), release, self._tell, pause=self._pause)
+        for name in damaged:
+            if not self._upload_file(release, name):
+                raise ReleaseError(
+                    f"{name!r} of {version} in {self.url!r:.200} is damaged, and a registry does not take a file "
+                    "again that it has",
+                    hint="ask who runs the registry to remove it, or push to another repository",
+                )
+        latest = index.channels.get(LATEST)
+        return Push(
+            url=self.url,
+            name=index.name,
+            version=version,
+            new=bool(damaged),
+            latest=latest is not None and latest.version == version,
         )
 
     def promote(self, version: str, channel: str) -> ChannelChange:
@@ -151,15 +173,19 @@ class OciPublisher:
         return tagged is None or not release.is_in(tagged.release)
 
     def _upload(self, release: Shipment) -> None:
-        for name, record in release.records.items():
-            path = release.folder / name
-            # The registry refuses another content, with an error that would not say why
-            sha256 = digests.of_file(path)
-            if sha256 != record.sha256:
-                raise changed(release, name, sha256)
-            self._tell(f"{name}: {record.bytes / 1e6:,.1f} MB to {self.url}")
-            self._retried(partial(self._registry.upload, path, sha256))
+        for name in release.records:
+            self._upload_file(release, name)
         self._retried(lambda: self._registry.upload(_EMPTY, hashlib.sha256(_EMPTY).hexdigest()))
+
+    def _upload_file(self, release: Shipment, name: str) -> bool:
+        """Bring the file `name`; False if the registry has one with its digest."""
+        path, record = release.folder / name, release.records[name]
+        # The registry refuses another content, with an error that would not say why
+        sha256 = digests.of_file(path)
+        if sha256 != record.sha256:
+            raise changed(release, name, sha256)
+        self._tell(f"{name}: {record.bytes / 1e6:,.1f} MB to {self.url}")
+        return self._retried(partial(self._registry.upload, path, sha256))
 
     def _index(self) -> Index | None:
         return self._retried(self._store.index)

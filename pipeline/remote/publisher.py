@@ -19,7 +19,7 @@ class Push:
     version: str
     """Its version."""
     new: bool
-    """Whether this push brought it; false if it was there before, with the same signature."""
+    """Whether this push brought it, or a part of it; false if it was there before, with the same signature."""
     latest: bool
     """Whether the channel `latest` names it."""
 
@@ -69,6 +69,12 @@ class Publisher(Protocol):
         """Bring `release` to the store, and move the channel `latest` to it.
 
         Readers see all of it or nothing.
+        """
+
+    def repair(self, release: Shipment) -> Push:
+        """Bring those files of `release` again that are damaged or absent in the store; no channel moves.
+
+        Raises UsageError unless the store lists `release` with the same signature.
         """
 
     def promote(self, version: str, channel: str) -> ChannelChange:

@@ -14,13 +14,15 @@ NAME = "{name}"
 """What stands for the release's name in a URL."""
 
 
-def push(folder: Path, to: str, tell: Tell) -> Push:
+def push(folder: Path, to: str, tell: Tell, *, repair: bool = False) -> Push:
     """Bring the release in `folder` to the URL `to`, in which `{name}` stands for the release's name.
 
+    With `repair` it must be there, and what is damaged or absent of it is brought again.
     Raises ReleaseError if the release is not whole, and what the methods of `Publisher` raise.
     """
     release = shipment(folder)
-    return find_publisher(address(to, release.manifest.name), tell).push(release)
+    publisher = find_publisher(address(to, release.manifest.name), tell)
+    return publisher.repair(release) if repair else publisher.push(release)
 
 
 def check(to: str, name: str, tell: Tell) -> None:

@@ -97,7 +97,7 @@ def pull_here(parsed: argparse.Namespace, tell: Tell) -> Pull:
 
 def index_of(url: str, tell: Tell) -> Index:
     """What is at `url`."""
-    return current_index(find_store(url), tell)
+    return current_index(find_store(url, tell), tell)
 
 
 def table(index: Index) -> str:

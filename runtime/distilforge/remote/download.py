@@ -15,7 +15,7 @@ from distilforge.manifest import FileRecord
 from distilforge.remote.index import StoredRelease
 from distilforge.remote.progress import Meter
 from distilforge.remote.retries import DELAYS_SECONDS, Pause, Tell, is_final
-from distilforge.remote.store import PUSH_ELSEWHERE, Store
+from distilforge.remote.store import REPAIR, Store
 from distilforge.status_line import Show
 
 _FOLDER = "releases"
@@ -129,7 +129,7 @@ class Downloads:
             raise ReleaseError(
                 f"{name!r} of {self._release.version} in {self._store.url!r:.200} is damaged: SHA-256 should be "
                 f"{record.sha256}, found {sha256}",
-                hint=f"nothing of it was kept; {PUSH_ELSEWHERE}",
+                hint=f"nothing of it was kept; {REPAIR}",
             )
         return part
 
@@ -174,7 +174,7 @@ class Downloads:
             raise ReleaseError(
                 f"{name!r} of {self._release.version} in {self._store.url!r:.200} is damaged: it should have "
                 f"{record.bytes:,} bytes, and has {'more' if longer else f'{offset:,}'}",
-                hint=f"nothing of it was kept; {PUSH_ELSEWHERE}",
+                hint=f"nothing of it was kept; {REPAIR}",
             )
         if shorter:
             raise InputError(

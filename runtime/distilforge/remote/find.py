@@ -1,6 +1,7 @@
 """The store at a URL, by its protocol."""
 
 from distilforge.errors import InputError, UnavailableError
+from distilforge.remote.retries import Tell, say_nothing
 from distilforge.remote.store import Store
 from distilforge.urls import check_slashes, in_lower_case
 
@@ -13,8 +14,8 @@ def extra_of(url: str) -> str:
     return {"oci": "oci", "hf": "hub"}.get(url.partition("://")[0], "remote")
 
 
-def find_store(url: str) -> Store:
-    """The store at `url`.
+def find_store(url: str, tell: Tell = say_nothing) -> Store:
+    """The store at `url`; `tell` receives a line for each part of it that is left out because it is damaged.
 
     Raises UnavailableError if the protocol needs a package that is not installed, and InputError if there cannot be
     a store.
@@ -28,7 +29,7 @@ def find_store(url: str) -> Store:
         if extra == "oci":
             from distilforge.remote.oci import OciStore
 
-            return OciStore(url)
+            return OciStore(url, tell)
         if extra == "hub":
             from distilforge.remote.hub import HubStore
 

@@ -22,6 +22,7 @@ from distilforge.remote.index import (
     problems_of_release,
 )
 from distilforge.remote.registry import Registry, digest
+from distilforge.remote.retries import Tell, say_nothing
 
 TITLE = "org.opencontainers.image.title"
 """The annotation with a layer's path, and with a release's name."""
@@ -77,20 +78,28 @@ class OciStore:
 
     is_local = False
 
-    def __init__(self, url: str) -> None:
-        """Raises InputError if `url` is not the address of a repository."""
+    def __init__(self, url: str, tell: Tell = say_nothing) -> None:
+        """`tell` receives a line for each tag that is damaged.
+
+        Raises InputError if `url` is not the address of a repository.
+        """
         self._registry = Registry(url)
+        self._tell = tell
         self.url = self._registry.url
 
     def index(self) -> Index | None:
         """What the registry holds now, from a request for each tag; None if there is no release.
 
-        Images that are not releases are left out.
+        Images that are not releases are left out, and so are damaged ones, which `push` and `promote` write again.
         """
         tagged: dict[str, TaggedRelease] = {}
         for tag in self._registry.tags():
             if CHANNEL.fullmatch(tag) or VERSION.fullmatch(tag):
-                named = self.tagged(tag)
+                try:
+                    named = self.tagged(tag)
+                except ReleaseError as error:
+                    self._tell(f"{error.message}; leaving it out")
+                    continue
                 if named is not None:
                     tagged[tag] = named
         if not tagged:
@@ -130,7 +139,7 @@ class OciStore:
 
     def pieces(self, release: StoredRelease, name: str, record: FileRecord, offset: int) -> Iterator[bytes]:
         """The content of the release's file `name` from the byte `offset` on."""
-        return self._registry.blob(record.sha256, offset)
+        return self._registry.blob(name, record, offset)
 
     def tagged(self, tag: str) -> TaggedRelease | None:
         """What `tag` names; None if there is no such tag, or the image is not a release."""

@@ -22,7 +22,7 @@ from distilforge.remote.download import Downloads, FolderError, cache_folder, wr
 from distilforge.remote.find import find_store
 from distilforge.remote.index import Index, StoredRelease
 from distilforge.remote.retries import Pause, Tell, with_retries
-from distilforge.remote.store import PUSH_ELSEWHERE, Store, read_index
+from distilforge.remote.store import REPAIR, Store, read_index
 from distilforge.status_line import Show, no_status
 from distilforge.trust.opening import read_trusted
 
@@ -102,7 +102,7 @@ def pull(
             if stored == _find(store, tell, channel=channel, version=version, pause=pause):
                 raise ReleaseError(
                     f"{stored.version} in {store.url!r:.200} is damaged: {error.message}",
-                    hint=PUSH_ELSEWHERE,
+                    hint=REPAIR,
                 ) from error
             tell(f"{stored.version} was removed from the store or replaced meanwhile; looking again")
             continue

@@ -16,8 +16,10 @@ import oras.provider
 import requests
 
 from distilforge.errors import InputError, ReleaseError
+from distilforge.manifest import FileRecord
 from distilforge.remote.index import MOST_CHANNELS, MOST_RELEASES
 from distilforge.remote.login import Login
+from distilforge.remote.store import REPAIR
 from distilforge.urls import without_secrets
 
 MOST_IMAGE_BYTES = 4 << 20
@@ -25,12 +27,15 @@ MOST_IMAGE_BYTES = 4 << 20
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
 """The type of an image's manifest."""
 _MOST_TAGS_BYTES = 4 << 20
-_PIECE_BYTES = 1 << 20
+# What came of a piece is lost where a connection breaks in it
+_PIECE_BYTES = 64 << 10
 _SECONDS = 60.0
 _URL = re.compile(
     r"oci://(?P<host>[A-Za-z0-9.-]+(:\d{1,5})?)/(?P<repository>[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)"
 )
 _CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
+_TOTAL = re.compile(r"bytes [-0-9*]+/(?P<total>\d{1,19})")
+_NO_SUCH_BYTES = 416
 # Docker too speaks plain HTTP to this machine only
 _PLAIN_HOSTS = ("localhost", "127.0.0.1")
 
@@ -97,15 +102,28 @@ class Registry:
             return None
         return self._bounded(response, MOST_IMAGE_BYTES)
 
-    def blob(self, sha256: str, offset: int) -> Iterator[bytes]:
-        """The content of the blob with this digest from the byte `offset` on; nothing of it is checked."""
-        headers = {"Range": f"bytes={offset}-", "Accept-Encoding": "identity"} if offset else {}
+    def blob(self, name: str, record: FileRecord, offset: int) -> Iterator[bytes]:
+        """The content of the blob of the file `name` from the byte `offset` on; its digest is not checked.
+
+        Raises ReleaseError if the registry says that the blob has another size than `record`.
+        """
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
+        address = f"{self._repository}/blobs/sha256:{record.sha256}"
         response = self._request(
-            "GET", f"{self._repository}/blobs/sha256:{sha256}", headers=headers, allowed=(200, 206)
+            "GET", address, headers=headers, allowed=(200, 206, _NO_SUCH_BYTES), name=name
         )
+        size = _size(response, offset)
+        if size not in (None, record.bytes):
+            response.close()
+            raise ReleaseError(
+                f"{name!r} of {self.url!r:.200} is damaged: it should have {record.bytes:,} bytes, and has {size:,}",
+                hint=REPAIR,
+            )
+        if response.status_code == _NO_SUCH_BYTES:
+            raise self._refused(response, "read", name)
         # A registry may only have whole blobs
         skipped = offset if response.status_code == 200 else 0
-        with self._errors("read"), response:
+        with self._errors("read", name), response:
             for piece in response.iter_content(_PIECE_BYTES):
                 rest = piece[skipped:]
                 skipped = max(0, skipped - len(piece))
@@ -158,26 +176,36 @@ class Registry:
         allowed: tuple[int, ...],
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
+        name: str = "",
     ) -> requests.Response:
         # Its own retries take minutes, and say nothing
         request = oras.provider.Registry.do_request.__wrapped__
         verb = "read" if method in ("GET", "HEAD") else "written"
-        with self._errors(verb):
+        with self._errors(verb, name):
             response: requests.Response = request(
                 self._client, address, method, data=data, headers=dict(headers or {}), stream=True
             )
         if response.status_code in allowed:
             return response
+        raise self._refused(response, verb, name)
+
+    def _refused(self, response: requests.Response, verb: str, name: str) -> InputError:
+        """The error for an answer that no request asks for; its cause says whether a new try may help."""
+        response.close()
         causes: Mapping[int, type[OSError]] = {
             401: PermissionError,
             403: PermissionError,
             404: FileNotFoundError,
         }
-        cause = causes.get(response.status_code, OSError)(response.status_code, str(response.reason)[:80])
-        raise InputError(
-            f"{self.url!r:.200} cannot be {verb}: the registry answered {response.status_code} {response.reason!s:.80}",
+        error = InputError(
+            f"{self._named(name)} cannot be {verb}: the registry answered {response.status_code} "
+            f"{response.reason!s:.80}",
             hint="look at its name, and at `docker login`",
-        ) from cause
+        )
+        error.__cause__ = causes.get(response.status_code, OSError)(
+            response.status_code, str(response.reason)[:80]
+        )
+        return error
 
     def _bounded(self, response: requests.Response, most_bytes: int) -> bytes:
         content = bytearray()
@@ -194,20 +222,37 @@ class Registry:
         return bytes(content)
 
     @contextmanager
-    def _errors(self, verb: str) -> Iterator[None]:
+    def _errors(self, verb: str, name: str = "") -> Iterator[None]:
         """Raise what requests and oras raise as InputError. Errors of requests are OSErrors."""
         try:
             yield
         except (OSError, ValueError) as cause:
             raise InputError(
-                f"{self.url!r:.200} cannot be {verb}: {without_secrets(str(cause)):.300}",
+                f"{self._named(name)} cannot be {verb}: {without_secrets(str(cause)):.300}",
                 hint="look at the address, the network and `docker login`",
             ) from cause
+
+    def _named(self, name: str) -> str:
+        """The file `name` in the words of an error; the repository if that is empty."""
+        return f"{name!r:.200} of {self.url!r:.200}" if name else f"{self.url!r:.200}"
 
 
 def digest(content: bytes) -> str:
     """How a registry names the manifest `content`."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _size(response: requests.Response, offset: int) -> int | None:
+    """The size of the blob that is read from the byte `offset` on; None if the registry does not say it."""
+    said = _TOTAL.fullmatch(response.headers.get("Content-Range", ""))
+    if said is not None:
+        return int(said["total"])
+    if response.status_code == _NO_SUCH_BYTES:
+        return offset
+    length = response.headers.get("Content-Length", "")
+    if response.headers.get("Content-Encoding", "identity") != "identity" or not length.isdecimal():
+        return None
+    return int(length) + (offset if response.status_code == 206 else 0)
 
 
 def _tags(content: bytes) -> list[str]:

@@ -18,6 +18,10 @@ DELAYS_SECONDS = (1.0, 2.0, 4.0)
 _FINAL = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
 
 
+def say_nothing(text: str) -> None:
+    """A `Tell` for nobody."""
+
+
 def with_retries(request: Callable[[], T], tell: Tell, *, pause: Pause = time.sleep) -> T:
     """The result of `request`, which is tried again after an error that may be the network's.
 

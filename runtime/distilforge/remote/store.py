@@ -7,9 +7,7 @@ from distilforge.errors import InputError
 from distilforge.manifest import FileRecord
 from distilforge.remote.index import Index, StoredRelease
 
-PUSH_ELSEWHERE = (
-    "ask its publisher to push it to a new place, since another push leaves what is there as it is"
-)
+REPAIR = "ask its publisher to run `distilforge push RELEASE --to URL --repair`"
 """The hint where a store has a damaged file."""
 
 

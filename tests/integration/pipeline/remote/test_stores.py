@@ -1,6 +1,7 @@
 """An S3 server and a registry hold releases as a folder does."""
 
 import json
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -149,10 +150,7 @@ def test_a_tampered_object_is_refused(s3_shop: Shop) -> None:
 def test_a_tampered_blob_is_refused(oci_shop: Shop, registry: tuple[str, Path]) -> None:
     release = small_release(oci_shop.folder, 77)
     oci_shop.push(release)
-    sha256 = json.loads((release / "manifest.json").read_text())["files"]["onnx/model.onnx"]["sha256"]
-    (blob,) = (registry[1] / "registry").rglob(f"{sha256}/data")
-    if blob.parent.parent.parent.name != "sha256":
-        pytest.fail(f"another layout of the registry: {blob}")
+    blob = blob_of(registry, release, "onnx/model.onnx")
     content = blob.read_bytes()
     blob.write_bytes(b"\x01" + content[1:])
     try:
@@ -161,6 +159,70 @@ def test_a_tampered_blob_is_refused(oci_shop: Shop, registry: tuple[str, Path]) 
     finally:
         blob.write_bytes(content)
     assert names_in(oci_shop.folder / "pulled") == set()
+
+
+def blob_of(registry: tuple[str, Path], release: Path, name: str) -> Path:
+    """Where the registry has a file of `release`."""
+    sha256 = json.loads((release / "manifest.json").read_text())["files"][name]["sha256"]
+    (blob,) = (registry[1] / "registry").rglob(f"{sha256}/data")
+    return blob
+
+
+@pytest.mark.parametrize("left", [0, 5_000])
+def test_a_blob_that_was_cut_is_damaged(oci_shop: Shop, registry: tuple[str, Path], left: int) -> None:
+    release = small_release(oci_shop.folder, 78)
+    oci_shop.push(release)
+    blob = blob_of(registry, release, "onnx/model.onnx")
+    content = blob.read_bytes()
+    blob.write_bytes(content[:left])
+    try:
+        for _ in range(2):
+            with pytest.raises(
+                ReleaseError, match=rf"model.onnx' of .* should have 16,000 bytes, and has {left:,}"
+            ):
+                oci_shop.pull()
+        assert not any("continuing" in line for line in oci_shop.said)
+        with pytest.raises(ReleaseError, match=r"model.onnx' of .* a registry does not take a file again"):
+            oci_shop.repair(release)
+    finally:
+        blob.write_bytes(content)
+    assert not oci_shop.repair(release).new
+    assert oci_shop.pull().version == release.name
+
+
+def test_an_absent_blob_is_named_and_repaired(oci_shop: Shop, registry: tuple[str, Path]) -> None:
+    release = small_release(oci_shop.folder, 79)
+    oci_shop.push(release)
+    shutil.rmtree(blob_of(registry, release, "onnx/model.onnx").parent)
+    with pytest.raises(ReleaseError, match=r"is damaged: 'onnx/model.onnx' of"):
+        oci_shop.pull()
+    assert oci_shop.repair(release).new
+    assert oci_shop.pull().version == release.name
+
+
+def test_a_damaged_tag_stops_nobody(oci_shop: Shop) -> None:
+    from distilforge.remote.oci import MANIFEST, TITLE
+    from distilforge.remote.registry import Registry
+
+    first, second = small_release(oci_shop.folder, 1), small_release(oci_shop.folder, 2)
+    oci_shop.push(first)
+    oci_shop.push(second)
+    registry = Registry(oci_shop.url)
+    image = json.loads(registry.manifest(first.name) or b"")
+    image["layers"] = [layer for layer in image["layers"] if layer["annotations"][TITLE] != MANIFEST]
+    registry.put_manifest(first.name, json.dumps(image).encode())
+    said: list[str] = []
+    index = find_store(oci_shop.url, said.append).index()
+    assert index is not None
+    assert [release.version for release in index.releases] == [second.name]
+    (line,) = said
+    assert f"the tag '{first.name}'" in line
+    assert line.endswith("; leaving it out")
+    with pytest.raises(ReleaseError, match=f"the tag '{first.name}'"):
+        oci_shop.pull(version=first.name)
+    assert oci_shop.publisher().promote(second.name, "stable").version == second.name
+    assert oci_shop.push(first).new
+    assert oci_shop.pull(version=first.name).version == first.name
 
 
 def test_a_tag_that_somebody_else_moved_is_said(oci_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,18 @@ def test_from_a_push_to_a_pruning(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert set(pruned["protected"]) == {first, third}
 
 
+def test_push_again_what_is_damaged(tmp_path: Path) -> None:
+    url, release = tmp_path / "store", small_release(tmp_path, 1)
+    to = ("push", release, "--to", url)
+    assert "so that there is nothing to repair" in run(*to, "--repair", code=2)
+    run(*to)
+    assert json.loads(run(*to, "--repair", "--json"))["new"] is False
+    next(url.rglob("model.onnx")).write_bytes(b"x")
+    assert json.loads(run(*to, "--json"))["new"] is False
+    assert json.loads(run(*to, "--repair", "--json"))["new"] is True
+    assert json.loads(run(*to, "--repair", "--json"))["new"] is False
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

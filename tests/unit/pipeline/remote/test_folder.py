@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -53,6 +54,64 @@ def test_a_signature_makes_a_new_push_of_the_version(shop: Shop, tmp_path: Path)
     assert stored.signed
     # Somebody may read the old folder just now
     assert len(folders(shop)) == 2
+
+
+@pytest.mark.parametrize("damage", ["changed", "shorter", "longer", "absent"])
+def test_a_damaged_version_is_repaired(shop: Shop, damage: str) -> None:
+    old, new = small_release(shop.folder, 1), small_release(shop.folder, 2)
+    shop.push(old)
+    shop.push(new)
+    shop.publisher().promote(old.name, "stable")
+    before = shop.index()
+    assert not shop.repair(old).new
+    assert shop.index() == before
+    graph = Place(shop.url).inside(f"{before.releases[0].location}/onnx/model.onnx")
+    content = graph.read() or b""
+    if damage == "absent":
+        graph.remove()
+    else:
+        graph.write(
+            {"changed": content[:-1] + b"?", "shorter": content[:-1], "longer": content + b"?"}[damage]
+        )
+    with pytest.raises((ReleaseError, UnavailableError)):
+        shop.pull(channel="stable")
+    result = shop.repair(old)
+    assert (result.new, result.latest, result.version) == (True, False, old.name)
+    assert "onnx/model.onnx: damaged or absent" in shop.said
+    after = shop.index()
+    assert after.channels == before.channels
+    assert [release.version for release in after.releases] == [old.name, new.name]
+    assert after.releases[1] == before.releases[1]
+    assert shop.pull(channel="stable").version == old.name
+
+
+def test_only_what_is_there_can_be_repaired(shop: Shop, tmp_path: Path) -> None:
+    release = small_release(shop.folder, 1)
+    with pytest.raises(UsageError, match=rf"does not have {release.name}.*nothing to repair") as raised:
+        shop.repair(release)
+    assert "without --repair" in raised.value.hint
+    shop.push(release)
+    sign(release, write_key(tmp_path / "keys"))
+    with pytest.raises(UsageError, match="has another build or signature of"):
+        shop.repair(release)
+
+
+def test_a_repair_of_what_was_removed_meanwhile(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = small_release(shop.folder, 1)
+    shop.push(old)
+    shop.push_new(2)
+    shop.push_new(3)
+    Place(shop.url).inside(f"{shop.index().releases[0].location}/onnx/model.onnx").write(b"x")
+    upload = FolderPublisher._upload
+
+    def prune_and_upload(publisher: FolderPublisher, *arguments: Any) -> None:
+        upload(publisher, *arguments)
+        shop.publisher().prune(1)
+
+    monkeypatch.setattr(FolderPublisher, "_upload", prune_and_upload)
+    with pytest.raises(ReleaseError, match=f"{old.name} .* was replaced or removed while it was repaired"):
+        shop.repair(old)
+    assert old.name not in {release.version for release in shop.index().releases}
 
 
 @pytest.mark.parametrize("inside", ["", "store"])
