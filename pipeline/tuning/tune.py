@@ -225,8 +225,8 @@ def _search(
     listener.note(f"{result.trials} trials; the best, [{result.differences}], is {gain(search)}")
     if result.not_settled:
         listener.note(
-            f"{result.not_settled} of the trials are not settled, because the machine was not steady: "
-            "tune again while nothing else runs"
+            f"trials that are not settled, because the machine was not steady: {result.not_settled} of "
+            f"{result.trials}; tune again while nothing else runs"
         )
     return result
 

@@ -43,6 +43,11 @@ class Place:
         """Whether it is on a file system of this machine, where a rename is atomic."""
         self.is_on_web = "https" in self.file_system.protocol
         """Whether it is on a web server."""
+        if self.is_on_web and "#" in self.path:
+            raise InputError(
+                f"{without_secrets(url)!r:.200} has a '#', and what follows it never reaches a server",
+                hint="leave it out; in the name of a file or folder it is %23",
+            )
         self.address: str = self.file_system.unstrip_protocol(self.path) if self.is_local else url
         """The URL with its credentials, for another process; it is not to be shown or kept."""
         self.url = without_secrets(self.address)

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from distilforge.serve.adapter import Json
 
 Handler = Callable[[Request], Awaitable[Response]]
+_STOPPED = "503"
 _ERRORS = {
     "408": "The body did not come in time.",
     "413": "The body or the list of inputs is too large.",
@@ -18,7 +19,7 @@ _ERRORS = {
     "422": "The request cannot be used; the message has the value, its bound and a hint.",
     "429": "Too many requests are in progress; Retry-After says when to ask again.",
     "500": "The engine failed on an input that passed the checks.",
-    "503": "The service stops; Retry-After says when to ask again.",
+    _STOPPED: "The service stops; Retry-After says when to ask again.",
 }
 _UNKNOWN_MODEL = {"404": "The path names another model or version than the one that is served."}
 
@@ -39,6 +40,8 @@ class Endpoint:
     """A body that it takes; None for GET."""
     result: Json = None
     """The schema of its result; None for any JSON."""
+    stops: bool = False
+    """Whether it answers 503 once the service stops. A path with a body always does."""
 
     @property
     def use(self) -> str:
@@ -95,6 +98,8 @@ def _operation(endpoint: Endpoint) -> Json:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
         ]
+    if endpoint.stops:
+        errors[_STOPPED] = _ERRORS[_STOPPED]
     if endpoint.example is not None:
         operation["requestBody"] = {
             "required": True,

@@ -203,6 +203,17 @@ def test_the_query_of_a_web_address_stays_behind_the_path(folder: str) -> None:
     assert Place("memory://shop?/a").inside("b").path == "/shop?/a/b"
 
 
+@pytest.mark.parametrize("url", ["https://host/shop#1", "https://host/texts.jsonl?sig=secret#top"])
+def test_a_fragment_of_a_web_address_is_refused(url: str, tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    with pytest.raises(InputError, match="has a '#'") as raised:
+        Place(url)
+    assert "%23" in raised.value.hint
+    assert "secret" not in str(raised.value)
+    assert Place("https://host/shop%231").inside("a").address == "https://host/shop%231/a"
+    assert Place(str(tmp_path / "texts#1.jsonl")).name == "texts#1.jsonl"
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_web_server_says_what_is_absent(status: int, server: str) -> None:
     place = Place(f"{server}/{status}.jsonl")

@@ -20,7 +20,11 @@ class Health:
         """The paths, and their documentation."""
         return (
             Endpoint(
-                path="/health", method="GET", handler=self.health, summary="Whether the service answers."
+                path="/health",
+                method="GET",
+                handler=self.health,
+                summary="Whether the service answers.",
+                stops=True,
             ),
             Endpoint(
                 path="/metrics",

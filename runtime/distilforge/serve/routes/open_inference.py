@@ -48,7 +48,11 @@ class OpenInference:
             Endpoint(path="/v2", method="GET", handler=self.server, summary="The server and its extensions."),
             Endpoint(path="/v2/health/live", method="GET", handler=self.live, summary="Whether it runs."),
             Endpoint(
-                path="/v2/health/ready", method="GET", handler=self.ready, summary="Whether it answers."
+                path="/v2/health/ready",
+                method="GET",
+                handler=self.ready,
+                summary="Whether it answers.",
+                stops=True,
             ),
         )
         models = tuple(
@@ -63,6 +67,7 @@ class OpenInference:
                     method="GET",
                     handler=self.model_ready,
                     summary="Whether the model answers.",
+                    stops=True,
                 ),
                 Endpoint(
                     path=f"{prefix}/infer",

@@ -257,6 +257,8 @@ def test_health_metrics_and_description(classifier: str) -> None:
     document = get(f"{classifier}/openapi.json").body
     assert isinstance(document, dict)
     assert set(document["paths"]) > {"/answer", "/predict", "/", "/v2", "/v2/models/{name}/infer"}
+    for path in ("/health", "/v2/health/ready", "/v2/models/{name}/ready"):
+        assert "503" in document["paths"][path]["get"]["responses"], path
     for path in ("/answer", "/predict", "/", "/v2/models/{name}/infer"):
         example = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]
         name = path.replace("{name}", document["info"]["title"])

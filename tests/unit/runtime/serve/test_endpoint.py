@@ -27,3 +27,8 @@ def test_only_a_path_with_the_name_of_a_model_can_name_an_unknown_one() -> None:
     info = Endpoint(path="/info", method="GET", handler=handler, summary="The release.")
     assert statuses(model) == {"200", "404"}
     assert statuses(info) == {"200"}
+
+
+def test_a_path_that_says_whether_the_service_answers_lists_what_it_says_when_it_stops() -> None:
+    health = Endpoint(path="/health", method="GET", handler=handler, summary="Health.", stops=True)
+    assert statuses(health) == {"200", "503"}
