@@ -6,6 +6,7 @@ The numbers here are the fields of onnx/onnx.proto.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import chain, zip_longest
 
 from distilforge.checks.attributes import INT, INTS, REFERENCE, SPARSE, TENSOR, field_of
@@ -117,6 +118,8 @@ def result(operator: str, inputs: Sequence[Constant], attributes: Sequence[Bytes
     """The result of a node whose inputs are all constants; None where nothing is known of it."""
     if operator == "Cast":
         return _cast(inputs, attributes)
+    if operator == "ConstantOfShape":
+        return _filled(inputs, attributes)
     rule = _RULES.get(operator)
     if rule is None:
         return None
@@ -209,9 +212,27 @@ def _size(inputs: Sequence[Constant]) -> Constant:
     return Constant(1, (), (inputs[0].elements,))
 
 
-def _filled(inputs: Sequence[Constant]) -> Constant:
-    sizes = inputs[0].sizes
-    return Constant(UNKNOWN) if sizes is None else _of_shape(sizes)
+def _filled(inputs: Sequence[Constant], attributes: Sequence[Bytes]) -> Constant:
+    if inputs[0].sizes is None:
+        return Constant(UNKNOWN)
+    found = _of_shape(inputs[0].sizes)
+    # Without an attribute it is filled with 0.0
+    value = of_attributes(attributes, 1)[0] if len(attributes) == 1 else Constant(1)
+    if not value.sizes or found.elements > _MOST_SIZES:
+        return found
+    return Constant(found.elements, found.shape, (max(value.sizes),) * found.elements)
+
+
+def _largest(inputs: Sequence[Constant]) -> Constant:
+    return reduce(lambda found, other: _arithmetic(max)((found, other)), inputs)
+
+
+def _chosen(inputs: Sequence[Constant]) -> Constant:
+    """Each value is one of two."""
+    found, values = _broadcast(inputs), _largest(inputs[1:]) if len(inputs) == 3 else None
+    if values is None or values.elements != found.elements:
+        return found
+    return Constant(found.elements, found.shape, values.sizes)
 
 
 def _expanded(inputs: Sequence[Constant]) -> Constant:
@@ -269,10 +290,11 @@ _OPERATORS: Mapping[Rule, str] = {
     _reshaped_copy: "Reshape Squeeze Unsqueeze",
     _part: "Slice",
     _broadcast: (
-        "And BitwiseAnd BitwiseOr BitwiseXor Equal Greater GreaterOrEqual Less LessOrEqual Max Min Mod Or PRelu Pow "
-        "Where Xor"
+        "And BitwiseAnd BitwiseOr BitwiseXor Equal Greater GreaterOrEqual Less LessOrEqual Mod Or PRelu Pow Xor"
     ),
     _multiplied: "Gemm MatMul MatMulInteger MatMulIntegerToFloat QLinearMatMul",
+    _largest: "Max Min",
+    _chosen: "Where",
     _arithmetic(lambda first, second: first + second): "Add Sub",
     _arithmetic(lambda first, second: first * second): "Mul",
     _arithmetic(lambda first, _: first): "Div",
@@ -280,7 +302,6 @@ _OPERATORS: Mapping[Rule, str] = {
     _gathered: "Gather",
     _shape: "Shape",
     _size: "Size",
-    _filled: "ConstantOfShape",
     _expanded: "Expand",
     _tiled: "Tile",
     _range: "Range",

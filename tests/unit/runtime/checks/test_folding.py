@@ -66,6 +66,18 @@ def model(*nodes: NodeProto, **rest: object) -> ModelProto:
     return helper.make_model(graph(nodes), opset_imports=OPSETS, ir_version=10, **rest)
 
 
+def expanded(shape: str) -> ModelProto:
+    """A value expanded to the sizes in `shape`, of which -1 keeps one, as PyTorch's first exporter writes it."""
+    return model(
+        node("Shape", shape, output="rank"),
+        node("ConstantOfShape", "rank", output="ones", value=weight("", [1])),
+        node("Mul", "ones", "minus", output="minuses"),
+        node("Equal", shape, "minuses", output="kept"),
+        node("Where", "kept", "ones", shape, output="sizes"),
+        node("Expand", "vector", "sizes"),
+    )
+
+
 def branches(*nodes: NodeProto) -> NodeProto:
     """An If on a constant, both of whose branches are `nodes`."""
     output = helper.make_tensor_value_info("big", TensorProto.FLOAT, None)
@@ -152,6 +164,7 @@ HOSTILE = pytest.mark.parametrize(
         (model(node("Constant", sparse_value=sparse())), MANY + r"node 'the Constant' \(Constant\)"),
         (model(node("ConstantOfShape", "large")), MANY + r"node 'the ConstantOfShape' \(ConstantOfShape\)"),
         (model(node("Expand", "one", "large")), MANY),
+        (expanded("large"), MANY),
         (model(node("Tile", "row", "large")), MANY),
         (model(node("Range", "zero", "many", "one")), MANY),
         (model(node("Pad", "vector", "pads")), MANY),
@@ -234,6 +247,7 @@ def test_names_that_differ_in_bytes_that_are_no_text(tmp_path: Path) -> None:
         with_sparse_weight(4),
         model(node("ConstantOfShape", "few")),
         model(node("Expand", "vector", "few")),
+        expanded("few"),
         model(node("Gather", "column", "few", axis=0), node("Gather", "row", "few", output="other", axis=1)),
         model(*doubled(4)),
         model(node("Shape", "row", output="shape"), node("ConstantOfShape", "shape")),
