@@ -3,11 +3,11 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from distilforge import messages
+from distilforge.benchmark import command as bench_command
 from distilforge.benchmark import table
-from distilforge.benchmark.run import SECONDS, BenchmarkOptions, forget_release, run_benchmark
+from distilforge.benchmark.run import forget_release, run_benchmark
 from distilforge.bulk import command as bulk_command
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
 from distilforge.interruption import INTERRUPTED
@@ -67,18 +67,7 @@ def _show(result: str) -> int:
 def _bench(parsed: argparse.Namespace) -> str:
     if parsed.forget:
         return forget_release(parsed.release)
-    result = run_benchmark(
-        parsed.release,
-        BenchmarkOptions(
-            variants=tuple(parsed.variant),
-            shapes=tuple(parsed.shape),
-            threads=parsed.threads,
-            seconds=parsed.seconds,
-            plot=parsed.plot,
-            remember=not parsed.no_remember,
-        ),
-        _tell,
-    )
+    result = run_benchmark(parsed.release, bench_command.options_of(parsed), _tell)
     return result.to_json() if parsed.json else table.text(result)
 
 
@@ -117,62 +106,5 @@ def _parser(program: str) -> argparse.ArgumentParser:
     bulk_command.add_parser(commands, program, _run)
     remote_command.add_parsers(commands, program, _pull, _releases)
     serve_command.add_parser(commands, program, _serve)
-    bench_parser = commands.add_parser(
-        "bench",
-        help="time a release's variants on this machine, so that distilforge.open takes the fastest",
-        description="Time every variant of a release that can run on this machine, each in a process of its own. "
-        "A steady result is remembered, and distilforge.open then takes the fastest variant.",
-        epilog=f"Example: {program} bench artifacts/sentiment --threads 2 --plot speed.svg",
-        allow_abbrev=False,
-    )
-    bench_parser.set_defaults(command=_bench, interrupted="interrupted; nothing was remembered")
-    bench_parser.add_argument(
-        "release", metavar="RELEASE", help="artifacts/<name>, or a version folder inside it"
-    )
-    bench_parser.add_argument(
-        "--variant",
-        metavar="TARGET:PRECISION",
-        action="append",
-        default=[],
-        help="a variant to time, such as onnxruntime-cpu:int8; may be repeated; default: all that can run here",
-    )
-    bench_parser.add_argument(
-        "--shape",
-        metavar="TEXTSxTOKENS",
-        action="append",
-        default=[],
-        help="size of a run; may be repeated; default: 1x16, 1x128 and 8x128, or the nearest that "
-        "the release takes",
-    )
-    bench_parser.add_argument(
-        "--threads",
-        metavar="N",
-        type=int,
-        help="threads of a run, as in distilforge.open; default: the engine's",
-    )
-    bench_parser.add_argument(
-        "--seconds",
-        metavar="S",
-        type=float,
-        default=SECONDS,
-        help="time for each shape, all variants together; default: %(default)g; warming up and the first "
-        "5 rounds may take longer; an unsteady timing is repeated once",
-    )
-    bench_parser.add_argument(
-        "--json", action="store_true", help="print everything as one JSON object, with every sample"
-    )
-    bench_parser.add_argument(
-        "--plot",
-        metavar="FILE",
-        type=Path,
-        help="draw the times as .svg or .png; needs pip install 'distilforge[plot]'",
-    )
-    bench_parser.add_argument(
-        "--no-remember",
-        action="store_true",
-        help="only measure; distilforge.open selects a variant as before",
-    )
-    bench_parser.add_argument(
-        "--forget", action="store_true", help="remove what is remembered of the release, and measure nothing"
-    )
+    bench_command.add_parser(commands, program, _bench)
     return parser

@@ -87,7 +87,7 @@ class Place:
         if self.is_local and self.kind() == "other":
             raise InputError(
                 f"{self.url!r:.300} is a pipe or a device, and has to be a file",
-                hint="look at the folder, and replace it by the file that it is called after",
+                hint="put a file in its place",
             )
 
     def is_same(self, other: "Place") -> bool:

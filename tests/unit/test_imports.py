@@ -144,7 +144,6 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "tokenizer",
             "trust",
         },
-        "benchmark": {"checks", "manifest", "opening", "records", "release", "session", "timing"},
         "bulk": {
             "affinity",
             "checks",
@@ -161,6 +160,19 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "timing",
             "urls",
             "user_cache",
+        },
+        "benchmark": {
+            "bulk",
+            "checks",
+            "manifest",
+            "opening",
+            "records",
+            "release",
+            "session",
+            "storage",
+            "streaming",
+            "timing",
+            "urls",
         },
         "serve": {
             "batching",

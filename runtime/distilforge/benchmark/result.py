@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from distilforge.benchmark.timed_texts import Texts
 from distilforge.manifest import Measurement, Steadiness
 from distilforge.records.benchmark_records import BenchmarkRecord
 from distilforge.records.conditions import Conditions
@@ -111,6 +112,8 @@ class BenchmarkResult:
     """The shapes that a variant cannot take."""
     measurements: tuple[Measurement, ...]
     """Every timed run."""
+    texts: Texts | None = None
+    """The rows that were timed in place of shapes; the only shape is theirs then."""
 
     @property
     def first(self) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from pathlib import Path
 
 from distilforge.benchmark import plot
 from distilforge.benchmark.result import BenchmarkResult, OverallSpeed, ShapeRefusal, ShapeSpeed
+from distilforge.benchmark.timed_texts import TextOptions, Texts
 from distilforge.benchmark.variant import USUAL_SHAPES, shapes_within_spans, usual_choices, variant_subject
+from distilforge.bulk.command import needing_packages
 from distilforge.checks.arguments import check_threads
 from distilforge.errors import InputError, UnavailableError
 from distilforge.manifest import Manifest
+from distilforge.opening.open import open_release
 from distilforge.opening.selection import select_variant, survey_variants
 from distilforge.records.benchmark_records import remove_records, write_record
 from distilforge.records.conditions import present_conditions
@@ -22,6 +26,7 @@ from distilforge.release import check_files, read_manifest, resolve
 from distilforge.timing.ratios import Estimate, by_shape
 from distilforge.timing.rounds import Budget, Timing, time_subjects
 from distilforge.timing.shape import Shape
+from distilforge.timing.subject import Subject
 
 SECONDS = 5.0
 """Default time for each shape, in seconds, for all variants together."""
@@ -44,6 +49,8 @@ class BenchmarkOptions:
     """Texts x tokens of a run, such as `8x128`; () means USUAL_SHAPES, moved into the release's spans."""
     threads: int | None = None
     """How many threads one run may use; None means the engine's default."""
+    texts: TextOptions | None = None
+    """Rows of a file to time in place of shapes."""
     seconds: float = SECONDS
     """Time for each shape, for all variants together; warming up and the fewest rounds may take longer."""
     plot: Path | None = None
@@ -86,19 +93,49 @@ def measure(release: Release, options: BenchmarkOptions, progress: Progress) -> 
     all_files = {file for variant in manifest.variants for file in variant.files}
     parsed = check_files(folder, manifest, digests=set(manifest.files) - (all_files - timed_files))
     vocabulary = parsed.configuration.vocab_size
+    if options.texts is not None:
+        texts, timing = _time_texts(folder, names, options.texts, options, progress)
+        return summarize(
+            manifest, names, timing, threads=options.threads, cannot_run=survey.obstacles, texts=texts
+        )
     subjects = [
         variant_subject(folder, manifest, name, vocabulary=vocabulary, threads=options.threads)
         for name in names
     ]
     progress(f"timing {', '.join(names)} at {', '.join(map(str, shapes))}")
-    timing = time_subjects(
+    timing = _time(subjects, shapes, options, progress)
+    return summarize(manifest, names, timing, threads=options.threads, cannot_run=survey.obstacles)
+
+
+def _time(
+    subjects: Sequence[Subject], shapes: Sequence[Shape], options: BenchmarkOptions, progress: Progress
+) -> Timing:
+    return time_subjects(
         subjects,
         shapes,
         Budget(seconds=options.seconds * len(shapes)),
         progress=progress,
         round_progress=_at_most_every(_PROGRESS_SECONDS, progress),
     )
-    return summarize(manifest, names, timing, threads=options.threads, cannot_run=survey.obstacles)
+
+
+def _time_texts(
+    folder: Path, names: Sequence[str], texts: TextOptions, options: BenchmarkOptions, progress: Progress
+) -> tuple[Texts, Timing]:
+    """Time the variants `names` on rows of a file; raises what distilforge.benchmark.texts.read raises."""
+    with needing_packages():
+        from distilforge.benchmark.texts import read, text_subject
+    with tempfile.TemporaryDirectory(prefix="distilforge-bench-") as scratch:
+        job = Path(scratch) / "rows.json"
+        # Opened here too, so that a row that cannot be answered is said before anything is timed
+        session = open_release(folder, variant=names[0], threads=options.threads, allow_unvalidated=True)
+        read_texts = read(session, texts, job)
+        del session
+        progress(
+            f"timing {', '.join(names)} on {read_texts.rows} rows of {read_texts.file}, {read_texts.calls}"
+        )
+        subjects = [text_subject(folder, name, job, threads=options.threads) for name in names]
+        return read_texts, _time(subjects, (read_texts.shape,), options, progress)
 
 
 def summarize(
@@ -108,9 +145,11 @@ def summarize(
     *,
     threads: int | None,
     cannot_run: Mapping[str, str],
+    texts: Texts | None = None,
 ) -> BenchmarkResult:
-    """The result of `timing`, whose subjects are the release's variants `names`."""
-    choices = usual_choices(manifest)
+    """The result of `timing`, whose subjects are the release's variants `names`, of which `texts` were timed if any."""
+    # The tokens of texts are those of all their choices
+    choices = usual_choices(manifest) if texts is None else None
     first = names[0]
     shapes = _shared_shapes(timing, names)
 
@@ -151,6 +190,7 @@ def summarize(
             for (name, shape), reason in timing.refusals.items()
         ),
         measurements=timing.measurements,
+        texts=texts,
     )
 
 
@@ -210,6 +250,12 @@ def _shapes(texts: Sequence[str], manifest: Manifest) -> tuple[Shape, ...]:
 def _check(options: BenchmarkOptions) -> None:
     if options.threads is not None:
         check_threads(options.threads)
+    if options.texts is not None and options.shapes:
+        raise InputError(
+            f"texts are timed in place of shapes, found both: {options.texts.file!r:.80} and "
+            f"{', '.join(options.shapes)!s:.80}",
+            hint="leave one of them out",
+        )
     if not math.isfinite(options.seconds) or not 0 < options.seconds <= MOST_SECONDS:
         raise InputError(
             f"seconds must be above 0 and at most {MOST_SECONDS:g}, found {options.seconds:g}",

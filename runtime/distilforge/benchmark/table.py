@@ -48,9 +48,14 @@ def _lines(result: BenchmarkResult) -> Iterator[str]:
             if speed.variant == overall.variant:
                 yield _row(_cells(speed))
     yield ""
+    if result.texts is not None:
+        yield from _paragraph(
+            f"A run answered {result.texts.rows} rows of {result.texts.file}, {result.texts.calls}, tokenizing "
+            "included."
+        )
     yield from _paragraph(
-        "shape: texts x tokens. Medians over rounds; each end of an interval holds at "
-        f"{CONFIDENCE:.0%}. x first: times as fast as {result.first}."
+        f"shape: {'texts x tokens' if result.texts is None else 'rows x their mean tokens'}. Medians over rounds; each "
+        f"end of an interval holds at {CONFIDENCE:.0%}. x first: times as fast as {result.first}."
     )
     if result.choices is not None:
         yield from _paragraph(f"A text had {result.choices} choices; tokens are counted over all of them.")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pyarrow
 
-from distilforge.bulk.columns import ERROR, ROW, schema
+from distilforge.bulk.columns import ERROR, ROW, input_of, schema
 from distilforge.bulk.heads import columns_of
-from distilforge.bulk.rows import Answers, Batch, Row, UnreadableRow
+from distilforge.bulk.rows import Answers, Batch
 from distilforge.errors import DistilforgeError, InputError
 from distilforge.printable import one_line
 from distilforge.session import Session
@@ -54,7 +54,7 @@ class Answerer:
         records: dict[int, dict[str, object]] = {}
         for index, row in enumerate(batch.rows, start=batch.first):
             try:
-                inputs[index] = self._input(row)
+                inputs[index] = input_of(self._columns, row, self._settings.names)
             except InputError as error:
                 records[index] = _error(index, _reason(error))
         positions = list(inputs)
@@ -72,20 +72,6 @@ class Answerer:
         assert callable(self._session)
         answers: list[object] = self._session(inputs, **self._settings.options)
         return answers
-
-    def _input(self, row: Row | UnreadableRow) -> object:
-        if isinstance(row, UnreadableRow):
-            raise InputError(row.reason)
-        values: dict[str, object] = {}
-        for name in (*self._columns.inputs, *self._columns.optional):
-            column = self._settings.names[name]
-            if column in row:
-                values[name] = row[column]
-            elif name in self._columns.inputs:
-                raise InputError(
-                    f"the row has no column {column!r:.80}; it has {', '.join(map(repr, row))!s:.200}"
-                )
-        return self._columns.input(values)
 
 
 def _reason(error: DistilforgeError) -> str:

@@ -6,8 +6,10 @@ from typing import ClassVar
 
 import pyarrow
 
-from distilforge.bulk.rows import Row
+from distilforge.bulk.rows import Row, UnreadableRow
 from distilforge.checks.call_options import check_call_options
+from distilforge.errors import InputError
+from distilforge.registry import nearest
 from distilforge.session import Session
 
 ROW = "row"
@@ -45,6 +47,34 @@ def text_or_pair(row: Row) -> object:
     pair = row.get("text_pair")
     # As for a session, an empty second text is still a second text
     return row["text"] if pair is None else (row["text"], pair)
+
+
+def column_names(columns: HeadColumns, given: Mapping[str, str]) -> dict[str, str]:
+    """The column of a file for each of the head's columns; InputError if one is `given` that the head does not read."""
+    known = (*columns.inputs, *columns.optional)
+    for name in given:
+        if name not in known:
+            raise InputError(f"the head does not read a column {name!r:.80}", hint=nearest(name, known))
+    return {name: given.get(name, name) for name in known}
+
+
+def input_of(columns: HeadColumns, row: Row | UnreadableRow, names: Mapping[str, str]) -> object:
+    """What the session is called with for `row`, of a file with the columns `names`.
+
+    Raises InputError for a row that cannot be read, or that lacks a column.
+    """
+    if isinstance(row, UnreadableRow):
+        raise InputError(row.reason)
+    values: dict[str, object] = {}
+    for name in (*columns.inputs, *columns.optional):
+        column = names[name]
+        if column in row:
+            values[name] = row[column]
+        elif name in columns.inputs:
+            raise InputError(
+                f"the row has no column {column!r:.80}; it has {', '.join(map(repr, row))!s:.200}"
+            )
+    return columns.input(values)
 
 
 def schema(columns: HeadColumns, options: Options) -> pyarrow.Schema:

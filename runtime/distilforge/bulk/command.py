@@ -3,8 +3,8 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 
 from distilforge.bulk.options import SAVE_SECONDS, RunOptions, RunResult
 from distilforge.errors import InputError, UnavailableError
@@ -109,15 +109,8 @@ def call_options(values: Sequence[str]) -> dict[str, object]:
 
 def run_here(release: str, options: RunOptions) -> RunResult:
     """Run with a status line on the terminal; UnavailableError if a package of the extra `bulk` is missing."""
-    try:
+    with needing_packages():
         from distilforge.bulk.run import run
-    except ModuleNotFoundError as cause:
-        if cause.name not in _PACKAGES:
-            raise
-        raise UnavailableError(
-            f"answering files needs {' and '.join(_PACKAGES)}; {cause.name} is not installed",
-            hint="pip install 'distilforge[bulk]'",
-        ) from cause
     line = StatusLine()
     try:
         # Ray prints there what happens to its processes, and the result is all that stdout is for
@@ -125,6 +118,20 @@ def run_here(release: str, options: RunOptions) -> RunResult:
             return run(release, options, line.show)
     finally:
         line.clear()
+
+
+@contextmanager
+def needing_packages() -> Iterator[None]:
+    """Raise UnavailableError where an import inside lacks a package of the extra `bulk`."""
+    try:
+        yield
+    except ModuleNotFoundError as cause:
+        if cause.name not in _PACKAGES:
+            raise
+        raise UnavailableError(
+            f"reading files needs {' and '.join(_PACKAGES)}; {cause.name} is not installed",
+            hint="pip install 'distilforge[bulk]'",
+        ) from cause
 
 
 def _pairs(option: str, values: Sequence[str], example: str) -> dict[str, str]:

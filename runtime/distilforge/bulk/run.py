@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 from distilforge import user_cache
 from distilforge.affinity import available_cores
 from distilforge.bulk.answering import AnswererSettings
-from distilforge.bulk.columns import HeadColumns, check_options, schema
+from distilforge.bulk.columns import HeadColumns, check_options, column_names, schema
 from distilforge.bulk.digest import HashingFile, sha256
 from distilforge.bulk.formats import format_of
 from distilforge.bulk.heads import columns_of
@@ -26,7 +26,6 @@ from distilforge.checks.arguments import check_positive, check_threads
 from distilforge.errors import InputError, UnavailableError
 from distilforge.lock import at_once
 from distilforge.opening.open import open_release
-from distilforge.registry import nearest
 from distilforge.session import Session
 from distilforge.storage import Place
 from distilforge.urls import check_slashes
@@ -81,7 +80,7 @@ def _run(release: str, options: RunOptions, report: Report, source: Place, outpu
     session = _open(release, options, journal, before)
     columns = columns_of(session.head)
     call_options = check_options(session, options.options)
-    names = _names(columns, options.columns)
+    names = column_names(columns, options.columns)
     job = _job(session, options, source, names)
     if before is not None and before != job:
         raise InputError(f"{journal.url!r} belongs to another job: {job.differences(before)}", hint=_FORCE)
@@ -174,15 +173,6 @@ def _check_finished(output: Place, finish: Finish) -> None:
             return
         problem = f"its SHA-256 is {found}, not {finish.sha256}"
     raise InputError(f"{output.url!r} was changed since it was finished: {problem}", hint=_FORCE)
-
-
-def _names(columns: HeadColumns, given: Mapping[str, str]) -> dict[str, str]:
-    """The column of the input for each of the head's columns."""
-    known = (*columns.inputs, *columns.optional)
-    for name in given:
-        if name not in known:
-            raise InputError(f"the head does not read a column {name!r:.80}", hint=nearest(name, known))
-    return {name: given.get(name, name) for name in known}
 
 
 def _job(session: Session, options: RunOptions, source: Place, names: Mapping[str, str]) -> Job:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import distilforge
 import pytest
 from distilforge.benchmark import table
 from typer.testing import CliRunner
@@ -77,9 +78,72 @@ def test_the_table_and_the_picture(release: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "distilforge").exists()
 
 
+TEXTS = (
+    '{"review": "a good movie", "stars": 5}\n'
+    '{"review": "the city and the river", "stars": 2}\n'
+    '{"review": "bad", "stars": 1}\n'
+)
+REVIEWS = ("--column", "text=review", "--seconds", "0.3")
+
+
+@pytest.mark.parametrize("calls", ["each in a call of its own", "in one call"])
+def test_it_times_the_texts_of_a_file(release: Path, tmp_path: Path, calls: str) -> None:
+    pytest.importorskip("pyarrow", reason="needs the extra bulk")
+    file = tmp_path / "reviews.jsonl"
+    file.write_text(TEXTS, encoding="utf-8")
+    together = ("--together",) if calls == "in one call" else ()
+    done = run(tmp_path, "bench", str(release), "--texts", str(file), *REVIEWS, *together, "--json")
+    assert done.returncode == 0, done.stderr
+    assert f"on 3 rows of {file.as_uri()}, {calls}" in done.stderr
+    outcome = json.loads(done.stdout)
+    session = distilforge.open(release)
+    encoded = [session.encode([json.loads(line)["review"]])["input_ids"] for line in TEXTS.splitlines()]
+    tokens = sum(ids.size for ids in encoded)
+    assert outcome["texts"] == {
+        "file": file.as_uri(),
+        "rows": 3,
+        "tokens": tokens,
+        "together": bool(together),
+    }
+    assert outcome["shapes"] == [{"batch": 3, "tokens": round(tokens / 3)}]
+    assert [speed["variant"] for speed in outcome["speeds"]] == [FP32, INT8]
+    assert {entry["subject"] for entry in outcome["measurements"]} == {FP32, INT8}
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "words"),
+    [
+        (TEXTS, (), "has no column 'text'"),
+        (TEXTS, ("--column", "text=stars"), "reviews.jsonl': input 0 must be text, found int: 5"),
+        (TEXTS, ("--column", "texts=review"), "does not read a column 'texts'"),
+        (TEXTS, (*REVIEWS, "--option", "truncate=true"), "has no option 'truncate'"),
+        (TEXTS, (*REVIEWS, "--shape", "1x8"), "in place of shapes, found both"),
+        ("", REVIEWS, "reviews.jsonl' has no rows"),
+        (TEXTS + "{", REVIEWS, "row 3 of"),
+        (f'{TEXTS}{{"review": "{"cat " * 100}"}}', REVIEWS, "reviews.jsonl': input 3 has 102 tokens"),
+        (TEXTS + '{"stars": 3}', REVIEWS, "row 3 of"),
+    ],
+)
+def test_texts_that_cannot_be_timed(
+    release: Path, tmp_path: Path, content: str, arguments: tuple[str, ...], words: str
+) -> None:
+    pytest.importorskip("pyarrow", reason="needs the extra bulk")
+    file = tmp_path / "reviews.jsonl"
+    file.write_text(content, encoding="utf-8")
+    done = run(tmp_path, "bench", str(release), "--texts", str(file), *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "hint" in done.stderr
+    assert "round 1" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (["bench", "RELEASE", "--together"], 2, "--together is for texts, and there is no --texts FILE"),
+        (["bench", "RELEASE", "--column", "text=a"], 2, "--column is for texts"),
+        (["bench", "RELEASE", "--texts", "absent.jsonl"], 2, "absent.jsonl"),
+        (["bench", "RELEASE", "--texts", "texts.docx"], 2, "suffix of a format"),
         (["bench", "absent"], 4, "no release at 'absent'"),
         (["bench"], 2, "RELEASE"),
         (["bench", "RELEASE", "--shape", "999x1"], 2, "outside of what the release takes"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from distilforge.benchmark import plot, run, table
 from distilforge.benchmark.run import BenchmarkOptions
+from distilforge.benchmark.timed_texts import Texts
 from distilforge.errors import InputError, ReleaseError, UnavailableError
 from distilforge.manifest import Manifest
 from distilforge.timing.shape import Shape
@@ -121,6 +122,31 @@ def test_the_table_fits_a_terminal(manifest: Manifest) -> None:
         "the default number of",
     ):
         assert words in text
+
+
+def test_texts_in_place_of_shapes(manifest: Manifest) -> None:
+    texts = Texts(file="file:///reviews.jsonl", rows=8, tokens=508, together=False)
+    assert texts.shape == SHAPES[1]
+    made = run.summarize(
+        with_choices(manifest),
+        (FP32, INT8),
+        timing({FP32: {texts.shape: 0.2}, INT8: {texts.shape: 0.1}}),
+        threads=None,
+        cannot_run={},
+        texts=texts,
+    )
+    # The tokens of texts are those of all their choices
+    assert made.speeds[0].tokens_per_second.value == pytest.approx(8 * 64 / 0.2)
+    assert made.fastest == INT8
+    words = " ".join(table.text(made).split())
+    assert (
+        "A run answered 8 rows of file:///reviews.jsonl, each in a call of its own, tokenizing included."
+        in words
+    )
+    assert "shape: rows x their mean tokens." in words
+    assert json.loads(made.to_json())["texts"]["tokens"] == 508
+    together = table.text(replace(made, texts=replace(texts, together=True)))
+    assert "in one call" in " ".join(together.split())
 
 
 def test_the_table_names_the_gpus(manifest: Manifest) -> None:
