@@ -86,9 +86,16 @@ def main() -> int:
         in_this_process(name, Path(folder), arguments.checkpoint, arguments.texts, Path(output))
         print(json.dumps(name))  # noqa: T201 - the answer to the process that started this one
         return 0
-    wanted = {REFERENCE_SUBJECT, *filter(None, arguments.subjects.split(","))}
-    chosen = [subject for subject in prepared_subjects() if not arguments.subjects or subject.name in wanted]
+    known = {subject.name: subject for subject in prepared_subjects()}
+    wanted = (
+        {REFERENCE_SUBJECT, *filter(None, arguments.subjects.split(","))} if arguments.subjects else {*known}
+    )
+    if unknown := wanted - known.keys():
+        parser.error(f"unknown subjects: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    chosen = [subject for name, subject in known.items() if name in wanted]
     logits, omissions = logits_of_all(chosen, arguments.checkpoint, arguments.texts)
+    if REFERENCE_SUBJECT not in logits:
+        parser.error(f"{REFERENCE_SUBJECT}, which the others are compared with, could not be prepared")
     if print_shares(logits) < LIMIT:
         return 1
     return 0 if all(omission.tolerated for omission in omissions) else 2
