@@ -163,6 +163,7 @@ def texts_command(
         heads=heads.split(","),
         checkpoint=checkpoint,
         cache=cache / "texts",
+        base_cache=cache,
         install=run.INSTALL,
         most=texts,
         threads=threads,

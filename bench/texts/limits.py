@@ -28,26 +28,30 @@ def limits(report: TextReport) -> tuple[Limit, ...]:
             )
             for order, bound in _AS_MANY_TIMES.items()
         ),
-        Limit(
-            what="time a token, slowest length over fastest", observed=spread(report.lengths), at_most=1.15
+        *(
+            Limit(what=f"time a token, slowest length over fastest: {name}", observed=observed, at_most=1.15)
+            for name, observed in (spreads(report.lengths) or {"nothing was timed": None}).items()
         ),
     )
 
 
-def spread(lengths: Timing) -> float | None:
-    """The most time of a token at any length over the least; None if none was timed."""
-    times = seconds_per_token(lengths).values()
-    return max(times) / min(times) if times else None
-
-
-def seconds_per_token(lengths: Timing) -> dict[int, float]:
-    """The median seconds of a token, by the tokens of a text."""
-    name = next((measurement.subject for measurement in lengths.measurements), "")
-    times = {shape: lengths.seconds(name, shape, confidence=CONFIDENCE) for shape in lengths.shapes}
+def spreads(lengths: Timing) -> dict[str, float | None]:
+    """The most time of a token at any length over the least, by row; None if a length was not timed."""
     return {
-        shape.tokens: time.value / (shape.batch * shape.tokens)
-        for shape, time in times.items()
-        if time is not None
+        name: max(times.values()) / min(times.values()) if len(times) == len(lengths.shapes) else None
+        for name, times in seconds_per_token(lengths).items()
+    }
+
+
+def seconds_per_token(lengths: Timing) -> dict[str, dict[int, float]]:
+    """The median seconds of a token by the tokens of a text, for each row."""
+    return {
+        name: {
+            shape.tokens: time.value / (shape.batch * shape.tokens)
+            for shape in lengths.shapes
+            if (time := lengths.seconds(name, shape, confidence=CONFIDENCE)) is not None
+        }
+        for name in dict.fromkeys(measurement.subject for measurement in lengths.measurements)
     }
 
 

@@ -1,7 +1,7 @@
 """Time subjects on real texts, and ours on texts of one length after another."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from distilforge.tokenizer import Encoding
 from bench.contest import preparation, preparation_process
 from bench.contest.conditions import conditions
 from bench.contest.rows import Omission, Row, time_rows
+from bench.models import checkpoint as base_checkpoint
 from bench.models.release_folder import OURS
+from bench.subjects import Subject as Peer
 from bench.subjects import subjects
 from bench.subjects.onnx_file import NAME as FILE
 from bench.texts.batches import ORDERS, Order, batches, read_texts
@@ -23,6 +25,8 @@ from validation.latency.conditions import physical_cores
 
 LENGTHS = (8, 16, 32, 64, 128, 256)
 """Tokens of a text, of which all texts of a shape have as many."""
+BASE = "DistilBERT-base sizes"
+"""What the name of a row in these sizes has besides."""
 TOKENS = 2048
 """Tokens of all texts of a length together."""
 PEER_ORDERS: tuple[Order, ...] = ("arrival", "sorted", "single")
@@ -57,7 +61,7 @@ class TextReport:
     heads: tuple[Throughput, ...]
     """Real texts of each head."""
     lengths: Timing
-    """The first row on texts of each of `LENGTHS`."""
+    """The first row on texts of each of `LENGTHS`, from the checkpoint and in DistilBERT-base sizes."""
     settings: Mapping[str, str]
     """How each row is set up."""
     conditions: Mapping[str, str]
@@ -80,6 +84,7 @@ def run(
     heads: Sequence[str],
     checkpoint: Path,
     cache: Path,
+    base_cache: Path,
     install: str,
     most: int,
     threads: int,
@@ -88,7 +93,8 @@ def run(
 ) -> TextReport:
     """Time `files` and then the subjects `names` on at most `most` texts of each of `heads`, for `seconds` each.
 
-    Subjects are prepared from `checkpoint`, a folder with tokenizer.json, in `cache`. Raises UsageError for an unknown
+    Subjects are prepared from `checkpoint`, a folder with tokenizer.json, in `cache`. The first one is prepared in
+    DistilBERT-base sizes too, in `base_cache`, unless it is one of `files`. Raises UsageError for an unknown
     head or subject and where nothing can be timed, and DataError or ReleaseError if the data or the tokenizer cannot be
     read.
     """
@@ -96,16 +102,26 @@ def run(
     _check_any((*files, *wanted))
     texts = {head: read_texts(head, checkpoint, most).encodings() for head in heads}
     cache.mkdir(parents=True, exist_ok=True)
-    once = partial(
-        preparation.prepare_once,
-        registry=preparation_process.CPU,
-        checkpoint=checkpoint,
-        cache=cache,
-        progress=progress,
-    )
-    prepared, omissions = preparation.prepare_all(wanted, once, install=install, progress=progress)
+
+    def prepare(chosen: Sequence[Peer], source: Path, place: Path) -> tuple[list[Row], list[Omission]]:
+        once = partial(
+            preparation.prepare_once,
+            registry=preparation_process.CPU,
+            checkpoint=source,
+            cache=place,
+            progress=progress,
+        )
+        return preparation.prepare_all(chosen, once, install=install, progress=progress)
+
+    prepared, omissions = prepare(wanted, checkpoint, cache)
     rows = (*files, *prepared)
     _check_any(rows)
+    by_length = [rows[0]]
+    if rows[0] in prepared:
+        first = [subject for subject in wanted if subject.name == rows[0].subject]
+        in_base_sizes, left_out = prepare(first, base_checkpoint.write_once(base_cache), base_cache)
+        by_length += [replace(row, name=f"{row.name}, {BASE}") for row in in_base_sizes]
+        omissions += left_out
     measured = []
     for head, read in texts.items():
         progress(f"texts of {head}")
@@ -113,7 +129,7 @@ def run(
         measured.append(measure(rows, head, read, subject=subject, seconds=seconds, progress=progress))
     progress(f"texts of {LENGTHS[0]} to {LENGTHS[-1]} tokens")
     lengths, dead = time_rows(
-        [length_subject(rows[0], threads)],
+        [length_subject(row, threads) for row in by_length],
         [Shape(batch=TOKENS // length, tokens=length) for length in LENGTHS],
         seconds / len(LENGTHS),
         progress=progress,

@@ -82,9 +82,18 @@ def head_table(result: Throughput) -> str:
 
 
 def length_table(report: TextReport) -> str:
-    """Microseconds a token at each length."""
-    times = seconds_per_token(report.lengths)
+    """Microseconds a token at each length, with a line for each row."""
+    lengths = [shape.tokens for shape in report.lengths.shapes]
     return grid(
-        ("tokens of a text", *map(str, times)),
-        [("microseconds a token", *(f"{MICROSECONDS * seconds:.1f}" for seconds in times.values()))],
+        ("microseconds a token, at tokens of a text", *map(str, lengths)),
+        [
+            (
+                name,
+                *(
+                    f"{MICROSECONDS * times[tokens]:.1f}" if tokens in times else NOTHING
+                    for tokens in lengths
+                ),
+            )
+            for name, times in seconds_per_token(report.lengths).items()
+        ],
     )

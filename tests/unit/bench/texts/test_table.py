@@ -11,12 +11,13 @@ from bench.contest.rows import Omission
 from bench.texts.batches import Order
 from bench.texts.limits import limits, seconds_per_token
 from bench.texts.record import to_json
-from bench.texts.run import TextReport, Throughput
+from bench.texts.run import BASE, TextReport, Throughput
 from bench.texts.table import head_table, length_table, markdown
 from tests.timing_subjects import measurement, steady
 
 SHAPE = Shape(batch=100, tokens=60)
 OURS, RIVAL = "distilforge INT8", "OpenVINO INT8"
+IN_BASE_SIZES = f"{OURS}, {BASE}"
 
 
 def timing(seconds: dict[tuple[str, Shape], float]) -> Timing:
@@ -42,11 +43,15 @@ def throughput(seconds: dict[tuple[str, Order], float]) -> Throughput:
     )
 
 
-def report(*heads: Throughput, lengths: dict[int, float]) -> TextReport:
+def report(*heads: Throughput, lengths: dict[int, float], base: dict[int, float] | None = None) -> TextReport:
     return TextReport(
         heads=heads,
         lengths=timing(
-            {(OURS, Shape(batch=2048 // tokens, tokens=tokens)): value for tokens, value in lengths.items()}
+            {
+                (name, Shape(batch=2048 // tokens, tokens=tokens)): value
+                for name, values in ((OURS, lengths), (IN_BASE_SIZES, base or {}))
+                for tokens, value in values.items()
+            }
         ),
         settings={OURS: "as it is"},
         conditions={"processor": "made up"},
@@ -75,9 +80,14 @@ def test_single_texts_are_compared_with_single_texts() -> None:
 def test_limits_are_of_the_mean_of_the_heads_and_of_the_widest_pair_of_lengths() -> None:
     first = throughput({(OURS, "session"): 0.5, (RIVAL, "arrival"): 2.0, (RIVAL, "sorted"): 1.0})
     second = throughput({(OURS, "session"): 0.5, (RIVAL, "arrival"): 4.5, (RIVAL, "sorted"): 0.5})
-    judged = limits(report(first, second, lengths={8: 1.0, 64: 1.1, 256: 1.2}))
-    assert [limit.observed for limit in judged] == pytest.approx([6.0, 2**0.5, 1.2])
-    assert [bool(limit) for limit in judged] == [True, False, False]
+    lengths, base = {8: 1.0, 64: 1.1, 256: 1.2}, {8: 2.2, 64: 2.0, 256: 2.1}
+    judged = limits(report(first, second, lengths=lengths, base=base))
+    assert [limit.observed for limit in judged] == pytest.approx([6.0, 2**0.5, 1.2, 1.1])
+    assert [bool(limit) for limit in judged] == [True, False, False, True]
+    assert IN_BASE_SIZES in judged[3].what
+    assert not limits(report(first, lengths={}))[2]
+    # A length at which a row could not be timed
+    assert limits(report(first, lengths=lengths, base={8: 1.0}))[3].observed is None
 
 
 @pytest.mark.parametrize(
@@ -96,7 +106,7 @@ def test_a_limit_without_its_measurement_is_missed(seconds: dict[tuple[str, Orde
 
 def test_the_time_of_a_token_is_that_of_all_texts_over_their_tokens() -> None:
     made = report(lengths={8: 2.048, 256: 4.096})
-    assert seconds_per_token(made.lengths) == pytest.approx({8: 1e-3, 256: 2e-3})
+    assert seconds_per_token(made.lengths)[OURS] == pytest.approx({8: 1e-3, 256: 2e-3})
     assert [cell.strip() for cell in length_table(made).splitlines()[-1].split("|")[2:-1]] == [
         "1000.0",
         "2000.0",
