@@ -1,20 +1,15 @@
 """How every command ends on an error: with a message, a hint and an exit code, and no traceback."""
 
-import signal
-import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
-from distilforge.interruption import INTERRUPTED, interrupt
+from distilforge.interruption import INTERRUPTED, terminable
 from distilforge.urls import without_secrets
 
 from pipeline.cli.display import Display
 from pipeline.errors import EXPECTED, GateError, exit_code
-
-# Sent by containers, service managers and closed terminals
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -22,7 +17,7 @@ def report_errors(verbose: bool = False) -> Iterator[Display]:
     """A display for the command's messages; an expected error, or Ctrl-C, becomes a message and an exit code."""
     with Display() as listener:
         try:
-            with _terminable():
+            with terminable():
                 yield listener
         except EXPECTED as error:
             show_error(error, listener, verbose=verbose)
@@ -44,20 +39,3 @@ def show_error(error: Exception, listener: Display, *, verbose: bool, about: str
         listener.error(f"{error.headline}\n  hint: {error.hint}")
     else:
         listener.error(f"{about}: {error}" if about else str(error))
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let signals that end the process undo unfinished work, as Ctrl-C does.
-
-    Only the main thread receives signals.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, interrupt) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -24,10 +24,13 @@ class S3Pointer:
         with storage_errors(self._place.url, "read"):
             files.invalidate_cache()
             try:
-                tag = str(files.info(self._place.path)["ETag"])
+                info = files.info(self._place.path)
             except FileNotFoundError:
                 return None, ""
-        return self._place.read_at_most(most_bytes), tag
+        # Objects behind the name and a slash look like a folder, which has no tag
+        if info["type"] != "file":
+            return None, ""
+        return self._place.read_at_most(most_bytes), str(info["ETag"])
 
     def replace(self, content: bytes, token: str) -> bool:
         """Write the object if it still has the tag `token`, or if there is none and `token` is empty."""

@@ -10,7 +10,7 @@ from distilforge.benchmark import table
 from distilforge.benchmark.run import forget_release, run_benchmark
 from distilforge.bulk import command as bulk_command
 from distilforge.errors import DistilforgeError, InputError, ReleaseError, UnavailableError
-from distilforge.interruption import INTERRUPTED
+from distilforge.interruption import INTERRUPTED, terminable
 from distilforge.printable import encodable, printable
 from distilforge.remote import command as remote_command
 from distilforge.serve import command as serve_command
@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> i
         parser.print_help()
         return 0
     try:
-        return _show(printable(command(parsed)))
+        with terminable():
+            result = command(parsed)
+        return _show(printable(result))
     except DistilforgeError as error:
         _tell(f"error: {error}")
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))

@@ -3,11 +3,16 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, 128 + SIGINT."""
+
+# Sent by containers, service managers and closed terminals; Windows does not have all of them
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 Command = Callable[[], int | None]
 
@@ -51,6 +56,26 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     if outside is None or sys.gettrace() is not None:
         raise KeyboardInterrupt
     _raise_in(outside)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Answer signals that end the process as Ctrl-C is answered, so that unfinished work is undone or kept.
+
+    Those that the process was told to ignore stay ignored, as `nohup` does. Only the main thread receives signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    heard = {number: handler for number, handler in before.items() if handler is signal.SIG_DFL}
+    for number in heard:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
 
 
 def _outside_libraries(frame: FrameType | None) -> FrameType | None:

@@ -4,7 +4,9 @@ import logging
 import os
 import pickle
 import re
+import signal
 import socket
+import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -35,6 +37,11 @@ _BLOCK_BYTES = 1
 _ADDRESS = re.compile(r"\[?(?P<host>[^/\[\]]+)\]?:(?P<port>\d{1,5})")
 _CONNECT_SECONDS = 10.0
 _ERROR_LINE = re.compile(r"(?!ray\.)[\w.]*(Error|Exception)\b")
+_TOKENS = (
+    "If Ray says that a token is invalid: a cluster and those who use it need the same RAY_AUTH_TOKEN, or "
+    "RAY_AUTH_MODE=disabled where the cluster has none. Ray keeps the token of a cluster that it starts in "
+    "~/.ray/auth_token"
+)
 # What Ray tells its own processes
 _OWN_VARIABLES = "RAY_"
 
@@ -64,20 +71,16 @@ class _Actor:
 
 
 def answer_on_ray(
-    url: str, settings: AnswererSettings, *, workers: int | None, threads: int, skip: int
+    url: str, settings: AnswererSettings, *, workers: int, threads: int, skip: int
 ) -> Generator[Answers, None, None]:
-    """The answers to the rows of the input at `url` after the first `skip` ones, in order.
+    """The answers to the rows of the input at `url` after the first `skip` ones, in order, within `cluster`.
 
-    The cluster is the one of RAY_ADDRESS; without it, that of `ray start` on this machine, or else one that Ray starts.
     This machine reads the input, with this process's environment; the release must be at the same path on every
-    machine. `workers` actors answer, or as many as the cluster has cores for.
+    machine. `workers` actors answer.
 
-    Raises UnavailableError if there is no such cluster, what reading the input and opening the release raise, and
-    EngineError if the pipeline fails.
+    Raises what reading the input and opening the release raise, and EngineError if the pipeline fails.
     """
-    with _cluster() as cores:
-        size = workers or max(1, int(cores) // threads)
-        yield from _stream(_pipeline(url, settings, size=size, threads=threads, skip=skip))
+    yield from _stream(_pipeline(url, settings, size=workers, threads=threads, skip=skip))
 
 
 def _pipeline(
@@ -143,7 +146,7 @@ def _stream(dataset: "ray.data.Dataset") -> Iterator[Answers]:
                 raise answers
             yield answers
     except (ray.exceptions.RayError, ray.data.exceptions.RayDataUserCodeException) as error:
-        raise EngineError(f"the Ray pipeline failed: {_reason(error)}") from error
+        raise EngineError(f"the Ray pipeline failed: {_reason(error)}", hint=_TOKENS) from error
 
 
 def _reason(error: BaseException) -> str:
@@ -153,19 +156,25 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _cluster() -> Iterator[float]:
-    """The cores of the cluster; what was not connected before is left at the end."""
+def cluster() -> Iterator[float]:
+    """The cores of the cluster of RAY_ADDRESS; what was not connected before is left at the end.
+
+    Without RAY_ADDRESS, it is that of `ray start` on this machine, or else one that Ray starts. Raises UnavailableError
+    if there is no such cluster.
+    """
     # Ray would send statistics of a cluster that it starts here
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     connected = ray.is_initialized()
     if not connected:
         _check_address(os.environ.get("RAY_ADDRESS", ""))
         try:
-            ray.init(log_to_driver=False, logging_level="ERROR")
+            with _own_signals():
+                ray.init(log_to_driver=False, logging_level="ERROR")
         except Exception as cause:
             raise UnavailableError(
                 f"Ray cannot be used with RAY_ADDRESS={os.environ.get('RAY_ADDRESS', '')!r}: {cause}",
-                hint="start a cluster with `ray start --head`, or unset RAY_ADDRESS to have one started here",
+                hint="start a cluster with `ray start --head`, or unset RAY_ADDRESS to have one started here. "
+                f"{_TOKENS}",
             ) from cause
     context = ray.data.DataContext.get_current()
     bars = context.enable_progress_bars
@@ -177,6 +186,19 @@ def _cluster() -> Iterator[float]:
         context.enable_progress_bars = bars
         if not connected:
             ray.shutdown()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep this process's answer to SIGTERM, where Ray would print its stack and end with the exit code 15."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _check_address(address: str) -> None:

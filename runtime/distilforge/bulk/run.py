@@ -89,22 +89,25 @@ def _run(release: str, options: RunOptions, report: Report, source: Place, outpu
         _check_finished(output, finish)
         journal.tidy()
         return _result(output, finish, finish.rows, started)
-    if before is None or finish is not None:
-        # Nothing may be begun for an input that cannot be answered
+    begins = before is None or finish is not None
+    if begins:
+        # Nothing may be begun for an input that cannot be answered, nor without what is to answer it
         check_columns(source, columns, names, options.columns)
         if before is None and not options.force and output.size_bytes() is not None:
             raise InputError(f"{output.url!r} exists, and no run says what is in it", hint=_FORCE)
-        journal.start(job)
     settings = AnswererSettings(
         session=pickle.dumps(session), head=session.head, options=call_options, names=names
     )
     # The workers open their own, and it may be large
     del session
-    parts = journal.parts()
-    reused = parts[-1].end if parts else 0
-    meter = Meter(reused, sum(part.errors for part in parts), report)
-    with _answers(source, columns, settings, options, reused) as answers:
-        _save(journal, answers, meter, options.save_seconds)
+    with _cores(options) as cores:
+        if begins:
+            journal.start(job)
+        parts = journal.parts()
+        reused = parts[-1].end if parts else 0
+        meter = Meter(reused, sum(part.errors for part in parts), report)
+        with _answers(source, columns, settings, options, skip=reused, cores=cores) as answers:
+            _save(journal, answers, meter, options.save_seconds)
     parts = journal.parts()
     _check_count(journal, parts, meter)
     finish = _assemble(journal, parts, output, settings, columns)
@@ -206,24 +209,38 @@ def _no_input(source: Place) -> InputError:
 
 
 @contextmanager
+def _cores(options: RunOptions) -> Iterator[int]:
+    """How many cores may answer; on Ray, those of the cluster, which is left at the end."""
+    if not options.ray:
+        yield len(available_cores())
+        return
+    # Imported only for those who use it
+    from distilforge.bulk.ray_pool import cluster
+
+    with cluster() as cores:
+        yield int(cores)
+
+
+@contextmanager
 def _answers(
     source: Place,
     columns: HeadColumns,
     settings: AnswererSettings,
     options: RunOptions,
+    *,
     skip: int,
+    cores: int,
 ) -> Iterator[Iterator[Answers]]:
     """The answers to the rows after the first `skip` ones, in order."""
+    workers = options.workers or max(1, cores // options.threads)
     with reading(source, columns, settings.names) as read:
         if options.ray:
-            # Imported only for those who use it
             from distilforge.bulk.ray_pool import answer_on_ray
 
             answers = answer_on_ray(
-                source.address, settings, workers=options.workers, threads=options.threads, skip=skip
+                source.address, settings, workers=workers, threads=options.threads, skip=skip
             )
         else:
-            workers = options.workers or max(1, len(available_cores()) // options.threads)
             answers = answer_in_processes(
                 batches(read.rows, read.fraction, skip), settings, workers=workers, threads=options.threads
             )

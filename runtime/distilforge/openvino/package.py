@@ -1,5 +1,6 @@
 """The package openvino: whether it is installed, which version it has, and its one Core."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,16 +59,29 @@ def prepare() -> None:
         raise UnavailableError(_too_old(version), hint=INSTALL)
 
 
-@cache
 def core() -> "openvino.Core":
     """OpenVINO's entry point; the same for all sessions of a process, since it takes a while to make.
 
-    Raises UnavailableError as `prepare` does.
+    Raises UnavailableError as `prepare` does, and in a process that was forked from one that has used it: OpenVINO may
+    wait there without end for threads that only the other process has.
     """
+    made, process = _made()
+    if process != os.getpid():
+        raise UnavailableError(
+            "OpenVINO was used before this process was forked, and cannot load a graph here",
+            hint="start processes with the method spawn or forkserver, call a session that was opened before the fork, "
+            "or open a variant of ONNX Runtime",
+        )
+    return made
+
+
+@cache
+def _made() -> "tuple[openvino.Core, int]":
+    """The entry point, and the process that it was made in."""
     prepare()
     import openvino
 
-    return openvino.Core()
+    return openvino.Core(), os.getpid()
 
 
 def _installed_version() -> str | None:

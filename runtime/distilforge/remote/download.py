@@ -157,26 +157,29 @@ class Downloads:
             if file.tell() > record.bytes:
                 file.truncate(0)
             digest, offset = _digest(file), file.tell()
-            if offset < record.bytes:
-                for piece in self._store.pieces(self._release, name, record, offset):
-                    offset += len(piece)
-                    self._meter.add(len(piece))
-                    if offset > record.bytes:
-                        break
-                    file.write(piece)
-                    digest.update(piece)
+            try:
+                if offset < record.bytes:
+                    for piece in self._store.pieces(self._release, name, record, offset):
+                        offset += len(piece)
+                        self._meter.add(len(piece))
+                        if offset > record.bytes:
+                            break
+                        file.write(piece)
+                        digest.update(piece)
+            except ReleaseError:
+                part.unlink()
+                raise
             file.flush()
             os.fsync(file.fileno())
-        longer, shorter = offset > record.bytes, offset < record.bytes
-        # Over a network, less than all may be the network's fault
-        if longer or (shorter and self._store.is_local):
+        if offset > record.bytes:
             part.unlink()
             raise ReleaseError(
                 f"{name!r} of {self._release.version} in {self._store.url!r:.200} is damaged: it should have "
-                f"{record.bytes:,} bytes, and has {'more' if longer else f'{offset:,}'}",
+                f"{record.bytes:,} bytes, and has more",
                 hint=f"nothing of it was kept; {REPAIR}",
             )
-        if shorter:
+        # A store that knows the size has said if it has no more, so that this is the network's fault
+        if offset < record.bytes:
             raise InputError(
                 f"{name!r} of {self._store.url!r:.200} ended after {offset:,} of {record.bytes:,} bytes",
                 hint="run the same command again; if it ends there again, its publisher has to push it again",

@@ -7,10 +7,10 @@ VERSION-TIME-RANDOM/              one folder for each push, with the release's f
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from distilforge.errors import InputError
+from distilforge.errors import InputError, ReleaseError
 from distilforge.manifest import FileRecord
 from distilforge.remote.index import INDEX, MOST_INDEX_BYTES, Index, StoredRelease, parse_index
-from distilforge.remote.store import no_releases
+from distilforge.remote.store import REPAIR, no_releases
 from distilforge.storage import Place
 
 PIECE_BYTES = 1 << 20
@@ -40,8 +40,23 @@ class FolderStore:
         return index.find(self.url, channel=channel, version=version)
 
     def pieces(self, release: StoredRelease, name: str, record: FileRecord, offset: int) -> Iterator[bytes]:
-        """The content of the release's file `name` from the byte `offset` on."""
+        """The content of the release's file `name` from the byte `offset` on.
+
+        Raises ReleaseError where it ends too early and the store says that it has no more.
+        """
         place = self._file(f"{release.location}/{name}")
+        end = offset
+        for piece in self._pieces(place, offset):
+            end += len(piece)
+            yield piece
+        if end < record.bytes and (size := place.size_bytes()) is not None and size < record.bytes:
+            raise ReleaseError(
+                f"{name!r} of {release.version} in {self.url!r:.200} is damaged: it should have {record.bytes:,} "
+                f"bytes, and has {size:,}",
+                hint=REPAIR,
+            )
+
+    def _pieces(self, place: Place, offset: int) -> Iterator[bytes]:
         if not place.is_on_web:
             with place.reader() as file:
                 file.seek(offset)

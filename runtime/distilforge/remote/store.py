@@ -31,7 +31,7 @@ class Store(Protocol):
     def pieces(self, release: StoredRelease, name: str, record: FileRecord, offset: int) -> Iterator[bytes]:
         """The content of the release's file `name` from the byte `offset` on.
 
-        Nothing of it is checked, neither size nor digest.
+        Its digest is not checked. Raises ReleaseError where the store says that it has less than `record`.
         """
 
 

@@ -67,17 +67,53 @@ while True:
 """
 
 
+def for_openvino(release: Path) -> Path:
+    """The release with the variant openvino:fp32 besides."""
+    manifest = read_manifest(release)
+    (cpu,) = manifest.variants
+    added = replace(cpu, target="openvino", session={"INFERENCE_PRECISION_HINT": "f32"})
+    write_manifest(release, replace(manifest, variants=(cpu, added)))
+    return release
+
+
+REOPENED = """
+import os, pickle, sys
+import distilforge
+session = distilforge.open(sys.argv[1], variant=sys.argv[2], threads=2)
+session.run(session.encode(["good movie"]))
+pickled = pickle.dumps(session)
+child = os.fork()
+if child == 0:
+    try:
+        pickle.loads(pickled)
+    except distilforge.UnavailableError as error:
+        sys.exit(3 if "spawn or forkserver" in error.hint else 4)
+    sys.exit(5)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_openvino_is_not_opened_again_in_a_process_that_is_forked(tmp_path: Path) -> None:
+    """It may wait there without end, for threads that the fork does not have."""
+    pytest.importorskip("openvino")
+    release = for_openvino(copied("sequence_classification", tmp_path / "release"))
+    ran = subprocess.run(
+        [sys.executable, "-c", REOPENED, str(release), "openvino:fp32"],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        timeout=SECONDS,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 3, ran.stderr
+
+
 @pytest.mark.parametrize("target", ["onnxruntime-cpu", "openvino"])
 def test_a_process_that_is_forked_from_an_idle_one_ends(tmp_path: Path, target: str) -> None:
     release = copied("sequence_classification", tmp_path / "release")
     if target == "openvino":
         pytest.importorskip("openvino")
-        manifest = read_manifest(release)
-        (cpu,) = manifest.variants
-        settings = {"INFERENCE_PRECISION_HINT": "f32"}
-        write_manifest(
-            release, replace(manifest, variants=(cpu, replace(cpu, target=target, session=settings)))
-        )
+        for_openvino(release)
     ran = subprocess.run(
         [sys.executable, "-c", IDLE, str(release), f"{target}:fp32"],
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},

@@ -302,6 +302,22 @@ def test_the_same_file(tmp_path: Path) -> None:
     assert place.is_same(Place(str(tmp_path / "link.jsonl")))
     assert not place.is_same(Place(str(tmp_path / "absent.jsonl")))
     assert not place.is_same(Place("memory://a.jsonl"))
+    assert Place("memory://a.jsonl").is_same(Place("memory:///a.jsonl"))
+
+
+def test_the_parent_of_a_folder_that_does_not_exist_is_the_folder_above(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("kept", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "b.jsonl").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    place = Place(str(tmp_path / "absent" / ".." / "a.jsonl"))
+    assert place.is_same(Place(str(tmp_path / "a.jsonl")))
+    assert place.read() == b"kept"
+    place.make_parent()
+    assert not (tmp_path / "absent").exists()
+    assert Place(str(tmp_path / "folder" / "..")).inside("a.jsonl").read() == b"kept"
+    # The parent of a link's target, as for every other program
+    assert Place(f"{tmp_path}/link/../a.jsonl").path == f"{os.path.realpath(tmp_path)}/a.jsonl"
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,40 @@ def test_a_tampered_object_is_refused(s3_shop: Shop) -> None:
     assert names_in(s3_shop.folder / "pulled") == set()
 
 
+@pytest.mark.parametrize("left", [0, 5_000])
+def test_an_object_that_was_cut_is_damaged(s3_shop: Shop, left: int) -> None:
+    s3_shop.push_new(1)
+    place = Place(s3_shop.url).inside(f"{s3_shop.index().releases[0].location}/onnx/model.onnx")
+    content = place.read() or b""
+    place.write(content[:left])
+    with pytest.raises(ReleaseError, match=rf"should have 16,000 bytes, and has {left:,}"):
+        s3_shop.pull()
+    assert not any("continuing" in line for line in s3_shop.said)
+
+
+def test_an_empty_index_is_damaged(s3_shop: Shop) -> None:
+    version = s3_shop.push_new(1)
+    Place(s3_shop.url).inside("index.json").write(b"")
+    for ask in (s3_shop.index, s3_shop.pull, lambda: s3_shop.publisher().promote(version, "stable")):
+        with pytest.raises(ReleaseError, match=r"index\.json"):
+            ask()
+    assert not any("trying again" in line for line in s3_shop.said)
+
+
+def test_objects_behind_the_name_of_the_index_are_no_index(s3_shop: Shop) -> None:
+    Place(s3_shop.url).inside("index.json/notes").write(b"mine")
+    with pytest.raises(InputError, match="there are no releases"):
+        s3_shop.publisher().promote("0" * 12, "stable")
+    version = s3_shop.push_new(1)
+    assert s3_shop.pull().version == version
+
+
+def test_another_spelling_of_the_protocol_is_the_same_file(s3_shop: Shop) -> None:
+    first, second = (Place(f"{protocol}://bucket/a.jsonl") for protocol in ("s3", "s3a"))
+    assert first.is_same(second)
+    assert not first.is_same(second.beside("l"))
+
+
 def test_a_tampered_blob_is_refused(oci_shop: Shop, registry: tuple[str, Path]) -> None:
     release = small_release(oci_shop.folder, 77)
     oci_shop.push(release)

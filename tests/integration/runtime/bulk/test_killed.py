@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.integration.runtime.bulk.conftest import BAD, ROWS, command, run, write_texts
 from tests.runtime_release import LABELS, published
 
@@ -17,6 +19,48 @@ ATTEMPTS = 12
 
 def receipts(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("killed.jsonl.run/part-*.json")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_a_run_says_how_to_continue(number: signal.Signals, tmp_path: Path) -> None:
+    release = published("sequence_classification", LABELS["sequence_classification"]).release
+    texts = write_texts(tmp_path / "texts.jsonl", ROWS)
+    arguments = (release, "--input", texts, "--workers", "1", "--output", tmp_path / "killed.jsonl")
+    process = subprocess.Popen(
+        command(*arguments, "--save-every", "0.05"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not receipts(tmp_path):
+        time.sleep(0.005)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (130, ""), stderr
+    assert stderr == "interrupted; run the same command again to continue\n"
+    result = json.loads(run(*arguments, "--json"))
+    assert (result["rows"], result["errors"]) == (ROWS, len(BAD))
+    assert result["reused"] > 0
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    """As by nohup, so that a closed terminal does not end a run."""
+    release = published("sequence_classification", LABELS["sequence_classification"]).release
+    texts = write_texts(tmp_path / "texts.jsonl", ROWS)
+    shell = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh"]
+    process = subprocess.Popen(
+        [
+            *shell,
+            *command(
+                release, "--input", texts, "--output", tmp_path / "killed.jsonl", "--save-every", "0.05"
+            ),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not receipts(tmp_path):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGHUP)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
 
 
 def test_killed_at_five_random_moments(tmp_path: Path) -> None:

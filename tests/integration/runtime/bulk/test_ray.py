@@ -247,6 +247,24 @@ def test_an_address_without_a_cluster_is_refused_at_once(release: Path, texts: P
     process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 3, messages(output)
     assert f"there is no Ray cluster at RAY_ADDRESS='127.0.0.1:{port}'" in messages(output)
+    assert not output.with_name(f"{output.name}.run").exists()
+
+
+def test_a_signal_that_ends_a_run_on_ray_says_how_to_continue(
+    release: Path, texts: Path, undisturbed: list[bytes], cluster: dict[str, str], tmp_path: Path
+) -> None:
+    output = tmp_path / "answers.jsonl"
+    process = start(release, texts, output, cluster)
+    wait_for("saved answers", lambda: receipts(output) > 1 or process.poll() is not None)
+    process.terminate()
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130, messages(output)
+    assert "interrupted; run the same command again to continue" in messages(output)
+    assert "SIGTERM received" not in messages(output)
+    again = start(release, texts, output, cluster)
+    again.communicate(timeout=PATIENCE_SECONDS)
+    assert again.returncode == 0, messages(output)
+    assert lines(output) == undisturbed
 
 
 def test_an_error_of_an_actor_is_the_error_of_the_run(

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -231,6 +232,13 @@ def test_another_spelling_of_the_input_is_the_same_input(texts: Path, tmp_path: 
     assert again.reused == again.rows > 0
 
 
+def test_a_file_behind_a_folder_that_does_not_exist_is_refused(texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.jsonl").write_bytes(b"mine")
+    with pytest.raises(InputError, match="exists, and no run says what is in it"):
+        answer("sequence_classification", texts, tmp_path / "absent" / ".." / "other.jsonl")
+    assert (tmp_path / "other.jsonl").read_bytes() == b"mine"
+
+
 def test_a_file_that_no_run_wrote_is_refused(texts: Path, tmp_path: Path) -> None:
     output = tmp_path / "answers.jsonl"
     output.write_text("mine")
@@ -289,7 +297,7 @@ def test_an_output_with_its_own_time_is_not_read_again(
     assert answer(HEAD, texts, output).reused == 2
 
 
-@pytest.mark.parametrize("name", ["texts.jsonl", "link.jsonl"])
+@pytest.mark.parametrize("name", ["texts.jsonl", "link.jsonl", "absent/../texts.jsonl"])
 def test_an_output_that_is_the_input_is_refused(name: str, texts: Path, tmp_path: Path) -> None:
     (tmp_path / "link.jsonl").symlink_to(texts)
     content = texts.read_bytes()
@@ -493,5 +501,12 @@ def test_it_needs_no_ray_until_it_is_asked_for(texts: Path, tmp_path: Path) -> N
         options = RunOptions(input=str(texts), output=str(tmp_path / "a.jsonl"), ray=True)
         with pytest.raises(UnavailableError, match="Ray cannot be imported"):
             run_job(str(release_of("sequence_classification")), options, lambda progress: None)
+        # Nothing was begun, so that nothing has to be forced
+        assert not (tmp_path / "a.jsonl.run").exists()
+        answer("sequence_classification", texts, tmp_path / "a.jsonl")
+        again = replace(options, force=True)
+        with pytest.raises(UnavailableError, match="Ray cannot be imported"):
+            run_job(str(release_of("sequence_classification")), again, lambda progress: None)
+        assert answer("sequence_classification", texts, tmp_path / "a.jsonl").reused == 2
     else:
         pytest.skip("Ray is installed here")
