@@ -91,7 +91,7 @@ def write(checkpoint: CheckpointFolder, destination: Path, *, vocab_size: int, l
         _clean_up_by_default(destination)
     if checkpoint.sentence is not None:
         sentence_settings.follow(checkpoint.sentence, destination)
-    _try(destination, checkpoint.path)
+    _try(destination, checkpoint.path, vocab_size)
 
 
 def remarks(checkpoint: CheckpointFolder) -> tuple[str, ...]:
@@ -265,8 +265,11 @@ def _add_tokens(
         path.write_text(text, encoding="utf-8")
 
 
-def _try(folder: Path, checkpoint: Path) -> None:
-    """Encode a few texts; CheckpointError if the tokenizer in `folder` fails on one of them, or cannot pad them."""
+def _try(folder: Path, checkpoint: Path, vocab_size: int) -> None:
+    """Encode a few texts; CheckpointError if the tokenizer in `folder` fails on one of them, or cannot pad them.
+
+    It is one too if a text gets an id of `vocab_size` or more: what puts tokens around texts has ids of its own.
+    """
     try:
         tokenizer = Tokenizer(folder)
         tokenizer.special_id("pad")
@@ -282,6 +285,13 @@ def _try(folder: Path, checkpoint: Path) -> None:
         for text in _TRIALS:
             encoding = tokenizer.encode([text])[0]
             tokenizer.decode(encoding.ids[:64], skip_special_tokens=True)
+            if (highest := max(encoding.ids, default=0)) >= vocab_size:
+                raise CheckpointError(
+                    f"the tokenizer of {checkpoint} gives a text the id {highest}, and the model has {vocab_size} "
+                    "embeddings",
+                    hint="correct the ids of the post-processor in tokenizer.json, or use the tokenizer that the model "
+                    "was trained with",
+                )
     except DistilforgeError as cause:
         raise CheckpointError(
             f"the tokenizer of {checkpoint} cannot be published: {cause.message}",

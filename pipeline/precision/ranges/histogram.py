@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 # Over twice the largest magnitude, so a bin is at most 1/64 of one of 256 levels of the whole range.
 BINS = 2 * 16384
+# Smaller values are all near 0, and the number of bins over a smaller bound is more than float32 holds.
+_LEAST_BOUND = 2.0**-100
 # Values of a batch that are counted, spread over all of them.
 SAMPLED_VALUES = 1 << 18
 
@@ -41,7 +43,7 @@ class Histogram:
             if largest == 0.0:
                 self.counts[BINS // 2] += values.size
                 return
-            self.bound = float(2.0 ** np.ceil(np.log2(largest)))
+            self.bound = max(float(2.0 ** np.ceil(np.log2(largest))), _LEAST_BOUND)
         while largest > self.bound:
             self._double()
         half = BINS // 2

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+MOST_WORKERS = 1024
+"""The most workers of a run, on a cluster too."""
 SAVE_SECONDS = 10.0
 """Default time between two savings."""
 

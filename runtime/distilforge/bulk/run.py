@@ -17,7 +17,7 @@ from distilforge.bulk.formats import format_of
 from distilforge.bulk.heads import columns_of
 from distilforge.bulk.job import Job
 from distilforge.bulk.journal import Finish, Journal, Part
-from distilforge.bulk.options import SAVE_SECONDS, RunOptions, RunResult
+from distilforge.bulk.options import MOST_WORKERS, SAVE_SECONDS, RunOptions, RunResult
 from distilforge.bulk.pool import answer_in_processes
 from distilforge.bulk.progress import Meter, Report
 from distilforge.bulk.rows import Answers, batches
@@ -132,6 +132,11 @@ def _check(options: RunOptions) -> None:
     check_threads(options.threads)
     if options.workers is not None:
         check_positive("workers", options.workers)
+        if options.workers > MOST_WORKERS:
+            raise InputError(
+                f"workers must be at most {MOST_WORKERS}, found {options.workers}",
+                hint="leave it out to have one for each core",
+            )
     if not 0 < options.save_seconds <= 86_400:
         raise InputError(
             f"the time between two savings must be above 0 and at most 86400 seconds, found {options.save_seconds:g}",

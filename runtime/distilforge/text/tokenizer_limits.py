@@ -47,9 +47,10 @@ _ATOM = r"""
   | \[ \^? (?: \\[pP]\{\^?\w+\} | \\[^pP] | [^\\\[\]&] )+ \]
   | [^\\\[\](){}*+?|]                          # a character, a dot or an anchor
 """
+_ANCHORS = ("^", "$", r"\b", r"\B", r"\A", r"\Z", r"\z")
 # In Onigmo's syntax, a{2}+ repeats a{2}, and a++ is possessive
 _ITEM = re.compile(
-    rf"(?:{_ATOM}) (?: (?P<sign>[*+?])[+?]? | \{{(?P<low>\d\d?)?(?P<comma>,(?P<high>\d\d?)?)?\}} )?",
+    rf"(?P<atom>{_ATOM}) (?: (?P<sign>[*+?])[+?]? | \{{(?P<low>\d\d?)?(?P<comma>,(?P<high>\d\d?)?)?\}} )?",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -80,6 +81,9 @@ def problem(document: object) -> str:
             return f"a text to replace has {len(text)} characters; at most {MOST_STEPS} are allowed"
         for added in (part.get("content"), part.get("prepend")):
             growth *= max(1, len(added)) if isinstance(added, str) else 1
+        if _is_found_anywhere(part.get("pattern")) and isinstance(content := part.get("content"), str):
+            # What is found between any two characters leaves them there
+            growth *= 1 + len(content)
         if growth > MOST_GROWTH:
             return f"its normalizers can make a text more than {MOST_GROWTH} times as long"
     return ""
@@ -95,6 +99,34 @@ def _growth(parts: list[dict[str, object]]) -> int:
     # SentencePiece's own table is a form of Unicode, too
     forms = [1, *(_FORMS.get(kind, 1) for kind in kinds), *replacements[:1]]
     return max(forms) * prod(replacements[1:]) * prod(_GROWTH.get(kind, 1) for kind in kinds)
+
+
+def _is_found_anywhere(pattern: object) -> bool:
+    """Whether a pattern can be found where there is no character, so that a replacement makes the text longer."""
+    if not isinstance(pattern, dict):
+        return False
+    if isinstance(regex := pattern.get("Regex"), str):
+        return _can_match_nothing(regex)
+    return pattern.get("String") == ""
+
+
+def _can_match_nothing(pattern: str) -> bool:
+    """Whether an alternative of a regular expression takes no character; true where that cannot be told."""
+    position, takes = 0, False
+    while position < len(pattern):
+        if pattern[position] == "|":
+            if not takes:
+                return True
+            position, takes = position + 1, False
+            continue
+        item = _ITEM.match(pattern, position)
+        if item is None:
+            return True
+        is_counted = item["low"] is not None or item["comma"] is not None
+        is_optional = item["sign"] in ("*", "?") or (is_counted and not int(item["low"] or 0))
+        takes |= not is_optional and item["atom"] not in _ANCHORS
+        position = item.end()
+    return not takes
 
 
 def _longest_replacement(table: str) -> int:

@@ -458,6 +458,11 @@ def test_an_input_that_is_a_folder_is_refused_by_what_it_is(tmp_path: Path) -> N
         (["--input", "TEXTS", "--output", "a.txt"], 2, "does not have the suffix of a format"),
         (["--input", "TEXTS", "--output", "a.jsonl", "--option", "top_k"], 2, "--option must be NAME=VALUE"),
         (["--input", "TEXTS", "--output", "a.jsonl", "--workers", "0"], 2, "workers must be a whole number"),
+        (
+            ["--input", "TEXTS", "--output", "a.jsonl", "--workers", "9999"],
+            2,
+            "must be at most 1024, found 9999",
+        ),
         (["--input", "TEXTS", "--output", "a.jsonl", "--save-every", "0"], 2, "must be above 0"),
         (["--input", "TEXTS"], 2, "--output"),
     ],

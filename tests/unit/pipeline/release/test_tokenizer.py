@@ -229,6 +229,16 @@ def test_more_entries_than_embeddings_are_refused_with_both_numbers(write: Write
         released(write(), tmp_path, vocab_size=entries - 1)
 
 
+def test_ids_that_the_post_processor_puts_around_a_text_are_checked(write: Write, tmp_path: Path) -> None:
+    checkpoint = write()
+    path = checkpoint.path / "tokenizer.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["post_processor"] = {"type": "BertProcessing", "sep": ["[SEP]", 99_999], "cls": ["[CLS]", 2]}
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"gives a text the id 99999, and the model has \d+ embeddings"):
+        released(checkpoint, tmp_path)
+
+
 def test_an_added_token_counts_as_an_entry(write: Write, tmp_path: Path) -> None:
     checkpoint = write()
     loaded = transformers.AutoTokenizer.from_pretrained(checkpoint.path)

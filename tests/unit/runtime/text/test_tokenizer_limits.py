@@ -4,6 +4,7 @@ import base64
 import re
 
 import pytest
+import tokenizers
 from distilforge.text import tokenizer_limits
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -62,6 +63,28 @@ def test_replacements_that_double_a_text_again_and_again() -> None:
     assert "more than 64 times as long" in tokenizer_limits.problem(
         {"normalizer": {"normalizers": [step] * 7}}
     )
+
+
+EVERYWHERE = ("", "x*", "x?", "x{0,2}", "x{,2}", "ab|x*", "|ab", r"\b")
+SOMEWHERE = ("a", "ab|c", "a+", "a{2}", r"[ab]c*", r"\bb")
+
+
+@pytest.mark.parametrize("pattern", [*EVERYWHERE, *SOMEWHERE])
+def test_what_is_found_between_characters_leaves_them_there(pattern: str) -> None:
+    """A replacement for it makes the text longer, even one of a single character."""
+    step = {"type": "Replace", "pattern": {"Regex": pattern}, "content": "y"}
+    text = "d d d"
+    grown = len(tokenizers.normalizers.Replace(tokenizers.Regex(pattern), "y").normalize_str(text))
+    assert (grown > len(text)) is (pattern in EVERYWHERE)
+    reason = tokenizer_limits.problem({"normalizer": {"normalizers": [step] * 7}})
+    assert ("more than 64 times as long" in reason) is (pattern in EVERYWHERE)
+
+
+def test_an_empty_text_to_replace_is_found_between_characters() -> None:
+    step = {"type": "Replace", "pattern": {"String": ""}, "content": "x"}
+    assert tokenizer_limits.problem({"normalizer": step}) == ""
+    document = {"normalizer": {"type": "Sequence", "normalizers": [step] * 40}}
+    assert "more than 64 times as long" in tokenizer_limits.problem(document)
 
 
 def charsmap(*replacements: str) -> dict[str, str]:

@@ -35,6 +35,13 @@ def test_larger_values_later_give_the_same_bound_and_counts_to_a_bin() -> None:
     np.testing.assert_array_equal(apart.counts, together.counts)
 
 
+def test_numbers_that_are_hardly_more_than_zero_are_counted_near_it() -> None:
+    values = normal(8000) * np.float32(1e-41)
+    filled = histogram(values)
+    assert filled.bound == 2.0**-100
+    assert filled.counts.sum() == filled.counts[BINS // 2 - 1 : BINS // 2 + 1].sum() == 8000
+
+
 def test_zeros_before_any_other_value_are_counted_at_zero() -> None:
     filled = histogram(np.zeros(80, dtype=np.float32), normal(8000))
     assert filled.counts.sum() == 8080
