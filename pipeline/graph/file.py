@@ -10,7 +10,7 @@ from distilforge.manifest import Tensor
 from onnx_ir.passes.common import CheckerPass
 
 from pipeline.errors import UsageError
-from pipeline.graph import external_data, inline_data, onnx_writer
+from pipeline.graph import connections, external_data, inline_data, onnx_writer
 
 Graph = onnx_ir.Model
 
@@ -40,8 +40,8 @@ def save(
 def load(path: Path) -> Graph:
     """The graph in the file `path`; external data, if there is any, is read when it is used.
 
-    Raises UsageError where a field of the file has an impossible value, its functions cannot be expanded, a weight does
-    not fit its shape, or a file of external data is absent or incomplete.
+    Raises UsageError where a field of the file has an impossible value, its functions cannot be expanded, a node reads
+    what nothing gives, a weight does not fit its shape, or a file of external data is absent or incomplete.
     """
     try:
         graph = onnx_ir.load(path)
@@ -54,6 +54,7 @@ def load(path: Path) -> Graph:
             f"{path} is not a valid ONNX file: {first}", hint="copy it again, or export it again"
         ) from error
     check_functions(path)
+    connections.check(graph, path)
     inline_data.check(inline_data.within(graph), path)
     external_data.check(graph, path)
     _name_standard_domain(graph)

@@ -78,7 +78,9 @@ def test_data_of_a_function_are_looked_at_too(in_a_branch: bool, path: Path) -> 
     choice = helper.make_node("If", ["x"], ["c"], then_branch=branch, else_branch=branch)
     inside, opset = choice if in_a_branch else constant, helper.make_opsetid("", 17)
     model.functions.append(helper.make_function("own", "f", ["x"], ["c"], [inside], [opset]))
-    del model.graph.initializer[:]
+    del model.graph.initializer[:], model.graph.node[:]
+    passed_on = helper.make_node("Identity", [model.graph.input[0].name], [model.graph.output[0].name])
+    model.graph.node.append(passed_on)
     path.write_bytes(model.SerializeToString())
     graph_file.load(path)
     path.with_name("w.onnx_data").unlink()
