@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx_ir
-from distilforge.checks import functions
+from distilforge.checks import folding, functions
 from distilforge.manifest import Tensor
 from onnx_ir.passes.common import CheckerPass
 
@@ -41,7 +41,8 @@ def load(path: Path) -> Graph:
     """The graph in the file `path`; external data, if there is any, is read when it is used.
 
     Raises UsageError where a field of the file has an impossible value, its functions cannot be expanded, a node reads
-    what nothing gives, a weight does not fit its shape, or a file of external data is absent or incomplete.
+    what nothing gives, a weight does not fit its shape, a file of external data is absent or incomplete, or a run might
+    never end or fill the memory.
     """
     try:
         graph = onnx_ir.load(path)
@@ -57,8 +58,23 @@ def load(path: Path) -> Graph:
     connections.check(graph, path)
     inline_data.check(inline_data.within(graph), path)
     external_data.check(graph, path)
+    _check_cost(graph, path)
     _name_standard_domain(graph)
     return graph
+
+
+def _check_cost(graph: Graph, path: Path) -> None:
+    """Raise UsageError where a run of `graph`, which was read from `path`, may never end or fill the memory."""
+    weights = sum(
+        value.const_value.nbytes for value in graph.graph.initializers.values() if value.const_value
+    )
+    try:
+        folding.check(path, weights)
+    except ValueError as cause:
+        raise UsageError(
+            f"{path} is not read, because it may fill the memory or never end: {cause}",
+            hint="export it again, with what constants give as a weight",
+        ) from cause
 
 
 def _name_standard_domain(graph: Graph) -> None:

@@ -123,3 +123,21 @@ def test_a_weight_that_fits_its_shape(tmp_path: Path, tensor: TensorProto) -> No
     weight = graph.graph.initializers["w"].const_value
     assert isinstance(weight, onnx_ir.TensorProtocol)
     assert weight.numpy().shape == tuple(tensor.dims)
+
+
+def test_a_graph_that_may_run_without_end(tmp_path: Path) -> None:
+    """Calibration would run it."""
+    value, output = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
+    more, again = (helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("more", "again"))
+    inside = [helper.make_node("Identity", ["more"], ["again"]), helper.make_node("Add", ["s", "s"], ["t"])]
+    step, state = (
+        helper.make_tensor_value_info(*info) for info in (("n", TensorProto.INT64, []), ("s", 1, [1]))
+    )
+    body = helper.make_graph(
+        inside, "body", [step, more, state], [again, helper.make_empty_tensor_value_info("t")]
+    )
+    loop = helper.make_node("Loop", ["", "", "x"], ["y"], body=body)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(helper.make_model(helper.make_graph([loop], "g", [value], [output])).SerializeToString())
+    with pytest.raises(UsageError, match=r"may fill the memory or never end: the node '' \(Loop\) is a loop"):
+        file.load(path)
