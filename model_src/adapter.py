@@ -132,6 +132,7 @@ def merged(
                 f"which is {tuple(result[name].shape)} in the base model",
                 hint="check that it is the base model that the adapter was trained on: --base",
             )
+        _check_rank(settings, module, len(down), source)
         change = _scale(settings, module, len(down), source) * (up @ down)
         result[name] = (weight + change).T if is_embedding else weight + change
     return result
@@ -198,6 +199,21 @@ def _with_labels(config: DistilBertConfig, adapter: Mapping[str, Tensor]) -> Dis
             hint="name an adapter of a classifier with fewer labels",
         )
     return replace(config, labels=tuple(f"LABEL_{index}" for index in range(count)))
+
+
+def _check_rank(settings: Mapping[str, object], module: str, rank: int, source: Path) -> None:
+    """Raise CheckpointError where the factors of `module` have another rank than the settings say.
+
+    The scale comes from the settings, so that those of another training would give other weights.
+    """
+    said, patterns = settings.get("r"), settings.get("rank_pattern")
+    # Which module a pattern is for is a regular expression, of which an adapter from a stranger could be endless
+    ranks = [said, *(patterns.values() if isinstance(patterns, dict) else ())]
+    if said is not None and rank not in ranks:
+        raise CheckpointError(
+            f"the factors of {module} have the rank {rank}, and {source / ADAPTER} says r {said!r:.80}",
+            hint="copy the adapter again, with the settings and the weights of one training",
+        )
 
 
 def _scale(settings: Mapping[str, object], module: str, rank: int, source: Path) -> float:

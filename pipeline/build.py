@@ -66,6 +66,8 @@ def build(
         signing.check(signer)
     source = load.load(recipe)
     preconditions.check(recipe, source)
+    if until not in ("export", "compile"):
+        preconditions.check_spans(recipe)
     if until == "publish":
         check_place(artifacts, recipe.name)
     with in_use(artifacts / WORK):

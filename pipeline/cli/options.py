@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from distilforge.urls import is_url, without_secrets
 
 ARTIFACTS = Path("artifacts")
 
@@ -18,7 +19,21 @@ Verbose = Annotated[
     bool,
     typer.Option("--verbose", help="Show the traceback of an error, and every check if a gate said no."),
 ]
-Artifacts = Annotated[Path, typer.Option(help="The folder for releases, and for the work on them.")]
+
+
+def _check_folder(artifacts: Path) -> Path:
+    """Refuse a URL, which would become a folder of this machine that is called so."""
+    if is_url(str(artifacts)):
+        raise typer.BadParameter(
+            f"{without_secrets(str(artifacts))} is a URL, and releases are built in a folder; --to brings them to one"
+        )
+    return artifacts
+
+
+Artifacts = Annotated[
+    Path,
+    typer.Option(help="The folder for releases, and for the work on them.", callback=_check_folder),
+]
 
 _DESTINATION = (
     "Where the release goes: a folder, s3://bucket/folder or another that fsspec opens, oci://REGISTRY/REPOSITORY, or "

@@ -38,4 +38,6 @@ def show_error(error: Exception, listener: Display, *, verbose: bool, about: str
         listener.verdicts(error.manifest, everything=verbose)
         listener.error(f"{error.headline}\n  hint: {error.hint}")
     else:
-        listener.error(f"{about}: {error}" if about else str(error))
+        # Of whatever argument they were in
+        text = without_secrets(str(error))
+        listener.error(f"{about}: {text}" if about else text)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from distilforge.urls import without_secrets
+
 from pipeline import errors
 from pipeline.build import BuildResult, StageName
 from pipeline.cli.build_options import RECIPE_SUFFIX
@@ -36,7 +38,7 @@ class Failure:
 
     def to_json(self) -> str:
         """The failure as one line of JSON."""
-        values = {"name": self.name, "error": str(self.error), "exit_code": self.exit_code}
+        values = {"name": self.name, "error": without_secrets(str(self.error)), "exit_code": self.exit_code}
         return json.dumps(values, ensure_ascii=False)
 
 

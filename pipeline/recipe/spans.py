@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from distilforge.limits import MOST_SIZE
 from distilforge.manifest import Span
 
 from pipeline.errors import UsageError
@@ -18,8 +19,8 @@ _DEFAULTS = {"batch": Span(low=1, usual=8, high=32), "choices": Span(low=1, usua
 def complete(given: Mapping[str, Span], axes: Sequence[str], longest: int) -> dict[str, Span]:
     """A span for each of `axes`: the given one, or else the default.
 
-    `longest` is the most tokens of a text of the checkpoint. Raises UsageError for a span of another axis, and for more
-    tokens than that.
+    `longest` is the most tokens of a text of the checkpoint. Raises UsageError for a span of another axis, of more
+    tokens than that, or beyond the limit of a release.
     """
     for axis in given:
         if axis not in axes:
@@ -35,4 +36,10 @@ def complete(given: Mapping[str, Span], axes: Sequence[str], longest: int) -> di
             f"the checkpoint reads at most {longest} (max_position_embeddings, or max_seq_length)",
             hint=f"sequence = [1, {tokens.usual}, {longest}]",
         )
+    for axis, span in spans.items():
+        if span.high > MOST_SIZE:
+            raise UsageError(
+                f"the span of {axis!r} goes to {span.high:,}; at most {MOST_SIZE:,} is allowed",
+                hint="give the largest size that will be used",
+            )
     return spans

@@ -8,7 +8,9 @@ import tempfile
 from pathlib import Path
 
 from distilforge.heads import heads
+from distilforge.limits import MOST_TEXT_CHARACTERS
 
+from model_src.errors import CheckpointError
 from model_src.folder import CheckpointFolder
 from pipeline.errors import UsageError
 from pipeline.passes import registry
@@ -36,9 +38,21 @@ def check(recipe: Recipe, source: Source) -> None:
     _check_batch_dependent(recipe)
     engines_stage.check(recipe, source)
     _check_modules(recipe, source.checkpoint)
+    _check_labels(source.checkpoint)
     _check_tokenizer(source.checkpoint)
     if recipe.head:
         _check_texts(recipe, source, recipe.head)
+
+
+def check_spans(recipe: Recipe) -> None:
+    """UsageError where an axis has one size: its graph has that size and no axis, of which a release cannot speak."""
+    for axis, span in recipe.spans.items():
+        if span.low == span.high:
+            raise UsageError(
+                f"the span of {axis!r} has the one size {span.low}, and the axes of a release have at least two",
+                hint=f"{axis} = [{max(1, span.low - 1)}, {span.usual}, {max(2, span.high)}]; `distilforge export` and "
+                "`compile` write graphs of one size",
+            )
 
 
 def check_with_head(recipe: Recipe, source: Source, head: str) -> None:
@@ -112,6 +126,17 @@ def _modules(checkpoint: CheckpointFolder) -> tuple[str, ...]:
         if last == _QUERIES:
             modules |= {f"{parent}.{_PACKED}": None, parent: None}
     return tuple(modules)
+
+
+def _check_labels(checkpoint: CheckpointFolder) -> None:
+    """CheckpointError for a label that is too long for a release."""
+    for label in checkpoint.configuration().labels:
+        if len(label) > MOST_TEXT_CHARACTERS:
+            raise CheckpointError(
+                f"the label {label!r:.80} of {checkpoint.path} has {len(label):,} characters; at most "
+                f"{MOST_TEXT_CHARACTERS:,} are allowed",
+                hint="give the class a shorter name in id2label of config.json",
+            )
 
 
 def _check_tokenizer(checkpoint: CheckpointFolder) -> None:

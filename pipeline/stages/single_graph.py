@@ -186,6 +186,8 @@ def _check_fp32(graph: "Graph", path: Path) -> None:
 
 
 def _load(path: Path, output: Path) -> "Graph":
+    import onnx
+
     from pipeline.graph import file as graph_file
 
     if not paths.is_file(path):
@@ -205,6 +207,12 @@ def _load(path: Path, output: Path) -> "Graph":
         raise UsageError(
             f"{path} does not hold a graph with an output", hint="copy it again, or export it again"
         )
+    try:
+        onnx.checker.check_model(str(path))
+    except (onnx.checker.ValidationError, ValueError) as cause:
+        raise UsageError(
+            f"{path} is not a valid ONNX file: {str(cause).splitlines()[0]:.300}", hint="export it again"
+        ) from cause
     _keep_weights_constant(loaded)
     _complete_types(loaded)
     return loaded

@@ -14,6 +14,7 @@ from distilforge.interruption import INTERRUPTED, terminable
 from distilforge.printable import encodable, printable
 from distilforge.remote import command as remote_command
 from distilforge.serve import command as serve_command
+from distilforge.urls import without_secrets
 
 PROGRAM = "python -m distilforge"
 # Exit code when the reader of the output ends, as in `| head`: 128 + SIGPIPE
@@ -44,7 +45,8 @@ def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> i
             result = command(parsed)
         return _show(printable(result))
     except DistilforgeError as error:
-        _tell(f"error: {error}")
+        # Of whatever argument they were in
+        _tell(f"error: {without_secrets(str(error))}")
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     except KeyboardInterrupt:
         _tell(parsed.interrupted)

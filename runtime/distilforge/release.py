@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +16,7 @@ from distilforge.manifest import FileRecord, Manifest
 from distilforge.manifest.configuration import ModelConfiguration
 from distilforge.manifest.consistency import check_consistent
 from distilforge.session import Session
+from distilforge.urls import is_url, without_secrets
 
 MANIFEST = "manifest.json"
 """Name of the manifest in a version folder."""
@@ -33,7 +33,6 @@ _NONE = "none"
 # Every checkpoint has it, and of a release only a version folder, beside the manifest
 _CHECKPOINT = "config.json"
 # A path has one slash of those that a URL has; one letter is a drive of Windows
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
 
 
 def resolve(release: str | os.PathLike[str]) -> Path:
@@ -50,9 +49,9 @@ def resolve(release: str | os.PathLike[str]) -> Path:
             f"a release must be the path of a folder, found {release!r:.80}", hint="pass a str or a Path"
         ) from cause
     with contents.reading(folder):
-        if _URL.match(str(folder)) and not folder.is_dir():
+        if is_url(str(folder)) and not folder.is_dir():
             raise ReleaseError(
-                f"no release at {str(release)!r}: it is a URL, and a release is opened from a folder",
+                f"no release at {without_secrets(str(release))!r}: it is a URL, and a release is opened from a folder",
                 hint="`python -m distilforge pull URL --output FOLDER` first, then pass that folder",
             )
         return _version_folder(folder)

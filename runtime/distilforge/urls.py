@@ -8,15 +8,22 @@ from distilforge.errors import InputError
 _ONE_SLASH = re.compile(
     r"(?!(?i:file|local):)(?P<protocol>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>[^/].*)", re.DOTALL
 )
+_BEGINNING = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
 _NO_NAME = re.compile(r"(?!(?i:file|local):)[A-Za-z][A-Za-z0-9+.-]+:/*")
 # Of each URL of a chain, too
 _PROTOCOL = re.compile(r"(?:^|(?<=::))[A-Za-z][A-Za-z0-9+.-]*(?=://)")
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+# With one slash it is a URL that was taken for a path
+_CREDENTIALS = re.compile(r"(?:(?<=://)|(?<=[A-Za-z0-9+.-]{2}:/)(?!/))[^/?#\s]*@")
 # Signed URLs have their signature behind the question mark
-_QUERY = re.compile(r"((?i:https?)://[^\s?'\"]*\?)[^\s'\"]*")
+_QUERY = re.compile(r"((?i:https?):/{1,2}[^\s?'\"]*\?)[^\s'\"]*")
 # Of Azure, and of addresses without a protocol in the errors of libraries
 _SIGNATURE = re.compile(r"(?i)\b(X-(?:Amz|Goog)-[\w-]+|sig|signature)=[^&\s'\"]+")
 _HIDDEN = "***"
+
+
+def is_url(text: str) -> bool:
+    """Whether `text` begins with a protocol, with one slash too, as a URL has that was taken for a path."""
+    return bool(_BEGINNING.match(text))
 
 
 def in_lower_case(url: str) -> str:

@@ -13,13 +13,16 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from distilforge.manifest import Span
 from distilforge.release import resolve, verify
 from typer.testing import CliRunner
 
+from pipeline.build import build
 from pipeline.cli.app import app
+from pipeline.errors import UsageError
 from pipeline.recipe.recipe import Recipe
 from tests.conftest import VOCABULARY, write_tokenizer
-from tests.integration.conftest import Release, shared_export, write_evaluation, write_recipe
+from tests.integration.conftest import Listener, Release, shared_export, write_evaluation, write_recipe
 
 WEIGHTS = "model.safetensors"
 TENSOR = "distilbert.transformer.layer.0.attention.q_lin.weight"
@@ -61,6 +64,40 @@ def test_another_model_type(tiny: Recipe, tmp_path: Path) -> None:
     path = Path(tiny.checkpoint) / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "model_type": "bert"}))
     refused(tiny, tmp_path, code=4, says=("model_type is 'bert', not 'distilbert'",))
+
+
+def test_an_axis_of_one_size(tiny: Recipe, tmp_path: Path) -> None:
+    fixed = replace(tiny, spans={"batch": Span(low=8, usual=8, high=8)})
+    with pytest.raises(UsageError, match="span of 'batch' has the one size 8") as raised:
+        build(fixed, tmp_path / "artifacts", Listener())
+    assert "batch = [7, 8, 8]" in raised.value.hint
+    assert build(fixed, tmp_path / "artifacts", Listener(), until="export").new
+
+
+def test_a_label_that_is_too_long(tiny: Recipe, tmp_path: Path) -> None:
+    path = Path(tiny.checkpoint) / "config.json"
+    labels = {"0": "bad", "1": "good" * 2_501}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "id2label": labels}))
+    refused(tiny, tmp_path, code=4, says=("has 10,004 characters; at most 10,000", "id2label"))
+
+
+def test_a_url_is_no_folder_for_releases_and_its_secrets_are_not_shown(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    url = "https://me:secret@example.org/a?token=secret"
+    for arguments in (
+        ("build", tiny.checkpoint, "--artifacts", url),
+        ("build", tiny.checkpoint, "--data", url),
+        ("verify", url),
+        ("fuse", url, "--pass", "attention_mha", "--output", "o.onnx"),
+    ):
+        ran = CliRunner().invoke(app, list(arguments))
+        assert ran.exit_code in (2, 4), ran.stderr
+        assert "secret" not in ran.stderr
+        assert "***" in ran.stderr
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_missing_tensor(tiny: Recipe, tmp_path: Path) -> None:

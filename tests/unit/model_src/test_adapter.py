@@ -120,6 +120,9 @@ def test_the_modules_of_sentence_transformers_are_kept(
         ({"lora_alpha": "8"}, "lora_alpha"),
         ({"lora_alpha": 10**400}, "must be a number of at most 1e.09"),
         ({"lora_alpha": float("nan")}, "lora_alpha"),
+        ({"r": 16}, r"have the rank 4, and .* says r 16"),
+        ({"r": 0}, r"have the rank 4, and .* says r 0"),
+        ({"r": 8, "rank_pattern": {"k_lin": 2}}, r"have the rank 4, and .* says r 8"),
     ],
 )
 def test_other_adapters_are_refused_by_name(
@@ -128,6 +131,11 @@ def test_other_adapters_are_refused_by_name(
     source = adapter(tmp_path / "adapter", factors(), **changes)
     with pytest.raises(CheckpointError, match=named):
         convert(str(source), tmp_path / "merged", base=str(base))
+
+
+def test_a_rank_of_a_pattern_is_one_too(base: Path, tmp_path: Path) -> None:
+    source = adapter(tmp_path / "adapter", factors(), r=8, rank_pattern={".*q_lin": 4})
+    assert convert(str(source), tmp_path / "merged", base=str(base)).is_dir()
 
 
 @pytest.mark.parametrize(

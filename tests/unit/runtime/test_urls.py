@@ -41,6 +41,10 @@ def test_other_addresses_are_left_to_those_who_open_them(url: str) -> None:
         ("not found: 'https://host/a?sig=secret' (404)", "not found: 'https://host/a?***' (404)"),
         ("file:///folder/a@b?.jsonl", "file:///folder/a@b?.jsonl"),
         ("/folder/a@b.jsonl", "/folder/a@b.jsonl"),
+        # As a path has it
+        ("no release at 'https:/me:secret@host/m?token=secret'", "no release at 'https:/***@host/m?***'"),
+        ("s3:/me:secret@bucket/a", "s3:/***@bucket/a"),
+        ("C:/folder@2/a?b", "C:/folder@2/a?b"),
     ],
 )
 def test_credentials_are_not_shown(url: str, shown: str) -> None:

@@ -191,6 +191,11 @@ def test_a_folder_beside_the_recipe_is_not_a_hub_id(folder: Path) -> None:
         ('checkpoint = "x"\ngates = 3', r"gates must be a table, found 3"),
         ('checkpoint = "x"\nevaluation = "absent.jsonl"', r"no evaluation data at .*absent.jsonl"),
         ('checkpoint = "x"\nname = "a/b"', r"a release cannot be called 'a/b'"),
+        ('checkpoint = "x"\nname = "con"', r"a release cannot be called 'con': Windows has a device"),
+        (
+            f'checkpoint = "x"\nname = "{"模" * 100}"',
+            r"cannot be called .*: it has 300 bytes in UTF-8; at most 240 are allowed",
+        ),
         ("checkpoint = ", r"given.toml is not a readable TOML file"),
         ("x = " + "[" * 100_000, "nested deeper than 64 levels"),
         ("checkpoint" + ".a" * 900 + " = 1", "nested deeper than 64 levels"),

@@ -26,6 +26,13 @@ def test_what_is_given_stays() -> None:
     assert complete(given, BOTH, 64)["sequence"] == given["sequence"]
 
 
+def test_a_span_beyond_the_limit_of_a_release() -> None:
+    with pytest.raises(
+        UsageError, match="span of 'batch' goes to 1,000,000,000; at most 1,000,000 is allowed"
+    ):
+        complete({"batch": Span(low=1, usual=8, high=10**9)}, BOTH, 64)
+
+
 def test_an_axis_that_the_head_lacks_is_an_error() -> None:
     with pytest.raises(UsageError, match="given for 'choices'; the head's axes are batch, sequence"):
         complete({"choices": Span(low=1, usual=1, high=1)}, BOTH, 64)
