@@ -20,8 +20,12 @@ def write(folder: Path, location: str, *, in_node: bool) -> Path:
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value=location)
     output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [4])
-    nodes = [helper.make_node("Constant", [], ["y"], value=tensor)] if in_node else []
-    graph = helper.make_graph(nodes, "g", [], [output], initializer=[] if in_node else [tensor])
+    constant, copy = (
+        helper.make_node("Constant", [], ["y"], value=tensor),
+        helper.make_node("Identity", ["w"], ["y"]),
+    )
+    nodes, weights = ([constant], []) if in_node else ([copy], [tensor])
+    graph = helper.make_graph(nodes, "g", [], [output], initializer=weights)
     folder.mkdir()
     path = folder / "model.onnx"
     path.write_bytes(helper.make_model(graph).SerializeToString())
