@@ -26,10 +26,7 @@ def save(
     Returns the names of the files; the first is the one to load. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    weights = sum(
-        value.const_value.nbytes for value in graph.graph.initializers.values() if value.const_value
-    )
-    if weights <= largest_single_file_bytes:
+    if _weight_bytes(graph) <= largest_single_file_bytes:
         onnx_writer.write(graph, path)
         return (path.name,)
     external = f"{path.name}_data"
@@ -65,16 +62,17 @@ def load(path: Path) -> Graph:
 
 def _check_cost(graph: Graph, path: Path) -> None:
     """Raise UsageError where a run of `graph`, which was read from `path`, may never end or fill the memory."""
-    weights = sum(
-        value.const_value.nbytes for value in graph.graph.initializers.values() if value.const_value
-    )
     try:
-        folding.check(path, weights)
+        folding.check(path, _weight_bytes(graph))
     except ValueError as cause:
         raise UsageError(
             f"{path} is not read, because it may fill the memory or never end: {cause}",
             hint="export it again, with what constants give as a weight",
         ) from cause
+
+
+def _weight_bytes(graph: Graph) -> int:
+    return sum(value.const_value.nbytes for value in graph.graph.initializers.values() if value.const_value)
 
 
 def _name_standard_domain(graph: Graph) -> None:

@@ -114,15 +114,15 @@ class FolderPublisher:
     def repair(self, release: Shipment) -> Push:
         """Write all files of a damaged release to a new folder, and list that; `prune` removes the old one."""
         version = release.manifest.version
-        present, _ = self._read()
-        stored = None if present is None else present.get(version)
+        index, _ = self._read()
+        stored = None if index is None else index.get(version)
         store = FolderStore(self._root.address)
         damaged = damaged_files(store, stored, release, self._tell, pause=self._pause)
+        assert index is not None, "damaged_files found it to be there"
+        assert stored is not None, "so is its entry"
         if damaged:
-            assert stored is not None, "damaged_files saw it"
             whole = self._bring(release)
-            self._change(lambda index: edits.repaired(_existing(index, self.url), stored, whole))
-        index = _existing(self._read()[0], self.url)
+            index = self._change(lambda now: edits.repaired(_existing(now, self.url), stored, whole))
         return Push(
             url=self.url,
             name=index.name,

@@ -32,7 +32,6 @@ _PASS = "pass artifacts/<name>, or a version folder inside it; `distilforge buil
 _NONE = "none"
 # Every checkpoint has it, and of a release only a version folder, beside the manifest
 _CHECKPOINT = "config.json"
-# A path has one slash of those that a URL has; one letter is a drive of Windows
 
 
 def resolve(release: str | os.PathLike[str]) -> Path:

@@ -153,7 +153,7 @@ class Place:
                 content: bytes = self.file_system.cat_file(self.path, start=0, end=most_bytes + 1)
             except FileNotFoundError:
                 return None
-            except Exception:
+            except OSError:
                 # S3 has no range of an empty object
                 if self.size_bytes() != 0:
                     raise

@@ -8,6 +8,7 @@ from distilforge.errors import InputError
 _ONE_SLASH = re.compile(
     r"(?!(?i:file|local):)(?P<protocol>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>[^/].*)", re.DOTALL
 )
+# A path has one slash of those that a URL has
 _BEGINNING = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
 _NO_NAME = re.compile(r"(?!(?i:file|local):)[A-Za-z][A-Za-z0-9+.-]+:/*")
 # Of each URL of a chain, too

@@ -26,9 +26,9 @@ _TRUST = "do not use this release unless you trust where it came from"
 _UNLISTED = (_MANIFEST, "statement.intoto.json", "model.sig")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNSAFE = re.compile(r"[\\:\x00-\x1f\x7f\ud800-\udfff]")
-# Windows opens a device for each of these names, whatever their suffix, and drops dots and spaces at the end of a name
 # A folder is called so, and files beside it, whose names have a few characters more
 _MOST_NAME_BYTES = limits.MOST_PATH_NAME_BYTES - 15
+# Windows opens a device for each of these names, whatever their suffix, and drops dots and spaces at the end of a name
 _DEVICE_OR_DROPPED = re.compile(r"(?i)(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?|.*[. ]")
 
 # A name becomes a path, a line of a script and a text in a program's source. No character here has a meaning in them.
@@ -45,10 +45,10 @@ def name_problem(name: str) -> str:
     size = len(name.encode(errors="surrogatepass"))
     if size > _MOST_NAME_BYTES:
         return f"it has {size:,} bytes in UTF-8; at most {_MOST_NAME_BYTES} are allowed"
-    if _DEVICE_OR_DROPPED.fullmatch(name):
-        return "Windows has a device of this name"
     if not _NAME.fullmatch(name):
         return "letters, digits, spaces and _.,@+=()- are allowed, with a letter, a digit or _ at both ends"
+    if _DEVICE_OR_DROPPED.fullmatch(name):
+        return "Windows has a device of this name"
     return ""
 
 
