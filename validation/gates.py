@@ -129,6 +129,7 @@ _EIGHT_BITS = Limits(
 LIMITS: Mapping[str, Limits] = {
     "fp32": _FP32,
     "fp16": _FP16,
+    "fp16_unpadded": _FP16,
     "bf16": _BF16,
     "int8": _EIGHT_BITS,
     "int8_bf16": _EIGHT_BITS,

@@ -18,7 +18,7 @@ from pipeline.engines import log
 from pipeline.engines.compiler import LOWEST_CAPABILITIES, EngineCompiler
 from pipeline.engines.job import PROGRESS, Job, Outcome
 from pipeline.engines.options import NO_COMPATIBILITY, EngineOptions
-from pipeline.engines.profiles import TEXTS, TOKENS, inside, profiles
+from pipeline.engines.profiles import TEXTS, TOKENS, inside, profiles, with_kept_tokens
 from pipeline.errors import MissingError, OptionError, StageError, UsageError
 from pipeline.store.versions import installed
 
@@ -147,7 +147,8 @@ def build(
         graph=str(graph),
         output=str(output),
         profiles=tuple(
-            {axis: (span.low, span.usual, span.high) for axis, span in profile.items()} for profile in ranges
+            {axis: (span.low, span.usual, span.high) for axis, span in with_kept_tokens(profile).items()}
+            for profile in ranges
         ),
         options=options,
     )

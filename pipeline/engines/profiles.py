@@ -1,7 +1,9 @@
 """Optimization profiles: the sizes that an engine accepts, from the recipe's spans and from buckets."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
+from distilforge.kept_tokens import KEPT_TOKENS
 from distilforge.manifest import Span
 
 from pipeline.errors import UsageError
@@ -29,6 +31,14 @@ def profiles(
 def inside(span: Span, ends: Sequence[int]) -> tuple[int, ...]:
     """Those of `ends` that lie in `span`."""
     return tuple(end for end in ends if span.low <= end <= span.high)
+
+
+def with_kept_tokens(profile: Mapping[str, Span]) -> Mapping[str, Span]:
+    """`profile` with the axis of the kept tokens (distilforge.kept_tokens): one, up to all that its batches hold."""
+    usual, high = (
+        prod(sizes) for sizes in zip(*((span.usual, span.high) for span in profile.values()), strict=True)
+    )
+    return {**profile, KEPT_TOKENS: Span(low=1, usual=usual, high=high)}
 
 
 def _parts(span: Span, ends: Sequence[int], name: str, axis: str, unit: str) -> tuple[Span, ...]:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from distilforge.manifest import Tensor
 
+from pipeline.errors import UsageError
 from pipeline.packages import package_kind, release_files, static_files, triton_config
 from pipeline.packages.base import PackageContents, PackageRequest
 from pipeline.packages.server_names import dns_label
 
 _PORT = 8000
+_KEPT_INPUT = "kept_input"
 _TENSORRT = "tensorrt"
 
 
@@ -21,7 +23,16 @@ _TENSORRT = "tensorrt"
     holds=("onnxruntime-cpu:fp32", "onnxruntime-cpu:int8", "onnxruntime-cuda:*", "tensorrt:*"),
 )
 def write_triton(request: PackageRequest, folder: Path) -> PackageContents:
-    """Write the repository with three models, and a self-test."""
+    """Write the repository with three models, and a self-test.
+
+    Raises UsageError for an engine without padding.
+    """
+    if any(record.name == _KEPT_INPUT for record in request.variant.passes):
+        raise UsageError(
+            f"{request.variant.name} has an input that only distilforge's runtime feeds, and Triton runs engines "
+            "without it",
+            hint="package another variant with --variant, such as tensorrt:fp16",
+        )
     manifest = request.manifest
     name, tokenizer, graph = manifest.name, f"{manifest.name}-tokenizer", f"{manifest.name}-graph"
     repository = folder / "models"

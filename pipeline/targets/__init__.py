@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distilforge.kept_tokens import KEPT_TOKENS
+
 from pipeline.engines.compiler import EngineCompiler
 from pipeline.errors import MissingError, UsageError
 from pipeline.registry import Registry, unknown
@@ -129,9 +131,19 @@ def plans_of(name: str) -> str:
 def compile_graph(chosen: Target, graph: "Graph", precision: str, folder: Path) -> tuple[str, ...]:
     """Compile `graph` for the target `chosen` into `folder`; the files, relative to it, the one to load first.
 
-    Raises UsageError for operators of a domain that the target does not run.
+    Raises UsageError for operators of a domain that the target does not run, and for an input that only the runtime
+    feeds, where applications run the artifact without it.
     """
     from pipeline.graph.file import domains
+
+    if KEPT_TOKENS in {value.name for value in graph.graph.inputs} and (
+        chosen.compiler is None or chosen.compiler.provider
+    ):
+        raise UsageError(
+            f"the pass kept_input is for engines that distilforge runs itself, and {chosen.name} is run by "
+            f"applications, which do not feed the input {KEPT_TOKENS}",
+            hint="leave it out: the pass drop_padding alone counts the tokens in the graph",
+        )
 
     foreign = domains(graph) - chosen.domains
     if foreign:

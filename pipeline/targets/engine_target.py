@@ -9,6 +9,12 @@ from pipeline.targets import Target, onnx_graph, targets
 if TYPE_CHECKING:
     from pipeline.graph.file import Graph
 
+UNPADDED = (
+    "Linear layers compute real tokens alone. It was not timed on a device, and a batch without padding takes more "
+    "work than in fp16: `distilforge bench RELEASE --texts FILE` times both with your texts."
+)
+"""What a release says about engines without padding."""
+
 
 def engine_target(
     compiler: EngineCompiler, *, precisions: tuple[str, ...], plans: str = ""

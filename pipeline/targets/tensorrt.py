@@ -1,7 +1,7 @@
 """TensorRT: engines for the device that compiles them, in data centres and on Jetson."""
 
 from pipeline.engines.compiler import EngineCompiler
-from pipeline.targets.engine_target import engine_target
+from pipeline.targets.engine_target import UNPADDED, engine_target
 
 TENSORRT = engine_target(
     EngineCompiler(
@@ -19,7 +19,8 @@ TENSORRT = engine_target(
             "capabilities": "TensorRT builds for the device at hand; "
             'hardware_compatibility = "ampere_plus" widens that to compute capability 8.0 and later',
         },
+        notes={"fp16_unpadded": UNPADDED},
     ),
-    precisions=("fp32", "fp16", "int8", "fp8"),
+    precisions=("fp32", "fp16", "fp16_unpadded", "int8", "fp8"),
     plans="tensorrt-rtx",
 )

@@ -1,7 +1,7 @@
 """TensorRT-RTX: engines for RTX devices, which are compiled ahead of time, without a device."""
 
 from pipeline.engines.compiler import EngineCompiler
-from pipeline.targets.engine_target import engine_target
+from pipeline.targets.engine_target import UNPADDED, engine_target
 
 TENSORRT_RTX = engine_target(
     EngineCompiler(
@@ -28,9 +28,10 @@ TENSORRT_RTX = engine_target(
             "timing_cache": "it times no kernels ahead of time",
         },
         notes={
+            "fp16_unpadded": UNPADDED,
             "int8": "Weights and activations are in 8 bits. NVIDIA documents 8 bits for weights alone in TensorRT-RTX, "
-            "so that the engine may be no faster than fp16 on a device: only a measurement there says."
+            "so that the engine may be no faster than fp16 on a device: only a measurement there says.",
         },
     ),
-    precisions=("fp32", "fp16", "int8", "fp8"),
+    precisions=("fp32", "fp16", "fp16_unpadded", "int8", "fp8"),
 )

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 from distilforge.cuda.driver import Device
 from distilforge.errors import UnavailableError
+from distilforge.kept_tokens import KEPT_TOKENS
 from distilforge.tensorrt.profiles import Profile
 from distilforge.tensorrt.toolkit import LoadedEngine
 
@@ -25,12 +26,23 @@ def profile(index: int, low: tuple[int, int], high: tuple[int, int]) -> Profile:
     return Profile(index=index, lows=dict.fromkeys(INPUTS, low), highs=dict.fromkeys(INPUTS, high))
 
 
+def unpadded(padded: Profile) -> Profile:
+    """`padded` for an engine that asks for the kept tokens."""
+    most = int(np.prod(padded.highs[INPUTS[0]]))
+    return Profile(
+        index=padded.index,
+        lows={**padded.lows, KEPT_TOKENS: (1,)},
+        highs={**padded.highs, KEPT_TOKENS: (most,)},
+    )
+
+
 PROFILES = (profile(0, (1, 2), (8, 16)), profile(1, (1, 17), (8, 64)))
 
 
 class FakeContext:
     """Computes logits[row] = (sum of the row's unmasked ids, number of tokens, profile), as float16.
 
+    Where it is fed the kept tokens, it sums these alone, and answers their number in place of the profile.
     The constructor raises what a loaded engine's `new_context` does.
     """
 
@@ -81,7 +93,7 @@ class FakeContext:
         if self._cuda.refuses("enqueueV3"):
             return False
         shape, places, profile_index = self._shapes["input_ids"], dict(self._places), self._profile
-        scratch = self._scratch
+        scratch, kept_shape = self._scratch, self._shapes.get(KEPT_TOKENS, ())
         for address in (*places.values(), scratch):
             self._cuda.check_device(address, stream_handle)
 
@@ -94,6 +106,11 @@ class FakeContext:
             logits[:] = np.stack(
                 [(ids * mask).sum(1), np.full(len(ids), shape[1]), np.full(len(ids), profile_index)], axis=1
             )
+            if KEPT_TOKENS in places:
+                kept = self._array(places[KEPT_TOKENS], kept_shape, np.dtype(np.int64))
+                counted = np.zeros_like(ids)
+                counted.flat[kept] = 1
+                logits[:, 0], logits[:, 2] = (ids * mask * counted).sum(1), kept.size
             logits[(ids == NAN_ID).any(axis=1), 0] = np.nan
             self.busy = False
 
@@ -111,12 +128,13 @@ def fake_engine(
     *,
     captures_graphs: bool = False,
 ) -> LoadedEngine:
+    inputs = tuple(profiles[0].lows)
     return LoadedEngine(
         name="A toolkit 1.0",
-        inputs=INPUTS,
+        inputs=inputs,
         outputs=(OUTPUT,),
-        dtypes={**dict.fromkeys(INPUTS, np.dtype(np.int64)), OUTPUT: np.dtype(np.float16)},
-        shapes={**dict.fromkeys(INPUTS, (-1, -1)), OUTPUT: (-1, 3)},
+        dtypes={**dict.fromkeys(inputs, np.dtype(np.int64)), OUTPUT: np.dtype(np.float16)},
+        shapes={**{name: (-1,) * len(low) for name, low in profiles[0].lows.items()}, OUTPUT: (-1, 3)},
         profiles=profiles,
         new_context=lambda: FakeContext(cuda, profiles, owns_memory=captures_graphs),
         scratch_bytes=None if captures_graphs else SCRATCH_BYTES,

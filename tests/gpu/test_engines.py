@@ -13,7 +13,6 @@ from pathlib import Path
 import distilforge
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import pytest
 import torch
 from distilforge.cuda.capabilities import runs_on
@@ -21,6 +20,7 @@ from distilforge.cuda.driver import Driver, survey
 from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import EngineError, UnavailableError
 from distilforge.manifest import Manifest
+from distilforge.onnxruntime.engine import CPU, OnnxRuntimeEngine, engine_of
 from distilforge.tensorrt import lanes, loading
 from distilforge.tensorrt.engine import TensorRTEngine
 
@@ -35,7 +35,7 @@ TARGETS = ("tensorrt-rtx", "tensorrt")
 FP16 = {"rtol": 2e-2, "atol": 2e-2}
 # TensorRT-RTX and TensorRT add in another order than the CPU; TF32 is off
 FP32 = {"rtol": 1e-3, "atol": 1e-3}
-TOLERANCES: Mapping[str, Mapping[str, float]] = {"fp16": FP16, "fp32": FP32}
+TOLERANCES: Mapping[str, Mapping[str, float]] = {"fp16": FP16, "fp16_unpadded": FP16, "fp32": FP32}
 
 pytestmark = [
     pytest.mark.skipif(isinstance(DRIVER, str), reason=f"{DRIVER}"),
@@ -90,19 +90,19 @@ def opened(release: Path, target: str, precision: str = "fp16") -> distilforge.S
 
 
 @cache
-def oracle(precision: str) -> onnxruntime.InferenceSession:
-    return on_cpu(graph(precision))
+def oracle(precision: str) -> OnnxRuntimeEngine:
+    return engine_of(on_cpu(graph(precision)), [CPU])
 
 
 def check(session: distilforge.Session, fed: Feeds, precision: str = "fp16") -> None:
     logits = session.run(fed)["logits"]
-    (expected,) = oracle(precision).run(None, dict(fed))
+    expected = oracle(precision).run(fed)["logits"]
     assert logits.dtype == np.float32
     np.testing.assert_allclose(logits, expected, **TOLERANCES[precision])
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+@pytest.mark.parametrize("precision", TOLERANCES)
 def test_answers(tmp_path: Path, target: str, precision: str) -> None:
     session = opened(built(tmp_path / "release", target, precision), target, precision)
     # Both profiles and their ends, with batches that grow and shrink
@@ -128,16 +128,16 @@ def test_the_toolkit_agrees_with_the_capabilities_that_releases_promise() -> Non
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_arrays_on_the_device(tmp_path: Path, target: str) -> None:
-    session = opened(built(tmp_path / "release", target), target)
+@pytest.mark.parametrize("precision", ["fp16", "fp16_unpadded"])
+def test_arrays_on_the_device(tmp_path: Path, target: str, precision: str) -> None:
+    session = opened(built(tmp_path / "release", target, precision), target, precision)
     if not torch.cuda.is_available():
         pytest.skip("torch sees no CUDA device")
     for batch, tokens in ((2, 8), (2, 8), (2, 8), (3, 40)):
         fed = feeds(batch, tokens)
         outputs = session.run_on_device({name: torch.from_numpy(array).cuda() for name, array in fed.items()})
         logits = torch.from_dlpack(outputs["logits"]).float().cpu().numpy()
-        (expected,) = oracle("fp16").run(None, dict(fed))
-        np.testing.assert_allclose(logits, expected, **FP16)
+        np.testing.assert_allclose(logits, oracle(precision).run(fed)["logits"], **FP16)
 
 
 @pytest.mark.parametrize("target", TARGETS)

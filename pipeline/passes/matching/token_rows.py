@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx_ir
+from distilforge.kept_tokens import KEPT_TOKENS
 
 from pipeline.graph.builder import Insertion, Size
 from pipeline.graph.file import Graph
@@ -10,7 +11,7 @@ from pipeline.graph.values import module_of_value, shape_of
 LABEL = "kept"
 """The label of every node that drops padding or puts it back."""
 
-KEPT = onnx_ir.SymbolicDim("kept_tokens")
+KEPT = onnx_ir.SymbolicDim(KEPT_TOKENS)
 """The axis of the kept tokens, in the order of their slots."""
 
 SLOTS = onnx_ir.SymbolicDim("slots")

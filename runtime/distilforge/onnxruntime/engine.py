@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from distilforge import kept_tokens
 from distilforge.checks import onnx_file
 from distilforge.checks.outputs import check_finite
 from distilforge.engine import Array
@@ -68,10 +69,14 @@ class OnnxRuntimeEngine:
     """The inputs, as the graph declares them."""
     outputs: tuple[Tensor, ...]
     """The outputs, as the graph declares them."""
+    drops_padding: bool = False
+    """Whether the graph asks for the kept tokens (distilforge.kept_tokens)."""
     guarded: bool = False
     """Whether NaN and infinity in an output are an error."""
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        if self.drops_padding:
+            feeds = kept_tokens.complete(feeds)
         try:
             arrays = self.session.run([output.name for output in self.outputs], dict(feeds))
         except Exception as cause:
@@ -166,11 +171,14 @@ def engine_of(
             + (f": {reason}" if reason else ""),
             hint="its log says why the provider did not start; the driver is often absent or too old",
         )
+    reported = tuple(map(_tensor, session.get_inputs()))
+    inputs = kept_tokens.without(reported)
     return OnnxRuntimeEngine(
         session=session,
         providers=used,
-        inputs=tuple(map(_tensor, session.get_inputs())),
+        inputs=inputs,
         outputs=tuple(map(_tensor, session.get_outputs())),
+        drops_padding=len(inputs) < len(reported),
         guarded=guarded,
     )
 

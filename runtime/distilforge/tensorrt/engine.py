@@ -6,12 +6,14 @@ from contextlib import ExitStack, suppress
 
 import numpy as np
 
+from distilforge import kept_tokens
 from distilforge.checks.outputs import check_finite
 from distilforge.cuda.arrays import DeviceArray, taken
 from distilforge.cuda.driver import Device
 from distilforge.cuda.runtime import Cuda
 from distilforge.engine import Array, Shapes
 from distilforge.errors import EngineError, InputError
+from distilforge.kept_tokens import KEPT_TOKENS, MASK
 from distilforge.manifest import Tensor
 from distilforge.tensorrt.kernels import KernelCache
 from distilforge.tensorrt.lanes import Lane
@@ -48,7 +50,7 @@ class TensorRTEngine:
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
-        return tuple(map(self._tensor, self._loaded.inputs))
+        return kept_tokens.without(map(self._tensor, self._loaded.inputs))
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
@@ -61,6 +63,8 @@ class TensorRTEngine:
         )
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        if KEPT_TOKENS in self._loaded.inputs:
+            feeds = kept_tokens.complete(feeds)
         cast = {
             name: feeds[name].astype(self._loaded.dtypes[name], copy=False) for name in self._loaded.inputs
         }
@@ -79,16 +83,18 @@ class TensorRTEngine:
 
         They are arrays of any library that speaks DLPack or has `__cuda_array_interface__`, of the types and shapes
         of the inputs. Values are not checked: an id outside the vocabulary gives a meaningless answer, and NaN is
-        passed on. `check` looks at the shapes before the inputs are used. Raises InputError for an input that is
+        passed on. `check` looks at the shapes before the inputs are used. An engine without padding copies the mask to
+        the host. Raises InputError for an input that is
         missing, is not a contiguous array on the engine's device, or has another type than the engine's; what `check`
         raises; and EngineError where the engine fails or has no such shapes.
         """
         self._cuda.use(self._device.index)
-        arrays = {name: self._taken(name, feeds) for name in self._loaded.inputs}
-        shapes = {name: array.shape for name, array in arrays.items()}
+        arrays = {tensor.name: self._taken(tensor.name, feeds) for tensor in self.inputs}
         if check is not None:
-            check(shapes)
-        profile = smallest(self._loaded.profiles, shapes)
+            check({name: array.shape for name, array in arrays.items()})
+        if KEPT_TOKENS in self._loaded.inputs:
+            arrays[KEPT_TOKENS] = self.to_device(kept_tokens.kept(self.to_host(arrays[MASK])))
+        profile = smallest(self._loaded.profiles, {name: array.shape for name, array in arrays.items()})
         with self._lanes.borrow() as lane:
             outputs = lane.run_on_device(arrays, profile, self._memory.array)
         self._keep_kernels()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from distilforge.errors import EngineError
+from distilforge.kept_tokens import KEPT_TOKENS
 
 Shapes = Mapping[str, tuple[int, ...]]
 """The shape of every input, by its name."""
@@ -39,7 +40,9 @@ class Profile:
 
     def __str__(self) -> str:
         return ", ".join(
-            f"{name} {_sizes(low)} to {_sizes(self.highs[name])}" for name, low in self.lows.items()
+            f"{name} {_sizes(low)} to {_sizes(self.highs[name])}"
+            for name, low in self.lows.items()
+            if name != KEPT_TOKENS
         )
 
 
@@ -47,7 +50,7 @@ def smallest(profiles: Sequence[Profile], shapes: Shapes) -> Profile:
     """The profile with the smallest inputs among those that hold `shapes`; EngineError where none does."""
     holding = [profile for profile in profiles if profile.holds(shapes)]
     if not holding:
-        fed = ", ".join(f"{name} {_sizes(shape)}" for name, shape in shapes.items())
+        fed = ", ".join(f"{name} {_sizes(shape)}" for name, shape in shapes.items() if name != KEPT_TOKENS)
         raise EngineError(
             f"the engine does not take a batch of {fed}; its profiles are {'; '.join(map(str, profiles))}",
             hint="feed sizes inside one profile, or build the engine with profiles that have no gap between them",

@@ -11,11 +11,14 @@ from pathlib import Path
 import distilforge
 import pytest
 import yaml
+from distilforge.manifest import PassRecord
 
 from model_src import heads
+from pipeline.errors import UsageError
 from pipeline.packages.assembly import testing
 from pipeline.packages.assembly.build import Package
 from pipeline.packages.server_names import dns_label
+from tests.device_release import device_variant, with_variants
 from tests.integration.pipeline.packages.packaging import make, random_release
 from tests.runtime_release import copied, read_manifest, write_manifest
 from tests.served_release import served
@@ -61,6 +64,16 @@ def test_an_ensemble_leads_from_texts_to_the_outputs(tmp_path: Path) -> None:
     # The batch is not among the dimensions
     assert 'name: "input_ids" data_type: TYPE_INT64 dims: [ -1 ]' in graph
     assert "max_batch_size: 8" in graph
+
+
+def test_triton_cannot_feed_an_engine_without_padding(tmp_path: Path) -> None:
+    passes = (PassRecord(name="kept_input", rewrites=1),)
+    engine = device_variant("tensorrt", "fp16_unpadded", passes=passes)
+    release = with_variants(copied("sequence_classification", tmp_path / "release"), engine)
+    with pytest.raises(UsageError, match=r"tensorrt:fp16_unpadded has an input that only .* feeds") as caught:
+        make("triton", release, tmp_path / "package", variant=engine.name)
+    assert "tensorrt:fp16" in caught.value.hint
+    assert not (tmp_path / "package").exists()
 
 
 def config(package: Package, suffix: str) -> str:

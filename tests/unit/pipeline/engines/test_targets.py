@@ -71,7 +71,7 @@ def test_the_runtime_and_the_pipeline_name_the_same_providers_and_packages() -> 
 def test_a_release_says_that_int8_is_not_documented_for_activations() -> None:
     for name in ("tensorrt-rtx", "onnxruntime-rtx"):
         assert "8 bits for weights alone" in targets.find_compiler(name).notes["int8"]
-    assert targets.find_compiler("tensorrt").notes == {}
+    assert "int8" not in targets.find_compiler("tensorrt").notes
 
 
 @pytest.mark.parametrize("project", ["pyproject.toml", "runtime/pyproject.toml"])

@@ -80,6 +80,16 @@ def test_operators_of_a_domain_that_the_target_does_not_know_are_refused(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["onnxruntime-cpu", "onnxruntime-cuda", "openvino", "onnxruntime-rtx"])
+def test_an_input_that_applications_do_not_know_is_refused(name: str, tmp_path: Path) -> None:
+    asking = graph()
+    asking.graph.inputs.append(onnx_ir.val("kept_tokens", onnx_ir.DataType.INT64, ["kept_tokens"]))
+    with pytest.raises(UsageError, match=rf"{name} is run by applications, which do not feed") as caught:
+        targets.compile_graph(targets.targets.find(name), asking, "fp16", tmp_path)
+    assert "drop_padding alone" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_openvino_writes_an_onnx_file_that_it_can_compile(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     openvino = targets.find("openvino", "fp32")
