@@ -90,7 +90,11 @@ bench: setup-bench releases ## measure against PyTorch, Optimum, CTranslate2 and
 	"$(BIN)/python" -m bench texts --output "$(ARTIFACTS)/bench" --cache "$(ARTIFACTS)/bench/.subjects" $(BENCH_TEXTS)
 	"$(BIN)/python" -m bench.cold_start "$(ARTIFACTS)/sentiment" --raw "$(ARTIFACTS)/bench/cold_start.json"
 
-bench-gpu: setup-bench ## measure on an NVIDIA GPU against eager, SDPA, torch.compile and ONNX Runtime CUDA
+# setup-bench installs onnxruntime, whose files setup-gpu then replaces by those of onnxruntime-gpu
+bench-gpu: ## measure on an NVIDIA GPU against eager, SDPA, torch.compile and ONNX Runtime CUDA
+	@"$(PYTHON)" -m tests.gpu_run.device "$@"
+	"$(MAKE)" setup-bench
+	"$(MAKE)" setup-gpu
 	"$(BIN)/python" -m bench.gpu --output "$(ARTIFACTS)/bench-gpu" --cache "$(ARTIFACTS)/bench-gpu/.subjects" $(BENCH_GPU)
 
 build: setup ## one release for CI: make build MODEL=folder [DATA=evaluation.jsonl] [NAME=name]
@@ -143,8 +147,9 @@ test-stores: setup-dev ## push to an S3 server and a registry on this machine, a
 	"$(BIN)/python" -m tests.store_kills
 
 test-gpu: ## on a machine with an NVIDIA GPU: install, build the releases, and run every test that needs it
-	@"$(PYTHON)" -m tests.gpu_run.device
-	"$(MAKE)" setup-gpu releases
+	@"$(PYTHON)" -m tests.gpu_run.device "$@"
+	"$(MAKE)" releases
+	"$(MAKE)" setup-gpu
 	"$(BIN)/python" -m pytest tests/gpu -m gpu -p tests.gpu_run.plugin $(foreach name,$(MAY_SKIP),--may-skip $(name))
 
 test-ray: setup-dev ## install Ray, and test `distilforge run --ray` on a Ray of this machine

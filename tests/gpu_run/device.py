@@ -1,4 +1,4 @@
-"""`python -m tests.gpu_run.device`: exits with 3 and one line where this machine has no NVIDIA GPU that works.
+"""`python -m tests.gpu_run.device TARGET`: exits with 3 and one line where this machine has no NVIDIA GPU that works.
 
 It runs before anything is installed. The package distilforge needs packages, but its file that asks the driver does
 not, and is run alone.
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _refuse(reason: str) -> None:
-    sys.stderr.write(f"make test-gpu needs an NVIDIA GPU: {reason}\n")
+    sys.stderr.write(f"make {sys.argv[1]} needs an NVIDIA GPU: {reason}\n")
     sys.exit(NO_DEVICE)
 
 

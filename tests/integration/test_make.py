@@ -81,9 +81,12 @@ def test_the_environment_is_made_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not isinstance(survey(), str), reason="this machine has an NVIDIA GPU")
-def test_without_a_gpu_its_tests_end_with_one_line_before_anything_is_installed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["test-gpu", "bench-gpu"])
+def test_without_a_gpu_it_ends_with_one_line_before_anything_is_installed(
+    target: str, tmp_path: Path
+) -> None:
     made = subprocess.run(
-        ["make", "--no-print-directory", "test-gpu", f"VENV={tmp_path / 'env'}", f"PYTHON={sys.executable}"],
+        ["make", "--no-print-directory", target, f"VENV={tmp_path / 'env'}", f"PYTHON={sys.executable}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -92,7 +95,7 @@ def test_without_a_gpu_its_tests_end_with_one_line_before_anything_is_installed(
     assert made.returncode != 0
     assert made.stdout == ""
     line, from_make = made.stderr.splitlines()
-    assert line.startswith("make test-gpu needs an NVIDIA GPU: this machine")
+    assert line.startswith(f"make {target} needs an NVIDIA GPU: this machine")
     # make[1] where make runs the tests
     assert re.match(r"make(\[\d+\])?: \*\*\* ", from_make)
     assert not (tmp_path / "env").exists()
