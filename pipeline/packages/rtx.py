@@ -66,7 +66,7 @@ def _wheels(target: str, version: str) -> tuple[str, ...]:
     own = f"distilforge=={runtime.version()}"
     if target == _TENSORRT_RTX:
         return own, f"tensorrt-rtx=={version}", "cuda-bindings>=12.9"
-    provider = next((name for start, name in _PROVIDERS.items() if version.startswith(start)), None)
+    provider = _PROVIDERS.get(".".join(version.split(".")[:3]))
     if provider is None:
         raise UsageError(
             f"no version of onnxruntime-ep-nv-tensorrt-rtx is known to contain TensorRT-RTX {version}; known: "

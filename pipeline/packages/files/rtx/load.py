@@ -11,7 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def main() -> int:
@@ -19,8 +18,11 @@ def main() -> int:
     if find_spec("distilforge") is None:
         sys.stderr.write("the package distilforge is not installed\n")
         return 3
-    if sys.platform == "linux" and not DRIVER.exists():
-        sys.stderr.write("this machine has no NVIDIA GPU, or no driver for it\n")
+    from distilforge.cuda.driver import survey
+
+    driver = survey()
+    if isinstance(driver, str):
+        sys.stderr.write(f"the engine needs an NVIDIA GPU, and {driver}\n")
         return 3
     check = [
         sys.executable,
