@@ -142,8 +142,9 @@ class Session:
         engine = self._loaded.engine
         if not isinstance(engine, DeviceEngine):
             raise UnavailableError(
-                f"the variant {self.variant.name!r} does not take arrays on a device",
-                hint="open a variant of tensorrt or tensorrt-rtx, or pass arrays in host memory to run",
+                f"this session of the variant {self.variant.name!r} does not take arrays on a device",
+                hint="open a variant of tensorrt or tensorrt-rtx, and use its own session rather than a batcher's; or "
+                "pass arrays in host memory to run",
             )
         check_input_names(feeds, self.manifest)
         return engine.run_on_device(feeds, lambda shapes: check_shapes(shapes, self.manifest))

@@ -1,5 +1,6 @@
 /* A driver with the devices in FAKE_GPU_CAPABILITIES, such as "8.6,12.0".
-   FAKE_GPU_ERROR is what cuInit returns, and FAKE_GPU_LOG is a file to which it appends the process that calls it. */
+   FAKE_GPU_ERROR is what cuInit returns, and FAKE_GPU_LOG is a file to which it appends the process that calls it.
+   With FAKE_GPU_PRINTS it prints on the standard output, as some drivers do. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ int cuDriverGetVersion(int *version) {
 }
 
 int cuInit(unsigned flags) {
+    if (getenv("FAKE_GPU_PRINTS")) printf("a line of the driver");
     const char *log = getenv("FAKE_GPU_LOG"), *error = getenv("FAKE_GPU_ERROR"), *end = getenv("FAKE_GPU_CRASH");
     FILE *file = log ? fopen(log, "a") : NULL;
     if (file) {

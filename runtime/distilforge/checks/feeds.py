@@ -97,9 +97,7 @@ def _check_shape(
             raise InputError(
                 f"the axis {axis!r} of the input {tensor.name!r} has size {size}; "
                 f"this release takes {span.low} to {span.high}",
-                hint="call the session on text to have long lists split"
-                if axis == "batch"
-                else "shorten the input",
+                hint=_how_to_fit(axis, size, span),
             )
         expected, other = sizes.setdefault(axis, (size, tensor.name))
         if size != expected:
@@ -117,3 +115,13 @@ def _check_range(name: str, array: Array, high: int, meaning: str) -> None:
             f"{name!r} holds {value}; it must be between 0 and {high} ({meaning})",
             hint="`session.encode` makes both from text, with the release's own tokenizer",
         )
+
+
+def _how_to_fit(axis: str, size: int, span: Span) -> str:
+    if size < span.low:
+        return (
+            "pad it: the attention_mask of padding is 0"
+            if axis == "sequence"
+            else f"pass at least {span.low}"
+        )
+    return "call the session on text to have long lists split" if axis == "batch" else "shorten the input"

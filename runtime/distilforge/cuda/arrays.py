@@ -74,7 +74,11 @@ def is_on_device(array: object) -> bool:
     if isinstance(array, np.ndarray):
         return False
     if hasattr(array, "__dlpack_device__"):
-        return int(array.__dlpack_device__()[0]) in (dlpack.CUDA, dlpack.CUDA_MANAGED)
+        try:
+            return int(array.__dlpack_device__()[0]) in (dlpack.CUDA, dlpack.CUDA_MANAGED)
+        # Another library's code; torch raises ValueError for a tensor without memory
+        except Exception:  # noqa: BLE001
+            return False
     return hasattr(array, _INTERFACE)
 
 
@@ -101,15 +105,21 @@ def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
     elif hasattr(array, "__dlpack__"):
         try:
             imported = dlpack.take(array.__dlpack__(stream=_DEFAULT_STREAM))
-        except (ValueError, BufferError) as cause:
-            raise InputError(
-                f"the input {name!r} cannot be read: {cause}",
-                hint=f"pass a contiguous array of numbers on cuda:{device}",
-            ) from cause
+        # Another library's code, and what it raises
+        except Exception as cause:
+            raise _unreadable(name, cause, device) from cause
         # The library has let this stream wait for its own
         cuda.wait(_DEFAULT_STREAM)
     else:
-        imported = _from_interface(name, array, cuda, device)
+        try:
+            imported = _from_interface(array, cuda, device)
+        except (KeyError, TypeError, ValueError) as cause:
+            raise _unreadable(name, cause, device) from cause
+    if imported.device < 0:
+        raise InputError(
+            f"the input {name!r} has an address that is not on a CUDA device",
+            hint=f"copy it to cuda:{device}, or pass numpy arrays to `run`",
+        )
     if imported.strides is not None and not _is_contiguous(imported.shape, imported.strides):
         raise InputError(
             f"the input {name!r} has the strides {imported.strides} with the shape {imported.shape}; it must be "
@@ -130,17 +140,34 @@ def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
     )
 
 
-def _from_interface(name: str, array: object, cuda: Cuda, device: int) -> dlpack.ForeignArray:
+def _unreadable(name: str, cause: Exception, device: int) -> InputError:
+    return InputError(
+        f"the input {name!r} cannot be read: {cause}",
+        hint=f"pass a contiguous array of numbers on cuda:{device}",
+    )
+
+
+def _from_interface(array: object, cuda: Cuda, device: int) -> dlpack.ForeignArray:
+    """The array; ValueError, TypeError or KeyError for an interface that is not as the protocol has it."""
     interface: Mapping[str, object] = getattr(array, _INTERFACE)
     shape, data = interface["shape"], interface["data"]
-    assert isinstance(shape, Sequence)
-    assert isinstance(data, Sequence)
+    if not isinstance(shape, Sequence) or not isinstance(data, Sequence):
+        raise TypeError(
+            f"the shape and the data of {_INTERFACE} must be tuples, found {shape!r} and {data!r}"
+        )
+    if interface.get("mask") is not None:
+        raise ValueError(f"its {_INTERFACE} has a mask")
     dtype = np.dtype(str(interface["typestr"]))
     strides = interface.get("strides")
+    if isinstance(strides, Sequence) and any(
+        size > 1 and int(stride) % dtype.itemsize for size, stride in zip(shape, strides, strict=True)
+    ):
+        raise ValueError(f"its strides {strides} are not multiples of an element's {dtype.itemsize} bytes")
     # Before version 3, arrays do not say which stream computes them
     stream = interface.get("stream", _DEFAULT_STREAM)
     if stream is not None:
-        assert isinstance(stream, int)
+        if not isinstance(stream, int):
+            raise TypeError(f"the stream of {_INTERFACE} must be a whole number, found {stream!r}")
         cuda.wait(stream)
     address = int(data[0])
     return dlpack.ForeignArray(

@@ -148,8 +148,10 @@ def take(capsule: object) -> ForeignArray:
     kind = _KINDS.get(tensor.dtype.code)
     if tensor.device.type not in (CUDA, CUDA_MANAGED):
         raise ValueError(f"it is on a device of DLPack's type {tensor.device.type}, not on a CUDA device")
-    if kind is None or tensor.dtype.lanes != 1:
-        raise ValueError(f"its elements have DLPack's type {tensor.dtype.code}, which numpy does not have")
+    if kind is None or tensor.dtype.lanes != 1 or tensor.dtype.bits % 8:
+        raise ValueError(
+            f"its elements have DLPack's type {tensor.dtype.code} of {tensor.dtype.bits} bits, and numpy has none such"
+        )
     dtype = np.dtype(f"{kind}{tensor.dtype.bits // 8}")
     _rename(capsule, _USED_NAME)
     return ForeignArray(

@@ -5,11 +5,11 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from distilforge.cuda.capabilities import Capability
-from distilforge.cuda.query import SUCCESS, Answer, Ask, library_asker, query
+from distilforge.cuda.query import MARK, SUCCESS, Answer, Ask, library_asker, query
 
 # The number of cuda.h
 _NO_DEVICE = 100
@@ -60,7 +60,8 @@ def survey() -> Driver | str:
     except OSError as cause:
         return f"this machine has no NVIDIA driver ({cause})"
     ask = library_asker(library)
-    return asked(ask, _query_in_a_process if _has_interpreter() else None)
+    python = _interpreter()
+    return asked(ask, None if python is None else partial(_query_in_a_process, python))
 
 
 def asked(ask: Ask, start: Callable[[], Answer | str] | None = None) -> Driver | str:
@@ -94,20 +95,28 @@ def asked(ask: Ask, start: Callable[[], Answer | str] | None = None) -> Driver |
     return Driver(version=version, devices=tuple(devices))
 
 
-def _has_interpreter() -> bool:
-    """Whether this process can start another Python; an application that embeds Python, such as uWSGI, cannot."""
-    name = Path(sys.executable or "").name.lower()
-    return name.startswith("python") and not getattr(sys, "frozen", False) and _QUERY.is_file()
+def _interpreter() -> str | None:
+    """The path of a Python that this process can start; None where there is none, as in a frozen application.
+
+    An application that embeds Python, such as uWSGI, names itself as the executable.
+    """
+    if getattr(sys, "frozen", False) or not _QUERY.is_file():
+        return None
+    if Path(sys.executable or "").name.lower().startswith("python"):
+        return sys.executable
+    folder = Path(sys.exec_prefix)
+    paths = (folder / "bin" / "python3", folder / "python.exe")
+    return next((str(path) for path in paths if path.is_file()), None)
 
 
-def _query_in_a_process() -> Answer | str:
+def _query_in_a_process(python: str) -> Answer | str:
     """The driver's answer from a process of its own, or a clause where that fails."""
     import subprocess  # most machines have no driver, and do not wait for this
 
     try:
         process = subprocess.run(  # noqa: S603 - our own file
             # Isolated: neither the user's variables nor packages change it
-            (sys.executable, "-I", "-S", str(_QUERY), LIBRARY),
+            (python, "-I", "-S", str(_QUERY), LIBRARY),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_LONGEST_SECONDS,
@@ -116,11 +125,14 @@ def _query_in_a_process() -> Answer | str:
     except subprocess.TimeoutExpired:
         return f"it did not answer within {_LONGEST_SECONDS:.0f} seconds"
     except OSError as cause:
-        return f"{sys.executable} cannot be started to ask it ({cause})"
+        return f"{python} cannot be started to ask it ({cause})"
     if process.returncode != 0:
         last = process.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         return f"the process that asked it ended with exit code {process.returncode}" + (
             f" ({last:.200})" if last else ""
         )
-    answer: Answer = json.loads(process.stdout)
-    return answer
+    for line in process.stdout.decode(errors="replace").splitlines():
+        if line.startswith(MARK):
+            answer: Answer = json.loads(line.removeprefix(MARK))
+            return answer
+    return "the process that asked it ended without an answer"

@@ -14,6 +14,8 @@ from typing import Protocol, TypedDict
 SUCCESS = 0
 _MAJOR, _MINOR = 75, 76
 _PCI_BUS_CHARACTERS = 13
+MARK = "distilforge: "
+"""How the line with the answer begins: a driver may print lines of its own."""
 
 
 class Ask(Protocol):
@@ -88,4 +90,5 @@ def _error_name(ask: Ask, error: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(query(library_asker(ctypes.CDLL(sys.argv[1])))))
+    answered = query(library_asker(ctypes.CDLL(sys.argv[1])))
+    sys.stdout.write(f"\n{MARK}{json.dumps(answered)}\n")
