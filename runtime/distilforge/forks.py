@@ -4,7 +4,30 @@ import os
 from ctypes import py_object, pythonapi
 from weakref import WeakSet
 
+from distilforge.errors import EngineError
+
 _kept: WeakSet[object] = WeakSet()
+
+
+class Birthplace:
+    """The process in which an engine for a GPU was opened: CUDA works in no process that is forked afterwards."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is that process."""
+        return os.getpid() == self._process
+
+    def check(self) -> None:
+        """Raise EngineError in another process."""
+        if not self.is_here:
+            raise EngineError(
+                f"the engine was opened in process {self._process}, from which this one was forked, and CUDA does not "
+                "work in a forked process",
+                hint="open the release in each process after the fork, or start processes by 'spawn'",
+            )
 
 
 def keep_in_children(holder: object) -> None:

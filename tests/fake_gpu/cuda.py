@@ -104,6 +104,9 @@ class FakeCuda:
         self._current.device = device
         return (Error.cudaSuccess,)
 
+    def cudaGetDevice(self) -> tuple[Error, int]:
+        return (self.error, 0) if self.refuses("cudaGetDevice") else (Error.cudaSuccess, self.device)
+
     def cudaMalloc(self, size: int) -> tuple[Error, int]:
         return self._allocate("cudaMalloc", size, self.device)
 

@@ -97,6 +97,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "trust": {"contents", "json_text", "manifest", "release"},
         "leftovers": set(),
         "lock": set(),
+        "worker_thread": set(),
         "remote": {
             "leftovers",
             "lock",
@@ -111,7 +112,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "urls",
             "user_cache",
         },
-        "tensorrt": {"checks", "cuda", "engine", "kept_tokens", "manifest", "user_cache"},
+        "tensorrt": {"checks", "cuda", "engine", "forks", "kept_tokens", "manifest", "user_cache"},
         "records": {"affinity", "cuda", "manifest", "reader", "user_cache"},
         "openvino": {"affinity", "checks", "engine", "manifest", "plugin", "user_cache", "versions"},
         "machine": {"openvino", "records", "versions"},
@@ -121,6 +122,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "contents",
             "cuda",
             "engine",
+            "forks",
             "kept_tokens",
             "machine",
             "manifest",
@@ -130,6 +132,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "tensorrt",
             "user_cache",
             "versions",
+            "worker_thread",
         },
         "backends": {"engine", "machine", "manifest", "onnxruntime", "openvino", "plugin", "tensorrt"},
         "opening": {

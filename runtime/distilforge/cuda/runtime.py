@@ -1,8 +1,8 @@
 """CUDA's memory, streams and graphs, through cuda-python."""
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -19,8 +19,8 @@ class Cuda(Protocol):
     Addresses and handles are whole numbers, and sizes are in bytes. Every function raises EngineError.
     """
 
-    def use(self, device: int) -> None:
-        """Make `device` the current device of this thread."""
+    def on(self, device: int) -> AbstractContextManager[None]:
+        """Make `device` the current device of this thread meanwhile; applications have their own."""
 
     def allocate(self, size: int) -> int: ...
     def free(self, address: int) -> None: ...
@@ -67,8 +67,19 @@ class CudaPython:
                 f"{MODULE} does not import: {cause}", hint=f"pip install {PACKAGE}"
             ) from cause
 
-    def use(self, device: int) -> None:
+    @contextmanager
+    def on(self, device: int) -> Iterator[None]:
+        before = self._number("cudaGetDevice")
+        if before == device:
+            yield
+            return
         self._call("cudaSetDevice", device)
+        try:
+            yield
+        finally:
+            # A device that is lost is no reason to lose the answer, or the error, that this one gave
+            with suppress(EngineError):
+                self._call("cudaSetDevice", before)
 
     def allocate(self, size: int) -> int:
         return self._number("cudaMalloc", size)

@@ -8,17 +8,18 @@ with, so its inputs and outputs stay on the device.
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Condition, Lock, local
+from threading import Lock, local
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from distilforge.cuda.captures import captures
 from distilforge.engine import Array
+from distilforge.forks import Birthplace
 from distilforge.onnxruntime.engine import InferenceSession, Value
+from distilforge.worker_thread import WorkerThread
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -48,40 +49,6 @@ _logger = logging.getLogger("distilforge")
 _Shapes = tuple[tuple[int, ...], ...]
 _Key = tuple[bool, _Shapes]
 """Whether it is for the session's own thread, and the shapes of a batch."""
-
-
-class _Captures:
-    """Lets the sessions of this process run together, but none while another one captures a graph.
-
-    ONNX Runtime captures in CUDA's global mode, in which other threads can neither allocate nor copy.
-    """
-
-    def __init__(self) -> None:
-        self._changed = Condition()
-        self._runs = 0
-        self._captures = 0
-        """Runs that capture, or wait until they may."""
-
-    @contextmanager
-    def running(self, *, captures: bool) -> Iterator[None]:
-        """Wait until a run may begin; one that `captures` waits for all others, and no other begins before it."""
-        with self._changed:
-            if captures:
-                self._captures += 1
-                self._changed.wait_for(lambda: not self._runs)
-            else:
-                self._changed.wait_for(lambda: not self._captures)
-            self._runs += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._runs -= 1
-                self._captures -= captures
-                self._changed.notify_all()
-
-
-_captures = _Captures()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,7 +93,8 @@ class CudaGraphs:
         self._threads = Lock()
         self._own = local()
         self._has_own = False
-        self._others: ThreadPoolExecutor | None = None
+        self._others: WorkerThread | None = None
+        self._birthplace = Birthplace()
         self._may_use_graphs = True
         self._seen: OrderedDict[_Key, None] = OrderedDict()
         """Those that came last and have no graph."""
@@ -156,12 +124,13 @@ class CudaGraphs:
 
     def run(self, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
         """The arrays called `output_names` for `feeds`, as the session's own method gives them."""
+        self._birthplace.check()
         others = self._thread_of_others()
         if others is None:
             return self._run(True, output_names, feeds)
-        return others.submit(self._run, False, output_names, feeds).result()
+        return others.call(lambda: self._run(False, output_names, feeds))
 
-    def _thread_of_others(self) -> ThreadPoolExecutor | None:
+    def _thread_of_others(self) -> WorkerThread | None:
         """Where a run of this thread belongs; None for the session's own thread, which is the first that asked."""
         with self._threads:
             if not self._has_own:
@@ -169,7 +138,7 @@ class CudaGraphs:
             if getattr(self._own, "is_here", False):
                 return None
             if self._others is None:
-                self._others = ThreadPoolExecutor(1, thread_name_prefix="distilforge-cuda-graphs")
+                self._others = WorkerThread("distilforge-cuda-graphs")
             return self._others
 
     def _run(self, own: bool, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
@@ -211,27 +180,33 @@ class CudaGraphs:
             self._seen.popitem(last=False)
 
     def _without_graph(self, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
-        with _captures.running(captures=False):
+        with captures.beside():
             arrays: list[Array] = self._session.run(output_names, feeds, self._without)
         return arrays
 
     def _with_graph(self, bound: _Bound, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
         """The graph's answers; _GraphError where it does not run, or where its first answers are wrong."""
-        try:
-            with _captures.running(captures=bound.runs == 0):
-                for name, array in feeds.items():
-                    bound.inputs[name].update_inplace(array)
-                self._session.run_with_iobinding(bound.binding, bound.options)
-                answers = [self._to_host(bound.outputs[name]) for name in output_names]
-        except Exception as cause:
-            raise _GraphError(f"a CUDA graph failed ({cause})") from cause
+        with captures.beside() if bound.runs else captures.alone() as may_run:
+            answers = self._replay(bound, output_names, feeds) if may_run else None
+        if answers is None:
+            return self._without_graph(output_names, feeds)
         bound.runs += 1
         if bound.runs <= _CHECKED_RUNS:
             expected = self._without_graph(output_names, feeds)
             for answer, wanted in zip(answers, expected, strict=True):
-                if not np.allclose(answer, wanted, rtol=_NEAR, atol=_NEAR):
+                if not np.allclose(answer, wanted, rtol=_NEAR, atol=_NEAR, equal_nan=True):
                     raise _GraphError("a CUDA graph answers otherwise than its kernels do")
         return answers
+
+    def _replay(self, bound: _Bound, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
+        """The answers of the graph in `bound`, which ONNX Runtime captures when it runs for the first time."""
+        try:
+            for name, array in feeds.items():
+                bound.inputs[name].update_inplace(array)
+            self._session.run_with_iobinding(bound.binding, bound.options)
+            return [self._to_host(bound.outputs[name]) for name in output_names]
+        except Exception as cause:
+            raise _GraphError(f"a CUDA graph failed ({cause})") from cause
 
     def _give_up(self, reason: str) -> None:
         self._may_use_graphs = False
@@ -248,7 +223,7 @@ class CudaGraphs:
         """Arrays on the device for batches like `feeds`; _GraphError where the device has no room for them."""
         values, place = self._runtime.OrtValue, (self._device, self._index)
         try:
-            with _captures.running(captures=False):
+            with captures.beside():
                 inputs, outputs = (
                     {
                         name: values.ortvalue_from_shape_and_type(array.shape, array.dtype, *place)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from distilforge import contents, machine, user_cache
 from distilforge.cuda.capabilities import described, runs_on
+from distilforge.cuda.captures import captures
 from distilforge.cuda.driver import Device, Driver, survey
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Manifest, Span, Variant
@@ -142,9 +143,10 @@ class OnnxRuntimeDevice:
             listed = None
         try:
             # By default ONNX Runtime tries again on the CPU, and only prints that to the standard output
-            session = onnxruntime_engine.new_session(
-                variant, folder, options, listed, enable_fallback=0, **session_arguments
-            )
+            with captures.opening():
+                session = onnxruntime_engine.new_session(
+                    variant, folder, options, listed, enable_fallback=0, **session_arguments
+                )
         except ReleaseError as error:
             _explain(error, self.provider, variant)
             raise
@@ -243,17 +245,28 @@ class OnnxRuntimeDevice:
         own = dict(self.options) if is_graph else {}
         cache_options = self.cache_options if is_graph else ()
         if self.kernel_options or cache_options:
-            cache_folder = user_cache.folder("onnxruntime")
-            _make_private(cache_folder)
-            own |= dict.fromkeys(self.kernel_options, str(cache_folder))
+            try:
+                own |= self._cached(variant, folder, cache_options)
+            except UnavailableError as error:
+                # Without a folder, the others write their engines into the current one
+                if cache_options:
+                    raise
+                _logger.warning("what %s compiles is not kept: %s", self.provider, error.message)
+        if is_graph and self.profile_options is not None and manifest is not None:
+            own |= zip_shapes(self.profile_options, manifest)
+        return own
+
+    def _cached(self, variant: Variant, folder: Path, cache_options: Sequence[str]) -> dict[str, str]:
+        """The options that name folders in the user's cache; UnavailableError where it cannot be written or trusted."""
+        cache_folder = user_cache.folder("onnxruntime")
+        _make_private(cache_folder)
+        cached = dict.fromkeys(self.kernel_options, str(cache_folder))
         if cache_options:
             # Providers name engines by the graph's names alone: another model's could have the same one
             own_folder = cache_folder / _digest(variant, folder)[:32]
             _make_private(own_folder)
-            own |= dict.fromkeys(cache_options, str(own_folder))
-        if is_graph and self.profile_options is not None and manifest is not None:
-            own |= zip_shapes(self.profile_options, manifest)
-        return own
+            cached |= dict.fromkeys(cache_options, str(own_folder))
+        return cached
 
 
 def _digest(variant: Variant, folder: Path) -> str:

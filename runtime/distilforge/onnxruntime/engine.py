@@ -10,7 +10,7 @@ from distilforge import kept_tokens
 from distilforge.checks import onnx_file
 from distilforge.checks.outputs import check_finite
 from distilforge.engine import Array
-from distilforge.errors import EngineError, ReleaseError, UnavailableError
+from distilforge.errors import DistilforgeError, EngineError, ReleaseError, UnavailableError
 from distilforge.manifest import Tensor, Variant
 from distilforge.registry import nearest
 from distilforge.versions import is_older
@@ -79,6 +79,8 @@ class OnnxRuntimeEngine:
             feeds = kept_tokens.complete(feeds)
         try:
             arrays = self.session.run([output.name for output in self.outputs], dict(feeds))
+        except DistilforgeError:
+            raise
         except Exception as cause:
             shapes = ", ".join(f"{name} {array.shape}" for name, array in feeds.items())
             raise EngineError(

@@ -105,8 +105,8 @@ def open_release(
         head: the session class you expect, such as `distilforge.SequenceClassification`. It makes the result typed,
             and a release of another head is an error.
         variant: the variant to load, "target:precision", such as "onnxruntime-cpu:int8". None selects the best one
-            for this machine and logs the reason (logger "distilforge", level INFO). If that one does not start and
-            `providers` is None, the next best is tried (level WARNING).
+            for this machine and logs the reason (logger "distilforge", level INFO). If that one does not start, or not
+            with `providers`, the next best is tried (level WARNING).
         providers: the engine's own names of what computes, such as "CPUExecutionProvider" or "cuda:0". All of them
             are used, or it is an error. None uses the variant's own.
         threads: how many threads one run may use, 1 to 1024. None uses the engine's default.
@@ -146,6 +146,7 @@ def open_release(
         obstacle = _prepare(selection)
         checked = digest_check.result()
     failures: dict[str, str] = {}
+    first: UnavailableError | None = None
     while True:
         try:
             if obstacle is not None:
@@ -153,9 +154,10 @@ def open_release(
             engine = _load(selection, folder, manifest, checked, providers=providers, threads=threads)
             break
         except UnavailableError as failure:
-            # What was asked for by name is not replaced
-            if variant is not None or providers is not None:
+            # What was asked for by name is not replaced; other variants may know the providers
+            if variant is not None:
                 raise
+            first = first or failure
             failures[selection.variant.name] = f"it does not start: {failure.message}"
             _logger.warning("%s does not start: %s", selection.variant.name, failure.message)
             try:
@@ -163,7 +165,8 @@ def open_release(
                     manifest, None, threads=threads, allow_unvalidated=allow_unvalidated, failures=failures
                 )
             except (ReleaseError, UnavailableError) as error:
-                raise error from failure
+                # Why the best one does not take the providers says more than a list of all variants
+                raise (error if providers is None else first) from failure
         _logger.info("%s %s: %s", manifest.name, manifest.version, selection.reason)
         checked = _check_variant(folder, manifest, selection.variant, selection.variant.files)
         obstacle = _prepare(selection)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distilforge.cuda.capabilities import described
+from distilforge.cuda.captures import captures
 from distilforge.cuda.driver import Device, survey
 from distilforge.cuda.runtime import CudaPython
-from distilforge.errors import EngineError, UnavailableError
+from distilforge.errors import EngineError, ReleaseError, UnavailableError
 from distilforge.manifest import Manifest, Variant
 from distilforge.tensorrt.engine_runtime import EngineRuntime
 from distilforge.tensorrt.obstacles import compiled, having, obstacle, suitable
@@ -53,21 +54,42 @@ class TensorRT:
         threads: int | None,
     ) -> "TensorRTEngine":
         """See distilforge.backends.Backend; `threads` is ignored, since a device computes."""
+        settings = EngineSettings.of(variant)
+        *others, last = _devices(variant, providers)
+        toolkit, cuda = self._toolkit(), CudaPython()
+        for device in others:
+            try:
+                return self._start(toolkit, cuda, variant, folder, device, settings)
+            except UnavailableError as error:
+                _logger.warning("%s; the next device is tried", error.message)
+        return self._start(toolkit, cuda, variant, folder, last, settings)
+
+    def _start(
+        self,
+        toolkit: Any,
+        cuda: CudaPython,
+        variant: Variant,
+        folder: Path,
+        device: Device,
+        settings: EngineSettings,
+    ) -> "TensorRTEngine":
+        """The engine on `device`; UnavailableError where it does not start there."""
         # Only once an engine runs: a release may have engines and run on the CPU
         from distilforge.tensorrt.engine import TensorRTEngine
         from distilforge.tensorrt.loading import load_engine
 
-        settings = EngineSettings.of(variant)
-        device = _device(variant, providers)
-        toolkit, cuda = self._toolkit(), CudaPython()
         try:
-            cuda.use(device.index)
-            loaded, kernels = load_engine(toolkit, self.runtime, variant, folder, device, settings)
-            engine = TensorRTEngine(loaded, cuda, device, settings, kernels)
-            engine.prepare()
-        except EngineError as cause:
+            with captures.opening(), cuda.on(device.index):
+                loaded, kernels = load_engine(toolkit, self.runtime, variant, folder, device, settings)
+                engine = TensorRTEngine(loaded, cuda, device, settings, kernels)
+                engine.prepare()
+        except (UnavailableError, ReleaseError):
+            raise
+        # The toolkit is another's code, and what it raises must not keep `open` from the next variant
+        except Exception as cause:
+            reason = cause.message if isinstance(cause, EngineError) else f"{type(cause).__name__}: {cause}"
             raise UnavailableError(
-                f"{variant.name!r} does not start on {having([device])}: {cause.message}",
+                f"{having([device])} does not run {variant.name!r}: {reason}",
                 hint="`nvidia-smi` shows whether the device works and how much of its memory is free",
             ) from cause
         _logger.info("%s runs on %s with %s", variant.name, having([device]), loaded.name)
@@ -83,7 +105,8 @@ class TensorRT:
             ) from cause
 
 
-def _device(variant: Variant, providers: Sequence[str] | None) -> Device:
+def _devices(variant: Variant, providers: Sequence[str] | None) -> Sequence[Device]:
+    """The devices that the variant may run on, the first choice first; at least one, or UnavailableError."""
     capabilities = compiled(variant).capabilities
     driver = survey()
     if isinstance(driver, str):
@@ -99,7 +122,7 @@ def _device(variant: Variant, providers: Sequence[str] | None) -> Device:
                 f"and this machine has {having(driver.devices)}",
                 hint="build the release for this machine",
             )
-        return fitting[0]
+        return fitting
     if len(providers) != 1 or not _PROVIDER.fullmatch(providers[0]):
         raise UnavailableError(
             f"an engine runs on one device, and cannot use the providers {', '.join(providers)}",
@@ -117,4 +140,4 @@ def _device(variant: Variant, providers: Sequence[str] | None) -> Device:
             f"and {providers[0]} is {having([chosen])}",
             hint=f"pass one of {', '.join(device.provider for device in fitting)}" if fitting else "",
         )
-    return chosen
+    return (chosen,)

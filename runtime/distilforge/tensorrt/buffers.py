@@ -47,10 +47,11 @@ def grown(size: int, needed: int) -> int:
 class Staging:
     """One tensor's memory, on the host and on the device."""
 
-    def __init__(self, cuda: Cuda) -> None:
+    def __init__(self, cuda: Cuda, allocate: Callable[[int], int]) -> None:
+        """`allocate` takes memory on the device, which `cuda` frees."""
         self._cuda = cuda
         self._host = Buffer(cuda.allocate_pinned, cuda.free_pinned)
-        self._device = Buffer(cuda.allocate, cuda.free)
+        self._device = Buffer(allocate, cuda.free)
 
     @property
     def device(self) -> int:

@@ -1,18 +1,20 @@
 """A loaded engine, which can be run from any thread."""
 
 import weakref
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 
 import numpy as np
 
 from distilforge import kept_tokens
 from distilforge.checks.outputs import check_finite
 from distilforge.cuda.arrays import DeviceArray, taken
+from distilforge.cuda.captures import captures
 from distilforge.cuda.driver import Device
 from distilforge.cuda.runtime import Cuda
 from distilforge.engine import Array, Shapes
 from distilforge.errors import EngineError, InputError
+from distilforge.forks import Birthplace
 from distilforge.kept_tokens import KEPT_TOKENS, MASK
 from distilforge.manifest import Tensor
 from distilforge.tensorrt.kernels import KernelCache
@@ -40,9 +42,13 @@ class TensorRTEngine:
         self._device = device
         self._kernels = kernels
         self._memory = OutputMemory(cuda, device.index)
-        self._lanes = Pool(lambda: Lane(loaded, cuda, settings.cuda_graphs), settings.contexts)
+        allocate = self._memory.allocate
+        self._lanes = Pool(lambda: Lane(loaded, cuda, settings.cuda_graphs, allocate), settings.contexts)
         # Runs at the interpreter's exit too, while the device is still usable
-        self._finalizer = weakref.finalize(self, _close, self._lanes, self._memory, cuda, device, kernels)
+        self._birthplace = Birthplace()
+        self._finalizer = weakref.finalize(
+            self, _close, self._lanes, self._memory, cuda, device, kernels, self._birthplace
+        )
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -69,8 +75,7 @@ class TensorRTEngine:
             name: feeds[name].astype(self._loaded.dtypes[name], copy=False) for name in self._loaded.inputs
         }
         profile = smallest(self._loaded.profiles, {name: array.shape for name, array in cast.items()})
-        self._cuda.use(self._device.index)  # each thread has its own current device
-        with self._lanes.borrow() as lane:
+        with self._using_device(), self._lanes.borrow() as lane:
             outputs = lane.run(cast, profile)
         self._keep_kernels()
         check_finite(outputs, self._loaded.name)
@@ -88,32 +93,43 @@ class TensorRTEngine:
         missing, is not a contiguous array on the engine's device, or has another type than the engine's; what `check`
         raises; and EngineError where the engine fails or has no such shapes.
         """
-        self._cuda.use(self._device.index)
-        arrays = {tensor.name: self._taken(tensor.name, feeds) for tensor in self.inputs}
+        with self._using_device():
+            arrays = {tensor.name: self._taken(tensor.name, feeds) for tensor in self.inputs}
         if check is not None:
             check({name: array.shape for name, array in arrays.items()})
         if KEPT_TOKENS in self._loaded.inputs:
             arrays[KEPT_TOKENS] = self.to_device(kept_tokens.kept(self.to_host(arrays[MASK])))
         profile = smallest(self._loaded.profiles, {name: array.shape for name, array in arrays.items()})
-        with self._lanes.borrow() as lane:
+        with self._using_device(), self._lanes.borrow() as lane:
             outputs = lane.run_on_device(arrays, profile, self._memory.array)
         self._keep_kernels()
         return outputs
 
     def to_device(self, array: Array) -> DeviceArray:
         """A copy of `array` on the engine's device."""
-        self._cuda.use(self._device.index)
-        copy = self._memory.array(array.shape, array.dtype)
         source = np.ascontiguousarray(array)
-        self._copy(lambda stream: self._cuda.copy_in(copy.address, source.ctypes.data, source.nbytes, stream))
+        with self._using_device():
+            copy = self._memory.array(array.shape, array.dtype)
+            self._copy(
+                lambda stream: self._cuda.copy_in(copy.address, source.ctypes.data, source.nbytes, stream)
+            )
         return copy
 
     def to_host(self, array: DeviceArray) -> Array:
         """A copy of `array` in the host's memory."""
-        self._cuda.use(self._device.index)
         copy: Array = np.empty(array.shape, array.dtype)
-        self._copy(lambda stream: self._cuda.copy_out(copy.ctypes.data, array.address, copy.nbytes, stream))
+        with self._using_device():
+            self._copy(
+                lambda stream: self._cuda.copy_out(copy.ctypes.data, array.address, copy.nbytes, stream)
+            )
         return copy
+
+    @contextmanager
+    def _using_device(self) -> Iterator[None]:
+        """What a run does on the device, while no session of ONNX Runtime captures a graph; not to be nested."""
+        self._birthplace.check()
+        with captures.beside(), self._cuda.on(self._device.index):
+            yield
 
     def _copy(self, start: Callable[[int], None]) -> None:
         """Start a copy on a stream of its own, and wait for it."""
@@ -143,8 +159,7 @@ class TensorRTEngine:
 
     def prepare(self) -> None:
         """Create the first context now, which takes the device's memory; EngineError where it does not have enough."""
-        self._cuda.use(self._device.index)
-        with self._lanes.borrow():
+        with self._cuda.on(self._device.index), self._lanes.borrow():
             pass
 
     def close(self) -> None:
@@ -153,13 +168,21 @@ class TensorRTEngine:
 
 
 def _close(
-    lanes: Pool[Lane], memory: OutputMemory, cuda: Cuda, device: Device, kernels: KernelCache | None
+    lanes: Pool[Lane],
+    memory: OutputMemory,
+    cuda: Cuda,
+    device: Device,
+    kernels: KernelCache | None,
+    birthplace: Birthplace,
 ) -> None:
+    # A forked process ends without the device, which belongs to its parent
+    if not birthplace.is_here:
+        return
     with ExitStack() as stack:
-        stack.callback(memory.close)
-        stack.callback(lanes.close)
         # A device that is lost refuses everything, but host memory and handles are still freed
         with suppress(EngineError):
-            cuda.use(device.index)
+            stack.enter_context(cuda.on(device.index))
+        stack.callback(memory.close)
+        stack.callback(lanes.close)
         if kernels is not None:
             kernels.save()

@@ -58,7 +58,7 @@ class KernelCache:
         except OSError as cause:
             _logger.warning("the kernels in %s cannot be read: %s", self._path, cause)
             return False
-        if not self._cache.deserialize(blob):
+        if not self._deserialize(blob):
             _logger.info(
                 "the kernels in %s are from another driver or version; they are compiled again", self._path
             )
@@ -93,6 +93,14 @@ class KernelCache:
                 return False
             self._saved = digest
             return True
+
+    def _deserialize(self, blob: bytes) -> bool:
+        try:
+            return self._cache.deserialize(blob)
+        # The toolkit compiles them again, as with those that it does not take
+        except Exception as cause:  # noqa: BLE001
+            _logger.warning("the kernels in %s cannot be read: %s", self._path, cause)
+            return False
 
     def _serialized(self) -> bytes:
         """The kernels as the toolkit writes them; nothing where it fails."""

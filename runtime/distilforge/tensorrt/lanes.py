@@ -24,11 +24,13 @@ Key = tuple[tuple[int, ...], ...]
 """The inputs' shapes."""
 Allocate = Callable[[tuple[int, ...], np.dtype[np.generic]], DeviceArray]
 """Allocates an array of a shape and a type on the lane's device."""
+_RECENT = 4
+"""Runs for each graph of a lane, within which a graph that is used, or a shape that comes again, is not forgotten."""
 MOST_TOKENS_OF_A_GRAPH = 8192
 """The largest input that is worth a CUDA graph: beyond it, kernels run for longer than it takes to launch them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CudaGraph:
     """A CUDA graph of one run."""
 
@@ -38,23 +40,27 @@ class CudaGraph:
     """The shapes of the outputs."""
     context: Context
     """The context of the run, which must stay alive and unchanged."""
+    last_run: int
+    """The number of the lane's run that used it last."""
 
 
 class Lane:
     """Runs `loaded` on this thread's device, for one thread at a time.
 
-    `graphs` is the number of shapes for which it keeps a CUDA graph.
+    `graphs` is the number of shapes for which it keeps a CUDA graph. `allocate` takes memory on the device, which
+    `cuda` frees.
     """
 
-    def __init__(self, loaded: LoadedEngine, cuda: Cuda, graphs: int) -> None:
+    def __init__(self, loaded: LoadedEngine, cuda: Cuda, graphs: int, allocate: Callable[[int], int]) -> None:
         self._loaded = loaded
         self._cuda = cuda
         self._profile: int | None = None
-        self._staging = {name: Staging(cuda) for name in (*loaded.inputs, *loaded.outputs)}
-        self._scratch = Buffer(cuda.allocate, cuda.free)
+        self._staging = {name: Staging(cuda, allocate) for name in (*loaded.inputs, *loaded.outputs)}
+        self._scratch = Buffer(allocate, cuda.free)
         self._limit = 0 if loaded.captures_graphs else graphs
         self._graphs: OrderedDict[Key, CudaGraph] = OrderedDict()
         self._recent_keys: OrderedDict[Key, None] = OrderedDict()
+        self._runs = 0
         self._stream = cuda.create_stream()
         try:
             self._context: Context | None = self._new_context()
@@ -95,9 +101,11 @@ class Lane:
     def _compute(self, fed: Mapping[str, tuple[int, ...]], profile: Profile) -> Mapping[str, tuple[int, ...]]:
         """Start computing on inputs of the shapes `fed`, and return the shapes of the outputs."""
         key = tuple(fed[name] for name in self._loaded.inputs)
+        self._runs += 1
         graph = self._graphs.get(key)
         if graph is not None:
             self._graphs.move_to_end(key)
+            graph.last_run = self._runs
             self._cuda.launch(graph.handle, self._stream)
             return graph.shapes
         context = self._context_of_a_graph() if self._is_repeated(key) else None
@@ -182,16 +190,20 @@ class Lane:
         if key in self._recent_keys:
             return True
         self._recent_keys[key] = None
-        while len(self._recent_keys) > 4 * self._limit:
+        while len(self._recent_keys) > _RECENT * self._limit:
             self._recent_keys.popitem(last=False)
         return False
 
     def _context_of_a_graph(self) -> Context | None:
-        """A context for one more graph, or None where there cannot be one, as on a full device.
+        """A context for one more graph, or None where there cannot be one: all are in use, or the device is full.
 
         Changing a context makes its graphs undefined (NVIDIA, "CUDA Graphs"), so each graph has its own context.
         """
-        while len(self._graphs) >= self._limit:
+        if len(self._graphs) >= self._limit:
+            oldest = next(iter(self._graphs.values()))
+            # Otherwise shapes that take turns, and are more than the graphs, would only make and forget graphs
+            if self._runs - oldest.last_run <= _RECENT * self._limit:
+                return None
             self._forget(self._graphs.popitem(last=False)[1])
         try:
             return self._new_context()
@@ -213,7 +225,7 @@ class Lane:
         except EngineError as error:
             self._stop_capturing("capturing one failed", error)
             return shapes
-        self._graphs[key] = CudaGraph(handle=handle, shapes=shapes, context=context)
+        self._graphs[key] = CudaGraph(handle=handle, shapes=shapes, context=context, last_run=self._runs)
         return shapes
 
     def _stop_capturing(self, what: str, error: DistilforgeError) -> None:

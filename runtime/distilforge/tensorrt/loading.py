@@ -129,6 +129,11 @@ def _runtime_config(
     toolkit: Any, engine: Any, path: Path, name: str, device: Device, settings: EngineSettings
 ) -> tuple[Any, KernelCache | None]:
     config = engine.create_runtime_config()
+    if config is None:
+        raise UnavailableError(
+            f"{name} cannot make a configuration for {path.name}",
+            hint="the device's memory may be full",
+        )
     if settings.cuda_graphs:
         config.cuda_graph_strategy = toolkit.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
     if settings.kernels is not None:
@@ -143,6 +148,9 @@ def _runtime_config(
         _logger.warning("kernels are compiled again for every process: %s", error.message)
         return config, None
     cache = config.create_runtime_cache()
+    if cache is None:
+        _logger.warning("kernels are compiled again for every process: %s cannot make a cache", name)
+        return config, None
     kernels = KernelCache(cache, path_for(cache_folder, path, name, f"{device.name} {device.capability}"))
     kernels.load()
     config.set_runtime_cache(cache)

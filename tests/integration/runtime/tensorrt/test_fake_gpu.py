@@ -20,8 +20,8 @@ from distilforge.tensorrt.engine import TensorRTEngine
 from tests.device_release import device_variant, with_variants
 from tests.fake_gpu.cuda import Error, FakeCuda
 from tests.fake_gpu.driver import library
-from tests.fake_gpu.toolkit import Toolkit, Validity
-from tests.runtime_release import copied, read_manifest, write_manifest
+from tests.fake_gpu.toolkit import Cache, Toolkit, Validity
+from tests.runtime_release import copied, read_manifest, record_again, write_manifest
 
 HEAD = "sequence_classification"
 RTX, CPU = "tensorrt-rtx:fp16", "onnxruntime-cpu:fp32"
@@ -90,13 +90,24 @@ def test_the_driver_starts_in_another_process(gpus: pytest.MonkeyPatch, log: Pat
     assert int(started) != os.getpid()
 
 
+def test_a_driver_may_print(gpus: pytest.MonkeyPatch) -> None:
+    gpus.setenv("FAKE_GPU_PRINTS", "1")
+    surveyed = survey()
+    assert isinstance(surveyed, Driver)
+    assert [device.capability for device in surveyed.devices] == [(8, 6)]
+
+
 @pytest.mark.parametrize("executable", ["/usr/bin/uwsgi", "", None])
-def test_an_application_with_python_inside_asks_itself(
-    gpus: pytest.MonkeyPatch, log: Path, executable: str | None
+@pytest.mark.parametrize("has_python", [True, False])
+def test_an_application_with_python_inside_starts_python_or_asks_itself(
+    gpus: pytest.MonkeyPatch, log: Path, tmp_path: Path, executable: str | None, has_python: bool
 ) -> None:
     gpus.setattr(sys, "executable", executable)
+    if not has_python:
+        gpus.setattr(sys, "exec_prefix", str(tmp_path))
     assert isinstance(survey(), Driver)
-    assert log.read_text().split() == [str(os.getpid())]
+    (process,) = log.read_text().split()
+    assert (process == str(os.getpid())) == (not has_python)
 
 
 @pytest.mark.parametrize(
@@ -158,10 +169,35 @@ def test_the_second_of_two_devices(gpus: pytest.MonkeyPatch, release: Path, cuda
     check(session)
     on_devices = {memory.device for memory in cuda.memory.values()} - {None}
     assert on_devices == {1}
+    # The application's own device is as it was
+    assert cuda.device == 0
+
+
+def test_a_variant_that_does_not_know_the_providers_is_passed_over(release: Path) -> None:
+    assert distilforge.open(release, providers=["CPUExecutionProvider"]).variant.name == CPU
+    assert distilforge.open(release, providers=["cuda:0"]).variant.name == RTX
+    with pytest.raises(
+        UnavailableError, match=r"runs on one device, and cannot use the providers NoProvider"
+    ):
+        distilforge.open(release, providers=["NoProvider"])
+
+
+def test_the_next_device_where_the_first_one_is_full(
+    gpus: pytest.MonkeyPatch, release: Path, cuda: FakeCuda, caplog: pytest.LogCaptureFixture
+) -> None:
+    gpus.setenv("FAKE_GPU_CAPABILITIES", "8.6,8.6")
+    cuda.devices = 2
+    cuda.error = Error.cudaErrorMemoryAllocation
+    cuda.fails = lambda name, number: name == "createContext" and cuda.device == 0
+    with caplog.at_level(logging.WARNING, logger="distilforge"):
+        session = distilforge.open(release)
+    assert session.providers == ("cuda:1",)
+    assert "the next device is tried" in caplog.text
+    check(session)
 
 
 class TestABrokenDevice:
-    @pytest.fixture(params=["cudaSetDevice", "cudaStreamCreateWithFlags", "createContext"])
+    @pytest.fixture(params=["cudaGetDevice", "cudaStreamCreateWithFlags", "createContext"])
     def broken(self, request: pytest.FixtureRequest, cuda: FakeCuda) -> str:
         function = str(request.param)
         cuda.fails = lambda name, number: name == function
@@ -181,7 +217,9 @@ class TestABrokenDevice:
     @pytest.mark.parametrize("how", ["variant", "providers"])
     def test_what_was_asked_for_is_not_replaced(self, release: Path, broken: str, how: str) -> None:
         asked = {"variant": RTX} if how == "variant" else {"providers": ("cuda:0",)}
-        with pytest.raises(UnavailableError, match=r"does not start|cannot make an execution context"):
+        with pytest.raises(
+            UnavailableError, match=r"does not run 'tensorrt-rtx:fp16'|cannot make an execution context"
+        ):
             distilforge.open(release, **asked)  # type: ignore[arg-type]
 
     def test_without_another_variant_the_error_has_the_reason(
@@ -238,11 +276,84 @@ def test_shapes_on_the_device_that_the_release_does_not_take(
         session.run_on_device(feeds)
 
 
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("Runtime", "TypeError: no runtime"),
+        ("create_runtime_config", "cannot make a configuration for rtx-fp16.engine"),
+    ],
+)
+def test_a_toolkit_that_fails_in_its_own_way(
+    release: Path,
+    toolkit: Toolkit,
+    broken: str,
+    reason: str,
+    gpus: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if broken == "Runtime":
+
+        def refuse(self: Toolkit, log: object) -> None:
+            raise TypeError("no runtime")
+
+        gpus.setattr(Toolkit, "Runtime", refuse)
+    else:
+        toolkit.config = None  # type: ignore[assignment]
+    with caplog.at_level(logging.WARNING, logger="distilforge"):
+        assert distilforge.open(release).variant.name == CPU
+    assert reason in caplog.text
+
+
+def test_an_empty_engine_is_not_loaded(release: Path, toolkit: Toolkit) -> None:
+    (release / read_manifest(release).variants[0].files[0]).write_bytes(b"")
+    record_again(release)
+    with pytest.raises(UnavailableError, match=r"does not run 'tensorrt-rtx:fp16': ValueError: .*empty file"):
+        distilforge.open(release, variant=RTX)
+    assert distilforge.open(release).variant.name == CPU
+
+
+def test_kernels_that_cannot_be_read_are_compiled_again(
+    release: Path, gpus: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(self: Cache, blob: bytes) -> bool:
+        raise RuntimeError("not kernels")
+
+    check(distilforge.open(release))
+    gpus.setattr(Cache, "deserialize", refuse)
+    with caplog.at_level(logging.WARNING, logger="distilforge"):
+        check(distilforge.open(release))
+    assert "cannot be read: not kernels" in caplog.text
+
+
+def test_a_forked_process_leaves_the_device_to_its_parent(release: Path, cuda: FakeCuda) -> None:
+    session = distilforge.open(release)
+    check(session)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        calls = len(cuda.calls)
+        try:
+            check(session)
+            said = "it answered"
+        except EngineError as error:
+            said = error.message
+        session._loaded.engine.close()  # type: ignore[attr-defined]
+        os.write(write, f"{said}|{len(cuda.calls) - calls}".encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    said, calls = os.read(read, 1000).decode().split("|")
+    os.close(read)
+    os.close(write)
+    assert f"was opened in process {os.getpid()}, from which this one was forked" in said
+    assert calls == "0"
+    check(session)
+
+
 def test_a_device_that_is_lost_midway(release: Path, cuda: FakeCuda) -> None:
     session = distilforge.open(release)
     check(session)
     cuda.fails = lambda name, number: True
     ids = np.full((2, 8), 3)
-    with pytest.raises(EngineError, match="CUDA's cudaSetDevice failed: cudaErrorIllegalAddress"):
+    with pytest.raises(EngineError, match="CUDA's cudaGetDevice failed: cudaErrorIllegalAddress"):
         session.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})
     session._loaded.engine.close()  # type: ignore[attr-defined]

@@ -70,16 +70,18 @@ def devices(monkeypatch: pytest.MonkeyPatch, *devices_found: Device) -> None:
 class TestDevices:
     variant = device_variant("tensorrt-rtx")
 
-    @pytest.mark.parametrize(("providers", "index"), [(None, 0), (("cuda:0",), 0)])
-    def test_the_first_that_fits(
-        self, monkeypatch: pytest.MonkeyPatch, providers: tuple[str, ...] | None, index: int
+    @pytest.mark.parametrize(
+        ("providers", "indices"), [(None, [0, 1]), (("cuda:0",), [0]), (("cuda:1",), [1])]
+    )
+    def test_those_that_fit_or_the_one_that_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, providers: tuple[str, ...] | None, indices: list[int]
     ) -> None:
         devices(monkeypatch, AMPERE, replace(AMPERE, index=1))
-        assert backend._device(self.variant, providers).index == index
+        assert [device.index for device in backend._devices(self.variant, providers)] == indices
 
     def test_one_that_does_not_fit_is_passed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
         devices(monkeypatch, replace(HOPPER, index=0), replace(AMPERE, index=1))
-        assert backend._device(self.variant, None).index == 1
+        assert [device.index for device in backend._devices(self.variant, None)] == [1]
 
     @pytest.mark.parametrize(
         ("providers", "message"),
@@ -101,12 +103,12 @@ class TestDevices:
     ) -> None:
         devices(monkeypatch, AMPERE, HOPPER)
         with pytest.raises(UnavailableError, match=message):
-            backend._device(self.variant, providers)
+            backend._devices(self.variant, providers)
 
     def test_none_fits(self, monkeypatch: pytest.MonkeyPatch) -> None:
         devices(monkeypatch, HOPPER)
         with pytest.raises(UnavailableError, match=r"this machine has Another \(cuda:1\) of 9\.0"):
-            backend._device(self.variant, None)
+            backend._devices(self.variant, None)
 
 
 def test_preparing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,9 @@ from distilforge.cuda.driver import survey
 from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import EngineError, UnavailableError
 
+from tests.fake_gpu.cuda import FakeCuda
+
 CALLS = (
-    ("use", (0,)),
     ("allocate", (16,)),
     ("free", (16,)),
     ("allocate_pinned", (16,)),
@@ -39,6 +40,27 @@ def cuda() -> CudaPython:
 def test_without_a_driver(cuda: CudaPython, function: str, arguments: tuple[object, ...]) -> None:
     with pytest.raises(EngineError, match=r"CUDA's cuda\w+ failed: cudaError\w+, "):
         getattr(cuda, function)(*arguments)
+
+
+@pytest.mark.skipif(not isinstance(survey(), str), reason="there is a device here")
+def test_choosing_a_device_without_a_driver(cuda: CudaPython) -> None:
+    with pytest.raises(EngineError, match=r"CUDA's cudaGetDevice failed: cudaError\w+, "), cuda.on(0):
+        pytest.fail("there is no device")
+
+
+def test_the_current_device_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeCuda(devices=3)
+    cuda = fake.installed(monkeypatch)
+    fake.cudaSetDevice(2)
+    with cuda.on(1):
+        assert fake.device == 1
+        with cuda.on(1):
+            assert fake.device == 1
+        assert fake.device == 1
+    assert fake.device == 2
+    with pytest.raises(ValueError, match="inside"), cuda.on(0):
+        raise ValueError("inside")
+    assert fake.device == 2
 
 
 def test_a_package_that_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,21 +3,27 @@
 tests/gpu shows that graphs are captured and answer.
 """
 
-import time
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partialmethod
-from threading import Event, Thread, get_native_id
+from pathlib import Path
+from threading import Thread, get_native_id
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import pytest
+from distilforge import EngineError, forks
+from distilforge.cuda.captures import captures
 from distilforge.onnxruntime import cuda_graphs
-from distilforge.onnxruntime.cuda_graphs import CudaGraphs, _Captures
+from distilforge.onnxruntime.cuda_graphs import CudaGraphs
 
 from tests import graphs
 
+ROOT = Path(__file__).parents[4]
 Feeds = Mapping[str, npt.NDArray[np.int64]]
 
 
@@ -137,36 +143,66 @@ def test_shapes_that_came_once_do_not_take_the_place_of_one_that_comes_again(
     assert [shapes[0] for _, shapes in session._bound] == [(2, 7)]
 
 
-def test_nothing_runs_while_a_graph_is_captured() -> None:
-    captures, order = _Captures(), []
-    begun, waits = Event(), Event()
+def test_a_graph_waits_until_a_release_is_opened(session: CudaGraphs) -> None:
+    check(session, feeds(2, 7))
+    check(session, feeds(2, 7))
+    with captures.opening():
+        for number in range(3):
+            check(session, feeds(2, 8, number))
+    (bound,) = (bound for (_, shapes), bound in session._bound.items() if shapes[0] == (2, 8))
+    assert bound.runs == 0
+    check(session, feeds(2, 8))
+    assert bound.runs == 1
 
-    def run(name: str, *, captures_one: bool) -> None:
-        with captures.running(captures=captures_one):
-            order.append(f"{name} begins")
-            if name == "first":
-                begun.set()
-                waits.wait(timeout=30)
-            order.append(f"{name} ends")
 
-    first, capture, later = (
-        Thread(target=run, args=(name,), kwargs={"captures_one": name == "capture"})
-        for name in ("first", "capture", "later")
+def test_an_answer_that_is_not_a_number_does_not_end_graphs(
+    session: CudaGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [output.name for output in session.get_outputs()]
+    real = onnxruntime.InferenceSession.run
+    fed = dict(feeds(2, 7))
+
+    def spoiled(self: onnxruntime.InferenceSession, *arguments: object) -> list[npt.NDArray[np.float32]]:
+        return [np.full_like(answer, np.nan) for answer in real(self, *arguments)]
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", spoiled)
+    to_host = CudaGraphs._to_host
+    monkeypatch.setattr(CudaGraphs, "_to_host", lambda self, value: to_host(self, value) * np.nan)
+    for _ in range(4):
+        assert all(np.isnan(answer).all() for answer in session.run(names, fed))
+    assert session._may_use_graphs
+
+
+def test_threads_are_answered_after_the_main_thread_has_ended() -> None:
+    """A program whose main function starts threads and returns."""
+    program = """
+import threading
+from tests import graphs
+from tests.unit.runtime.onnxruntime.test_cuda_graphs import CudaGraphs, check, feeds, plain
+session = CudaGraphs(plain(), device="cpu")
+check(session, feeds(2, 3))
+def work():
+    threading.main_thread().join()
+    for number in range(4):
+        check(session, feeds(2, 7, number))
+    print("answered", len(session._bound))
+threading.Thread(target=work).start()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
-    first.start()
-    begun.wait(timeout=30)
-    capture.start()
-    while not captures._captures:
-        time.sleep(0.001)
-    later.start()
-    later.join(timeout=0.05)
-    assert order == ["first begins"]
-    waits.set()
-    for thread in (first, capture, later):
-        thread.join(timeout=30)
-    assert order == [
-        f"{name} {what}" for name in ("first", "capture", "later") for what in ("begins", "ends")
-    ]
+    assert (ended.returncode, ended.stdout) == (0, "answered 1\n"), ended.stderr
+
+
+def test_a_forked_process_is_told(session: CudaGraphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = os.getpid() + 1
+    check(session, feeds(2, 3))
+    monkeypatch.setattr(forks.os, "getpid", lambda: process)
+    with pytest.raises(
+        EngineError, match=rf"was opened in process {process - 1}, from which this one"
+    ) as caught:
+        session.run(["start_logits"], dict(feeds(2, 3)))
+    assert "after the fork" in caught.value.hint
 
 
 def test_sessions_that_capture_in_several_threads_answer_each_their_own() -> None:

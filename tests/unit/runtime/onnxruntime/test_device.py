@@ -335,6 +335,35 @@ def test_every_graph_has_a_folder_of_its_own_for_what_is_compiled_from_it(
         assert stat.S_IMODE(folder.stat().st_mode) == stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("kind", ["kernel_options", "cache_options"])
+def test_a_cache_that_cannot_be_written(
+    release: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    """Kernels are then compiled for each process; engines would be written into the current folder."""
+    (tmp_path / "distilforge").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    listed: list[object] = []
+
+    def record(path: Path, options: object, providers: object, **_: object) -> None:
+        listed.append(providers)
+        raise RuntimeError("no TensorRT here")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", record)
+    backend = OnnxRuntimeDevice(provider=CPU, preference=1, **{kind: ("a_folder",)})  # type: ignore[arg-type]
+    with pytest.raises(UnavailableError) as caught:
+        load(release, backend)
+    if kind == "kernel_options":
+        assert listed == [[(CPU, {})]]
+        assert "what CPUExecutionProvider compiles is not kept" in caplog.text
+    else:
+        assert not listed
+        assert "cannot be written" in caught.value.message
+
+
 class TestFinite:
     def check(self, outputs: Mapping[str, object]) -> None:
         check_finite({name: np.asarray(value) for name, value in outputs.items()}, "an engine")

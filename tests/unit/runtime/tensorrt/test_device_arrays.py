@@ -105,6 +105,48 @@ def test_memory_is_used_again_only_when_whoever_had_it_has_read_it(
     np.testing.assert_array_equal(copy, EXPECTED)
 
 
+def test_a_small_array_does_not_keep_the_memory_of_a_large_one(
+    engine: TensorRTEngine, cuda: FakeCuda
+) -> None:
+    kept = []
+    for _ in range(10):
+        large = engine.to_device(np.zeros(1 << 20, dtype=np.uint8))
+        del large
+        kept.append(engine.to_device(np.zeros(1 << 14, dtype=np.uint8)))
+    on_device = sum(len(memory.content) for memory in cuda.memory.values() if memory.device == 0)
+    assert on_device == (1 << 20) + 10 * (1 << 14)
+
+
+def test_the_smallest_idle_piece_that_fits_is_used(engine: TensorRTEngine) -> None:
+    arrays = [engine.to_device(np.zeros(size, dtype=np.uint8)) for size in (1 << 16, 5 << 13, 3 << 14)]
+    addresses = [array.address for array in arrays]
+    del arrays
+    assert engine.to_device(np.zeros(5 << 13, dtype=np.uint8)).address == addresses[1]
+
+
+@pytest.mark.parametrize("what", ["array", "run"])
+def test_idle_memory_is_freed_where_the_device_is_full(
+    engine: TensorRTEngine, cuda: FakeCuda, what: str
+) -> None:
+    for size in range(1, 9):
+        engine.to_device(np.zeros(size << 16, dtype=np.uint8))
+    before = cuda.taken
+    cuda.most = before + (1 << 12)
+    if what == "array":
+        assert engine.to_device(np.zeros(9 << 16, dtype=np.uint8)).shape == (9 << 16,)
+    else:
+        logits = engine.run({"input_ids": IDS, "attention_mask": MASK})["logits"]
+        np.testing.assert_array_equal(logits, EXPECTED)
+    assert cuda.taken < before
+
+
+def test_few_pieces_stay_idle(engine: TensorRTEngine, cuda: FakeCuda) -> None:
+    arrays = [engine.to_device(np.zeros(size << 14, dtype=np.uint8)) for size in range(1, 41)]
+    arrays.clear()
+    engine.to_device(np.zeros(1, dtype=np.uint8))
+    assert sum(memory.device == 0 for memory in cuda.memory.values()) <= 17
+
+
 def test_memory_that_cannot_be_waited_for_is_not_lost(engine: TensorRTEngine, cuda: FakeCuda) -> None:
     address = engine.to_device(IDS).address
     gc.collect()
@@ -200,7 +242,13 @@ def test_the_work_of_other_libraries_is_waited_for(engine: TensorRTEngine, cuda:
     [
         ({"typestr": "<i4"}, "has dtype int32; on the device it must be int64"),
         ({"strides": (8, 16)}, "has the strides .* it must be contiguous"),
-        ({"shape": (2, 8, 1), "strides": (64, 1, 8)}, "it must be contiguous"),
+        ({"shape": (2, 8, 1), "strides": (64, 1, 8)}, "are not multiples of an element's 8 bytes"),
+        # A field of records of 12 bytes
+        ({"shape": (1, 8), "strides": (96, 12)}, "are not multiples of an element's 8 bytes"),
+        ({"mask": IDS}, "cannot be read: its __cuda_array_interface__ has a mask"),
+        ({"data": None}, r"must be tuples, found \(2, 8\) and None"),
+        ({"typestr": "<x8"}, "cannot be read"),
+        ({"stream": "a stream"}, "must be a whole number, found 'a stream'"),
     ],
 )
 def test_arrays_that_do_not_fit(engine: TensorRTEngine, changes: dict[str, object], message: str) -> None:

@@ -137,13 +137,27 @@ class TestGraphs:
             check(subject, feeds(2, tokens))
         assert len(cuda.graphs) == 2
 
-    def test_the_least_recently_used_goes(self, cuda: FakeCuda) -> None:
+    def test_one_that_was_not_used_for_long_goes(self, cuda: FakeCuda) -> None:
         subject = engine(cuda, contexts=1, cuda_graphs=2)
-        for tokens in (20, 20, 8, 8, 20, 9, 9):
+        for tokens in (20, 20, 8, 8, *[20] * 8, 9, 9):
             check(subject, feeds(2, tokens))
-        before = cuda.launches
-        check(subject, feeds(2, 20))
-        assert cuda.launches == before + 1
+        for tokens, launched in ((20, 1), (9, 1), (8, 0)):
+            before = cuda.launches
+            check(subject, feeds(2, tokens))
+            assert cuda.launches == before + launched
+        assert len(cuda.graphs) == 2
+
+    @pytest.mark.parametrize("shapes", [2, 3, 8, 9])
+    def test_shapes_that_take_turns_and_are_more_than_the_graphs_do_not_displace_each_other(
+        self, cuda: FakeCuda, shapes: int
+    ) -> None:
+        subject = engine(cuda, contexts=1, cuda_graphs=2)
+        for _ in range(10):
+            for tokens in range(8, 8 + shapes):
+                check(subject, feeds(2, tokens))
+        # Of the first two, all runs but the first two are launched; 8 is how long a graph is kept unused
+        assert cuda.calls.count("cudaGraphInstantiate") == (2 if shapes <= 8 else 0)
+        assert cuda.launches == (16 if shapes <= 8 else 0)
 
     def test_graphs_are_dropped_when_memory_moves(self, cuda: FakeCuda) -> None:
         subject = engine(cuda, contexts=1, cuda_graphs=4)

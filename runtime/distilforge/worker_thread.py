@@ -1,0 +1,46 @@
+"""A thread of its own for calls that must all be made in one thread."""
+
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
+from typing import TypeVar
+
+T = TypeVar("T")
+_Job = Callable[[], None]
+
+
+class WorkerThread:
+    """Makes the calls that it is given, one after another, until nothing refers to it any more.
+
+    ThreadPoolExecutor takes no calls once the main thread has ended, which other threads may outlive.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        Thread(target=_work, args=(self._jobs,), name=name, daemon=True).start()
+        weakref.finalize(self, self._jobs.put, None).atexit = False
+
+    def call(self, function: Callable[[], T]) -> T:
+        """What `function` returns or raises in the thread."""
+        future: Future[T] = Future()
+
+        def job() -> None:
+            try:
+                result = function()
+            # The caller gets whatever it is
+            except BaseException as error:  # noqa: BLE001
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._jobs.put(job)
+        return future.result()
+
+
+def _work(jobs: "SimpleQueue[_Job | None]") -> None:
+    while (job := jobs.get()) is not None:
+        job()
+        # It refers to the caller's arrays
+        del job
