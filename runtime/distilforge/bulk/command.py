@@ -58,7 +58,10 @@ def add_parser(
         "--variant", metavar="T:P", help="the variant that answers; default: the best for this machine"
     )
     parser.add_argument(
-        "--workers", metavar="N", type=int, help="how many workers answer; default: one for each core"
+        "--workers",
+        metavar="N",
+        type=int,
+        help="how many workers answer; default: one for each core, and on a GPU at most 4",
     )
     parser.add_argument(
         "--threads", metavar="N", type=int, default=1, help="threads of each worker; default: %(default)s"

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 
 MOST_WORKERS = 1024
 """The most workers of a run, on a cluster too."""
+MOST_ON_GPU = 4
+"""The most workers by default that share this machine's GPU: each has its own copy of the model there."""
 SAVE_SECONDS = 10.0
 """Default time between two savings."""
 
@@ -25,7 +27,10 @@ class RunOptions:
     variant: str | None = None
     """The variant that answers; None means the one that an earlier run used, or else the best one for this machine."""
     workers: int | None = None
-    """How many workers answer; None means one for each core, or as many as `threads` leave room for."""
+    """How many workers answer; None means one for each core, or as many as `threads` leave room for.
+
+    On a GPU it is at most MOST_ON_GPU.
+    """
     threads: int = 1
     """The threads of each worker."""
     force: bool = False

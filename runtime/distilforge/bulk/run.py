@@ -17,7 +17,7 @@ from distilforge.bulk.formats import format_of
 from distilforge.bulk.heads import columns_of
 from distilforge.bulk.job import Job
 from distilforge.bulk.journal import Finish, Journal, Part
-from distilforge.bulk.options import MOST_WORKERS, SAVE_SECONDS, RunOptions, RunResult
+from distilforge.bulk.options import MOST_ON_GPU, MOST_WORKERS, SAVE_SECONDS, RunOptions, RunResult
 from distilforge.bulk.pool import answer_in_processes
 from distilforge.bulk.progress import Meter, Report
 from distilforge.bulk.rows import Answers, batches
@@ -98,6 +98,7 @@ def _run(release: str, options: RunOptions, report: Report, source: Place, outpu
     settings = AnswererSettings(
         session=pickle.dumps(session), head=session.head, options=call_options, names=names
     )
+    on_gpu = session.variant.needs_gpu
     # The workers open their own, and it may be large
     del session
     with _cores(options) as cores:
@@ -106,7 +107,8 @@ def _run(release: str, options: RunOptions, report: Report, source: Place, outpu
         parts = journal.parts()
         reused = parts[-1].end if parts else 0
         meter = Meter(reused, sum(part.errors for part in parts), report)
-        with _answers(source, columns, settings, options, skip=reused, cores=cores) as answers:
+        workers = _workers(options, cores, on_gpu=on_gpu)
+        with _answers(source, columns, settings, options, skip=reused, workers=workers) as answers:
             _save(journal, answers, meter, options.save_seconds)
     parts = journal.parts()
     _check_count(journal, parts, meter)
@@ -226,6 +228,15 @@ def _cores(options: RunOptions) -> Iterator[int]:
         yield int(cores)
 
 
+def _workers(options: RunOptions, cores: int, *, on_gpu: bool) -> int:
+    """How many workers answer on `cores` cores; `on_gpu` says whether the variant runs on a GPU."""
+    if options.workers is not None:
+        return options.workers
+    workers = max(1, cores // options.threads)
+    # Ray places workers on many machines, which may have a GPU each
+    return min(workers, MOST_ON_GPU) if on_gpu and not options.ray else workers
+
+
 @contextmanager
 def _answers(
     source: Place,
@@ -234,10 +245,9 @@ def _answers(
     options: RunOptions,
     *,
     skip: int,
-    cores: int,
+    workers: int,
 ) -> Iterator[Iterator[Answers]]:
     """The answers to the rows after the first `skip` ones, in order."""
-    workers = options.workers or max(1, cores // options.threads)
     with reading(source, columns, settings.names) as read:
         if options.ray:
             from distilforge.bulk.ray_pool import answer_on_ray

@@ -84,6 +84,11 @@ class Variant:
         """Written `target:precision`."""
         return f"{self.target}:{self.precision}"
 
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether it runs on a GPU: an engine that was compiled for one, or a graph with an oracle for the CPU."""
+        return self.compiled is not None or bool(self.oracle)
+
     def to_json(self) -> str:
         """The variant as a JSON document."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"

@@ -48,8 +48,7 @@ def _engine_words(manifest: Manifest) -> frozenset[str]:
 
 
 def _uses_gpu(manifest: Manifest) -> bool:
-    """Whether a variant needs a GPU: an engine that was compiled for one, or a graph with an oracle for the CPU."""
-    return any(variant.compiled is not None or variant.oracle for variant in manifest.variants)
+    return any(variant.needs_gpu for variant in manifest.variants)
 
 
 def _gpus_and_driver(manifest: Manifest) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
+from distilforge.bulk import run
 from distilforge.bulk.command import call_options, columns
+from distilforge.bulk.options import RunOptions
 from distilforge.bulk.progress import Meter, Progress
 from distilforge.errors import InputError
 
@@ -51,3 +53,20 @@ def test_progress_counts_what_earlier_runs_did_but_not_their_time() -> None:
 def test_progress_says_how_long_it_takes() -> None:
     progress = Progress(rows=12_345, errors=3, rows_per_second=1234.4, fraction=0.5, seconds_left=3_725.2)
     assert str(progress) == " 50%  12,345 rows, 3 of them errors, 1,234 a second, 1:02:05 left"
+
+
+@pytest.mark.parametrize(
+    ("given", "cores", "on_gpu", "expected"),
+    [
+        ({}, 8, False, 8),
+        ({"threads": 3}, 8, False, 2),
+        ({"threads": 16}, 8, False, 1),
+        ({}, 16, True, 4),
+        ({}, 2, True, 2),
+        ({"workers": 9}, 16, True, 9),
+        ({"ray": True}, 64, True, 64),
+    ],
+)
+def test_the_number_of_workers(given: dict[str, int], cores: int, on_gpu: bool, expected: int) -> None:
+    options = RunOptions(input="a.jsonl", output="b.jsonl", **given)  # type: ignore[arg-type]
+    assert run._workers(options, cores, on_gpu=on_gpu) == expected
