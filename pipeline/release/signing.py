@@ -16,7 +16,7 @@ from distilforge.trust.opening import TrustedRelease, read_trusted
 
 from pipeline.errors import MissingError, UsageError, in_stage
 from pipeline.release import statement
-from pipeline.store import digests
+from pipeline.store import digests, storage
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PACKAGES = ("model_signing", "OpenSSL", "cryptography")
 """What signing imports; model-signing does not declare that it needs pyOpenSSL."""
 _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+_ASIDE = ".signing-"
 _MAKE_KEY = "`openssl ecparam -name prime256v1 -genkey -noout -out KEY` makes one"
 
 
@@ -58,10 +59,10 @@ def check(signer: Signer) -> None:
 def sign(folder: Path, signer: Signer) -> TrustedRelease:
     """Sign the release in the version folder `folder`, and return what its users see.
 
-    Writes the statement and the signature into `folder`; those of an earlier signature are replaced. Raises
-    ReleaseError for a release that is damaged or holds a file that its manifest does not list, MissingError and
-    UsageError as `check` does, UsageError also for certificates that do not vouch for the key, and StageError if the
-    folder cannot be written.
+    Writes the statement and the signature into `folder`; those of an earlier signature are replaced once these are made
+    and checked. Raises ReleaseError for a release that is damaged or holds a file that its manifest does not list,
+    MissingError and UsageError as `check` does, UsageError also for certificates that do not vouch for the key and for
+    a folder that cannot be written, and StageError if signing fails.
     """
     credentials = _credentials(signer)
     manifest = releases.verify(folder)
@@ -71,18 +72,38 @@ def sign(folder: Path, signer: Signer) -> TrustedRelease:
             f"{', '.join(sorted(unlisted))} in {str(folder)!r} is not listed in {MANIFEST}, and would be signed",
             hint="delete it, or build a release that lists it",
         )
-    with in_stage("sign"):
-        (folder / SIGNATURE).unlink(missing_ok=True)
-        (folder / STATEMENT).write_text(statement.render(manifest, folder, signer.order), encoding="utf-8")
-        (folder / SIGNATURE).write_bytes(_signature(folder, signer, credentials))
+    try:
+        # Beside the release, where its files can have second names; the folder's own name is a part of what is signed
+        with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder.parent) as temporary:
+            aside = Path(temporary) / folder.name
+            for name in (*manifest.files, MANIFEST):
+                storage.link_or_copy(folder / name, aside / name)
+            (aside / STATEMENT).write_text(statement.render(manifest, folder, signer.order), encoding="utf-8")
+            with in_stage("sign"):
+                signature = _signature(aside, signer, credentials)
+            (aside / SIGNATURE).write_bytes(signature)
+            signed = _as_users_see_it(aside, credentials, shown=folder)
+            storage.synchronize(aside)
+            for name in (STATEMENT, SIGNATURE):
+                # Also where the name is a link, whose target belongs to somebody else
+                (aside / name).replace(folder / name)
+    except OSError as cause:
+        raise UsageError(
+            f"the signature of {str(folder)!r:.300} cannot be written: {cause}",
+            hint="look at the permissions of the folder and of the one that it is in, and at the space left",
+        ) from cause
+    return signed
+
+
+def _as_users_see_it(folder: Path, credentials: _Credentials, *, shown: Path) -> TrustedRelease:
+    """The release in `folder` as those see it who trust the signer; UsageError, about `shown`, if they cannot."""
     with _trusted_file(credentials) as trusted:
         try:
             return read_trusted(folder, trust=trusted)
         except ReleaseError as cause:
-            (folder / SIGNATURE).unlink()
-            (folder / STATEMENT).unlink()
+            reason = cause.message.replace(str(folder), str(shown)).replace(str(trusted), "the signer")
             raise UsageError(
-                f"nobody could verify this signature, so that it was removed: {cause.message}",
+                f"nobody could verify this signature, so that it was not kept: {reason}",
                 hint="give the certificate of the key first, and then those of its issuers",
             ) from cause
 

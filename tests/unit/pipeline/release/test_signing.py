@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from distilforge import ReleaseError
 from distilforge.trust.bundle import read_bundle
 
-from pipeline.errors import MissingError, UsageError
+from pipeline.errors import MissingError, StageError, UsageError
 from pipeline.release import signing
 from pipeline.release.signing import Signer
 from tests.signed_release import Key, sign, write_chain, write_key, write_small_release
@@ -48,6 +49,57 @@ def test_a_signature_replaces_the_one_before(release: Path, key: Key) -> None:
     assert signing.is_signed(release, Signer(key=key.private, order=2))
     assert not signing.is_signed(release, Signer(key=key.private, order=1))
     assert not signing.is_signed(release, Signer(key=write_key(release.parent / "other").private, order=2))
+
+
+def test_a_signature_that_nobody_could_verify_leaves_the_one_before(
+    release: Path, key: Key, tmp_path: Path
+) -> None:
+    sign(release, key, order=1)
+    before = contents(release)
+    chain = write_chain(tmp_path / "chain", purpose=ExtendedKeyUsageOID.SERVER_AUTH)
+    with pytest.raises(
+        UsageError, match="nobody could verify this signature, so that it was not kept"
+    ) as caught:
+        signing.sign(release, Signer(key=chain.private, certificates=(chain.leaf, chain.issuer)))
+    assert str(release / "model.sig") in caught.value.message
+    assert contents(release) == before
+    assert signing.is_signed(release, Signer(key=key.private, order=1))
+
+
+@pytest.mark.parametrize("where", ["statement.render", "_signature", "storage.synchronize"])
+def test_a_failure_on_the_way_leaves_the_signature_before(
+    release: Path, key: Key, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    sign(release, key, order=1)
+    before = contents(release)
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"pipeline.release.signing.{where}", full)
+        with pytest.raises((UsageError, StageError), match="No space left on device"):
+            sign(release, key, order=2)
+    assert contents(release) == before
+    assert [path.name for path in release.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_link_in_place_of_the_statement_is_replaced_and_its_target_stays(
+    release: Path, key: Key, tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+    target.write_text("of somebody else")
+    for name in ("statement.intoto.json", "model.sig"):
+        (release / name).symlink_to(target)
+    sign(release, key)
+    assert target.read_text() == "of somebody else"
+    assert not any(path.is_symlink() for path in release.rglob("*"))
+    assert signing.is_signed(release, Signer(key=key.private))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The content of every file below `folder`."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_certificate_is_another_signer_than_its_key(release: Path, tmp_path: Path) -> None:
