@@ -4,10 +4,17 @@ oras has one way for each kind of registry, and keeps a token that the registry 
 """
 
 import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import oras.auth
+import oras.container
 import requests
 
+from distilforge import json_text
+
+_MOST_BYTES = 1 << 20
+_PIECE_BYTES = 64 << 10
 _BASIC = re.compile(r"(^|,)\s*basic\b", re.IGNORECASE)
 
 
@@ -20,7 +27,7 @@ class Login(oras.auth.TokenAuth):  # type: ignore[misc]  # oras has no types
     def __init__(self, session: requests.Session, *, plain: bool) -> None:
         """`session` makes the requests for tokens, over HTTP if `plain`."""
         super().__init__()
-        self.session = session
+        self.session = _TokenServer(session, plain=plain)
         self.prefix = "http" if plain else "https"
         self._tls_verify = True
         self._scheme = "Bearer"
@@ -28,6 +35,13 @@ class Login(oras.auth.TokenAuth):  # type: ignore[misc]  # oras has no types
     def get_auth_header(self) -> dict[str, str]:
         """The header of a request; oras asks for it once there is a token."""
         return {"Authorization": f"{self._scheme} {self.token}"}
+
+    def load_configs(self, container: oras.container.Container, configs: list[str] | None = None) -> None:
+        """Read what `docker login` has written; ValueError where that is damaged."""
+        try:
+            super().load_configs(container, configs)
+        except (AttributeError, KeyError, TypeError) as cause:
+            raise ValueError(f"the configuration of `docker login` is damaged ({cause})") from cause
 
     def authenticate_request(
         self, original: requests.Response, headers: dict[str, str], refresh: bool = False
@@ -42,7 +56,61 @@ class Login(oras.auth.TokenAuth):  # type: ignore[misc]  # oras has no types
                 raise PermissionError("the registry wants a name and a password, and there are none for it")
             return {**headers, **self.get_auth_header()}, True
         self._scheme = "Bearer"
-        changed, again = super().authenticate_request(original, headers, refresh=True)
+        try:
+            changed, again = super().authenticate_request(original, headers, refresh=True)
+        except (AttributeError, KeyError, TypeError) as cause:
+            raise PermissionError("the registry refuses without saying who gives tokens for it") from cause
+        except ValueError as cause:
+            raise PermissionError(f"the registry gives no token that can be read: {cause}") from cause
         if not again:
             raise PermissionError("the registry does not allow it, and gives no token for it")
         return changed, again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What a server of tokens answered, as oras reads it."""
+
+    status_code: int
+    """The status of HTTP."""
+    content: bytes
+    """The body."""
+
+    @property
+    def text(self) -> str:
+        return self.content.decode("utf-8", errors="replace")
+
+    def json(self) -> dict[str, object]:
+        """The object with the token; ValueError for anything else."""
+        document = json_text.parse(self.content.decode("utf-8"))
+        if not isinstance(document, dict):
+            raise ValueError(f"a token must come in an object, found {document!r:.80}")
+        return document
+
+
+class _TokenServer:
+    """Makes oras's requests for tokens. The registry names the server, and neither is trusted."""
+
+    def __init__(self, session: requests.Session, *, plain: bool) -> None:
+        self._session = session
+        self._plain = plain
+
+    def get(self, address: str, **options: object) -> _Answer:
+        return self.request("GET", address, **options)
+
+    def request(self, method: str, address: str, **options: object) -> _Answer:
+        """ValueError for an answer that is too large, PermissionError for an address where others read passwords."""
+        if urlsplit(address).scheme.lower() != "https" and not self._plain:
+            raise PermissionError(
+                f"the registry names {address!r:.200} as the place for passwords, where others could read them"
+            )
+        # Any: the options are those of oras
+        with self._session.request(method, address, stream=True, **options) as response:  # type: ignore[arg-type]
+            content = bytearray()
+            for piece in response.iter_content(_PIECE_BYTES):
+                content += piece
+                if len(content) > _MOST_BYTES:
+                    raise ValueError(
+                        f"a token came with more than {_MOST_BYTES:,} bytes, the most that are read"
+                    )
+            return _Answer(status_code=response.status_code, content=bytes(content))

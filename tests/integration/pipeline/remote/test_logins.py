@@ -1,8 +1,13 @@
 """Registries that want a password with each request, or a token for each action, take what `docker login` has kept."""
 
 import base64
+import gzip
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from distilforge.errors import InputError
@@ -58,3 +63,106 @@ def test_tokens_for_one_action_and_for_a_while(
         assert shop.publisher().promote(versions[0], "stable").version == versions[0]
         assert shop.pull(channel="stable").version == versions[0]
         assert (len(front.tokens) > 10) == expires
+
+
+@contextmanager
+def refusing(header: str, token: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """A registry that refuses with `header`, in which URL stands for its own address, and answers `token` there."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            if self.path.startswith("/token"):
+                with suppress(ConnectionError):
+                    token(self)
+                return
+            self.send_response(401)
+            self.send_header("Www-Authenticate", header.replace("URL", address))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield address.replace("http", "oci")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def a_list(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "2")
+    handler.end_headers()
+    handler.wfile.write(b"[]")
+
+
+def without_end(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b" " * 65536)
+
+
+def bomb(handler: BaseHTTPRequestHandler) -> None:
+    content = gzip.compress(b" " * (64 << 20))
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", "gzip")
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)
+
+
+TOKEN = 'Bearer realm="URL/token",service="a"'
+
+
+@pytest.mark.parametrize(
+    ("header", "token", "message"),
+    [
+        ("Bearer", a_list, "gives no token for it|without saying who gives tokens"),
+        ('Bearer realm=""', a_list, "gives no token for it|without saying who gives tokens"),
+        ("nonsense", a_list, "gives no token for it|without saying who gives tokens"),
+        (TOKEN, a_list, r"a token must come in an object, found \[\]"),
+        (TOKEN, without_end, "a token came with more than 1,048,576 bytes"),
+        (TOKEN, bomb, "a token came with more than 1,048,576 bytes"),
+    ],
+)
+@pytest.mark.parametrize("logged_in", [False, True])
+def test_a_refusal_that_is_not_as_it_should_be(
+    tmp_path: Path,
+    home: Path,
+    header: str,
+    token: Callable[[BaseHTTPRequestHandler], None],
+    message: str,
+    logged_in: bool,
+) -> None:
+    with refusing(header, token) as url:
+        if logged_in:
+            log_in(home, url, "a name", "a password")
+        with pytest.raises(InputError, match=message):
+            Shop(url=f"{url}/models/small", folder=tmp_path).pull()
+
+
+def test_a_damaged_configuration(tmp_path: Path, home: Path) -> None:
+    (home / ".docker").mkdir(parents=True)
+    (home / ".docker" / "config.json").write_text("[]")
+    with pytest.raises(InputError, match="the configuration of `docker login` is damaged"):
+        Shop(url="oci://127.0.0.1:1/models/small", folder=tmp_path).pull()
+
+
+def test_a_password_is_not_sent_where_others_could_read_it() -> None:
+    from distilforge.remote.login import Login
+    from requests import Response, Session
+
+    login = Login(Session(), plain=False)
+    login._basic_auth = "bmFtZTpwYXNzd29yZA=="
+    refusal = Response()
+    refusal.status_code = 401
+    refusal.headers["Www-Authenticate"] = 'Bearer realm="http://127.0.0.1:1/token",service="a"'
+    with pytest.raises(
+        PermissionError, match=r"names 'http://127\.0\.0\.1:1/token' as the place for passwords"
+    ):
+        login.authenticate_request(refusal, {})
