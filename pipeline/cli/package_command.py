@@ -100,6 +100,8 @@ def package(
             replace=replace,
             listener=listener,
         )
+        if test:
+            listener.note(f"{package.folder} is made, and its self-test runs")
         result = testing.run(package.record, package.folder) if test else None
         if as_json:
             values = {

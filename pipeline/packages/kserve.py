@@ -26,6 +26,7 @@ def write_kserve(request: PackageRequest, folder: Path) -> PackageContents:
     )
     release_files.copy_tokenizer(request, folder / "tokenizer")
     static_files.copy("server", folder)
+    static_files.copy("shared", folder)
     return PackageContents(
         usage=_usage(name, service),
         self_test=("python", "self_test.py", "--engine", "onnxruntime"),

@@ -37,6 +37,7 @@ def write_mobile(request: PackageRequest, folder: Path) -> PackageContents:
     _check_equal(request.graph, folder / MODEL, _examples(folder))
     release_files.copy_tokenizer(request, folder / "model")
     static_files.copy("mobile", folder)
+    static_files.copy("shared", folder)
     return PackageContents(
         usage=_usage(),
         self_test=("python", "self_test.py"),

@@ -33,6 +33,7 @@ def write_ovms(request: PackageRequest, folder: Path) -> PackageContents:
     configuration = {"model_config_list": [{"config": model_config}]}
     (folder / "config.json").write_text(json.dumps(configuration, indent=2) + "\n", encoding="utf-8")
     static_files.copy("server", folder)
+    static_files.copy("shared", folder)
     release_files.copy_tokenizer(request, folder / "tokenizer")
     return PackageContents(
         usage=_usage(name),

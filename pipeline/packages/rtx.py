@@ -44,6 +44,7 @@ def write_rtx(request: PackageRequest, folder: Path) -> PackageContents:
     (folder / "requirements.txt").write_text("\n".join(wheels) + "\n", encoding="utf-8")
     runtime.write(folder)
     static_files.copy("rtx", folder)
+    static_files.copy("shared", folder)
     static_files.copy("runtime", folder)
     return PackageContents(
         usage=f"On a machine with an NVIDIA GPU of compute capability {', '.join(engine.capabilities)} "

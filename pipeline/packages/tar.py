@@ -56,6 +56,7 @@ def write_tar(request: PackageRequest, folder: Path) -> PackageContents:
         archive = folder / f"{stem}.tar.gz"
         write_archive(root, archive)
     static_files.copy("tar", folder, ("self_test.py",))
+    static_files.copy("shared", folder)
     return PackageContents(
         usage=usage(request, stem, machine, python, pins),
         self_test=("python", "self_test.py"),

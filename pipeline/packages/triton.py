@@ -57,6 +57,7 @@ def write_triton(request: PackageRequest, folder: Path) -> PackageContents:
     (repository / name / "1").mkdir()
     (repository / name / "1" / "README").write_text("An ensemble has no files.\n", encoding="utf-8")
     static_files.copy("triton", folder, ("self_test.py", "Dockerfile"))
+    static_files.copy("shared", folder)
     return PackageContents(
         usage=_usage(name),
         self_test=("python", "self_test.py"),

@@ -64,6 +64,7 @@ def write_web(request: PackageRequest, folder: Path) -> PackageContents:
     release_files.write_release(request, folder / MODEL)
     static_files.copy("javascript", folder / "distilforge")
     static_files.copy("web", folder)
+    static_files.copy("shared", folder)
     for package in (TRANSFORMERS, ENGINE, TOKENIZERS):
         package.extract(folder / _VENDOR)
     (folder / _VENDOR / "README.md").write_text(_vendor_readme(), encoding="utf-8")

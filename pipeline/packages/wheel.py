@@ -60,6 +60,7 @@ def write_wheel(request: PackageRequest, folder: Path) -> PackageContents:
         wheel = archive.write(description, files, folder)
     runtime.write(folder)
     static_files.copy("wheel", folder)
+    static_files.copy("shared", folder)
     static_files.copy("runtime", folder)
     return PackageContents(
         usage=f"```sh\npip install --find-links . ./{wheel.name}\n```\n\n```python\nimport {module}\n"

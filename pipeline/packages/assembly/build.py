@@ -79,9 +79,9 @@ def make(
             f"{final} is inside the release, where every file must be listed",
             hint="choose another place with --output",
         )
-    _check_place(final, kind.name, manifest.name, replace=replace)
     try:
-        record = _make(kind, request, final, signer=signer)
+        _check_place(final, kind.name, manifest.name, replace=replace)
+        record = _make(kind, request, final, signer=signer, replace=replace)
     except OSError as cause:
         raise UsageError(
             f"the package at {str(final)!r:.300} cannot be written: {cause}",
@@ -90,7 +90,9 @@ def make(
     return Package(folder=final, record=record)
 
 
-def _make(kind: PackageKind, request: PackageRequest, final: Path, *, signer: str) -> PackageRecord:
+def _make(
+    kind: PackageKind, request: PackageRequest, final: Path, *, signer: str, replace: bool
+) -> PackageRecord:
     final.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{final.name}{_STAGING}"
     leftovers.remove(final.parent, prefix)
@@ -100,9 +102,17 @@ def _make(kind: PackageKind, request: PackageRequest, final: Path, *, signer: st
         record = _write(kind, request, staging, signer=signer)
         # Now, so that as little time as possible is between the two renames
         storage.synchronize(staging)
+        # Again: something may have come there meanwhile
+        _check_place(final, kind.name, request.manifest.name, replace=replace)
+        replaced = Path(temporary) / "replaced"
         if final.exists():
-            final.rename(Path(temporary) / "replaced")
-        storage.commit(staging, final)
+            final.rename(replaced)
+        try:
+            storage.commit(staging, final)
+        except OSError:
+            if replaced.exists() and not final.exists():
+                replaced.rename(final)
+            raise
     return record
 
 

@@ -1,9 +1,14 @@
 """Runs the self-test of a package."""
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +18,8 @@ from pipeline.packages.assembly.record import PackageRecord
 _TIMEOUT_SECONDS = 600
 _CLIENT_IS_MISSING = 3
 _SHOWN_CHARACTERS = 2000
+# What Python, Node.js and npm look at
+_TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +44,8 @@ def run(record: PackageRecord, folder: Path) -> SelfTest:
     program, *arguments = record.self_test
     command = [sys.executable if program == "python" else program, *arguments]
     try:
-        # The command is the package's own, which this program has just written
-        done = subprocess.run(  # noqa: S603
-            command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
-        )
+        with tempfile.TemporaryDirectory(prefix="distilforge-self-test-") as temporary:
+            done = _completed(command, folder, temporary)
     except FileNotFoundError as cause:
         raise MissingError(
             f"the self-test of a package of the kind {record.kind} needs the program {program!r}, which is not "
@@ -65,6 +70,30 @@ def run(record: PackageRecord, folder: Path) -> SelfTest:
             hint=f"run it by hand: cd {shlex.quote(str(folder))} && {' '.join(record.self_test)}",
         )
     return _result(_last_line(done.stdout), record)
+
+
+def _completed(command: Sequence[str], folder: Path, temporary: str) -> "subprocess.CompletedProcess[str]":
+    """Run `command`, which keeps its files in `temporary`; whatever ends this run ends all that it started."""
+    # The command is the package's own, which this program has just written
+    with subprocess.Popen(  # noqa: S603
+        command,
+        cwd=folder,
+        env=os.environ | dict.fromkeys(_TEMPORARY, temporary),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=_TIMEOUT_SECONDS)
+        except BaseException:
+            # It may have ended at this moment
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 def _last_line(text: str) -> str:

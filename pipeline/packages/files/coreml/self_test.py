@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import check_files
+
 Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 ROOT = Path(__file__).parent
@@ -23,6 +25,12 @@ PADDING = 8
 
 
 def main() -> int:
+    """Check the files and the answers, and return the exit code."""
+    check_files.check(ROOT)
+    return answers()
+
+
+def answers() -> int:
     """Print the result as JSON on the last line, and return the exit code."""
     begin = time.perf_counter()
     try:

@@ -12,11 +12,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import check_files
+
 ROOT = Path(__file__).resolve().parent
 
 
 def main() -> int:
     """Return the exit code."""
+    check_files.check(ROOT)
     (archive,) = ROOT.glob("*.tar.gz")
     for what, needed in (
         (f"linux-{platform.machine()}", "platform"),

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+import check_files
 import numpy as np
 
 ROOT = Path(__file__).parent
@@ -29,6 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default="")
     arguments = parser.parse_args()
+    check_files.check(ROOT)
     record = json.loads((ROOT / "package-record.json").read_text(encoding="utf-8"))
     examples = json.loads((ROOT / "examples.json").read_text(encoding="utf-8"))["examples"]
     started = time.perf_counter()

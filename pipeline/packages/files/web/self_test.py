@@ -15,6 +15,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import check_files
+
 ROOT = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 MOST_SECONDS = 180
@@ -52,6 +54,7 @@ class Handler(SimpleHTTPRequestHandler):
 
 def main() -> int:
     """Print the report and return the exit code."""
+    check_files.check(ROOT)
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         sys.stderr.write(f"there is no browser; one of these is needed: {', '.join(BROWSERS)}\n")

@@ -12,11 +12,14 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+import check_files
+
 ROOT = Path(__file__).resolve().parent
 
 
 def main() -> int:
     """Return the exit code."""
+    check_files.check(ROOT)
     if find_spec("distilforge") is None:
         sys.stderr.write(
             "the package distilforge is not installed: pip install --find-links . *_release-*.whl\n"

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import shutil
 import time
 from pathlib import Path
 
@@ -11,8 +13,10 @@ from distilforge.errors import ReleaseError
 from typer.testing import CliRunner
 
 from pipeline.cli.app import app
-from pipeline.errors import UsageError
+from pipeline.errors import StageError, UsageError
+from pipeline.packages.assembly import testing
 from pipeline.packages.base import PackageOptions
+from pipeline.store import storage
 from tests.integration.pipeline.packages.packaging import Notes, make, random_release
 from tests.runtime_release import copied
 from tests.signed_release import sign, write_key
@@ -49,6 +53,69 @@ def test_a_package_that_is_there_is_replaced_only_on_demand(tmp_path: Path) -> N
     assert "--replace" in refused.value.hint
     make("ovms", random_release(HEAD), output, replace=True)
     assert (output / "config.json").is_file()
+
+
+def test_what_comes_to_the_place_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "package"
+    synchronize = storage.synchronize
+
+    def come(folder: Path) -> None:
+        synchronize(folder)
+        output.mkdir()
+        (output / "thesis.txt").write_text("years of work")
+
+    monkeypatch.setattr(storage, "synchronize", come)
+    with pytest.raises(UsageError, match="exists and is not a package"):
+        make("ovms", random_release(HEAD), output)
+    assert (output / "thesis.txt").read_text() == "years of work"
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+
+
+def test_a_package_whose_successor_cannot_take_its_place_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "package"
+    make("ovms", random_release(HEAD), output)
+
+    def fail(staging: Path, final: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(storage, "commit", fail)
+    with pytest.raises(UsageError, match="Input/output error"):
+        make("ovms", random_release(HEAD), output, replace=True)
+    assert (output / "package-record.json").is_file()
+
+
+@pytest.mark.parametrize("kind", ["kserve", "mobile", "ovms", "triton", "wheel", "node"])
+def test_a_self_test_finds_a_file_that_changed_that_is_missing_or_that_came(
+    kind: str, tmp_path: Path
+) -> None:
+    if (tool := {"node": "node"}.get(kind)) and shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+    package = make(kind, random_release(HEAD), tmp_path / "package")
+    sizes = {path: path.stat().st_size for path in package.folder.rglob("*") if path.is_file()}
+    largest = max(sizes, key=lambda path: sizes[path])
+    name, content = largest.relative_to(package.folder).as_posix(), largest.read_bytes()
+    middle = len(content) // 2
+    largest.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    with pytest.raises(StageError, match=rf"exit code 1: {re.escape(name)} does not have the SHA-256"):
+        testing.run(package.record, package.folder)
+    largest.write_bytes(content)
+    examples = (package.folder / "examples.json").read_bytes()
+    (package.folder / "examples.json").unlink()
+    with pytest.raises(StageError, match=r"exit code 1: examples\.json is missing"):
+        testing.run(package.record, package.folder)
+    (package.folder / "examples.json").write_bytes(examples)
+    (package.folder / "models").mkdir(exist_ok=True)
+    (package.folder / "models" / "other.onnx").write_bytes(b"another model")
+    with pytest.raises(
+        StageError, match=r"exit code 1: models/other\.onnx is not one of the package's files"
+    ):
+        testing.run(package.record, package.folder)
+    (package.folder / "models" / "other.onnx").unlink()
+    (package.folder / "package-record.json").write_text("[]")
+    with pytest.raises(StageError, match=r"exit code 1: package-record\.json cannot be read"):
+        testing.run(package.record, package.folder)
 
 
 def test_another_package_is_not_replaced(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """How the self-test of a package is run and read."""
 
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,43 @@ def test_a_client_that_is_missing(tmp_path: Path) -> None:
 def test_a_self_test_without_a_result_is_an_error(tmp_path: Path, line: str) -> None:
     with pytest.raises(StageError, match="largest_error"):
         run(tmp_path, f"print({line!r})")
+
+
+def test_an_interrupted_self_test_ends_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = """
+import os, subprocess, sys, tempfile, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+folder = tempfile.mkdtemp()
+with open("started.tmp", "w") as file:
+    file.write(f"{child.pid} {folder}")
+os.rename("started.tmp", "started")
+time.sleep(60)
+"""
+
+    def interrupted(process: "subprocess.Popen[str]", **options: object) -> None:
+        while not (tmp_path / "started").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess.Popen, "communicate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, script)
+    child, folder = (tmp_path / "started").read_text().split()
+    assert not Path(folder).exists()
+    deadline = time.monotonic() + 30
+    # A process that ended stays until its parent, which ended too, or init asks for it
+    while is_running(int(child)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
