@@ -309,6 +309,8 @@ def main() -> None:
     atexit.register(gc.freeze)
     try:
         app()
-    except streams.OutputError as error:
+    except (streams.OutputError, OSError) as cause:
+        # Help texts are written by typer, and everything else reports its own errors
+        error = streams.refused(cause) if isinstance(cause, OSError) else cause
         display.Display().error(str(error))
         sys.exit(exit_code(error))

@@ -134,8 +134,12 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], *, unbroken: bo
     needed = Measurement.get(console, console.options.update(max_width=WIDEST), drawing)
     if (needed.maximum if unbroken else needed.minimum) > console.width:
         return False
-    with console.capture() as text:
-        console.print(drawing)
+    try:
+        with console.capture() as text:
+            console.print(drawing)
+    # Rich flushes the stream behind it too
+    except OSError as cause:
+        raise streams.refused(cause) from cause
     streams.write(text.get())
     return True
 

@@ -9,7 +9,7 @@ from distilforge.interruption import INTERRUPTED, terminable
 from distilforge.urls import without_secrets
 
 from pipeline.cli.display import Display
-from pipeline.errors import EXPECTED, GateError, exit_code
+from pipeline.errors import EXPECTED, GateError, UsageError, exit_code
 
 
 @contextmanager
@@ -22,6 +22,14 @@ def report_errors(verbose: bool = False) -> Iterator[Display]:
         except EXPECTED as error:
             show_error(error, listener, verbose=verbose)
             raise typer.Exit(exit_code(error)) from error
+        except OSError as cause:
+            refusal = UsageError(
+                f"the system refuses: {cause}",
+                hint="look at the permissions, the name and the space left there",
+            )
+            refusal.__cause__ = cause
+            show_error(refusal, listener, verbose=verbose)
+            raise typer.Exit(exit_code(refusal)) from refusal
         except KeyboardInterrupt as cause:
             listener.error(
                 "interrupted; nothing half-done was left, and finished stages are kept\n"

@@ -69,11 +69,16 @@ def write(text: str) -> None:
     except BrokenPipeError:
         discard(sys.stdout)
     except OSError as cause:
-        discard(sys.stdout)
-        raise OutputError(
-            f"standard output cannot be written: {cause.strerror}",
-            hint="a finished build is kept; run the same command again with another output",
-        ) from cause
+        raise refused(cause) from cause
+
+
+def refused(cause: OSError) -> OutputError:
+    """The error for `cause`, after which nothing more is written to stdout."""
+    discard(sys.stdout)
+    return OutputError(
+        f"standard output cannot be written: {cause.strerror}",
+        hint="a finished build is kept; run the same command again with another output",
+    )
 
 
 def _null(descriptor: int) -> TextIO:

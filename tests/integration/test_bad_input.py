@@ -168,6 +168,27 @@ def test_an_artifacts_folder_that_cannot_be_written(artifacts: str, tiny: Recipe
     refused(tiny, tmp_path, code=2, says=says, artifacts=tmp_path / artifacts)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "{name}.onnx", "--for", "tensorrt-rtx"),
+        ("build", "{checkpoint}", "--artifacts", "{name}"),
+        ("fuse", "{name}.onnx", "--pass", "constants", "--output", "{name}2.onnx"),
+        ("verify", "{name}"),
+        ("pull", "{name}", "--output", "{name}"),
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_a_path_that_cannot_be_looked_at(arguments: tuple[str, ...], tiny: Recipe, tmp_path: Path) -> None:
+    name = str(tmp_path / ("a" * 300))
+    given = [argument.format(name=name, checkpoint=tiny.checkpoint) for argument in arguments]
+    ran = CliRunner().invoke(app, given)
+    assert ran.exit_code in (2, 4), ran.output
+    assert ran.stderr.startswith("error: ")
+    assert "hint: " in ran.stderr
+    assert "Traceback" not in ran.output
+
+
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[None]:
     """A file system of `size` bytes at `folder`; skips where this user may not mount."""

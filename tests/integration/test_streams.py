@@ -81,8 +81,11 @@ def test_a_build_goes_on_when_the_disk_of_its_messages_is_full(tiny: Recipe, tmp
     verify(resolve(artifacts / "tiny"))
 
 
-def test_a_full_disk_behind_stdout_is_one_clear_line() -> None:
-    done = shell('"$@" > /dev/full', "list", "heads")
+@pytest.mark.parametrize(
+    "arguments", [["list", "heads"], ["list", "packages"], ["--help"], ["package", "--help"]]
+)
+def test_a_full_disk_behind_stdout_is_one_clear_line(arguments: list[str]) -> None:
+    done = shell('"$@" > /dev/full', *arguments)
     assert done.returncode == 5
     assert done.stderr.startswith(
         "error: standard output cannot be written: No space left on device\n  hint: "

@@ -254,12 +254,20 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
 
 
 def _confusions(names: Iterable[str]) -> Iterator[str]:
-    """Paths that are one file where the case of letters or the composition of accents does not count, as clauses."""
+    """Paths that cannot be apart, as clauses: two that are one file where the case of letters or the composition of
+    accents does not count, and a file that is a folder of another one.
+    """
     others = {_folded(name): name for name in _UNLISTED}
     for name in names:
         other = others.setdefault(_folded(name), name)
         if other != name:
             yield f"it lists {name!r:.200}, which some file systems take for {other!r:.200}"
+    for folded, name in others.items():
+        parent = folded.rpartition("/")[0]
+        while parent:
+            if parent in others:
+                yield f"it lists {name!r:.200}, and {others[parent]!r:.200} as a file"
+            parent = parent.rpartition("/")[0]
 
 
 def _folded(name: str) -> str:

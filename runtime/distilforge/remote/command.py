@@ -21,6 +21,13 @@ _COLUMNS = ("VERSION", "CHANNELS", "CREATED", "PUSHED", "SIZE", "SIGNED", "VALID
 Command = Callable[[argparse.Namespace], str]
 
 
+def _folder(path: str) -> Path:
+    """The path of a folder, for argparse."""
+    if not path:
+        raise argparse.ArgumentTypeError("name a folder: the empty path is the current one")
+    return Path(path)
+
+
 def add_parsers(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     program: str,
@@ -44,7 +51,7 @@ def add_parsers(
     pull_parser.add_argument(
         "--output",
         metavar="DIR",
-        type=Path,
+        type=_folder,
         required=True,
         help="the folder for the versions of this release",
     )

@@ -201,14 +201,14 @@ class FolderError(InputError):
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Raise whatever the operating system refuses as FolderError, which names `folder`."""
+def writing(folder: Path, hint: str = "") -> Iterator[None]:
+    """Raise whatever the operating system refuses as FolderError, which names `folder`; `hint` is added to its own."""
     try:
         yield
     except OSError as cause:
         raise FolderError(
             f"{str(folder)!r:.300} cannot be written: {cause!s:.300}",
-            hint="look at its permissions and the space left",
+            hint="look at its permissions and the space left" + hint,
         ) from cause
 
 

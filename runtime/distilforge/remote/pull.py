@@ -27,6 +27,9 @@ from distilforge.status_line import Show, no_status
 from distilforge.trust.opening import read_trusted
 
 _STAGING = ".pull-"
+# What a copy of a release still has some of when it is damaged
+_SIGNS = (MANIFEST, "config.json", "onnx")
+_ANOTHER_CACHE = "; XDG_CACHE_HOME names another place"
 # A version may be pruned while it is pulled, and its channel then names another one
 _TRIES = 3
 
@@ -82,7 +85,9 @@ def pull(
             hint="leave one of them out",
         )
     store = find_store(url)
-    if (latest := output / LATEST).exists() and not latest.is_symlink():
+    with writing(output):
+        is_taken = (latest := output / LATEST).exists() and not latest.is_symlink()
+    if is_taken:
         raise InputError(
             f"{str(latest)!r} is a {'folder' if latest.is_dir() else 'file'}, and has to be a link",
             hint="move it away, or pull to another folder",
@@ -94,7 +99,10 @@ def pull(
             output.mkdir(parents=True, exist_ok=True)
         try:
             cache = cache_folder()
-            with writing(cache), only_one(cache / "lock", waiting=partial(_tell_waiting, cache, tell)):
+            with (
+                writing(cache, _ANOTHER_CACHE),
+                only_one(cache / "lock", waiting=partial(_tell_waiting, cache, tell)),
+            ):
                 result = _take(store, stored, output, tell, show, key=key, pause=pause)
         except InputError as error:
             if isinstance(error, FolderError) or not isinstance(error.__cause__, FileNotFoundError):
@@ -167,6 +175,8 @@ def _take(
     if _is_there(final, stored):
         signer = _check(final, key)
     else:
+        with writing(output):
+            _check_replaceable(final)
         with writing(output), _staging(output) as room:
             # A signature has the folder's name, so that it is the final one
             folder = room / stored.version
@@ -211,6 +221,18 @@ def _check(folder: Path, key: Path | None) -> str:
     trusted = read_trusted(folder, trust=key)
     check_files(folder, trusted.manifest, digests=())
     return trusted.signer
+
+
+def _check_replaceable(final: Path) -> None:
+    """Raise InputError if what is in the version's place is not a copy of a release, damaged or not."""
+    if not final.exists() and not final.is_symlink():
+        return
+    is_folder = final.is_dir() and not final.is_symlink()
+    if not is_folder or (any(final.iterdir()) and not any((final / name).exists() for name in _SIGNS)):
+        raise InputError(
+            f"{str(final)!r:.300} is there, and is not a release that could be pulled again",
+            hint="move it away, or pull to another folder",
+        )
 
 
 def _is_there(final: Path, stored: StoredRelease) -> bool:

@@ -455,3 +455,22 @@ def test_a_folder_of_another_name_is_accepted(tmp_path: Path) -> None:
 def test_output_axes_need_no_span(manifest: Manifest) -> None:
     outputs = (Tensor(name="logits", dtype="float32", shape=("batch", "sequence - 2")),)
     check_consistent(replace(manifest, outputs=outputs), "manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("onnx/extra", "onnx/extra/weights"), "lists 'onnx/extra/weights', and 'onnx/extra' as a file"),
+        (
+            ("onnx/extra/a/b/weights", "ONNX/Extra"),
+            "lists 'onnx/extra/a/b/weights', and 'ONNX/Extra' as a file",
+        ),
+        (("manifest.json/weights",), "lists 'manifest.json/weights', and 'manifest.json' as a file"),
+    ],
+)
+def test_a_file_that_is_a_folder_of_another_one(
+    manifest: Manifest, names: tuple[str, ...], message: str
+) -> None:
+    for name in names:
+        manifest = with_file(manifest, name)
+    assert message in refused(manifest)

@@ -386,6 +386,32 @@ def test_what_is_in_the_way(shop: Shop) -> None:
         shop.pull()
 
 
+@pytest.mark.parametrize("kind", ["a file", "a folder", "a link"])
+def test_what_is_no_release_is_not_replaced_by_a_version(shop: Shop, kind: str) -> None:
+    version = shop.push_new(1)
+    place = shop.folder / "pulled" / version
+    if kind == "a file":
+        place.parent.mkdir()
+        place.write_text("mine")
+    elif kind == "a folder":
+        place.mkdir(parents=True)
+        (place / "mine.txt").write_text("mine")
+    else:
+        (shop.folder / "elsewhere").mkdir()
+        place.parent.mkdir()
+        place.symlink_to(shop.folder / "elsewhere")
+    with pytest.raises(InputError, match=rf"{version}' is there, and is not a release"):
+        shop.pull()
+    assert place.is_symlink() or (place if kind == "a file" else place / "mine.txt").read_text() == "mine"
+    assert [path.name for path in place.parent.iterdir()] == [version]
+
+
+def test_an_output_that_cannot_be_looked_at_is_named(shop: Shop) -> None:
+    shop.push_new(1)
+    with pytest.raises(InputError, match=r"cannot be written: .*File name too long"):
+        pull_module.pull(shop.url, shop.folder / ("a" * 300), lambda text: None)
+
+
 def test_a_full_disk_is_said_before(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.push_new(1)
     usage = shutil.disk_usage(shop.folder)._replace(free=1 << 20)
