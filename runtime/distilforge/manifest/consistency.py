@@ -254,8 +254,10 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
 
 
 def _confusions(names: Iterable[str]) -> Iterator[str]:
-    """Paths that cannot be apart, as clauses: two that are one file where the case of letters or the composition of
-    accents does not count, and a file that is a folder of another one.
+    """Paths that exclude each other, as clauses.
+
+    Two are one file where the case of letters or the composition of accents does not count, or one is a folder of the
+    other.
     """
     others = {_folded(name): name for name in _UNLISTED}
     for name in names:
