@@ -4,6 +4,7 @@ The structures are those of dlpack.h, before version 1.0, which all libraries st
 https://dmlc.github.io/dlpack/latest/c_api.html
 """
 
+import atexit
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,9 +85,19 @@ class _Exported:
         )
 
 
+_exported: dict[int, _Exported] = {}
+"""What consumers have, by its `id`."""
+
+
 def _release(managed: "ctypes._Pointer[_ManagedTensor]") -> None:
-    context = managed.contents.context
-    ctypes.pythonapi.Py_DecRef(ctypes.cast(context, ctypes.py_object))
+    _exported.pop(managed.contents.context, None)
+
+
+@atexit.register
+def _let_go() -> None:
+    """Take the deleters back: a library may free its arrays after Python has ended, when none can be called."""
+    for exported in _exported.values():
+        exported.managed.deleter = _Deleter()
 
 
 def _release_unused(capsule: int) -> None:
@@ -106,7 +117,7 @@ def export(
 ) -> object:
     """A capsule for the contiguous array at `address` of a CUDA device; `owner` lives as long as it is used."""
     exported = _Exported(address, device, shape, dtype, owner)
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(exported))
+    _exported[id(exported)] = exported
     return _new_capsule(
         ctypes.addressof(exported.managed), _NAME, ctypes.cast(_destroy_capsule, ctypes.c_void_p)
     )

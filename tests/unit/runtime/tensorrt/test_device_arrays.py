@@ -309,3 +309,19 @@ def test_numpy_reads_what_is_exported() -> None:
             return (1, 0)
 
     np.testing.assert_array_equal(np.from_dlpack(Exported()), values)
+
+
+def test_a_library_may_free_an_array_after_python_has_ended(engine: TensorRTEngine) -> None:
+    """As one does in a destructor of C; DLPack lets a deleter be absent, and consumers look."""
+    array = engine.to_device(IDS)
+    before = len(dlpack._exported)
+    capsule = array.__dlpack__()
+    pointer = dlpack._pointer_of(capsule, b"dltensor")
+    managed = ctypes.cast(pointer, ctypes.POINTER(dlpack._ManagedTensor)).contents
+    assert managed.deleter
+    dlpack._let_go()
+    assert not managed.deleter
+    del capsule
+    gc.collect()
+    # A capsule that nobody took is let go as ever
+    assert len(dlpack._exported) == before
