@@ -4,6 +4,7 @@ oras has one way for each kind of registry, and keeps a token that the registry 
 """
 
 import re
+import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,6 +16,11 @@ from distilforge import json_text
 
 _MOST_BYTES = 1 << 20
 _PIECE_BYTES = 64 << 10
+_LONGEST_SECONDS = 60.0
+# What a header may carry; an error about another value would show it
+_CREDENTIALS = re.compile(r"[A-Za-z0-9._~+/=-]+")
+PLAIN_HOSTS = ("localhost", "127.0.0.1")
+"""Docker too speaks plain HTTP to this machine only."""
 _BASIC = re.compile(r"(^|,)\s*basic\b", re.IGNORECASE)
 
 
@@ -40,8 +46,17 @@ class Login(oras.auth.TokenAuth):  # type: ignore[misc]  # oras has no types
         """Read what `docker login` has written; ValueError where that is damaged."""
         try:
             super().load_configs(container, configs)
-        except (AttributeError, KeyError, TypeError) as cause:
-            raise ValueError(f"the configuration of `docker login` is damaged ({cause})") from cause
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as cause:
+            raise ValueError(
+                f"the configuration of `docker login` is damaged ({type(cause).__name__})"
+            ) from cause
+        kept = getattr(self, "_basic_auth", None)
+        if kept:
+            # `base64` breaks long lines
+            credentials = "".join(str(kept).split())
+            if not _CREDENTIALS.fullmatch(credentials):
+                raise ValueError("the configuration of `docker login` has credentials that are not in base64")
+            self._basic_auth = credentials
 
     def authenticate_request(
         self, original: requests.Response, headers: dict[str, str], refresh: bool = False
@@ -85,6 +100,10 @@ class _Answer:
         document = json_text.parse(self.content.decode("utf-8"))
         if not isinstance(document, dict):
             raise ValueError(f"a token must come in an object, found {document!r:.80}")
+        for name in ("token", "access_token"):
+            token = document.get(name)
+            if token and not (isinstance(token, str) and _CREDENTIALS.fullmatch(token)):
+                raise ValueError(f"its {name} is none that a header may carry")
         return document
 
 
@@ -100,15 +119,18 @@ class _TokenServer:
 
     def request(self, method: str, address: str, **options: object) -> _Answer:
         """ValueError for an answer that is too large, PermissionError for an address where others read passwords."""
-        if urlsplit(address).scheme.lower() != "https" and not self._plain:
+        parts = urlsplit(address)
+        if parts.scheme.lower() != "https" and not (self._plain and parts.hostname in PLAIN_HOSTS):
             raise PermissionError(
                 f"the registry names {address!r:.200} as the place for passwords, where others could read them"
             )
         # Any: the options are those of oras
         with self._session.request(method, address, stream=True, **options) as response:  # type: ignore[arg-type]
-            content = bytearray()
+            content, begin = bytearray(), time.monotonic()
             for piece in response.iter_content(_PIECE_BYTES):
                 content += piece
+                if time.monotonic() - begin > _LONGEST_SECONDS:
+                    raise ValueError(f"a token took more than {_LONGEST_SECONDS:.0f} seconds")
                 if len(content) > _MOST_BYTES:
                     raise ValueError(
                         f"a token came with more than {_MOST_BYTES:,} bytes, the most that are read"

@@ -27,8 +27,6 @@ from distilforge.status_line import Show, no_status
 from distilforge.trust.opening import read_trusted
 
 _STAGING = ".pull-"
-# What a copy of a release still has some of when it is damaged
-_SIGNS = (MANIFEST, "config.json", "onnx")
 _ANOTHER_CACHE = "; XDG_CACHE_HOME names another place"
 # A version may be pruned while it is pulled, and its channel then names another one
 _TRIES = 3
@@ -228,7 +226,7 @@ def _check_replaceable(final: Path) -> None:
     if not final.exists() and not final.is_symlink():
         return
     is_folder = final.is_dir() and not final.is_symlink()
-    if not is_folder or (any(final.iterdir()) and not any((final / name).exists() for name in _SIGNS)):
+    if not is_folder or (any(final.iterdir()) and not (final / MANIFEST).exists()):
         raise InputError(
             f"{str(final)!r:.300} is there, and is not a release that could be pulled again",
             hint="move it away, or pull to another folder",

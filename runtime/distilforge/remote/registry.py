@@ -18,7 +18,7 @@ import requests
 from distilforge.errors import InputError, ReleaseError
 from distilforge.manifest import FileRecord
 from distilforge.remote.index import MOST_CHANNELS, MOST_RELEASES
-from distilforge.remote.login import Login
+from distilforge.remote.login import PLAIN_HOSTS, Login
 from distilforge.remote.store import REPAIR
 from distilforge.urls import without_secrets
 
@@ -36,8 +36,6 @@ _URL = re.compile(
 _CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 _TOTAL = re.compile(r"bytes [-0-9*]+/(?P<total>\d{1,19})")
 _NO_SUCH_BYTES = 416
-# Docker too speaks plain HTTP to this machine only
-_PLAIN_HOSTS = ("localhost", "127.0.0.1")
 
 
 class Registry:
@@ -59,7 +57,7 @@ class Registry:
             )
         self.url = url.rstrip("/")
         host = parts["host"]
-        plain = host.partition(":")[0] in _PLAIN_HOSTS
+        plain = host.partition(":")[0] in PLAIN_HOSTS
         self._repository = f"{'http' if plain else 'https'}://{host}/v2/{parts['repository']}"
         self._container = oras.container.Container(f"{host}/{parts['repository']}")
         self._client = oras.provider.Registry(hostname=host, insecure=plain)

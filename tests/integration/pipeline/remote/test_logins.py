@@ -146,9 +146,10 @@ def test_a_refusal_that_is_not_as_it_should_be(
             Shop(url=f"{url}/models/small", folder=tmp_path).pull()
 
 
-def test_a_damaged_configuration(tmp_path: Path, home: Path) -> None:
+@pytest.mark.parametrize("content", ["[]", "{", "[" * 5000 + "]" * 5000])
+def test_a_damaged_configuration(tmp_path: Path, home: Path, content: str) -> None:
     (home / ".docker").mkdir(parents=True)
-    (home / ".docker" / "config.json").write_text("[]")
+    (home / ".docker" / "config.json").write_text(content)
     with pytest.raises(InputError, match="the configuration of `docker login` is damaged"):
         Shop(url="oci://127.0.0.1:1/models/small", folder=tmp_path).pull()
 
@@ -166,3 +167,49 @@ def test_a_password_is_not_sent_where_others_could_read_it() -> None:
         PermissionError, match=r"names 'http://127\.0\.0\.1:1/token' as the place for passwords"
     ):
         login.authenticate_request(refusal, {})
+
+
+def test_a_local_registry_sends_passwords_to_this_machine_only() -> None:
+    from distilforge.remote.login import Login
+    from requests import Response, Session
+
+    login = Login(Session(), plain=True)
+    login._basic_auth = "bmFtZTpwYXNzd29yZA=="
+    refusal = Response()
+    refusal.status_code = 401
+    refusal.headers["Www-Authenticate"] = 'Bearer realm="http://192.0.2.1/token",service="a"'
+    with pytest.raises(
+        PermissionError, match=r"names 'http://192\.0\.2\.1/token' as the place for passwords"
+    ):
+        login.authenticate_request(refusal, {})
+
+
+def test_credentials_are_never_shown(tmp_path: Path, home: Path) -> None:
+    def with_a_line_end(handler: BaseHTTPRequestHandler) -> None:
+        content = json.dumps({"token": "c2VjcmV0\nLXRva2Vu"}).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    with refusing(TOKEN, with_a_line_end) as url:
+        with pytest.raises(InputError, match="its token is none that a header may carry") as caught:
+            Shop(url=f"{url}/models/small", folder=tmp_path).pull()
+        assert "c2VjcmV0" not in str(caught.value)
+        log_in(home, url, "a name", "a password")
+        config = home / ".docker" / "config.json"
+        auth = json.loads(config.read_text())["auths"][url.removeprefix("oci://")]["auth"]
+        config.write_text(config.read_text().replace(auth, f"{auth[:8]}\u00e4{auth[8:]}"))
+        with pytest.raises(InputError, match="credentials that are not in base64") as caught:
+            Shop(url=f"{url}/models/small", folder=tmp_path).pull()
+        assert auth[:8] not in str(caught.value)
+
+
+def test_credentials_with_line_ends_are_joined(tmp_path: Path, home: Path) -> None:
+    with registry_server(tmp_path, login=True) as url:
+        log_in(home, url, *LOGIN)
+        config = home / ".docker" / "config.json"
+        auth = json.loads(config.read_text())["auths"][url.removeprefix("oci://")]["auth"]
+        config.write_text(config.read_text().replace(auth, f"{auth[:4]}\\n{auth[4:]}\\n"))
+        shop = Shop(url=f"{url}/models/small", folder=tmp_path)
+        assert shop.push_new(1) == shop.pull().version
