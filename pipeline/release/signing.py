@@ -73,8 +73,8 @@ def sign(folder: Path, signer: Signer) -> TrustedRelease:
             hint="delete it, or build a release that lists it",
         )
     try:
-        # Beside the release, where its files can have second names; the folder's own name is a part of what is signed
-        with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder.parent) as temporary:
+        with _room_beside(folder) as temporary:
+            # The folder's own name is a part of what is signed
             aside = Path(temporary) / folder.name
             for name in (*manifest.files, MANIFEST):
                 storage.link_or_copy(folder / name, aside / name)
@@ -83,16 +83,25 @@ def sign(folder: Path, signer: Signer) -> TrustedRelease:
                 signature = _signature(aside, signer, credentials)
             (aside / SIGNATURE).write_bytes(signature)
             signed = _as_users_see_it(aside, credentials, shown=folder)
-            storage.synchronize(aside)
             for name in (STATEMENT, SIGNATURE):
-                # Also where the name is a link, whose target belongs to somebody else
-                (aside / name).replace(folder / name)
+                storage.replace_file(folder / name, (aside / name).read_bytes())
     except OSError as cause:
         raise UsageError(
             f"the signature of {str(folder)!r:.300} cannot be written: {cause}",
             hint="look at the permissions of the folder and of the one that it is in, and at the space left",
         ) from cause
     return signed
+
+
+@contextmanager
+def _room_beside(folder: Path) -> Iterator[str]:
+    """A temporary folder beside `folder`, where its files can have second names; elsewhere if there is no room."""
+    try:
+        room = tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder.parent)
+    except OSError:
+        room = tempfile.TemporaryDirectory(prefix=_ASIDE)
+    with room as temporary:
+        yield temporary
 
 
 def _as_users_see_it(folder: Path, credentials: _Credentials, *, shown: Path) -> TrustedRelease:

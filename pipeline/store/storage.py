@@ -31,6 +31,22 @@ def replace_link(link: Path, target: str, temporary: Path) -> None:
     _flush(link.parent)
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Make `content` that of the file `path`, atomically; a link there is replaced, and its target stays."""
+    temporary = path.with_name(f".aside-{os.getpid()}-{path.name}")
+    temporary.unlink(missing_ok=True)
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush(path.parent)
+
+
 def make_empty(folder: Path) -> None:
     """Make `folder` an empty folder; what is there is removed."""
     remove(folder)

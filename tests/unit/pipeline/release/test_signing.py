@@ -66,7 +66,7 @@ def test_a_signature_that_nobody_could_verify_leaves_the_one_before(
     assert signing.is_signed(release, Signer(key=key.private, order=1))
 
 
-@pytest.mark.parametrize("where", ["statement.render", "_signature", "storage.synchronize"])
+@pytest.mark.parametrize("where", ["statement.render", "_signature", "storage.replace_file"])
 def test_a_failure_on_the_way_leaves_the_signature_before(
     release: Path, key: Key, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -94,6 +94,21 @@ def test_a_link_in_place_of_the_statement_is_replaced_and_its_target_stays(
     sign(release, key)
     assert target.read_text() == "of somebody else"
     assert not any(path.is_symlink() for path in release.rglob("*"))
+    assert signing.is_signed(release, Signer(key=key.private))
+
+
+def test_a_folder_beside_which_nothing_can_be_written_is_signed(
+    release: Path, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = signing.tempfile.TemporaryDirectory
+
+    def refuse(*, prefix: str, dir: Path | None = None) -> object:
+        if dir is not None:
+            raise PermissionError(13, "Permission denied")
+        return real(prefix=prefix)
+
+    monkeypatch.setattr(signing.tempfile, "TemporaryDirectory", refuse)
+    sign(release, key)
     assert signing.is_signed(release, Signer(key=key.private))
 
 
