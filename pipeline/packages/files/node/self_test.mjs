@@ -9,15 +9,15 @@ import { checkExample } from "./distilforge/check.js";
 
 const ROOT = fileURLToPath(new URL(".", import.meta.url));
 const RECORD = "package-record.json";
-// What npm adds
-const ADDED = ["node_modules", "package-lock.json"];
+// What npm and its likes add
+const ADDED = ["node_modules", "package-lock.json", "yarn.lock", "pnpm-lock.yaml"];
 const read = async (name) => JSON.parse(await readFile(new URL(name, import.meta.url), "utf8"));
 
 async function names(folder) {
   const found = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (folder === ROOT && ADDED.includes(entry.name)) continue;
+    if (entry.name.startsWith(".") || (folder === ROOT && ADDED.includes(entry.name))) continue;
     if (entry.isDirectory()) found.push(...await names(path));
     else found.push(relative(ROOT, path).split(sep).join("/"));
   }

@@ -10,6 +10,8 @@ from pathlib import Path
 RECORD = "package-record.json"
 # What Python leaves beside a program that it runs
 CACHE = "__pycache__"
+# Of desktops, editors, git and virtual environments; nothing in a package reads them
+HIDDEN = "."
 
 
 def check(root: Path) -> None:
@@ -37,11 +39,14 @@ def problems(root: Path) -> Iterator[str]:
 
 
 def names(root: Path) -> set[str]:
-    """All files below `root`, relative to it."""
+    """All files below `root` that are not hidden, relative to it."""
     found = set()
     for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name != CACHE]
-        found |= {(Path(folder) / name).relative_to(root).as_posix() for name in files}
+        folders[:] = [name for name in folders if name != CACHE and not name.startswith(HIDDEN)]
+        # A link to a folder is not followed
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        named = [*links, *(name for name in files if not name.startswith(HIDDEN))]
+        found |= {(Path(folder) / name).relative_to(root).as_posix() for name in named}
     return found
 
 

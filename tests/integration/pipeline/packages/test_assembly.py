@@ -113,6 +113,14 @@ def test_a_self_test_finds_a_file_that_changed_that_is_missing_or_that_came(
     ):
         testing.run(package.record, package.folder)
     (package.folder / "models" / "other.onnx").unlink()
+    (package.folder / "models" / "linked").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(StageError, match=r"exit code 1: models/linked is not one of the package's files"):
+        testing.run(package.record, package.folder)
+    (package.folder / "models" / "linked").unlink()
+    # What desktops, git and virtual environments leave
+    (package.folder / ".venv" / "bin").mkdir(parents=True)
+    (package.folder / ".venv" / "bin" / "activate").write_bytes(b"")
+    (package.folder / ".DS_Store").write_bytes(b"")
     (package.folder / "package-record.json").write_text("[]")
     with pytest.raises(StageError, match=r"exit code 1: package-record\.json cannot be read"):
         testing.run(package.record, package.folder)
