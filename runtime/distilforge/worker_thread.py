@@ -4,7 +4,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, current_thread
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,11 +19,15 @@ class WorkerThread:
 
     def __init__(self, name: str) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        Thread(target=_work, args=(self._jobs,), name=name, daemon=True).start()
+        self._thread = Thread(target=_work, args=(self._jobs,), name=name, daemon=True)
+        self._thread.start()
         weakref.finalize(self, self._jobs.put, None).atexit = False
 
     def call(self, function: Callable[[], T]) -> T:
         """What `function` returns or raises in the thread."""
+        # Such as in what Python collects there
+        if current_thread() is self._thread:
+            return function()
         future: Future[T] = Future()
 
         def job() -> None:

@@ -1,4 +1,4 @@
-"""CUDA's runtime on this process's memory, with the functions of cuda.bindings.runtime.
+"""CUDA's runtime on this process's memory, with the functions of cuda.bindings.runtime, and one of the driver.
 
 Work on a stream is done only when the stream is waited for, so that memory which is freed or overwritten too early
 changes the answers, as on a device. Every call can be made to fail, and what was taken and not freed is counted.
@@ -71,6 +71,8 @@ class FakeCuda:
     """The work of each stream that nobody has waited for."""
     graphs: dict[int, list[Work]] = field(default_factory=dict)
     descriptions: dict[int, list[Work]] = field(default_factory=dict)
+    used: set[int] = field(default_factory=set)
+    """The devices that have a context."""
     launches: int = 0
     captures_fail: bool = False
     calls: list[str] = field(default_factory=list)
@@ -102,10 +104,14 @@ class FakeCuda:
         if not 0 <= device < self.devices:
             return (Error.cudaErrorInvalidDevice,)
         self._current.device = device
+        self.used.add(device)
         return (Error.cudaSuccess,)
 
     def cudaGetDevice(self) -> tuple[Error, int]:
         return (self.error, 0) if self.refuses("cudaGetDevice") else (Error.cudaSuccess, self.device)
+
+    def cuDevicePrimaryCtxGetState(self, device: int) -> tuple[Error, int, int]:
+        return Error.cudaSuccess, 0, int(device in self.used)
 
     def cudaMalloc(self, size: int) -> tuple[Error, int]:
         return self._allocate("cudaMalloc", size, self.device)
@@ -246,6 +252,7 @@ class FakeCuda:
         """The runtime's own access to CUDA, on this module, which takes the place of cuda-bindings."""
         patch.setitem(sys.modules, MODULE, self)  # type: ignore[arg-type]
         patch.setattr(runtime, "MODULE", MODULE)
+        patch.setattr(runtime, "DRIVER_MODULE", MODULE)
         return CudaPython()
 
     def refuses(self, function: str) -> bool:

@@ -23,12 +23,12 @@ class _Runner(EngineRunner):
 def open_engine(copies: bool = True) -> EngineRunner:
     """An engine for up to 8 texts of up to 64 tokens."""
     cuda = FakeCuda()
-    previous = runtime.MODULE
+    previous = runtime.MODULE, runtime.DRIVER_MODULE
     sys.modules[MODULE] = cuda  # type: ignore[assignment]
-    runtime.MODULE = MODULE
+    runtime.MODULE = runtime.DRIVER_MODULE = MODULE
     try:
         engine = TensorRTEngine(fake_engine(cuda), CudaPython(), GPU, EngineSettings())
     finally:
-        runtime.MODULE = previous
+        runtime.MODULE, runtime.DRIVER_MODULE = previous
         del sys.modules[MODULE]
     return _Runner(engine, copies=copies)

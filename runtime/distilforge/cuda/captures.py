@@ -4,77 +4,90 @@ ONNX Runtime captures in CUDA's global mode. Meanwhile other threads can neither
 they try breaks the capture.
 """
 
-from collections.abc import Callable, Iterator
+import enum
+from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Condition
+from threading import Condition, Lock, get_ident
+
+
+class _Use(enum.Enum):
+    RUN = enum.auto()
+    OPENING = enum.auto()
+    CAPTURE = enum.auto()
+    """One that goes on, or that waits until it may."""
 
 
 class Captures:
-    """Lets runs go on together, and a capture alone. None of its blocks may be entered inside another one."""
+    """Lets runs go on together, and a capture alone.
+
+    A thread is in one block at a time. Ctrl-C may come at any moment, also between a block and its end, so that a
+    thread that begins another one is no longer in the one before.
+    """
 
     def __init__(self) -> None:
-        self._changed = Condition()
-        self._runs = 0
-        self._openings = 0
-        self._captures = 0
-        """Those that go on, or wait until they may."""
+        # `with` on a Condition would let Ctrl-C in before it knows that it holds the lock
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
+        self._uses: dict[int, _Use] = {}
+        """Of each thread that is in a block."""
 
     @contextmanager
     def beside(self) -> Iterator[bool]:
         """A run, which waits until nothing is captured; always True."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._captures)
-            self._runs += 1
+        self._begin(_Use.RUN, after=_Use.CAPTURE)
         try:
             yield True
         finally:
-            with self._changed:
-                self._runs -= 1
-                self._changed.notify_all()
+            self._end()
 
     @contextmanager
     def opening(self) -> Iterator[None]:
         """Loading a model, which waits until nothing is captured; it takes long, and nothing is captured meanwhile."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._captures)
-            self._openings += 1
+        self._begin(_Use.OPENING, after=_Use.CAPTURE)
         try:
             yield
         finally:
-            with self._changed:
-                self._openings -= 1
-                self._changed.notify_all()
+            self._end()
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
         """A capture, which waits for all runs, and no other one begins before it; False if there may be none now."""
-        with self._changed:
-            if self._openings:
-                may_capture = False
-            else:
-                may_capture = True
-                self._captures += 1
-                self._wait_or_withdraw(lambda: not self._runs)
-                self._runs += 1
-        if not may_capture:
+        if not self._begin_alone():
             yield False
             return
         try:
             yield True
         finally:
-            with self._changed:
-                self._runs -= 1
-                self._captures -= 1
-                self._changed.notify_all()
+            self._end()
 
-    def _wait_or_withdraw(self, ready: Callable[[], bool]) -> None:
-        """Wait until a capture is `ready`; Ctrl-C in a notebook must not leave the others waiting for it."""
-        try:
-            self._changed.wait_for(ready)
-        except BaseException:
-            self._captures -= 1
+    def _begin(self, use: _Use, *, after: _Use) -> None:
+        with self._lock:
+            self._leave()
+            self._changed.wait_for(lambda: after not in self._uses.values())
+            self._uses[get_ident()] = use
+
+    def _begin_alone(self) -> bool:
+        with self._lock:
+            self._leave()
+            if _Use.OPENING in self._uses.values():
+                return False
+            # Another one that waits goes first
+            self._changed.wait_for(lambda: _Use.CAPTURE not in self._uses.values())
+            self._uses[get_ident()] = _Use.CAPTURE
+            try:
+                self._changed.wait_for(lambda: _Use.RUN not in self._uses.values())
+            except BaseException:
+                self._leave()
+                raise
+            return True
+
+    def _end(self) -> None:
+        with self._lock:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._uses.pop(get_ident(), None) is not None:
             self._changed.notify_all()
-            raise
 
 
 captures = Captures()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from distilforge.errors import EngineError, UnavailableError
 
 PACKAGE, MODULE = "cuda-bindings", "cuda.bindings.runtime"
+DRIVER_MODULE = "cuda.bindings.driver"
 # A device belongs to the whole process
 _capturing = threading.Lock()
 
@@ -20,7 +21,7 @@ class Cuda(Protocol):
     """
 
     def on(self, device: int) -> AbstractContextManager[None]:
-        """Make `device` the current device of this thread meanwhile; applications have their own."""
+        """Make `device` the current device of this thread, and after it the one that the application uses, if any."""
 
     def allocate(self, size: int) -> int: ...
     def free(self, address: int) -> None: ...
@@ -62,6 +63,7 @@ class CudaPython:
         try:
             # Any: the package may not be installed, and has no types
             self._runtime: Any = import_module(MODULE)
+            self._driver: Any = import_module(DRIVER_MODULE)
         except ImportError as cause:
             raise UnavailableError(
                 f"{MODULE} does not import: {cause}", hint=f"pip install {PACKAGE}"
@@ -73,13 +75,21 @@ class CudaPython:
         if before == device:
             yield
             return
+        is_used = self._is_used(before)
         self._call("cudaSetDevice", device)
         try:
             yield
         finally:
-            # A device that is lost is no reason to lose the answer, or the error, that this one gave
-            with suppress(EngineError):
-                self._call("cudaSetDevice", before)
+            # Otherwise a context, of hundreds of megabytes, would be made there for nobody
+            if is_used:
+                # A device that is lost is no reason to lose the answer, or the error, that this one gave
+                with suppress(EngineError):
+                    self._call("cudaSetDevice", before)
+
+    def _is_used(self, device: int) -> bool:
+        """Whether this process has a context on `device`."""
+        error, _, is_active = self._driver.cuDevicePrimaryCtxGetState(device)
+        return int(error) == 0 and bool(is_active)
 
     def allocate(self, size: int) -> int:
         return self._number("cudaMalloc", size)

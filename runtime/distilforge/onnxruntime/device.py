@@ -123,6 +123,11 @@ class OnnxRuntimeDevice:
 
         self.prepare()
         asked = (self.provider,) if providers is None else tuple(providers)
+        if self.provider not in asked:
+            raise UnavailableError(
+                f"the variant {variant.name!r} runs with {self.provider}, and not with {', '.join(asked)} alone",
+                hint=f"name {self.provider} too, or open another variant",
+            )
         built_in = onnxruntime.get_available_providers()
         devices = [] if self.provider in built_in else devices_of(self.provider)
         onnxruntime_engine.check_available(asked, [*built_in, *({self.provider} if devices else ())])

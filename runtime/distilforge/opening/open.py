@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,8 +165,7 @@ def open_release(
                     manifest, None, threads=threads, allow_unvalidated=allow_unvalidated, failures=failures
                 )
             except (ReleaseError, UnavailableError) as error:
-                # Why the best one does not take the providers says more than a list of all variants
-                raise (error if providers is None else first) from failure
+                raise (error if providers is None else _without(providers, failures, first)) from failure
         _logger.info("%s %s: %s", manifest.name, manifest.version, selection.reason)
         checked = _check_variant(folder, manifest, selection.variant, selection.variant.files)
         obstacle = _prepare(selection)
@@ -208,6 +207,19 @@ def _check_arguments(head: object, variant: object, providers: object, threads: 
             f"head must be a session class, found {head!r:.80}",
             hint="for example head=distilforge.SequenceClassification; leave it out to get the release's own head",
         )
+
+
+def _without(
+    providers: Sequence[str], failures: Mapping[str, str], first: UnavailableError
+) -> UnavailableError:
+    """The error where no variant starts with `providers`; `first` is that of the best one."""
+    if len(failures) == 1:
+        return first
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
+    return UnavailableError(
+        f"no variant starts with the providers {', '.join(providers)}: {reasons}",
+        hint="leave `providers` out to have those of the best variant",
+    )
 
 
 def _prepare(selection: Selection) -> UnavailableError | None:

@@ -143,7 +143,8 @@ class TensorRTEngine:
     def _taken(self, name: str, feeds: Mapping[str, object]) -> DeviceArray:
         if name not in feeds:
             raise InputError(
-                f"the input {name!r} is missing", hint=f"feed all of {', '.join(self._loaded.inputs)}"
+                f"the input {name!r} is missing",
+                hint=f"feed all of {', '.join(tensor.name for tensor in self.inputs)}",
             )
         array = taken(name, feeds[name], self._cuda, self._device.index)
         if array.dtype != self._loaded.dtypes[name]:
@@ -164,7 +165,10 @@ class TensorRTEngine:
 
     def close(self) -> None:
         """Free the device when the running batches have ended. A closed engine must not be run."""
-        self._finalizer()
+        if not self._birthplace.is_here:
+            return
+        with captures.beside():
+            self._finalizer()
 
 
 def _close(

@@ -36,6 +36,17 @@ def test_the_number_is_a_multiple_of_64_or_the_size_of_the_batch(tokens: int, le
     assert not kept[tokens:].any()
 
 
+@pytest.mark.parametrize("shape", [(1, 8), (8, 64), (8, 128), (32, 128), (16, 512), (32, 512)])
+def test_batches_of_one_shape_have_few_numbers(shape: tuple[int, int]) -> None:
+    texts, tokens = shape
+    lengths = {
+        kept_tokens.kept((np.arange(texts * tokens).reshape(shape) < count).astype(np.int64)).size
+        for count in range(1, texts * tokens + 1, 7)
+    }
+    assert len(lengths) <= 17
+    assert max(lengths) == texts * tokens
+
+
 def test_the_mask_and_the_feeds_stay_as_they_are() -> None:
     mask = np.array([[0, 0], [0, 1]], dtype=np.int64)
     feeds = {"input_ids": np.ones_like(mask), "attention_mask": mask}

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from threading import Event, Thread
 
 import pytest
-from distilforge.cuda.captures import Captures
+from distilforge.cuda.captures import Captures, _Use
 
 
 def test_nothing_runs_while_a_graph_is_captured() -> None:
@@ -32,7 +32,7 @@ def test_nothing_runs_while_a_graph_is_captured() -> None:
     first.start()
     begun.wait(timeout=30)
     capture.start()
-    while not captures._captures:
+    while len(captures._uses) < 2:
         time.sleep(0.001)
     later.start()
     later.join(timeout=0.05)
@@ -64,24 +64,68 @@ def test_opening_a_release_waits_for_a_capture() -> None:
 
 def test_nothing_is_captured_while_a_release_is_opened() -> None:
     captures = Captures()
-    with captures.opening(), captures.beside() as runs:
-        assert runs
-        with captures.alone() as may_capture:
-            assert not may_capture
+    answers: list[bool] = []
+
+    def use(way: Callable[[], AbstractContextManager[bool]]) -> None:
+        with way() as answer:
+            answers.append(answer)
+
+    with captures.opening():
+        for way in (captures.beside, captures.alone):
+            thread = Thread(target=use, args=(way,))
+            thread.start()
+            thread.join(timeout=30)
+    assert answers == [True, False]
     with captures.alone() as may_capture:
         assert may_capture
 
 
+def test_two_captures_follow_each_other() -> None:
+    captures, inside = Captures(), []
+
+    def capture() -> None:
+        with captures.alone():
+            inside.append(len(captures._uses))
+            time.sleep(0.01)
+
+    threads = [Thread(target=capture) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(inside) == 4
+    assert not captures._uses
+
+
+def test_a_block_that_an_interrupt_left_open_ends_with_the_next_one() -> None:
+    captures = Captures()
+    # As Ctrl-C between a block and its end
+    captures._begin(_Use.RUN, after=_Use.CAPTURE)
+    with captures.beside() as runs:
+        assert runs
+    with captures.alone() as may_capture:
+        assert may_capture
+    captures._begin_alone()
+    with captures.opening():
+        assert list(captures._uses.values()) == [_Use.OPENING]
+    assert not captures._uses
+
+
 def test_an_interrupted_wait_leaves_nothing_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     captures = Captures()
+    calls: list[object] = []
 
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    def interrupted(ready: object) -> None:
+        calls.append(ready)
+        # The first wait, for other captures, ends at once
+        if len(calls) == 2:
+            raise KeyboardInterrupt
 
-    with captures.beside(), monkeypatch.context() as patch:
+    with monkeypatch.context() as patch:
         patch.setattr(captures._changed, "wait_for", interrupted)
         with pytest.raises(KeyboardInterrupt), captures.alone():
             pytest.fail("it was interrupted before")
+    assert not captures._uses
     with captures.beside() as runs:
         assert runs
     with captures.alone() as may_capture:

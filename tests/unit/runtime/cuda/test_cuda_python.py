@@ -63,6 +63,16 @@ def test_the_current_device_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Non
     assert fake.device == 2
 
 
+def test_no_context_is_made_on_a_device_that_nobody_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeCuda(devices=2)
+    cuda = fake.installed(monkeypatch)
+    with cuda.on(1):
+        assert fake.device == 1
+    assert fake.used == {1}
+    with cuda.on(1):
+        assert fake.device == 1
+
+
 def test_a_package_that_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "MODULE", "no_such_bindings.runtime")
     with pytest.raises(UnavailableError, match=r"(?s)does not import.*pip install cuda-bindings"):

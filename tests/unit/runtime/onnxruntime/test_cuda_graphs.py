@@ -145,13 +145,13 @@ def test_shapes_that_came_once_do_not_take_the_place_of_one_that_comes_again(
 
 def test_a_graph_waits_until_a_release_is_opened(session: CudaGraphs) -> None:
     check(session, feeds(2, 7))
-    check(session, feeds(2, 7))
-    with captures.opening():
+    with captures.opening(), ThreadPoolExecutor(max_workers=1) as pool:
         for number in range(3):
-            check(session, feeds(2, 8, number))
-    (bound,) = (bound for (_, shapes), bound in session._bound.items() if shapes[0] == (2, 8))
-    assert bound.runs == 0
-    check(session, feeds(2, 8))
+            pool.submit(check, session, feeds(2, 8, number)).result(timeout=60)
+    ((key, bound),) = session._bound.items()
+    assert (key[1][0], bound.runs) == ((2, 8), 0)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(check, session, feeds(2, 8)).result(timeout=60)
     assert bound.runs == 1
 
 
