@@ -15,7 +15,8 @@ import requests
 from distilforge import json_text
 
 _MOST_BYTES = 1 << 20
-_PIECE_BYTES = 64 << 10
+# A piece is waited for as a whole, and a server may send a byte a second
+_PIECE_BYTES = 64
 _LONGEST_SECONDS = 60.0
 # What a header may carry; an error about another value would show it
 _CREDENTIALS = re.compile(r"[A-Za-z0-9._~+/=-]+")
@@ -99,7 +100,8 @@ class _Answer:
         """The object with the token; ValueError for anything else."""
         document = json_text.parse(self.content.decode("utf-8"))
         if not isinstance(document, dict):
-            raise ValueError(f"a token must come in an object, found {document!r:.80}")
+            # What it is may be the token
+            raise ValueError(f"a token must come in an object, found one of type {type(document).__name__}")
         for name in ("token", "access_token"):
             token = document.get(name)
             if token and not (isinstance(token, str) and _CREDENTIALS.fullmatch(token)):
