@@ -6,7 +6,7 @@ they try breaks the capture.
 
 import enum
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Condition, Lock, get_ident
 
 
@@ -31,28 +31,18 @@ class Captures:
         self._uses: dict[int, _Use] = {}
         """Of each thread that is in a block."""
 
-    @contextmanager
-    def beside(self) -> Iterator[bool]:
+    def beside(self) -> AbstractContextManager[bool]:
         """A run, which waits until nothing is captured; always True."""
-        self._begin(_Use.RUN, after=_Use.CAPTURE)
-        try:
-            yield True
-        finally:
-            self._end()
+        return self._after_captures(_Use.RUN)
 
-    @contextmanager
-    def opening(self) -> Iterator[None]:
+    def opening(self) -> AbstractContextManager[bool]:
         """Loading a model, which waits until nothing is captured; it takes long, and nothing is captured meanwhile."""
-        self._begin(_Use.OPENING, after=_Use.CAPTURE)
-        try:
-            yield
-        finally:
-            self._end()
+        return self._after_captures(_Use.OPENING)
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
         """A capture, which waits for all runs, and no other one begins before it; False if there may be none now."""
-        if not self._begin_alone():
+        if not self._begin_capture():
             yield False
             return
         try:
@@ -60,19 +50,25 @@ class Captures:
         finally:
             self._end()
 
-    def _begin(self, use: _Use, *, after: _Use) -> None:
+    @contextmanager
+    def _after_captures(self, use: _Use) -> Iterator[bool]:
+        self._begin(use)
+        try:
+            yield True
+        finally:
+            self._end()
+
+    def _begin(self, use: _Use) -> None:
         with self._lock:
-            self._leave()
-            self._changed.wait_for(lambda: after not in self._uses.values())
+            self._wait_for_captures()
             self._uses[get_ident()] = use
 
-    def _begin_alone(self) -> bool:
+    def _begin_capture(self) -> bool:
         with self._lock:
-            self._leave()
+            self._wait_for_captures()
+            # After the wait, in which a release may have begun to open
             if _Use.OPENING in self._uses.values():
                 return False
-            # Another one that waits goes first
-            self._changed.wait_for(lambda: _Use.CAPTURE not in self._uses.values())
             self._uses[get_ident()] = _Use.CAPTURE
             try:
                 self._changed.wait_for(lambda: _Use.RUN not in self._uses.values())
@@ -80,6 +76,10 @@ class Captures:
                 self._leave()
                 raise
             return True
+
+    def _wait_for_captures(self) -> None:
+        self._leave()
+        self._changed.wait_for(lambda: _Use.CAPTURE not in self._uses.values())
 
     def _end(self) -> None:
         with self._lock:

@@ -80,6 +80,21 @@ def test_nothing_is_captured_while_a_release_is_opened() -> None:
         assert may_capture
 
 
+def test_nothing_is_captured_where_a_release_began_to_open_while_it_waited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    captures = Captures()
+
+    def begins(ready: Callable[[], bool]) -> bool:
+        captures._uses[-1] = _Use.OPENING
+        return ready()
+
+    monkeypatch.setattr(captures._changed, "wait_for", begins)
+    with captures.alone() as may_capture:
+        assert not may_capture
+    assert list(captures._uses.values()) == [_Use.OPENING]
+
+
 def test_two_captures_follow_each_other() -> None:
     captures, inside = Captures(), []
 
@@ -100,12 +115,12 @@ def test_two_captures_follow_each_other() -> None:
 def test_a_block_that_an_interrupt_left_open_ends_with_the_next_one() -> None:
     captures = Captures()
     # As Ctrl-C between a block and its end
-    captures._begin(_Use.RUN, after=_Use.CAPTURE)
+    captures._begin(_Use.RUN)
     with captures.beside() as runs:
         assert runs
     with captures.alone() as may_capture:
         assert may_capture
-    captures._begin_alone()
+    captures._begin_capture()
     with captures.opening():
         assert list(captures._uses.values()) == [_Use.OPENING]
     assert not captures._uses
