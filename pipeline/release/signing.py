@@ -66,7 +66,9 @@ def sign(folder: Path, signer: Signer) -> TrustedRelease:
     """
     credentials = _credentials(signer)
     manifest = releases.verify(folder)
-    unlisted = digests.files(folder).keys() - manifest.files.keys() - {MANIFEST, STATEMENT, SIGNATURE}
+    own = (STATEMENT, SIGNATURE)
+    left = {storage.unfinished(folder / name).name for name in own}
+    unlisted = digests.files(folder).keys() - manifest.files.keys() - {MANIFEST, *own, *left}
     if unlisted:
         raise ReleaseError(
             f"{', '.join(sorted(unlisted))} in {str(folder)!r} is not listed in {MANIFEST}, and would be signed",
@@ -83,7 +85,7 @@ def sign(folder: Path, signer: Signer) -> TrustedRelease:
                 signature = _signature(aside, signer, credentials)
             (aside / SIGNATURE).write_bytes(signature)
             signed = _as_users_see_it(aside, credentials, shown=folder)
-            for name in (STATEMENT, SIGNATURE):
+            for name in own:
                 storage.replace_file(folder / name, (aside / name).read_bytes())
     except OSError as cause:
         raise UsageError(

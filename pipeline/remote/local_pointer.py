@@ -1,11 +1,12 @@
 """A pointer on a file system of this machine: a lock of the operating system, and a rename."""
 
 import hashlib
-import os
 from pathlib import Path
 
 from distilforge.storage import Place, storage_errors
 from filelock import FileLock
+
+from pipeline.store import storage
 
 
 class LocalPointer:
@@ -22,24 +23,13 @@ class LocalPointer:
 
     def replace(self, content: bytes, token: str) -> bool:
         """Replace the file if its digest is `token`; what it names must be on the disk already."""
-        temporary = self._path.with_name(f".{self._path.name}.new")
         with storage_errors(self._place.url, "written", OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self._path.with_name(f".{self._path.name}.lock")):
                 present = self._path.read_bytes() if self._path.exists() else None
                 if _token(present) != token:
                     return False
-                # Somebody may have put a link there, to a file that must not be written
-                temporary.unlink(missing_ok=True)
-                try:
-                    with temporary.open("xb") as file:
-                        file.write(content)
-                        file.flush()
-                        os.fsync(file.fileno())
-                    temporary.replace(self._path)
-                except OSError:
-                    temporary.unlink(missing_ok=True)
-                    raise
+                storage.replace_file(self._path, content)
         return True
 
 

@@ -31,9 +31,17 @@ def replace_link(link: Path, target: str, temporary: Path) -> None:
     _flush(link.parent)
 
 
+def unfinished(path: Path) -> Path:
+    """Where `replace_file` writes first; what is there was left by a process that was killed."""
+    return path.with_name(f".{path.name}.new")
+
+
 def replace_file(path: Path, content: bytes) -> None:
-    """Make `content` that of the file `path`, atomically; a link there is replaced, and its target stays."""
-    temporary = path.with_name(f".aside-{os.getpid()}-{path.name}")
+    """Make `content` that of the file `path`, atomically, for one process at a time.
+
+    Somebody may have put a link there, or at `unfinished(path)`: it is replaced, and its target stays.
+    """
+    temporary = unfinished(path)
     temporary.unlink(missing_ok=True)
     try:
         with temporary.open("xb") as file:

@@ -97,6 +97,13 @@ def test_a_link_in_place_of_the_statement_is_replaced_and_its_target_stays(
     assert signing.is_signed(release, Signer(key=key.private))
 
 
+def test_what_a_killed_process_left_is_replaced(release: Path, key: Key) -> None:
+    (release / ".model.sig.new").write_bytes(b"half a signature")
+    sign(release, key)
+    assert not (release / ".model.sig.new").exists()
+    assert signing.is_signed(release, Signer(key=key.private))
+
+
 def test_a_folder_beside_which_nothing_can_be_written_is_signed(
     release: Path, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
