@@ -24,13 +24,6 @@ EXPECTED = np.array([[28, 8, 0], [92, 8, 0]], dtype=np.float16)
 
 
 @pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
-    fake = FakeCuda()
-    fake.installed(monkeypatch)
-    return fake
-
-
-@pytest.fixture
 def engine(cuda: FakeCuda) -> TensorRTEngine:
     return TensorRTEngine(fake_engine(cuda), CudaPython(), GPU, EngineSettings(contexts=1))
 

@@ -47,13 +47,6 @@ def check(subject: TensorRTEngine, fed: Feeds, profile_index: int = 0) -> None:
     np.testing.assert_array_equal(outputs["logits"], expected(fed, profile_index))
 
 
-@pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
-    fake = FakeCuda()
-    fake.installed(monkeypatch)
-    return fake
-
-
 def test_batches_that_grow_and_shrink(cuda: FakeCuda) -> None:
     subject = engine(cuda)
     for number, (batch, tokens) in enumerate(((1, 2), (8, 64), (1, 2), (3, 40), (8, 64))):

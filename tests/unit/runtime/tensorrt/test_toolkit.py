@@ -49,13 +49,6 @@ def test_the_real_toolkit_has_what_is_used(name: str) -> None:
     assert [used for used in USED[name].split() if not hasattr(subject, used)] == []
 
 
-@pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
-    fake = FakeCuda()
-    fake.installed(monkeypatch)
-    return fake
-
-
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -15,13 +15,6 @@ PROFILES = (unpadded(profile(0, (1, 2), (8, 16))), unpadded(profile(1, (1, 17), 
 
 
 @pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
-    fake = FakeCuda()
-    fake.installed(monkeypatch)
-    return fake
-
-
-@pytest.fixture
 def engine(cuda: FakeCuda) -> TensorRTEngine:
     return TensorRTEngine(fake_engine(cuda, PROFILES), CudaPython(), GPU, EngineSettings(contexts=1))
 
