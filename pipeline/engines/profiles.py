@@ -35,9 +35,7 @@ def inside(span: Span, ends: Sequence[int]) -> tuple[int, ...]:
 
 def with_kept_tokens(profile: Mapping[str, Span]) -> Mapping[str, Span]:
     """`profile` with the axis of the kept tokens (distilforge.kept_tokens): one, up to all that its batches hold."""
-    usual, high = (
-        prod(sizes) for sizes in zip(*((span.usual, span.high) for span in profile.values()), strict=True)
-    )
+    usual, high = prod(span.usual for span in profile.values()), prod(span.high for span in profile.values())
     return {**profile, KEPT_TOKENS: Span(low=1, usual=usual, high=high)}
 
 

@@ -63,7 +63,6 @@ class CudaPython:
         try:
             # Any: the package may not be installed, and has no types
             self._runtime: Any = import_module(MODULE)
-            self._driver: Any = import_module(DRIVER_MODULE)
         except ImportError as cause:
             raise UnavailableError(
                 f"{MODULE} does not import: {cause}", hint=f"pip install {PACKAGE}"
@@ -88,7 +87,9 @@ class CudaPython:
 
     def _is_used(self, device: int) -> bool:
         """Whether this process has a context on `device`."""
-        error, _, is_active = self._driver.cuDevicePrimaryCtxGetState(device)
+        # Any, as above; only those with several devices need it
+        driver: Any = import_module(DRIVER_MODULE)
+        error, _, is_active = driver.cuDevicePrimaryCtxGetState(device)
         return int(error) == 0 and bool(is_active)
 
     def allocate(self, size: int) -> int:

@@ -145,8 +145,7 @@ def open_release(
         tokenizer = Tokenizer(folder, parsed.tokenizer)
         obstacle = _prepare(selection)
         checked = digest_check.result()
-    failures: dict[str, str] = {}
-    first: UnavailableError | None = None
+    failures: dict[str, UnavailableError] = {}
     while True:
         try:
             if obstacle is not None:
@@ -157,15 +156,15 @@ def open_release(
             # What was asked for by name is not replaced; other variants may know the providers
             if variant is not None:
                 raise
-            first = first or failure
-            failures[selection.variant.name] = f"it does not start: {failure.message}"
+            failures[selection.variant.name] = failure
             _logger.warning("%s does not start: %s", selection.variant.name, failure.message)
+            reasons = {name: f"it does not start: {error.message}" for name, error in failures.items()}
             try:
                 selection = select_variant(
-                    manifest, None, threads=threads, allow_unvalidated=allow_unvalidated, failures=failures
+                    manifest, None, threads=threads, allow_unvalidated=allow_unvalidated, failures=reasons
                 )
             except (ReleaseError, UnavailableError) as error:
-                raise (error if providers is None else _without(providers, failures, first)) from failure
+                raise (error if providers is None else _without(providers, failures)) from failure
         _logger.info("%s %s: %s", manifest.name, manifest.version, selection.reason)
         checked = _check_variant(folder, manifest, selection.variant, selection.variant.files)
         obstacle = _prepare(selection)
@@ -209,13 +208,11 @@ def _check_arguments(head: object, variant: object, providers: object, threads: 
         )
 
 
-def _without(
-    providers: Sequence[str], failures: Mapping[str, str], first: UnavailableError
-) -> UnavailableError:
-    """The error where no variant starts with `providers`; `first` is that of the best one."""
+def _without(providers: Sequence[str], failures: Mapping[str, UnavailableError]) -> UnavailableError:
+    """The error where no variant starts with `providers`, from those of the variants."""
     if len(failures) == 1:
-        return first
-    reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
+        return next(iter(failures.values()))
+    reasons = "; ".join(f"{name}: it does not start: {error.message}" for name, error in failures.items())
     return UnavailableError(
         f"no variant starts with the providers {', '.join(providers)}: {reasons}",
         hint="leave `providers` out to have those of the best variant",

@@ -41,6 +41,9 @@ class TensorRTEngine:
         self._cuda = cuda
         self._device = device
         self._kernels = kernels
+        self._fed = tuple(name for name in loaded.inputs if name != KEPT_TOKENS)
+        """What users feed."""
+        self._drops_padding = KEPT_TOKENS in loaded.inputs
         self._memory = OutputMemory(cuda, device.index)
         allocate = self._memory.allocate
         self._lanes = Pool(lambda: Lane(loaded, cuda, settings.cuda_graphs, allocate), settings.contexts)
@@ -56,7 +59,7 @@ class TensorRTEngine:
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
-        return kept_tokens.without(map(self._tensor, self._loaded.inputs))
+        return tuple(map(self._tensor, self._fed))
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
@@ -69,7 +72,7 @@ class TensorRTEngine:
         )
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        if KEPT_TOKENS in self._loaded.inputs:
+        if self._drops_padding:
             feeds = kept_tokens.complete(feeds)
         cast = {
             name: feeds[name].astype(self._loaded.dtypes[name], copy=False) for name in self._loaded.inputs
@@ -94,10 +97,10 @@ class TensorRTEngine:
         raises; and EngineError where the engine fails or has no such shapes.
         """
         with self._using_device():
-            arrays = {tensor.name: self._taken(tensor.name, feeds) for tensor in self.inputs}
+            arrays = {name: self._taken(name, feeds) for name in self._fed}
         if check is not None:
             check({name: array.shape for name, array in arrays.items()})
-        if KEPT_TOKENS in self._loaded.inputs:
+        if self._drops_padding:
             arrays[KEPT_TOKENS] = self.to_device(kept_tokens.kept(self.to_host(arrays[MASK])))
         profile = smallest(self._loaded.profiles, {name: array.shape for name, array in arrays.items()})
         with self._using_device(), self._lanes.borrow() as lane:
@@ -144,7 +147,7 @@ class TensorRTEngine:
         if name not in feeds:
             raise InputError(
                 f"the input {name!r} is missing",
-                hint=f"feed all of {', '.join(tensor.name for tensor in self.inputs)}",
+                hint=f"feed all of {', '.join(self._fed)}",
             )
         array = taken(name, feeds[name], self._cuda, self._device.index)
         if array.dtype != self._loaded.dtypes[name]:
