@@ -57,6 +57,20 @@ def test_answers(tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch) -
         )
 
 
+@pytest.mark.parametrize("target", ["onnxruntime-cuda", "onnxruntime-tensorrt", "onnxruntime-rtx"])
+def test_the_last_device_by_its_name(tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    release, cpu = with_device_variant(tmp_path, target)
+    assert not isinstance(DRIVER, str)
+    session = distilforge.open(release, providers=[DRIVER.devices[-1].provider])
+    assert session.variant.target == target
+    expected = distilforge.open(release, variant=cpu.name)
+    feeds = session.encode(["good movie"])
+    np.testing.assert_allclose(
+        session.run(feeds)["logits"], expected.run(feeds)["logits"], atol=2e-2, rtol=2e-2
+    )
+
+
 def test_cuda_graphs(tmp_path: Path) -> None:
     """Batches of seven shapes in turns, so that graphs are captured and replayed between others."""
     release, cpu = with_device_variant(tmp_path, "onnxruntime-cuda", session=GRAPHS)

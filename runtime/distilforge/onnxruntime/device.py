@@ -117,17 +117,13 @@ class OnnxRuntimeDevice:
     ) -> OnnxRuntimeEngine:
         """See distilforge.backends.Backend.
 
-        If `providers` names the CPU's provider too, that runs the nodes that the device does not support.
+        `providers` may name the device, as "cuda:1", in place of the provider. If it names the CPU's provider too,
+        that runs the nodes that the device does not support.
         """
         import onnxruntime
 
         self.prepare()
-        asked = (self.provider,) if providers is None else tuple(providers)
-        if self.provider not in asked:
-            raise UnavailableError(
-                f"the variant {variant.name!r} runs with {self.provider}, and not with {', '.join(asked)} alone",
-                hint=f"name {self.provider} too, or open another variant",
-            )
+        asked, device_name = self._asked(variant, providers)
         built_in = onnxruntime.get_available_providers()
         devices = [] if self.provider in built_in else devices_of(self.provider)
         onnxruntime_engine.check_available(asked, [*built_in, *({self.provider} if devices else ())])
@@ -139,13 +135,16 @@ class OnnxRuntimeDevice:
         if not allowed:
             placement.watch(options)
         own = {**self._own_options(variant, folder, manifest), **settings.provider_options}
+        choices = self._choices(variant, device_name)
         listed: list[onnxruntime_engine.Provider] | None = [
             (name, own) if name == self.provider else name for name in asked
         ]
-        if devices and self.provider in asked:
+        if devices:
             # The provider takes one device only
-            options.add_provider_for_devices([self._chosen(devices, variant)], own)
+            options.add_provider_for_devices([_listed(devices, choices, device_name)], own)
             listed = None
+        elif choices and choices[0].index:
+            own[cuda_graphs.DEVICE] = str(choices[0].index)
         try:
             # By default ONNX Runtime tries again on the CPU, and only prints that to the standard output
             with captures.opening():
@@ -172,20 +171,44 @@ class OnnxRuntimeDevice:
             if runs_on(self.capabilities, device.capability) and runs_on(named, device.capability)
         )
 
-    def _chosen(
-        self, devices: "Sequence[onnxruntime.OrtEpDevice]", variant: Variant
-    ) -> "onnxruntime.OrtEpDevice":
-        """The first of ONNX Runtime's `devices` that the provider and the variant's engine support.
+    def _asked(self, variant: Variant, providers: Sequence[str] | None) -> tuple[tuple[str, ...], str | None]:
+        """The names of ONNX Runtime's providers that `providers` asks for, and that of the device, if it names one."""
+        if providers is None:
+            return (self.provider,), None
+        names = [provider for provider in providers if obstacles.names_device(provider)]
+        asked = tuple(self.provider if provider in names else provider for provider in providers)
+        if self.provider not in asked:
+            raise UnavailableError(
+                f"the variant {variant.name!r} runs with {self.provider}, and not with {', '.join(asked)} alone",
+                hint=f"name {self.provider} too, or open another variant",
+            )
+        if asked.count(self.provider) > 1:
+            raise UnavailableError(
+                f"the variant {variant.name!r} runs on one device, and cannot use the providers {', '.join(providers)}",
+                hint=f"pass one of {', '.join(names or [self.provider])}",
+            )
+        return asked, names[0] if names else None
 
-        ONNX Runtime has another order of devices than CUDA, but both know their addresses on the PCI bus. Where ONNX
-        Runtime does not tell them, it is the first device, as on a machine that has only one.
+    def _choices(self, variant: Variant, name: str | None) -> tuple[Device, ...]:
+        """The devices that fit, or the one called `name`; none where the driver does not tell any.
+
+        Raises UnavailableError where there is no device called `name`, or where it does not fit.
         """
         driver = survey()
         if isinstance(driver, str):
-            return devices[0]
-        addresses = [device.pci.lower() for device in self._fitting(driver, variant) if device.pci]
-        by_address = {str(device.device.metadata.get(_PCI, "")).lower(): device for device in devices}
-        return next((by_address[address] for address in addresses if address in by_address), devices[0])
+            if name is not None:
+                raise UnavailableError(f"there is no {name}: {driver}", hint="open a variant for the CPU")
+            return ()
+        fitting = self._fitting(driver, variant)
+        if name is None:
+            return fitting
+        chosen = obstacles.named(name, driver.devices)
+        if chosen not in fitting:
+            raise UnavailableError(
+                f"{self.provider} does not run {variant.name!r} on {obstacles.having([chosen])}",
+                hint=obstacles.one_of(fitting),
+            )
+        return (chosen,)
 
     def _absent(self, onnxruntime_version: str) -> str:
         """Why onnxruntime does not have the provider, and what to install."""
@@ -272,6 +295,26 @@ class OnnxRuntimeDevice:
             _make_private(own_folder)
             cached |= dict.fromkeys(cache_options, str(own_folder))
         return cached
+
+
+def _listed(
+    devices: "Sequence[onnxruntime.OrtEpDevice]", choices: Sequence[Device], name: str | None
+) -> "onnxruntime.OrtEpDevice":
+    """That of ONNX Runtime's `devices` which is the first of `choices`, or the only one if `name` was asked for.
+
+    ONNX Runtime has another order of devices than CUDA, but both know their addresses on the PCI bus. Where one of them
+    does not tell them, it is the first device, as on a machine that has only one; UnavailableError if it has a `name`,
+    since the first one may be another.
+    """
+    addresses = [device.pci.lower() for device in choices if device.pci]
+    by_address = {str(device.device.metadata.get(_PCI, "")).lower(): device for device in devices}
+    found = next((by_address[address] for address in addresses if address in by_address), None)
+    if found is None and name is not None:
+        raise UnavailableError(
+            f"ONNX Runtime does not say which of its devices is {name}",
+            hint=f"set CUDA_VISIBLE_DEVICES={name.removeprefix('cuda:')}, and leave `providers` out",
+        )
+    return found or devices[0]
 
 
 def _digest(variant: Variant, folder: Path) -> str:

@@ -107,8 +107,8 @@ def open_release(
         variant: the variant to load, "target:precision", such as "onnxruntime-cpu:int8". None selects the best one
             for this machine and logs the reason (logger "distilforge", level INFO). If that one does not start, or not
             with `providers`, the next best is tried (level WARNING).
-        providers: the engine's own names of what computes, such as "CPUExecutionProvider" or "cuda:0". All of them
-            are used, or it is an error. None uses the variant's own.
+        providers: the engine's own names of what computes, such as "CPUExecutionProvider", or a GPU, such as
+            "cuda:0". All of them are used, or it is an error. None uses the variant's own.
         threads: how many threads one run may use, 1 to 1024. None uses the engine's default.
         allow_unvalidated: accept a variant that did not pass validation.
         trust: a PEM file with the public key or the certificate of the publisher. The release must be signed by it

@@ -1,7 +1,6 @@
 """The backend of one runtime of engines."""
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,14 +14,21 @@ from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import EngineError, ReleaseError, UnavailableError
 from distilforge.manifest import Manifest, Variant
 from distilforge.tensorrt.engine_runtime import EngineRuntime
-from distilforge.tensorrt.obstacles import compiled, having, obstacle, suitable
+from distilforge.tensorrt.obstacles import (
+    compiled,
+    having,
+    named,
+    names_device,
+    obstacle,
+    one_of,
+    suitable,
+)
 from distilforge.tensorrt.settings import EngineSettings
 
 if TYPE_CHECKING:
     from distilforge.tensorrt.engine import TensorRTEngine
 
 _logger = logging.getLogger("distilforge")
-_PROVIDER = re.compile(r"cuda:[0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,21 +129,16 @@ def _devices(variant: Variant, providers: Sequence[str] | None) -> Sequence[Devi
                 hint="build the release for this machine",
             )
         return fitting
-    if len(providers) != 1 or not _PROVIDER.fullmatch(providers[0]):
+    if len(providers) != 1 or not names_device(providers[0]):
         raise UnavailableError(
             f"an engine runs on one device, and cannot use the providers {', '.join(providers)}",
-            hint=f"pass one of {', '.join(device.provider for device in driver.devices)}",
+            hint=one_of(driver.devices),
         )
-    chosen = next((device for device in driver.devices if device.provider == providers[0]), None)
-    if chosen is None:
-        raise UnavailableError(
-            f"there is no {providers[0]}; this machine has {having(driver.devices)}",
-            hint=f"pass one of {', '.join(device.provider for device in driver.devices)}",
-        )
+    chosen = named(providers[0], driver.devices)
     if chosen not in fitting:
         raise UnavailableError(
             f"the variant {variant.name!r} is for compute capability {described(capabilities)}, "
             f"and {providers[0]} is {having([chosen])}",
-            hint=f"pass one of {', '.join(device.provider for device in fitting)}" if fitting else "",
+            hint=one_of(fitting),
         )
     return (chosen,)

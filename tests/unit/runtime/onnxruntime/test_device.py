@@ -16,7 +16,6 @@ from distilforge import EngineError, UnavailableError
 from distilforge.backends import Backend, backends
 from distilforge.checks.outputs import check_finite
 from distilforge.cuda.driver import Device, Driver
-from distilforge.manifest import Variant
 from distilforge.onnxruntime import device as onnxruntime_device
 from distilforge.onnxruntime import placement
 from distilforge.onnxruntime import sizes as onnx_sizes
@@ -388,7 +387,7 @@ class TestFinite:
 
 
 class TestSeveralDevices:
-    """A machine with two GPUs, which ONNX Runtime lists in another order than CUDA."""
+    """A machine with three GPUs, which ONNX Runtime may list in another order than CUDA."""
 
     backend = OnnxRuntimeDevice(provider="A", preference=1, capabilities=("8.6", "12.0+"))
     driver = Driver(
@@ -396,45 +395,153 @@ class TestSeveralDevices:
         devices=(
             Device(index=0, name="Old", capability=(8, 0), pci="0000:65:00.0"),
             Device(index=1, name="New", capability=(12, 0), pci="0000:B3:00.0"),
+            Device(index=2, name="Newer", capability=(12, 0), pci="0000:C4:00.0"),
         ),
     )
 
-    def chosen(self, monkeypatch: pytest.MonkeyPatch, *metadata: Mapping[str, str]) -> object:
+    @pytest.fixture
+    def given(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+        """How a session was asked for: the devices of a plugin, or the providers of onnxruntime itself."""
         monkeypatch.setattr(onnxruntime_device, "survey", lambda: self.driver)
-        devices = [SimpleNamespace(device=SimpleNamespace(metadata=entry)) for entry in metadata]
-        variant = Variant(target="onnxruntime-rtx", precision="fp16", files=("onnx/model.onnx",))
-        return devices.index(self.backend._chosen(devices, variant))  # type: ignore[arg-type]
-
-    def test_the_one_that_the_provider_supports(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        addresses = ({"pci_bus_id": "0000:b3:00.0"}, {"pci_bus_id": "0000:65:00.0"})
-        assert self.chosen(monkeypatch, *addresses) == 0
-        assert self.chosen(monkeypatch, *reversed(addresses)) == 1
-
-    def test_addresses_that_are_not_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert self.chosen(monkeypatch, {}, {}) == 0
-
-    def test_a_provider_gets_one_device(self, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(onnxruntime_device, "survey", lambda: self.driver)
-        devices = [
-            SimpleNamespace(device=SimpleNamespace(metadata={"pci_bus_id": address}))
-            for address in ("0000:65:00.0", "0000:b3:00.0")
-        ]
-        monkeypatch.setattr(onnxruntime_device, "devices_of", lambda provider: devices)
-        given: list[object] = []
+        given: dict[str, object] = {}
 
         class Options(onnxruntime.SessionOptions):
             def add_provider_for_devices(self, devices: list[object], options: object) -> None:
-                given.extend(devices)
+                given["devices"] = devices
 
-        monkeypatch.setattr(onnxruntime, "SessionOptions", Options)
-
-        def refuse(*arguments: object, **besides: object) -> object:
+        def refuse(path: object, options: object, providers: object = None, **besides: object) -> object:
+            given["providers"] = providers
             raise RuntimeError("no device")
 
+        monkeypatch.setattr(onnxruntime, "SessionOptions", Options)
         monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+        return given
+
+    @staticmethod
+    def of_plugin(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[SimpleNamespace]:
+        """A plugin's devices, in ONNX Runtime's order; one without an address says nothing of it."""
+        devices = [
+            SimpleNamespace(device=SimpleNamespace(metadata={"pci_bus_id": address} if address else {}))
+            for address in addresses
+        ]
+        monkeypatch.setattr(onnxruntime_device, "devices_of", lambda provider: devices)
+        return devices
+
+    @pytest.mark.parametrize(
+        ("addresses", "index"),
+        [
+            (("0000:b3:00.0", "0000:65:00.0", "0000:c4:00.0"), 0),
+            (("0000:65:00.0", "0000:b3:00.0"), 1),
+            # The first that fits is not one of ONNX Runtime's
+            (("0000:65:00.0", "0000:c4:00.0"), 1),
+            (("", ""), 0),
+        ],
+    )
+    def test_a_plugin_gets_the_first_that_it_supports(
+        self,
+        release: Path,
+        given: dict[str, object],
+        addresses: tuple[str, ...],
+        index: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        devices = self.of_plugin(monkeypatch, *addresses)
         with pytest.raises(UnavailableError, match="does not start: no device"):
             load(release, self.backend)
-        assert given == devices[1:]
+        assert given == {"devices": [devices[index]], "providers": None}
+
+    def test_a_plugin_gets_the_one_that_is_named(
+        self, release: Path, given: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        devices = self.of_plugin(monkeypatch, "0000:b3:00.0", "0000:c4:00.0")
+        with pytest.raises(UnavailableError, match="does not start: no device"):
+            load(release, self.backend, providers=("cuda:2",))
+        assert given == {"devices": devices[1:], "providers": None}
+
+    @pytest.mark.parametrize("addresses", [("", ""), ("",), ("0000:b3:00.0",)])
+    def test_a_named_one_that_onnxruntime_may_not_mean(
+        self,
+        release: Path,
+        given: dict[str, object],
+        addresses: tuple[str, ...],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.of_plugin(monkeypatch, *addresses)
+        with pytest.raises(
+            UnavailableError,
+            match=r"(?s)which of its devices is cuda:2.*set CUDA_VISIBLE_DEVICES=2, and leave",
+        ):
+            load(release, self.backend, providers=("cuda:2",))
+        assert not given
+
+    @pytest.mark.parametrize(
+        ("capabilities", "providers", "options"),
+        [
+            ((), None, {}),
+            ((), (CPU,), {}),
+            ((), ("cuda:0",), {}),
+            ((), ("cuda:2",), {"device_id": "2"}),
+            # Without a name it is the first that fits, which need not be the first
+            (("8.6", "12.0+"), None, {"device_id": "1"}),
+        ],
+    )
+    def test_onnxruntime_itself_gets_the_number(
+        self,
+        release: Path,
+        given: dict[str, object],
+        capabilities: tuple[str, ...],
+        providers: tuple[str, ...] | None,
+        options: dict[str, str],
+    ) -> None:
+        backend = OnnxRuntimeDevice(provider=CPU, preference=1, capabilities=capabilities)
+        with pytest.raises(UnavailableError, match="does not start: no device"):
+            load(release, backend, providers=providers)
+        assert given == {"providers": [(CPU, options)]}
+
+    @needs_azure
+    def test_a_named_one_and_the_processor(self, release: Path, given: dict[str, object]) -> None:
+        backend = OnnxRuntimeDevice(provider=AZURE, preference=1)
+        with pytest.raises(UnavailableError, match="does not start: no device"):
+            load(release, backend, providers=("cuda:1", CPU))
+        assert given == {"providers": [(AZURE, {"device_id": "1"}), CPU]}
+
+    @pytest.mark.parametrize(
+        ("providers", "message"),
+        [
+            (
+                ("cuda:7",),
+                r"(?s)there is no cuda:7; this machine has Old \(cuda:0\) of 8\.0, .*pass one of cuda:0, ",
+            ),
+            (
+                ("cuda:0",),
+                r"(?s)Provider does not run .* on Old \(cuda:0\) of 8\.0.*pass one of cuda:1, cuda:2$",
+            ),
+            (
+                ("cuda:1", "cuda:2"),
+                r"(?s)runs on one device, and cannot use .* cuda:1, cuda:2.*one of cuda:1, cuda:2",
+            ),
+            (
+                (CPU, "cuda:1"),
+                r"runs on one device, and cannot use the providers CPUExecutionProvider, cuda:1",
+            ),
+            (("cuda",), r"runs with CPUExecutionProvider, and not with cuda alone"),
+        ],
+    )
+    def test_names_that_cannot_be_used(
+        self, release: Path, given: dict[str, object], providers: tuple[str, ...], message: str
+    ) -> None:
+        backend = OnnxRuntimeDevice(provider=CPU, preference=1, capabilities=("8.6", "12.0+"))
+        with pytest.raises(UnavailableError, match=message):
+            load(release, backend, providers=providers)
+        assert not given
+
+    def test_a_name_on_a_machine_without_a_driver(
+        self, release: Path, given: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(onnxruntime_device, "survey", lambda: "this machine has no NVIDIA driver")
+        with pytest.raises(UnavailableError, match="there is no cuda:0: this machine has no NVIDIA driver"):
+            load(release, OnnxRuntimeDevice(provider=CPU, preference=1), providers=("cuda:0",))
+        assert not given
 
     def test_a_graph_for_a_device_that_the_provider_does_not_support(self, release: Path) -> None:
         variant = read_manifest(release).variants[0]
