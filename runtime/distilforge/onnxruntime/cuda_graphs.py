@@ -8,17 +8,18 @@ with, so its inputs and outputs stay on the device.
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock, local
+from threading import Lock, get_ident, local
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from distilforge.cuda.captures import captures
 from distilforge.engine import Array
-from distilforge.forks import Birthplace
-from distilforge.onnxruntime.engine import InferenceSession, Value
+from distilforge.errors import EngineError
+from distilforge.onnxruntime.device_session import DeviceSession
 from distilforge.worker_thread import WorkerThread
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class _GraphError(Exception):
     """A graph that cannot be used, with the reason."""
 
 
-class CudaGraphs:
+class CudaGraphs(DeviceSession):
     """A session of ONNX Runtime whose provider was opened with OPTION. Any thread can use it, one after another.
 
     ONNX Runtime runs it in two threads: the first one that asks, and one for all others, so that what it keeps for each
@@ -88,44 +89,25 @@ class CudaGraphs:
     ) -> None:
         import onnxruntime
 
+        self._bound: dict[_Key, _Bound] = {}
+        super().__init__(session, self._bound)
         self._runtime = onnxruntime
-        self._session = session
         self._device, self._index = device, index
         self._lock = Lock()
         self._threads = Lock()
         self._own = local()
         self._has_own = False
         self._others: WorkerThread | None = None
-        self._birthplace = Birthplace()
+        self._running_thread: int | None = None
         self._may_use_graphs = True
         self._seen: OrderedDict[_Key, None] = OrderedDict()
         """Those that came last and have no graph."""
-        self._bound: dict[_Key, _Bound] = {}
         self._bytes = 0
         self._without = onnxruntime.RunOptions()
         self._without.add_run_config_entry(GRAPH, WITHOUT_GRAPH)
 
-    def get_providers(self) -> list[str]:
-        """As the session has it."""
-        providers: list[str] = self._session.get_providers()
-        return providers
-
-    def get_inputs(self) -> list[Value]:
-        """As the session has it."""
-        inputs: list[Value] = self._session.get_inputs()
-        return inputs
-
-    def get_outputs(self) -> list[Value]:
-        """As the session has it."""
-        outputs: list[Value] = self._session.get_outputs()
-        return outputs
-
-    def disable_fallback(self) -> None:
-        """As the session has it."""
-        self._session.disable_fallback()
-
     def run(self, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
-        """The arrays called `output_names` for `feeds`, as the session's own method gives them."""
+        """As DeviceSession has it; EngineError too where this thread is in the middle of another run."""
         self._birthplace.check()
         others = self._thread_of_others()
         if others is None:
@@ -146,7 +128,7 @@ class CudaGraphs:
     def _run(self, own: bool, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
         shapes = tuple(feeds[name].shape for name in sorted(feeds))
         key = own, shapes
-        with self._lock:
+        with self._alone():
             if not self._may_use_graphs:
                 return self._without_graph(output_names, feeds)
             bound = self._bound.get(key)
@@ -159,6 +141,21 @@ class CudaGraphs:
                 self._give_up(str(error))
                 return self._without_graph(output_names, feeds)
             return arrays
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait for the runs of other threads; EngineError in the middle of a run of this one."""
+        if self._lock.locked() and self._running_thread == get_ident():
+            raise EngineError(
+                "the session is in the middle of another run in this thread",
+                hint="do not call it in a signal handler, nor in what Python collects",
+            )
+        with self._lock:
+            self._running_thread = get_ident()
+            try:
+                yield
+            finally:
+                self._running_thread = None
 
     def _remember(
         self, key: _Key, output_names: list[str], feeds: dict[str, Array], arrays: list[Array]
@@ -212,7 +209,8 @@ class CudaGraphs:
 
     def _give_up(self, reason: str) -> None:
         self._may_use_graphs = False
-        self._bound.clear()
+        with captures.beside():
+            self._bound.clear()
         self._seen.clear()
         _logger.warning("%s; this session uses no more graphs", reason)
 
@@ -245,8 +243,8 @@ class CudaGraphs:
         return _Bound(inputs=inputs, outputs=outputs, binding=binding, options=options)
 
 
-def of(session: InferenceSession, options: Mapping[str, str]) -> InferenceSession:
-    """`session`, or what runs it with CUDA graphs where its provider was opened with `options` that ask for them."""
+def of(session: "onnxruntime.InferenceSession", options: Mapping[str, str]) -> DeviceSession:
+    """What runs `session`, with CUDA graphs where its provider was opened with `options` that ask for them."""
     if options.get(OPTION, "").lower() not in _ON:
-        return session
+        return DeviceSession(session)
     return CudaGraphs(session, index=int(options.get(DEVICE, "0")))

@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 import numpy as np
 
@@ -47,11 +48,10 @@ class TensorRTEngine:
         self._memory = OutputMemory(cuda, device.index)
         allocate = self._memory.allocate
         self._lanes = Pool(lambda: Lane(loaded, cuda, settings.cuda_graphs, allocate), settings.contexts)
-        # Runs at the interpreter's exit too, while the device is still usable
         self._birthplace = Birthplace()
-        self._finalizer = weakref.finalize(
-            self, _close, self._lanes, self._memory, cuda, device, kernels, self._birthplace
-        )
+        closing = partial(_close, self._lanes, self._memory, cuda, device, kernels, self._birthplace)
+        # Runs at the interpreter's exit too, while the device is still usable
+        self._finalizer = weakref.finalize(self, captures.afterwards, closing)
 
     @property
     def providers(self) -> tuple[str, ...]:

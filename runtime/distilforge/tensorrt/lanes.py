@@ -3,7 +3,7 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from math import prod
 
@@ -120,18 +120,21 @@ class Lane:
         return shapes
 
     def close(self) -> None:
-        """Free everything. Functions of CUDA may fail after another failure; the rest is still freed."""
-        with suppress(EngineError):
-            self._cuda.wait(self._stream)
+        """Free everything. Functions of CUDA may fail after another failure; the rest is still freed, by Ctrl-C too."""
+        with ExitStack() as stack:
+            stack.callback(_tried, lambda: self._cuda.destroy_stream(self._stream))
+            memory: list[Closable] = [*self._staging.values(), self._scratch]
+            for closable in memory:
+                stack.callback(_tried, closable.close)
+            # Before the memory that they use
+            stack.callback(self._forget_contexts)
+            # Twice, since Ctrl-C may end the first
+            for _ in range(2):
+                stack.callback(_tried, lambda: self._cuda.wait(self._stream))
+
+    def _forget_contexts(self) -> None:
         self._forget_graphs()
-        # Before the memory that it uses
         self._context = None
-        memory: list[Closable] = [*self._staging.values(), self._scratch]
-        for closable in memory:
-            with suppress(EngineError):
-                closable.close()
-        with suppress(EngineError):
-            self._cuda.destroy_stream(self._stream)
 
     def _new_context(self) -> Context:
         """A context; where contexts do not allocate memory for activations, all of this lane's share one piece.
@@ -241,3 +244,9 @@ class Lane:
     def _forget(self, graph: CudaGraph) -> None:
         with suppress(EngineError):
             self._cuda.destroy_graph(graph.handle)
+
+
+def _tried(step: Callable[[], None]) -> None:
+    """Do `step` of closing; where CUDA refuses it, nothing else can be done."""
+    with suppress(EngineError):
+        step()

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from distilforge.cuda.arrays import DeviceArray
+from distilforge.cuda.captures import captures
 from distilforge.cuda.runtime import Cuda
 from distilforge.errors import EngineError
 from distilforge.tensorrt.buffers import Buffer, grown
@@ -99,7 +100,7 @@ class OutputMemory:
             if not self._closed:
                 self._idle.append(buffer)
                 return
-        self._free(buffer)
+        captures.afterwards(lambda: self._free(buffer))
 
     def _free(self, buffer: Buffer) -> None:
         with ExitStack() as stack, suppress(EngineError):

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Generic, Protocol, TypeVar
 
 from distilforge.errors import DistilforgeError
@@ -57,8 +57,9 @@ class Pool(Generic[T]):
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for entry in idle:
-            self._drop(entry)
+        with ExitStack() as stack:
+            for entry in idle:
+                stack.callback(self._drop, entry)
 
     def _waited_for(self) -> T:
         """A resource that no other thread uses. Whoever returns it releases `_free`."""

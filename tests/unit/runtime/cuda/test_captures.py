@@ -1,6 +1,9 @@
-"""Runs go on together, and a capture alone, whatever is interrupted."""
+"""Runs go on together, and a capture alone, whatever is interrupted; nothing is freed meanwhile."""
 
+import gc
+import os
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Event, Thread
@@ -32,7 +35,9 @@ def test_nothing_runs_while_a_graph_is_captured() -> None:
     first.start()
     begun.wait(timeout=30)
     capture.start()
+    end = time.monotonic() + 30
     while len(captures._uses) < 2:
+        assert time.monotonic() < end
         time.sleep(0.001)
     later.start()
     later.join(timeout=0.05)
@@ -154,3 +159,145 @@ def test_a_failure_inside_ends_the_block() -> None:
             raise ValueError("inside")
     with captures.alone() as may_capture:
         assert may_capture
+
+
+def test_a_job_is_done_at_once() -> None:
+    captures, done = Captures(), []
+    captures.afterwards(lambda: done.append(dict(captures._uses)))
+    ((uses,),) = (done,)
+    # As a run, beside which nothing is captured
+    assert list(uses.values()) == [_Use.RUN]
+    assert not captures._uses
+
+
+@pytest.mark.parametrize("block", ["beside", "opening", "alone"])
+def test_a_job_waits_for_this_threads_block(block: str) -> None:
+    captures, done = Captures(), []
+    use: Callable[[], AbstractContextManager[bool]] = getattr(captures, block)
+    with use():
+        captures.afterwards(lambda: done.append(1))
+        assert not done
+    assert done == [1]
+    assert not captures._uses
+
+
+def test_a_job_waits_for_another_threads_capture() -> None:
+    captures, done = Captures(), []
+    with captures.alone():
+        thread = Thread(target=captures.afterwards, args=(lambda: done.append(1),))
+        thread.start()
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+        assert not done
+    assert done == [1]
+
+
+def test_a_job_does_not_wait_for_another_threads_run() -> None:
+    captures, done = Captures(), []
+    with captures.beside():
+        thread = Thread(target=captures.afterwards, args=(lambda: done.append(1),))
+        thread.start()
+        thread.join(timeout=30)
+        assert done == [1]
+
+
+def test_a_job_that_comes_up_while_another_is_done() -> None:
+    captures, done = Captures(), []
+
+    def first() -> None:
+        captures.afterwards(lambda: done.append("second"))
+        done.append("first")
+
+    captures.afterwards(first)
+    assert done == ["first", "second"]
+    assert not captures._uses
+
+
+def test_what_python_collects_while_a_block_begins_and_ends() -> None:
+    """Finalizers run between any two steps, also while this thread has the lock."""
+    captures, done = Captures(), []
+
+    class InACircle:
+        def __init__(self, name: str) -> None:
+            self.itself = self
+            weakref.finalize(self, captures.afterwards, lambda: done.append(name))
+
+    class Uses(dict[int, _Use]):
+        def __setitem__(self, key: int, use: _Use) -> None:
+            super().__setitem__(key, use)
+            gc.collect()
+
+        def pop(self, key: int, default: object = None) -> _Use | None:  # type: ignore[override]
+            gc.collect()
+            return super().pop(key, None)
+
+    captures._uses = Uses()
+    for name in ("beside", "alone", "opening"):
+        InACircle(f"{name} begins")
+        use: Callable[[], AbstractContextManager[bool]] = getattr(captures, name)
+        with use():
+            InACircle(f"{name} ends")
+            assert f"{name} begins" not in done
+    assert sorted(done) == sorted(
+        f"{name} {what}" for name in ("beside", "alone", "opening") for what in ("begins", "ends")
+    )
+    assert not captures._uses
+
+
+def test_what_a_job_raises_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    captures, done = Captures(), []
+
+    def fail() -> None:
+        raise MemoryError("no room")
+
+    with captures.beside():
+        captures.afterwards(fail)
+        captures.afterwards(lambda: done.append(1))
+    assert done == [1]
+    assert [record.getMessage() for record in caplog.records] == [
+        "freeing memory of a device ended early: MemoryError: no room"
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("use", list(_Use))
+def test_a_forked_process_waits_for_no_thread_of_its_parent(use: _Use) -> None:
+    """The threads of `captures`, of the package, are those of the parent at the moment of the fork."""
+    from distilforge.cuda.captures import captures
+
+    captures._uses[-1] = use
+    captures._jobs.append(lambda: os._exit(3))
+    try:
+        with captures._lock:
+            child = os.fork()
+            if child == 0:
+                for way in (captures.beside, captures.opening, captures.alone):
+                    with way() as answer:
+                        if not answer:
+                            os._exit(2)
+                os._exit(0)
+    finally:
+        captures._jobs.clear()
+        del captures._uses[-1]
+    end = time.monotonic() + 30
+    status = (0, 0)
+    while not status[0] and time.monotonic() < end:
+        status = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.001)
+    if not status[0]:
+        os.kill(child, 9)
+    assert status == (child, 0)
+
+
+def test_an_interrupt_as_a_block_begins_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    captures = Captures()
+    begin = captures._begin
+
+    def interrupted(use: _Use) -> None:
+        begin(use)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(captures, "_begin", interrupted)
+    with pytest.raises(KeyboardInterrupt), captures.beside():
+        pytest.fail("it was interrupted before")
+    assert not captures._uses

@@ -256,3 +256,26 @@ def test_a_device_without_room_for_a_graph(
 )
 def test_the_provider_has_to_be_opened_for_them(options: Mapping[str, str], graphed: bool) -> None:
     assert isinstance(cuda_graphs.of(plain(), options), CudaGraphs) == graphed
+
+
+def test_a_run_in_the_middle_of_another_in_the_same_thread_is_refused(
+    session: CudaGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a signal handler, or where Python collects an object that asks the session as it goes."""
+    names = [output.name for output in session.get_outputs()]
+    real = CudaGraphs._without_graph
+    refused: list[str] = []
+
+    def within(self: CudaGraphs, output_names: list[str], fed: dict[str, npt.NDArray[np.int64]]) -> object:
+        with pytest.raises(EngineError, match="in the middle of another run in this thread") as caught:
+            self.run(output_names, fed)
+        refused.append(caught.value.hint)
+        return real(self, output_names, fed)
+
+    monkeypatch.setattr(CudaGraphs, "_without_graph", within)
+    session.run(names, dict(feeds(2, 3)))
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(session.run, names, dict(feeds(2, 3))).result(timeout=60)
+    assert refused == ["do not call it in a signal handler, nor in what Python collects"] * 2
+    monkeypatch.undo()
+    check(session, feeds(2, 3))

@@ -262,3 +262,33 @@ class TestFailures:
         ):
             subject.run(fed)
         check(subject, feeds(3, 4))
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["cudaStreamSynchronize", "cudaGraphExecDestroy", "cudaFree", "cudaFreeHost", "cudaStreamDestroy"],
+)
+def test_an_interrupt_while_it_is_closed_leaves_nothing(
+    cuda: FakeCuda, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = engine(cuda, contexts=2)
+    for _ in range(3):
+        check(subject, feeds(2, 8))
+    with subject._lanes.borrow(), subject._lanes.borrow():
+        pass
+    assert cuda.leaks["graphs"] == 1
+    assert cuda.leaks["streams"] == 2
+    real = CudaPython._call
+    calls: list[str] = []
+
+    def interrupted(runtime: CudaPython, name: str, *arguments: object) -> object:
+        answer = real(runtime, name, *arguments)
+        calls.append(name)
+        if name == function and calls.count(name) == 1:
+            raise KeyboardInterrupt
+        return answer
+
+    monkeypatch.setattr(CudaPython, "_call", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        subject.close()
+    assert cuda.leaks == {}
