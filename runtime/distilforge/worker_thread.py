@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread, current_thread
 from typing import TypeVar
@@ -29,18 +30,26 @@ class WorkerThread:
         if current_thread() is self._thread:
             return function()
         future: Future[T] = Future()
+        self._jobs.put(partial(_make, function, future))
+        try:
+            return future.result()
+        finally:
+            # An error that it holds holds this frame, and with it the caller's arrays
+            del future
 
-        def job() -> None:
-            try:
-                result = function()
-            # The caller gets whatever it is
-            except BaseException as error:  # noqa: BLE001
-                future.set_exception(error)
-            else:
-                future.set_result(result)
 
-        self._jobs.put(job)
-        return future.result()
+def _make(function: Callable[[], T], future: Future[T]) -> None:
+    """Make a call, and let `future` have what it returns or raises."""
+    try:
+        result = function()
+    # The caller gets whatever it is
+    except BaseException as error:  # noqa: BLE001
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+    finally:
+        # As above
+        del future
 
 
 def _work(jobs: "SimpleQueue[_Job | None]") -> None:

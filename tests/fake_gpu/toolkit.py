@@ -55,13 +55,12 @@ class FakeContext:
         self._scratch: int | None = None
         self._owned: int | None = None
         self.busy = False
-        refusal = UnavailableError(f"A toolkit 1.0 cannot make an execution context: {cuda.error.name}")
-        if cuda.refuses("createContext"):
-            raise refusal
-        if owns_memory:
+        is_refused = cuda.refuses("createContext")
+        if owns_memory and not is_refused:
             self._owned = self._scratch = cuda.take(SCRATCH_BYTES, cuda.device)
-            if self._owned is None:
-                raise refusal
+            is_refused = self._owned is None
+        if is_refused:
+            raise UnavailableError(f"A toolkit 1.0 cannot make an execution context: {cuda.error.name}")
 
     def __del__(self) -> None:
         if self._owned is not None:

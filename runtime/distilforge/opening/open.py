@@ -165,6 +165,7 @@ def open_release(
                 )
             except (ReleaseError, UnavailableError) as error:
                 raise (error if providers is None else _without(providers, failures)) from failure
+            _forget_frames(failure)
         _logger.info("%s %s: %s", manifest.name, manifest.version, selection.reason)
         checked = _check_variant(folder, manifest, selection.variant, selection.variant.files)
         obstacle = _prepare(selection)
@@ -219,6 +220,12 @@ def _without(providers: Sequence[str], failures: Mapping[str, UnavailableError])
     )
 
 
+def _forget_frames(error: UnavailableError) -> None:
+    """Let go of what was loaded when `error` was raised: the next variant may need the memory."""
+    _logger.debug("where it was raised:", exc_info=error)
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+
+
 def _prepare(selection: Selection) -> UnavailableError | None:
     """Import the package of the variant's engine; the error where that fails."""
     try:
@@ -258,6 +265,7 @@ def _load(
         )
         if states(folder, variant.files) == checked:
             return engine
+        del engine
         checked = _check_variant(folder, manifest, variant, variant.files)
     raise ReleaseError(
         f"the files of {variant.name!r} in {str(folder)!r} changed while they were loaded, {_ATTEMPTS} times",

@@ -1,10 +1,12 @@
 """From `distilforge.open` to an answer on a fake GPU: driver, CUDA's runtime and TensorRT in host memory."""
 
+import gc
 import logging
 import multiprocessing
 import os
 import re
 import sys
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from distilforge import EngineError, InputError, UnavailableError
 from distilforge.cuda import driver
 from distilforge.cuda.driver import Driver, survey
+from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.tensorrt.engine import TensorRTEngine
 
 from tests.device_release import device_variant, with_variants
@@ -214,6 +217,36 @@ class TestABrokenDevice:
         assert f"{RTX} does not start: " in caplog.text
         assert broken in caplog.text or "execution context" in caplog.text
         assert cuda.leaks == {}
+
+    def test_nothing_of_it_is_kept_while_the_next_variant_loads(
+        self, release: Path, broken: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Weights:
+            """What an engine has on the device."""
+
+        alive: list[weakref.ref[Weights]] = []
+        kept: list[bool] = []
+        make, prepare = Toolkit._engine, onnxruntime_engine.prepare
+
+        def engine(toolkit: Toolkit) -> object:
+            made = make(toolkit)
+            made.weights = Weights()
+            alive.append(weakref.ref(made.weights))
+            return made
+
+        def prepared() -> None:
+            kept.append(any(weights() for weights in alive))
+            prepare()
+
+        monkeypatch.setattr(Toolkit, "_engine", engine)
+        monkeypatch.setattr(onnxruntime_engine, "prepare", prepared)
+        gc.disable()
+        try:
+            assert distilforge.open(release).variant.name == CPU
+        finally:
+            gc.enable()
+        assert bool(alive) == (broken != "cudaGetDevice")
+        assert kept == [False]
 
     @pytest.mark.parametrize("how", ["variant", "providers"])
     def test_what_was_asked_for_is_not_replaced(self, release: Path, broken: str, how: str) -> None:
