@@ -12,7 +12,7 @@ import numpy as np
 
 from distilforge.cuda import dlpack
 from distilforge.cuda.runtime import Cuda
-from distilforge.errors import InputError
+from distilforge.errors import DistilforgeError, InputError
 
 _INTERFACE = "__cuda_array_interface__"
 # CUDA's legacy default stream, in both protocols
@@ -79,7 +79,11 @@ def is_on_device(array: object) -> bool:
         # Another library's code; torch raises ValueError for a tensor without memory
         except Exception:  # noqa: BLE001
             return False
-    return hasattr(array, _INTERFACE)
+    try:
+        return hasattr(array, _INTERFACE)
+    # It has one, and `taken` says what is wrong with it
+    except Exception:  # noqa: BLE001
+        return True
 
 
 def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
@@ -113,7 +117,10 @@ def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
     else:
         try:
             imported = _from_interface(array, cuda, device)
-        except (KeyError, TypeError, ValueError) as cause:
+        except DistilforgeError:
+            raise
+        # Another library's, as above
+        except Exception as cause:
             raise _unreadable(name, cause, device) from cause
     if imported.device < 0:
         raise InputError(
@@ -148,10 +155,10 @@ def _unreadable(name: str, cause: Exception, device: int) -> InputError:
 
 
 def _from_interface(array: object, cuda: Cuda, device: int) -> dlpack.ForeignArray:
-    """The array; ValueError, TypeError or KeyError for an interface that is not as the protocol has it."""
+    """The array; any exception for an interface that is not as the protocol has it."""
     interface: Mapping[str, object] = getattr(array, _INTERFACE)
     shape, data = interface["shape"], interface["data"]
-    if not isinstance(shape, Sequence) or not isinstance(data, Sequence):
+    if isinstance(shape, str) or not isinstance(shape, Sequence) or not isinstance(data, Sequence):
         raise TypeError(
             f"the shape and the data of {_INTERFACE} must be tuples, found {shape!r} and {data!r}"
         )

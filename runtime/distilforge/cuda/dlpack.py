@@ -96,7 +96,8 @@ def _release(managed: "ctypes._Pointer[_ManagedTensor]") -> None:
 @atexit.register
 def _let_go() -> None:
     """Take the deleters back: a library may free its arrays after Python has ended, when none can be called."""
-    for exported in _exported.values():
+    # Another thread may take or let go of an array meanwhile
+    for exported in tuple(_exported.values()):
         exported.managed.deleter = _Deleter()
 
 

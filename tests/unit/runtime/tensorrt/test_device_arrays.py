@@ -4,6 +4,7 @@ import ctypes
 import gc
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from distilforge import EngineError, InputError
 from distilforge.cuda import dlpack
 from distilforge.cuda.arrays import DeviceArray, is_on_device
+from distilforge.cuda.captures import captures
 from distilforge.cuda.runtime import CudaPython
 from distilforge.tensorrt.engine import TensorRTEngine
 from distilforge.tensorrt.settings import EngineSettings
@@ -20,6 +22,7 @@ from tests.fake_gpu.toolkit import GPU, FakeContext, fake_engine
 
 IDS = np.arange(16, dtype=np.int64).reshape(2, 8)
 MASK = np.ones_like(IDS)
+FED = {"input_ids": IDS, "attention_mask": MASK}
 EXPECTED = np.array([[28, 8, 0], [92, 8, 0]], dtype=np.float16)
 
 
@@ -150,7 +153,23 @@ def test_memory_that_cannot_be_waited_for_is_not_lost(engine: TensorRTEngine, cu
     assert engine.to_device(IDS).address == address
 
 
-def test_the_device_is_not_waited_for_while_another_thread_captures_a_graph(cuda: FakeCuda) -> None:
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> Event:
+    """Set when a thread is about to wait for the device."""
+    begun = Event()
+    real = CudaPython.wait_for_device
+
+    def wait_for_device(cuda: CudaPython) -> None:
+        begun.set()
+        real(cuda)
+
+    monkeypatch.setattr(CudaPython, "wait_for_device", wait_for_device)
+    return begun
+
+
+def test_the_device_is_not_waited_for_while_another_thread_captures_a_graph(
+    cuda: FakeCuda, begun: Event
+) -> None:
     runtime = CudaPython()
     stream = runtime.create_stream()
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -159,13 +178,16 @@ def test_the_device_is_not_waited_for_while_another_thread_captures_a_graph(cuda
         def enqueue() -> None:
             waits.append(pool.submit(runtime.wait_for_device))
             # Time for a call that does not wait, which CUDA refuses now
+            assert begun.wait(timeout=30)
             wait(waits, timeout=0.2)
 
         runtime.capture(stream, enqueue)
         waits[0].result(timeout=30)
 
 
-def test_nor_while_the_toolkit_captures_one(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nor_while_the_toolkit_captures_one(
+    cuda: FakeCuda, begun: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     execute = FakeContext.execute_async_v3
     engine = TensorRTEngine(fake_engine(cuda, captures_graphs=True), CudaPython(), GPU, EngineSettings())
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -174,6 +196,7 @@ def test_nor_while_the_toolkit_captures_one(cuda: FakeCuda, monkeypatch: pytest.
         def capturing(context: FakeContext, stream: int) -> bool:
             cuda.cudaStreamBeginCapture(stream, mode=1)
             waits.append(pool.submit(CudaPython().wait_for_device))
+            assert begun.wait(timeout=30)
             wait(waits, timeout=0.2)
             cuda.cudaStreamEndCapture(stream)
             return execute(context, stream)
@@ -189,6 +212,65 @@ def test_an_array_outlives_its_engine(engine: TensorRTEngine, cuda: FakeCuda) ->
     assert cuda.leaks == {"memory": 1}
     del copy
     gc.collect()
+    assert cuda.leaks == {}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_nothing_is_freed_while_a_graph_is_captured(
+    engine: TensorRTEngine, cuda: FakeCuda, when: str
+) -> None:
+    """ONNX Runtime's captures break where another thread frees memory, and CUDA then does not free it."""
+    array = engine.to_device(IDS)
+    engine.run_on_device({"input_ids": array, "attention_mask": engine.to_device(MASK)})
+    finalizer, held = engine._finalizer, [array]
+    del array
+    if when == "before":
+        engine.close()
+        # One piece is an array's, which goes during the capture
+        assert cuda.leaks == {"memory": 1}
+    with captures.alone():
+        calls = len(cuda.calls)
+        letting_go = Thread(target=lambda: (held.clear(), finalizer()))
+        letting_go.start()
+        letting_go.join(timeout=30)
+        assert not letting_go.is_alive()
+        assert len(cuda.calls) == calls
+        assert cuda.leaks
+    assert cuda.leaks == {}
+
+
+def test_an_engine_that_is_collected_while_another_captures_a_graph(
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Application:
+        def __init__(self) -> None:
+            self.itself = self
+            self.engine = TensorRTEngine(fake_engine(cuda), CudaPython(), GPU, EngineSettings())
+            self.engine.run(FED)
+
+    other = TensorRTEngine(fake_engine(cuda), CudaPython(), GPU, EngineSettings())
+    other.run(FED)
+    taken = dict(cuda.leaks)
+    real = FakeContext.execute_async_v3
+
+    def collecting(context: FakeContext, stream: int) -> bool:
+        gc.collect()
+        return real(context, stream)
+
+    gc.collect()
+    gc.disable()
+    try:
+        Application()
+        assert cuda.leaks != taken
+        monkeypatch.setattr(FakeContext, "execute_async_v3", collecting)
+        calls = len(cuda.calls)
+        other.run(FED)
+    finally:
+        gc.enable()
+    made = cuda.calls[calls:]
+    begin, end = made.index("cudaStreamBeginCapture"), made.index("cudaStreamEndCapture")
+    assert made[begin : end + 1] == ["cudaStreamBeginCapture", "enqueueV3", "cudaStreamEndCapture"]
+    other.close()
     assert cuda.leaks == {}
 
 
@@ -242,12 +324,36 @@ def test_the_work_of_other_libraries_is_waited_for(engine: TensorRTEngine, cuda:
         ({"data": None}, r"must be tuples, found \(2, 8\) and None"),
         ({"typestr": "<x8"}, "cannot be read"),
         ({"stream": "a stream"}, "must be a whole number, found 'a stream'"),
+        ({"data": ()}, "cannot be read: tuple index out of range"),
+        ({"data": (float("inf"), False)}, "cannot be read: cannot convert float infinity to integer"),
+        ({"typestr": "i8,("}, "cannot be read"),
+        ({"typestr": "|V0", "strides": (0, 0)}, "cannot be read"),
+        ({"shape": "28"}, "must be tuples, found '28'"),
     ],
 )
 def test_arrays_that_do_not_fit(engine: TensorRTEngine, changes: dict[str, object], message: str) -> None:
     ids, mask = engine.to_device(IDS), engine.to_device(MASK)
     with pytest.raises(InputError, match=message):
         engine.run_on_device({"input_ids": only_interface(ids, **changes), "attention_mask": mask})
+
+
+def test_an_array_that_refuses_to_be_shared(engine: TensorRTEngine) -> None:
+    class Refusing:
+        @property
+        def __cuda_array_interface__(self) -> dict[str, object]:
+            raise RuntimeError("it requires a gradient")
+
+    with pytest.raises(InputError, match="'input_ids' cannot be read: it requires a gradient"):
+        engine.run_on_device({"input_ids": Refusing(), "attention_mask": engine.to_device(MASK)})
+
+
+def test_a_device_that_is_lost_while_an_array_is_read_is_no_fault_of_the_array(
+    engine: TensorRTEngine, cuda: FakeCuda
+) -> None:
+    ids, mask = engine.to_device(IDS), engine.to_device(MASK)
+    cuda.fails = lambda name, number: name == "cudaStreamSynchronize"
+    with pytest.raises(EngineError, match="cudaStreamSynchronize failed"):
+        engine.run_on_device({"input_ids": only_interface(ids, stream=1), "attention_mask": mask})
 
 
 def test_a_row_of_a_larger_array_is_contiguous(engine: TensorRTEngine) -> None:
@@ -318,3 +424,19 @@ def test_a_library_may_free_an_array_after_python_has_ended(engine: TensorRTEngi
     gc.collect()
     # A capsule that nobody took is let go as ever
     assert len(dlpack._exported) == before
+
+
+def test_deleters_are_taken_back_while_another_thread_lets_go_of_an_array(
+    engine: TensorRTEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capsules = [engine.to_device(IDS).__dlpack__() for _ in range(4)]
+    exported = tuple(dlpack._exported.values())
+    real = dlpack._Deleter
+
+    def meanwhile() -> object:
+        capsules[2:] = []
+        return real()
+
+    monkeypatch.setattr(dlpack, "_Deleter", meanwhile)
+    dlpack._let_go()
+    assert not any(entry.managed.deleter for entry in exported)
