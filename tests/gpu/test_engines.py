@@ -21,8 +21,9 @@ from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import EngineError, UnavailableError
 from distilforge.manifest import Manifest
 from distilforge.onnxruntime.engine import CPU, OnnxRuntimeEngine, engine_of
-from distilforge.tensorrt import lanes, loading
+from distilforge.tensorrt import lanes
 from distilforge.tensorrt.engine import TensorRTEngine
+from distilforge.tensorrt.kernels import KernelCache
 
 from pipeline.targets.tensorrt_rtx import TENSORRT_RTX
 from tests.device_release import compiled, engine, engine_release, graph
@@ -118,9 +119,9 @@ def test_the_toolkit_agrees_with_the_capabilities_that_releases_promise() -> Non
     """
     toolkit = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed")
     assert isinstance(DRIVER, Driver)
-    CudaPython().use(DRIVER.devices[0].index)
-    runtime = toolkit.Runtime(toolkit.Logger(toolkit.Logger.ERROR))
-    validity, diagnostics = runtime.get_engine_validity(engine("tensorrt-rtx", "fp16"))
+    with CudaPython().on(DRIVER.devices[0].index):
+        runtime = toolkit.Runtime(toolkit.Logger(toolkit.Logger.ERROR))
+        validity, diagnostics = runtime.get_engine_validity(engine("tensorrt-rtx", "fp16"))
     promised = runs_on(TENSORRT_RTX.default_capabilities, DRIVER.devices[0].capability)
     assert (validity != toolkit.EngineValidity.INVALID) == promised, (
         f"{DRIVER.devices[0]}: {validity}, diagnostics {diagnostics:#x}"
@@ -136,7 +137,7 @@ def test_arrays_on_the_device(tmp_path: Path, target: str, precision: str) -> No
     for batch, tokens in ((2, 8), (2, 8), (2, 8), (3, 40)):
         fed = feeds(batch, tokens)
         outputs = session.run_on_device({name: torch.from_numpy(array).cuda() for name, array in fed.items()})
-        logits = torch.from_dlpack(outputs["logits"]).float().cpu().numpy()
+        logits = torch.utils.dlpack.from_dlpack(outputs["logits"]).float().cpu().numpy()
         np.testing.assert_allclose(logits, oracle(precision).run(fed)["logits"], **FP16)
 
 
@@ -197,14 +198,14 @@ def test_kernels_are_kept_and_found_again(tmp_path: Path) -> None:
     kept = list((tmp_path / "cache" / "distilforge" / "tensorrt-rtx").glob("*.cache"))
     assert len(kept) == 1
     were_loaded: list[bool] = []
-    real = loading.KernelCache.load
+    real = KernelCache.load
 
-    def load(cache: loading.KernelCache) -> bool:
+    def load(cache: KernelCache) -> bool:
         were_loaded.append(real(cache))
         return were_loaded[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading.KernelCache, "load", load)
+        patch.setattr(KernelCache, "load", load)
         check(opened(release, "tensorrt-rtx"), feeds(2, 8))
     assert were_loaded == [True]
 
