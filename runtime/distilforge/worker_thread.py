@@ -2,14 +2,14 @@
 
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread, current_thread
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 _Job = Callable[[], None]
+_Answer = tuple[T | None, BaseException | None]
 
 
 class WorkerThread:
@@ -29,27 +29,28 @@ class WorkerThread:
         # Such as in what Python collects there
         if current_thread() is self._thread:
             return function()
-        future: Future[T] = Future()
-        self._jobs.put(partial(_make, function, future))
+        # Not a Future: it is locked while whoever waits for it is interrupted by a signal handler, which may call too
+        answers: SimpleQueue[_Answer[T]] = SimpleQueue()
+        self._jobs.put(partial(_make, function, answers))
+        result, error = answers.get()
+        if error is None:
+            return cast("T", result)
         try:
-            return future.result()
+            raise error
         finally:
-            # An error that it holds holds this frame, and with it the caller's arrays
-            del future
+            # It holds this frame, and with it the caller's arrays
+            del error
 
 
-def _make(function: Callable[[], T], future: Future[T]) -> None:
-    """Make a call, and let `future` have what it returns or raises."""
+def _make(function: Callable[[], T], answers: "SimpleQueue[_Answer[T]]") -> None:
+    """Make a call, and answer what it returns or raises."""
     try:
         result = function()
     # The caller gets whatever it is
     except BaseException as error:  # noqa: BLE001
-        future.set_exception(error)
+        answers.put((None, error))
     else:
-        future.set_result(result)
-    finally:
-        # As above
-        del future
+        answers.put((result, None))
 
 
 def _work(jobs: "SimpleQueue[_Job | None]") -> None:

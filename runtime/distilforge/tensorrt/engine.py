@@ -10,7 +10,7 @@ import numpy as np
 from distilforge import kept_tokens
 from distilforge.checks.outputs import check_finite
 from distilforge.cuda.arrays import DeviceArray, taken
-from distilforge.cuda.captures import captures
+from distilforge.cuda.captures import captures, free_at_exit
 from distilforge.cuda.driver import Device
 from distilforge.cuda.runtime import Cuda
 from distilforge.engine import Array, Shapes
@@ -49,9 +49,10 @@ class TensorRTEngine:
         allocate = self._memory.allocate
         self._lanes = Pool(lambda: Lane(loaded, cuda, settings.cuda_graphs, allocate), settings.contexts)
         self._birthplace = Birthplace()
-        closing = partial(_close, self._lanes, self._memory, cuda, device, kernels, self._birthplace)
+        self._free = partial(_close, self._lanes, self._memory, cuda, device, kernels, self._birthplace)
         # Runs at the interpreter's exit too, while the device is still usable
-        self._finalizer = weakref.finalize(self, captures.afterwards, closing)
+        self._finalizer = weakref.finalize(self, captures.afterwards, self._free)
+        free_at_exit()
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -171,7 +172,8 @@ class TensorRTEngine:
         if not self._birthplace.is_here:
             return
         with captures.beside():
-            self._finalizer()
+            if self._finalizer.detach() is not None:
+                self._free()
 
 
 def _close(
@@ -186,10 +188,11 @@ def _close(
     if not birthplace.is_here:
         return
     with ExitStack() as stack:
-        # A device that is lost refuses everything, but host memory and handles are still freed
-        with suppress(EngineError):
-            stack.enter_context(cuda.on(device.index))
+        current = stack.enter_context(ExitStack())
         stack.callback(memory.close)
         stack.callback(lanes.close)
+        # A device that is lost refuses everything, but host memory and handles are still freed
+        with suppress(EngineError):
+            current.enter_context(cuda.on(device.index))
         if kernels is not None:
             kernels.save()

@@ -55,8 +55,9 @@ class OutputMemory:
         with self._lock:
             count = max(len(self._idle) - most, 0)
             freed, self._idle = self._idle[:count], self._idle[count:]
-        for buffer in freed:
-            self._free(buffer)
+        with ExitStack() as stack:
+            for buffer in freed:
+                stack.callback(self._free, buffer)
         return bool(freed)
 
     def allocate(self, size: int) -> int:
@@ -103,8 +104,9 @@ class OutputMemory:
         captures.afterwards(lambda: self._free(buffer))
 
     def _free(self, buffer: Buffer) -> None:
-        with ExitStack() as stack, suppress(EngineError):
+        with suppress(EngineError), ExitStack() as stack:
+            current = stack.enter_context(ExitStack())
+            stack.callback(buffer.close)
             # A device that is lost refuses both, and its memory is lost with it
             with suppress(EngineError):
-                stack.enter_context(self._cuda.on(self._device))
-            buffer.close()
+                current.enter_context(self._cuda.on(self._device))

@@ -1,8 +1,10 @@
 """Calls that are all made in one thread."""
 
 import gc
+import signal
+import time
 import weakref
-from threading import get_ident
+from threading import Event, Thread, get_ident
 
 import pytest
 from distilforge.worker_thread import WorkerThread
@@ -42,3 +44,29 @@ def test_an_error_reaches_the_caller_and_keeps_nothing_of_theirs() -> None:
         assert alive() is None
     finally:
         gc.enable()
+
+
+def test_a_signal_handler_may_call_while_its_thread_waits() -> None:
+    worker, begun, answers = WorkerThread("a worker"), Event(), []
+
+    def slow() -> str:
+        begun.set()
+        time.sleep(0.05)
+        return "slow"
+
+    def handler(number: int, frame: object) -> None:
+        answers.append(worker.call(lambda: "at once"))
+
+    def send() -> None:
+        assert begun.wait(timeout=30)
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        sender = Thread(target=send)
+        sender.start()
+        assert worker.call(slow) == "slow"
+        sender.join(timeout=30)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert answers == ["at once"]

@@ -90,7 +90,7 @@ def test_nothing_is_captured_where_a_release_began_to_open_while_it_waited(
 ) -> None:
     captures = Captures()
 
-    def begins(ready: Callable[[], bool]) -> bool:
+    def begins(ready: Callable[[], bool], timeout: float) -> bool:
         captures._uses[-1] = _Use.OPENING
         return ready()
 
@@ -135,11 +135,12 @@ def test_an_interrupted_wait_leaves_nothing_waiting(monkeypatch: pytest.MonkeyPa
     captures = Captures()
     calls: list[object] = []
 
-    def interrupted(ready: object) -> None:
+    def interrupted(ready: object, timeout: float) -> bool:
         calls.append(ready)
         # The first wait, for other captures, ends at once
         if len(calls) == 2:
             raise KeyboardInterrupt
+        return True
 
     with monkeypatch.context() as patch:
         patch.setattr(captures._changed, "wait_for", interrupted)
@@ -237,7 +238,8 @@ def test_what_python_collects_while_a_block_begins_and_ends() -> None:
         use: Callable[[], AbstractContextManager[bool]] = getattr(captures, name)
         with use():
             InACircle(f"{name} ends")
-            assert f"{name} begins" not in done
+            gc.collect()
+            assert f"{name} ends" not in done
     assert sorted(done) == sorted(
         f"{name} {what}" for name in ("beside", "alone", "opening") for what in ("begins", "ends")
     )
@@ -266,7 +268,8 @@ def test_a_forked_process_waits_for_no_thread_of_its_parent(use: _Use) -> None:
     from distilforge.cuda.captures import captures
 
     captures._uses[-1] = use
-    captures._jobs.append(lambda: os._exit(3))
+    parent = os.getpid()
+    captures._jobs.append(lambda: os.getpid() == parent or os._exit(3))
     try:
         with captures._lock:
             child = os.fork()
@@ -293,7 +296,7 @@ def test_an_interrupt_as_a_block_begins_leaves_none(monkeypatch: pytest.MonkeyPa
     captures = Captures()
     begin = captures._begin
 
-    def interrupted(use: _Use) -> None:
+    def interrupted(use: _Use) -> bool:
         begin(use)
         raise KeyboardInterrupt
 
@@ -301,3 +304,74 @@ def test_an_interrupt_as_a_block_begins_leaves_none(monkeypatch: pytest.MonkeyPa
     with pytest.raises(KeyboardInterrupt), captures.beside():
         pytest.fail("it was interrupted before")
     assert not captures._uses
+
+
+def test_an_interrupt_as_a_job_ends_leaves_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The destructors that a job calls are in C, so that Ctrl-C comes in the next step of Python."""
+    captures = Captures()
+    interrupts: list[int] = []
+
+    class Uses(dict[int, _Use]):
+        def pop(self, key: int, default: object = None) -> _Use | None:  # type: ignore[override]
+            if not interrupts:
+                interrupts.append(1)
+                raise KeyboardInterrupt
+            return super().pop(key, None)
+
+    captures._uses = Uses()
+    with pytest.raises(KeyboardInterrupt):
+        captures.afterwards(lambda: None)
+    assert not captures._uses
+
+
+def test_a_block_in_a_job_does_not_wait_for_it() -> None:
+    captures, answers = Captures(), []
+
+    def job() -> None:
+        for use in (captures.beside, captures.opening, captures.alone):
+            with use() as answer:
+                answers.append(answer)
+
+    captures.afterwards(job)
+    assert answers == [True, True, True]
+    assert not captures._uses
+
+
+def test_a_wake_up_that_is_lost_delays_a_capture_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    captures, waits = Captures(), Event()
+    captured: list[bool] = []
+
+    def capture() -> None:
+        waits.set()
+        with captures.alone() as may_capture:
+            captured.append(may_capture)
+
+    captures._begin(_Use.RUN)
+    thread = Thread(target=capture)
+    thread.start()
+    assert waits.wait(timeout=30)
+    # As Ctrl-C in the midst of the end of a block
+    captures._uses.clear()
+    thread.join(timeout=30)
+    assert captured == [True]
+
+
+def test_a_job_takes_no_lock() -> None:
+    """Another thread may have it and wait for what this thread has, such as the lock of a handler of logging."""
+    captures, done = Captures(), []
+    with captures._lock:
+        thread = Thread(target=captures.afterwards, args=(lambda: done.append(1),))
+        thread.start()
+        thread.join(timeout=30)
+        assert done == [1]
+
+
+def test_when_python_ends_jobs_wait_for_nobody() -> None:
+    captures, done = Captures(), []
+    with captures.alone():
+        captures.afterwards(lambda: done.append(1))
+        assert not done
+        captures.hurry()
+        assert done == [1]
+        captures.afterwards(lambda: done.append(2))
+    assert done == [1, 2]
