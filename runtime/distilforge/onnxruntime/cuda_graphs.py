@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock, get_ident, local
+from threading import Lock, RLock, local
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,9 +39,6 @@ MOST_BYTES = 256 << 20
 """Inputs and outputs of all graphs of a session, which stay on the device: a masked language model's are large."""
 MOST_TOKENS = 16_384
 """Larger batches keep the device busy for longer than their kernels take to start. 12,288 tokens gain 7% on an H100."""
-
-DEVICE = "device_id"
-"""The provider's option that is CUDA's number of its device; the first without it."""
 
 _ON = ("1", "true")
 # In the first, ONNX Runtime captures the graph and replays it; the second only replays it
@@ -93,12 +90,11 @@ class CudaGraphs(DeviceSession):
         super().__init__(session, self._bound)
         self._runtime = onnxruntime
         self._device, self._index = device, index
-        self._lock = Lock()
+        self._lock = RLock()
         self._threads = Lock()
         self._own = local()
         self._has_own = False
         self._others: WorkerThread | None = None
-        self._running_thread: int | None = None
         self._may_use_graphs = True
         self._seen: OrderedDict[_Key, None] = OrderedDict()
         """Those that came last and have no graph."""
@@ -116,14 +112,18 @@ class CudaGraphs(DeviceSession):
 
     def _thread_of_others(self) -> WorkerThread | None:
         """Where a run of this thread belongs; None for the session's own thread, which is the first that asked."""
+        # Nothing is called while it is locked: a signal handler, or what Python collects, may come here too
         with self._threads:
             if not self._has_own:
                 self._has_own = self._own.is_here = True
-            if getattr(self._own, "is_here", False):
-                return None
-            if self._others is None:
-                self._others = WorkerThread("distilforge-cuda-graphs")
-            return self._others
+        if getattr(self._own, "is_here", False):
+            return None
+        if self._others is None:
+            started = WorkerThread("distilforge-cuda-graphs")
+            with self._threads:
+                if self._others is None:
+                    self._others = started
+        return self._others
 
     def _run(self, own: bool, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
         shapes = tuple(feeds[name].shape for name in sorted(feeds))
@@ -145,17 +145,13 @@ class CudaGraphs(DeviceSession):
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Wait for the runs of other threads; EngineError in the middle of a run of this one."""
-        if self._lock.locked() and self._running_thread == get_ident():
+        if self._lock._is_owned():  # type: ignore[attr-defined]
             raise EngineError(
                 "the session is in the middle of another run in this thread",
                 hint="do not call it in a signal handler, nor in what Python collects",
             )
         with self._lock:
-            self._running_thread = get_ident()
-            try:
-                yield
-            finally:
-                self._running_thread = None
+            yield
 
     def _remember(
         self, key: _Key, output_names: list[str], feeds: dict[str, Array], arrays: list[Array]
@@ -243,8 +239,8 @@ class CudaGraphs(DeviceSession):
         return _Bound(inputs=inputs, outputs=outputs, binding=binding, options=options)
 
 
-def of(session: "onnxruntime.InferenceSession", options: Mapping[str, str]) -> DeviceSession:
-    """What runs `session`, with CUDA graphs where its provider was opened with `options` that ask for them."""
+def of(session: "onnxruntime.InferenceSession", options: Mapping[str, str], index: int = 0) -> DeviceSession:
+    """What runs `session` on CUDA's device `index`, with graphs where its provider's `options` ask for them."""
     if options.get(OPTION, "").lower() not in _ON:
         return DeviceSession(session)
-    return CudaGraphs(session, index=int(options.get(DEVICE, "0")))
+    return CudaGraphs(session, index=index)

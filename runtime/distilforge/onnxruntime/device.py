@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # ONNX Runtime's name of a device's address on the PCI bus, in the metadata of the device
 _PCI = "pci_bus_id"
+# The option of every provider that is CUDA's number of its device; the first without it
+_DEVICE_ID = "device_id"
 _GPU_PACKAGE = "onnxruntime-gpu"
 _INSTALL = "pip uninstall -y onnxruntime; pip install --force-reinstall 'onnxruntime-gpu[cuda,cudnn]'"
 _logger = logging.getLogger("distilforge")
@@ -139,12 +141,14 @@ class OnnxRuntimeDevice:
         listed: list[onnxruntime_engine.Provider] | None = [
             (name, own) if name == self.provider else name for name in asked
         ]
+        index = choices[0].index if choices else 0
         if devices:
             # The provider takes one device only
-            options.add_provider_for_devices([_listed(devices, choices, device_name)], own)
+            chosen, index = _listed(devices, choices, device_name)
+            options.add_provider_for_devices([chosen], own)
             listed = None
-        elif choices and choices[0].index:
-            own[cuda_graphs.DEVICE] = str(choices[0].index)
+        elif index:
+            own[_DEVICE_ID] = str(index)
         try:
             # By default ONNX Runtime tries again on the CPU, and only prints that to the standard output
             with captures.opening():
@@ -156,7 +160,7 @@ class OnnxRuntimeDevice:
             raise
         failures = _preload() if self.provider in built_in else ""
         engine = onnxruntime_engine.engine_of(
-            cuda_graphs.of(session, own), asked, guarded=True, reason=failures
+            cuda_graphs.of(session, own, index), asked, guarded=True, reason=failures
         )
         if not allowed:
             placement.check(session, folder / variant.files[0], self.provider)
@@ -299,22 +303,23 @@ class OnnxRuntimeDevice:
 
 def _listed(
     devices: "Sequence[onnxruntime.OrtEpDevice]", choices: Sequence[Device], name: str | None
-) -> "onnxruntime.OrtEpDevice":
+) -> "tuple[onnxruntime.OrtEpDevice, int]":
     """That of ONNX Runtime's `devices` which is the first of `choices`, or the only one if `name` was asked for.
 
-    ONNX Runtime has another order of devices than CUDA, but both know their addresses on the PCI bus. Where one of them
-    does not tell them, it is the first device, as on a machine that has only one; UnavailableError if it has a `name`,
-    since the first one may be another.
+    With it comes CUDA's number of it. ONNX Runtime has another order of devices than CUDA, but both know their
+    addresses on the PCI bus. Where one of them does not tell them, it is the first device, as on a machine that has
+    only one; UnavailableError if it has a `name`, since the first one may be another.
     """
-    addresses = [device.pci.lower() for device in choices if device.pci]
     by_address = {str(device.device.metadata.get(_PCI, "")).lower(): device for device in devices}
-    found = next((by_address[address] for address in addresses if address in by_address), None)
-    if found is None and name is not None:
+    for choice in choices:
+        if choice.pci and choice.pci.lower() in by_address:
+            return by_address[choice.pci.lower()], choice.index
+    if name is not None:
         raise UnavailableError(
             f"ONNX Runtime does not say which of its devices is {name}",
-            hint=f"set CUDA_VISIBLE_DEVICES={name.removeprefix('cuda:')}, and leave `providers` out",
+            hint="set CUDA_VISIBLE_DEVICES to that GPU alone, and leave `providers` out",
         )
-    return found or devices[0]
+    return devices[0], choices[0].index if choices else 0
 
 
 def _digest(variant: Variant, folder: Path) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from distilforge.cuda.captures import captures
 from distilforge.engine import Array
+from distilforge.errors import EngineError
 from distilforge.forks import Birthplace
 from distilforge.onnxruntime.engine import Value
 
@@ -46,7 +47,11 @@ class DeviceSession:
     @property
     def _session(self) -> "onnxruntime.InferenceSession":
         session = self._held.session
-        assert session is not None, "it is let go when nobody refers to this object"
+        # Python calls finalizers of a cycle before it calls what uses the session there
+        if session is None:
+            raise EngineError(
+                "the session was collected together with what uses it", hint="do not call it in `__del__`"
+            )
         return session
 
     def get_providers(self) -> list[str]:
@@ -71,7 +76,7 @@ class DeviceSession:
     def run(self, output_names: list[str], feeds: dict[str, Array]) -> list[Array]:
         """The arrays called `output_names` for `feeds`, as the session's own method gives them.
 
-        Raises EngineError in a process that was forked from the session's.
+        Raises EngineError in a process that was forked from the session's, and where Python collects the session.
         """
         self._birthplace.check()
         with captures.beside():

@@ -16,8 +16,8 @@ from distilforge import EngineError, UnavailableError
 from distilforge.backends import Backend, backends
 from distilforge.checks.outputs import check_finite
 from distilforge.cuda.driver import Device, Driver
+from distilforge.onnxruntime import cuda_graphs, placement
 from distilforge.onnxruntime import device as onnxruntime_device
-from distilforge.onnxruntime import placement
 from distilforge.onnxruntime import sizes as onnx_sizes
 from distilforge.onnxruntime.device import OnnxRuntimeDevice, zip_shapes
 from distilforge.onnxruntime.engine import InferenceSession
@@ -469,10 +469,42 @@ class TestSeveralDevices:
         self.of_plugin(monkeypatch, *addresses)
         with pytest.raises(
             UnavailableError,
-            match=r"(?s)which of its devices is cuda:2.*set CUDA_VISIBLE_DEVICES=2, and leave",
+            match=r"(?s)which of its devices is cuda:2.*set CUDA_VISIBLE_DEVICES to that",
         ):
             load(release, self.backend, providers=("cuda:2",))
         assert not given
+
+    @pytest.mark.parametrize(
+        ("providers", "addresses", "index"),
+        [
+            (None, ("0000:b3:00.0", "0000:c4:00.0"), 1),
+            (None, ("0000:65:00.0", "0000:c4:00.0"), 2),
+            (None, ("",), 1),
+            (("cuda:2",), ("0000:b3:00.0", "0000:c4:00.0"), 2),
+        ],
+    )
+    def test_arrays_of_cuda_graphs_are_on_the_same_device(
+        self,
+        release: Path,
+        given: dict[str, object],
+        providers: tuple[str, ...] | None,
+        addresses: tuple[str, ...],
+        index: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.of_plugin(monkeypatch, *addresses)
+        opened = SimpleNamespace(disable_fallback=lambda: None)
+        monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **besides: opened)
+        indices: list[int] = []
+
+        def of(session: object, options: object, at: int) -> object:
+            indices.append(at)
+            raise UnavailableError("no further")
+
+        monkeypatch.setattr(cuda_graphs, "of", of)
+        with pytest.raises(UnavailableError, match="no further"):
+            load(release, self.backend, providers=providers)
+        assert indices == [index]
 
     @pytest.mark.parametrize(
         ("capabilities", "providers", "options"),

@@ -1,5 +1,6 @@
 """A session on a device: what it waits for, and what goes with it; on a CPU, where ONNX Runtime does the same."""
 
+import gc
 import os
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -81,3 +82,21 @@ def test_it_is_freed_when_a_capture_has_ended(has_graphs: bool) -> None:
         assert bool(arrays) == has_graphs
     assert alive() is None
     assert not arrays
+
+
+def test_an_object_that_uses_it_as_both_are_collected_is_told() -> None:
+    messages: list[str] = []
+
+    class User:
+        def __init__(self) -> None:
+            self.itself, self.session = self, DeviceSession(new())
+
+        def __del__(self) -> None:
+            try:
+                self.session.run(NAMES, FEEDS)
+            except EngineError as error:
+                messages.append(error.message)
+
+    User()
+    gc.collect()
+    assert messages == ["the session was collected together with what uses it"]
