@@ -7,6 +7,7 @@ https://numba.readthedocs.io/en/stable/cuda/cuda_array_interface.html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -73,15 +74,20 @@ def is_on_device(array: object) -> bool:
     """Whether `array` is an array on a CUDA device, of whatever library."""
     if isinstance(array, np.ndarray):
         return False
-    if hasattr(array, "__dlpack_device__"):
+    if _may_have(array, "__dlpack_device__"):
         try:
-            return int(array.__dlpack_device__()[0]) in (dlpack.CUDA, dlpack.CUDA_MANAGED)
+            return int(cast("Any", array).__dlpack_device__()[0]) in (dlpack.CUDA, dlpack.CUDA_MANAGED)
         # Another library's code; torch raises ValueError for a tensor without memory
         except Exception:  # noqa: BLE001
             return False
+    return _may_have(array, _INTERFACE)
+
+
+def _may_have(array: object, name: str) -> bool:
+    """Whether `array` has the attribute `name`, or one that fails, of which `taken` says how."""
     try:
-        return hasattr(array, _INTERFACE)
-    # It has one, and `taken` says what is wrong with it
+        return hasattr(array, name)
+    # Another library's code
     except Exception:  # noqa: BLE001
         return True
 
@@ -106,9 +112,9 @@ def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
             dtype=array.dtype,
             owner=array,
         )
-    elif hasattr(array, "__dlpack__"):
+    elif _may_have(array, "__dlpack__"):
         try:
-            imported = dlpack.take(array.__dlpack__(stream=_DEFAULT_STREAM))
+            imported = dlpack.take(cast("Any", array).__dlpack__(stream=_DEFAULT_STREAM))
         # Another library's code, and what it raises
         except Exception as cause:
             raise _unreadable(name, cause, device) from cause
@@ -148,8 +154,13 @@ def taken(name: str, array: object, cuda: Cuda, device: int) -> DeviceArray:
 
 
 def _unreadable(name: str, cause: Exception, device: int) -> InputError:
+    try:
+        reason = str(cause)
+    # Another library's code
+    except Exception:  # noqa: BLE001
+        reason = type(cause).__name__
     return InputError(
-        f"the input {name!r} cannot be read: {cause}",
+        f"the input {name!r} cannot be read: {reason}",
         hint=f"pass a contiguous array of numbers on cuda:{device}",
     )
 
@@ -166,7 +177,9 @@ def _from_interface(array: object, cuda: Cuda, device: int) -> dlpack.ForeignArr
         raise ValueError(f"its {_INTERFACE} has a mask")
     dtype = np.dtype(str(interface["typestr"]))
     strides = interface.get("strides")
-    if isinstance(strides, Sequence) and any(
+    if strides is not None and not isinstance(strides, Sequence):
+        raise TypeError(f"the strides of {_INTERFACE} must be a tuple or None, found {strides!r}")
+    if strides is not None and any(
         size > 1 and int(stride) % dtype.itemsize for size, stride in zip(shape, strides, strict=True)
     ):
         raise ValueError(f"its strides {strides} are not multiples of an element's {dtype.itemsize} bytes")
@@ -181,9 +194,7 @@ def _from_interface(array: object, cuda: Cuda, device: int) -> dlpack.ForeignArr
         address=address,
         device=cuda.device_of(address) if address else device,
         shape=tuple(map(int, shape)),
-        strides=None
-        if not isinstance(strides, Sequence)
-        else tuple(int(stride) // dtype.itemsize for stride in strides),
+        strides=None if strides is None else tuple(int(stride) // dtype.itemsize for stride in strides),
         dtype=dtype,
         owner=array,
     )

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -222,7 +223,9 @@ def _without(providers: Sequence[str], failures: Mapping[str, UnavailableError])
 
 def _forget_frames(error: UnavailableError) -> None:
     """Let go of what was loaded when `error` was raised: the next variant may need the memory."""
-    _logger.debug("where it was raised:", exc_info=error)
+    if _logger.isEnabledFor(logging.DEBUG):
+        # As text: handlers may keep what they get
+        _logger.debug("%s", "".join(traceback.format_exception(error)))
     error.__traceback__ = error.__cause__ = error.__context__ = None
 
 

@@ -329,6 +329,10 @@ def test_the_work_of_other_libraries_is_waited_for(engine: TensorRTEngine, cuda:
         ({"typestr": "i8,("}, "cannot be read"),
         ({"typestr": "|V0", "strides": (0, 0)}, "cannot be read"),
         ({"shape": "28"}, "must be tuples, found '28'"),
+        (
+            {"strides": np.array([8, 16])},
+            r"the strides of .* must be a tuple or None, found array\(\[ 8, 16\]\)",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit(engine: TensorRTEngine, changes: dict[str, object], message: str) -> None:
@@ -345,6 +349,23 @@ def test_an_array_that_refuses_to_be_shared(engine: TensorRTEngine) -> None:
 
     with pytest.raises(InputError, match="'input_ids' cannot be read: it requires a gradient"):
         engine.run_on_device({"input_ids": Refusing(), "attention_mask": engine.to_device(MASK)})
+
+
+@pytest.mark.parametrize("name", ["__dlpack_device__", "__dlpack__"])
+def test_an_attribute_that_fails(engine: TensorRTEngine, name: str) -> None:
+    class UnprintableError(RuntimeError):
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    def fail(array: object) -> object:
+        raise UnprintableError
+
+    attributes = {"__dlpack_device__": lambda array: (2, 0), name: property(fail)}
+    array = type("Failing", (), attributes)()
+    with pytest.raises(
+        InputError, match=r"the Failing that was passed is not on one|cannot be read: UnprintableError"
+    ):
+        engine.run_on_device({"input_ids": array, "attention_mask": engine.to_device(MASK)})
 
 
 def test_a_device_that_is_lost_while_an_array_is_read_is_no_fault_of_the_array(
