@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -177,3 +177,16 @@ class CudaPython:
                 hint="smaller batches need less memory" if is_memory else "",
             )
         return tuple(values)
+
+
+def free_on(cuda: Cuda, device: int, *steps: Callable[[], object]) -> None:
+    """Do `steps`, which free something, the last one first, on `device`; all of them, whatever fails or interrupts.
+
+    A device that is lost refuses to be the current one, and they are done without.
+    """
+    with ExitStack() as stack:
+        current = stack.enter_context(ExitStack())
+        for step in steps:
+            stack.callback(step)
+        with suppress(EngineError):
+            current.enter_context(cuda.on(device))

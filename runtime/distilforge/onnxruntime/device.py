@@ -11,15 +11,15 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from distilforge import contents, machine, user_cache
-from distilforge.cuda.capabilities import described, runs_on
+from distilforge.cuda.capabilities import described
 from distilforge.cuda.captures import captures
-from distilforge.cuda.driver import Device, Driver, survey
+from distilforge.cuda.device_names import having
+from distilforge.cuda.driver import Driver, survey
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Manifest, Span, Variant
-from distilforge.onnxruntime import contexts, cuda_graphs, placement
+from distilforge.onnxruntime import contexts, cuda_graphs, device_choice, placement
 from distilforge.onnxruntime import engine as onnxruntime_engine
 from distilforge.onnxruntime.engine import CPU, OnnxRuntimeEngine
 from distilforge.onnxruntime.settings import Settings
@@ -27,11 +27,6 @@ from distilforge.plugin import Plugin, devices_of
 from distilforge.tensorrt import obstacles
 from distilforge.tensorrt.engine_runtime import EngineRuntime
 
-if TYPE_CHECKING:
-    import onnxruntime
-
-# ONNX Runtime's name of a device's address on the PCI bus, in the metadata of the device
-_PCI = "pci_bus_id"
 # The option of every provider that is CUDA's number of its device; the first without it
 _DEVICE_ID = "device_id"
 _GPU_PACKAGE = "onnxruntime-gpu"
@@ -75,10 +70,10 @@ class OnnxRuntimeDevice:
                 return lacking
         if isinstance(driver, str):
             return f"it needs an NVIDIA GPU, and {driver}"
-        if not self._fitting(driver, variant):
+        if not device_choice.fitting(driver, self.capabilities, variant):
             return (
                 f"{self.provider} needs an NVIDIA GPU of compute capability {described(self.capabilities)}, and this "
-                f"machine has {obstacles.having(driver.devices)}"
+                f"machine has {having(driver.devices)}"
             )
         if not find_spec("onnxruntime"):
             return f"onnxruntime is not installed; {_INSTALL}"
@@ -125,7 +120,7 @@ class OnnxRuntimeDevice:
         import onnxruntime
 
         self.prepare()
-        asked, device_name = self._asked(variant, providers)
+        asked, device_name = device_choice.asked(self.provider, variant, providers)
         built_in = onnxruntime.get_available_providers()
         devices = [] if self.provider in built_in else devices_of(self.provider)
         onnxruntime_engine.check_available(asked, [*built_in, *({self.provider} if devices else ())])
@@ -137,14 +132,14 @@ class OnnxRuntimeDevice:
         if not allowed:
             placement.watch(options)
         own = {**self._own_options(variant, folder, manifest), **settings.provider_options}
-        choices = self._choices(variant, device_name)
+        choices = device_choice.choices(survey(), self.provider, self.capabilities, variant, device_name)
         listed: list[onnxruntime_engine.Provider] | None = [
             (name, own) if name == self.provider else name for name in asked
         ]
         index = choices[0].index if choices else 0
         if devices:
             # The provider takes one device only
-            chosen, index = _listed(devices, choices, device_name)
+            chosen, index = device_choice.listed(devices, choices, device_name)
             options.add_provider_for_devices([chosen], own)
             listed = None
         elif index:
@@ -165,54 +160,6 @@ class OnnxRuntimeDevice:
         if not allowed:
             placement.check(session, folder / variant.files[0], self.provider)
         return engine
-
-    def _fitting(self, driver: Driver, variant: Variant) -> tuple[Device, ...]:
-        """The devices that the provider and the variant's engine support."""
-        named = variant.compiled.capabilities if variant.compiled is not None else ()
-        return tuple(
-            device
-            for device in driver.devices
-            if runs_on(self.capabilities, device.capability) and runs_on(named, device.capability)
-        )
-
-    def _asked(self, variant: Variant, providers: Sequence[str] | None) -> tuple[tuple[str, ...], str | None]:
-        """The names of ONNX Runtime's providers that `providers` asks for, and that of the device, if it names one."""
-        if providers is None:
-            return (self.provider,), None
-        names = [provider for provider in providers if obstacles.names_device(provider)]
-        asked = tuple(self.provider if provider in names else provider for provider in providers)
-        if self.provider not in asked:
-            raise UnavailableError(
-                f"the variant {variant.name!r} runs with {self.provider}, and not with {', '.join(asked)} alone",
-                hint=f"name {self.provider} too, or open another variant",
-            )
-        if asked.count(self.provider) > 1:
-            raise UnavailableError(
-                f"the variant {variant.name!r} runs on one device, and cannot use the providers {', '.join(providers)}",
-                hint=f"pass one of {', '.join(names or [self.provider])}",
-            )
-        return asked, names[0] if names else None
-
-    def _choices(self, variant: Variant, name: str | None) -> tuple[Device, ...]:
-        """The devices that fit, or the one called `name`; none where the driver does not tell any.
-
-        Raises UnavailableError where there is no device called `name`, or where it does not fit.
-        """
-        driver = survey()
-        if isinstance(driver, str):
-            if name is not None:
-                raise UnavailableError(f"there is no {name}: {driver}", hint="open a variant for the CPU")
-            return ()
-        fitting = self._fitting(driver, variant)
-        if name is None:
-            return fitting
-        chosen = obstacles.named(name, driver.devices)
-        if chosen not in fitting:
-            raise UnavailableError(
-                f"{self.provider} does not run {variant.name!r} on {obstacles.having([chosen])}",
-                hint=obstacles.one_of(fitting),
-            )
-        return (chosen,)
 
     def _absent(self, onnxruntime_version: str) -> str:
         """Why onnxruntime does not have the provider, and what to install."""
@@ -299,27 +246,6 @@ class OnnxRuntimeDevice:
             _make_private(own_folder)
             cached |= dict.fromkeys(cache_options, str(own_folder))
         return cached
-
-
-def _listed(
-    devices: "Sequence[onnxruntime.OrtEpDevice]", choices: Sequence[Device], name: str | None
-) -> "tuple[onnxruntime.OrtEpDevice, int]":
-    """That of ONNX Runtime's `devices` which is the first of `choices`, or the only one if `name` was asked for.
-
-    With it comes CUDA's number of it. ONNX Runtime has another order of devices than CUDA, but both know their
-    addresses on the PCI bus. Where one of them does not tell them, it is the first device, as on a machine that has
-    only one; UnavailableError if it has a `name`, since the first one may be another.
-    """
-    by_address = {str(device.device.metadata.get(_PCI, "")).lower(): device for device in devices}
-    for choice in choices:
-        if choice.pci and choice.pci.lower() in by_address:
-            return by_address[choice.pci.lower()], choice.index
-    if name is not None:
-        raise UnavailableError(
-            f"ONNX Runtime does not say which of its devices is {name}",
-            hint="set CUDA_VISIBLE_DEVICES to that GPU alone, and leave `providers` out",
-        )
-    return devices[0], choices[0].index if choices else 0
 
 
 def _digest(variant: Variant, folder: Path) -> str:

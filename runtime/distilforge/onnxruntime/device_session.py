@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Held:
+class _Held:
     """What has memory on the device."""
 
     session: "onnxruntime.InferenceSession | None"
@@ -40,7 +40,7 @@ class DeviceSession:
         self, session: "onnxruntime.InferenceSession", bound: MutableMapping[Any, Any] | None = None
     ) -> None:
         """`bound` has arrays on the device, which go with the session."""
-        self._held = Held(session=session, bound={} if bound is None else bound)
+        self._held = _Held(session=session, bound={} if bound is None else bound)
         self._birthplace = Birthplace()
         weakref.finalize(self, captures.afterwards, self._held.let_go).atexit = False
 

@@ -159,10 +159,13 @@ def open_release(
                 raise
             failures[selection.variant.name] = failure
             _logger.warning("%s does not start: %s", selection.variant.name, failure.message)
-            reasons = {name: f"it does not start: {error.message}" for name, error in failures.items()}
             try:
                 selection = select_variant(
-                    manifest, None, threads=threads, allow_unvalidated=allow_unvalidated, failures=reasons
+                    manifest,
+                    None,
+                    threads=threads,
+                    allow_unvalidated=allow_unvalidated,
+                    failures=_reasons(failures),
                 )
             except (ReleaseError, UnavailableError) as error:
                 raise (error if providers is None else _without(providers, failures)) from failure
@@ -214,11 +217,16 @@ def _without(providers: Sequence[str], failures: Mapping[str, UnavailableError])
     """The error where no variant starts with `providers`, from those of the variants."""
     if len(failures) == 1:
         return next(iter(failures.values()))
-    reasons = "; ".join(f"{name}: it does not start: {error.message}" for name, error in failures.items())
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in _reasons(failures).items())
     return UnavailableError(
         f"no variant starts with the providers {', '.join(providers)}: {reasons}",
         hint="leave `providers` out to have those of the best variant",
     )
+
+
+def _reasons(failures: Mapping[str, UnavailableError]) -> Mapping[str, str]:
+    """Why the variants do not run here, as clauses."""
+    return {name: f"it does not start: {error.message}" for name, error in failures.items()}
 
 
 def _forget_frames(error: UnavailableError) -> None:

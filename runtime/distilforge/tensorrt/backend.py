@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from distilforge.cuda.capabilities import described
 from distilforge.cuda.captures import captures
+from distilforge.cuda.device_names import having, named, names_device, one_of
 from distilforge.cuda.driver import Device, survey
 from distilforge.cuda.runtime import CudaPython
 from distilforge.errors import EngineError, ReleaseError, UnavailableError
 from distilforge.manifest import Manifest, Variant
 from distilforge.tensorrt.engine_runtime import EngineRuntime
-from distilforge.tensorrt.obstacles import (
-    compiled,
-    having,
-    named,
-    names_device,
-    obstacle,
-    one_of,
-    suitable,
-)
+from distilforge.tensorrt.obstacles import compiled, obstacle, suitable
 from distilforge.tensorrt.settings import EngineSettings
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -12,9 +12,9 @@ from distilforge.checks.outputs import check_finite
 from distilforge.cuda.arrays import DeviceArray, taken
 from distilforge.cuda.captures import captures, free_at_exit
 from distilforge.cuda.driver import Device
-from distilforge.cuda.runtime import Cuda
+from distilforge.cuda.runtime import Cuda, free_on
 from distilforge.engine import Array, Shapes
-from distilforge.errors import EngineError, InputError
+from distilforge.errors import InputError
 from distilforge.forks import Birthplace
 from distilforge.kept_tokens import KEPT_TOKENS, MASK
 from distilforge.manifest import Tensor
@@ -187,12 +187,5 @@ def _close(
     # A forked process ends without the device, which belongs to its parent
     if not birthplace.is_here:
         return
-    with ExitStack() as stack:
-        current = stack.enter_context(ExitStack())
-        stack.callback(memory.close)
-        stack.callback(lanes.close)
-        # A device that is lost refuses everything, but host memory and handles are still freed
-        with suppress(EngineError):
-            current.enter_context(cuda.on(device.index))
-        if kernels is not None:
-            kernels.save()
+    saving = () if kernels is None else (kernels.save,)
+    free_on(cuda, device.index, memory.close, lanes.close, *saving)

@@ -11,13 +11,14 @@ import numpy as np
 
 from distilforge import user_cache
 from distilforge.checks import onnx_file
+from distilforge.cuda.device_names import having
 from distilforge.cuda.driver import Device
 from distilforge.errors import ReleaseError, UnavailableError
 from distilforge.manifest import Variant
 from distilforge.tensorrt.engine_runtime import EngineRuntime
 from distilforge.tensorrt.kernels import KernelCache, path_for
 from distilforge.tensorrt.log import Log, log_of
-from distilforge.tensorrt.obstacles import VERSION_COMPATIBLE, built, compiled, having
+from distilforge.tensorrt.obstacles import VERSION_COMPATIBLE, built, compiled
 from distilforge.tensorrt.profiles import Profile
 from distilforge.tensorrt.settings import EngineSettings
 from distilforge.tensorrt.toolkit import Context, LoadedEngine

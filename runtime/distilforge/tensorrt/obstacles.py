@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 from distilforge.cuda import runtime as cuda_runtime
-from distilforge.cuda.capabilities import check, described, runs_on, text
+from distilforge.cuda.capabilities import check, described, runs_on
+from distilforge.cuda.device_names import having
 from distilforge.cuda.driver import Device, Driver, survey
-from distilforge.errors import ReleaseError, UnavailableError
+from distilforge.errors import ReleaseError
 from distilforge.manifest import CompiledEngine, Variant
 from distilforge.tensorrt.engine_runtime import EngineRuntime
 
 _NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_DEVICE = re.compile(r"cuda:[0-9]+")
 VERSION_COMPATIBLE = "version_compatible"
 
 
@@ -69,31 +69,6 @@ def built(engine: CompiledEngine) -> str:
 def suitable(devices: Sequence[Device], engine: CompiledEngine) -> tuple[Device, ...]:
     """Those of `devices` that the engine is for."""
     return tuple(device for device in devices if runs_on(engine.capabilities, device.capability))
-
-
-def having(devices: Sequence[Device]) -> str:
-    """`devices` in words."""
-    return ", ".join(f"{device.name} ({device.provider}) of {text(device.capability)}" for device in devices)
-
-
-def names_device(provider: str) -> bool:
-    """Whether `provider` is the name of a device, such as "cuda:1"."""
-    return _DEVICE.fullmatch(provider) is not None
-
-
-def named(provider: str, devices: Sequence[Device]) -> Device:
-    """The one of `devices`, all of this machine, that `provider` names; UnavailableError where there is none."""
-    chosen = next((device for device in devices if device.provider == provider), None)
-    if chosen is None:
-        raise UnavailableError(
-            f"there is no {provider}; this machine has {having(devices)}", hint=one_of(devices)
-        )
-    return chosen
-
-
-def one_of(devices: Sequence[Device]) -> str:
-    """A hint that names `devices`; empty where there are none."""
-    return f"pass one of {', '.join(device.provider for device in devices)}" if devices else ""
 
 
 def _lacking_package(engine_runtime: EngineRuntime) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from distilforge.cuda.arrays import DeviceArray
 from distilforge.cuda.captures import captures
-from distilforge.cuda.runtime import Cuda
+from distilforge.cuda.runtime import Cuda, free_on
 from distilforge.errors import EngineError
 from distilforge.tensorrt.buffers import Buffer, grown
 
@@ -104,9 +104,6 @@ class OutputMemory:
         captures.afterwards(lambda: self._free(buffer))
 
     def _free(self, buffer: Buffer) -> None:
-        with suppress(EngineError), ExitStack() as stack:
-            current = stack.enter_context(ExitStack())
-            stack.callback(buffer.close)
-            # A device that is lost refuses both, and its memory is lost with it
-            with suppress(EngineError):
-                current.enter_context(self._cuda.on(self._device))
+        # The memory of a device that is lost is lost with it
+        with suppress(EngineError):
+            free_on(self._cuda, self._device, buffer.close)

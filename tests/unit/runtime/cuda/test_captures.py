@@ -6,10 +6,19 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from threading import Event, Thread
+from functools import partial
+from threading import Event, Thread, get_ident
 
 import pytest
 from distilforge.cuda.captures import Captures, _Use
+
+
+def elsewhere(function: Callable[[], object]) -> None:
+    """Call it in another thread, which it must not keep."""
+    thread = Thread(target=function, daemon=True)
+    thread.start()
+    thread.join(timeout=30)
+    assert not thread.is_alive()
 
 
 def test_nothing_runs_while_a_graph_is_captured() -> None:
@@ -77,9 +86,7 @@ def test_nothing_is_captured_while_a_release_is_opened() -> None:
 
     with captures.opening():
         for way in (captures.beside, captures.alone):
-            thread = Thread(target=use, args=(way,))
-            thread.start()
-            thread.join(timeout=30)
+            elsewhere(partial(use, way))
     assert answers == [True, False]
     with captures.alone() as may_capture:
         assert may_capture
@@ -185,10 +192,7 @@ def test_a_job_waits_for_this_threads_block(block: str) -> None:
 def test_a_job_waits_for_another_threads_capture() -> None:
     captures, done = Captures(), []
     with captures.alone():
-        thread = Thread(target=captures.afterwards, args=(lambda: done.append(1),))
-        thread.start()
-        thread.join(timeout=30)
-        assert not thread.is_alive()
+        elsewhere(lambda: captures.afterwards(lambda: done.append(1)))
         assert not done
     assert done == [1]
 
@@ -196,9 +200,7 @@ def test_a_job_waits_for_another_threads_capture() -> None:
 def test_a_job_does_not_wait_for_another_threads_run() -> None:
     captures, done = Captures(), []
     with captures.beside():
-        thread = Thread(target=captures.afterwards, args=(lambda: done.append(1),))
-        thread.start()
-        thread.join(timeout=30)
+        elsewhere(lambda: captures.afterwards(lambda: done.append(1)))
         assert done == [1]
 
 
@@ -337,21 +339,23 @@ def test_a_block_in_a_job_does_not_wait_for_it() -> None:
     assert not captures._uses
 
 
-def test_a_wake_up_that_is_lost_delays_a_capture_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    captures, waits = Captures(), Event()
+def test_a_wake_up_that_is_lost_delays_a_capture_alone() -> None:
+    captures = Captures()
     captured: list[bool] = []
 
     def capture() -> None:
-        waits.set()
         with captures.alone() as may_capture:
             captured.append(may_capture)
 
     captures._begin(_Use.RUN)
     thread = Thread(target=capture)
     thread.start()
-    assert waits.wait(timeout=30)
+    end = time.monotonic() + 30
+    while _Use.CAPTURE not in captures._uses.values():
+        assert time.monotonic() < end
+        time.sleep(0.001)
     # As Ctrl-C in the midst of the end of a block
-    captures._uses.clear()
+    del captures._uses[get_ident()]
     thread.join(timeout=30)
     assert captured == [True]
 
@@ -360,9 +364,7 @@ def test_a_job_takes_no_lock() -> None:
     """Another thread may have it and wait for what this thread has, such as the lock of a handler of logging."""
     captures, done = Captures(), []
     with captures._lock:
-        thread = Thread(target=captures.afterwards, args=(lambda: done.append(1),))
-        thread.start()
-        thread.join(timeout=30)
+        elsewhere(lambda: captures.afterwards(lambda: done.append(1)))
         assert done == [1]
 
 
